@@ -1,0 +1,194 @@
+"""The geometry of every model as plain data.
+
+A `SamConfig` says all that is needed to build a `Sam` without its weights. The module imports
+no torch, so that names, sizes and licences can be listed in a moment. Geometries of ViT-B, L
+and H are those of "Segment Anything" (arXiv 2304.02643, appendix A), that of ViT-T is
+MobileSAM's (arXiv 2306.14289).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """A plain vision transformer with windowed and global attention (arXiv 2203.16527).
+
+    Attributes
+    ----------
+    width, depth, num_heads : int
+        Channels of a token, number of blocks, heads of each attention.
+    global_attn_indexes : tuple of int
+        Blocks whose attention sees the whole image; the others see windows.
+    window_size : int
+        Side of an attention window in tokens; 0 makes every block global.
+    patch_size : int
+        Side of the square of pixels that becomes one token.
+    mlp_ratio : float
+        Hidden channels of a block's MLP over its width.
+    """
+
+    width: int
+    depth: int
+    num_heads: int
+    global_attn_indexes: tuple[int, ...]
+    window_size: int = 14
+    patch_size: int = 16
+    mlp_ratio: float = 4.0
+
+
+@dataclass(frozen=True)
+class TinyViTConfig:
+    """MobileSAM's image encoder, TinyViT-5M (arXiv 2207.10666): one entry a stage."""
+
+    widths: tuple[int, ...] = (64, 128, 160, 320)
+    depths: tuple[int, ...] = (2, 2, 6, 2)
+    num_heads: tuple[int, ...] = (2, 4, 5, 10)
+    window_sizes: tuple[int, ...] = (7, 7, 14, 7)
+    mlp_ratio: float = 4.0
+    patch_size: int = 16
+
+
+@dataclass(frozen=True)
+class SmallEncoderConfig:
+    """The shipped model's image encoder: convolutions to 1/16, attention at 1/32.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Channels at 1/4, 1/8, 1/16 and 1/32 of the input.
+    depths : tuple of int
+        Residual blocks at 1/4, 1/8 and 1/16, and transformer blocks at 1/32.
+    num_heads : int
+        Heads of each attention at 1/32.
+    mlp_ratio : float
+        Hidden channels of a transformer block's MLP over its width.
+    """
+
+    widths: tuple[int, int, int, int] = (48, 96, 192, 288)
+    depths: tuple[int, int, int, int] = (2, 2, 3, 5)
+    num_heads: int = 9
+    mlp_ratio: float = 4.0
+    patch_size: int = 16
+
+
+EncoderConfig = ViTConfig | TinyViTConfig | SmallEncoderConfig
+
+_ENCODER_KINDS: dict[str, type] = {
+    "vit": ViTConfig,
+    "tiny_vit": TinyViTConfig,
+    "small": SmallEncoderConfig,
+}
+
+
+@dataclass(frozen=True)
+class SamConfig:
+    """All that is needed to build a `Sam` of a given geometry.
+
+    Attributes
+    ----------
+    name : str
+        What the model is called in messages and files.
+    image_encoder : ViTConfig, TinyViTConfig or SmallEncoderConfig
+    image_size : int
+        Side in pixels of the square that the encoder sees.
+    prompt_dim : int
+        Channels of the image embedding and of every prompt token.
+    mask_in_chans : int
+        Channels inside the encoder of mask prompts.
+    decoder_depth, decoder_heads, decoder_mlp_dim : int
+        The two-way transformer of the mask decoder.
+    num_multimask_outputs : int
+        Masks returned for an ambiguous prompt.
+    iou_head_depth, iou_head_hidden_dim : int
+        The MLP that predicts each mask's IoU.
+    pixel_mean, pixel_std : tuple of float
+        Subtracted from and divided into 0-255 RGB.
+    use_skips : bool
+        Whether the decoder's upscaling adds the encoder's features at 1/8 and 1/4.
+    dense_prompts : bool
+        Whether points and boxes are also drawn as maps added to the image tokens.
+    box_margin : float or None
+        Masks of a box prompt are cut at the box enlarged on each side by this fraction of its
+        longer side; None leaves them as they come, as Meta's models do.
+    """
+
+    name: str
+    image_encoder: EncoderConfig
+    image_size: int = 1024
+    prompt_dim: int = 256
+    mask_in_chans: int = 16
+    decoder_depth: int = 2
+    decoder_heads: int = 8
+    decoder_mlp_dim: int = 2048
+    num_multimask_outputs: int = 3
+    iou_head_depth: int = 3
+    iou_head_hidden_dim: int = 256
+    pixel_mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    pixel_std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    use_skips: bool = False
+    dense_prompts: bool = False
+    box_margin: float | None = None
+
+    @property
+    def embedding_size(self) -> int:
+        """Side of the image embedding in tokens."""
+        return self.image_size // self.image_encoder.patch_size
+
+    @property
+    def low_res_size(self) -> int:
+        """Side in pixels of the masks that the decoder returns and that it takes as prompts."""
+        return 4 * self.embedding_size
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as JSON-ready data; `from_dict` is the inverse.
+
+        Examples
+        --------
+        >>> SamConfig.from_dict(VARIANTS["vit_b"].to_dict()) == VARIANTS["vit_b"]
+        True
+        """
+        data = asdict(self)
+        kind = next(k for k, c in _ENCODER_KINDS.items() if type(self.image_encoder) is c)
+        data["image_encoder"] = {"kind": kind, **data["image_encoder"]}
+        return data
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> SamConfig:
+        """Build a configuration from what `to_dict` returned, also after a trip through JSON.
+
+        Raises
+        ------
+        KeyError, TypeError
+            If a field is unknown or missing.
+        """
+        encoder = dict(data["image_encoder"])
+        encoder_class = _ENCODER_KINDS[encoder.pop("kind")]
+        fields = {**data, "image_encoder": encoder_class(**_lists_to_tuples(encoder))}
+        return SamConfig(**_lists_to_tuples(fields))
+
+
+def _lists_to_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+
+
+VARIANTS: dict[str, SamConfig] = {
+    "vit_b": SamConfig("vit_b", ViTConfig(768, 12, 12, (2, 5, 8, 11))),
+    "vit_l": SamConfig("vit_l", ViTConfig(1024, 24, 16, (5, 11, 17, 23))),
+    "vit_h": SamConfig("vit_h", ViTConfig(1280, 32, 16, (7, 15, 23, 31))),
+    "vit_t": SamConfig("vit_t", TinyViTConfig()),
+    "small": SamConfig(
+        "small",
+        SmallEncoderConfig(),
+        image_size=512,
+        prompt_dim=128,
+        decoder_heads=4,
+        decoder_mlp_dim=512,
+        iou_head_hidden_dim=128,
+        use_skips=True,
+        dense_prompts=True,
+        box_margin=0.05,
+    ),
+}

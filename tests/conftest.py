@@ -1,0 +1,104 @@
+"""What many tests need: reference numbers and the small reference model."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import load_file
+
+from anymask.model.config import SamConfig, ViTConfig
+from anymask.model.sam import Sam
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder of numbers computed with the published implementations."""
+    return REFERENCE
+
+
+@pytest.fixture(scope="session")
+def small_reference_config() -> SamConfig:
+    """The geometry of the small model in `reference/small`."""
+    data = json.loads((REFERENCE / "small" / "config.json").read_text())
+    encoder, decoder = data["encoder"], data["decoder"]
+    return SamConfig(
+        "reference",
+        ViTConfig(
+            encoder["embed_dim"],
+            encoder["depth"],
+            encoder["num_heads"],
+            tuple(encoder["global_attn_indexes"]),
+            encoder["window_size"],
+            encoder["patch_size"],
+            encoder["mlp_ratio"],
+        ),
+        image_size=data["img_size"],
+        prompt_dim=data["prompt_embed_dim"],
+        mask_in_chans=data["mask_in_chans"],
+        decoder_depth=decoder["transformer_depth"],
+        decoder_heads=decoder["num_heads"],
+        decoder_mlp_dim=decoder["mlp_dim"],
+        iou_head_depth=decoder["iou_head_depth"],
+        iou_head_hidden_dim=decoder["iou_head_hidden_dim"],
+    )
+
+
+@pytest.fixture(scope="session")
+def small_reference_sam(small_reference_config: SamConfig) -> Sam:
+    """The small model whose outputs the reference files hold, in float32."""
+    sam = Sam(small_reference_config)
+    sam.load_state_dict(load_file(REFERENCE / "small" / "small_sam.safetensors"))
+    return sam.eval()
+
+
+@pytest.fixture(scope="session")
+def scene() -> NDArray[np.uint8]:
+    """A 180×240 RGB image."""
+    return np.asarray(Image.open(REFERENCE / "small" / "scene.png").convert("RGB"))
+
+
+@pytest.fixture(scope="session")
+def tall() -> NDArray[np.uint8]:
+    """A 300×201 RGB image."""
+    return np.asarray(Image.open(REFERENCE / "small" / "tall.png").convert("RGB"))
+
+
+def relative_l2(actual: torch.Tensor | NDArray, expected: torch.Tensor | NDArray) -> float:
+    """‖actual − expected‖ / ‖expected‖ in float64."""
+    a, e = (torch.as_tensor(x).double() for x in (actual, expected))
+    return float((a - e).norm() / e.norm())
+
+
+def draw_weights_by_rule(sam: Sam) -> None:
+    """Fill a model with the weights that `reference/geometry` was computed with."""
+    state = {}
+    for key, tensor in sam.state_dict().items():
+        rng = np.random.default_rng(zlib.crc32(key.encode()))
+        n = rng.standard_normal(tuple(tensor.shape)).astype(np.float32)
+        if "num_batches_tracked" in key:
+            value = np.zeros(tuple(tensor.shape), np.int64)
+        elif "running_var" in key:
+            value = 1 + 0.1 * np.abs(n)
+        elif "gaussian_matrix" in key:
+            value = n
+        elif (
+            any(part in key for part in ("rel_pos", "pos_embed", "attention_biases"))
+            or "running_mean" in key
+            or key.endswith("bias")
+        ):
+            value = 0.02 * n
+        elif n.ndim == 1:
+            value = 1 + 0.1 * n
+        else:
+            value = n / np.sqrt(np.prod(n.shape[1:]))
+        state[key] = torch.from_numpy(np.asarray(value))
+    sam.load_state_dict(state)
