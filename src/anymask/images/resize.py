@@ -1,0 +1,138 @@
+"""Resizing so that the longest side fits the model, and taking coordinates along.
+
+The image encoder takes a square; a picture is scaled, keeping its proportions, until its longest
+side fills it (Segment Anything, appendix A, "Image encoder"). Prompts are scaled with it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from anymask.images.normalize import check_rgb
+
+
+class ResizeLongestSide:
+    """Scale pictures, points and boxes so that a picture's longest side has a given length.
+
+    Parameters
+    ----------
+    target_length
+        Length of the longest side after resizing, in pixels (1024 for the published models).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> transform = ResizeLongestSide(256)
+    >>> transform.apply_image(np.zeros((180, 240, 3), np.uint8)).shape
+    (192, 256, 3)
+    >>> transform.apply_coords(np.array([[120.0, 90.0]]), (180, 240))
+    array([[128.,  96.]])
+    """
+
+    def __init__(self, target_length: int) -> None:
+        self.target_length = target_length
+
+    def apply_image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize a picture with Pillow's bilinear filter, which averages when shrinking.
+
+        Parameters
+        ----------
+        image
+            ``uint8`` array H×W×3.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``uint8`` array h×w×3 with ``max(h, w) == target_length``.
+
+        Raises
+        ------
+        ImageError
+            The array is not a ``uint8`` H×W×3 picture.
+        """
+        check_rgb(image)
+        height, width = self.get_preprocess_shape(
+            image.shape[0], image.shape[1], self.target_length
+        )
+        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        return np.array(resized)
+
+    def apply_coords(
+        self, coords: ArrayLike, original_size: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """Scale points (x, y) from a picture of ``original_size`` (H, W) to its resized copy.
+
+        Parameters
+        ----------
+        coords
+            Array …×2 of (x, y) in pixels of the original picture.
+        original_size
+            Height and width of the original picture.
+
+        Returns
+        -------
+        numpy.ndarray
+            A new ``float64`` array of the same shape.
+        """
+        scaled = np.array(coords, dtype=np.float64)
+        scale_x, scale_y = self._scales(original_size)
+        scaled[..., 0] *= scale_x
+        scaled[..., 1] *= scale_y
+        return scaled
+
+    def apply_boxes(self, boxes: ArrayLike, original_size: tuple[int, int]) -> NDArray[np.float64]:
+        """Scale boxes (x0, y0, x1, y1); any array …×4 comes back as N×4 ``float64``."""
+        corners = np.asarray(boxes).reshape(-1, 2, 2)
+        return self.apply_coords(corners, original_size).reshape(-1, 4)
+
+    def apply_image_torch(self, image: Tensor) -> Tensor:
+        """Resize a batch of float pictures B×3×H×W on its own device.
+
+        Antialiased bilinear interpolation: close to :meth:`apply_image`, but not rounded to whole
+        values, so not identical to it.
+        """
+        height, width = image.shape[-2:]
+        return functional.interpolate(
+            image,
+            self.get_preprocess_shape(height, width, self.target_length),
+            mode="bilinear",
+            align_corners=False,
+            antialias=True,
+        )
+
+    def apply_coords_torch(self, coords: Tensor, original_size: tuple[int, int]) -> Tensor:
+        """Scale a tensor …×2 of (x, y) as :meth:`apply_coords` does; a new ``float32`` tensor."""
+        return coords.to(torch.float32) * coords.new_tensor(
+            self._scales(original_size), dtype=torch.float32
+        )
+
+    def apply_boxes_torch(self, boxes: Tensor, original_size: tuple[int, int]) -> Tensor:
+        """Scale a tensor …×4 of (x0, y0, x1, y1); the result is N×4 ``float32``."""
+        return self.apply_coords_torch(boxes.reshape(-1, 2, 2), original_size).reshape(-1, 4)
+
+    @staticmethod
+    def get_preprocess_shape(oldh: int, oldw: int, long_side_length: int) -> tuple[int, int]:
+        """Height and width of the resized copy of an ``oldh``×``oldw`` picture.
+
+        Halves are rounded up. No side falls below one pixel, however long and thin the picture.
+
+        Examples
+        --------
+        >>> ResizeLongestSide.get_preprocess_shape(1200, 1800, 1024)
+        (683, 1024)
+        >>> ResizeLongestSide.get_preprocess_shape(20000, 4, 1024)
+        (1024, 1)
+        """
+        scale = long_side_length * 1.0 / max(oldh, oldw)
+        return max(1, int(oldh * scale + 0.5)), max(1, int(oldw * scale + 0.5))
+
+    def _scales(self, original_size: tuple[int, int]) -> tuple[float, float]:
+        """Factors for x and y; they differ a little, as each side is rounded to whole pixels."""
+        old_height, old_width = original_size
+        height, width = self.get_preprocess_shape(old_height, old_width, self.target_length)
+        return width / old_width, height / old_height

@@ -1,0 +1,228 @@
+"""Encoded images on disk, so that a picture is encoded once and prompted ever after.
+
+The file is a safetensors file: the embedding (and the finer maps of models that have them),
+with the hashes of the model and of the picture in its metadata. An embedding under another
+model's decoder, or of another picture, gives masks that look plausible and are wrong; so both
+are compared on reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from anymask.errors import ImageError
+from anymask.export.atomic import whole_file
+from anymask.model.sam import ImageEmbedding, Sam
+
+# All that is known of an embedding stands in one JSON text under this key: safetensors writes
+# several keys in random order, and the same image shall give the same file.
+_KEY = "anymask_embedding"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """A picture as the model knows it.
+
+    Attributes
+    ----------
+    features
+        What the image encoder made of it, a batch of one.
+    original_size
+        Height and width of the picture.
+    input_size
+        Height and width of its resized copy in the encoder's input, without the padding.
+    image_hash
+        From :func:`image_hash`.
+    """
+
+    features: ImageEmbedding
+    original_size: tuple[int, int]
+    input_size: tuple[int, int]
+    image_hash: str
+
+
+def image_hash(resized: Tensor, original_size: tuple[int, int]) -> str:
+    """SHA-256 of a picture as the encoder sees it, and of its original size.
+
+    Parameters
+    ----------
+    resized
+        1×3×h×w, the picture resized to the encoder's input and not normalised.
+    original_size
+        Height and width before resizing.
+    """
+    head = json.dumps([str(resized.dtype), list(resized.shape), list(original_size)])
+    digest = hashlib.sha256(head.encode())
+    _hash_tensor(digest, resized)
+    return digest.hexdigest()
+
+
+_model_hashes: weakref.WeakKeyDictionary[Sam, tuple[tuple[Any, ...], str]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def model_hash(model: Sam) -> str:
+    """SHA-256 of a model's geometry and weights, whatever its name and device.
+
+    Weights are rounded to bfloat16 first, so that an image encoded in bfloat16 on one machine
+    can be prompted with the same checkpoint in float32 on another. The result is kept until a
+    weight is replaced or changed in place.
+
+    Parameters
+    ----------
+    model
+        Any :class:`anymask.Sam`.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    state = model.state_dict()
+    stamp = tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in state.values())
+    known = _model_hashes.get(model)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    geometry = {key: value for key, value in model.config.to_dict().items() if key != "name"}
+    digest = hashlib.sha256(json.dumps(geometry, sort_keys=True).encode())
+    for key in sorted(state):
+        tensor = state[key]
+        digest.update(f"{key} {list(tensor.shape)}".encode())
+        _hash_tensor(digest, tensor.bfloat16() if tensor.is_floating_point() else tensor)
+    _model_hashes[model] = stamp, digest.hexdigest()
+    return digest.hexdigest()
+
+
+def write_embedding(path: str | os.PathLike[str], image: EncodedImage, model: Sam) -> None:
+    """Save an encoded image; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where to write; by custom the name ends in ``.safetensors``.
+    image
+        What to write.
+    model
+        The model that encoded it.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    tensors = {"embedding": image.features.embedding}
+    tensors |= {f"skips.{i}": skip for i, skip in enumerate(image.features.skips)}
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    facts = {
+        "version": _VERSION,
+        "model": model.config.name,
+        "model_sha256": model_hash(model),
+        "image_sha256": image.image_hash,
+        "tensors_sha256": _hash_tensors(tensors),
+        "original_size": image.original_size,
+        "input_size": image.input_size,
+    }
+    with whole_file(Path(path)) as temporary:
+        temporary.write_bytes(save(tensors, {_KEY: json.dumps(facts)}))
+
+
+def read_embedding(
+    path: str | os.PathLike[str], model: Sam, expected_image: str | None = None
+) -> EncodedImage:
+    """Read an encoded image, if this model made it.
+
+    Parameters
+    ----------
+    path
+        A file from :func:`write_embedding`.
+    model
+        The model to prompt it with.
+    expected_image
+        The hash that the image has to have, or None for any.
+
+    Returns
+    -------
+    EncodedImage
+        On the device and in the dtype of the model.
+
+    Raises
+    ------
+    ImageError
+        The file is missing, damaged, no embedding, or of another model or image.
+    """
+    if not os.path.isfile(path):
+        raise ImageError(f"There is no embedding file {path}; save one with save_embedding.")
+    try:
+        with safe_open(path, "pt") as file:
+            facts = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+            if facts.get("version") != _VERSION:
+                raise ImageError(
+                    f"{path} is not an image embedding that this version of anymask saved; encode "
+                    "the image with set_image and save it with save_embedding."
+                )
+            _check_model(path, facts, model)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        sizes = (facts["original_size"], facts["input_size"])
+        original_size, input_size = ((int(height), int(width)) for height, width in sizes)
+        intact = facts["tensors_sha256"] == _hash_tensors(tensors)
+        image = str(facts["image_sha256"])
+        embedding = tensors["embedding"]
+    except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(path) from error
+    if not intact:
+        raise _damaged(path)
+    if expected_image is not None and image != expected_image:
+        raise ImageError(
+            f"{path} holds the embedding of another image (of height {original_size[0]} and width "
+            f"{original_size[1]}); load the one saved for this image, or call set_image."
+        )
+    skips = tuple(tensors[f"skips.{i}"] for i in range(len(tensors) - 1))
+    features = ImageEmbedding(
+        embedding.to(model.device, model.dtype),
+        tuple(skip.to(model.device, model.dtype) for skip in skips),
+    )
+    return EncodedImage(features, original_size, input_size, image)
+
+
+def _check_model(path: str | os.PathLike[str], facts: Mapping[str, Any], model: Sam) -> None:
+    theirs, ours = str(facts["model_sha256"]), model_hash(model)
+    if theirs != ours:
+        raise ImageError(
+            f"{path} was encoded by another model ({facts['model']}, hash {theirs[:12]}) than "
+            f"the one in use ({model.config.name}, hash {ours[:12]}); load that model, or encode "
+            "the image again with set_image."
+        )
+
+
+def _damaged(path: str | os.PathLike[str]) -> ImageError:
+    return ImageError(
+        f"{path} is damaged or no embedding file; encode the image again with set_image and save "
+        "it with save_embedding."
+    )
+
+
+def _hash_tensors(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(f"{key} {tensors[key].dtype} {list(tensors[key].shape)}".encode())
+        _hash_tensor(digest, tensors[key])
+    return digest.hexdigest()
+
+
+def _hash_tensor(digest: Any, tensor: Tensor) -> None:
+    # Bytes through a uint8 view, as NumPy knows no bfloat16.
+    digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

@@ -1,0 +1,248 @@
+"""Masks of one image from points, boxes and masks.
+
+``SamPredictor`` has the interface of Meta's class of the same name: an image is encoded once
+(the slow part), then prompted as often as wanted (arXiv 2304.02643, section 3). Beyond that it
+takes many prompts in one call, several images, and keeps encoded images in files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from anymask.predict.predictor_images import PredictorImages
+from anymask.predict.prompts import Prompts, check_prompts, check_tensors
+
+# Prompts decoded in one pass, and values held while enlarging masks: together they bound the
+# memory of a call to some hundred megabytes beyond its result, however many prompts it has.
+_PROMPTS_PER_PASS = 16
+_VALUES_PER_ENLARGEMENT = 2**26
+
+
+class SamPredictor(PredictorImages):
+    """Encode an image once, then predict masks from prompts.
+
+    Parameters
+    ----------
+    sam_model
+        From :func:`anymask.load` or ``sam_model_registry``.
+
+    Attributes
+    ----------
+    model : Sam
+    transform : ResizeLongestSide
+        Takes pictures and coordinates into the frame of the encoder's input.
+    is_image_set : bool
+    features : ImageEmbedding or None
+        The selected image as the encoder sees it.
+    original_size, input_size : tuple of int, or None
+        Height and width of the selected image, and of its resized copy without padding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anymask import SamPredictor, load
+    >>> predictor = SamPredictor(load())
+    >>> image = np.full((120, 160, 3), 30, np.uint8)
+    >>> image[40:80, 50:110] = (200, 60, 40)
+    >>> predictor.set_image(image)
+    >>> masks, iou, low_res = predictor.predict(
+    ...     point_coords=np.array([[80, 60]]), point_labels=np.array([1])
+    ... )
+    >>> masks.shape, masks.dtype
+    ((3, 120, 160), dtype('bool'))
+    """
+
+    def predict(
+        self,
+        point_coords: ArrayLike | None = None,
+        point_labels: ArrayLike | None = None,
+        box: ArrayLike | None = None,
+        mask_input: ArrayLike | None = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+        *,
+        batched: bool = False,
+    ) -> tuple[NDArray[np.bool_] | NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Predict masks of the selected image.
+
+        Points, a box and a mask given together describe one object. To ask for N objects at
+        once, give each kind its axis of N; they are decoded in passes that keep memory bounded.
+        Without any prompt, the model says what it takes for the object by itself.
+
+        Parameters
+        ----------
+        point_coords
+            P×2, (x, y) in pixels of the original image; or N×P×2.
+        point_labels
+            P, 1 for points of the object and 0 for background; or N×P, where -1 marks points
+            that only fill up shorter sets (their coordinates do not matter).
+        box
+            (x0, y0, x1, y1), or 1×4, in pixels of the original image; or N×4.
+        mask_input
+            1×h×w, logits of an earlier mask as the third result holds them (256×256 for the
+            published models); or N×1×h×w.
+        multimask_output
+            Return three candidates, good for ambiguous prompts such as a single point, rather
+            than one mask.
+        return_logits
+            Return the masks' logits instead of booleans.
+        batched
+            Keep the axis of N even where ``box`` is 1×4 and nothing else says that it is a
+            batch: for callers whose N may happen to be one.
+
+        Returns
+        -------
+        masks : numpy.ndarray
+            C×H×W ``bool``, or ``float32`` with ``return_logits``, in the original image's size;
+            C is 3 or 1. N×C×H×W for a batch.
+        iou : numpy.ndarray
+            C (or N×C) ``float32``, the model's estimate of each mask's quality.
+        low_res : numpy.ndarray
+            C×h×w (or N×C×h×w) ``float32`` logits, fit to be the next ``mask_input``.
+
+        Raises
+        ------
+        PromptError
+            No image is set, or a prompt has the wrong shape, lies outside the image, is not
+            finite, or contradicts itself.
+
+        Examples
+        --------
+        Three boxes, one mask each:
+
+        >>> import numpy as np
+        >>> from anymask import SamPredictor, load
+        >>> predictor = SamPredictor(load())
+        >>> predictor.set_image(np.zeros((90, 120, 3), np.uint8))
+        >>> boxes = np.array([[5, 5, 30, 30], [40, 20, 90, 80], [0, 0, 120, 90]])
+        >>> masks, iou, low_res = predictor.predict(box=boxes, multimask_output=False)
+        >>> masks.shape, iou.shape
+        ((3, 1, 90, 120), (3, 1))
+        """
+        _, original_size, _ = self._image()
+        side = self.model.config.low_res_size
+        prompts = check_prompts(
+            point_coords,
+            point_labels,
+            box,
+            mask_input,
+            image_size=original_size,
+            mask_size=side,
+            batched=batched,
+        )
+        results: list[NDArray[np.float32]] = []
+        for index, group in prompts.without_padding():
+            for start in range(0, len(index), _PROMPTS_PER_PASS):
+                rows = np.arange(start, min(start + _PROMPTS_PER_PASS, len(index)))
+                found = self._predict_rows(group.rows(rows), multimask_output, return_logits)
+                if not results:
+                    results = [np.empty((len(prompts), *a.shape[1:]), a.dtype) for a in found]
+                for whole, part in zip(results, found, strict=True):
+                    whole[index[rows]] = part
+        masks, iou, low_res = results if prompts.batched else (a[0] for a in results)
+        return masks, iou, low_res
+
+    def _predict_rows(
+        self, prompts: Prompts, multimask_output: bool, return_logits: bool
+    ) -> list[NDArray[np.float32]]:
+        _, original_size, _ = self._image()
+
+        def tensor(array: NDArray[np.float64] | NDArray[np.float32] | None) -> Tensor | None:
+            if array is None:
+                return None
+            return torch.as_tensor(array, dtype=torch.float32, device=self.device)
+
+        coords, boxes = prompts.point_coords, prompts.boxes
+        if coords is not None:
+            coords = self.transform.apply_coords(coords, original_size)
+        if boxes is not None:
+            boxes = self.transform.apply_boxes(boxes, original_size)
+        labels = prompts.point_labels
+        results = self.predict_torch(
+            tensor(coords),
+            None if labels is None else torch.as_tensor(labels, device=self.device),
+            tensor(boxes),
+            tensor(prompts.masks),
+            multimask_output,
+            return_logits,
+        )
+        return [result.cpu().numpy() for result in results]
+
+    @torch.no_grad()
+    def predict_torch(
+        self,
+        point_coords: Tensor | None,
+        point_labels: Tensor | None,
+        boxes: Tensor | None = None,
+        mask_input: Tensor | None = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Predict masks of N prompts given as tensors in the frame of the resized image.
+
+        ``transform.apply_coords_torch`` and ``transform.apply_boxes_torch`` take coordinates of
+        the original image there. Values are not checked, only shapes.
+
+        Parameters
+        ----------
+        point_coords, point_labels
+            N×P×2 (x, y) and N×P, 1 object, 0 background, -1 no point; or None.
+        boxes
+            N×4 XYXY, or None.
+        mask_input
+            N×1×h×w logits, or None.
+        multimask_output, return_logits
+            As in :meth:`predict`.
+
+        Returns
+        -------
+        masks : torch.Tensor
+            N×C×H×W ``bool``, or ``float32`` with ``return_logits``.
+        iou : torch.Tensor
+            N×C ``float32``.
+        low_res : torch.Tensor
+            N×C×h×w ``float32`` logits.
+
+        Raises
+        ------
+        PromptError
+            No image is set, or the tensors' shapes do not fit.
+        """
+        features, _, _ = self._image()
+        if boxes is not None and boxes.shape[-1:] == (4,):
+            boxes = boxes.reshape(-1, 4)
+        count = check_tensors(
+            point_coords, point_labels, boxes, mask_input, self.model.config.low_res_size
+        )
+        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        for start in range(0, count, _PROMPTS_PER_PASS):
+            rows = slice(start, start + _PROMPTS_PER_PASS)
+            low_res, iou = self.model.decode(
+                features,
+                point_coords=None if point_coords is None else point_coords[rows],
+                point_labels=None if point_labels is None else point_labels[rows],
+                boxes=None if boxes is None else boxes[rows],
+                masks=None if mask_input is None else mask_input[rows],
+                multimask_output=multimask_output,
+            )
+            parts.append((self._enlarge(low_res, return_logits), iou, low_res))
+        if len(parts) == 1:
+            return parts[0]
+        masks, iou, low_res = (torch.cat(each) for each in zip(*parts, strict=True))
+        return masks, iou, low_res
+
+    def _enlarge(self, low_res: Tensor, return_logits: bool) -> Tensor:
+        """Masks in the original size, with few logits of that size at any one time."""
+        _, (height, width), input_size = self._image()
+        flat = low_res.flatten(0, 1)[:, None]  # (N·C, 1, h, w)
+        dtype = low_res.dtype if return_logits else torch.bool
+        masks = torch.empty((len(flat), 1, height, width), dtype=dtype, device=low_res.device)
+        step = max(1, _VALUES_PER_ENLARGEMENT // (self.transform.target_length**2 + height * width))
+        for start in range(0, len(flat), step):
+            rows = slice(start, start + step)
+            logits = self.model.postprocess_masks(flat[rows], input_size, (height, width))
+            masks[rows] = logits if return_logits else logits > self.model.mask_threshold
+        return masks.view(*low_res.shape[:2], height, width)

@@ -1,0 +1,261 @@
+"""Images that are set to be prompted: encoding them, choosing among them, keeping them in files.
+
+The half of ``SamPredictor`` that deals with images; the other half, in ``predictor.py``, deals
+with prompts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anymask.errors import ImageError, PromptError
+from anymask.images.normalize import check_rgb
+from anymask.images.resize import ResizeLongestSide
+from anymask.model.sam import ImageEmbedding, Sam
+from anymask.predict.embeddings import EncodedImage, image_hash, read_embedding, write_embedding
+
+
+class PredictorImages:
+    """The images that a predictor has been given, one of them selected."""
+
+    def __init__(self, sam_model: Sam) -> None:
+        self.model = sam_model
+        self.transform = ResizeLongestSide(sam_model.config.image_size)
+        self.reset_image()
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the model."""
+        return self.model.device
+
+    def reset_image(self) -> None:
+        """Forget all images."""
+        self.is_image_set = False
+        self.features: ImageEmbedding | None = None
+        self.original_size: tuple[int, int] | None = None
+        self.input_size: tuple[int, int] | None = None
+        self._encoded: list[EncodedImage] = []
+        self._selected = 0
+
+    def set_image(self, image: NDArray[np.uint8], image_format: str = "RGB") -> None:
+        """Encode an image; later calls of :meth:`predict` refer to it.
+
+        Parameters
+        ----------
+        image
+            ``uint8`` array H×W×3, values 0 to 255. For anything else, see
+            :func:`anymask.to_rgb`.
+        image_format
+            Order of the channels, ``"RGB"`` or ``"BGR"``.
+
+        Raises
+        ------
+        ImageError
+            The array is not such a picture. The image set before, if any, stays.
+        """
+        self.set_images([image], image_format)
+
+    def set_images(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        image_format: str = "RGB",
+        *,
+        batch_size: int = 1,
+    ) -> None:
+        """Encode several images, of any sizes; the first is selected, :meth:`select` changes it.
+
+        Parameters
+        ----------
+        images
+            Each as in :meth:`set_image`.
+        image_format
+            Order of the channels of them all, ``"RGB"`` or ``"BGR"``.
+        batch_size
+            Images in one pass through the encoder. More than one is faster on a GPU with the
+            memory for it; results then differ by rounding only.
+
+        Raises
+        ------
+        ImageError
+            There is no image, or one of them is not a ``uint8`` picture H×W×3.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from anymask import SamPredictor, load
+        >>> predictor = SamPredictor(load())
+        >>> predictor.set_images([np.zeros((60, 80, 3), np.uint8), np.zeros((50, 50, 3), np.uint8)])
+        >>> for i in range(2):
+        ...     predictor.select(i)
+        ...     masks, _, _ = predictor.predict(box=np.array([10, 10, 40, 40]))
+        ...     print(masks.shape)
+        (3, 60, 80)
+        (3, 50, 50)
+        """
+        if len(images) == 0:
+            raise ImageError("There is no image to set; give at least one.")
+        if batch_size < 1:
+            raise ImageError(f"batch_size is {batch_size}; at least one image goes in one pass.")
+        resized, sizes = [], []
+        for number, image in enumerate(images):
+            try:
+                picture, size = self._resize(image, image_format)
+            except ImageError as error:
+                if len(images) == 1:
+                    raise
+                raise ImageError(f"Of {len(images)} images, number {number}: {error}") from error
+            resized.append(picture)
+            sizes.append(size)
+        self._encode(resized, sizes, batch_size)
+
+    def set_torch_image(
+        self, transformed_image: Tensor, original_image_size: tuple[int, ...]
+    ) -> None:
+        """Encode an image that is already resized.
+
+        Parameters
+        ----------
+        transformed_image
+            1×3×h×w, values 0 to 255, its longer side as long as the model's input.
+        original_image_size
+            Height and width of the image before resizing; masks have this size.
+
+        Raises
+        ------
+        ImageError
+            The tensor has another shape.
+        """
+        shape, side = tuple(transformed_image.shape), self.model.config.image_size
+        if len(shape) != 4 or shape[:2] != (1, 3) or max(shape[2:]) != side or min(shape[2:]) < 1:
+            raise ImageError(
+                f"The transformed image has the shape {shape}; give 1×3×h×w with a longer side of "
+                f"{side}, as predictor.transform.apply_image_torch makes it."
+            )
+        height, width = original_image_size
+        self._encode([transformed_image], [(int(height), int(width))], 1)
+
+    def _resize(
+        self, image: NDArray[np.uint8], image_format: str
+    ) -> tuple[Tensor, tuple[int, int]]:
+        """Return a picture as 1×3×h×w RGB in the encoder's size, and its original size."""
+        if image_format not in ("RGB", "BGR"):
+            raise ImageError(f"image_format is {image_format!r}; it can be 'RGB' or 'BGR'.")
+        check_rgb(image)
+        if image_format != self.model.image_format:
+            image = image[..., ::-1]
+        pixels = torch.from_numpy(self.transform.apply_image(image))
+        return pixels.permute(2, 0, 1)[None], (image.shape[0], image.shape[1])
+
+    @torch.no_grad()
+    def _encode(
+        self, resized: list[Tensor], original_sizes: list[tuple[int, int]], batch_size: int
+    ) -> None:
+        """Encode 1×3×h×w pictures and select the first."""
+        encoded: list[EncodedImage] = []
+        for start in range(0, len(resized), batch_size):
+            part = resized[start : start + batch_size]
+            # All are padded to the same square, so that any sizes go together.
+            batch = torch.cat([self.model.preprocess(picture) for picture in part])
+            features = self.model.encode_image(batch)
+            for i, picture in enumerate(part):
+                height, width = original_sizes[start + i]
+                encoded.append(
+                    EncodedImage(
+                        features.image(i),
+                        (height, width),
+                        (picture.shape[2], picture.shape[3]),
+                        image_hash(picture, (height, width)),
+                    )
+                )
+        self._encoded = encoded
+        self.select(0)
+
+    def select(self, index: int) -> None:
+        """Choose which of the images given to :meth:`set_images` is prompted from now on.
+
+        Raises
+        ------
+        PromptError
+            There is no image of that index; indices start at 0.
+        """
+        if not 0 <= index < len(self._encoded):
+            raise PromptError(
+                f"There is no image {index} to select: {len(self._encoded)} are set, counted from "
+                "0; give them to set_images first."
+            )
+        image = self._encoded[index]
+        self._selected = index
+        self.features = image.features
+        self.original_size, self.input_size = image.original_size, image.input_size
+        self.is_image_set = True
+
+    def get_image_embedding(self) -> Tensor:
+        """Return the embedding of the selected image, 1×C×h×w (1×256×64×64 for Meta's models).
+
+        Raises
+        ------
+        PromptError
+            No image is set.
+        """
+        return self._image()[0].embedding
+
+    def save_embedding(self, path: str | os.PathLike[str]) -> None:
+        """Save the selected image as encoded, for :meth:`load_embedding` with the same model.
+
+        Parameters
+        ----------
+        path
+            A safetensors file to write; it appears whole or not at all.
+
+        Raises
+        ------
+        PromptError
+            No image is set.
+        OutputError
+            The file cannot be written.
+        """
+        self._image()
+        write_embedding(path, self._encoded[self._selected], self.model)
+
+    def load_embedding(
+        self,
+        path: str | os.PathLike[str],
+        image: NDArray[np.uint8] | None = None,
+        image_format: str = "RGB",
+    ) -> None:
+        """Set an image from a file of :meth:`save_embedding`, without encoding it.
+
+        Parameters
+        ----------
+        path
+            The file.
+        image
+            The ``uint8`` H×W×3 picture that the file should belong to; with it, the embedding of
+            another picture is refused.
+        image_format
+            Order of the channels of ``image``, ``"RGB"`` or ``"BGR"``.
+
+        Raises
+        ------
+        ImageError
+            The file is missing or damaged, or was made with another model or from another image.
+            The image set before, if any, stays.
+        """
+        expected = None
+        if image is not None:
+            picture, size = self._resize(image, image_format)
+            expected = image_hash(picture, size)
+        self._encoded = [read_embedding(path, self.model, expected)]
+        self.select(0)
+
+    def _image(self) -> tuple[ImageEmbedding, tuple[int, int], tuple[int, int]]:
+        """Features, original size and input size of the selected image."""
+        if self.features is None or self.original_size is None or self.input_size is None:
+            raise PromptError("No image is set to predict masks of; call set_image(image) first.")
+        return self.features, self.original_size, self.input_size
