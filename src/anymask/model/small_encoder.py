@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anymask.model.attention import attend
 from anymask.model.config import SmallEncoderConfig
 from anymask.model.layers import LayerNorm2d, MLPBlock
 
@@ -129,7 +130,7 @@ class _AttentionBlock(nn.Module):
         tokens = (x + self.position(x)).permute(0, 2, 3, 1).reshape(B, H * W, C)
         qkv = self.qkv(self.norm1(tokens)).view(B, H * W, 3, self.num_heads, C // self.num_heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, H * W, C)
+        y = attend(q, k, v).transpose(1, 2).reshape(B, H * W, C)
         tokens = tokens + self.proj(y)
         tokens = tokens + self.mlp(self.norm2(tokens))
         return tokens.view(B, H, W, C).permute(0, 3, 1, 2)

@@ -8,12 +8,10 @@ once an image until the first update that depends on the prompt.
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anymask.model.attention import attend
 from anymask.model.layers import MLPBlock
 
 
@@ -50,21 +48,12 @@ class Attention(nn.Module):
             q = q.view(M, N // M * T, inner)
         elif M > N:
             q = q[:, None].expand(N, M // N, T, inner).reshape(M, T, inner)
-        y = _attend(*(self._split(x) for x in (q, k, v)))
+        y = attend(*(self._split(x) for x in (q, k, v)))
         return self.out_proj(y.transpose(1, 2).reshape(max(N, M), T, inner))
 
     def _split(self, x: Tensor) -> Tensor:
         B, T, inner = x.shape
         return x.view(B, T, self.num_heads, inner // self.num_heads).transpose(1, 2)
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    if q.shape[2] <= 4 * k.shape[2]:
-        return F.scaled_dot_product_attention(q, k, v)
-    # Thousands of image tokens looking at a few prompt tokens: with the long axis last, the
-    # softmax runs along contiguous rows and is several times faster than the fused kernel.
-    weights = torch.softmax((k / math.sqrt(q.shape[-1])) @ q.transpose(-1, -2), dim=-2)
-    return weights.transpose(-1, -2) @ v
 
 
 class TwoWayAttentionBlock(nn.Module):

@@ -1,0 +1,59 @@
+"""Losses of promptable segmentation (arXiv 2304.02643, appendix A, "Losses")."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+FOCAL_WEIGHT = 20.0
+
+
+def mask_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Focal plus dice loss of every mask.
+
+    Parameters
+    ----------
+    logits : (N, M, h, w) float32 tensor
+    targets : (N, h, w) tensor
+        The share of each pixel that the object covers, 0 to 1.
+
+    Returns
+    -------
+    (N, M) tensor
+    """
+    targets = targets[:, None].expand_as(logits)
+    probability = logits.sigmoid()
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    # Focal loss (arXiv 1708.02002) for soft targets: the distance to the target takes the
+    # place of one minus the probability of the true class.
+    focal = ((probability - targets).square() * cross_entropy).mean((2, 3))
+    overlap = (probability * targets).sum((2, 3))
+    dice = 1 - (2 * overlap + 1) / (probability.sum((2, 3)) + targets.sum((2, 3)) + 1)
+    return FOCAL_WEIGHT * focal + dice
+
+
+def true_iou(logits: Tensor, targets: Tensor) -> Tensor:
+    """IoU of thresholded masks with thresholded targets, (N, M), without gradient.
+
+    Parameters are as for `mask_losses`.
+    """
+    with torch.no_grad():
+        predicted = logits > 0
+        wanted = (targets > 0.5)[:, None]
+        overlap = (predicted & wanted).sum((2, 3)).float()
+        union = (predicted | wanted).sum((2, 3)).float()
+        return overlap / union.clamp(min=1)
+
+
+def ambiguous_loss(losses: Tensor) -> Tensor:
+    """Mean over prompts of the best candidate's loss.
+
+    A tenth of the candidates' mean is added: a candidate that never wins would otherwise never
+    learn.
+
+    Parameters
+    ----------
+    losses : (N, 3) tensor
+    """
+    return losses.amin(1).mean() + 0.1 * losses.mean()

@@ -1,0 +1,1 @@
+"""The recipe of the shipped model: data, drawing, augmentation, and the loop."""

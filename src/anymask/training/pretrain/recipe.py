@@ -1,0 +1,291 @@
+"""The training loop of the shipped model.
+
+Learning rate: a short warm-up, then constant, then, when a run is told to finish, linear to
+nothing; so a run can be killed, resumed and prolonged without a plan for its whole length. What
+is evaluated and exported is the exponential moving average of the weights. Everything that the
+next step depends on is in `state.pt`, written whole every few minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from anymask.model.config import VARIANTS, SamConfig
+from anymask.model.sam import Sam
+from anymask.training.pretrain.auxiliary import AuxiliaryHead
+from anymask.training.pretrain.batches import BatchMaker
+from anymask.training.pretrain.cache import ImageCache
+from anymask.training.pretrain.optimizer import build_optimizers
+from anymask.training.pretrain.step import training_step
+
+
+_LOG_EVERY = 50  # updates
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run is made of.
+
+    Attributes
+    ----------
+    side : int
+        Side of the training views in pixels; the model itself works at any.
+    batch_size, accumulate : int
+        Images a pass, passes an update.
+    prompts : int
+        Masks asked for of each image; half by box, half by point.
+    learning_rate, matrix_rate, weight_decay : float
+        Of AdamW, of Muon, and of Muon.
+    warmup : int
+        Updates over which the rates rise.
+    ema : float
+        Decay of the moving average, an update.
+    auxiliary_weight, auxiliary_images : float, int
+        Weight of the dense losses at the start, and the number of images over which it falls
+        to a fifth of that.
+    finish_share : float
+        The share of a finishing run's time in which the learning rate falls to nothing.
+    """
+
+    side: int = 256
+    batch_size: int = 16
+    accumulate: int = 1
+    prompts: int = 6
+    learning_rate: float = 1e-3
+    matrix_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warmup: int = 400
+    ema: float = 0.9985
+    auxiliary_weight: float = 1.0
+    auxiliary_images: int = 300_000
+    finish_share: float = 0.5
+    seed: int = 0
+
+
+@dataclass
+class Progress:
+    """How far a run has come, over all its resumptions."""
+
+    updates: int = 0
+    images: int = 0
+    seconds: float = 0.0
+
+
+def train(
+    caches: list[tuple[ImageCache, float]],
+    out: Path,
+    *,
+    recipe: Recipe = Recipe(),  # noqa: B008 - frozen
+    config: SamConfig = VARIANTS["small"],  # noqa: B008 - frozen
+    minutes: float = math.inf,
+    updates: int | None = None,
+    finish: bool = False,
+    device: str = "cpu",
+    threads: int = 1,
+    evaluate: Callable[[Sam], dict[str, float]] | None = None,
+    evaluate_minutes: float = 15.0,
+    save_minutes: float = 4.0,
+    report: Callable[[str], None] = print,
+) -> Path:
+    """Train for some minutes, from where `out` left off if it has been trained before.
+
+    Parameters
+    ----------
+    caches : list of (ImageCache, float)
+        Images to draw views of, each cache with its share.
+    out : Path
+        Folder of `state.pt`, `log.jsonl` and the exported `weights.safetensors`.
+    recipe : Recipe
+    config : SamConfig
+    minutes : float
+        How long from this call on.
+    updates : int, optional
+        Stop after so many updates even if there is time left.
+    finish : bool
+        Let the learning rate fall to nothing over the last `recipe.finish_share` of the call.
+    device : str
+    threads : int
+        CPU threads of the arithmetic.
+    evaluate : callable, optional
+        Given the averaged model at its own input size, returns figures to log.
+    evaluate_minutes, save_minutes : float
+    report : callable
+        Takes each log line.
+
+    Returns
+    -------
+    Path
+        The exported weights.
+    """
+    torch.set_num_threads(threads)
+    out.mkdir(parents=True, exist_ok=True)
+    run = _Run(recipe, config, torch.device(device), out)
+    run.resume()
+    maker = BatchMaker(
+        caches,
+        recipe.side,
+        recipe.batch_size,
+        recipe.prompts,
+        run.sam.pixel_mean,
+        recipe.seed + run.progress.updates,
+        run.device,
+    )
+    start = saved = evaluated = time.monotonic()
+    before = run.progress.seconds
+    first = run.progress.updates
+    for batches in _groups(maker.stream(), recipe.accumulate):
+        now = time.monotonic()
+        share = (now - start) / (60 * minutes)
+        if updates is not None:
+            share = max(share, (run.progress.updates - first) / updates)
+        if share >= 1:
+            break
+        fall = (1 - share) / recipe.finish_share if finish else 1.0
+        line = run.update(batches, min(1.0, fall))
+        run.progress.seconds = before + time.monotonic() - start
+        if line:
+            report(line)
+        if now - saved > 60 * save_minutes:
+            run.save()
+            saved = now
+        if evaluate and now - evaluated > 60 * evaluate_minutes:
+            report(run.log(evaluate(run.averaged()), kind="evaluation"))
+            evaluated = time.monotonic()
+    run.save()
+    if evaluate:
+        report(run.log(evaluate(run.averaged()), kind="evaluation"))
+    return out / "weights.safetensors"
+
+
+class _Run:
+    """Model, optimiser and everything else that a resumed run needs."""
+
+    def __init__(self, recipe: Recipe, config: SamConfig, device: torch.device, out: Path) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.config, self.device, self.out = recipe, config, device, out
+        self.sam = Sam(replace(config, image_size=recipe.side)).to(device)
+        self.auxiliary = AuxiliaryHead(config.prompt_dim).to(device)
+        self.ema = AveragedModel(self.sam, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
+        self.optimizers = build_optimizers(
+            [self.sam, self.auxiliary],
+            recipe.learning_rate,
+            recipe.matrix_rate,
+            recipe.weight_decay,
+        )
+        self._rates = [recipe.matrix_rate, recipe.learning_rate]
+        self.generator = torch.Generator(device).manual_seed(recipe.seed)
+        self.progress = Progress()
+        self._sums: dict[str, float] = {}
+        self._summed = 0
+        self._since = time.monotonic()
+
+    def update(self, batches: list, fall: float) -> str | None:  # type: ignore[type-arg]
+        """Make one update; now and then return a log line."""
+        recipe, progress = self.recipe, self.progress
+        factor = min(1.0, (progress.updates + 1) / recipe.warmup) * fall
+        for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+        weight = recipe.auxiliary_weight * max(
+            0.2, 1 - 0.8 * progress.images / recipe.auxiliary_images
+        )
+        self.sam.zero_grad(set_to_none=True)
+        self.auxiliary.zero_grad(set_to_none=True)
+        for batch in batches:
+            loss, figures = training_step(
+                self.sam, self.auxiliary, batch, self.generator, weight
+            )
+            (loss / len(batches)).backward()
+            for name, value in {"loss": loss.item(), **figures}.items():
+                self._sums[name] = self._sums.get(name, 0.0) + value / len(batches)
+            progress.images += len(batch.images)
+        norm = torch.nn.utils.clip_grad_norm_(self.sam.parameters(), 3.0)
+        if torch.isfinite(norm):
+            for optimizer in self.optimizers:
+                optimizer.step()
+            self.ema.update_parameters(self.sam)
+        self._sums["gradient"] = self._sums.get("gradient", 0.0) + float(norm)
+        progress.updates += 1
+        self._summed += 1
+        if progress.updates % _LOG_EVERY:
+            return None
+        figures = {k: v / self._summed for k, v in self._sums.items()}
+        images = self._summed * recipe.batch_size * recipe.accumulate
+        figures["images_per_second"] = images / (time.monotonic() - self._since)
+        figures["learning_rate"] = recipe.learning_rate * factor
+        self._sums, self._summed, self._since = {}, 0, time.monotonic()
+        return self.log(figures, kind="train")
+
+    def log(self, figures: dict[str, float], kind: str) -> str:
+        """Append figures to `log.jsonl` and return them as a line to read."""
+        record = {"kind": kind, **asdict(self.progress), **figures}
+        with (self.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        shown = " ".join(
+            f"{k} {v:.3g}" for k, v in figures.items() if isinstance(v, float | int)
+        )
+        progress = self.progress
+        return f"{kind} {progress.images / 1000:.1f}k images {progress.seconds / 60:.1f} min: {shown}"
+
+    def averaged(self) -> Sam:
+        """Return the averaged model at its own input size, as it would be exported."""
+        sam = Sam(self.config)
+        sam.load_state_dict(self.ema.module.state_dict())
+        return sam.eval()
+
+    def save(self) -> None:
+        """Write the state to resume from and the weights to use, each whole or not at all."""
+        state = {
+            "sam": self.sam.state_dict(),
+            "auxiliary": self.auxiliary.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "generator": self.generator.get_state(),
+            "progress": asdict(self.progress),
+        }
+        torch.save(state, self.out / "state.pt.part")
+        os.replace(self.out / "state.pt.part", self.out / "state.pt")
+        export_weights(self.averaged(), self.out / "weights.safetensors", asdict(self.progress))
+
+    def resume(self) -> None:
+        """Go on from `state.pt` if there is one."""
+        path = self.out / "state.pt"
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.sam.load_state_dict(state["sam"])
+        self.auxiliary.load_state_dict(state["auxiliary"])
+        self.ema.load_state_dict(state["ema"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.generator.set_state(state["generator"].cpu())
+        self.progress = Progress(**state["progress"])
+
+
+def export_weights(sam: Sam, path: Path, notes: dict[str, float]) -> None:
+    """Write a model in half precision with its configuration.
+
+    Coordinates' frequencies stay float32.
+    """
+    state = {
+        k: v.contiguous() if "gaussian_matrix" in k else v.half().contiguous()
+        for k, v in sam.state_dict().items()
+    }
+    metadata = {"anymask_config": json.dumps(sam.config.to_dict()), "training": json.dumps(notes)}
+    save_file(state, path.with_suffix(".part"), metadata)
+    os.replace(path.with_suffix(".part"), path)
+
+
+def _groups(stream, size: int):  # type: ignore[no-untyped-def]
+    while True:
+        yield [next(stream) for _ in range(size)]

@@ -1,0 +1,157 @@
+"""One training step: prompts as a person would give them, and the losses of the answers.
+
+Each view's masks are asked for twice. Half of them first by a box, half by a point; then all of
+them again with corrective clicks on the first answer and that answer's logits as mask prompt
+(arXiv 2304.02643, appendix A, "Training algorithm").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from anymask.model.sam import ImageEmbedding, Sam, cut_at_boxes
+from anymask.training.losses import ambiguous_loss, mask_losses, true_iou
+from anymask.training.pretrain.auxiliary import AuxiliaryHead
+from anymask.training.pretrain.batches import Batch
+from anymask.training.prompts import boxes_of, corrective_clicks, points_in
+
+_BOX_JITTER = 0.04
+_CENTRAL_POINTS = 0.5
+_IOU_WEIGHT = 1.0
+# Of the second round, whose prompts are unambiguous, the candidates teach less.
+_CANDIDATE_WEIGHT = {"point": 1.0, "box": 0.5, "refined": 0.25}
+
+
+@dataclass
+class _Answers:
+    """Sums of losses and mean IoU by kind of prompt."""
+
+    loss: Tensor
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def training_step(
+    sam: Sam,
+    auxiliary: AuxiliaryHead,
+    batch: Batch,
+    generator: torch.Generator,
+    auxiliary_weight: float,
+) -> tuple[Tensor, dict[str, float]]:
+    """Return the loss of a batch and figures to log: mean IoU by kind of prompt.
+
+    Parameters
+    ----------
+    sam : Sam
+        Its image size is the side of the views.
+    auxiliary : AuxiliaryHead
+    batch : Batch
+    generator : torch.Generator
+        On the batch's device.
+    auxiliary_weight : float
+        Weight of the dense auxiliary losses; 0 leaves them out.
+    """
+    dtype = torch.bfloat16
+    with torch.autocast(batch.images.device.type, dtype):
+        image = sam.encode_image(sam.preprocess(batch.images))
+    half = batch.masks.shape[1] // 2
+    answers = _Answers(torch.zeros((), device=batch.images.device))
+    for kind, masks in (("box", batch.masks[:, :half]), ("point", batch.masks[:, half:])):
+        _two_rounds(sam, image, masks.flatten(0, 1), kind, generator, answers)
+    loss = answers.loss
+    if auxiliary_weight:
+        with torch.autocast(batch.images.device.type, dtype):
+            dense = auxiliary(image.embedding, batch.labels, generator)
+        answers.figures["auxiliary"] = dense.item()
+        loss = loss + auxiliary_weight * dense
+    return loss, answers.figures
+
+
+def _two_rounds(
+    sam: Sam,
+    image: ImageEmbedding,
+    masks: Tensor,
+    kind: str,
+    generator: torch.Generator,
+    answers: _Answers,
+) -> None:
+    N = len(masks)
+    targets = F.avg_pool2d(masks[:, None].float(), 4)[:, 0]  # (N, 4·h, 4·w)
+    # Clicks are drawn at half size, which is plenty and four times faster.
+    halved = masks[:, ::2, ::2] | masks[:, 1::2, 1::2]
+    boxes = coords = labels = None
+    if kind == "box":
+        boxes = boxes_of(masks, _BOX_JITTER, generator)
+    else:
+        central = torch.rand(N, generator=generator, device=masks.device) < _CENTRAL_POINTS
+        coords = 2 * points_in(halved, central, generator)[:, None]
+        labels = torch.ones(N, 1, dtype=torch.long, device=masks.device)
+    low_res, iou = _decode(sam, image, coords, labels, boxes, None)
+    actual = _add_losses(low_res, iou, targets, kind, answers)
+
+    # The mask a person would correct: the candidate predicted to be best after a lone point.
+    index = torch.zeros_like(iou[:, 0], dtype=torch.long)
+    if kind == "point":
+        index = 1 + iou[:, 1:].argmax(1)
+    answers.figures[f"{kind}_chosen"] = actual.gather(1, index[:, None]).mean().item()
+    previous = low_res.detach()[torch.arange(N), index][:, None]
+    predicted = F.interpolate(previous, scale_factor=2, mode="bilinear")[:, 0] > 0
+    clicks = int(torch.randint(1, 5, (), generator=generator, device=masks.device))
+    new_coords, new_labels = corrective_clicks(predicted, halved, clicks, generator)
+    coords = 2 * new_coords if coords is None else torch.cat([coords, 2 * new_coords], 1)
+    labels = new_labels if labels is None else torch.cat([labels, new_labels], 1)
+    low_res, iou = _decode(sam, image, coords, labels, boxes, previous)
+    _add_losses(low_res, iou, targets, "refined", answers)
+
+
+def _decode(
+    sam: Sam,
+    image: ImageEmbedding,
+    coords: Tensor | None,
+    labels: Tensor | None,
+    boxes: Tensor | None,
+    previous: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """All four masks, cut at the box as in use, (N, 4, 4·h, 4·w), and their predicted IoU."""
+    points = None if coords is None or labels is None else (coords, labels)
+    with torch.autocast(image.embedding.device.type, torch.bfloat16):
+        sparse, dense = sam.prompt_encoder(points, boxes, previous)
+        low_res, iou = sam.mask_decoder.predict_masks(
+            image.embedding,
+            sam.prompt_encoder.get_dense_pe(),
+            sparse,
+            dense,
+            range(sam.mask_decoder.num_mask_tokens),
+            image.skips,
+        )
+    low_res = low_res.float()
+    if boxes is not None:
+        low_res = cut_at_boxes(low_res, boxes, sam.config)
+    return low_res, iou.float()
+
+
+def _add_losses(
+    low_res: Tensor, iou: Tensor, targets: Tensor, kind: str, answers: _Answers
+) -> Tensor:
+    losses = mask_losses(low_res, targets)  # (N, 4)
+    actual = true_iou(low_res, targets)
+    answers.loss = (
+        answers.loss
+        + losses[:, 0].mean()
+        + _CANDIDATE_WEIGHT[kind] * ambiguous_loss(losses[:, 1:])
+        + _IOU_WEIGHT * F.mse_loss(iou, actual)
+    )
+    best = actual[:, 1:].amax(1)
+    figures = {
+        kind: actual[:, 0].mean().item(),
+        f"{kind}_best": best.mean().item(),
+        f"{kind}_iou_error": (iou - actual).abs().mean().item(),
+    }
+    for name, value in figures.items():
+        # Two kinds of second round are logged as one.
+        before = answers.figures.get(name)
+        answers.figures[name] = value if before is None else (before + value) / 2
+    return actual

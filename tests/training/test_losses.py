@@ -1,0 +1,54 @@
+"""Losses reward what they should."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from anymask.training.losses import ambiguous_loss, mask_losses, true_iou
+
+
+def _square(low: int, high: int) -> torch.Tensor:
+    mask = torch.zeros(1, 32, 32)
+    mask[:, low:high, low:high] = 1
+    return mask
+
+
+def test_a_better_mask_has_a_smaller_loss() -> None:
+    target = _square(8, 24)
+    logits = torch.stack([_square(8, 24 - shift)[0] for shift in (0, 2, 6, 12)])[None] * 20 - 10
+    losses = mask_losses(logits, target)[0]
+    assert losses[0] < 1e-3
+    assert (losses.diff() > 0).all()
+
+
+def test_focal_and_dice_have_the_values_of_their_formulas() -> None:
+    target = _square(0, 16)
+    logits = torch.zeros(1, 1, 32, 32)
+    focal = 0.25 * torch.log(torch.tensor(2.0))
+    dice = 1 - (2 * 128 + 1) / (512 + 256 + 1)
+    assert mask_losses(logits, target).item() == pytest.approx(20 * focal.item() + dice, rel=1e-5)
+
+
+def test_a_boundary_pixel_wants_the_share_it_is_covered() -> None:
+    target = torch.full((1, 4, 4), 0.3)
+    logits = torch.zeros(1, 1, 4, 4, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.05)
+    for _ in range(300):
+        optimizer.zero_grad()
+        mask_losses(logits, target).sum().backward()
+        optimizer.step()
+    assert 0.2 < logits.sigmoid().mean().item() < 0.6
+
+
+def test_iou_of_known_squares() -> None:
+    logits = torch.stack([_square(0, 16)[0], _square(8, 24)[0]])[None] * 2 - 1
+    iou = true_iou(logits, _square(0, 16))
+    assert iou[0].tolist() == pytest.approx([1.0, 64 / (512 - 64)])
+
+
+def test_only_the_best_candidate_counts_in_full() -> None:
+    losses = torch.tensor([[1.0, 4.0, 7.0]], requires_grad=True)
+    ambiguous_loss(losses).backward()
+    assert losses.grad is not None
+    assert losses.grad[0].tolist() == pytest.approx([1 + 0.1 / 3, 0.1 / 3, 0.1 / 3])

@@ -1,0 +1,108 @@
+"""The training loop learns, and goes on from where it was killed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+from anymask.model.config import SamConfig, SmallEncoderConfig
+from anymask.training.pretrain.cache import CacheWriter, ImageCache
+from anymask.training.pretrain.optimizer import build_optimizers
+from anymask.training.pretrain.recipe import Recipe, train
+
+TINY = SamConfig(
+    "tiny",
+    SmallEncoderConfig((16, 16, 32, 32), (1, 1, 1, 1), num_heads=2),
+    image_size=64,
+    prompt_dim=32,
+    decoder_heads=2,
+    decoder_mlp_dim=32,
+    iou_head_hidden_dim=16,
+    use_skips=True,
+    dense_prompts=True,
+    box_margin=0.05,
+)
+RECIPE = Recipe(side=64, batch_size=4, prompts=4, warmup=10, learning_rate=3e-3)
+
+
+def _disks(folder: Path) -> ImageCache:
+    rng = np.random.default_rng(0)
+    writer = CacheWriter(folder, 12)
+    y, x = np.mgrid[:100, :100]
+    for _ in range(12):
+        cx, cy, r = *rng.uniform(30, 70, 2), rng.uniform(15, 28)
+        disk = (x - cx) ** 2 + (y - cy) ** 2 < r * r
+        image = np.where(disk[..., None], 220, 30).astype(np.uint8).repeat(3, 2)
+        writer.append(image, disk.astype(np.uint16), np.zeros(2, np.int64), "disks")
+    return writer.finish()
+
+
+def _log(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def _train(cache: ImageCache, out: Path, updates: int, finish: bool = False) -> Path:
+    return train(
+        [(cache, 1.0)],
+        out,
+        recipe=RECIPE,
+        config=TINY,
+        updates=updates,
+        finish=finish,
+        report=lambda _: None,
+    )
+
+
+def test_the_loss_falls_and_a_resumed_run_goes_on_without_a_jump(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    _train(cache, out, 200)
+    _train(cache, out, 50)
+    log = _log(out)
+    losses = [r["loss"] for r in log]
+    assert [r["updates"] for r in log] == [50, 100, 150, 200, 250]
+    assert losses[3] < 0.8 * losses[0]
+    assert losses[4] < losses[3] + 0.2 * (losses[0] - losses[3])
+
+
+def test_a_finishing_run_lets_the_learning_rate_fall(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    _train(cache, out, 100, finish=True)
+    rates = [r["learning_rate"] for r in _log(out)]
+    assert rates[0] > 0.9 * RECIPE.learning_rate
+    assert rates[1] < 0.05 * RECIPE.learning_rate
+
+
+def test_the_export_holds_its_configuration_and_half_precision(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    weights = _train(cache, out, 2)
+    with safe_open(weights, "pt") as file:
+        assert SamConfig.from_dict(json.loads(file.metadata()["anymask_config"])) == TINY
+        dtypes = {k: file.get_tensor(k).dtype for k in file.keys()}  # noqa: SIM118
+    coordinates = {k for k in dtypes if "gaussian_matrix" in k}
+    assert all(dtypes[k] == torch.float32 for k in coordinates)
+    assert all(t == torch.float16 for k, t in dtypes.items() if k not in coordinates)
+
+
+def test_every_parameter_has_exactly_one_optimiser_and_moves() -> None:
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3),
+        torch.nn.Conv2d(8, 8, 3, groups=8),
+        torch.nn.Flatten(),
+        torch.nn.LazyLinear(4),
+    )
+    x = torch.randn(2, 3, 8, 8)
+    module(x)
+    before = [p.detach().clone() for p in module.parameters()]
+    optimizers = build_optimizers([module], 1e-2, 1e-2, 0.0)
+    module(x).square().sum().backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    moved = [not torch.equal(p, b) for p, b in zip(module.parameters(), before, strict=True)]
+    assert all(moved)
+    count = sum(len(g["params"]) for o in optimizers for g in o.param_groups)
+    assert count == len(before)
