@@ -26,7 +26,9 @@ TINY = SamConfig(
     dense_prompts=True,
     box_margin=0.05,
 )
-RECIPE = Recipe(side=64, batch_size=4, prompts=4, warmup=10, learning_rate=3e-3)
+RECIPE = Recipe(
+    side=64, batch_size=2, prompts=2, warmup=10, learning_rate=1e-3, matrix_rate=1e-3, ema=0.95
+)
 
 
 def _disks(folder: Path) -> ImageCache:
@@ -59,13 +61,13 @@ def _train(cache: ImageCache, out: Path, updates: int, finish: bool = False) -> 
 
 def test_the_loss_falls_and_a_resumed_run_goes_on_without_a_jump(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
-    _train(cache, out, 200)
+    _train(cache, out, 100)
     _train(cache, out, 50)
     log = _log(out)
-    losses = [r["loss"] for r in log]
-    assert [r["updates"] for r in log] == [50, 100, 150, 200, 250]
-    assert losses[3] < 0.8 * losses[0]
-    assert losses[4] < losses[3] + 0.2 * (losses[0] - losses[3])
+    first, before, after = (r["loss"] for r in log)
+    assert [r["updates"] for r in log] == [50, 100, 150]
+    assert before < 0.8 * first
+    assert after < before + 0.2 * (first - before)
 
 
 def test_a_finishing_run_lets_the_learning_rate_fall(tmp_path: Path) -> None:

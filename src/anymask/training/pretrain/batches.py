@@ -28,6 +28,7 @@ _SET_WEIGHTS = {
 # Regions smaller than this share of the view are not asked for.
 _MIN_AREA = 1 / 1500
 _MAX_AREA = 0.9
+_AREA_POWER = 0.3
 
 
 @dataclass
@@ -135,6 +136,8 @@ class BatchMaker:
             return None
         # Wholes are few beside their parts: each is as likely as all that a region set offers.
         odds = np.array([1.0] * len(regions) + [max(1.0, len(regions) / 3)] * len(wholes))
+        # Small regions are many, and at a view's border mostly slivers of cut objects.
+        odds *= [(groups if is_group else areas)[k] ** _AREA_POWER for k, is_group in found]
         picks = self._rng.choice(
             len(found), self.prompts, replace=len(found) < self.prompts, p=odds / odds.sum()
         )
