@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,9 @@ def test_the_full_vit_b_geometry_gives_the_published_codes_numbers(reference: Pa
         point_labels=torch.tensor([[1, 0]]),
         boxes=torch.tensor([[200.0, 150.0, 800.0, 700.0]]),
     )
-    assert relative_l2(low_res.reshape(3, 256, 256), expected["low_res"].reshape(3, 256, 256)) < 1e-5
+    assert (
+        relative_l2(low_res.reshape(3, 256, 256), expected["low_res"].reshape(3, 256, 256)) < 1e-5
+    )
     assert relative_l2(iou.flatten(), expected["iou"].flatten()) < 1e-5
 
 
@@ -109,8 +112,6 @@ def test_the_full_vit_b_geometry_gives_the_published_codes_numbers(reference: Pa
 def test_published_geometries_have_their_published_tensors(
     name: str, parameters: int, reference: Path
 ) -> None:
-    import json
-
     with torch.device("meta"):
         sam = Sam(VARIANTS[name])
     assert sum(p.numel() for p in sam.parameters()) == parameters

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.conftest import draw_weights_by_rule, relative_l2
 
 from anymask.model.config import VARIANTS, TinyViTConfig
 from anymask.model.sam import Sam
 from anymask.model.tiny_vit import TinyViT, TinyViTBlock, WindowAttention
+from tests.conftest import draw_weights_by_rule, relative_l2
 
 
 @pytest.fixture(scope="module")

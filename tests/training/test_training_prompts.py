@@ -15,7 +15,9 @@ def _disks(count: int, side: int, seed: int) -> torch.Tensor:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side]
     centres, radii = rng.uniform(8, side - 8, (count, 2)), rng.uniform(2, side / 3, count)
-    disks = [(x - cx) ** 2 + (y - cy) ** 2 <= r * r for (cx, cy), r in zip(centres, radii, strict=True)]
+    disks = [
+        (x - cx) ** 2 + (y - cy) ** 2 <= r * r for (cx, cy), r in zip(centres, radii, strict=True)
+    ]
     return torch.from_numpy(np.stack(disks))
 
 

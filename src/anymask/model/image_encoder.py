@@ -118,8 +118,8 @@ class Attention(nn.Module):
         if H * W <= _MAX_TOKENS_ALL_HEADS:
             y = _attend(q, k, v, rows, cols)
         else:
-            heads = (h.split(1, dim=1) for h in (q, k, v))
-            y = torch.cat([_attend(*qkv, rows, cols) for qkv in zip(*heads, strict=True)], 1)
+            by_head = zip(q.split(1, 1), k.split(1, 1), v.split(1, 1), strict=True)
+            y = torch.cat([_attend(*head, rows, cols) for head in by_head], 1)
         return self.proj(y.transpose(1, 2).reshape(B, H, W, C))
 
 
@@ -148,9 +148,7 @@ def _split_windows(x: Tensor, size: int) -> tuple[Tensor, tuple[int, int]]:
     return x.transpose(2, 3).reshape(-1, size, size, C), (padded_h, padded_w)
 
 
-def _join_windows(
-    windows: Tensor, size: int, padded: tuple[int, int], shape: torch.Size
-) -> Tensor:
+def _join_windows(windows: Tensor, size: int, padded: tuple[int, int], shape: torch.Size) -> Tensor:
     B, H, W, C = shape
     rows, cols = padded[0] // size, padded[1] // size
     x = windows.view(B, rows, cols, size, size, C).transpose(2, 3)

@@ -120,6 +120,9 @@ class MaskDecoder(nn.Module):
     ) -> Tensor:
         """Image tokens (N, h·w, C) to pixels (N, h·w·16, C/8) in token order."""
         first, norm, _, second, _ = self.output_upscaling
+        assert isinstance(first, nn.ConvTranspose2d)
+        assert isinstance(norm, LayerNorm2d)
+        assert isinstance(second, nn.ConvTranspose2d)
         N, (B, h, w) = len(image), shape
         x = _upscale_by_two(image, first).view(B, N // B, -1, norm.weight.numel())
         if skips:

@@ -103,15 +103,12 @@ class PromptEncoder(nn.Module):
             labels = torch.cat([labels, -labels.new_ones(len(labels), 1)], 1)
         places = self._encode(coords)
         places = torch.where((labels == -1)[..., None], 0.0, places)
-        kinds = torch.cat(
-            [self.not_a_point_embed.weight] + [e.weight for e in self.point_embeddings]
-        )
+        kinds = torch.cat([self.not_a_point_embed.weight, *self.point_embeddings.parameters()])
         return places + kinds[labels.long() + 1]
 
     def _embed_boxes(self, boxes: Tensor) -> Tensor:
         corners = self._encode(boxes.view(-1, 2, 2))
-        kinds = torch.cat([self.point_embeddings[2].weight, self.point_embeddings[3].weight])
-        return corners + kinds
+        return corners + torch.cat(list(self.point_embeddings[2:].parameters()))
 
     def _encode(self, coords: Tensor) -> Tensor:
         # Half a pixel is added because the code's frame has pixel centres at 0.5, 1.5, …
@@ -120,6 +117,8 @@ class PromptEncoder(nn.Module):
 
 class PositionEmbeddingRandom(Float32Buffers):
     """Positions to sines and cosines of random frequencies (arXiv 2006.10739)."""
+
+    positional_encoding_gaussian_matrix: Tensor
 
     def __init__(self, num_pos_feats: int) -> None:
         super().__init__()

@@ -57,6 +57,8 @@ class Sam(Float32Buffers):
 
     mask_threshold: float = 0.0
     image_format: str = "RGB"
+    pixel_mean: Tensor
+    pixel_std: Tensor
 
     def __init__(self, config: SamConfig) -> None:
         super().__init__()
@@ -192,7 +194,9 @@ class Sam(Float32Buffers):
             Each with `masks` (N, M, H, W) bool, `iou_predictions` (N, M) and `low_res_logits`
             (N, M, 4·h, 4·w).
         """
-        images = self.encode_image(torch.stack([self.preprocess(x["image"]) for x in batched_input]))
+        images = self.encode_image(
+            torch.stack([self.preprocess(x["image"]) for x in batched_input])
+        )
         outputs = []
         for i, record in enumerate(batched_input):
             low_res, iou = self.decode(

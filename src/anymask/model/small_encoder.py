@@ -47,7 +47,10 @@ class SmallEncoder(nn.Module):
         self.stage3 = _residual_stage(sixteenth, config.depths[2])
         self.down4 = _downsample(sixteenth, last)
         self.stage4 = nn.Sequential(
-            *(_AttentionBlock(last, config.num_heads, config.mlp_ratio) for _ in range(config.depths[3]))
+            *(
+                _AttentionBlock(last, config.num_heads, config.mlp_ratio)
+                for _ in range(config.depths[3])
+            )
         )
         self.norm4 = LayerNorm2d(last)
         self.from_eighth = nn.Conv2d(eighth, out_chans, 2, 2)

@@ -84,9 +84,7 @@ def _chance(n: int, probability: float, generator: torch.Generator) -> Tensor:
     return torch.rand(n, generator=generator, device=generator.device) < probability
 
 
-def _random_affine(
-    sizes: Tensor, side: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _random_affine(sizes: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Maps from view pixels to source pixels, (B, 2, 3), and source pixels a view pixel, (B,)."""
     B = len(sizes)
     whole = _chance(B, _WHOLE_VIEW, generator)

@@ -57,7 +57,7 @@ def find_sources(folders: Iterable[Path]) -> list[Source]:
         sets = [p.parent for p in sorted(folder.glob("**/set.json"))]
         if not sets:
             raise ImageError(
-                f"{folder} holds no training set: expected a folder with images/, masks/ and set.json."
+                f"{folder} holds no training set: a folder with images/, masks/ and set.json."
             )
         for path in sets:
             for image in sorted((path / "images").iterdir()):
@@ -74,7 +74,8 @@ def split(sources: list[Source]) -> tuple[list[Source], list[Source]]:
     """
     fixed = json.loads(_SPLIT_FILE.read_text())
     only_validation, listed = set(fixed["sets"]), set(fixed["images"])
-    train, validation = [], []
+    train: list[Source] = []
+    validation: list[Source] = []
     for source in sources:
         held_out = source.set_name in only_validation or source.name in listed
         (validation if held_out else train).append(source)
@@ -129,7 +130,7 @@ def build_cache(sources: list[Source], folder: Path) -> ImageCache:
     writer = CacheWriter(folder, len(sources))
     for source in sources:
         image = Image.open(source.image).convert("RGB")
-        labels = Image.open(source.labels)
+        labels: Image.Image = Image.open(source.labels)
         if max(image.size) > CANVAS:
             image.thumbnail((CANVAS, CANVAS), Image.Resampling.LANCZOS)
             labels = labels.resize(image.size, Image.Resampling.NEAREST)

@@ -46,7 +46,8 @@ def build_optimizers(
     weight_decay : float
         Of weights; norms, biases and embeddings have none.
     """
-    matrices, vectors = [], []
+    matrices: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
     for module in modules:
         for part in module.modules():
             depthwise = isinstance(part, nn.Conv2d) and part.groups > 1

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,11 +23,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from anymask.model.config import VARIANTS, SamConfig
 from anymask.model.sam import Sam
 from anymask.training.pretrain.auxiliary import AuxiliaryHead
-from anymask.training.pretrain.batches import BatchMaker
+from anymask.training.pretrain.batches import Batch, BatchMaker
 from anymask.training.pretrain.cache import ImageCache
+from anymask.training.pretrain.curves import draw_curves
 from anymask.training.pretrain.optimizer import build_optimizers
 from anymask.training.pretrain.step import training_step
-
 
 _LOG_EVERY = 50  # updates
 
@@ -85,8 +85,8 @@ def train(
     caches: list[tuple[ImageCache, float]],
     out: Path,
     *,
-    recipe: Recipe = Recipe(),  # noqa: B008 - frozen
-    config: SamConfig = VARIANTS["small"],  # noqa: B008 - frozen
+    recipe: Recipe = Recipe(),
+    config: SamConfig = VARIANTS["small"],
     minutes: float = math.inf,
     updates: int | None = None,
     finish: bool = False,
@@ -104,7 +104,7 @@ def train(
     caches : list of (ImageCache, float)
         Images to draw views of, each cache with its share.
     out : Path
-        Folder of `state.pt`, `log.jsonl` and the exported `weights.safetensors`.
+        Folder of `state.pt`, `log.jsonl`, `curves.png` and the exported `weights.safetensors`.
     recipe : Recipe
     config : SamConfig
     minutes : float
@@ -159,11 +159,11 @@ def train(
             run.save()
             saved = now
         if evaluate and now - evaluated > 60 * evaluate_minutes:
-            report(run.log(evaluate(run.averaged()), kind="evaluation"))
+            report(run.evaluate(evaluate))
             evaluated = time.monotonic()
     run.save()
     if evaluate:
-        report(run.log(evaluate(run.averaged()), kind="evaluation"))
+        report(run.evaluate(evaluate))
     return out / "weights.safetensors"
 
 
@@ -189,7 +189,7 @@ class _Run:
         self._summed = 0
         self._since = time.monotonic()
 
-    def update(self, batches: list, fall: float) -> str | None:  # type: ignore[type-arg]
+    def update(self, batches: list[Batch], fall: float) -> str | None:
         """Make one update; now and then return a log line."""
         recipe, progress = self.recipe, self.progress
         factor = min(1.0, (progress.updates + 1) / recipe.warmup) * fall
@@ -202,9 +202,7 @@ class _Run:
         self.sam.zero_grad(set_to_none=True)
         self.auxiliary.zero_grad(set_to_none=True)
         for batch in batches:
-            loss, figures = training_step(
-                self.sam, self.auxiliary, batch, self.generator, weight
-            )
+            loss, figures = training_step(self.sam, self.auxiliary, batch, self.generator, weight)
             (loss / len(batches)).backward()
             for name, value in {"loss": loss.item(), **figures}.items():
                 self._sums[name] = self._sums.get(name, 0.0) + value / len(batches)
@@ -226,16 +224,22 @@ class _Run:
         self._sums, self._summed, self._since = {}, 0, time.monotonic()
         return self.log(figures, kind="train")
 
+    def evaluate(self, evaluate: Callable[[Sam], dict[str, float]]) -> str:
+        """Log figures of the averaged model, redraw the curves, and return the log line."""
+        line = self.log(evaluate(self.averaged()), kind="evaluation")
+        draw_curves(self.out / "log.jsonl", self.out / "curves.png")
+        return line
+
     def log(self, figures: dict[str, float], kind: str) -> str:
         """Append figures to `log.jsonl` and return them as a line to read."""
         record = {"kind": kind, **asdict(self.progress), **figures}
         with (self.out / "log.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
-        shown = " ".join(
-            f"{k} {v:.3g}" for k, v in figures.items() if isinstance(v, float | int)
-        )
+        shown = " ".join(f"{k} {v:.3g}" for k, v in figures.items() if isinstance(v, float | int))
         progress = self.progress
-        return f"{kind} {progress.images / 1000:.1f}k images {progress.seconds / 60:.1f} min: {shown}"
+        return (
+            f"{kind} {progress.images / 1000:.1f}k images {progress.seconds / 60:.1f} min: {shown}"
+        )
 
     def averaged(self) -> Sam:
         """Return the averaged model at its own input size, as it would be exported."""
@@ -286,6 +290,6 @@ def export_weights(sam: Sam, path: Path, notes: dict[str, float]) -> None:
     os.replace(path.with_suffix(".part"), path)
 
 
-def _groups(stream, size: int):  # type: ignore[no-untyped-def]
+def _groups(stream: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
     while True:
         yield [next(stream) for _ in range(size)]

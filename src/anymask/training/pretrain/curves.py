@@ -1,0 +1,56 @@
+"""Learning curves as a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+_TRAINING = {
+    "box": "box",
+    "point_best": "1 click, best of 3",
+    "point": "1 click, single",
+    "refined": "with corrections",
+}
+_VALIDATION = {
+    "box": "box",
+    "click1_oracle": "1 click, best of 3",
+    "click1_single": "1 click, single",
+    "click5": "5 clicks",
+}
+
+
+def draw_curves(log: Path, picture: Path) -> None:
+    """Draw mean IoU over images seen, in training and in validation.
+
+    Parameters
+    ----------
+    log : Path
+        `log.jsonl` of a training.
+    picture : Path
+        PNG to write.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, kind, names in zip(
+        axes, ("train", "evaluation"), (_TRAINING, _VALIDATION), strict=True
+    ):
+        chosen = [r for r in records if r["kind"] == kind]
+        for name, label in names.items():
+            values = [r[name] for r in chosen if name in r]
+            images = [r["images"] / 1000 for r in chosen if name in r]
+            axis.plot(images, values, label=label, marker="." if kind == "evaluation" else None)
+        axis.set_title("training" if kind == "train" else "validation")
+        axis.set_xlabel("thousand images seen")
+        axis.set_ylim(0, 1)
+        axis.grid(alpha=0.3)
+        axis.legend(loc="lower right")
+    axes[0].set_ylabel("mean IoU")
+    part = picture.with_suffix(".part.png")
+    figure.savefig(part, dpi=120)
+    part.replace(picture)
