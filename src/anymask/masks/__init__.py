@@ -1,0 +1,1 @@
+"""Masks as data: run lengths, boxes, suppression of duplicates, regions, labels, whole sets."""

@@ -1,0 +1,131 @@
+"""Masks as a COCO data set: what pycocotools and annotation tools read and write.
+
+https://cocodataset.org/#format-data, "Object Detection".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from anymask.errors import AnymaskError
+
+# Fields of a record that COCO does not know; they are written beside its own.
+_SCORES = ("predicted_iou", "stability_score")
+_PLACES = ("point_coords", "crop_box")
+
+
+def dataset_of(
+    records: Iterable[Mapping[str, Any]],
+    ids: Iterable[int],
+    boxes: NDArray,
+    image_size: tuple[int, int],
+    image_name: str,
+    image_id: int,
+) -> dict[str, Any]:
+    """Write the masks of one picture as a COCO data set.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        As `MaskSet.to_records` returns them, with compressed run lengths.
+    ids : iterable of int
+        Of the annotations.
+    boxes : (N, 4) array
+        XYWH as COCO has them, a mask of one pixel being one wide.
+    image_size : tuple of int
+        Height and width.
+    image_name : str
+    image_id : int
+
+    Returns
+    -------
+    dict
+        `images`, `categories` and `annotations`; ready for strict JSON, unknown scores are None.
+    """
+    height, width = image_size
+    annotations = [
+        {
+            "id": int(number),
+            "image_id": image_id,
+            "category_id": 1,
+            "segmentation": record["segmentation"],
+            "area": record["area"],
+            "bbox": box.tolist(),
+            "iscrowd": 0,
+            **{k: None if math.isnan(record[k]) else record[k] for k in _SCORES},
+            **{k: None if _has_nan(record[k]) else record[k] for k in _PLACES},
+        }
+        for number, record, box in zip(ids, records, boxes, strict=True)
+    ]
+    return {
+        "images": [{"id": image_id, "file_name": image_name, "height": height, "width": width}],
+        "categories": [{"id": 1, "name": "object"}],
+        "annotations": annotations,
+    }
+
+
+def records_of(
+    dataset: Mapping[str, Any], image_id: int | None = None
+) -> tuple[list[dict[str, Any]], tuple[int, int]]:
+    """Read the masks of one picture of a COCO data set.
+
+    Parameters
+    ----------
+    dataset : dict
+        With `images` and `annotations`; segmentations may be run lengths or polygons.
+    image_id : int, optional
+        Which picture; the first one by default.
+
+    Returns
+    -------
+    records : list of dict
+        With `segmentation` as run lengths and, where present, the scores that anymask writes.
+    image_size : tuple of int
+        Height and width.
+
+    Raises
+    ------
+    AnymaskError
+        If there is no such picture, or the data set lacks what COCO asks for.
+    """
+    try:
+        images = {image["id"]: image for image in dataset["images"]}
+        if image_id is None and images:
+            image_id = next(iter(images))
+        if image_id not in images:
+            known = ", ".join(map(str, list(images)[:5])) or "none at all"
+            raise AnymaskError(
+                f"The COCO data set has no picture with id {image_id}; it has {known}."
+            )
+        size = (int(images[image_id]["height"]), int(images[image_id]["width"]))
+        records = [
+            {
+                "segmentation": _run_lengths(annotation["segmentation"], size),
+                **{k: annotation[k] for k in _SCORES + _PLACES if annotation.get(k) is not None},
+            }
+            for annotation in dataset["annotations"]
+            if annotation["image_id"] == image_id
+        ]
+    except (KeyError, TypeError) as error:
+        raise AnymaskError(
+            f"The data set is not one in COCO's format: {error} is missing or not what it should "
+            "be; check that it is a file of annotations."
+        ) from None
+    return records, size
+
+
+def _run_lengths(segmentation: Any, size: tuple[int, int]) -> Any:
+    """Run lengths of a segmentation; polygons are drawn by pycocotools."""
+    if not isinstance(segmentation, list):
+        return segmentation
+    from pycocotools import mask as coco_mask
+
+    return coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
+
+
+def _has_nan(values: Any) -> bool:
+    return any(map(_has_nan, values)) if isinstance(values, list) else math.isnan(values)

@@ -1,0 +1,135 @@
+"""Many masks in one picture of whole numbers, and back.
+
+Masks may overlap and a label image cannot: where masks meet, the larger id is on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.errors import AnymaskError
+from anymask.masks.rle import Counts, counts_of_changes, runs_of
+
+
+def stacking_ids(areas: ArrayLike, scores: ArrayLike) -> NDArray[np.int64]:
+    """Number masks so that small ones come out on top.
+
+    Parameters
+    ----------
+    areas : (N,) array_like
+        Pixels of each mask.
+    scores : (N,) array_like
+        Predicted IoU of each mask; NaN counts as the lowest.
+
+    Returns
+    -------
+    (N,) int64 array
+        Ids 1 … N in order of decreasing area; of masks with equal areas the higher scored one has
+        the larger id, and of those with equal scores the earlier one.
+
+    Examples
+    --------
+    >>> stacking_ids([10, 500, 10], [0.8, 0.7, 0.9])
+    array([2, 1, 3])
+    """
+    areas, scores = np.asarray(areas, np.int64), np.asarray(scores, np.float64)
+    scores = np.where(np.isnan(scores), -np.inf, scores)
+    order = np.lexsort([-np.arange(len(areas)), scores, -areas])
+    ids = np.empty(len(areas), np.int64)
+    ids[order] = np.arange(1, len(areas) + 1)
+    return ids
+
+
+def label_dtype(largest: int) -> np.dtype:
+    """Smallest unsigned dtype that holds the ids up to `largest`.
+
+    Examples
+    --------
+    >>> label_dtype(255), label_dtype(256)
+    (dtype('uint8'), dtype('uint16'))
+    """
+    return np.min_scalar_type(int(largest))
+
+
+def paint_labels(
+    counts: Sequence[Counts], ids: Sequence[int] | NDArray[np.int64], size: tuple[int, int]
+) -> NDArray[np.unsignedinteger]:
+    """Paint masks with their ids, the largest id on top.
+
+    Parameters
+    ----------
+    counts : sequence of arrays
+        Run lengths of each mask.
+    ids : sequence of int
+        One positive id a mask.
+    size : tuple of int
+        Height and width.
+
+    Returns
+    -------
+    (H, W) array
+        0 where there is no mask; of the smallest unsigned dtype that holds the largest id.
+    """
+    height, width = size
+    ids = np.asarray(ids, np.int64)
+    labels = np.zeros(height * width, label_dtype(ids.max(initial=0)))
+    for index in np.argsort(ids, kind="stable"):
+        labels[_pixels_of(counts[index])] = ids[index]
+    return np.ascontiguousarray(labels.reshape(width, height).T)
+
+
+def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:
+    """Take a label image apart into one mask for each id in it.
+
+    Parameters
+    ----------
+    labels : (H, W) array of integers
+        0 for background; ids need not be consecutive.
+
+    Returns
+    -------
+    ids : (N,) int64 array
+        Increasing, without 0.
+    counts : list of N arrays
+        Run lengths of each id's mask.
+
+    Raises
+    ------
+    AnymaskError
+        If the array is not of whole numbers with two axes, or an id is negative.
+
+    Examples
+    --------
+    >>> ids, counts = counts_by_label(np.array([[0, 7, 7], [2, 2, 7]]))
+    >>> ids, [c.tolist() for c in counts]
+    (array([2, 7]), [[1, 1, 1, 1, 2], [2, 1, 1, 2]])
+    """
+    if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
+        raise AnymaskError(
+            "A label image must be an array (H, W) of whole numbers from 0 on, and this is "
+            f"{labels.dtype} of shape {labels.shape}; one id for each object, 0 for background."
+        )
+    pixels = np.ascontiguousarray(labels.T).reshape(-1)
+    if pixels.size == 0:
+        return np.zeros(0, np.int64), []
+    starts = np.concatenate([[0], np.flatnonzero(pixels[1:] != pixels[:-1]) + 1])
+    stops = np.append(starts[1:], pixels.size)
+    values = pixels[starts].astype(np.int64)
+    order = np.argsort(values, kind="stable")[np.count_nonzero(values == 0) :]
+    ids, first = np.unique(values[order], return_index=True)
+    counts = []
+    for runs in np.split(order, first[1:]) if len(ids) else []:
+        changes = np.stack([starts[runs], stops[runs]], 1).reshape(-1)
+        counts.append(counts_of_changes(changes[changes < pixels.size], pixels.size))
+    return ids, counts
+
+
+def _pixels_of(counts: Counts) -> NDArray[np.int64]:
+    """Column-major indices of the pixels of a mask in run lengths."""
+    starts, stops = runs_of(counts)
+    lengths = stops - starts
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum())

@@ -1,0 +1,315 @@
+"""Masks as run lengths: exact, small, and measured without unpacking.
+
+A mask is read column by column (down the first column, then the second …) and written as the
+lengths of its runs: first of background, then of mask, and so on in turn. A mask whose first
+pixel is set begins with a run of length 0. This is the "uncompressed RLE" of COCO and of Segment
+Anything's records; COCO's compressed form packs the same lengths into text.
+
+`encode`, `decode`, `area`, `box` and the conversions work on dictionaries as they are found in
+files. The functions on bare arrays of run lengths, `counts_of`, `mask_of` and the like, serve
+code that holds many masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import AnymaskError
+
+Counts = NDArray[np.uint32]
+
+
+class Rle(TypedDict):
+    """Uncompressed run lengths: `size` is [H, W], `counts` begins with background."""
+
+    size: list[int]
+    counts: list[int]
+
+
+class CocoRle(TypedDict):
+    """COCO's compressed run lengths: `size` is [H, W], `counts` is ASCII text."""
+
+    size: list[int]
+    counts: str
+
+
+def encode(mask: NDArray[np.bool_]) -> Rle:
+    """Write a mask as uncompressed run lengths.
+
+    Parameters
+    ----------
+    mask : (H, W) bool array
+
+    Returns
+    -------
+    dict
+        `size` [H, W] and `counts`, a list of int.
+
+    Raises
+    ------
+    AnymaskError
+        If the mask is not a boolean array with two axes.
+
+    Examples
+    --------
+    >>> encode(np.array([[False, True, True], [False, False, True]]))
+    {'size': [2, 3], 'counts': [2, 1, 1, 2]}
+    """
+    height, width = check_mask(mask).shape
+    return {"size": [height, width], "counts": counts_of(mask).tolist()}
+
+
+def decode(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Unpack uncompressed run lengths.
+
+    Parameters
+    ----------
+    rle : dict
+        `size` [H, W] and `counts`, as `encode` returns them.
+
+    Returns
+    -------
+    (H, W) bool array
+
+    Raises
+    ------
+    AnymaskError
+        If `size` or `counts` is missing, or the run lengths do not add up to H·W.
+
+    Examples
+    --------
+    >>> decode({"size": [2, 3], "counts": [2, 1, 1, 2]}).astype(int)
+    array([[0, 1, 1],
+           [0, 0, 1]])
+    """
+    counts, size = read_rle(rle)
+    return mask_of(counts, size)
+
+
+def area(rle: Mapping[str, Any]) -> int:
+    """Number of pixels of a mask in uncompressed run lengths.
+
+    Examples
+    --------
+    >>> area({"size": [2, 3], "counts": [2, 1, 1, 2]})
+    3
+    """
+    return area_of(read_rle(rle)[0])
+
+
+def box(rle: Mapping[str, Any]) -> NDArray[np.int64]:
+    """Bounding box of a mask in uncompressed run lengths.
+
+    Returns
+    -------
+    (4,) int64 array
+        XYXY: the first and last column and row that hold a pixel, all inclusive; zeros for an
+        empty mask.
+
+    Examples
+    --------
+    >>> box({"size": [2, 3], "counts": [2, 1, 1, 2]})
+    array([1, 0, 2, 1])
+    """
+    counts, size = read_rle(rle)
+    return box_of(counts, size)
+
+
+def to_coco(rle: Mapping[str, Any]) -> CocoRle:
+    """Compress run lengths to COCO's text form, with pycocotools.
+
+    Examples
+    --------
+    >>> to_coco({"size": [2, 3], "counts": [2, 1, 1, 2]})
+    {'size': [2, 3], 'counts': '2111'}
+    """
+    counts, size = read_rle(rle)
+    return compress(counts, size)
+
+
+def from_coco(coco: Mapping[str, Any]) -> Rle:
+    """Bring any run lengths found in a COCO file to uncompressed ones.
+
+    Parameters
+    ----------
+    coco : dict
+        `size` [H, W] and `counts`: text or bytes (compressed) or a list (uncompressed).
+
+    Returns
+    -------
+    dict
+        `size` [H, W] and `counts`, a list of int.
+
+    Raises
+    ------
+    AnymaskError
+        If the run lengths do not describe a mask of that size.
+
+    Examples
+    --------
+    >>> from_coco({"size": [2, 3], "counts": "2111"})
+    {'size': [2, 3], 'counts': [2, 1, 1, 2]}
+    """
+    counts, size = read_rle(coco)
+    return {"size": list(size), "counts": counts.tolist()}
+
+
+def check_mask(mask: Any) -> NDArray[np.bool_]:
+    """Return `mask` if it is a boolean array with two axes, else raise an AnymaskError."""
+    if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype != np.bool_:
+        what = f"{mask.dtype} of shape {mask.shape}" if isinstance(mask, np.ndarray) else type(mask)
+        raise AnymaskError(
+            f"A mask must be a boolean array (H, W), and this is {what}; "
+            "threshold logits with '> 0' and take one mask of a stack at a time."
+        )
+    return mask
+
+
+def read_rle(rle: Mapping[str, Any]) -> tuple[Counts, tuple[int, int]]:
+    """Take any run lengths apart into checked, uncompressed lengths and the size (H, W).
+
+    Raises
+    ------
+    AnymaskError
+        If something is missing or the lengths do not add up to H·W.
+    """
+    try:
+        height, width = (int(n) for n in rle["size"])
+        counts = rle["counts"]
+    except (KeyError, TypeError, ValueError):
+        raise AnymaskError(
+            "Run lengths must be a dictionary with 'size' [H, W] and 'counts', and this is "
+            f"{_shortened(rle)}; check where the mask comes from."
+        ) from None
+    if isinstance(counts, (str, bytes)):
+        lengths = _decompress(counts)
+    else:
+        try:
+            lengths = np.asarray(counts, np.int64)
+        except (TypeError, ValueError, OverflowError):
+            lengths = np.full(1, -1)
+    if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != height * width:
+        raise AnymaskError(
+            f"The run lengths {_shortened(counts)} do not add up to a mask of {width}×{height} "
+            "pixels; the mask is damaged or its size is wrong."
+        )
+    return lengths.astype(np.uint32), (height, width)
+
+
+def counts_of(mask: NDArray[np.bool_]) -> Counts:
+    """Run lengths of a boolean mask (H, W)."""
+    pixels = np.ascontiguousarray(mask.T).reshape(-1)
+    if pixels.size == 0:
+        return np.zeros(0, np.uint32)
+    changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    return counts_of_changes(np.concatenate([[0], changes]) if pixels[0] else changes, pixels.size)
+
+
+def counts_of_changes(changes: NDArray[np.int64], size: int) -> Counts:
+    """Run lengths of a mask of `size` pixels from the places where its value changes.
+
+    Parameters
+    ----------
+    changes : (N,) int array
+        Increasing column-major indices of the first pixels of all runs but the background's
+        first; 0 for a mask whose first pixel is set.
+    size : int
+        Number of pixels of the image.
+    """
+    return np.diff(changes, prepend=0, append=size).astype(np.uint32)
+
+
+def mask_of(counts: Counts, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Boolean mask (H, W) of run lengths."""
+    height, width = size
+    values = np.zeros(len(counts), np.bool_)
+    values[1::2] = True
+    return np.repeat(values, counts).reshape(width, height).T
+
+
+def runs_of(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Column-major indices of each run of mask: its first pixel, and the one after its last."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    starts, stops = ends[: len(counts) // 2 * 2 : 2], ends[1::2]
+    filled = starts < stops
+    return starts[filled], stops[filled]
+
+
+def area_of(counts: Counts) -> int:
+    """Number of pixels of a mask in run lengths."""
+    return int(counts[1::2].sum(dtype=np.int64))
+
+
+def box_of(counts: Counts, size: tuple[int, int]) -> NDArray[np.int64]:
+    """Bounding box XYXY, inclusive, of a mask in run lengths; zeros if it is empty."""
+    starts, stops = runs_of(counts)
+    if len(starts) == 0:
+        return np.zeros(4, np.int64)
+    height = size[0]
+    first_x, first_y = starts // height, starts % height
+    last_x, last_y = (stops - 1) // height, (stops - 1) % height
+    # A run that goes on in the next column has touched the bottom and the top.
+    wraps = bool((first_x != last_x).any())
+    top = 0 if wraps else first_y.min()
+    bottom = height - 1 if wraps else last_y.max()
+    return np.array([first_x[0], top, last_x[-1], bottom], np.int64)
+
+
+def centroid_of(counts: Counts, size: tuple[int, int]) -> tuple[float, float]:
+    """Mean (x, y) of the pixels of a mask in run lengths; NaN if it is empty."""
+    starts, stops = runs_of(counts)
+    total = int((stops - starts).sum())
+    if total == 0:
+        return float("nan"), float("nan")
+    height = size[0]
+    sum_of_indices = int(((starts + stops - 1) * (stops - starts)).sum()) // 2
+    sum_of_x = int((_sum_of_columns(stops, height) - _sum_of_columns(starts, height)).sum())
+    return sum_of_x / total, (sum_of_indices - height * sum_of_x) / total
+
+
+def compress(counts: Counts, size: tuple[int, int]) -> CocoRle:
+    """COCO's compressed form of run lengths."""
+    from pycocotools import mask as coco_mask
+
+    packed = coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
+    return {"size": list(size), "counts": packed["counts"].decode("ascii")}
+
+
+def _decompress(text: str | bytes) -> NDArray[np.int64]:
+    """Run lengths of COCO's text form; a single -1 if the text is not one.
+
+    Each number is written in groups of five bits, lowest first, as characters from "0" on, with
+    32 added where a group follows and the sign in the last group's highest bit. From the fourth
+    number on, the difference to the number two before is written. pycocotools reads this too, but
+    writes past its memory when the text is damaged.
+    """
+    data = text.encode("utf-8") if isinstance(text, str) else text
+    groups = np.frombuffer(data, np.uint8).astype(np.int64) - ord("0")
+    ends = np.flatnonzero(groups < 32)
+    if len(groups) == 0 or groups.min() < 0 or groups.max() > 63 or groups[-1] >= 32:
+        return np.full(1, -1)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    sizes = ends - starts + 1
+    if sizes.max() > 7:  # more than 32 bits
+        return np.full(1, -1)
+    shifts = 5 * (np.arange(len(groups)) - np.repeat(starts, sizes))
+    numbers = np.add.reduceat((groups & 31) << shifts, starts)
+    numbers -= np.where(groups[ends] & 16, np.int64(1) << (5 * sizes), 0)
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers
+
+
+def _sum_of_columns(stops: NDArray[np.int64], height: int) -> NDArray[np.int64]:
+    """Sum of the column numbers of the pixels 0 … stop-1 in column-major order."""
+    columns, rest = stops // height, stops % height
+    return height * (columns * (columns - 1) // 2) + columns * rest
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,81 @@
+"""Label images: what lies on top, which ids, which dtype."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from anymask.errors import AnymaskError
+from anymask.masks.labels import counts_by_label, label_dtype, paint_labels, stacking_ids
+from anymask.masks.rle import counts_of, mask_of
+
+stacks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=3, max_dims=3, max_side=8))
+scores = st.sampled_from([0.2, 0.5, 0.9, float("nan")])
+label_images = hnp.arrays(
+    np.int32,
+    hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
+    elements=st.sampled_from([0, 0, 1, 2, 7, 70_000]),
+)
+
+
+@settings(deadline=None)
+@given(st.data(), stacks)
+def test_a_pixel_holds_the_smallest_mask_that_covers_it_and_of_equals_the_best(data, masks):
+    n = len(masks)
+    iou = data.draw(st.lists(scores, min_size=n, max_size=n))
+    areas = masks.sum((1, 2))
+    ids = stacking_ids(areas, iou)
+    labels = paint_labels([counts_of(m) for m in masks], ids, masks.shape[1:])
+    assert sorted(ids) == list(range(1, n + 1))
+    for y, x in np.ndindex(labels.shape):
+        covering = np.flatnonzero(masks[:, y, x])
+        if len(covering) == 0:
+            assert labels[y, x] == 0
+            continue
+        quality = [(-areas[i], -1 if np.isnan(iou[i]) else iou[i]) for i in covering]
+        top = covering[ids[covering] == labels[y, x]]
+        assert len(top) == 1
+        assert quality[covering.tolist().index(top[0])] == max(quality)
+
+
+@given(st.lists(st.integers(0, 5), max_size=12))
+def test_ids_are_in_order_of_decreasing_area(areas):
+    by_id = [areas[i] for i in np.argsort(stacking_ids(areas, np.zeros(len(areas))))]
+    assert by_id == sorted(areas, reverse=True)
+
+
+@settings(deadline=None)
+@given(label_images)
+def test_a_label_image_taken_apart_and_painted_again_is_the_same(labels):
+    ids, counts = counts_by_label(labels)
+    assert ids.tolist() == sorted(set(labels.ravel().tolist()) - {0})
+    for number, lengths in zip(ids, counts, strict=True):
+        np.testing.assert_array_equal(mask_of(lengths, labels.shape), labels == number)
+        np.testing.assert_array_equal(lengths, counts_of(labels == number))
+    np.testing.assert_array_equal(paint_labels(counts, ids, labels.shape), labels)
+
+
+@pytest.mark.parametrize(
+    ("largest", "dtype"),
+    [(0, "uint8"), (255, "uint8"), (256, "uint16"), (65_535, "uint16"), (65_536, "uint32")],
+)
+def test_the_dtype_is_the_smallest_that_holds_the_ids(largest, dtype):
+    assert label_dtype(largest) == dtype
+    assert paint_labels([np.array([0, 1])], [largest or 1], (1, 1)).dtype == dtype
+
+
+def test_no_masks_are_a_background():
+    labels = paint_labels([], [], (3, 4))
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((2, 2)), np.full((2, 2), -1), np.zeros((2, 2, 2), int), np.zeros((2, 2), bool)]
+)
+def test_what_is_not_a_label_image_is_refused_in_one_sentence(bad):
+    with pytest.raises(AnymaskError, match=r"^A label image must be .*\.$"):
+        counts_by_label(bad)

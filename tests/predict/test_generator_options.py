@@ -1,0 +1,81 @@
+"""Options of the automatic mask generator: Meta's defaults, and refusals that say what to do."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+from anymask.errors import AnymaskError
+from anymask.predict.automatic import SamAutomaticMaskGenerator
+
+
+def test_options_have_the_published_names_order_and_defaults():
+    parameters = list(inspect.signature(SamAutomaticMaskGenerator).parameters.values())
+    assert parameters[0].name == "model"
+    assert [(p.name, p.default) for p in parameters[1:]] == [
+        ("points_per_side", 32),
+        ("points_per_batch", 64),
+        ("pred_iou_thresh", 0.88),
+        ("stability_score_thresh", 0.95),
+        ("stability_score_offset", 1.0),
+        ("box_nms_thresh", 0.7),
+        ("crop_n_layers", 0),
+        ("crop_nms_thresh", 0.7),
+        ("crop_overlap_ratio", 512 / 1500),
+        ("crop_n_points_downscale_factor", 1),
+        ("point_grids", None),
+        ("min_mask_region_area", 0),
+        ("output_mode", "binary_mask"),
+    ]
+
+
+GRID = np.array([[0.5, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"points_per_side": None}, "give one of the two"),
+        ({"point_grids": [GRID]}, "give one of the two"),
+        ({"points_per_side": 0}, "points_per_side is 0; it must be a whole number of at least 1"),
+        ({"points_per_side": 8.5}, "points_per_side is 8.5"),
+        ({"points_per_batch": 0}, "points_per_batch is 0"),
+        ({"pred_iou_thresh": float("nan")}, "pred_iou_thresh is nan; it must be a number"),
+        ({"pred_iou_thresh": "high"}, "pred_iou_thresh is 'high'"),
+        ({"stability_score_thresh": None}, "stability_score_thresh is None"),
+        ({"stability_score_offset": -1}, "stability_score_offset is -1; .* of at least 0"),
+        ({"box_nms_thresh": 1.5}, "box_nms_thresh is 1.5; it must be a number from 0 to 1"),
+        ({"crop_nms_thresh": -0.1}, "crop_nms_thresh is -0.1"),
+        ({"crop_n_layers": -1}, "crop_n_layers is -1"),
+        ({"crop_n_layers": True}, "crop_n_layers is True"),
+        ({"crop_overlap_ratio": 2}, "crop_overlap_ratio is 2"),
+        ({"crop_n_points_downscale_factor": 0}, "crop_n_points_downscale_factor is 0"),
+        ({"min_mask_region_area": -5}, "min_mask_region_area is -5"),
+        ({"output_mode": "polygons"}, "output_mode is 'polygons'; it can be 'binary_mask', "),
+        (
+            {"points_per_side": None, "point_grids": [GRID], "crop_n_layers": 1},
+            "point_grids holds 1 grids and crop_n_layers is 1; .* 2 in all",
+        ),
+        ({"points_per_side": None, "point_grids": [GRID * 3]}, r"point_grids\[0\] must be"),
+        ({"points_per_side": None, "point_grids": [[0.5, 0.5]]}, r"point_grids\[0\] must be"),
+        ({"points_per_side": None, "point_grids": [GRID, "x"]}, r"point_grids\[1\] must be"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused_in_one_sentence(
+    small_reference_sam, options, what
+):
+    with pytest.raises(AnymaskError, match=what) as caught:
+        SamAutomaticMaskGenerator(small_reference_sam, **options)
+    assert str(caught.value).endswith(".")
+
+
+def test_numpy_numbers_are_numbers(small_reference_sam):
+    generator = SamAutomaticMaskGenerator(
+        small_reference_sam,
+        points_per_side=np.int64(3),
+        pred_iou_thresh=np.float32(0.5),
+        min_mask_region_area=np.int32(4),
+    )
+    assert len(generator.point_grids[0]) == 9
