@@ -74,6 +74,21 @@ class SmallEncoderConfig:
     patch_size: int = 16
 
 
+@dataclass(frozen=True)
+class EverythingConfig:
+    """What `SamAutomaticMaskGenerator` does with a model unless told otherwise.
+
+    The values here are those published for Meta's models; a model whose scores mean something
+    else brings its own. See `SamAutomaticMaskGenerator` for what each option does.
+    """
+
+    pred_iou_thresh: float = 0.88
+    stability_score_thresh: float = 0.95
+    stability_score_offset: float = 1.0
+    box_nms_thresh: float = 0.7
+    min_mask_region_area: int = 0
+
+
 EncoderConfig = ViTConfig | TinyViTConfig | SmallEncoderConfig
 
 _ENCODER_KINDS: dict[str, type] = {
@@ -113,6 +128,8 @@ class SamConfig:
     box_margin : float or None
         Masks of a box prompt are cut at the box enlarged on each side by this fraction of its
         longer side; None leaves them as they come, as Meta's models do.
+    everything : EverythingConfig
+        Defaults of `SamAutomaticMaskGenerator` for this model.
     """
 
     name: str
@@ -131,6 +148,7 @@ class SamConfig:
     use_skips: bool = False
     dense_prompts: bool = False
     box_margin: float | None = None
+    everything: EverythingConfig = EverythingConfig()
 
     @property
     def embedding_size(self) -> int:
@@ -166,7 +184,11 @@ class SamConfig:
         """
         encoder = dict(data["image_encoder"])
         encoder_class = _ENCODER_KINDS[encoder.pop("kind")]
-        fields = {**data, "image_encoder": encoder_class(**_lists_to_tuples(encoder))}
+        fields = {
+            **data,
+            "image_encoder": encoder_class(**_lists_to_tuples(encoder)),
+            "everything": EverythingConfig(**data.get("everything", {})),
+        }
         return SamConfig(**_lists_to_tuples(fields))
 
 
@@ -190,5 +212,8 @@ VARIANTS: dict[str, SamConfig] = {
         use_skips=True,
         dense_prompts=True,
         box_margin=0.05,
+        everything=EverythingConfig(
+            pred_iou_thresh=0.6, stability_score_thresh=0.75, min_mask_region_area=25
+        ),
     ),
 }

@@ -39,6 +39,9 @@ _POINTS_PER_PASS_ELSEWHERE = 64
 class SamAutomaticMaskGenerator:
     """Find all objects of an image.
 
+    Options left at None are the model's own, ``model.config.everything``: for the published
+    models Meta's defaults, which are named below.
+
     Parameters
     ----------
     model : Sam
@@ -48,15 +51,16 @@ class SamAutomaticMaskGenerator:
     points_per_batch : int
         Points whose low-resolution masks are held at a time, rounded up to whole passes of the
         decoder (8 points on a CPU, else 64). The masks do not depend on it.
-    pred_iou_thresh : float
-        Keep masks whose predicted IoU is above this; 0 keeps all.
-    stability_score_thresh : float
-        Keep masks whose stability score is at least this; 0 keeps all. The score is the IoU of
-        the mask thresholded a little higher and a little lower.
-    stability_score_offset : float
-        How much higher and lower, in logits.
-    box_nms_thresh : float
-        Of two masks whose boxes have an IoU above this, keep that of the higher predicted IoU.
+    pred_iou_thresh : float, optional
+        Keep masks whose predicted IoU is above this, 0.88; 0 keeps all.
+    stability_score_thresh : float, optional
+        Keep masks whose stability score is at least this, 0.95; 0 keeps all. The score is the
+        IoU of the mask thresholded a little higher and a little lower.
+    stability_score_offset : float, optional
+        How much higher and lower, 1 logit.
+    box_nms_thresh : float, optional
+        Of two masks whose boxes have an IoU above this, 0.7, keep that of the higher predicted
+        IoU.
     crop_n_layers : int
         Also look at crops of the image: layer i has 2ⁱ×2ⁱ of them.
     crop_nms_thresh : float
@@ -69,8 +73,9 @@ class SamAutomaticMaskGenerator:
     point_grids : sequence of (N, 2) arrays, optional
         Points (x, y) in 0 … 1 for the image and for each layer of crops, instead of
         `points_per_side`.
-    min_mask_region_area : int
-        Fill holes and remove islands of fewer pixels than this; 0 leaves masks as they are.
+    min_mask_region_area : int, optional
+        Fill holes and remove islands of fewer pixels than this; 0, the published models'
+        default, leaves masks as they are.
     output_mode : {"binary_mask", "uncompressed_rle", "coco_rle"}
         What `segmentation` is in the records of `generate`.
 
@@ -96,18 +101,27 @@ class SamAutomaticMaskGenerator:
         model: Sam,
         points_per_side: int | None = 32,
         points_per_batch: int = 64,
-        pred_iou_thresh: float = 0.88,
-        stability_score_thresh: float = 0.95,
-        stability_score_offset: float = 1.0,
-        box_nms_thresh: float = 0.7,
+        pred_iou_thresh: float | None = None,
+        stability_score_thresh: float | None = None,
+        stability_score_offset: float | None = None,
+        box_nms_thresh: float | None = None,
         crop_n_layers: int = 0,
         crop_nms_thresh: float = 0.7,
         crop_overlap_ratio: float = 512 / 1500,
         crop_n_points_downscale_factor: int = 1,
         point_grids: Sequence[ArrayLike] | None = None,
-        min_mask_region_area: int = 0,
+        min_mask_region_area: int | None = None,
         output_mode: OutputMode = "binary_mask",
     ) -> None:
+        own = model.config.everything
+        pred_iou_thresh = own.pred_iou_thresh if pred_iou_thresh is None else pred_iou_thresh
+        if stability_score_thresh is None:
+            stability_score_thresh = own.stability_score_thresh
+        if stability_score_offset is None:
+            stability_score_offset = own.stability_score_offset
+        box_nms_thresh = own.box_nms_thresh if box_nms_thresh is None else box_nms_thresh
+        if min_mask_region_area is None:
+            min_mask_region_area = own.min_mask_region_area
         self.point_grids = check_options(
             points_per_side=points_per_side,
             points_per_batch=points_per_batch,
