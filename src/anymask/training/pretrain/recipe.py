@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from anymask.model.config import VARIANTS, SamConfig
 from anymask.model.sam import Sam
@@ -175,7 +175,7 @@ class _Run:
         self.recipe, self.config, self.device, self.out = recipe, config, device, out
         self.sam = Sam(replace(config, image_size=recipe.side)).to(device)
         self.auxiliary = AuxiliaryHead(config.prompt_dim).to(device)
-        self.ema = AveragedModel(self.sam, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
+        self.ema = AveragedModel(self.sam, multi_avg_fn=_moving_average(recipe.ema))
         self.optimizers = build_optimizers(
             [self.sam, self.auxiliary],
             recipe.learning_rate,
@@ -288,6 +288,17 @@ def export_weights(sam: Sam, path: Path, notes: dict[str, float]) -> None:
     metadata = {"anymask_config": json.dumps(sam.config.to_dict()), "training": json.dumps(notes)}
     save_file(state, path.with_suffix(".part"), metadata)
     os.replace(path.with_suffix(".part"), path)
+
+
+def _moving_average(decay: float) -> Callable[..., None]:
+    """Exponential averaging that forgets the untrained beginning sooner than `decay` alone."""
+
+    @torch.no_grad()
+    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], count: int) -> None:
+        share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        torch._foreach_lerp_(averaged, current, share)
+
+    return update
 
 
 def _groups(stream: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
