@@ -25,6 +25,7 @@ class PromptEncoder(nn.Module):
         dim, chans = config.prompt_dim, config.mask_in_chans
         self.embed_dim = dim
         self.image_size = config.image_size
+        self.image_embedding_size = (config.embedding_size, config.embedding_size)
         self.pe_layer = PositionEmbeddingRandom(dim // 2)
         # In this order: negative point, positive point, first box corner, second box corner.
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(4))
@@ -42,12 +43,6 @@ class PromptEncoder(nn.Module):
         self.dense_prompts = (
             DensePrompts(dim, config.image_encoder.patch_size) if config.dense_prompts else None
         )
-
-    @property
-    def image_embedding_size(self) -> tuple[int, int]:
-        """Rows and columns of the image embedding."""
-        side = self.image_size // 16
-        return side, side
 
     def get_dense_pe(self) -> Tensor:
         """Return the positional encoding of the image embedding, (1, C, h, w)."""

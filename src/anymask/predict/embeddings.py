@@ -23,7 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from anymask.errors import ImageError
-from anymask.export.atomic import whole_file
+from anymask.files import whole_file
 from anymask.model.sam import ImageEmbedding, Sam
 
 # All that is known of an embedding stands in one JSON text under this key: safetensors writes

@@ -1,0 +1,220 @@
+"""Known checkpoints fetched once into a cache folder: resumable, verified, whole or absent.
+
+The environment rules it: `ANYMASK_HOME` is the cache folder (else `anymask` in
+`XDG_CACHE_HOME`, else in `~/.cache`), `ANYMASK_OFFLINE=1` forbids the network, `ANYMASK_MIRROR`
+is the address of a folder that holds the same files.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from anymask.checkpoints.registry import CheckpointEntry
+from anymask.errors import CheckpointError
+
+_CHUNK = 1 << 20
+_TIMEOUT = 30.0  # seconds without a byte
+# A connection that breaks is taken up again where it broke, as long as each try brings bytes.
+_BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
+
+
+def cache_dir() -> Path:
+    """Return the folder that downloads are kept in; it need not exist yet."""
+    home = os.environ.get("ANYMASK_HOME")
+    if home:
+        return Path(home).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "anymask"
+
+
+def is_offline() -> bool:
+    """Whether `ANYMASK_OFFLINE` forbids the network."""
+    return os.environ.get("ANYMASK_OFFLINE", "").lower() not in ("", "0", "false", "no", "off")
+
+
+def cached_path(entry: CheckpointEntry) -> Path | None:
+    """Return where the file of a known checkpoint is cached, or None if it is not, or not whole."""
+    path = cache_dir() / entry.file_name
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return None
+    return path if entry.size in (None, size) else None
+
+
+def fetch(entry: CheckpointEntry, progress: bool = True) -> Path:
+    """Return the cached file of a known checkpoint, downloading it if need be.
+
+    Parameters
+    ----------
+    entry : CheckpointEntry
+    progress : bool
+        Show a progress bar on stderr.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be downloaded, or is not the file that was published. What came of a broken
+        download stays, as NAME.part, and the next call goes on from there.
+    """
+    cached = cached_path(entry)
+    if cached:
+        return cached
+    target = cache_dir() / entry.file_name
+    if is_offline():
+        raise CheckpointError(
+            f"{entry.name} is not in the cache and ANYMASK_OFFLINE forbids downloading it; unset "
+            f"that, or put {entry.file_name} into {target.parent}."
+        )
+    url = _address(entry)
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{target}.lock"):  # two processes must not append to one file
+            cached = cached_path(entry)
+            if cached:
+                return cached
+            _download(url, part, entry, progress)
+            _verify(part, entry, url)
+            os.replace(part, target)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            why = "the disk is full; free some space or set ANYMASK_HOME to another folder"
+        else:
+            why = f"{error.strerror or error}; set ANYMASK_HOME to a folder that can be written"
+        raise CheckpointError(f"{entry.name} cannot be kept in {target.parent}: {why}.") from error
+    return target
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in lower-case hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verify(part: Path, entry: CheckpointEntry, url: str) -> None:
+    """Remove what was downloaded and raise if it is not the file that was published."""
+    size, actual = _size(part), sha256(part)
+    if entry.size not in (None, size):
+        wrong = f"{size:,} bytes instead of {entry.size:,}"
+    elif not actual.startswith(entry.sha256 or ""):
+        wrong = f"SHA-256 {actual[:12]}… instead of {str(entry.sha256)[:12]}…"
+    else:
+        return
+    part.unlink()
+    raise CheckpointError(
+        f"{url} is not the published {entry.name} ({wrong}) and was removed; try again, or from "
+        f"another network or mirror."
+    )
+
+
+def _address(entry: CheckpointEntry) -> str:
+    mirror = os.environ.get("ANYMASK_MIRROR")
+    if mirror:
+        if not mirror.startswith(("http://", "https://", "file://")):
+            raise CheckpointError(
+                f"ANYMASK_MIRROR is {mirror!r}; it must be an address that begins with http://, "
+                f"https:// or file://."
+            )
+        return f"{mirror.rstrip('/')}/{entry.file_name}"
+    if entry.url is None:
+        raise CheckpointError(f"{entry.name} comes with anymask and has no address to download.")
+    return entry.url
+
+
+def _download(url: str, part: Path, entry: CheckpointEntry, progress: bool) -> None:
+    """Bring `part` to its full length, taking up broken connections."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not progress) as bar:
+        task = bar.add_task(f"Downloading {entry.file_name}", total=entry.size)
+        while True:
+            before = _size(part)
+            try:
+                total = _receive(url, part, lambda **k: bar.update(task, **k))
+            except _BROKEN as error:
+                cause: Exception | None = error
+                total = None
+            else:
+                cause = None
+                if total is None or _size(part) >= total:
+                    return
+            if _size(part) <= before:
+                raise CheckpointError(
+                    f"The download of {entry.name} from {url} broke off at {_size(part):,} bytes; "
+                    f"load it again to go on from there."
+                ) from cause
+
+
+def _receive(url: str, part: Path, report: Any) -> int | None:
+    """Append what is missing of `url` to `part` and return the full length, if it is known."""
+    have = _size(part)
+    headers = {"User-Agent": "anymask"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:
+            # No bytes are left: the part is whole, or it is of another file, as its hash shows.
+            if error.headers.get("Content-Range", "").rpartition("/")[2] == str(have):
+                return have
+            part.unlink()
+            return _receive(url, part, report)
+        raise CheckpointError(
+            f"{url} cannot be downloaded: the server answers {error.code} {error.reason}; check "
+            f"ANYMASK_MIRROR, or download the file by hand and load it by its path."
+        ) from error
+    except urllib.error.URLError as error:
+        raise CheckpointError(
+            f"{url} cannot be reached ({error.reason}); check the network, or download the file "
+            f"on another machine and load it by its path."
+        ) from error
+    with response:
+        start = _first_byte(response)
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        # A server that ignores Range sends the whole file anew.
+        with part.open("r+b" if have and start == have else "wb") as file:
+            file.seek(start if start == have else 0)
+            report(completed=file.tell(), total=total)
+            while chunk := response.read(_CHUNK):
+                file.write(chunk)
+                report(advance=len(chunk))
+    return total
+
+
+def _first_byte(response: Any) -> int:
+    """Where in the file the response begins: after what we have, or at 0."""
+    content_range = response.headers.get("Content-Range", "")
+    first = content_range.removeprefix("bytes ").partition("-")[0]
+    return int(first) if response.status == 206 and first.isdigit() else 0
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

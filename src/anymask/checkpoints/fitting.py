@@ -1,0 +1,204 @@
+"""The geometry that a checkpoint is loaded with, and how its tensors agree with it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from anymask.checkpoints.formats import CheckpointNotice, SamState, name_some
+from anymask.checkpoints.geometry import config_from_shapes, describe
+from anymask.checkpoints.reading import RawCheckpoint
+from anymask.checkpoints.registry import find_entry
+from anymask.checkpoints.tables import fit_tables
+from anymask.errors import CheckpointError
+from anymask.model.config import SamConfig, SmallEncoderConfig
+from anymask.model.sam import Sam
+
+CONFIG_KEY = "anymask_config"
+"""Under this key the metadata of a saved safetensors file hold the geometry as JSON."""
+
+# Nothing is computed with these: files may or may not carry them.
+_OPTIONAL = ("image_encoder.head.", "image_encoder.norm_head.")
+_PUBLISHED_WIDTH = 256  # of the mask decoder
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A checkpoint's tensors as a geometry needs them.
+
+    Attributes
+    ----------
+    model : Sam
+        Of that geometry, its weights not yet set to anything.
+    tensors : dict of str to Tensor
+        Those the model has, position tables resized.
+    unused : tuple of str
+        Names, in Meta's manner, of tensors within the SAM's components that the model has not.
+    parameters : int
+        Numbers in the model that training would change.
+    """
+
+    model: Sam
+    tensors: dict[str, Tensor]
+    unused: tuple[str, ...]
+    parameters: int
+
+
+def find_config(raw: RawCheckpoint, state: SamState) -> SamConfig:
+    """Return the geometry a checkpoint was saved with, or what its shapes tell of it.
+
+    Raises
+    ------
+    CheckpointError
+        If it tells none.
+    """
+    if CONFIG_KEY in raw.metadata:
+        try:
+            return SamConfig.from_dict(json.loads(raw.metadata[CONFIG_KEY]))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise CheckpointError(
+                f"{raw.path} was saved by a version of anymask with other geometries; install the "
+                f"newest anymask."
+            ) from error
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.tensors.items()}
+    config = config_from_shapes(shapes, str(raw.path), _decoder_heads(raw, state))
+    means = (_three(state, "pixel_mean"), _three(state, "pixel_std"))
+    if all(means):
+        config = replace(config, pixel_mean=means[0], pixel_std=means[1])  # type: ignore[arg-type]
+    return config
+
+
+def choose_config(
+    raw: RawCheckpoint, state: SamState, variant: str | SamConfig | None, image_size: int | None
+) -> SamConfig:
+    """Return the geometry to load a checkpoint with.
+
+    Parameters
+    ----------
+    raw, state
+        The checkpoint.
+    variant : str, SamConfig or None
+        What it must be, by name, or the geometry itself; None takes what the file is.
+    image_size : int or None
+        Input size other than the file's.
+
+    Raises
+    ------
+    CheckpointError
+        If it is another variant, or the input size none that its encoder takes.
+    """
+    if isinstance(variant, SamConfig):
+        config = variant
+    else:
+        wanted = None if variant is None else find_entry(variant).config
+        config = find_config(raw, state)
+        if wanted is not None and config.name != wanted:
+            raise CheckpointError(
+                f"{raw.path} is a {describe(config)}, not a {wanted}; leave out variant= or give "
+                f"a {wanted} file."
+            )
+        _warn_of_guessed_heads(raw, state, config)
+    if image_size is None or image_size == config.image_size:
+        return config
+    encoder = config.image_encoder
+    step = 32 if isinstance(encoder, SmallEncoderConfig) else encoder.patch_size
+    if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < step:
+        raise CheckpointError(f"image_size is {image_size!r}; give a multiple of {step}.")
+    if image_size % step:
+        near = max(step, round(image_size / step) * step)
+        raise CheckpointError(
+            f"image_size is {image_size}, but {config.name} needs a multiple of {step}; {near} is "
+            f"the nearest."
+        )
+    return replace(config, image_size=image_size)
+
+
+def fit(raw: RawCheckpoint, state: SamState, config: SamConfig) -> Fit:
+    """Match a checkpoint's tensors with those of a geometry.
+
+    Raises
+    ------
+    CheckpointError
+        If any are missing or of other shapes.
+    """
+    model = _blank_model(raw, config)
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    buffers = {name for name, _ in model.named_buffers()}
+    tensors = fit_tables(state.tensors, shapes, config)
+    missing = [n for n in shapes if n not in tensors and not _is_optional(n, buffers)]
+    if missing:
+        raise CheckpointError(
+            f"{raw.path} lacks {name_some(missing, 'tensor')} of the {len(shapes)} of a "
+            f"{describe(config)}; give the whole model."
+        )
+    wrong = [n for n in shapes if n in tensors and tuple(tensors[n].shape) != shapes[n]]
+    if wrong:
+        listed = [f"{n}: {tuple(tensors[n].shape)} instead of {shapes[n]}" for n in wrong]
+        raise CheckpointError(
+            f"{raw.path} differs from a {describe(config)} in the shapes of "
+            f"{name_some(listed, 'tensor')}; give a file of that geometry."
+        )
+    unused = tuple(n for n in tensors if n not in shapes and n not in ("pixel_mean", "pixel_std"))
+    used = {n: tensors[n] for n in shapes if n in tensors}
+    return Fit(model, used, unused, sum(p.numel() for p in model.parameters()))
+
+
+def _blank_model(raw: RawCheckpoint, config: SamConfig) -> Sam:
+    """A model whose weights no memory is taken for until they are written."""
+    try:
+        with _WithoutInitialValues():
+            return Sam(config)
+    except (ValueError, TypeError, ArithmeticError, AssertionError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{raw.path} has the geometry of a {describe(config)}, of which no model can be "
+            f"built; check its configuration."
+        ) from error
+
+
+class _WithoutInitialValues(TorchFunctionMode):
+    """Leaves new weights as they come: drawing those of ViT-H takes longer than reading it."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        draws = func in (Tensor.normal_, Tensor.uniform_)
+        if draws or getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def _is_optional(name: str, buffers: set[str]) -> bool:
+    return name in buffers and (name.endswith(".num_batches_tracked") or name.startswith(_OPTIONAL))
+
+
+def _decoder_heads(raw: RawCheckpoint, state: SamState) -> int | None:
+    if state.layout != "Hugging Face":
+        return None
+    decoder = raw.hf_config.get("mask_decoder_config")
+    heads = decoder.get("num_attention_heads") if isinstance(decoder, dict) else None
+    return heads if isinstance(heads, int) and heads > 0 else None
+
+
+def _warn_of_guessed_heads(raw: RawCheckpoint, state: SamState, config: SamConfig) -> None:
+    known = CONFIG_KEY in raw.metadata or _decoder_heads(raw, state) or config.name != "custom"
+    if not known and config.prompt_dim != _PUBLISHED_WIDTH:
+        warnings.warn(
+            f"{raw.path} does not tell the number of heads of its mask decoder, "
+            f"{config.decoder_heads} are assumed; give variant=SamConfig(...) if it has others.",
+            CheckpointNotice,
+            stacklevel=4,
+        )
+
+
+def _three(state: SamState, name: str) -> tuple[float, ...] | None:
+    values = state.tensors.get(name)
+    if values is None or values.numel() != 3 or values.is_meta:
+        return None
+    # Six digits are what such numbers are written with, and undo a trip through float32.
+    return tuple(float(f"{v:.6g}") for v in values.flatten().tolist())

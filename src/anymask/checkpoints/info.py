@@ -1,0 +1,131 @@
+"""What a checkpoint is, without its weights being loaded."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from anymask.checkpoints.download import cached_path, sha256
+from anymask.checkpoints.fitting import CONFIG_KEY, find_config, fit
+from anymask.checkpoints.formats import find_sam
+from anymask.checkpoints.identify import missing_file
+from anymask.checkpoints.reading import read_checkpoint
+from anymask.checkpoints.registry import CHECKPOINTS, SHIPPED
+from anymask.checkpoints.sources import shipped_weights
+from anymask.model.config import SamConfig
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint file or folder holds.
+
+    Attributes
+    ----------
+    path : Path
+    size : int
+        Bytes of its files.
+    variant : str
+        "vit_b", "vit_l", "vit_h", "vit_t", "small" or "custom".
+    config : SamConfig
+        The geometry.
+    parameters : int
+        Trainable numbers of the SAM, other heads left out.
+    image_size : int
+        Side in pixels of the square that the encoder sees.
+    layout : str
+        Whose names the tensors have: "Meta", "Hugging Face" or "anymask", which are Meta's with
+        the geometry beside them.
+    container : str
+        "safetensors", "PyTorch zip" or "PyTorch legacy".
+    dtype : str
+        Of most of the weights.
+    sha256 : str or None
+        Of the file, in hex; None where it is in several.
+    extras : tuple of str
+        Names of tensors that `load` leaves out.
+    metadata : dict
+        Of a safetensors file, the geometry left out.
+    known_as : str or None
+        Its name if it is a published file of the registry, by its hash.
+    """
+
+    path: Path
+    size: int
+    variant: str
+    config: SamConfig
+    parameters: int
+    image_size: int
+    layout: str
+    container: str
+    dtype: str
+    sha256: str | None
+    extras: tuple[str, ...]
+    metadata: dict[str, str]
+    known_as: str | None
+
+
+def info(source: str | os.PathLike[str]) -> CheckpointInfo:
+    """Return what a checkpoint is.
+
+    Parameters
+    ----------
+    source : str or path
+        A file, a Hugging Face folder, or the name of a model that is shipped or cached.
+
+    Raises
+    ------
+    CheckpointError
+        If it is no SAM checkpoint, as `load` would say; or a name that is not in the cache.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from anymask.checkpoints import sam_model_registry, save
+    >>> file = Path(tempfile.mkdtemp()) / "mine.pth"
+    >>> save(sam_model_registry["vit_t"](), file)
+    >>> what = info(file)
+    >>> what.variant, what.parameters, what.image_size, what.layout, what.dtype
+    ('vit_t', 9808452, 1024, 'Meta', 'float32')
+    """
+    path = _local(source)
+    raw = read_checkpoint(path, shapes_only=True)
+    state = find_sam(raw.content, str(path))
+    config = find_config(raw, state)
+    fitted = fit(raw, state, config)
+    metadata = {k: v for k, v in raw.metadata.items() if k != CONFIG_KEY}
+    dtypes = Counter(str(t.dtype) for t in fitted.tensors.values() if t.is_floating_point())
+    digest = sha256(raw.files[0]) if len(raw.files) == 1 else None
+    return CheckpointInfo(
+        path=path,
+        size=sum(file.stat().st_size for file in raw.files),
+        variant=config.name,
+        config=config,
+        parameters=fitted.parameters,
+        image_size=config.image_size,
+        layout="anymask" if CONFIG_KEY in raw.metadata else state.layout,
+        container=raw.container.value,
+        dtype=max(dtypes, key=lambda d: dtypes[d]).removeprefix("torch."),
+        sha256=digest,
+        extras=state.extras + fitted.unused,
+        metadata=metadata,
+        known_as=_known_as(digest),
+    )
+
+
+def _local(source: str | os.PathLike[str]) -> Path:
+    entry = CHECKPOINTS.get(source) if isinstance(source, str) else None
+    if entry is None:
+        return Path(source).expanduser()
+    path = shipped_weights() if entry.name == SHIPPED else cached_path(entry)
+    if path is None:
+        raise missing_file(Path(entry.file_name))
+    return path
+
+
+def _known_as(digest: str | None) -> str | None:
+    for entry in CHECKPOINTS.values():
+        if digest and entry.sha256 and digest.startswith(entry.sha256):
+            return entry.name
+    return None

@@ -1,0 +1,122 @@
+"""One call from any checkpoint to a `Sam`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import torch
+
+from anymask.checkpoints.devices import resolve_device, resolve_dtype
+from anymask.checkpoints.fitting import Fit, choose_config, fit
+from anymask.checkpoints.formats import CheckpointNotice, SamState, find_sam, name_some
+from anymask.checkpoints.reading import RawCheckpoint, read_checkpoint
+from anymask.checkpoints.sources import resolve
+from anymask.errors import CheckpointError
+from anymask.model.config import SamConfig
+from anymask.model.sam import Sam
+
+
+def load(
+    source: str | os.PathLike[str] | None = None,
+    *,
+    variant: str | SamConfig | None = None,
+    image_size: int | None = None,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+) -> Sam:
+    """Load a model from any SAM checkpoint.
+
+    Read are safetensors and PyTorch files in Meta's layout or Hugging Face's, as published or
+    fine-tuned: wrapped, prefixed, with further heads. The variant is found from the tensors'
+    shapes. Nothing but tensors is unpickled.
+
+    Parameters
+    ----------
+    source : str, path or None
+        None for the shipped model; a name ("vit_b", "vit_l", "vit_h", "vit_t", "small"), which
+        is downloaded once; a path to a .safetensors, .pth or .pt file or to a Hugging Face
+        folder; or an id of the Hugging Face hub such as "facebook/sam-vit-base".
+    variant : str, SamConfig or None
+        What the checkpoint must be: the name of a variant, or a geometry, for files of which
+        shapes do not tell all. None takes what the file is.
+    image_size : int, optional
+        Side in pixels of the square that the encoder sees, if not the checkpoint's own; the
+        position tables are interpolated.
+    device : str or torch.device
+        "auto" is a CUDA GPU, else Apple's, else the CPU.
+    dtype : str or torch.dtype
+        Of the weights, whatever the file has: "float32", "bfloat16", "float16", or "auto", which
+        is bfloat16 where the device computes in it and float32 elsewhere.
+
+    Returns
+    -------
+    Sam
+        In evaluation mode.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be had, is no SAM, unsafe, damaged, or not what was asked for.
+
+    Warns
+    -----
+    CheckpointNotice
+        If the checkpoint holds tensors that are not used.
+
+    Examples
+    --------
+    >>> from anymask.checkpoints import load
+    >>> load("no_such_model.pth")
+    Traceback (most recent call last):
+    ...
+    anymask.errors.CheckpointError: There is no file no_such_model.pth; check the path, or use \
+one of the names small, vit_b, vit_l, vit_h or vit_t.
+    """
+    target = resolve_device(device)
+    weights_dtype = resolve_dtype(dtype, target)
+    raw = read_checkpoint(resolve(source))
+    state = find_sam(raw.content, str(raw.path))
+    config = choose_config(raw, state, variant, image_size)
+    fitted = fit(raw, state, config)
+    _check_values(raw, fitted)
+    _notify(raw, state, fitted)
+    # Not strictly, for some tensors may be absent; `fit` has refused the lack of any other.
+    fitted.model.load_state_dict(fitted.tensors, strict=False)
+    return fitted.model.to(target, weights_dtype).eval()
+
+
+def _check_values(raw: RawCheckpoint, fitted: Fit) -> None:
+    whole = {n: t for n, t in fitted.tensors.items() if not n.endswith(".num_batches_tracked")}
+    integer = [n for n, t in whole.items() if not t.is_floating_point()]
+    if integer:
+        raise CheckpointError(
+            f"{raw.path} holds integers in {name_some(integer, 'tensor')}, perhaps quantised "
+            f"weights; give the file with floating-point weights."
+        )
+    # The least and greatest are NaN where anything is, and take one pass and no memory.
+    extremes = {n: torch.stack(torch.aminmax(t)) for n, t in whole.items()}
+    bad = [n for n, e in extremes.items() if not e.isfinite().all()]
+    if bad:
+        raise CheckpointError(
+            f"{raw.path} holds NaN or infinite values in {name_some(bad, 'tensor')}; it is "
+            f"damaged or its training diverged, so give another checkpoint."
+        )
+
+
+def _notify(raw: RawCheckpoint, state: SamState, fitted: Fit) -> None:
+    """Tell of tensors that go unused, from where the caller of `load` stands."""
+    if state.extras:
+        warnings.warn(
+            f"{raw.path} also holds {name_some(state.extras, 'tensor')} of no SAM, which are "
+            f"left out.",
+            CheckpointNotice,
+            stacklevel=3,
+        )
+    if fitted.unused:
+        warnings.warn(
+            f"{raw.path} adds {name_some(fitted.unused, 'tensor')} to the SAM, such as adapters, "
+            f"which are left out: its masks are not those of the fine-tuned model.",
+            CheckpointNotice,
+            stacklevel=3,
+        )

@@ -1,0 +1,195 @@
+"""The checkpoints known by name: where they come from, how to verify and how to cite them.
+
+The module imports no torch. Sizes and SHA-256 sums of Meta's and MobileSAM's files are those of
+the published files; the six digits in Meta's file names are the beginning of their MD5 sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anymask.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+
+SHIPPED = "small"
+"""Name of the model whose weights come with the package."""
+
+SMALL_SHA256 = "2e812f4615d4a7f4bfa047b3ec8e4543f8837485ba77a00b1314f820381f139b"
+"""SHA-256 of weights/small.safetensors, or None while the shipped weights are not final."""
+
+_SAM_CITATION = (
+    "Kirillov et al., Segment Anything, ICCV 2023, https://arxiv.org/abs/2304.02643; "
+    "trained on SA-1B"
+)
+_META = "https://dl.fbaipublicfiles.com/segment_anything/"
+
+
+@dataclass(frozen=True)
+class CheckpointEntry:
+    """A checkpoint that `load` finds by its name.
+
+    Attributes
+    ----------
+    name : str
+        What `load` is given.
+    file_name : str
+        Name of the file, in the cache folder and on mirrors.
+    url : str or None
+        Where it is downloaded from; None for the shipped model.
+    sha256 : str or None
+        Its SHA-256 in lower-case hex, whole or the beginning of it; None if unknown.
+    size : int or None
+        Bytes; None if unknown.
+    licence : str
+        SPDX identifier of the weights' licence.
+    citation : str
+        What to cite when using it.
+    config : str
+        Its geometry, a key of `anymask.model.config.VARIANTS`.
+    """
+
+    name: str
+    file_name: str
+    url: str | None
+    sha256: str | None
+    size: int | None
+    licence: str
+    citation: str
+    config: str
+
+
+def _meta(name: str, file_name: str, sha256: str, size: int) -> CheckpointEntry:
+    return CheckpointEntry(
+        name, file_name, _META + file_name, sha256, size, "Apache-2.0", _SAM_CITATION, name
+    )
+
+
+CHECKPOINTS: dict[str, CheckpointEntry] = {
+    entry.name: entry
+    for entry in (
+        CheckpointEntry(
+            name=SHIPPED,
+            file_name="small.safetensors",
+            url=None,
+            sha256=SMALL_SHA256,
+            size=None,
+            licence="Apache-2.0",
+            citation="anymask, see the model card beside the weights",
+            config="small",
+        ),
+        _meta(
+            "vit_b",
+            "sam_vit_b_01ec64.pth",
+            "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+            375_042_383,
+        ),
+        _meta(
+            "vit_l",
+            "sam_vit_l_0b3195.pth",
+            "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+            1_249_524_607,
+        ),
+        _meta(
+            "vit_h",
+            "sam_vit_h_4b8939.pth",
+            "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+            2_564_550_879,
+        ),
+        CheckpointEntry(
+            name="vit_t",
+            file_name="mobile_sam.pt",
+            url="https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
+            sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+            size=40_728_226,
+            licence="Apache-2.0",
+            citation=(
+                "Zhang et al., Faster Segment Anything: Towards Lightweight SAM for Mobile "
+                "Applications, 2023, https://arxiv.org/abs/2306.14289"
+            ),
+            config="vit_t",
+        ),
+    )
+}
+
+
+class UnknownModelError(CheckpointError, KeyError):
+    """A model name that the registry does not have; a `KeyError` for code written for Meta's."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError alone would print the sentence in quotes
+
+
+def known_names() -> str:
+    """Return the known names as words for a sentence.
+
+    >>> known_names()
+    'small, vit_b, vit_l, vit_h or vit_t'
+    """
+    *most, last = CHECKPOINTS
+    return f"{', '.join(most)} or {last}"
+
+
+def find_entry(name: str) -> CheckpointEntry:
+    """Return the entry of a name.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is none.
+
+    Examples
+    --------
+    >>> find_entry("vit_b").file_name
+    'sam_vit_b_01ec64.pth'
+    """
+    if name not in CHECKPOINTS:
+        raise UnknownModelError(f"There is no model named {name!r}; the names are {known_names()}.")
+    return CHECKPOINTS[name]
+
+
+class SamModelRegistry(Mapping[str, "Callable[..., Sam]"]):
+    """Builders by name, as Meta's dictionary of that name has them, in the same way of use.
+
+    `registry[name](checkpoint=None)` returns a float32 `Sam` on the CPU in evaluation mode: with
+    the weights of `checkpoint` (anything `load` takes), else untrained. The exception is
+    "small", whose weights come with the package: it is never untrained. "default" is ViT-H.
+
+    Examples
+    --------
+    >>> list(sam_model_registry)
+    ['default', 'small', 'vit_b', 'vit_l', 'vit_h', 'vit_t']
+    """
+
+    def __getitem__(self, name: str) -> Callable[..., Sam]:
+        variant = find_entry("vit_h" if name == "default" else name).config
+
+        def build(checkpoint: str | None = None) -> Sam:
+            return _build(variant, checkpoint)
+
+        build.__name__ = f"build_sam_{variant}"
+        return build
+
+    def __iter__(self) -> Iterator[str]:
+        yield "default"
+        yield from CHECKPOINTS
+
+    def __len__(self) -> int:
+        return 1 + len(CHECKPOINTS)
+
+
+def _build(variant: str, checkpoint: str | None) -> Sam:
+    # Imported here because this module must not import torch.
+    from anymask.checkpoints.loading import load
+    from anymask.model.config import VARIANTS
+    from anymask.model.sam import Sam
+
+    if checkpoint is None and variant != SHIPPED:
+        return Sam(VARIANTS[variant]).eval()
+    return load(checkpoint, variant=variant, device="cpu", dtype="float32")
+
+
+sam_model_registry = SamModelRegistry()

@@ -1,0 +1,62 @@
+"""A `Sam` to a file that anymask and Meta's code load."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as to_safetensors
+
+from anymask.checkpoints.fitting import CONFIG_KEY
+from anymask.errors import OutputError
+from anymask.files import whole_file
+from anymask.model.sam import Sam
+
+
+def save(sam: Sam, path: str | os.PathLike[str]) -> None:
+    """Save a model, whole or not at all.
+
+    Parameters
+    ----------
+    sam : Sam
+        Its weights are saved in the dtype they have.
+    path : str or path
+        `.safetensors` also holds the geometry, so that any model loads again as it was. `.pth`
+        and `.pt` are in Meta's layout, which Meta's own code loads.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is another, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from anymask.checkpoints import load, save, sam_model_registry
+    >>> from pathlib import Path
+    >>> file = Path(tempfile.mkdtemp()) / "vit_t.safetensors"
+    >>> save(sam_model_registry["vit_t"](), file)
+    >>> load(file).config.name
+    'vit_t'
+    """
+    target = Path(path).expanduser()
+    suffix = target.suffix.lower()
+    if suffix not in (".safetensors", ".pth", ".pt"):
+        raise OutputError(
+            f"A model cannot be saved as {target.name}; let its name end in .safetensors, .pth or "
+            f".pt."
+        )
+    state = {name: t.detach().cpu().contiguous() for name, t in sam.state_dict().items()}
+    if suffix == ".safetensors":
+        metadata = {"format": "pt", CONFIG_KEY: json.dumps(sam.config.to_dict())}
+        content: bytes | memoryview = to_safetensors(state, metadata)
+    else:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getbuffer()
+    # Neither library says clearly why it cannot write, and one ignores the umask: we write.
+    with whole_file(target) as temporary:
+        temporary.write_bytes(content)
