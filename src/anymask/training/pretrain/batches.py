@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from anymask.training.pretrain.augment import random_views
@@ -53,6 +54,9 @@ class Batch:
 class BatchMaker:
     """Draw batches from caches.
 
+    On a GPU the caches are copied into its memory once, and all but the choice of masks happens
+    there.
+
     Parameters
     ----------
     caches : list of (ImageCache, float)
@@ -85,67 +89,71 @@ class BatchMaker:
         self._choices = [(c, i) for c, cache in enumerate(self._caches) for i in range(len(cache))]
         self._odds = np.concatenate([share * _odds(cache) for cache, share in caches])
         self._odds /= self._odds.sum()
+        self._on_device: list[tuple[Tensor, Tensor]] | None = None
+        if device.type != "cpu":
+            self._on_device = [
+                (torch.from_numpy(np.array(c.images)).to(device), _labels(c.labels).to(device))
+                for c in self._caches
+            ]
 
     def batch(self) -> Batch:
         """Draw the next batch."""
-        images, labels, sizes, parents = [], [], [], []
-        for choice in self._rng.choice(len(self._choices), self.batch_size, p=self._odds):
-            c, i = self._choices[choice]
-            cache = self._caches[c]
-            images.append(torch.from_numpy(np.array(cache.images[i])))
-            labels.append(torch.from_numpy(cache.labels[i].astype(np.int32)))
-            sizes.append(cache.sizes[i])
-            parents.append(cache.parents[i])
-        views, seen = random_views(
-            torch.stack(images).to(self._device),
-            torch.stack(labels).to(self._device),
-            torch.from_numpy(np.stack(sizes)),
+        picks = self._rng.choice(len(self._choices), self.batch_size, p=self._odds)
+        rows = sorted(self._choices[pick] for pick in picks)
+        chosen = [self._canvases(c, [i for k, i in rows if k == c]) for c in {c for c, _ in rows}]
+        images, labels = (torch.cat(parts) for parts in zip(*chosen, strict=True))
+        views, ids = random_views(
+            images,
+            labels.int(),
+            torch.from_numpy(np.stack([self._caches[c].sizes[i] for c, i in rows])),
             self.side,
             self._pad_colour,
             self._generator,
         )
-        masks, kept = [], []
-        for b, ids in enumerate(seen):
-            chosen = self._choose_masks(ids, parents[b])
-            if chosen is not None:
-                masks.append(chosen)
-                kept.append(b)
+        masks, kept = self._choose_masks(ids, [self._caches[c].parents[i] for c, i in rows])
         if not kept:
             return self.batch()
         # Views that show no region lend their place to the others, so that sizes stay fixed.
-        fill = [kept[i % len(kept)] for i in range(self.batch_size)]
-        order = torch.tensor(fill, device=views.device)
-        position = {b: i for i, b in enumerate(kept)}
-        return Batch(views[order], seen[order], torch.stack([masks[position[b]] for b in fill]))
+        order = torch.tensor([kept[i % len(kept)] for i in range(len(rows))], device=views.device)
+        return Batch(views[order], ids[order], masks[order])
 
-    def _choose_masks(self, ids: Tensor, parents: np.ndarray) -> Tensor | None:
-        areas = torch.bincount(ids.clamp(min=0).flatten()).cpu().numpy()
-        low, high = _MIN_AREA * ids.numel(), _MAX_AREA * ids.numel()
-        regions = [(k, False) for k in np.flatnonzero(areas) if k and low <= areas[k] <= high]
-        groups = np.zeros(int(parents.max()) + 1)
-        members = np.zeros_like(groups)
-        np.add.at(groups, parents[: len(areas)], areas[: len(parents)])
-        np.add.at(members, parents[: len(areas)], areas[: len(parents)] > 0)
-        wholes = [
-            (g, True)
-            for g in np.flatnonzero(groups)
-            if g and members[g] > 1 and low <= groups[g] <= high
-        ]
-        found = regions + wholes
-        if not found:
-            return None
-        # Wholes are few beside their parts: each is as likely as all that a region set offers.
-        odds = np.array([1.0] * len(regions) + [max(1.0, len(regions) / 3)] * len(wholes))
-        # Small regions are many, and at a view's border mostly slivers of cut objects.
-        odds *= [(groups if is_group else areas)[k] ** _AREA_POWER for k, is_group in found]
-        picks = self._rng.choice(
-            len(found), self.prompts, replace=len(found) < self.prompts, p=odds / odds.sum()
-        )
-        table = torch.from_numpy(parents).to(ids.device)
-        grouped = table[ids.clamp(0, len(table) - 1)] if wholes else ids
-        return torch.stack(
-            [(grouped if is_group else ids) == int(k) for k, is_group in (found[i] for i in picks)]
-        )
+    def _canvases(self, c: int, rows: list[int]) -> tuple[Tensor, Tensor]:
+        """Images and label maps of some rows of a cache, on the device."""
+        if self._on_device is not None:
+            images, labels = self._on_device[c]
+            index = torch.tensor(rows, device=self._device)
+            return images[index], labels[index]
+        cache = self._caches[c]
+        return torch.from_numpy(cache.images[rows]), _labels(cache.labels[rows])
+
+    def _choose_masks(
+        self, ids: Tensor, parents: list[NDArray[np.int64]]
+    ) -> tuple[Tensor, list[int]]:
+        """Masks (B, P, S, S) to ask for, and the views that have any."""
+        B, S, _ = ids.shape
+        size = max(int(ids.max()) + 1, *(len(p) for p in parents))
+        offset = size * torch.arange(B, device=ids.device).view(B, 1, 1)
+        areas = torch.bincount((ids.clamp(min=0) + offset).flatten(), minlength=B * size)
+        table = np.zeros((B, size), np.int64)  # the group of each region
+        for row, own in zip(table, parents, strict=True):
+            row[: len(own)] = own
+        picks = np.full((B, self.prompts), -1)
+        is_group = np.zeros((B, self.prompts), bool)
+        kept = []
+        for b, own in enumerate(areas.view(B, size).cpu().numpy()):
+            found = _what_to_ask_for(own, table[b], S * S)
+            if found is None:
+                continue
+            names, groups, odds = found
+            few = len(names) < self.prompts
+            chosen = self._rng.choice(len(names), self.prompts, replace=few, p=odds)
+            picks[b], is_group[b] = names[chosen], groups[chosen]
+            kept.append(b)
+        wanted = torch.from_numpy(picks).to(ids.device)[..., None, None]
+        by_group = torch.from_numpy(is_group).to(ids.device)[..., None, None]
+        group_ids = torch.from_numpy(table).to(ids.device).gather(1, ids.clamp(min=0).flatten(1))
+        group_ids = group_ids.view(B, 1, S, S)
+        return torch.where(by_group, group_ids == wanted, ids[:, None] == wanted), kept
 
     def stream(self) -> Iterator[Batch]:
         """Yield batches for ever, the next one being made while the last is used."""
@@ -156,7 +164,36 @@ class BatchMaker:
                 coming.append(pool.submit(self.batch))
 
 
-def _odds(cache: ImageCache) -> np.ndarray:
+def _labels(labels: NDArray[np.uint16]) -> Tensor:
+    # As int16: no set has more than 32767 regions an image, and torch computes little in uint16.
+    return torch.from_numpy(labels.astype(np.int16))
+
+
+def _what_to_ask_for(
+    areas: NDArray[np.int64], parents: NDArray[np.int64], pixels: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]] | None:
+    """Names of regions and groups of fitting size, which of them are groups, and their odds."""
+    low, high = _MIN_AREA * pixels, _MAX_AREA * pixels
+    fits = (areas >= low) & (areas <= high)
+    fits[0] = False
+    regions = np.flatnonzero(fits)
+    group_areas = np.bincount(parents, areas, minlength=1)
+    members = np.bincount(parents, areas > 0, minlength=1)
+    fits = (members > 1) & (group_areas >= low) & (group_areas <= high)
+    fits[0] = False
+    groups = np.flatnonzero(fits)
+    names = np.concatenate([regions, groups])
+    if len(names) == 0:
+        return None
+    is_group = np.arange(len(names)) >= len(regions)
+    # Wholes are few beside their parts: each counts as a third of all regions.
+    odds = np.where(is_group, max(1.0, len(regions) / 3), 1.0)
+    # Small regions are many, and at a view's border mostly slivers of cut objects.
+    odds *= np.concatenate([areas[regions], group_areas[groups]]) ** _AREA_POWER
+    return names, is_group, odds / odds.sum()
+
+
+def _odds(cache: ImageCache) -> NDArray[np.float64]:
     names, inverse, counts = np.unique(
         np.array(cache.set_names), return_inverse=True, return_counts=True
     )

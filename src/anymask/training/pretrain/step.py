@@ -97,7 +97,7 @@ def _two_rounds(
     if kind == "point":
         index = 1 + iou[:, 1:].argmax(1)
     answers.figures[f"{kind}_chosen"] = actual.gather(1, index[:, None]).mean().item()
-    previous = low_res.detach()[torch.arange(N), index][:, None]
+    previous = low_res.detach()[torch.arange(N, device=index.device), index][:, None]
     predicted = F.interpolate(previous, scale_factor=2, mode="bilinear")[:, 0] > 0
     clicks = int(torch.randint(1, 5, (), generator=generator, device=masks.device))
     new_coords, new_labels = corrective_clicks(predicted, halved, clicks, generator)

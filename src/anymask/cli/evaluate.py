@@ -1,0 +1,270 @@
+"""``anymask evaluate``: how good a model is on images whose masks are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import track
+from rich.text import Text
+
+from anymask.cli.console import complain, ends_in_a_sentence, err, out
+from anymask.cli.options import DeviceOption, DtypeOption, JsonOption, ModelOption, load_model
+from anymask.errors import AnymaskError
+
+if TYPE_CHECKING:
+    from anymask.evaluation.data import Examples
+    from anymask.evaluation.records import ObjectRecord
+    from anymask.evaluation.report import Report
+    from anymask.model.sam import Sam
+
+JSON_NAME, HTML_NAME = "evaluation.json", "evaluation.html"
+_PROMPTS = ("point", "box", "clicks:N", "everything")
+_ALL, _NONE = "all", "none"
+
+
+@ends_in_a_sentence
+def evaluate(
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="A folder with images/ and masks/ (label images, binary masks, or a folder of "
+            "binary masks an image), a COCO JSON file, or a folder of such sets. Several may be "
+            "given.",
+            show_default=False,
+        ),
+    ],
+    model: ModelOption = None,
+    prompts: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="What to ask, with commas: point (one click), clicks:N (up to N, each where the "
+            "last answer is most wrong), box, everything (all masks of an image; slow).",
+        ),
+    ] = "point,box,clicks:5",
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="At most N images of each set, evenly spread by name."
+        ),
+    ] = None,
+    max_objects: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Prompt at most N objects of an image, from large to small; 0 for all.",
+        ),
+    ] = 3,
+    min_area: Annotated[
+        int, typer.Option(metavar="PIXELS", min=0, help="Leave out objects of fewer pixels.")
+    ] = 25,
+    components: Annotated[
+        bool,
+        typer.Option(
+            "--components",
+            help="Each connected part of a label image is an object, whatever its ids. Always so "
+            "where 255 is the only id.",
+        ),
+    ] = False,
+    baselines: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Methods without a network to compare with, with commas: filled_box, ellipse, "
+            "grabcut_box, grabcut_click, flood_fill, random_walker; or all, or none.",
+        ),
+    ] = _ALL,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help=f"Folder for {JSON_NAME} and {HTML_NAME}, the page with pictures.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+) -> None:
+    """Measure a model on images whose masks are known.
+
+    Clicks and boxes are given as a careful user would, from the known masks: the first click at
+    the centre of the object, each further one at the centre of the largest error. The same
+    prompts are answered by simple methods without a network. Figures are means over the objects
+    of a set, then over sets. The same images and settings give the same figures.
+
+    The shipped model on a folder of sets; a checkpoint, all prompts, with a page to look at:
+
+    ```
+    anymask evaluate --data validation/ --limit 10
+    anymask evaluate --model vit_b --data cells/ --prompts point,box,clicks:5,everything -o report/
+    ```
+    """
+    clicks, box, everything = parse_prompts(prompts)
+
+    # Only now, so that help and mistakes in the command are answered at once.
+    from anymask.evaluation.data import open_examples
+    from anymask.evaluation.report import Report
+    from anymask.files import check_writable
+
+    if output is not None:
+        check_writable(output)
+    chosen = _baselines(baselines, interactive=clicks > 0 or box)
+    examples = open_examples(
+        *data,
+        limit=limit,
+        min_area=min_area,
+        objects="components" if components else "auto",
+    )
+    sam = load_model(model, device, dtype)
+    records = _ask(sam, examples, clicks, box, max_objects or None, chosen)
+    report = Report(
+        model={
+            "model": model or "small",
+            "input_size": sam.config.image_size,
+            "dtype": str(sam.dtype).removeprefix("torch."),
+        },
+        settings={
+            "prompts": prompts,
+            "images": len(examples),
+            "limit": limit,
+            "max_objects": max_objects or None,
+            "min_area": min_area,
+        },
+        records=records,
+        everything=_find_all(sam, examples) if everything else [],
+    )
+    if not report.sections:
+        raise AnymaskError(
+            f"No object of at least {min_area} pixels is in the {len(examples)} images; lower "
+            "--min-area or look at the masks."
+        )
+    if output is not None:
+        _write(report, examples, output)
+    if as_json:
+        typer.echo(report.to_json(), nl=False)
+        return
+    for table in report.tables():
+        out.print(table)
+    if output is not None:
+        out.print(Text(f"Written: {output / JSON_NAME}, {output / HTML_NAME}"), soft_wrap=True)
+
+
+def parse_prompts(text: str) -> tuple[int, bool, bool]:
+    """Read a list of prompts.
+
+    Returns
+    -------
+    clicks : int
+        Rounds of clicks, 0 for none.
+    box, everything : bool
+
+    Raises
+    ------
+    AnymaskError
+        If a part is not known.
+
+    Examples
+    --------
+    >>> parse_prompts("point,box,clicks:5"), parse_prompts("everything")
+    ((5, True, False), (0, False, True))
+    """
+    clicks, box, everything = 0, False, False
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        number = part.removeprefix("clicks:")
+        if part == "point":
+            clicks = max(clicks, 1)
+        elif part == "box":
+            box = True
+        elif part == "everything":
+            everything = True
+        elif part != number and number.isdecimal() and 1 <= int(number) <= 100:
+            clicks = max(clicks, int(number))
+        else:
+            raise AnymaskError(
+                f"--prompts has {part!r}, which is none of {', '.join(_PROMPTS)} (N from 1 to 100)."
+            )
+    if not (clicks or box or everything):
+        raise AnymaskError(f"--prompts names none; choose from {', '.join(_PROMPTS)}.")
+    return clicks, box, everything
+
+
+def _baselines(text: str, *, interactive: bool) -> list[str]:
+    """Names of the baselines to run; those whose package is missing only if named."""
+    from anymask.evaluation.baselines import BASELINES, available_baselines, check_baselines
+
+    if text == _NONE or not interactive:
+        return []
+    if text == _ALL:
+        names = available_baselines()
+        missing = [name for name in BASELINES if name not in names]
+        if missing:
+            complain(
+                f"Left out {', '.join(missing)}, which need OpenCV: 'pip install anymask[train]'."
+            )
+        return names
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    check_baselines(names)
+    return names
+
+
+def _ask(
+    sam: Sam,
+    examples: Examples,
+    clicks: int,
+    box: bool,
+    max_objects: int | None,
+    baselines: list[str],
+) -> list[ObjectRecord]:
+    from anymask.evaluation.baselines import evaluate_baselines
+    from anymask.evaluation.html import PICTURED
+    from anymask.evaluation.protocols import evaluate_interactive
+    from anymask.evaluation.records import merged
+
+    if not clicks and not box:
+        return []
+    records = evaluate_interactive(
+        sam,
+        _progress(examples, "Clicks and boxes"),
+        clicks=clicks,
+        box=box,
+        max_objects=max_objects,
+        keep_masks=PICTURED,
+    )
+    if not baselines:
+        return records
+    others = evaluate_baselines(
+        _progress(examples, "Baselines"), baselines, max_objects=max_objects
+    )
+    return merged(records, others)
+
+
+def _find_all(sam: Sam, examples: Examples) -> list[Any]:
+    from anymask.evaluation.everything import evaluate_everything
+    from anymask.predict.automatic import SamAutomaticMaskGenerator
+
+    generator = SamAutomaticMaskGenerator(sam)
+    return evaluate_everything(generator.generate_masks, _progress(examples, "Everything"))
+
+
+def _progress(examples: Examples, what: str) -> Iterable[Any]:
+    return track(examples, what, console=err, transient=True)
+
+
+def _write(report: Report, examples: Examples, folder: Path) -> None:
+    from anymask.evaluation.html import to_html
+    from anymask.files import whole_file
+
+    for name, text in (
+        (JSON_NAME, report.to_json()),
+        (HTML_NAME, to_html(report, examples.find)),
+    ):
+        with whole_file(folder / name) as path:
+            path.write_text(text, encoding="utf-8")

@@ -1,0 +1,216 @@
+"""Images with the true masks of their objects, read one at a time.
+
+A data set is a folder, and a folder of data sets is several. Three layouts are read: an image
+and a label image of the same name, an image and a folder of binary masks, and COCO's JSON;
+`layouts` says how they are told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import AnymaskError, ImageError
+from anymask.images.read import read_rgb
+
+Objects = Literal["auto", "ids", "components"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image and the true masks of its objects.
+
+    Attributes
+    ----------
+    name : str
+        The image's name within its set.
+    image : (H, W, 3) uint8 array
+        RGB.
+    masks : sequence of (H, W) bool arrays
+        One an object; they may overlap.
+    set_name : str
+        The data set it belongs to; figures are averaged within sets first.
+    """
+
+    name: str
+    image: NDArray[np.uint8]
+    masks: Sequence[NDArray[np.bool_]]
+    set_name: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an example is read from.
+
+    Attributes
+    ----------
+    set_name, name : str
+    image : Path
+    read_masks : callable
+        Given the image's (H, W), returns its boolean masks.
+    """
+
+    set_name: str
+    name: str
+    image: Path
+    read_masks: Callable[[tuple[int, int]], list[NDArray[np.bool_]]]
+
+
+class Examples(Sequence[Example]):
+    """Examples that are read from disk each time they are asked for.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    min_area : int
+        Objects of fewer pixels are left out.
+    """
+
+    def __init__(self, sources: Sequence[Source], min_area: int = 0) -> None:
+        self.sources = list(sources)
+        self.min_area = min_area
+
+    @property
+    def set_names(self) -> list[str]:
+        """Names of the sets in order, each once."""
+        return list(dict.fromkeys(source.set_name for source in self.sources))
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> Examples: ...
+    def __getitem__(self, index: int | slice) -> Example | Examples:
+        if isinstance(index, slice):
+            return Examples(self.sources[index], self.min_area)
+        source = self.sources[index]
+        image = read_rgb(source.image)
+        masks = source.read_masks(image.shape[:2])
+        for mask in masks:
+            if mask.shape != image.shape[:2]:
+                raise ImageError(
+                    f"A mask of {source.image} is {mask.shape[1]}×{mask.shape[0]} pixels and the "
+                    f"image is {image.shape[1]}×{image.shape[0]}; give masks at the image's size."
+                )
+        kept = [mask for mask in masks if np.count_nonzero(mask) >= max(1, self.min_area)]
+        return Example(source.name, image, kept, source.set_name)
+
+    def find(self, set_name: str, name: str) -> Example:
+        """Read the example of a name.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        for index, source in enumerate(self.sources):
+            if (source.set_name, source.name) == (set_name, name):
+                return self[index]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self[index] for index in range(len(self)))
+
+
+def open_examples(
+    *places: str | Path,
+    limit: int | None = None,
+    min_area: int = 25,
+    objects: Objects = "auto",
+) -> Examples:
+    """Find the images and masks of data sets; nothing but JSON files is read yet.
+
+    Parameters
+    ----------
+    *places : str or Path
+        Data sets, folders of data sets, or COCO JSON files.
+    limit : int, optional
+        At most so many images of each set, evenly spread over the images sorted by name.
+    min_area : int
+        Objects of fewer pixels are left out.
+    objects : {"auto", "ids", "components"}
+        What an object is in a label image: the pixels of one id, or each connected component of
+        what is not 0. "auto" means components where 255 is the only id (a binary mask) and ids
+        elsewhere.
+
+    Returns
+    -------
+    Examples
+
+    Raises
+    ------
+    ImageError
+        If a place does not exist or holds no image with masks.
+    """
+    from anymask.evaluation.layouts import find_sources
+
+    if limit is not None and limit < 1:
+        raise AnymaskError(f"The limit must be at least 1 image a set, and it is {limit}.")
+    sources: list[Source] = []
+    used: set[str] = set()
+    for place in places:
+        by_set: dict[str, list[Source]] = {}
+        for source in find_sources(Path(place), objects):
+            by_set.setdefault(source.set_name, []).append(source)
+        for set_name, found in by_set.items():
+            unique = _unused(set_name, used)
+            found.sort(key=lambda source: source.name)
+            count = len(found) if limit is None else limit
+            chosen = [found[i] for i in spread(len(found), count)]
+            sources += [replace(source, set_name=unique) for source in chosen]
+    return Examples(sources, min_area)
+
+
+def spread(total: int, count: int) -> list[int]:
+    """Indices of `count` of `total` things, evenly spread: each the middle of an equal share.
+
+    Examples
+    --------
+    >>> spread(9, 3), spread(2, 5)
+    ([1, 4, 7], [0, 1])
+    """
+    if count >= total:
+        return list(range(total))
+    return [(2 * i + 1) * total // (2 * count) for i in range(count)]
+
+
+def choose_objects(areas: Sequence[int], count: int | None) -> list[int]:
+    """Choose objects of an image: evenly spread over all, sorted by area.
+
+    Neither the largest nor the smallest alone, and always the same ones.
+
+    Parameters
+    ----------
+    areas : sequence of int
+    count : int or None
+        At most so many; None for all.
+
+    Returns
+    -------
+    list of int
+        Indices into `areas`, from the largest object to the smallest.
+
+    Examples
+    --------
+    >>> choose_objects([10, 500, 20, 30, 40, 50], 3)
+    [5, 3, 0]
+    """
+    order = sorted(range(len(areas)), key=lambda i: (-areas[i], i))
+    return order if count is None else [order[i] for i in spread(len(order), count)]
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """A set's name, numbered if another place has a set of that name; noted as used."""
+    unique, number = name, 1
+    while unique in used:
+        number += 1
+        unique = f"{name} ({number})"
+    used.add(unique)
+    return unique

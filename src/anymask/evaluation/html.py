@@ -1,0 +1,176 @@
+"""A report as one HTML file: tables, a reliability diagram, the worst and the best pictures.
+
+The file holds all it shows, pictures included, and asks nothing of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from anymask.evaluation.data import Example
+from anymask.evaluation.pictures import as_data_url, draw_answer, extremes
+from anymask.evaluation.records import ObjectRecord
+from anymask.evaluation.report import (
+    MEAN,
+    Report,
+    Section,
+    calibration_sentence,
+    column_title,
+    format_figure,
+)
+
+PICTURED = ("click1_predicted", "box")
+"""Scores of which pictures are shown, if their masks were kept."""
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+.wide { overflow-x: auto }
+th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #8884 }
+th:first-child, td:first-child { text-align: left; white-space: nowrap }
+.wide tr:last-child td { font-weight: 600 }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem }
+figure { margin: 0 } figure img { width: 100%; image-rendering: auto }
+figcaption { font-size: .85em; overflow-wrap: anywhere }
+dt { float: left; clear: left; width: 12rem; color: #888 } dd { margin-left: 12rem }
+"""
+
+
+def to_html(
+    report: Report, find: Callable[[str, str], Example] | None = None, pictures: int = 8
+) -> str:
+    """Write a report as one self-contained HTML page.
+
+    Parameters
+    ----------
+    report : Report
+    find : callable, optional
+        From the names of a set and of an image to the example, for the pictures; without it
+        there are none.
+    pictures : int
+        How many of the worst and of the best answers are shown for each of `PICTURED`.
+
+    Returns
+    -------
+    str
+    """
+    data = report.to_dict()
+    parts = [
+        "<h1>How good the masks are</h1>",
+        _facts({**data["model"], **data["settings"]}),
+        _summary(report),
+        *(_table(section) for section in report.sections),
+    ]
+    if data["calibration"]:
+        parts.append(_reliability(data["calibration"]))
+    if find is not None:
+        for name in PICTURED:
+            kept = [r for r in report.records if name in r.scores and r.mask(name) is not None]
+            for worst in (True, False):
+                chosen = extremes(kept, name, pictures, worst=worst)
+                if chosen:
+                    which = "Worst" if worst else "Best"
+                    parts.append(f"<h2>{which} by: {escape(column_title(name))}</h2>")
+                    parts.append(_pictures(chosen, name, find))
+    body = "\n".join(parts)
+    return (
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>anymask evaluation</title>\n<style>{_STYLE}</style>\n{body}\n</html>\n"
+    )
+
+
+def _facts(facts: Mapping[str, Any]) -> str:
+    rows = (
+        f"<dt>{escape(str(key).replace('_', ' '))}</dt><dd>{escape(_plain(value))}</dd>"
+        for key, value in facts.items()
+    )
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "–" if value is None else str(value)
+
+
+def _summary(report: Report) -> str:
+    if not report.summary:
+        return ""
+    rows = "\n".join(
+        f"<tr><td>{escape(column_title(name))}</td>"
+        + "".join(f"<td>{format_figure(value)}</td>" for value in figures.values())
+        + "</tr>"
+        for name, figures in report.summary.items()
+    )
+    return (
+        "<h2>Means over sets</h2>\n<table><tr><th>Prompt or method</th><th>IoU</th><th>Dice</th>"
+        f"<th>Boundary F</th></tr>\n{rows}\n</table>"
+    )
+
+
+def _table(section: Section) -> str:
+    names = section.names
+    head = "".join(f"<th>{escape(title)}</th>" for title in ["Set", "Objects"])
+    head += "".join(f"<th>{escape(column_title(name))}</th>" for name in names)
+    rows = [
+        _row(set_name, str(section.objects[set_name]), names, figures)
+        for set_name, figures in section.figures.items()
+    ]
+    rows.append(_row(MEAN, "", names, section.means))
+    return (
+        f'<h2>{escape(section.title)}</h2>\n<div class="wide"><table><tr>{head}</tr>\n'
+        + "\n".join(rows)
+        + "\n</table></div>"
+    )
+
+
+def _row(label: str, objects: str, names: Sequence[str], figures: Mapping[str, float]) -> str:
+    cells = "".join(f"<td>{format_figure(figures.get(name))}</td>" for name in names)
+    return f"<tr><td>{escape(label)}</td><td>{objects}</td>{cells}</tr>"
+
+
+def _reliability(data: Mapping[str, Any]) -> str:
+    """The reliability diagram: true against predicted IoU, the diagonal being perfect."""
+    side = 240
+    most = max(row["masks"] for row in data["bins"])
+    dots = "".join(
+        f'<circle cx="{row["predicted"] * side:.1f}" cy="{(1 - row["true"]) * side:.1f}" '
+        f'r="{2 + 8 * (row["masks"] / most) ** 0.5:.1f}" fill="#1e90ff" fill-opacity=".7">'
+        f"<title>{row['masks']} masks: predicted {row['predicted']:.3f}, true {row['true']:.3f}"
+        "</title></circle>"
+        for row in data["bins"]
+        if row["masks"]
+    )
+    return (
+        f"<h2>{escape(calibration_sentence(data))}</h2>\n"
+        "<p>Across: predicted IoU. Up: true IoU. On the line the model judges itself rightly, "
+        "below it too kindly. The size of a dot tells the number of masks.</p>\n"
+        f'<svg viewBox="-12 -12 {side + 24} {side + 24}" width="{side + 24}" role="img">'
+        f'<rect width="{side}" height="{side}" fill="none" stroke="#888"/>'
+        f'<line x1="0" y1="{side}" x2="{side}" y2="0" stroke="#888" stroke-dasharray="4"/>'
+        f"{dots}</svg>"
+    )
+
+
+def _pictures(
+    records: Sequence[ObjectRecord], name: str, find: Callable[[str, str], Example]
+) -> str:
+    figures = []
+    for record in records:
+        example = find(record.set_name, record.image)
+        url = as_data_url(draw_answer(example, record, name))
+        given = record.scores[name]
+        caption = f"{record.set_name} / {record.image}: IoU {given.iou:.2f}"
+        caption += f", predicted {given.predicted_iou:.2f}"
+        figures.append(
+            f'<figure><img src="{url}" alt="{escape(caption)}">'
+            f"<figcaption>{escape(caption)}</figcaption></figure>"
+        )
+    return (
+        "<p>Blue: the answer. Yellow: the true outline. Red: the prompt.</p>\n"
+        f'<div class="pictures">{"".join(figures)}</div>'
+    )

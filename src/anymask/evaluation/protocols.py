@@ -1,0 +1,308 @@
+"""The interactive protocol: clicks and boxes as a user would give them, answered by a model.
+
+As in "Segment Anything" (arXiv 2304.02643, section 7.1 and appendix D.1): the first click is at
+the centre of the object; the model answers with three masks, of which the one with the highest
+predicted IoU is kept. Each further click is at the centre of the largest error; the model is
+given all clicks and the logits of its last answer, and answers with one mask. The box is the
+bounding box of the true mask, answered with one mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from anymask.evaluation.clicks import next_click
+from anymask.evaluation.data import Example
+from anymask.evaluation.metrics import Reliability, mask_iou, reliability
+from anymask.evaluation.records import (
+    SCORE_SIZE,
+    ObjectRecord,
+    Target,
+    mean_over_sets,
+    means_by_set,
+    record_of,
+    score,
+    scored_size,
+    set_weights,
+    targets_of,
+)
+from anymask.images.resize import ResizeLongestSide
+from anymask.model.sam import Sam
+
+# Objects that are decoded at a time: bounds the memory of images with hundreds of objects.
+_BATCH = 32
+
+
+class Answer(NamedTuple):
+    """What a model answered to N prompts with M masks each.
+
+    Attributes
+    ----------
+    masks : (N, M, h, w) bool array
+        In the frame in which they are scored.
+    low_res : (N, M, 4·h, 4·w) float tensor
+        Logits.
+    predicted_iou : (N, M) float array
+    """
+
+    masks: NDArray[np.bool_]
+    low_res: Tensor
+    predicted_iou: NDArray[np.float64]
+
+
+class PromptedImage:
+    """An image encoded once, to be asked for objects in the frame of their scoring.
+
+    Parameters
+    ----------
+    sam : Sam
+    image : (H, W, 3) uint8 array
+    score_size : int
+        Longest side of the frame of prompts and answers.
+    """
+
+    def __init__(self, sam: Sam, image: NDArray[np.uint8], score_size: int = SCORE_SIZE) -> None:
+        self.sam = sam
+        self.size = scored_size(image, score_size)
+        resized = ResizeLongestSide(sam.config.image_size).apply_image(image)
+        self.input_size = resized.shape[:2]
+        pixels = torch.from_numpy(resized).permute(2, 0, 1)
+        with torch.inference_mode():
+            self.embedding = sam.encode_image(sam.preprocess(pixels)[None])
+        # (x, y) of the scoring frame to pixels of the encoder's input.
+        self._scale = np.array(self.input_size[::-1]) / np.array(self.size[::-1])
+
+    @torch.inference_mode()
+    def ask(
+        self,
+        *,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        boxes: ArrayLike | None = None,
+        low_res: Tensor | None = None,
+        multimask_output: bool = False,
+    ) -> Answer:
+        """Answer N prompts.
+
+        Parameters
+        ----------
+        points, labels : (N, P, 2) and (N, P) array_like, optional
+            (x, y) in the scoring frame, and 1 for object or 0 for background.
+        boxes : (N, 4) array_like, optional
+            XYXY in the scoring frame.
+        low_res : (N, 1, 4·h, 4·w) tensor, optional
+            Logits of earlier answers.
+        multimask_output : bool
+            Three masks a prompt instead of one.
+        """
+        masks, ious = self.sam.decode(
+            self.embedding,
+            point_coords=None if points is None else self._tensor(points),
+            point_labels=None if labels is None else torch.as_tensor(np.asarray(labels)),
+            boxes=None if boxes is None else self._tensor(boxes),
+            masks=low_res,
+            multimask_output=multimask_output,
+        )
+        full = self.sam.postprocess_masks(masks, self.input_size, self.size)
+        return Answer(
+            (full > self.sam.mask_threshold).cpu().numpy(), masks, ious.double().cpu().numpy()
+        )
+
+    def _tensor(self, coordinates: ArrayLike) -> Tensor:
+        array = np.asarray(coordinates, np.float64)
+        scaled = array.reshape(*array.shape[:-1], -1, 2) * self._scale
+        return torch.from_numpy(scaled.reshape(array.shape)).float()
+
+
+def evaluate_interactive(
+    sam: Sam,
+    examples: Iterable[Example],
+    *,
+    clicks: int = 5,
+    box: bool = True,
+    max_objects: int | None = 3,
+    score_size: int = SCORE_SIZE,
+    boundary: Sequence[str] | None = None,
+    keep_masks: Sequence[str] = (),
+) -> list[ObjectRecord]:
+    """Ask a model for the objects of images, by clicks and by boxes, and score its answers.
+
+    Parameters
+    ----------
+    sam : Sam
+        Put into evaluation mode for as long as this lasts.
+    examples : iterable of Example
+    clicks : int
+        Rounds of clicks; 0 for none.
+    box : bool
+        Also ask by box.
+    max_objects : int or None
+        At most so many objects an image, evenly spread over all by area; None for all.
+    score_size : int
+        Masks of larger images are compared at this longest side.
+    boundary : sequence of str, optional
+        Scores to compute the boundary F-score for; by default all.
+    keep_masks : sequence of str
+        Scores whose masks are kept in the records.
+
+    Returns
+    -------
+    list of ObjectRecord
+        In the order of the examples; an example's objects from large to small. Names of scores:
+        "click1_single" (the one mask of a click), "click1_predicted" (of its three masks, that
+        with the highest predicted IoU), "click1_oracle" (of the three, the truly best), "click2"
+        … "click5", "box".
+    """
+    records: list[ObjectRecord] = []
+    with _evaluation_mode(sam):
+        for example in examples:
+            targets = targets_of(example, max_objects, score_size)
+            if not targets:
+                continue
+            prompted = PromptedImage(sam, example.image, score_size)
+            for start in range(0, len(targets), _BATCH):
+                batch = targets[start : start + _BATCH]
+                answers: list[dict[str, tuple[NDArray[np.bool_], float]]] = [{} for _ in batch]
+                if clicks > 0:
+                    _answer_clicks(prompted, batch, clicks, answers)
+                if box:
+                    given = prompted.ask(boxes=[target.box for target in batch])
+                    _note(answers, "box", given)
+                for target, answered in zip(batch, answers, strict=True):
+                    record = record_of(example, target)
+                    for name, (mask, predicted) in answered.items():
+                        record.scores[name] = score(
+                            mask,
+                            target.mask,
+                            predicted,
+                            boundary=boundary is None or name in boundary,
+                            keep=name in keep_masks,
+                        )
+                    records.append(record)
+    return records
+
+
+def quick_figures(
+    sam: Sam, examples: Iterable[Example], *, max_objects: int | None = 3
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """The few figures to watch while a model is trained.
+
+    Parameters
+    ----------
+    sam : Sam
+    examples : iterable of Example
+    max_objects : int or None
+        As in `evaluate_interactive`.
+
+    Returns
+    -------
+    means : dict
+        Mean over sets of "click1_single", "click1_predicted", "click1_oracle", "click3",
+        "click5" and "box" (IoU) and of "boundary_f_box"; "iou_calibration_error" (expected
+        calibration error of predicted IoU, every set weighing the same) and "iou_bias" (mean of
+        predicted less true IoU).
+    by_set : dict
+        The same for each set.
+    """
+    records = evaluate_interactive(
+        sam, examples, clicks=5, max_objects=max_objects, boundary=("box",)
+    )
+    by_set = means_by_set(records)
+    for set_name, figures in means_by_set(records, "boundary_f").items():
+        by_set[set_name]["boundary_f_box"] = figures["box"]
+    for figures in by_set.values():
+        del figures["click2"], figures["click4"]
+    means = mean_over_sets(by_set)
+    for figures, chosen in [
+        (means, records),
+        *((by_set[name], [r for r in records if r.set_name == name]) for name in by_set),
+    ]:
+        table = calibration(chosen)
+        figures["iou_calibration_error"] = table.expected_error
+        figures["iou_bias"] = table.bias
+    return means, by_set
+
+
+def calibration(records: Sequence[ObjectRecord], bins: int = 10) -> Reliability:
+    """Compare predicted with true IoU over all answers but the oracle's, sets weighing the same.
+
+    The oracle's choice is left out: it looks at the truth, as no user can.
+    """
+    predicted, true, weights = [], [], []
+    for record, weight in zip(records, set_weights(records), strict=True):
+        answers = [
+            s
+            for name, s in record.scores.items()
+            if name != "click1_oracle" and not np.isnan(s.predicted_iou)
+        ]
+        for answer in answers:
+            predicted.append(answer.predicted_iou)
+            true.append(answer.iou)
+            weights.append(weight / len(answers))
+    return reliability(predicted, true, weights, bins)
+
+
+def _answer_clicks(
+    prompted: PromptedImage,
+    targets: Sequence[Target],
+    clicks: int,
+    answers: list[dict[str, tuple[NDArray[np.bool_], float]]],
+) -> None:
+    """Click on all targets round by round, and note each round's answers."""
+    points = np.array([[target.click[:2]] for target in targets])  # (N, 1, 2)
+    labels = np.ones((len(targets), 1), np.int64)
+    _note(answers, "click1_single", prompted.ask(points=points, labels=labels))
+    three = prompted.ask(points=points, labels=labels, multimask_output=True)
+    everyone = np.arange(len(targets))
+    chosen = three.predicted_iou.argmax(1)
+    _note(answers, "click1_predicted", three, chosen)
+    ious = [
+        [mask_iou(m, target.mask) for m in masks]
+        for masks, target in zip(three.masks, targets, strict=True)
+    ]
+    _note(answers, "click1_oracle", three, np.argmax(ious, 1))
+
+    low_res = three.low_res[torch.from_numpy(everyone), torch.from_numpy(chosen)][:, None]
+    masks, predicted = three.masks[everyone, chosen], three.predicted_iou[everyone, chosen]
+    for number in range(2, clicks + 1):
+        found = [next_click(m, t.mask) for m, t in zip(masks, targets, strict=True)]
+        # An object without errors keeps its mask; its last click is repeated to fill the batch.
+        new = [click or (*points[i, -1].tolist(), labels[i, -1]) for i, click in enumerate(found)]
+        points = np.concatenate([points, [[[x, y]] for x, y, _ in new]], 1)
+        labels = np.concatenate([labels, [[label] for _, _, label in new]], 1)
+        given = prompted.ask(points=points, labels=labels, low_res=low_res)
+        wrong = np.array([click is not None for click in found])
+        masks = np.where(wrong[:, None, None], given.masks[:, 0], masks)
+        predicted = np.where(wrong, given.predicted_iou[:, 0], predicted)
+        low_res = given.low_res
+        for answer, mask, iou in zip(answers, masks, predicted, strict=True):
+            answer[f"click{number}"] = mask, float(iou)
+
+
+def _note(
+    answers: list[dict[str, tuple[NDArray[np.bool_], float]]],
+    name: str,
+    given: Answer,
+    chosen: NDArray[np.int64] | None = None,
+) -> None:
+    """Note one mask of each prompt's answer: the chosen one, or the only one."""
+    for i, answer in enumerate(answers):
+        j = 0 if chosen is None else int(chosen[i])
+        answer[name] = given.masks[i, j], float(given.predicted_iou[i, j])
+
+
+@contextmanager
+def _evaluation_mode(sam: Sam) -> Iterator[None]:
+    was_training = sam.training
+    sam.eval()
+    try:
+        yield
+    finally:
+        sam.train(was_training)

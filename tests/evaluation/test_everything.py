@@ -1,0 +1,78 @@
+"""Whole images: the generator's masks against true ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anymask.evaluation.data import Example
+from anymask.evaluation.everything import evaluate_everything, everything_figures
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.rle import counts_of
+from anymask.predict.automatic import SamAutomaticMaskGenerator
+
+
+def found(masks: list[np.ndarray], predicted: list[float], stability: list[float]) -> MaskSet:
+    return MaskSet.from_counts(
+        masks[0].shape,
+        [counts_of(mask) for mask in masks],
+        predicted_iou=predicted,
+        stability_score=stability,
+    )
+
+
+def test_perfect_masks_score_1_in_everything(ellipses):
+    records = evaluate_everything(
+        lambda image: found(list(ellipses.masks), [0.9, 0.8], [0.9, 0.9]), [ellipses]
+    )
+    assert everything_figures(records) == {
+        "drawn": {
+            "average_recall": 1.0,
+            "ap50": 1.0,
+            "ap75": 1.0,
+            "mean_best_overlap": 1.0,
+            "f1_50": 1.0,
+            "masks_per_image": 2.0,
+        }
+    }
+
+
+def test_a_confident_wrong_mask_costs_precision_and_a_doubtful_one_does_not(ellipses):
+    wrong = np.zeros((90, 120), bool)
+    wrong[:9, :9] = True
+    masks = [*ellipses.masks, wrong]
+
+    def figures(stability: float) -> dict[str, float]:
+        answer = found(masks, [0.8, 0.8, 0.8], [0.9, 0.9, stability])
+        return everything_figures(evaluate_everything(lambda image: answer, [ellipses]))["drawn"]
+
+    assert figures(0.5)["ap50"] == pytest.approx(1)
+    # Ranked first: precision is 1/2 at the first true mask and 2/3, the most from there, on.
+    assert figures(1.0)["ap50"] == pytest.approx(2 / 3)
+    assert figures(1.0)["average_recall"] == pytest.approx(1)
+    assert figures(1.0)["f1_50"] == pytest.approx(4 / 5)
+
+
+def test_images_without_true_masks_are_passed_over_and_sets_kept_apart(ellipses):
+    answer = found(list(ellipses.masks), [0.9, 0.8], [0.9, 0.9])
+    empty = Example("empty", ellipses.image, [], "drawn")
+    other = Example("other", ellipses.image, [~ellipses.masks[0]], "inverse")
+    records = evaluate_everything(lambda image: answer, [ellipses, empty, other])
+    assert [record.image for record in records] == ["pair", "other"]
+    figures = everything_figures(records)
+    assert figures["drawn"]["mean_best_overlap"] == 1
+    blue, rest = ellipses.masks[1], ~ellipses.masks[0]
+    assert figures["inverse"]["mean_best_overlap"] == pytest.approx(blue.sum() / rest.sum())
+
+
+def test_a_real_generator_s_masks_are_scored_at_the_image_s_size(
+    small_reference_sam, scene_examples
+):
+    generator = SamAutomaticMaskGenerator(
+        small_reference_sam, points_per_side=6, pred_iou_thresh=0.0, stability_score_thresh=0.0
+    )
+    masks = generator.generate_masks(scene_examples[0].image)
+    (record,) = evaluate_everything(generator.generate_masks, scene_examples[:1])
+    true = scene_examples[0].masks
+    expected = [[(m & t).sum() / (m | t).sum() for t in true] for m in masks]
+    np.testing.assert_allclose(record.overlaps.iou, expected)
