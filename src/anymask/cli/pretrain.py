@@ -1,0 +1,95 @@
+"""``anymask pretrain``: train a model of the shipped geometry from nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anymask.cli.console import ends_in_a_sentence
+from anymask.errors import AnymaskError
+
+
+@ends_in_a_sentence
+def pretrain(
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="A set with images/, masks/ (label images) and set.json, or a folder of sets. "
+            "Several may be given.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Folder for caches, log, curves, the state to resume from and the weights.",
+        ),
+    ],
+    minutes: Annotated[float, typer.Option(min=0.0, help="How long to train.")] = 60.0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training in --out.")
+    ] = False,
+    finish: Annotated[
+        bool,
+        typer.Option(
+            "--finish", help="Let the learning rate fall to nothing in the second half of the time."
+        ),
+    ] = False,
+    side: Annotated[
+        int, typer.Option(min=64, help="Side of the training views in pixels; multiples of 32.")
+    ] = 256,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in one pass.")] = 16,
+    accumulate: Annotated[int, typer.Option(min=1, help="Passes to one update.")] = 1,
+    drawn: Annotated[int, typer.Option(min=0, help="Scenes to draw besides the data.")] = 3000,
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of the arithmetic.")] = 1,
+    evaluate_minutes: Annotated[
+        float, typer.Option(min=0.1, help="Minutes between evaluations on validation images.")
+    ] = 15.0,
+) -> None:
+    """Train a model of the shipped geometry from nothing.
+
+    Stop it when you like, with Ctrl-C too, and go on with --resume. What is written every few
+    minutes: log.jsonl, curves.png, and weights.safetensors, which --model of the other commands
+    takes.
+
+    ```
+    anymask pretrain --data sets/ --out run/ --minutes 120 --threads 2
+    anymask pretrain --data sets/ --out run/ --minutes 60 --resume --finish
+    ```
+    """
+    if side % 32:
+        raise AnymaskError(f"--side is {side}; it must be a multiple of 32.")
+    try:
+        import cv2
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise AnymaskError(
+            f"Training needs {error.name}: install it with pip install 'anymask[train]'."
+        ) from error
+    from anymask.training.pretrain.recipe import Recipe
+    from anymask.training.pretrain.run import pretrain as run
+
+    # Drawing goes on in processes of its own; threads in each would only be in each other's way.
+    cv2.setNumThreads(1)
+    weights = run(
+        data,
+        out,
+        recipe=Recipe(side=side, batch_size=batch_size, accumulate=accumulate),
+        minutes=minutes,
+        finish=finish,
+        resume=resume,
+        drawn=drawn,
+        device=device,
+        threads=threads,
+        evaluate_minutes=evaluate_minutes,
+        report=typer.echo,
+    )
+    typer.echo(f"Weights: {weights}")
