@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHIPPED = "small"
 """Name of the model whose weights come with the package."""
 
-SMALL_SHA256 = "2e812f4615d4a7f4bfa047b3ec8e4543f8837485ba77a00b1314f820381f139b"
+SMALL_SHA256 = "755436e265fb02c28d2e47d10f4fa4c9e365c1566e219b86d6d1438b1bd8819a"
 """SHA-256 of weights/small.safetensors, or None while the shipped weights are not final."""
 
 _SAM_CITATION = (

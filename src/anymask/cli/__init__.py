@@ -1,0 +1,1 @@
+"""The ``anymask`` command: one module a command, each thin over the library."""

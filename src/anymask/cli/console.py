@@ -1,0 +1,49 @@
+"""What every command shares: the two consoles, and errors that end as one sentence.
+
+Results go to stdout; progress, notices and errors to stderr, so that output can be piped.
+Exit codes: 0 done, 1 some of the images failed, 2 the command could not run, 130 stopped.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from anymask.errors import AnymaskError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+EXIT_SOME_FAILED = 1
+EXIT_ERROR = 2
+EXIT_STOPPED = 130
+
+
+def complain(message: str) -> None:
+    """Print one line of bad news on stderr, as it is: brackets in file names are no markup."""
+    err.print(Text(message, style="red"), soft_wrap=True)
+
+
+def ends_in_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
+    """Make a command end with a sentence and an exit code where it would raise."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except AnymaskError as error:
+            complain(str(error))
+            raise typer.Exit(EXIT_ERROR) from None
+        except KeyboardInterrupt:
+            complain("Stopped.")
+            raise typer.Exit(EXIT_STOPPED) from None
+
+    return run

@@ -1,0 +1,210 @@
+"""``anymask everything``: every object in every picture, written to a folder."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err
+from anymask.cli.inputs import gather
+from anymask.cli.options import DeviceOption, DtypeOption, ModelOption, OutputOption, load_model
+from anymask.errors import ImageError
+
+_GRID = "Grid of points"
+_FILTER = "Which masks to keep"
+_CROPS = "Crops, for small objects in large pictures"
+
+
+@ends_in_a_sentence
+def everything(
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGES",
+            help="Pictures: files, folders, or patterns in quotes such as 'scans/**/*.tif'.",
+            show_default=False,
+        ),
+    ],
+    output: OutputOption,
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="Leave out pictures whose results are all there already, made from this very "
+            "file. A stopped run is taken up again this way.",
+        ),
+    ] = False,
+    points_per_side: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            rich_help_panel=_GRID,
+            help="Ask at this many points along each side. More points find smaller objects and "
+            "take longer.",
+        ),
+    ] = None,
+    points_per_batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            rich_help_panel=_GRID,
+            help="Points decoded at once. Fewer take less memory; the masks are the same.",
+        ),
+    ] = None,
+    pred_iou_thresh: Annotated[
+        float | None,
+        typer.Option(
+            metavar="IOU",
+            min=0,
+            max=1,
+            rich_help_panel=_FILTER,
+            help="Drop masks whose quality the model predicts below this.",
+        ),
+    ] = None,
+    stability_score_thresh: Annotated[
+        float | None,
+        typer.Option(
+            metavar="IOU",
+            min=0,
+            max=1,
+            rich_help_panel=_FILTER,
+            help="Drop masks that change more than this allows when the cut-off moves.",
+        ),
+    ] = None,
+    stability_score_offset: Annotated[
+        float | None,
+        typer.Option(
+            metavar="LOGITS",
+            min=0,
+            rich_help_panel=_FILTER,
+            help="How far the cut-off is moved for that, in logits.",
+        ),
+    ] = None,
+    box_nms_thresh: Annotated[
+        float | None,
+        typer.Option(
+            metavar="IOU",
+            min=0,
+            max=1,
+            rich_help_panel=_FILTER,
+            help="Of two masks whose boxes overlap more than this (IoU), keep the better.",
+        ),
+    ] = None,
+    min_mask_region_area: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            min=0,
+            rich_help_panel=_FILTER,
+            help="Fill holes and remove islands of fewer pixels than this.",
+        ),
+    ] = None,
+    crop_n_layers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            rich_help_panel=_CROPS,
+            help="Also look at crops: 1 adds 4 of them, 2 adds 4 + 16, and so on.",
+        ),
+    ] = None,
+    crop_nms_thresh: Annotated[
+        float | None,
+        typer.Option(
+            metavar="IOU",
+            min=0,
+            max=1,
+            rich_help_panel=_CROPS,
+            help="As --box-nms-thresh, between masks of different crops.",
+        ),
+    ] = None,
+    crop_overlap_ratio: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=1,
+            rich_help_panel=_CROPS,
+            help="Overlap of crops, of the shorter side.",
+        ),
+    ] = None,
+    crop_n_points_downscale_factor: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            rich_help_panel=_CROPS,
+            help="Divide the points per side by this in each further layer.",
+        ),
+    ] = None,
+) -> None:
+    """Segment every object in one or many pictures.
+
+    For each picture NAME.png four files are written to OUT:
+
+    - NAME.overlay.png, to look at
+    - NAME.labels.tif, one id a pixel
+    - NAME.masks.csv, one row a mask
+    - NAME.masks.json, COCO format
+
+    Pictures that a pattern finds in subfolders keep their subfolder. Pictures that would share a
+    NAME keep their suffix (a.png.labels.tif, a.jpg.labels.tif) or get their folder before it.
+
+    A picture that cannot be read is reported and the others go on; the exit code is then 1.
+    Ctrl-C stops with exit code 130, and what is finished stays.
+
+    One picture; a folder, taken up where it was stopped; small objects:
+
+    ```
+    anymask everything coffee.png -o masks/
+    anymask everything photos/ -o masks/ --skip-existing
+    anymask everything 'scans/**/*.tif' -o masks/ --points-per-side 64
+    ```
+    """
+    options = {
+        "points_per_side": points_per_side,
+        "points_per_batch": points_per_batch,
+        "pred_iou_thresh": pred_iou_thresh,
+        "stability_score_thresh": stability_score_thresh,
+        "stability_score_offset": stability_score_offset,
+        "box_nms_thresh": box_nms_thresh,
+        "min_mask_region_area": min_mask_region_area,
+        "crop_n_layers": crop_n_layers,
+        "crop_nms_thresh": crop_nms_thresh,
+        "crop_overlap_ratio": crop_overlap_ratio,
+        "crop_n_points_downscale_factor": crop_n_points_downscale_factor,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+
+    inputs = gather(images)
+    if not inputs.pictures:
+        raise ImageError(
+            " ".join(reason for _, reason in inputs.unusable)
+            or "All of these are results that anymask wrote; name the pictures themselves."
+        )
+    if inputs.own_results:
+        err.print(f"Left out {inputs.own_results} files that anymask wrote (overlays, labels).")
+
+    # Only now, so that help and mistakes in the command are answered at once.
+    from anymask.cli.folder_run import FolderRun
+    from anymask.files import check_writable
+
+    check_writable(output)
+    run = FolderRun(output, model or "small", skip_existing=skip_existing)
+    for argument, reason in inputs.unusable:
+        complain(reason)
+        run.failed(argument)
+    todo = [picture for picture in inputs.pictures if not run.is_done(picture)]
+    try:
+        if todo:
+            run.segment(todo, lambda: load_model(model, device, dtype), given)
+    finally:
+        run.print_summary()
+    if run.failures:
+        raise typer.Exit(EXIT_SOME_FAILED)

@@ -1,0 +1,91 @@
+"""``anymask info``: what a checkpoint file holds, without building the model."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from anymask.cli.console import ends_in_a_sentence, out
+from anymask.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from anymask.checkpoints.info import CheckpointInfo
+
+# Of a fine-tuned file's further tensors, as many as still can be read at a glance.
+_MOST_EXTRAS = 5
+
+
+@ends_in_a_sentence
+def info(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="A checkpoint file, a Hugging Face folder, or the name of a model that is "
+            "shipped or cached.",
+            show_default=False,
+        ),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what a checkpoint holds: variant, size, layout, hash. Nothing in it is executed.
+
+    A downloaded file; the shipped model, for a script:
+
+    ```
+    anymask info sam_vit_b_01ec64.pth
+    anymask info small --json
+    ```
+    """
+    from anymask.checkpoints.info import info as look_into
+
+    found = look_into(file)
+    if as_json:
+        typer.echo(json.dumps(_as_dict(found), indent=2))
+        return
+    table = Table(show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in _as_lines(found).items():
+        table.add_row(name, Text(value))
+    out.print(table)
+
+
+def _as_dict(found: CheckpointInfo) -> dict[str, object]:
+    return {
+        "path": str(found.path),
+        "bytes": found.size,
+        "variant": found.variant,
+        "known_as": found.known_as,
+        "parameters": found.parameters,
+        "image_size": found.image_size,
+        "layout": found.layout,
+        "container": found.container,
+        "dtype": found.dtype,
+        "sha256": found.sha256,
+        "extras": list(found.extras),
+        "metadata": found.metadata,
+    }
+
+
+def _as_lines(found: CheckpointInfo) -> dict[str, str]:
+    known = f", the published {found.known_as}" if found.known_as else ""
+    lines = {
+        "File": f"{found.path} ({found.size:,} bytes)",
+        "Variant": f"{found.variant}{known}",
+        "Parameters": f"{found.parameters:,}",
+        "Input size": f"{found.image_size} × {found.image_size} pixels",
+        "Layout": f"{found.layout}, in {found.container}",
+        "Dtype": found.dtype,
+        "SHA-256": found.sha256 or "none: the weights are in several files",
+    }
+    if found.extras:
+        shown = ", ".join(found.extras[:_MOST_EXTRAS])
+        more = ", …" if len(found.extras) > _MOST_EXTRAS else ""
+        lines["Left out"] = f"{len(found.extras)} tensors of no SAM: {shown}{more}"
+    lines.update({f"Note: {key}": value for key, value in found.metadata.items()})
+    return lines

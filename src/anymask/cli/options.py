@@ -1,0 +1,56 @@
+"""The options that several commands share, and loading the model they name."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from anymask.cli.console import err
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME|FILE|ID",
+        help="A known model (`anymask models` lists them), a checkpoint file or folder, or a "
+        "Hugging Face id. The model shipped with anymask if not given.",
+    ),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(help="Where to compute: auto, cpu, cuda, cuda:1, mps."),
+]
+DtypeOption = Annotated[
+    str,
+    typer.Option(
+        help="Number format of the network: auto, float32, bfloat16, float16. 'auto' takes "
+        "bfloat16 where the processor computes with it, else float32."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and no table.")]
+OutputOption = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="OUT", help="Folder for the results; made if missing."),
+]
+
+
+def load_model(model: str | None, device: str, dtype: str) -> Sam:
+    """Load what ``--model``, ``--device`` and ``--dtype`` name; torch is imported here.
+
+    What `anymask.load` warns of, such as tensors it leaves out, is told as a plain sentence.
+    """
+    from anymask import load
+
+    with warnings.catch_warnings(record=True) as notices:
+        sam = load(model, device=device, dtype=dtype)
+    for notice in notices:
+        err.print(Text(str(notice.message), style="yellow"), soft_wrap=True)
+    return sam

@@ -1,0 +1,165 @@
+"""Prompts as they are typed: ``--point x,y[,label]``, ``--box x0,y0,x1,y1``, ``--mask FILE``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from anymask.errors import PromptError
+
+# A mask that someone drew is certain; this is the logit of 99.9 %, about what the network itself
+# answers inside an object. Larger values would be outside what it has seen as input.
+_CERTAIN = math.log(0.999 / 0.001)
+
+
+def parse_point(text: str) -> tuple[float, float, int]:
+    """Read ``x,y`` or ``x,y,label``; the label is 1 on the object (the default), 0 off it.
+
+    Raises
+    ------
+    PromptError
+        If the text is not of this form.
+
+    Examples
+    --------
+    >>> parse_point("120,80.5"), parse_point("3,4,0")
+    ((120.0, 80.5, 1), (3.0, 4.0, 0))
+    """
+    parts = text.split(",")
+    numbers = _numbers(parts)
+    if (
+        numbers is None
+        or len(parts) not in (2, 3)
+        or (len(parts) == 3 and numbers[2] not in (0, 1))
+    ):
+        raise PromptError(
+            f"--point {text!r} is not x,y or x,y,label in pixels, where label is 1 on the object "
+            f"and 0 off it; write for instance --point 120,80 or --point 120,80,0."
+        )
+    return numbers[0], numbers[1], int(numbers[2]) if len(parts) == 3 else 1
+
+
+def parse_box(text: str) -> tuple[float, float, float, float]:
+    """Read ``x0,y0,x1,y1``, the left, top, right and bottom edge in pixels.
+
+    Raises
+    ------
+    PromptError
+        If the text is not of this form.
+
+    Examples
+    --------
+    >>> parse_box("10,20,110,90")
+    (10.0, 20.0, 110.0, 90.0)
+    """
+    numbers = _numbers(text.split(","))
+    if numbers is None or len(numbers) != 4:
+        raise PromptError(
+            f"--box {text!r} is not x0,y0,x1,y1, the left, top, right and bottom edge in pixels; "
+            f"write for instance --box 10,20,110,90."
+        )
+    x0, y0, x1, y1 = numbers
+    return x0, y0, x1, y1
+
+
+def _numbers(parts: Sequence[str]) -> list[float] | None:
+    try:
+        return [float(part) for part in parts]
+    except ValueError:
+        return None
+
+
+def check_together(points: Sequence[object], boxes: Sequence[object], mask: Path | None) -> None:
+    """Refuse sets of prompts that do not say which objects are meant.
+
+    Raises
+    ------
+    PromptError
+        If there is no prompt, or several boxes come with points or a mask.
+    """
+    if not points and not boxes and mask is None:
+        raise PromptError(
+            "Nothing says what to segment: give --point x,y, --box x0,y0,x1,y1 or --mask FILE, or "
+            "use 'anymask everything' for all objects."
+        )
+    if len(boxes) > 1 and (points or mask is not None):
+        raise PromptError(
+            f"{len(boxes)} boxes are {len(boxes)} objects, and points or a mask belong to one: "
+            "give them with one box, or segment each object in a run of its own."
+        )
+
+
+def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """Read a mask that someone drew: whatever is brighter than half of its brightest pixel.
+
+    Parameters
+    ----------
+    path : Path
+        A picture; 0 and 1, 0 and 255, or a JPEG's greys in between all serve.
+    size : tuple of int
+        Height and width that it must have.
+
+    Returns
+    -------
+    ndarray, bool, (H, W)
+
+    Raises
+    ------
+    ImageError
+        If it cannot be read.
+    PromptError
+        If it has another size or is black all over.
+    """
+    from anymask.images.read import read_rgb
+
+    brightness = read_rgb(path).max(axis=2)
+    if brightness.shape != size:
+        raise PromptError(
+            f"The mask {path} is {brightness.shape[1]}×{brightness.shape[0]} pixels and the "
+            f"picture {size[1]}×{size[0]}; give a mask of the picture's size."
+        )
+    if not brightness.any():
+        raise PromptError(
+            f"The mask {path} is black all over; make the object bright and all else black."
+        )
+    return brightness > brightness.max() / 2
+
+
+def mask_logits(mask: np.ndarray, side: int) -> np.ndarray:
+    """Turn a mask of the picture into the low-resolution logits that the network takes.
+
+    Parameters
+    ----------
+    mask : ndarray, bool, (H, W)
+    side : int
+        Height and width of the network's low-resolution masks.
+
+    Returns
+    -------
+    ndarray, float32, (1, side, side)
+        The picture's longer side fills it; what lies beyond the picture is background.
+
+    Examples
+    --------
+    >>> logits = mask_logits(np.array([[True, False], [True, False]]), 4)
+    >>> (logits[0] > 0).astype(int)
+    array([[1, 1, 0, 0],
+           [1, 1, 0, 0],
+           [1, 1, 0, 0],
+           [1, 1, 0, 0]])
+    """
+    from PIL import Image
+
+    from anymask.images.resize import ResizeLongestSide
+
+    height, width = ResizeLongestSide.get_preprocess_shape(mask.shape[0], mask.shape[1], side)
+    small = Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
+    share = np.asarray(small, np.float64)
+    logits = np.full((1, side, side), -_CERTAIN, np.float32)
+    with np.errstate(divide="ignore"):
+        inside = np.log(share) - np.log1p(-share)
+    logits[0, :height, :width] = np.clip(inside, -_CERTAIN, _CERTAIN)
+    return logits

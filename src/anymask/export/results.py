@@ -1,0 +1,127 @@
+"""The four files that hold one picture's masks, written together or not at all.
+
+========================= ===========================================================
+``NAME.overlay.png``      the picture with the masks painted over it
+``NAME.labels.tif``       one id a pixel, 0 for none; uint16, or uint32 past 65,535 ids
+``NAME.masks.json``       COCO, with compressed run lengths and scores
+``NAME.masks.csv``        one row a mask: id, area, box, centroid, scores
+========================= ===========================================================
+
+Ids are the same in all of them, and so is an id's colour in every overlay.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from anymask.files import whole_file
+from anymask.masks.mask_set import MaskSet
+from anymask.show import overlay
+
+OVERLAY, LABELS, CSV, JSON = ".overlay.png", ".labels.tif", ".masks.csv", ".masks.json"
+SUFFIXES = (OVERLAY, LABELS, CSV, JSON)
+
+_COLUMNS = (
+    "id",
+    "area",
+    "bbox_x",
+    "bbox_y",
+    "bbox_width",
+    "bbox_height",
+    "centroid_x",
+    "centroid_y",
+    "predicted_iou",
+    "stability_score",
+)
+
+
+def result_path(stem: Path, suffix: str) -> Path:
+    """Path of one result of the picture whose results are called `stem`.
+
+    >>> result_path(Path("out/scan.v2"), LABELS).as_posix()
+    'out/scan.v2.labels.tif'
+    """
+    return stem.with_name(stem.name + suffix)
+
+
+def write_results(
+    stem: Path,
+    image: np.ndarray,
+    masks: MaskSet,
+    *,
+    image_name: str,
+    info: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Write all four results of one picture.
+
+    Parameters
+    ----------
+    stem : Path
+        Folder and NAME of the results.
+    image : ndarray, uint8, (H, W, 3)
+        The picture, for the overlay.
+    masks : MaskSet
+        Its masks.
+    image_name : str
+        File name of the picture, kept in the COCO file.
+    info : mapping, optional
+        Put into the COCO file as its ``info``.
+
+    Returns
+    -------
+    list of Path
+        The files written: overlay, labels, table, COCO.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written; then none of the four has changed.
+    """
+    labels = masks.to_labels()
+    coco = {"info": dict(info or {}), **masks.to_coco(image_name)}
+    targets = {suffix: result_path(stem, suffix) for suffix in SUFFIXES}
+    with ExitStack() as pending:
+        # Left in reverse order: the COCO file, which marks a picture as done, gets its name last.
+        part = {s: pending.enter_context(whole_file(targets[s])) for s in reversed(SUFFIXES)}
+        save_png(part[OVERLAY], overlay(image, labels))
+        save_labels(part[LABELS], labels)
+        save_table(part[CSV], masks)
+        part[JSON].write_text(json.dumps(coco, allow_nan=False), encoding="utf-8")
+    return list(targets.values())
+
+
+def save_png(path: Path, image: np.ndarray) -> None:
+    """Save a uint8 RGB array as PNG."""
+    Image.fromarray(image).save(path, format="PNG")
+
+
+def save_labels(path: Path, labels: np.ndarray) -> None:
+    """Save a label image as TIFF with its ids as they are, uint16 or uint32."""
+    dtype = np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
+    tifffile.imwrite(
+        path, labels.astype(dtype), photometric="minisblack", compression="zlib", metadata=None
+    )
+
+
+def save_table(path: Path, masks: MaskSet) -> None:
+    """Save one row a mask as CSV; unknown numbers are left empty."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(_COLUMNS)
+        for row in masks.to_table():
+            centroid = (_rounded(v, 2) for v in row["centroid"])
+            scores = (_rounded(row[name], 4) for name in _COLUMNS[-2:])
+            writer.writerow([row["id"], row["area"], *row["bbox"], *centroid, *scores])
+
+
+def _rounded(value: float, digits: int) -> float | str:
+    return round(float(value), digits) if np.isfinite(value) else ""

@@ -1,0 +1,59 @@
+"""Running the command line in this process and as one of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import anymask
+from anymask.cli.app import app
+
+
+@pytest.fixture(scope="session")
+def model(small_reference_sam, tmp_path_factory) -> Path:
+    """File of the small reference model, with its geometry."""
+    path = tmp_path_factory.mktemp("model") / "reference.safetensors"
+    anymask.save(small_reference_sam, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def scene_file(reference) -> Path:
+    """A picture of 240×180."""
+    return reference / "small" / "scene.png"
+
+
+@pytest.fixture
+def cli() -> Callable[..., Result]:
+    """Run a command in this process: `cli("segment", path, "--json")`."""
+
+    def run(*arguments: object) -> Result:
+        result = CliRunner().invoke(app, [str(a) for a in arguments], prog_name="anymask")
+        # SystemExit is how a command ends; anything else would be a traceback.
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    return run
+
+
+@pytest.fixture
+def start_process() -> Callable[..., subprocess.Popen[str]]:
+    """Start a command as a process of its own, as a shell does."""
+
+    def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
+        source = str(Path(anymask.__file__).parents[1])
+        return subprocess.Popen(
+            [sys.executable, "-m", "anymask", *map(str, arguments)],
+            env={"PYTHONPATH": source, "PATH": "", "HOME": "/nonexistent", "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    return start

@@ -1,0 +1,137 @@
+"""The `anymask` command as a whole: help, version, completion, `info` and `models`."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import anymask
+from anymask.cli.app import app, main
+from anymask.cli.console import ends_in_a_sentence
+from anymask.errors import AnymaskError
+
+COMMANDS = ("everything", "segment", "evaluate", "info", "models", "pretrain")
+
+
+def test_the_version_is_printed(cli):
+    result = cli("--version")
+    assert (result.exit_code, result.stdout) == (0, f"anymask {anymask.__version__}\n")
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_teaches_with_an_example(cli, command):
+    result = cli(*([command] if command else []), "--help")
+    assert result.exit_code == 0
+    name = command or "everything"
+    assert f"  anymask {name} " in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_help_is_listed(cli, command):
+    assert f"│ {command} " in cli("--help").stdout
+
+
+def test_no_command_shows_the_help(cli):
+    result = cli()
+    assert "Usage: anymask" in result.output
+
+
+@pytest.mark.parametrize("arguments", [["segmentt"], ["segment"], ["everything", "--no-such"]])
+def test_a_mistyped_command_exits_2_without_a_traceback(cli, arguments):
+    result = cli(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_offered(start_process, shell):
+    process = start_process("--show-completion", shell)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "_ANYMASK_COMPLETE" in out
+
+
+def test_completion_answers_with_the_commands():
+    result = CliRunner().invoke(
+        app,
+        [],
+        prog_name="anymask",
+        env={"_ANYMASK_COMPLETE": "complete_bash", "COMP_WORDS": "anymask ", "COMP_CWORD": "1"},
+    )
+    assert set(result.stdout.split()) == set(COMMANDS)
+
+
+def test_python_m_anymask_is_the_same_command(start_process):
+    out, _ = start_process("--version").communicate(timeout=60)
+    assert out == f"anymask {anymask.__version__}\n"
+
+
+def test_an_error_of_the_user_is_one_sentence_and_exit_2(capsys):
+    import typer
+
+    @ends_in_a_sentence
+    def command() -> None:
+        raise AnymaskError("The [red]file[/red] is wrong.")
+
+    with pytest.raises(typer.Exit) as caught:
+        command()
+    assert caught.value.exit_code == 2
+    assert capsys.readouterr().err == "The [red]file[/red] is wrong.\n"
+
+
+def test_info_tells_what_a_file_holds(cli, model, small_reference_sam):
+    result = cli("info", model, "--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert found["parameters"] == sum(p.numel() for p in small_reference_sam.parameters())
+    assert found["image_size"] == 256
+    assert found["dtype"] == "float32"
+    assert found["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    table = cli("info", model).stdout
+    assert "217,532" in table
+    assert "256 × 256 pixels" in table
+
+
+def test_info_of_a_file_that_is_no_checkpoint_exits_2(cli, tmp_path):
+    (tmp_path / "notes.pth").write_text("to do: buy milk")
+    result = cli("info", tmp_path / "notes.pth")
+    assert result.exit_code == 2
+    assert "notes.pth" in result.stderr
+    assert result.stdout == ""
+
+
+def test_models_lists_what_is_known_and_what_is_cached(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANYMASK_HOME", str(tmp_path))
+    rows = {row["name"]: row for row in json.loads(cli("models", "--json").stdout)}
+    assert set(rows) == {"small", "vit_b", "vit_l", "vit_h", "vit_t"}
+    assert rows["small"]["where"] == "shipped"
+    assert rows["vit_b"]["where"] == "to download"
+    with (tmp_path / "sam_vit_b_01ec64.pth").open("wb") as file:
+        file.truncate(rows["vit_b"]["bytes"])
+    rows = {row["name"]: row for row in json.loads(cli("models", "--json").stdout)}
+    assert rows["vit_b"]["where"] == "cached"
+    assert rows["vit_b"]["path"] == str(tmp_path / "sam_vit_b_01ec64.pth")
+    assert str(tmp_path) in cli("models").stdout
+
+
+def test_output_cut_short_by_a_reader_is_no_traceback(start_process):
+    process = start_process("models", "--json")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert "Traceback" not in process.stderr.read()
+    process.wait(timeout=60)
+    process.stderr.close()
+
+
+def test_the_script_that_is_installed_is_this_command():
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    module, _, function = project["scripts"]["anymask"].partition(":")
+    assert getattr(importlib.import_module(module), function) is main

@@ -1,0 +1,105 @@
+"""What `import anymask` offers and costs, and what the package ships."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import anymask
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_python(code: str) -> str:
+    """Run code in a fresh interpreter that sees the same package, and return what it prints."""
+    env = {"PYTHONPATH": str(Path(anymask.__file__).parents[1]), "PATH": ""}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_importing_anymask_loads_no_torch_and_nothing_else_slow():
+    loaded = run_python("import anymask, sys; print(*sys.modules)").split()
+    slow = {"torch", "numpy", "scipy", "skimage", "PIL", "rich", "typer", "matplotlib"}
+    assert slow.isdisjoint(loaded)
+
+
+def test_importing_anymask_takes_less_than_three_tenths_of_a_second():
+    code = "import time; t = time.perf_counter(); import anymask; print(time.perf_counter() - t)"
+    # The least of three: others may be using the machine.
+    assert min(float(run_python(code)) for _ in range(3)) < 0.3
+
+
+def test_the_command_line_answers_without_torch():
+    code = (
+        "import sys; from typer.testing import CliRunner; from anymask.cli.app import app;"
+        "r = CliRunner().invoke(app, ['everything', '--help']);"
+        "print(r.exit_code, 'torch' in sys.modules)"
+    )
+    assert run_python(code).split() == ["0", "False"]
+
+
+@pytest.mark.parametrize("name", anymask.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(anymask, name) is not None
+    assert name in dir(anymask)
+
+
+def test_every_public_name_resolves_in_a_fresh_interpreter():
+    code = "import anymask; [getattr(anymask, name) for name in anymask.__all__]; print('ok')"
+    assert run_python(code).strip() == "ok"
+
+
+def test_the_import_line_of_metas_tutorial_works():
+    from anymask import SamAutomaticMaskGenerator, SamPredictor, sam_model_registry
+
+    assert SamPredictor.__name__ == "SamPredictor"
+    assert SamAutomaticMaskGenerator.__name__ == "SamAutomaticMaskGenerator"
+    assert "vit_b" in sam_model_registry
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        anymask.no_such_name  # noqa: B018
+
+
+def test_all_errors_are_anymask_errors():
+    errors = importlib.import_module("anymask.errors")
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    assert len(classes) >= 5
+    assert all(issubclass(value, errors.AnymaskError) for value in classes)
+
+
+def test_the_version_is_one_everywhere():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.*)$", citation, re.M).group(1) == anymask.__version__
+
+
+def test_constraints_pin_every_direct_dependency_within_its_range():
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    needed = [Requirement(text) for group in (project["dependencies"], *extras) for text in group]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    for requirement in needed:
+        if requirement.name != "anymask":
+            assert requirement.specifier.contains(pins[requirement.name]), requirement.name
+
+
+def test_a_lower_layer_imports_no_higher_one():
+    layers = ("model", "images", "masks", "checkpoints", "predict", "export", "cli")
+    package = ROOT / "src" / "anymask"
+    for index, layer in enumerate(layers):
+        for path in (package / layer).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            for higher in layers[index + 1 :]:
+                found = re.search(rf"^\s*(from|import) anymask\.{higher}\b", text, re.M)
+                assert found is None, f"{path} imports {higher}"

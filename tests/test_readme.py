@@ -1,0 +1,62 @@
+"""What the README shows works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage
+import typer
+
+from anymask.cli.app import app
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def shell_lines() -> list[list[str]]:
+    lines = [
+        shlex.split(line, comments=True) for block in blocks("sh") for line in block.split("\n")
+    ]
+    return [words for words in lines if words and words[0] == "anymask"]
+
+
+def test_the_python_example_finds_the_cup_and_paints_the_picture(tmp_path, monkeypatch):
+    shutil.copy(Path(skimage.__file__).parent / "data" / "coffee.png", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(blocks("python")[0], names)
+    assert names["masks"].shape == (3, 400, 600)
+    assert names["labels"].shape == (400, 600)
+    assert names["labels"].max() == len(names["table"]) == len(names["found"]) > 0
+    assert np.any(names["picture"] != names["image"])
+
+
+@pytest.mark.parametrize("words", shell_lines(), ids=" ".join)
+def test_a_shell_line_is_understood(words):
+    command = typer.main.get_command(app).commands[words[1]]
+    context = command.make_context(words[1], words[2:])
+    assert context.params
+
+
+def test_there_are_ten_shell_lines_and_ten_python_lines():
+    assert len(shell_lines()) == 10
+    assert len(blocks("python")[0].strip().split("\n")) == 10
+
+
+def test_pictures_and_files_that_the_readme_names_exist():
+    root = Path(__file__).parents[1]
+    for target in [
+        *re.findall(r"\]\((?!https?:)([^)#]+)\)", README),
+        "CITATION.cff",
+        "demo",
+        "test",
+    ]:
+        assert (root / target).exists(), target

@@ -1,0 +1,89 @@
+# Sourced by ./demo and ./test: the virtual environment, made once and reused while
+# pyproject.toml and constraints.txt stay as they are.
+#
+#   prepare_environment ROOT [EXTRAS]     EXTRAS like "[dev]"; sets VENV
+#
+# PYTHON names the interpreter to start from (python3.11 or python3 by default);
+# ANYMASK_VENV puts the environment elsewhere than ROOT/.venv.
+
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+is_new_enough() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+}
+
+find_python() {
+    local candidate
+    if [ -n "${PYTHON:-}" ]; then
+        is_new_enough "$PYTHON" || fail "PYTHON=$PYTHON is not a Python 3.11 or newer."
+        printf '%s\n' "$PYTHON"
+        return
+    fi
+    for candidate in python3.11 python3 python; do
+        if is_new_enough "$candidate"; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    fail "Python 3.11 or newer is needed: on Debian, 'apt-get install python3 python3-venv'."
+}
+
+# torch must come as the CPU build or not at all: the other one brings gigabytes of CUDA packages.
+# pip says what it would take (--no-deps, so that asking fetches none of those) and this reads it.
+cuda_packages() {
+    "$VENV/bin/python" -c '
+import json, sys
+from pip._vendor.packaging.requirements import Requirement
+
+for item in json.load(sys.stdin)["install"]:
+    for text in item["metadata"].get("requires_dist", []):
+        needs = Requirement(text)
+        if needs.name.startswith(("nvidia", "cuda")):
+            if needs.marker is None or needs.marker.evaluate({"extra": ""}):
+                print(needs.name)
+'
+}
+
+install_torch() {
+    local constraints=$1 plan
+    echo "Installing torch (some 200 MB to fetch) ..."
+    plan=$("$VENV/bin/python" -m pip install --quiet --dry-run --no-deps --report - \
+        -c "$constraints" torch) ||
+        fail "pip did not find the torch that constraints.txt names; its message is above."
+    if [ "${ANYMASK_CUDA:-}" != 1 ] && [ -n "$(printf '%s' "$plan" | cuda_packages)" ]; then
+        fail "pip would fetch the CUDA build of torch, several gigabytes: point pip at a source" \
+            "of the CPU build (its find-links or extra-index-url setting), or run this again" \
+            "with ANYMASK_CUDA=1 to take the CUDA build."
+    fi
+    "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch ||
+        fail "pip could not install torch; its message is above."
+}
+
+prepare_environment() {
+    local root=$1 extras=${2:-} python wanted stamp
+    VENV=${ANYMASK_VENV:-$root/.venv}
+    export PIP_DISABLE_PIP_VERSION_CHECK=1
+    stamp=$VENV/anymask-stamp$extras
+    wanted="$root $(cat "$root/pyproject.toml" "$root/constraints.txt" | sha256sum)"
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && "$VENV/bin/python" -c '' 2>/dev/null
+    then
+        return
+    fi
+
+    if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+        python=$(find_python) || exit 1
+        "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+            fail "Python's venv module is missing: on Debian, 'apt-get install python3-venv'" \
+                "puts it there."
+        echo "Making the virtual environment $VENV ..."
+        "$python" -m venv --clear "$VENV" || fail "The virtual environment $VENV could not be made."
+    fi
+    install_torch "$root/constraints.txt"
+    echo "Installing anymask$extras ..."
+    "$VENV/bin/python" -m pip install --quiet -c "$root/constraints.txt" -e "$root$extras" ||
+        fail "pip could not install anymask; its message is above."
+    printf '%s\n' "$wanted" >"$stamp"
+}
