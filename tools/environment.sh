@@ -31,7 +31,7 @@ find_python() {
     fail "Python 3.11 or newer is needed: on Debian, 'apt-get install python3 python3-venv'."
 }
 
-# torch must come as the CPU build or not at all: the other one brings gigabytes of CUDA packages.
+# The build of torch with CUDA brings gigabytes of packages: nobody should wait for them unawares.
 # pip says what it would take (--no-deps, so that asking fetches none of those) and this reads it.
 cuda_packages() {
     "$VENV/bin/python" -c '
@@ -53,10 +53,12 @@ install_torch() {
     plan=$("$VENV/bin/python" -m pip install --quiet --dry-run --no-deps --report - \
         -c "$constraints" torch) ||
         fail "pip did not find the torch that constraints.txt names; its message is above."
-    if [ "${ANYMASK_CUDA:-}" != 1 ] && [ -n "$(printf '%s' "$plan" | cuda_packages)" ]; then
-        fail "pip would fetch the CUDA build of torch, several gigabytes: point pip at a source" \
-            "of the CPU build (its find-links or extra-index-url setting), or run this again" \
-            "with ANYMASK_CUDA=1 to take the CUDA build."
+    if [ -n "$(printf '%s' "$plan" | cuda_packages)" ]; then
+        cat >&2 <<'END'
+pip finds only the build of torch with CUDA: several gigabytes, but it works without a GPU too.
+To take the small CPU build instead, stop now (Ctrl-C), point pip at a source of it (its find-links
+or extra-index-url setting) and run this again.
+END
     fi
     "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch ||
         fail "pip could not install torch; its message is above."

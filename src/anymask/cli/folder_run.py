@@ -89,7 +89,7 @@ class FolderRun:
             count = len(coco["annotations"])
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        self._rows.append(_Row(str(picture.path), "kept", masks=count))
+        self._rows.append(_Row(str(picture.name), "kept", masks=count))
         return True
 
     def segment(
@@ -143,7 +143,7 @@ class FolderRun:
         try:
             self._rows.append(self._results_of(generator, picture, advance))
         except Exception as error:
-            self.failed(name)
+            self.failed(str(picture.name))
             if isinstance(error, OutputError) and is_lasting(error):
                 raise
             if isinstance(error, AnymaskError):
@@ -176,7 +176,7 @@ class FolderRun:
         height, width = masks.image_size
         covered = (masks.to_labels() > 0).mean() if len(masks) else 0.0
         return _Row(
-            str(picture.path),
+            str(picture.name),
             "done",
             f"{width}×{height}",
             len(masks),
@@ -193,7 +193,7 @@ class FolderRun:
             shown = [row for row in shown if row.status == "failed"][:_MOST_ROWS]
         if shown:
             table = Table()
-            table.add_column("Picture", overflow="fold")
+            table.add_column("Results", overflow="fold")
             for heading in ("Size", "Masks", "Covered", "Seconds"):
                 table.add_column(heading, justify="right")
             table.add_column("")

@@ -46,9 +46,7 @@ class MLP(nn.Module):
     def __init__(self, in_dim: int, hidden_dim: int, out_dim: int, depth: int) -> None:
         super().__init__()
         dims = [in_dim] + [hidden_dim] * (depth - 1) + [out_dim]
-        self.layers = nn.ModuleList(
-            nn.Linear(a, b) for a, b in pairwise(dims)
-        )
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(dims))
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
