@@ -9,6 +9,7 @@ import torch
 
 from anymask.model.config import VARIANTS, SamConfig
 from anymask.model.dense_prompts import DensePrompts
+from anymask.model.mask_quality import MaskQualityHead, mask_statistics
 from anymask.model.sam import Sam, cut_at_boxes
 
 
@@ -107,3 +108,30 @@ def test_configurations_survive_json() -> None:
 
     for config in VARIANTS.values():
         assert SamConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_the_predicted_iou_depends_on_the_mask_and_leaves_it_alone() -> None:
+    torch.manual_seed(0)
+    head = MaskQualityHead(dim=8, hidden_dim=16, depth=3)
+    iou_token, mask_tokens = torch.randn(2, 8), torch.randn(2, 3, 8)
+    logits = torch.randn(2, 3, 16, 16, requires_grad=True)
+    iou = head(iou_token, mask_tokens, logits)
+    assert iou.shape == (2, 3)
+    changed = logits.detach().clone()
+    changed[1, 2] *= 10
+    differs = (head(iou_token, mask_tokens, changed) != iou).nonzero().tolist()
+    assert differs == [[1, 2]]
+    iou.sum().backward()
+    assert logits.grad is None
+
+
+def test_the_statistics_of_a_mask_are_its_expected_overlaps() -> None:
+    # A quarter of the pixels with probability 0.9, the others with 0.2.
+    probability = torch.full((1, 1, 4, 4), 0.2)
+    probability[..., :2, :2] = 0.9
+    expected_iou, precision, recall, size = mask_statistics(probability.logit())[0, 0].tolist()
+    inside, mass = 4.0, 4 * 0.9 + 12 * 0.2
+    assert precision == pytest.approx(0.9, abs=1e-3)
+    assert recall == pytest.approx(3.6 / mass, abs=1e-3)
+    assert expected_iou == pytest.approx(3.6 / (inside + mass - 3.6), abs=1e-3)
+    assert size == pytest.approx(0.5, abs=1e-3)

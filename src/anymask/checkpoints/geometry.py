@@ -201,7 +201,9 @@ def _common(
     encoder, image_size = encoder_and_size
     small = isinstance(encoder, SmallEncoderConfig)
     base = VARIANTS["small"] if small else SamConfig("custom", encoder)
-    iou_head = "mask_decoder.iou_prediction_head.layers."
+    by_mask = "mask_decoder.mask_quality_head.mlp.layers."
+    iou_from_masks = by_mask + "0.weight" in shapes
+    iou_head = by_mask if iou_from_masks else "mask_decoder.iou_prediction_head.layers."
     masks, prompt_dim = shapes["mask_decoder.mask_tokens.weight"]
     return replace(
         base,
@@ -216,6 +218,7 @@ def _common(
         num_multimask_outputs=masks - 1,
         iou_head_depth=_count(shapes, iou_head),
         iou_head_hidden_dim=shapes[iou_head + "0.weight"][0],
+        iou_from_masks=iou_from_masks,
         dense_prompts="prompt_encoder.dense_prompts.proj.weight" in shapes,
     )
 

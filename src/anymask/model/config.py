@@ -125,6 +125,8 @@ class SamConfig:
         Whether the decoder's upscaling adds the encoder's features at 1/8 and 1/4.
     dense_prompts : bool
         Whether points and boxes are also drawn as maps added to the image tokens.
+    iou_from_masks : bool
+        Whether the predicted IoU is read off the masks too, and not off a token alone.
     box_margin : float or None
         Masks of a box prompt are cut at the box enlarged on each side by this fraction of its
         longer side; None leaves them as they come, as Meta's models do.
@@ -147,6 +149,7 @@ class SamConfig:
     pixel_std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     use_skips: bool = False
     dense_prompts: bool = False
+    iou_from_masks: bool = False
     box_margin: float | None = None
     everything: EverythingConfig = EverythingConfig()
 
@@ -211,6 +214,7 @@ VARIANTS: dict[str, SamConfig] = {
         iou_head_hidden_dim=128,
         use_skips=True,
         dense_prompts=True,
+        iou_from_masks=True,
         box_margin=0.05,
         everything=EverythingConfig(
             pred_iou_thresh=0.6, stability_score_thresh=0.75, min_mask_region_area=25

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from anymask.model.config import SamConfig
 from anymask.model.layers import MLP, LayerNorm2d
+from anymask.model.mask_quality import MaskQualityHead
 from anymask.model.transformer import TwoWayTransformer
 
 
@@ -41,9 +42,12 @@ class MaskDecoder(nn.Module):
         self.output_hypernetworks_mlps = nn.ModuleList(
             MLP(dim, dim, dim // 8, 3) for _ in range(self.num_mask_tokens)
         )
-        self.iou_prediction_head = MLP(
-            dim, config.iou_head_hidden_dim, self.num_mask_tokens, config.iou_head_depth
-        )
+        hidden, depth = config.iou_head_hidden_dim, config.iou_head_depth
+        if config.iou_from_masks:
+            self.mask_quality_head = MaskQualityHead(dim, hidden, depth)
+        else:
+            self.iou_prediction_head = MLP(dim, hidden, self.num_mask_tokens, depth)
+        self.iou_from_masks = config.iou_from_masks
 
     def forward(
         self,
@@ -107,13 +111,15 @@ class MaskDecoder(nn.Module):
             image = image.repeat_interleave(N // len(image), 0)
 
         pixels = self._upscale(image, (B, h, w), skips)  # (N, h·w·16, C/8)
+        mask_tokens = tokens[:, 1 + chosen.start : 1 + chosen.stop]  # (N, M, C)
         weights = torch.stack(
-            [self.output_hypernetworks_mlps[i](tokens[:, 1 + i]) for i in chosen], 2
+            [self.output_hypernetworks_mlps[i](mask_tokens[:, m]) for m, i in enumerate(chosen)], 2
         )  # (N, C/8, M)
         masks = (pixels @ weights).view(N, h, w, 2, 2, 2, 2, len(chosen))
         masks = masks.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(N, len(chosen), 4 * h, 4 * w)
-        iou = self.iou_prediction_head(tokens[:, 0])
-        return masks, iou[:, chosen.start : chosen.stop]
+        if self.iou_from_masks:
+            return masks, self.mask_quality_head(tokens[:, 0], mask_tokens, masks)
+        return masks, self.iou_prediction_head(tokens[:, 0])[:, chosen.start : chosen.stop]
 
     def _upscale(
         self, image: Tensor, shape: tuple[int, int, int], skips: tuple[Tensor, ...]

@@ -1,0 +1,67 @@
+"""Predict a mask's IoU from the mask as well as from its token.
+
+SAM reads the predicted IoU off one output token, before there is any mask. What the mask looks
+like says more: were each pixel's probability true, the expected intersection and union with the
+object would follow from them. The head sees such sums beside the tokens (as Mask Scoring R-CNN,
+arXiv 1903.00241, shows its head the mask), and learns how far to trust them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from anymask.model.layers import MLP
+
+_STATISTICS = 4
+_EMPTY = 1e-4  # keeps the shares of an empty mask finite
+
+
+class MaskQualityHead(nn.Module):
+    """An MLP over a mask's tokens and a few sums over its pixels."""
+
+    def __init__(self, dim: int, hidden_dim: int, depth: int) -> None:
+        super().__init__()
+        self.mlp = MLP(2 * dim + _STATISTICS, hidden_dim, 1, depth)
+
+    def forward(self, iou_token: Tensor, mask_tokens: Tensor, logits: Tensor) -> Tensor:
+        """Predict the IoU of each mask.
+
+        Parameters
+        ----------
+        iou_token : (N, C) tensor
+        mask_tokens : (N, M, C) tensor
+        logits : (N, M, h, w) tensor
+            Taken as given: the masks do not learn from the prediction.
+
+        Returns
+        -------
+        (N, M) tensor
+        """
+        statistics = mask_statistics(logits).to(mask_tokens.dtype)
+        shared = iou_token[:, None].expand_as(mask_tokens)
+        return self.mlp(torch.cat([shared, mask_tokens, statistics], 2))[..., 0]
+
+
+@torch.no_grad()
+def mask_statistics(logits: Tensor) -> Tensor:
+    """Sum up each mask's pixels.
+
+    Parameters
+    ----------
+    logits : (N, M, h, w) tensor
+
+    Returns
+    -------
+    (N, M, 4) float32 tensor
+        Were each pixel's probability true: the mask's expected IoU with the object, the share of
+        the mask that is object, and the share of the object that is in the mask. Last, the side
+        of the mask's area, as a share of the image's.
+    """
+    probability = logits.sigmoid()
+    inside = logits > 0
+    area = inside.float().mean((2, 3)) + _EMPTY
+    mass = probability.float().mean((2, 3)) + _EMPTY
+    overlap = (probability * inside).float().mean((2, 3)) + _EMPTY
+    expected_iou = overlap / (area + mass - overlap)
+    return torch.stack([expected_iou, overlap / area, overlap / mass, area.sqrt()], 2)
