@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,37 @@ def test_a_file_has_the_permissions_of_any_new_file(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+@contextmanager
+def read_only_folder() -> Iterator[Path]:
+    """A folder that cannot be written to, by root neither while this lasts."""
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        Path(name, "a.txt").write_text("old")
+        os.chmod(name, 0o555)
+        if root:
+            os.seteuid(65534)  # nobody
+        try:
+            yield Path(name)
+        finally:
+            if root:
+                os.seteuid(0)
+            os.chmod(name, 0o755)
+
+
+def test_a_read_only_folder_is_named_and_stays_as_it_is():
+    with read_only_folder() as folder:
+        sentence = r": there is no permission to write here; choose another folder\.$"
+        with pytest.raises(OutputError, match=f"Cannot write {folder}/a.txt{sentence}"):
+            with whole_file(folder / "a.txt") as part:
+                part.write_text("new")
+        with pytest.raises(OutputError, match=f"Cannot write {folder}{sentence}"):
+            check_writable(folder)
+        with pytest.raises(OutputError, match=f"Cannot write {folder}/sub{sentence}"):
+            check_writable(folder / "sub")
+        assert [p.name for p in folder.iterdir()] == ["a.txt"]
+        assert (folder / "a.txt").read_text() == "old"
 
 
 def test_a_path_below_a_file_is_refused_in_one_sentence(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import subprocess
@@ -94,12 +95,50 @@ def test_constraints_pin_every_direct_dependency_within_its_range():
             assert requirement.specifier.contains(pins[requirement.name]), requirement.name
 
 
-def test_a_lower_layer_imports_no_higher_one():
-    layers = ("model", "images", "masks", "checkpoints", "predict", "export", "cli")
+def test_every_data_file_is_installed_with_the_package():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     package = ROOT / "src" / "anymask"
-    for index, layer in enumerate(layers):
-        for path in (package / layer).rglob("*.py"):
-            text = path.read_text(encoding="utf-8")
-            for higher in layers[index + 1 :]:
-                found = re.search(rf"^\s*(from|import) anymask\.{higher}\b", text, re.M)
-                assert found is None, f"{path} imports {higher}"
+    files = {p for p in package.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+    patterns = settings["setuptools"]["package-data"]["anymask"]
+    assert files == {p for pattern in patterns for p in package.glob(pattern)}
+
+
+# From the lowest: those of one line do not know each other.
+LAYERS = (
+    ("errors",),
+    ("files", "palette"),
+    ("images", "masks", "model"),
+    ("checkpoints", "show"),
+    ("predict", "export"),
+    ("evaluation",),
+    ("training",),
+    ("__init__",),
+    ("cli",),
+    ("__main__",),
+)
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules of anymask that a file imports, wherever in it, by their first name."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "anymask":
+            names |= {f"anymask.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    parts = [name.split(".") for name in names if name.startswith("anymask.")]
+    known = {name for layer in LAYERS for name in layer}
+    # What is no module of its own is a public name of the package itself.
+    return {part[1] if part[1] in known else "__init__" for part in parts}
+
+
+def test_a_lower_layer_imports_no_higher_one():
+    package = ROOT / "src" / "anymask"
+    height = {name: index for index, layer in enumerate(LAYERS) for name in layer}
+    for path in package.rglob("*.py"):
+        own = path.relative_to(package).with_suffix("").parts[0]
+        assert own in height, f"{own} has no place among the layers"
+        higher = {n for n in imports_of(path) if n != own and height[n] >= height[own]}
+        assert not higher, f"{path} imports {higher}"

@@ -48,7 +48,8 @@ def overlay(
     outline : bool
         Draw each mask's inner boundary at full opacity.
     outline_width : int, optional
-        Width of the outline in pixels; by default 1 for small pictures and more for large ones.
+        Width of the outline in pixels, 0 for none; by default 1 for small pictures and more for
+        large ones.
 
     Returns
     -------
@@ -78,7 +79,8 @@ def overlay(
     blend = picture.astype(np.uint16) * (256 - weight) + colours.astype(np.uint16) * weight
     painted = np.where((labels != 0)[..., None], (blend >> 8).astype(np.uint8), picture)
     if outline:
-        edge = _inner_boundary(labels, outline_width or _default_width(labels.shape))
+        width = _default_width(labels.shape) if outline_width is None else outline_width
+        edge = _inner_boundary(labels, width)
         # Lightened, so that an outline differs from its own fill at any opacity.
         painted[edge] = ((colours[edge].astype(np.uint16) * 2 + 255) // 3).astype(np.uint8)
     return painted

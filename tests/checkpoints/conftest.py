@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import types
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -88,26 +86,3 @@ def assert_same_model(actual: Sam, expected: Sam) -> None:
     assert [n for n in ours if not torch.equal(ours[n], theirs[n])] == []
     for a, b in zip(outputs(actual), outputs(expected), strict=True):
         assert torch.equal(a, b)
-
-
-@pytest.fixture(scope="session")
-def metas_package() -> types.ModuleType:
-    """Meta's own package, imported behind a stand-in for what it imports of torchvision."""
-    names = {
-        "torchvision": (),
-        "torchvision.transforms": (),
-        "torchvision.transforms.functional": ("resize", "to_pil_image"),
-        "torchvision.ops": (),
-        "torchvision.ops.boxes": ("batched_nms", "box_area"),
-    }
-    for name, members in names.items():
-        module = types.ModuleType(name)
-        for member in members:
-            setattr(module, member, None)
-        sys.modules[name] = module
-    try:
-        import segment_anything
-    finally:
-        for name in names:
-            del sys.modules[name]
-    return segment_anything

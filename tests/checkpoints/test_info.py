@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from anymask.checkpoints import save
+from anymask.checkpoints import load, save
 from anymask.checkpoints.info import info
 from anymask.errors import CheckpointError
 from anymask.model.config import VARIANTS
@@ -59,6 +59,16 @@ def test_the_reference_file_is_described(reference: Path):
     assert (what.variant, what.image_size, what.dtype) == ("custom", 256, "float32")
     assert what.config.image_encoder.global_attn_indexes == (1, 3)
     assert what.config.image_encoder.window_size == 6
+
+
+def test_8_bit_weights_are_told_though_they_do_not_load(
+    state: dict[str, torch.Tensor], tmp_path: Path
+):
+    path = tmp_path / "quantised.safetensors"
+    save_file({name: t.to(torch.float8_e4m3fn) for name, t in state.items()}, path)
+    assert info(path).dtype == "float8_e4m3fn"
+    with pytest.raises(CheckpointError, match="holds float8_e4m3fn in"):
+        load(path)
 
 
 def test_a_file_with_a_safetensors_dtype_unknown_to_sams_is_refused(tmp_path: Path):

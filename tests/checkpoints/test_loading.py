@@ -146,10 +146,23 @@ def test_weights_that_are_no_numbers_are_refused_by_name(state: State, saved: Sa
         load(saved(state))
 
 
-def test_quantised_weights_are_refused(state: State, saved: Save):
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda t: (100 * t).to(torch.int8), "int8"),
+        (lambda t: t.to(torch.float8_e4m3fn), "float8_e4m3fn"),
+        (lambda t: t.to(torch.complex64), "complex64"),
+        (lambda t: t.to_sparse(), "sparse values"),
+        (lambda t: t.to("meta"), "no values"),
+    ],
+    ids=["int8", "float8", "complex", "sparse", "meta"],
+)
+def test_weights_that_no_model_computes_with_are_refused_by_kind(
+    state: State, saved: Save, change: Callable[[torch.Tensor], torch.Tensor], kind: str
+):
     name = "image_encoder.blocks.0.mlp.lin1.weight"
-    state[name] = (100 * state[name]).to(torch.int8)
-    with pytest.raises(CheckpointError, match=r"integers in 1 tensor .*quantised"):
+    state[name] = change(state[name])
+    with pytest.raises(CheckpointError, match=rf"holds {kind} in 1 tensor \({name}\).*quantised"):
         load(saved(state))
 
 

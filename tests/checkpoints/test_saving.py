@@ -7,7 +7,6 @@ import signal
 import stat
 import types
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from anymask.errors import AnymaskError, CheckpointError, OutputError
 from anymask.model.config import VARIANTS, SamConfig
 from anymask.model.sam import Sam
 from tests.checkpoints.conftest import TINY, assert_same_model, draw, outputs
-from tests.conftest import relative_l2
+from tests.conftest import metas_sam, relative_l2
 
 
 @pytest.mark.filterwarnings("error")
@@ -73,43 +72,6 @@ def test_a_geometry_that_its_tensors_contradict_is_refused(tiny_sam: Sam, tmp_pa
     path.write_bytes(path.read_bytes().replace(rb"\"prompt_dim\": 256", rb"\"prompt_dim\": 128"))
     with pytest.raises(CheckpointError, match=r"differs from a custom .* in the shapes"):
         load(path)
-
-
-def metas_sam(package: types.ModuleType, config: SamConfig) -> torch.nn.Module:
-    """Meta's own classes in a given geometry."""
-    vit, side = config.image_encoder, config.embedding_size
-    modeling = package.modeling
-    return modeling.Sam(
-        modeling.ImageEncoderViT(
-            img_size=config.image_size,
-            patch_size=vit.patch_size,
-            embed_dim=vit.width,
-            depth=vit.depth,
-            num_heads=vit.num_heads,
-            mlp_ratio=vit.mlp_ratio,
-            out_chans=config.prompt_dim,
-            qkv_bias=True,
-            norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
-            use_rel_pos=True,
-            window_size=vit.window_size,
-            global_attn_indexes=vit.global_attn_indexes,
-        ),
-        modeling.PromptEncoder(
-            config.prompt_dim, (side, side), (config.image_size,) * 2, config.mask_in_chans
-        ),
-        modeling.MaskDecoder(
-            transformer_dim=config.prompt_dim,
-            transformer=modeling.TwoWayTransformer(
-                config.decoder_depth,
-                config.prompt_dim,
-                config.decoder_heads,
-                config.decoder_mlp_dim,
-            ),
-            num_multimask_outputs=config.num_multimask_outputs,
-            iou_head_depth=config.iou_head_depth,
-            iou_head_hidden_dim=config.iou_head_hidden_dim,
-        ),
-    ).eval()
 
 
 @torch.no_grad()

@@ -173,6 +173,42 @@ def test_polygons_of_other_tools_are_read_from_coco():
     assert MaskSet.from_coco(dataset).image_size == (20, 30)
 
 
+def coco_of(segmentation):
+    return {
+        "images": [{"id": 1, "height": 5, "width": 6}],
+        "annotations": [{"image_id": 1, "segmentation": segmentation}],
+    }
+
+
+@pytest.mark.parametrize(
+    "polygons",
+    [
+        [[]],
+        [[1, 2, 3, 4]],
+        [[1, 2, 3, 4, 5, 6, 7]],
+        [1, 2, 3, 4, 5, 6],
+        [None],
+        ["abcdef"],
+        [[1, 1, 4, 1, 4, float("nan")]],
+        [[1e12, 0, 1, 1, 2, 2]],
+        [[1, 1, 4, 1, 4, 4], [1, 2]],
+    ],
+)
+def test_polygons_that_are_none_are_refused_in_one_sentence(polygons):
+    with pytest.raises(AnymaskError, match="three or more points about the picture") as error:
+        MaskSet.from_coco(coco_of(polygons))
+    assert "\n" not in str(error.value)
+
+
+def test_an_annotation_without_polygons_is_an_empty_mask():
+    assert MaskSet.from_coco(coco_of([])).areas.tolist() == [0]
+
+
+def test_a_polygon_may_reach_beyond_the_picture():
+    beyond = coco_of([[-5, -4, 8, -4, 8, 9, -5, 9]])
+    assert MaskSet.from_coco(beyond).areas.tolist() == [30]
+
+
 def test_a_label_image_gives_its_objects_in_order_of_their_ids():
     labels = np.array([[0, 9, 9], [4, 4, 9]])
     masks = MaskSet.from_labels(labels)

@@ -85,6 +85,9 @@ def test_a_large_mask_is_measured_without_overflow():
     [
         {"size": [2, 3], "counts": [2, 1]},
         {"size": [2, 3], "counts": [7, -1]},
+        {"size": [-2, -3], "counts": [6]},
+        {"size": [2**17, 2**17], "counts": [2**34]},
+        {"size": [0, 3], "counts": [2**62] * 4},
         {"size": [2, 3], "counts": ["many"]},
         {"size": [2, 3], "counts": None},
         {"size": [2, 3], "counts": ""},

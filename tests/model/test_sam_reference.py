@@ -119,6 +119,13 @@ def test_published_geometries_have_their_published_tensors(
     assert {k: list(v.shape) for k, v in sam.state_dict().items()} == dict(published)
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_image_encoder_tells_its_input_size_as_metas_does(name: str) -> None:
+    with torch.device("meta"):
+        sam = Sam(VARIANTS[name])
+    assert sam.image_encoder.img_size == VARIANTS[name].image_size
+
+
 @torch.no_grad()
 def test_a_batch_of_images_is_decoded_as_each_image_alone(
     small_reference_sam: Sam, small_reference_config: SamConfig

@@ -220,6 +220,13 @@ def test_tensors_whose_shapes_do_not_fit(
         predictor.predict_torch(**{"point_coords": None, "point_labels": None, **prompt})
 
 
+def test_the_model_itself_takes_no_points_without_labels(small_reference_sam: Sam) -> None:
+    record = {"image": torch.zeros(3, 192, 256), "original_size": (180, 240)}
+    for name, tensor in (("point_coords", torch.ones(1, 1, 2)), ("point_labels", torch.ones(1, 1))):
+        with pytest.raises(PromptError, match="give both"):
+            small_reference_sam([{**record, name: tensor}], multimask_output=True)
+
+
 def test_a_refused_prompt_leaves_the_image_set(predictor: SamPredictor) -> None:
     before = predictor.predict(**POINT)
     refused(predictor, box=[9, 9, 1, 1])

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from anymask.errors import AnymaskError
+from anymask.model.config import EverythingConfig, SamConfig, ViTConfig
+from anymask.model.sam import Sam
 from anymask.predict.automatic import SamAutomaticMaskGenerator
 
+PUBLISHED = {
+    "points_per_side": 32,
+    "points_per_batch": 64,
+    "pred_iou_thresh": 0.88,
+    "stability_score_thresh": 0.95,
+    "stability_score_offset": 1.0,
+    "box_nms_thresh": 0.7,
+    "crop_n_layers": 0,
+    "crop_nms_thresh": 0.7,
+    "crop_overlap_ratio": 512 / 1500,
+    "crop_n_points_downscale_factor": 1,
+    "point_grids": None,
+    "min_mask_region_area": 0,
+    "output_mode": "binary_mask",
+}
 
-def test_options_have_the_published_names_order_and_defaults():
-    parameters = list(inspect.signature(SamAutomaticMaskGenerator).parameters.values())
-    assert parameters[0].name == "model"
-    assert [(p.name, p.default) for p in parameters[1:]] == [
-        ("points_per_side", 32),
-        ("points_per_batch", 64),
-        ("pred_iou_thresh", 0.88),
-        ("stability_score_thresh", 0.95),
-        ("stability_score_offset", 1.0),
-        ("box_nms_thresh", 0.7),
-        ("crop_n_layers", 0),
-        ("crop_nms_thresh", 0.7),
-        ("crop_overlap_ratio", 512 / 1500),
-        ("crop_n_points_downscale_factor", 1),
-        ("point_grids", None),
-        ("min_mask_region_area", 0),
-        ("output_mode", "binary_mask"),
-    ]
+
+def test_options_have_the_published_names_order_and_defaults(small_reference_sam):
+    parameters = inspect.signature(SamAutomaticMaskGenerator).parameters
+    assert list(parameters) == ["model", *PUBLISHED]
+    generator = SamAutomaticMaskGenerator(small_reference_sam)
+    for name, default in PUBLISHED.items():
+        if name not in ("points_per_side", "point_grids"):
+            assert getattr(generator, name) == default, name
+    assert parameters["points_per_side"].default == 32
+    assert [len(grid) for grid in generator.point_grids] == [32**2]
+
+
+def test_a_model_with_defaults_of_its_own_is_asked_with_them_unless_told_otherwise():
+    own = EverythingConfig(0.5, 0.6, 0.7, 0.8, 9)
+    encoder = ViTConfig(width=16, depth=1, num_heads=2, global_attn_indexes=(0,))
+    model = Sam(SamConfig("own", encoder, image_size=64, prompt_dim=32, everything=own))
+    for option, value in asdict(own).items():
+        assert getattr(SamAutomaticMaskGenerator(model), option) == value
+        told = SamAutomaticMaskGenerator(model, **{option: 0})
+        assert getattr(told, option) == 0
 
 
 GRID = np.array([[0.5, 0.5]])
@@ -44,7 +64,8 @@ GRID = np.array([[0.5, 0.5]])
         ({"points_per_batch": 0}, "points_per_batch is 0"),
         ({"pred_iou_thresh": float("nan")}, "pred_iou_thresh is nan; it must be a number"),
         ({"pred_iou_thresh": "high"}, "pred_iou_thresh is 'high'"),
-        ({"stability_score_thresh": None}, "stability_score_thresh is None"),
+        ({"stability_score_thresh": "0.9"}, "stability_score_thresh is '0.9'"),
+        ({"crop_nms_thresh": None}, "crop_nms_thresh is None"),
         ({"stability_score_offset": -1}, "stability_score_offset is -1; .* of at least 0"),
         ({"box_nms_thresh": 1.5}, "box_nms_thresh is 1.5; it must be a number from 0 to 1"),
         ({"crop_nms_thresh": -0.1}, "crop_nms_thresh is -0.1"),

@@ -247,12 +247,13 @@ def test_setting_one_image_after_several_leaves_only_that_one(
         predictor.select(1)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_weights_give_nearly_the_same_masks(
-    small_reference_sam: Sam, predictor: SamPredictor, scene: np.ndarray
+    dtype: torch.dtype, small_reference_sam: Sam, predictor: SamPredictor, scene: np.ndarray
 ) -> None:
     model = Sam(small_reference_sam.config)
     model.load_state_dict(small_reference_sam.state_dict())
-    half = SamPredictor(model.eval().to(torch.bfloat16))
+    half = SamPredictor(model.eval().to(dtype))
     half.set_image(scene)
     masks, iou, low_res = half.predict([[120, 90]], [1], multimask_output=False)
     expected, _, _ = predictor.predict([[120, 90]], [1], multimask_output=False)

@@ -63,6 +63,15 @@ def test_an_outline_is_drawn_inside_each_mask_and_differs_from_its_fill(picture,
     np.testing.assert_array_equal(changed, mask & ~core)
 
 
+def test_an_outline_of_no_width_is_none_and_a_wider_one_covers_more(picture, stack):
+    bare = overlay(picture, stack, outline=False)
+    np.testing.assert_array_equal(overlay(picture, stack, outline_width=0), bare)
+    covered = [
+        (overlay(picture, stack, outline_width=width) != bare).any(-1).sum() for width in (1, 3)
+    ]
+    assert 0 < covered[0] < covered[1]
+
+
 def test_a_mask_that_fills_the_picture_has_no_outline(picture):
     everything = np.ones((60, 80), bool)
     np.testing.assert_array_equal(

@@ -67,9 +67,9 @@ def find_config(raw: RawCheckpoint, state: SamState) -> SamConfig:
             ) from error
     shapes = {name: tuple(tensor.shape) for name, tensor in state.tensors.items()}
     config = config_from_shapes(shapes, str(raw.path), _decoder_heads(raw, state))
-    means = (_three(state, "pixel_mean"), _three(state, "pixel_std"))
-    if all(means):
-        config = replace(config, pixel_mean=means[0], pixel_std=means[1])  # type: ignore[arg-type]
+    mean, std = _three(state, "pixel_mean"), _three(state, "pixel_std")
+    if mean is not None and std is not None:
+        config = replace(config, pixel_mean=mean, pixel_std=std)
     return config
 
 
@@ -196,9 +196,10 @@ def _warn_of_guessed_heads(raw: RawCheckpoint, state: SamState, config: SamConfi
         )
 
 
-def _three(state: SamState, name: str) -> tuple[float, ...] | None:
+def _three(state: SamState, name: str) -> tuple[float, float, float] | None:
     values = state.tensors.get(name)
     if values is None or values.numel() != 3 or values.is_meta:
         return None
     # Six digits are what such numbers are written with, and undo a trip through float32.
-    return tuple(float(f"{v:.6g}") for v in values.flatten().tolist())
+    red, green, blue = (float(f"{v:.6g}") for v in values.flatten().tolist())
+    return red, green, blue

@@ -6,6 +6,7 @@ import os
 import warnings
 
 import torch
+from torch import Tensor
 
 from anymask.checkpoints.devices import resolve_device, resolve_dtype
 from anymask.checkpoints.fitting import Fit, choose_config, fit
@@ -15,6 +16,8 @@ from anymask.checkpoints.sources import resolve
 from anymask.errors import CheckpointError
 from anymask.model.config import SamConfig
 from anymask.model.sam import Sam
+
+_WEIGHTS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 def load(
@@ -88,11 +91,11 @@ one of the names small, vit_b, vit_l, vit_h or vit_t.
 
 def _check_values(raw: RawCheckpoint, fitted: Fit) -> None:
     whole = {n: t for n, t in fitted.tensors.items() if not n.endswith(".num_batches_tracked")}
-    integer = [n for n, t in whole.items() if not t.is_floating_point()]
-    if integer:
+    foreign = {n: kind for n, t in whole.items() if (kind := _foreign_kind(t))}
+    if foreign:
         raise CheckpointError(
-            f"{raw.path} holds integers in {name_some(integer, 'tensor')}, perhaps quantised "
-            f"weights; give the file with floating-point weights."
+            f"{raw.path} holds {next(iter(foreign.values()))} in {name_some(foreign, 'tensor')}, "
+            f"perhaps quantised weights; give the file with floating-point weights."
         )
     # The least and greatest are NaN where anything is, and take one pass and no memory.
     extremes = {n: torch.stack(torch.aminmax(t)) for n, t in whole.items()}
@@ -102,6 +105,15 @@ def _check_values(raw: RawCheckpoint, fitted: Fit) -> None:
             f"{raw.path} holds NaN or infinite values in {name_some(bad, 'tensor')}; it is "
             f"damaged or its training diverged, so give another checkpoint."
         )
+
+
+def _foreign_kind(tensor: Tensor) -> str:
+    """What a tensor holds that no model can compute with; empty for 16- to 64-bit floats."""
+    if tensor.is_meta:
+        return "no values"
+    if tensor.layout is not torch.strided:
+        return "sparse values"
+    return "" if tensor.dtype in _WEIGHTS else str(tensor.dtype).removeprefix("torch.")
 
 
 def _notify(raw: RawCheckpoint, state: SamState, fitted: Fit) -> None:

@@ -55,18 +55,6 @@ def xyxy_to_xywh(boxes: ArrayLike) -> NDArray:
     return np.concatenate([corners[..., :2], corners[..., 2:] - corners[..., :2]], -1)
 
 
-def xywh_to_xyxy(boxes: ArrayLike) -> NDArray:
-    """Corner, width and height to corners; the inverse of `xyxy_to_xywh`.
-
-    Examples
-    --------
-    >>> xywh_to_xyxy([2, 1, 3, 1])
-    array([2, 1, 5, 2])
-    """
-    sides = np.asarray(boxes)
-    return np.concatenate([sides[..., :2], sides[..., :2] + sides[..., 2:]], -1)
-
-
 def extents(boxes: NDArray[np.int64], areas: ArrayLike) -> NDArray[np.int64]:
     """XYWH as COCO writes it, from inclusive XYXY: a mask of one pixel is one wide and one high.
 
@@ -85,18 +73,6 @@ def extents(boxes: NDArray[np.int64], areas: ArrayLike) -> NDArray[np.int64]:
     """
     grown = xyxy_to_xywh(boxes) + np.array([0, 0, 1, 1])
     return np.where(np.asarray(areas)[:, None] > 0, grown, 0)
-
-
-def box_area(boxes: ArrayLike) -> NDArray:
-    """Products of the sides x1 - x0 and y1 - y0 of XYXY boxes.
-
-    Examples
-    --------
-    >>> box_area([[2, 1, 5, 3]])
-    array([6])
-    """
-    corners = np.asarray(boxes)
-    return (corners[..., 2] - corners[..., 0]) * (corners[..., 3] - corners[..., 1])
 
 
 def touches_inner_edge(

@@ -6,7 +6,7 @@ https://cocodataset.org/#format-data, "Object Detection".
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -118,13 +118,52 @@ def records_of(
     return records, size
 
 
-def _run_lengths(segmentation: Any, size: tuple[int, int]) -> Any:
-    """Run lengths of a segmentation; polygons are drawn by pycocotools."""
-    if not isinstance(segmentation, list):
-        return segmentation
+def draw_polygons(polygons: Sequence[Any], image_size: tuple[int, int]) -> dict[str, Any]:
+    """Draw the polygons of one annotation with pycocotools.
+
+    Parameters
+    ----------
+    polygons : sequence of sequences of float
+        Each x0, y0, x1, y1, … of three or more points; none at all are an empty mask.
+    image_size : tuple of int
+        Height and width.
+
+    Returns
+    -------
+    dict
+        Compressed run lengths of their union.
+
+    Raises
+    ------
+    AnymaskError
+        If a polygon is none, or lies farther outside the picture than the picture is large:
+        pycocotools takes memory for every pixel that an outline passes.
+
+    Examples
+    --------
+    >>> draw_polygons([[1, 1, 4, 1, 4, 3, 1, 3]], (4, 5))["size"]
+    [4, 5]
+    """
     from pycocotools import mask as coco_mask
 
-    return coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
+    side = max(image_size)
+    try:
+        outlines = [[float(value) for value in polygon] for polygon in polygons]
+    except (TypeError, ValueError):
+        outlines = [[]]
+    if not all(len(o) >= 6 and len(o) % 2 == 0 for o in outlines) or not all(
+        -side <= value <= 2 * side for outline in outlines for value in outline
+    ):
+        raise AnymaskError(
+            f"The polygons {str(polygons)[:60]} are not lists x0, y0, x1, y1, … of three or more "
+            "points about the picture; export the data set again."
+        )
+    # A dot outside the picture stands for no polygon at all, which pycocotools does not take.
+    return coco_mask.merge(coco_mask.frPyObjects(outlines or [[-1.0] * 6], *image_size))
+
+
+def _run_lengths(segmentation: Any, size: tuple[int, int]) -> Any:
+    return draw_polygons(segmentation, size) if isinstance(segmentation, list) else segmentation
 
 
 def _has_nan(values: Any) -> bool:

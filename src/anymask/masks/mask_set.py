@@ -155,7 +155,18 @@ class MaskSet:
 
     @classmethod
     def from_labels(cls, labels: NDArray) -> MaskSet:
-        """Build a set from a label image (H, W): one mask for each id, in order of the ids."""
+        """Build a set from a label image: one mask for each id, in order of the ids.
+
+        Parameters
+        ----------
+        labels : (H, W) array of integers
+            0 for background.
+
+        Raises
+        ------
+        AnymaskError
+            If it is no label image.
+        """
         _, counts = counts_by_label(labels)
         return cls.from_counts((labels.shape[0], labels.shape[1]), counts)
 
@@ -218,7 +229,13 @@ class MaskSet:
         return stacking_ids(self.areas, self.predicted_iou)
 
     def select(self, indices: ArrayLike) -> MaskSet:
-        """Return the set of the masks at `indices`, an array of indices or of booleans."""
+        """Return the set of some of the masks.
+
+        Parameters
+        ----------
+        indices : (K,) int or (N,) bool array_like
+            Which masks, in the order wanted; or for each whether it is.
+        """
         wanted = np.asarray(indices)
         chosen = np.arange(len(self))[wanted if wanted.size else slice(0)].reshape(-1)
         return MaskSet(
@@ -240,7 +257,12 @@ class MaskSet:
     ) -> MaskSet:
         """Return the set of the masks within all limits given, limits included.
 
-        A mask whose score is NaN does not pass a limit on that score.
+        Parameters
+        ----------
+        min_area, max_area : float, optional
+            In pixels.
+        min_predicted_iou, min_stability_score : float, optional
+            A mask whose score is NaN does not pass a limit on that score.
         """
         keep = np.ones(len(self), np.bool_)
         for values, low in (

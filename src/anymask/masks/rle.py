@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from anymask.errors import AnymaskError
 
 Counts = NDArray[np.uint32]
+_MOST_PIXELS = np.iinfo(np.uint32).max  # that one run can have
 
 
 class Rle(TypedDict):
@@ -192,7 +193,9 @@ def read_rle(rle: Mapping[str, Any]) -> tuple[Counts, tuple[int, int]]:
             lengths = np.asarray(counts, np.int64)
         except (TypeError, ValueError, OverflowError):
             lengths = np.full(1, -1)
-    if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != height * width:
+    fits = min(height, width) >= 0 and height * width <= _MOST_PIXELS
+    fits = fits and bool(np.all((lengths >= 0) & (lengths <= _MOST_PIXELS)))
+    if not fits or lengths.ndim != 1 or lengths.sum() != height * width:
         raise AnymaskError(
             f"The run lengths {_shortened(counts)} do not add up to a mask of {width}×{height} "
             "pixels; the mask is damaged or its size is wrong."

@@ -27,13 +27,14 @@ class ImageEncoderViT(nn.Module):
     ----------
     config : ViTConfig
     image_size : int
-        Side of the square input in pixels.
+        Side of the square input in pixels; recorded, as `img_size`, where Meta's code has it.
     out_chans : int
         Channels of the embedding.
     """
 
     def __init__(self, config: ViTConfig, image_size: int, out_chans: int) -> None:
         super().__init__()
+        self.img_size = image_size
         side = image_size // config.patch_size
         self.patch_embed = PatchEmbed(config.patch_size, config.width)
         self.pos_embed = nn.Parameter(torch.zeros(1, side, side, config.width))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,7 @@ class Float32Buffers(nn.Module):
     Coordinates need more than bfloat16's eight bits: at 1024 pixels its step is four pixels.
     """
 
-    def _apply(self, fn, recurse: bool = True):  # type: ignore[no-untyped-def]
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         kept = {name: b for name, b in self._buffers.items() if b is not None}
         super()._apply(fn, recurse)
         for name, before in kept.items():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from anymask.errors import PromptError
 from anymask.model.config import SamConfig, SmallEncoderConfig, TinyViTConfig, ViTConfig
 from anymask.model.image_encoder import ImageEncoderViT
 from anymask.model.layers import Float32Buffers
@@ -124,7 +125,14 @@ class Sam(Float32Buffers):
         low_res_masks : (N, M, 4·h, 4·w) float32 tensor
             Logits; M is 3 or 1.
         iou_predictions : (N, M) float32 tensor
+
+        Raises
+        ------
+        PromptError
+            If only one of `point_coords` and `point_labels` is given.
         """
+        if (point_coords is None) != (point_labels is None):
+            raise PromptError("Only one of point_coords and point_labels was given; give both.")
         points = None
         if point_coords is not None and point_labels is not None:
             points = point_coords.to(self.device), point_labels.to(self.device)
@@ -249,4 +257,4 @@ def _build_image_encoder(config: SamConfig) -> torch.nn.Module:
     if isinstance(encoder, TinyViTConfig):
         return TinyViT(encoder, config.image_size, config.prompt_dim)
     assert isinstance(encoder, SmallEncoderConfig)
-    return SmallEncoder(encoder, config.prompt_dim)
+    return SmallEncoder(encoder, config.image_size, config.prompt_dim)

@@ -27,12 +27,15 @@ class SmallEncoder(nn.Module):
     Parameters
     ----------
     config : SmallEncoderConfig
+    image_size : int
+        Side of the square input in pixels; recorded, as `img_size`, where Meta's code has it.
     out_chans : int
         Channels C of the embedding; the finer features have C/4 and C/8.
     """
 
-    def __init__(self, config: SmallEncoderConfig, out_chans: int) -> None:
+    def __init__(self, config: SmallEncoderConfig, image_size: int, out_chans: int) -> None:
         super().__init__()
+        self.img_size = image_size
         quarter, eighth, sixteenth, last = config.widths
         self.stem = nn.Sequential(
             nn.Conv2d(3, quarter // 2, 3, 2, 1),
@@ -102,7 +105,8 @@ class _ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(chans, chans, 3, padding=1)
         for conv in (self.conv1, self.conv2):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            assert conv.bias is not None
+            nn.init.zeros_(conv.bias)
         nn.init.normal_(self.conv2.weight, std=_BRANCH_GAIN * (2 / (9 * chans)) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -179,7 +179,10 @@ class SamAutomaticMaskGenerator:
 
     @torch.no_grad()
     def generate_masks(self, image: NDArray[np.uint8], progress: Progress | None = None) -> MaskSet:
-        """As `generate`, giving the masks as a `MaskSet`, which takes little memory."""
+        """Find all objects of an image, as a `MaskSet`, which takes little memory.
+
+        Parameters and errors are those of `generate`, and so are the masks and their order.
+        """
         check_rgb(image)
         size = (image.shape[0], image.shape[1])
         crops = crops_of(size, self.crop_n_layers, self.crop_overlap_ratio)
