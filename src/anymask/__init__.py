@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anymask.checkpoints import load, sam_model_registry, save
     from anymask.images.normalize import to_rgb
     from anymask.images.read import read_rgb
+    from anymask.images.resize import ResizeLongestSide
     from anymask.masks.mask_set import MaskSet
     from anymask.model.sam import Sam
     from anymask.predict.automatic import SamAutomaticMaskGenerator
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MaskSet",
+    "ResizeLongestSide",
     "Sam",
     "SamAutomaticMaskGenerator",
     "SamPredictor",
@@ -45,6 +47,7 @@ __all__ = [
 # Where each public name lives; a name mapped to its own module is that module.
 _HOMES = {
     "MaskSet": "anymask.masks.mask_set",
+    "ResizeLongestSide": "anymask.images.resize",
     "Sam": "anymask.model.sam",
     "SamAutomaticMaskGenerator": "anymask.predict.automatic",
     "SamPredictor": "anymask.predict.predictor",

@@ -8,6 +8,7 @@ leaves what stood there before, and no temporary file.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -45,6 +46,12 @@ def output_error(path: Path, error: OSError) -> OutputError:
 def is_lasting(error: OutputError) -> bool:
     """Whether writing the next file would fail for the same cause (disk full, read-only)."""
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in _LASTING
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in lower-case hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

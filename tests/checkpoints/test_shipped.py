@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import anymask
-from anymask.checkpoints import save
-from anymask.checkpoints.download import sha256
+from anymask.checkpoints import load, save
+from anymask.files import sha256
 from anymask.model.config import VARIANTS
 from anymask.model.sam import Sam
 
@@ -106,3 +106,7 @@ def test_an_installation_without_weights_says_so(
         "This installation of anymask lacks the weights of its shipped model; install it again, or "
         "load another model by name or path."
     )
+
+
+def test_the_shipped_weights_carry_the_configuration_in_the_code() -> None:
+    assert load().config == VARIANTS["small"]

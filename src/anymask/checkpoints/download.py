@@ -8,7 +8,6 @@ is the address of a folder that holds the same files.
 from __future__ import annotations
 
 import errno
-import hashlib
 import http.client
 import os
 import urllib.error
@@ -29,6 +28,7 @@ from rich.progress import (
 
 from anymask.checkpoints.registry import CheckpointEntry
 from anymask.errors import CheckpointError
+from anymask.files import sha256
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30.0  # seconds without a byte
@@ -102,12 +102,6 @@ def fetch(entry: CheckpointEntry, progress: bool = True) -> Path:
             why = f"{error.strerror or error}; set ANYMASK_HOME to a folder that can be written"
         raise CheckpointError(f"{entry.name} cannot be kept in {target.parent}: {why}.") from error
     return target
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in lower-case hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _verify(part: Path, entry: CheckpointEntry, url: str) -> None:

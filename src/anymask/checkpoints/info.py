@@ -7,13 +7,14 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from anymask.checkpoints.download import cached_path, sha256
+from anymask.checkpoints.download import cached_path
 from anymask.checkpoints.fitting import CONFIG_KEY, find_config, fit
 from anymask.checkpoints.formats import find_sam
 from anymask.checkpoints.identify import missing_file
 from anymask.checkpoints.reading import read_checkpoint
 from anymask.checkpoints.registry import CHECKPOINTS, SHIPPED
 from anymask.checkpoints.sources import shipped_weights
+from anymask.files import sha256
 from anymask.model.config import SamConfig
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from anymask.checkpoints.download import fetch, sha256
+from anymask.checkpoints.download import fetch
 from anymask.checkpoints.hub import fetch_from_hub, is_hub_id
 from anymask.checkpoints.identify import WEIGHT_SUFFIXES, missing_file
 from anymask.checkpoints.registry import (
@@ -19,6 +19,7 @@ from anymask.checkpoints.registry import (
     known_names,
 )
 from anymask.errors import CheckpointError
+from anymask.files import sha256
 
 # Keeps weights that had to be unpacked from a zipped installation until the interpreter ends.
 _unpacked = ExitStack()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from anymask.cli.console import complain, err, out
 from anymask.cli.inputs import Picture
 from anymask.errors import AnymaskError, OutputError
 from anymask.export.results import JSON, SUFFIXES, result_path, write_results
-from anymask.files import is_lasting
+from anymask.files import is_lasting, sha256
 from anymask.images.read import read_rgb
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class FolderRun:
             return False
         try:
             coco = json.loads(result_path(stem, JSON).read_text(encoding="utf-8"))
-            if coco["info"]["sha256"] != _sha256(picture.path):
+            if coco["info"]["sha256"] != sha256(picture.path):
                 return False
             count = len(coco["annotations"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -168,7 +167,7 @@ class FolderRun:
         info = {
             "description": f"anymask {__version__}",
             "model": self.model,
-            "sha256": _sha256(picture.path),
+            "sha256": sha256(picture.path),
         }
         write_results(
             self.output / picture.name, image, masks, image_name=picture.path.name, info=info
@@ -212,8 +211,3 @@ class FolderRun:
         counts = {s: sum(row.status == s for row in self._rows) for s in ("done", "kept", "failed")}
         parts = [f"{number} {status}" for status, number in counts.items() if number]
         out.print(Text(f"{', '.join(parts)}; results in {self.output}"))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

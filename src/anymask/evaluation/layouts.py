@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from anymask.errors import ImageError
+from anymask.errors import AnymaskError, ImageError
 from anymask.evaluation.data import Objects, Source
 from anymask.images.read import SUFFIXES
 from anymask.masks import rle
+from anymask.masks.coco import draw_polygons
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 _MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "gt")
@@ -203,23 +204,13 @@ def _coco_masks(
     path: Path, annotations: list[dict[str, Any]], size: tuple[int, int]
 ) -> list[NDArray[np.bool_]]:
     """Masks of one image's annotations: polygons, or run lengths in either form."""
-    from pycocotools import mask as coco_mask
-
     masks = []
     for annotation in annotations:
         segmentation = annotation["segmentation"]
-        if isinstance(segmentation, dict):
-            masks.append(rle.decode(rle.from_coco(segmentation)))
-            continue
         try:
-            polygons = [[float(v) for v in polygon] for polygon in segmentation]
-            if any(len(polygon) < 6 or len(polygon) % 2 for polygon in polygons):
-                raise ValueError("a polygon needs three or more points (x, y)")
-            parts = coco_mask.frPyObjects(polygons, *size)
-        except (TypeError, ValueError) as error:
-            raise ImageError(
-                f"Annotation {annotation.get('id')} of {path} is no polygon ({error}); export it "
-                "again."
-            ) from error
-        masks.append(coco_mask.decode(coco_mask.merge(parts)).astype(bool))
+            if not isinstance(segmentation, dict):
+                segmentation = draw_polygons(segmentation, size)
+            masks.append(rle.decode(rle.from_coco(segmentation)))
+        except AnymaskError as error:
+            raise ImageError(f"Annotation {annotation.get('id')} of {path}: {error}") from error
     return masks

@@ -24,6 +24,9 @@ _VALUES_PER_ENLARGEMENT = 2**26
 class SamPredictor(PredictorImages):
     """Encode an image once, then predict masks from prompts.
 
+    A predictor holds the images it was given: let each thread have its own. They may share the
+    model.
+
     Parameters
     ----------
     sam_model
@@ -217,7 +220,7 @@ class SamPredictor(PredictorImages):
         count = check_tensors(
             point_coords, point_labels, boxes, mask_input, self.model.config.low_res_size
         )
-        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        results: list[Tensor] = []
         for start in range(0, count, _PROMPTS_PER_PASS):
             rows = slice(start, start + _PROMPTS_PER_PASS)
             low_res, iou = self.model.decode(
@@ -228,10 +231,12 @@ class SamPredictor(PredictorImages):
                 masks=None if mask_input is None else mask_input[rows],
                 multimask_output=multimask_output,
             )
-            parts.append((self._enlarge(low_res, return_logits), iou, low_res))
-        if len(parts) == 1:
-            return parts[0]
-        masks, iou, low_res = (torch.cat(each) for each in zip(*parts, strict=True))
+            found = self._enlarge(low_res, return_logits), iou, low_res
+            if not results:  # filled pass by pass: joining at the end would need all twice
+                results = [part.new_empty((count, *part.shape[1:])) for part in found]
+            for whole, part in zip(results, found, strict=True):
+                whole[rows] = part
+        masks, iou, low_res = results
         return masks, iou, low_res
 
     def _enlarge(self, low_res: Tensor, return_logits: bool) -> Tensor:
