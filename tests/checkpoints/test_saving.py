@@ -6,6 +6,7 @@ import resource
 import signal
 import stat
 import types
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 from safetensors import safe_open
 
 from anymask.checkpoints import load, save
+from anymask.checkpoints.formats import CheckpointNotice
 from anymask.errors import AnymaskError, CheckpointError, OutputError
 from anymask.model.config import VARIANTS, SamConfig
 from anymask.model.sam import Sam
@@ -152,3 +154,14 @@ def test_saving_over_the_file_a_model_came_from_keeps_it_whole(tiny_sam: Sam, tm
     save(sam, path)
     for actual, before in zip(outputs(load(path, dtype="float32")), expected, strict=True):
         assert torch.equal(actual, before)
+
+
+def test_saving_what_loading_has_rounded_is_told(tiny_sam: Sam, tmp_path: Path):
+    save(tiny_sam, tmp_path / "whole.safetensors")
+    rounded = load(tmp_path / "whole.safetensors", dtype="bfloat16")
+    with pytest.warns(CheckpointNotice, match="rounded from float32 to bfloat16.*dtype='float32'"):
+        save(rounded, tmp_path / "rounded.safetensors")
+    again = load(tmp_path / "rounded.safetensors", dtype="float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save(again, tmp_path / "again.safetensors")

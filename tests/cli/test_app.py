@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import anymask
@@ -135,3 +136,16 @@ def test_the_script_that_is_installed_is_this_command():
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module, _, function = project["scripts"]["anymask"].partition(":")
     assert getattr(importlib.import_module(module), function) is main
+
+
+def test_ctrl_c_that_an_import_turned_into_another_error_still_stops_quietly():
+    @ends_in_a_sentence
+    def command():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__") from error
+
+    with pytest.raises(typer.Exit) as stop:
+        command()
+    assert stop.value.exit_code == 130

@@ -166,9 +166,24 @@ def test_skip_existing_leaves_complete_results_alone(cli, photos, model, tmp_pat
     after = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
     changed = {name for name in after if after[name] != times[name]}
     assert changed == set(results_of("two"))
-    # With nothing left to do no model is loaded, so a wrong one goes unnoticed.
-    result = cli("everything", photos, "-o", out, "-m", "no.pth", "--skip-existing")
-    assert (result.exit_code, "2 kept" in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("change", [("--points-per-side", "3"), ("--dtype", "float32")])
+def test_skip_existing_redoes_pictures_when_options_have_changed(
+    cli, photos, model, tmp_path, change
+):
+    command = ("everything", photos, "-o", tmp_path / "out", "-m", model, "--skip-existing")
+    assert cli(*command, "--points-per-side", "2").exit_code == 0
+    result = cli(*command, "--points-per-side", "2", *change)
+    kept = change[0] == "--dtype"  # rounding is no other question
+    assert ("2 kept" if kept else "2 done") in result.stdout
+
+
+def test_a_picture_without_masks_is_explained(cli, photos, model, tmp_path):
+    options = ("--points-per-side", "2", "--pred-iou-thresh", "1")
+    result = cli("everything", photos, "-o", tmp_path / "out", "-m", model, *options)
+    assert result.exit_code == 0
+    assert "lower --pred-iou-thresh" in result.stderr
 
 
 def test_skip_existing_redoes_a_picture_whose_file_has_changed(cli, photos, model, tmp_path):

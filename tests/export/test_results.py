@@ -6,6 +6,7 @@ import csv
 import json
 import resource
 import signal
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -146,22 +147,24 @@ def test_results_of_an_earlier_run_survive_a_failed_one(tmp_path, picture, masks
     assert len(list(tmp_path.iterdir())) == 4
 
 
-@pytest.fixture
+@contextmanager
 def room_for_one_kilobyte():
-    """Let no file of this process grow beyond 1 kB: writes fail half-way, as on a full disk."""
+    """Let no file of this process grow beyond 1 kB: writes fail half-way, as on a full disk.
+
+    Not a fixture: pytest's own report may go to a file, and is written before fixtures end.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_write_that_fails_half_way_is_told_and_leaves_no_file(
-    tmp_path, picture, masks, room_for_one_kilobyte
-):
-    with pytest.raises(
-        OutputError, match=r"Cannot write .*a\.overlay\.png: .*larger than is allowed"
-    ):
+def test_a_write_that_fails_half_way_is_told_and_leaves_no_file(tmp_path, picture, masks):
+    expected = r"Cannot write .*a\.overlay\.png: .*larger than is allowed"
+    with room_for_one_kilobyte(), pytest.raises(OutputError, match=expected):
         write_results(tmp_path / "a", picture, masks, image_name="a.png")
     assert list(tmp_path.iterdir()) == []

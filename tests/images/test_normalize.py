@@ -87,7 +87,12 @@ def test_nan_and_infinities_become_black_and_leave_the_rest_alone() -> None:
     np.testing.assert_array_equal(rgb[~holes], clean[~holes])
 
 
-@pytest.mark.parametrize("value", [np.nan, 0.0, 7.5])
+def test_an_image_of_nan_alone_is_refused() -> None:
+    with pytest.raises(ImageError, match="nothing but NaN"):
+        to_rgb(np.full((3, 3), np.nan))
+
+
+@pytest.mark.parametrize("value", [0.0, 7.5])
 def test_an_image_without_contrast_becomes_black(value: float) -> None:
     assert not to_rgb(np.full((3, 3), value)).any()
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from anymask.checkpoints.download import cached_path
 from anymask.checkpoints.fitting import CONFIG_KEY, find_config, fit
 from anymask.checkpoints.formats import find_sam
-from anymask.checkpoints.identify import missing_file
 from anymask.checkpoints.reading import read_checkpoint
 from anymask.checkpoints.registry import CHECKPOINTS, SHIPPED
 from anymask.checkpoints.sources import shipped_weights
+from anymask.errors import CheckpointError
 from anymask.files import sha256
 from anymask.model.config import SamConfig
 
@@ -121,7 +121,11 @@ def _local(source: str | os.PathLike[str]) -> Path:
         return Path(source).expanduser()
     path = shipped_weights() if entry.name == SHIPPED else cached_path(entry)
     if path is None:
-        raise missing_file(Path(entry.file_name))
+        size = "" if entry.size is None else f" ({entry.size / 1e6:,.0f} MB)"
+        raise CheckpointError(
+            f"{entry.name} is known but not on this machine{size}; it is downloaded when it is "
+            f"first loaded, for instance by anymask.load({entry.name!r})."
+        )
     return path
 
 

@@ -86,7 +86,11 @@ one of the names small, vit_b, vit_l, vit_h or vit_t.
     _notify(raw, state, fitted)
     # Not strictly, for some tensors may be absent; `fit` has refused the lack of any other.
     fitted.model.load_state_dict(fitted.tensors, strict=False)
-    return fitted.model.to(target, weights_dtype).eval()
+    sam = fitted.model.to(target, weights_dtype).eval()
+    stored = fitted.tensors["mask_decoder.iou_token.weight"].dtype
+    if torch.finfo(stored).eps < torch.finfo(weights_dtype).eps:
+        sam.rounded_from = stored
+    return sam
 
 
 def _check_values(raw: RawCheckpoint, fitted: Fit) -> None:

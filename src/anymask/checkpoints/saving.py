@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import warnings
 from pathlib import Path
 
 import torch
 from safetensors.torch import save as to_safetensors
 
 from anymask.checkpoints.fitting import CONFIG_KEY
+from anymask.checkpoints.formats import CheckpointNotice
 from anymask.errors import OutputError
 from anymask.files import whole_file
 from anymask.model.sam import Sam
@@ -32,6 +34,11 @@ def save(sam: Sam, path: str | os.PathLike[str]) -> None:
     OutputError
         If the suffix is another, or the file cannot be written.
 
+    Warns
+    -----
+    CheckpointNotice
+        If the weights were rounded when they were loaded, and so are saved less exactly.
+
     Examples
     --------
     >>> import tempfile
@@ -48,6 +55,14 @@ def save(sam: Sam, path: str | os.PathLike[str]) -> None:
         raise OutputError(
             f"A model cannot be saved as {target.name}; let its name end in .safetensors, .pth or "
             f".pt."
+        )
+    if sam.rounded_from is not None:
+        stored, now = (str(d).removeprefix("torch.") for d in (sam.rounded_from, sam.dtype))
+        warnings.warn(
+            f"The weights were rounded from {stored} to {now} when they were loaded and are saved "
+            f"so; load the model with dtype={stored!r} to save it as it was.",
+            CheckpointNotice,
+            stacklevel=2,
         )
     state = {name: t.detach().cpu().contiguous() for name, t in sam.state_dict().items()}
     if suffix == ".safetensors":

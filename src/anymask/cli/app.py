@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -51,10 +50,6 @@ def anymask(
     anymask info sam_vit_b_01ec64.pth
     ```
     """
-    # By default OpenMP's threads spin while they wait for each other. Beside another busy process
-    # they then hold the cores that the one they wait for needs: on two cores with one in use,
-    # "everything" took over 100 s that way and takes 2 s this way. torch is not loaded yet.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 for command in (everything, segment, evaluate, info, models, pretrain):

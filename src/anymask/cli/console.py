@@ -32,6 +32,13 @@ def complain(message: str) -> None:
     err.print(Text(message, style="red"), soft_wrap=True)
 
 
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: an import it falls into may turn it into another."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def ends_in_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
     """Make a command end with a sentence and an exit code where it would raise."""
 
@@ -42,7 +49,9 @@ def ends_in_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
         except AnymaskError as error:
             complain(str(error))
             raise typer.Exit(EXIT_ERROR) from None
-        except KeyboardInterrupt:
+        except BaseException as error:
+            if not _was_interrupted(error):
+                raise
             complain("Stopped.")
             raise typer.Exit(EXIT_STOPPED) from None
 

@@ -35,7 +35,7 @@ def everything(
         typer.Option(
             "--skip-existing",
             help="Leave out pictures whose results are all there already, made from this very "
-            "file. A stopped run is taken up again this way.",
+            "file with the same model and options. A stopped run is taken up again this way.",
         ),
     ] = False,
     points_per_side: Annotated[
@@ -159,6 +159,9 @@ def everything(
     A picture that cannot be read is reported and the others go on; the exit code is then 1.
     Ctrl-C stops with exit code 130, and what is finished stays.
 
+    Options that are not given are the model's own; for Meta's models --points-per-side 32,
+    --pred-iou-thresh 0.88, --stability-score-thresh 0.95 and --box-nms-thresh 0.7.
+
     One picture; a folder, taken up where it was stopped; small objects:
 
     ```
@@ -196,14 +199,14 @@ def everything(
     from anymask.files import check_writable
 
     check_writable(output)
-    run = FolderRun(output, model or "small", skip_existing=skip_existing)
+    run = FolderRun(output, model or "small", given, skip_existing=skip_existing)
     for argument, reason in inputs.unusable:
         complain(reason)
         run.failed(argument)
     todo = [picture for picture in inputs.pictures if not run.is_done(picture)]
     try:
         if todo:
-            run.segment(todo, lambda: load_model(model, device, dtype), given)
+            run.segment(todo, lambda: load_model(model, device, dtype))
     finally:
         run.print_summary()
     if run.failures:

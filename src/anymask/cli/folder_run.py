@@ -57,13 +57,18 @@ class FolderRun:
         Folder of the results.
     model : str
         What the model was called, for the COCO files.
+    options : mapping
+        Options of `SamAutomaticMaskGenerator` that differ from the model's defaults.
     skip_existing : bool
         Whether `is_done` looks for earlier results.
     """
 
-    def __init__(self, output: Path, model: str, *, skip_existing: bool) -> None:
+    def __init__(
+        self, output: Path, model: str, options: Mapping[str, Any], *, skip_existing: bool
+    ) -> None:
         self.output = output
         self.model = model
+        self.options = dict(options)
         self.skip_existing = skip_existing
         self._rows: list[_Row] = []
 
@@ -77,13 +82,14 @@ class FolderRun:
         self._rows.append(_Row(name, "failed"))
 
     def is_done(self, picture: Picture) -> bool:
-        """Whether this picture's results exist, made from a file of the same content."""
+        """Whether results exist from a file of the same content, model and options."""
         stem = self.output / picture.name
         if not self.skip_existing or not all(result_path(stem, s).is_file() for s in SUFFIXES):
             return False
         try:
             coco = json.loads(result_path(stem, JSON).read_text(encoding="utf-8"))
-            if coco["info"]["sha256"] != sha256(picture.path):
+            made_with = {key: coco["info"][key] for key in ("model", "options", "sha256")}
+            if made_with != self._made_with(picture):
                 return False
             count = len(coco["annotations"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -91,9 +97,12 @@ class FolderRun:
         self._rows.append(_Row(str(picture.name), "kept", masks=count))
         return True
 
-    def segment(
-        self, pictures: Sequence[Picture], load: Callable[[], Sam], options: Mapping[str, Any]
-    ) -> None:
+    def _made_with(self, picture: Picture) -> dict[str, Any]:
+        # points_per_batch changes no mask.
+        options = {k: v for k, v in self.options.items() if k != "points_per_batch"}
+        return {"model": self.model, "options": options, "sha256": sha256(picture.path)}
+
+    def segment(self, pictures: Sequence[Picture], load: Callable[[], Sam]) -> None:
         """Segment the pictures one after another.
 
         Parameters
@@ -101,8 +110,6 @@ class FolderRun:
         pictures : sequence of Picture
         load : callable
             Returns the model.
-        options : mapping
-            Options of `SamAutomaticMaskGenerator` that differ from its defaults.
 
         Raises
         ------
@@ -112,7 +119,7 @@ class FolderRun:
         """
         from anymask.predict.automatic import SamAutomaticMaskGenerator
 
-        generator = SamAutomaticMaskGenerator(load(), **options)
+        generator = SamAutomaticMaskGenerator(load(), **self.options)
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -164,11 +171,7 @@ class FolderRun:
         began = time.perf_counter()
         image = read_rgb(picture.path)
         masks = generator.generate_masks(image, progress=advance)
-        info = {
-            "description": f"anymask {__version__}",
-            "model": self.model,
-            "sha256": sha256(picture.path),
-        }
+        info = {"description": f"anymask {__version__}", **self._made_with(picture)}
         write_results(
             self.output / picture.name, image, masks, image_name=picture.path.name, info=info
         )
@@ -211,3 +214,10 @@ class FolderRun:
         counts = {s: sum(row.status == s for row in self._rows) for s in ("done", "kept", "failed")}
         parts = [f"{number} {status}" for status, number in counts.items() if number]
         out.print(Text(f"{', '.join(parts)}; results in {self.output}"))
+        empty = sum(row.masks == 0 for row in self._rows)
+        if empty:
+            message = (
+                f"No mask was good enough in {empty} of them: lower --pred-iou-thresh and "
+                "--stability-score-thresh to see more."
+            )
+            err.print(Text(message, style="yellow"), soft_wrap=True)

@@ -67,7 +67,8 @@ def to_rgb(image: Any, *, percentiles: tuple[float, float] = (0.5, 99.5)) -> NDA
     Raises
     ------
     ImageError
-        The array is empty, not a picture (number of dimensions or channels), or not numeric.
+        The array is empty, not a picture (number of dimensions or channels), not numeric, or
+        has no finite value.
 
     Examples
     --------
@@ -136,7 +137,9 @@ def _to_uint8(array: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]
     finite = np.isfinite(values)
     known = values[finite]
     if known.size == 0:
-        return np.zeros(array.shape, np.uint8)
+        raise ImageError(
+            "The image holds nothing but NaN and infinity; there is nothing to see in it."
+        )
     bottom, top = np.percentile(known, (low, high))
     if bottom == top:
         bottom, top = known.min(), known.max()

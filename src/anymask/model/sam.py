@@ -54,6 +54,8 @@ class Sam(Float32Buffers):
         Logits above it are mask.
     image_format : str
         Channel order of the input, "RGB".
+    rounded_from : torch.dtype or None
+        The dtype of the checkpoint, if its weights were rounded when they were loaded.
     """
 
     mask_threshold: float = 0.0
@@ -64,6 +66,7 @@ class Sam(Float32Buffers):
     def __init__(self, config: SamConfig) -> None:
         super().__init__()
         self.config = config
+        self.rounded_from: torch.dtype | None = None
         self.image_encoder = _build_image_encoder(config)
         self.prompt_encoder = PromptEncoder(config)
         self.mask_decoder = MaskDecoder(config)
