@@ -36,7 +36,7 @@ CONVERTIBLE = {
     "16-bit": np.zeros((20, 30, 3), np.uint16),
     "16-bit gray": np.zeros((20, 30), np.uint16),
     "float": np.zeros((20, 30, 3), np.float32),
-    "float with NaN": np.full((20, 30, 3), np.nan),
+    "float with NaN": np.where(np.arange(90).reshape(1, 30, 3) < 9, np.nan, np.ones((20, 30, 3))),
     "signed": np.zeros((20, 30, 3), np.int64),
     "boolean": np.zeros((20, 30), bool),
     "Pillow": Image.new("RGB", (30, 20)),
