@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from anymask.model.config import SamConfig, SmallEncoderConfig
 from anymask.training.pretrain.cache import CacheWriter, ImageCache
@@ -87,6 +89,24 @@ def test_the_export_holds_its_configuration_and_half_precision(tmp_path: Path) -
     coordinates = {k for k in dtypes if "gaussian_matrix" in k}
     assert all(dtypes[k] == torch.float32 for k in coordinates)
     assert all(t == torch.float16 for k, t in dtypes.items() if k not in coordinates)
+
+
+def test_a_training_can_begin_with_the_weights_of_another(tmp_path: Path) -> None:
+    cache = _disks(tmp_path / "cache")
+    weights = _train(cache, tmp_path / "first", 2)
+    # With a warm-up this long, one update moves the weights by next to nothing.
+    careful = replace(RECIPE, warmup=10**6)
+    again = train(
+        [(cache, 1.0)],
+        tmp_path / "second",
+        recipe=careful,
+        config=TINY,
+        updates=1,
+        start_from=weights,
+        report=lambda _: None,
+    )
+    before, after = load_file(weights), load_file(again)
+    assert all(torch.allclose(after[k].float(), before[k].float(), atol=1e-2) for k in before)
 
 
 def test_every_parameter_has_exactly_one_optimiser_and_moves() -> None:

@@ -42,6 +42,15 @@ def pretrain(
             "--finish", help="Let the learning rate fall to nothing in the second half of the time."
         ),
     ] = False,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Begin with these weights, exported by an earlier training, and not from nothing.",
+        ),
+    ] = None,
     side: Annotated[
         int, typer.Option(min=64, help="Side of the training views in pixels; multiples of 32.")
     ] = 256,
@@ -86,6 +95,7 @@ def pretrain(
         minutes=minutes,
         finish=finish,
         resume=resume,
+        start_from=start_from,
         drawn=drawn,
         device=device,
         threads=threads,

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel
 
 from anymask.model.config import VARIANTS, SamConfig
@@ -90,6 +90,7 @@ def train(
     minutes: float = math.inf,
     updates: int | None = None,
     finish: bool = False,
+    start_from: Path | None = None,
     device: str = "cpu",
     threads: int = 1,
     evaluate: Callable[[Sam], dict[str, float]] | None = None,
@@ -113,6 +114,8 @@ def train(
         Stop after so many updates even if there is time left.
     finish : bool
         Let the learning rate fall to nothing over the last `recipe.finish_share` of the call.
+    start_from : Path, optional
+        Weights of an earlier training, as exported, for an `out` that has none yet.
     device : str
     threads : int
         CPU threads of the arithmetic.
@@ -130,6 +133,8 @@ def train(
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     run = _Run(recipe, config, torch.device(device), out)
+    if start_from is not None:
+        run.start_from(start_from)
     run.resume()
     maker = BatchMaker(
         caches,
@@ -260,6 +265,12 @@ class _Run:
         torch.save(state, self.out / "state.pt.part")
         os.replace(self.out / "state.pt.part", self.out / "state.pt")
         export_weights(self.averaged(), self.out / "weights.safetensors", asdict(self.progress))
+
+    def start_from(self, weights: Path) -> None:
+        """Begin with exported weights instead of random ones."""
+        state = {key: value.float() for key, value in load_file(weights).items()}
+        self.sam.load_state_dict(state)
+        self.ema.module.load_state_dict(state)
 
     def resume(self) -> None:
         """Go on from `state.pt` if there is one."""

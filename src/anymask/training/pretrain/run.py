@@ -31,6 +31,7 @@ def pretrain(
     minutes: float = 60.0,
     finish: bool = False,
     resume: bool = False,
+    start_from: Path | None = None,
     drawn: int = 3000,
     drawn_share: float = 0.35,
     device: str = "cpu",
@@ -53,6 +54,8 @@ def pretrain(
         Let the learning rate fall to nothing towards the end of the call.
     resume : bool
         Go on with the training in `out`; without it a folder with a training is refused.
+    start_from : Path, optional
+        Weights of an earlier training to begin with, instead of nothing.
     drawn, drawn_share : int, float
         Scenes to draw, and their share of the images.
     device : str
@@ -105,6 +108,7 @@ def pretrain(
         recipe=recipe,
         minutes=minutes,
         finish=finish,
+        start_from=None if resume else start_from,
         device=device,
         threads=threads,
         evaluate=evaluate,
