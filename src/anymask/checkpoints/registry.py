@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHIPPED = "small"
 """Name of the model whose weights come with the package."""
 
-SMALL_SHA256 = "755436e265fb02c28d2e47d10f4fa4c9e365c1566e219b86d6d1438b1bd8819a"
+SMALL_SHA256 = "d137f7b161b4ce3da9dc98ef93baac0042901f0b383adb0f69b0a80923b50f38"
 """SHA-256 of weights/small.safetensors, or None while the shipped weights are not final."""
 
 _SAM_CITATION = (
