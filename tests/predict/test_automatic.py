@@ -182,6 +182,7 @@ def assert_found_by_hand(sam, image, pred_iou_thresh, stability_thresh, nms_thre
         points_per_side=5,
         pred_iou_thresh=pred_iou_thresh,
         stability_score_thresh=stability_thresh,
+        stability_score_offset=1.0,
         box_nms_thresh=nms_thresh,
         min_mask_region_area=0,
     )
