@@ -1,8 +1,8 @@
 """Points and boxes drawn as maps, as interactive segmentation networks before SAM had them.
 
-A small model learns where a prompt is much sooner from a map than from Fourier codes alone
-(disk and distance maps: RITM, arXiv 2102.06583, section 3). The maps have the resolution of
-the image embedding and are added to it by a 1×1 convolution, as mask prompts are.
+They are meant to tell a small model sooner where a prompt is than Fourier codes alone do (disk
+and distance maps: RITM, arXiv 2102.06583, section 3). The maps have the resolution of the image
+embedding and are added to it by a 1×1 convolution, as mask prompts are.
 """
 
 from __future__ import annotations
