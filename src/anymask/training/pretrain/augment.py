@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# A third of the views show the whole image at the top left, padded at right and bottom, as the
+# Half of the views show the whole image at the top left, padded at right and bottom, as the
 # model sees images in use.
-_WHOLE_VIEW = 0.35
+_WHOLE_VIEW = 0.5
 
 
 def random_views(
@@ -94,7 +94,7 @@ def _random_affine(sizes: Tensor, side: int, generator: torch.Generator) -> tupl
     zoom = torch.maximum(zoom, torch.minimum(fit, torch.full_like(fit, 0.4)))
     stretch = torch.exp(_uniform(B, -0.25, 0.25, generator))
     angle = torch.where(
-        _chance(B, 0.3, generator),
+        _chance(B, 0.2, generator),
         _uniform(B, -math.pi, math.pi, generator),
         _uniform(B, -0.15, 0.15, generator),
     )

@@ -1,8 +1,8 @@
 """One training step: prompts as a person would give them, and the losses of the answers.
 
-Each view's masks are asked for twice. Half of them first by a box, half by a point; then all of
-them again with corrective clicks on the first answer and that answer's logits as mask prompt
-(arXiv 2304.02643, appendix A, "Training algorithm").
+Half of each view's masks are first asked for by a box, half by a point; then again with corrective
+clicks on the answer and that answer's logits as mask prompt, boxes once and points twice (arXiv
+2304.02643, appendix A, "Training algorithm").
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ from anymask.training.prompts import boxes_of, corrective_clicks, points_in
 _BOX_JITTER = 0.04
 _CENTRAL_POINTS = 0.5
 _IOU_WEIGHT = 1.0
-# Of the second round, whose prompts are unambiguous, the candidates teach less.
+# How many times corrections follow. A person who clicks first goes on clicking; a box is mostly
+# the last word.
+_CORRECTIONS = {"point": 2, "box": 1}
+_MOST_CLICKS = 3  # a correction
+# Of a correction, whose prompts are unambiguous, the candidates teach less.
 _CANDIDATE_WEIGHT = {"point": 1.0, "box": 0.5, "refined": 0.25}
 
 
@@ -32,6 +36,7 @@ class _Answers:
 
     loss: Tensor
     figures: dict[str, float] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
 
 
 def training_step(
@@ -60,7 +65,7 @@ def training_step(
     half = batch.masks.shape[1] // 2
     answers = _Answers(torch.zeros((), device=batch.images.device))
     for kind, masks in (("box", batch.masks[:, :half]), ("point", batch.masks[:, half:])):
-        _two_rounds(sam, image, masks.flatten(0, 1), kind, generator, answers)
+        _rounds(sam, image, masks.flatten(0, 1), kind, generator, answers)
     loss = answers.loss
     if auxiliary_weight:
         with torch.autocast(batch.images.device.type, dtype):
@@ -70,7 +75,7 @@ def training_step(
     return loss, answers.figures
 
 
-def _two_rounds(
+def _rounds(
     sam: Sam,
     image: ImageEmbedding,
     masks: Tensor,
@@ -97,14 +102,16 @@ def _two_rounds(
     if kind == "point":
         index = 1 + iou[:, 1:].argmax(1)
     answers.figures[f"{kind}_chosen"] = actual.gather(1, index[:, None]).mean().item()
-    previous = low_res.detach()[torch.arange(N, device=index.device), index][:, None]
-    predicted = F.interpolate(previous, scale_factor=2, mode="bilinear")[:, 0] > 0
-    clicks = int(torch.randint(1, 5, (), generator=generator, device=masks.device))
-    new_coords, new_labels = corrective_clicks(predicted, halved, clicks, generator)
-    coords = 2 * new_coords if coords is None else torch.cat([coords, 2 * new_coords], 1)
-    labels = new_labels if labels is None else torch.cat([labels, new_labels], 1)
-    low_res, iou = _decode(sam, image, coords, labels, boxes, previous)
-    _add_losses(low_res, iou, targets, "refined", answers)
+    for _ in range(_CORRECTIONS[kind]):
+        previous = low_res.detach()[torch.arange(N, device=index.device), index][:, None]
+        predicted = F.interpolate(previous, scale_factor=2, mode="bilinear")[:, 0] > 0
+        clicks = int(torch.randint(_MOST_CLICKS, (), generator=generator, device=masks.device)) + 1
+        new_coords, new_labels = corrective_clicks(predicted, halved, clicks, generator)
+        coords = 2 * new_coords if coords is None else torch.cat([coords, 2 * new_coords], 1)
+        labels = new_labels if labels is None else torch.cat([labels, new_labels], 1)
+        low_res, iou = _decode(sam, image, coords, labels, boxes, previous)
+        _add_losses(low_res, iou, targets, "refined", answers)
+        index = torch.zeros_like(index)
 
 
 def _decode(
@@ -151,7 +158,8 @@ def _add_losses(
         f"{kind}_iou_error": (iou - actual).abs().mean().item(),
     }
     for name, value in figures.items():
-        # Two kinds of second round are logged as one.
-        before = answers.figures.get(name)
-        answers.figures[name] = value if before is None else (before + value) / 2
+        # Corrections of both kinds are logged as one, by their mean.
+        answers.seen[name] = answers.seen.get(name, 0) + 1
+        before = answers.figures.get(name, 0.0)
+        answers.figures[name] = before + (value - before) / answers.seen[name]
     return actual
