@@ -1,4 +1,4 @@
-"""From any array that is a picture to the ``uint8`` H×W×3 RGB that the model takes.
+"""From any picture to the ``uint8`` H×W×3 RGB that the model takes.
 
 Nothing is converted silently: the model's door (:func:`check_rgb`) refuses what is not 8-bit RGB,
 and :func:`to_rgb` is the step that a user sees and can replace by one of their own.
@@ -6,12 +6,26 @@ and :func:`to_rgb` is the step that a user sees and can replace by one of their 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import ImageError
+from anymask.images.background import equalize, subtract_background
+from anymask.images.composite import Color, composite
+from anymask.images.contrast import (
+    HIGH,
+    LOW,
+    Contrast,
+    Limit,
+    find_limits,
+    scaled,
+    to_8_bit,
+)
+from anymask.images.image import Choice, Image
+from anymask.images.planes import Planes, describe, is_spectral, planes_of
 
 
 def check_rgb(image: Any) -> None:
@@ -34,30 +48,76 @@ def check_rgb(image: Any) -> None:
         )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ImageError(
-            f"The image is {_describe(image)} while the model takes uint8 RGB of shape H×W×3; "
+            f"The image is {describe(image)} while the model takes uint8 RGB of shape H×W×3; "
             "convert it with anymask.to_rgb(image)."
         )
 
 
-def to_rgb(image: Any, *, percentiles: tuple[float, float] = (0.5, 99.5)) -> NDArray[np.uint8]:
-    """Bring a picture of any depth to ``uint8`` RGB.
+def to_rgb(
+    image: Any,
+    *,
+    channels: Sequence[int | str] | int | str | None = None,
+    colors: Sequence[Color] | None = None,
+    low: Limit | Sequence[Limit] | None = None,
+    high: Limit | Sequence[Limit] | None = None,
+    percentiles: tuple[float, float] | None = None,
+    window: tuple[float, float] | None = None,
+    joint: bool | None = None,
+    gamma: float = 1.0,
+    clahe: bool | float = False,
+    background: float = 0.0,
+    t: Choice = None,
+    z: Choice = None,
+) -> NDArray[np.uint8]:
+    """Bring a picture of any depth and any number of channels to ``uint8`` RGB.
 
-    - ``uint8`` H×W×3 is returned as it is: the same object, not a copy.
-    - Grayscale, H×W or H×W×1, is repeated into three equal channels.
-    - RGBA, H×W×4, loses its alpha channel; the colours beneath are not blended with anything.
+    What happens unless something else is asked for:
+
+    - 8-bit values stay as they are, and ``uint8`` H×W×3 is returned as the same object.
+    - Grayscale is repeated into three equal channels. Alpha is dropped; the colours beneath are
+      not blended with anything.
     - ``bool`` becomes 0 and 255.
-    - All other integers and floats are stretched: the two ``percentiles`` of the finite values go
-      to 0 and 255, what lies beyond is clipped, colour channels share one stretch so that hues
-      stay. Where both percentiles coincide (a small object on a flat ground) the minimum and
-      maximum are used; a constant picture becomes black. NaN and infinities become 0.
+    - All other values are stretched: their 0.5 and 99.5 % percentiles go to 0 and 255, what lies
+      beyond is clipped. Samples of red, green and blue share one stretch so that hues stay; other
+      channels have one each. Where both percentiles coincide (a small object on flat ground) the
+      least and greatest value are used; a picture without contrast becomes black.
+    - DICOM is shown through the window in its file.
+    - Two to eight channels of an :class:`Image` are put into colours, by the dyes in their names
+      where these are known, and added up.
+    - A spectral cube with wavelengths is shown in true colour, or by its three principal
+      components where it does not cover the visible (see :func:`anymask.pseudo_rgb`).
+    - NaN, infinity and the file's value for "no data" become 0.
 
     Parameters
     ----------
     image
-        Array H×W, H×W×1, H×W×3 or H×W×4 of a boolean, integer or float dtype, or anything NumPy
-        makes such an array of (a Pillow image, nested lists, a tensor on the CPU).
+        An :class:`Image`; or an array H×W, H×W×1, H×W×3 or H×W×4 of a boolean, integer or float
+        dtype, H×W×C with `channels` or `colors`; or anything NumPy makes such an array of (a
+        Pillow image, nested lists, a tensor on the CPU). Arrays with other axes are given as
+        ``Image(array, "ZCYX")``.
+    channels
+        Indices from 0, or names in the file: one is shown in gray, three as red, green and blue,
+        any number in `colors`.
+    colors
+        A colour for each channel: ``"cyan"``, ``"#ff8800"``, or red, green and blue from 0 to 1.
+    low, high
+        What becomes black and what white: a value, or a percentile such as ``"2%"``; one for all
+        or one for each channel. ``"0%"`` and ``"100%"`` are the least and the greatest value.
+        Above 16 million pixels percentiles are those of evenly spaced rows.
     percentiles
-        Lower and upper percentile, in 0 to 100; ``(0, 100)`` is the full range.
+        The same in short: ``(2, 98)`` for ``low="2%", high="98%"``.
+    window
+        The same as a window (level, width): black is half a width below the level.
+    joint
+        Whether percentiles are those of all channels together.
+    gamma
+        Exponent of the values between black (0) and white (1); below 1 lifts the shadows.
+    clahe
+        Local histogram equalisation; True or a clip limit (True is 0.01).
+    background
+        Radius in pixels of a rolling ball that takes uneven dark ground away; first of all steps.
+    t, z
+        Of a stack: an index, ``"middle"``, or a projection, ``"max"`` or ``"mean"``.
 
     Returns
     -------
@@ -67,92 +127,131 @@ def to_rgb(image: Any, *, percentiles: tuple[float, float] = (0.5, 99.5)) -> NDA
     Raises
     ------
     ImageError
-        The array is empty, not a picture (number of dimensions or channels), not numeric, or
-        has no finite value.
+        The array is empty, not a picture (number of dimensions or channels), not numeric, has no
+        finite value, or an option does not fit it.
 
     Examples
     --------
-    >>> import numpy as np
     >>> ramp = np.array([[0, 1000, 4000]], dtype=np.uint16)
     >>> to_rgb(ramp, percentiles=(0, 100))[..., 0]
     array([[  0,  64, 255]], dtype=uint8)
+    >>> to_rgb(ramp, low=0, high=2000, gamma=0.5)[..., 0]
+    array([[  0, 180, 255]], dtype=uint8)
+    >>> cells = np.array([[[4000, 0], [0, 4000]]], dtype=np.uint16)
+    >>> to_rgb(cells, colors=["green", "#ff00ff"], low=0, high=4000).tolist()
+    [[[0, 255, 0], [255, 0, 255]]]
     """
-    low, high = percentiles
-    if not 0 <= low < high <= 100:
-        raise ImageError(
-            f"percentiles = ({low:g}, {high:g}) must be two rising numbers from 0 to 100."
+    low, high = _one_pair(low, high, percentiles, window)
+    contrast = Contrast(low, high, joint, gamma, 0.01 if clahe is True else clahe, background)
+    if isinstance(image, Image):
+        image = image.plane(t, z)
+        if channels is None and colors is None and is_spectral(image):
+            return _spectral(image, contrast)
+    planes = planes_of(image, channels, colors)
+    if _is_finished(planes, contrast):
+        assert planes.whole is not None
+        return planes.whole
+    return _rendered(planes, contrast)
+
+
+def _one_pair(
+    low: Any,
+    high: Any,
+    percentiles: tuple[float, float] | None,
+    window: tuple[float, float] | None,
+) -> tuple[Any, Any]:
+    """Limits from whichever way they were given in."""
+    given = [
+        name
+        for name, value in (
+            ("low/high", low if low is not None else high),
+            ("percentiles", percentiles),
+            ("window", window),
         )
-    array = _as_array(image)
-    if array.size == 0:
-        raise ImageError(f"The image is empty (shape {array.shape}); it has no pixels to convert.")
-    if array.dtype.kind not in "buif":
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise ImageError(f"{' and '.join(given)} say the same thing; give one of them.")
+    if percentiles is not None:
+        least, most = percentiles
+        if not 0 <= least < most <= 100:
+            raise ImageError(
+                f"percentiles = ({least:g}, {most:g}) must be two rising numbers from 0 to 100."
+            )
+        return f"{float(least)}%", f"{float(most)}%"
+    if window is not None:
+        return window_limits(window)
+    return low, high
+
+
+def window_limits(window: tuple[float, float]) -> tuple[float, float]:
+    """Black and white of a window (level, width).
+
+    Raises
+    ------
+    ImageError
+        The width is not above 0.
+
+    Examples
+    --------
+    >>> window_limits((40, 400))
+    (-160.0, 240.0)
+    """
+    level, width = (float(number) for number in window)
+    if not (width > 0 and np.isfinite([level, width]).all()):
         raise ImageError(
-            f"An image of dtype {array.dtype} cannot become RGB; give booleans, integers or floats "
-            "(of complex values, for instance, the magnitude: numpy.abs(image))."
+            f"The window (level {level:g}, width {width:g}) must have a width above 0."
         )
-    array = _colour_channels(array)
-    if array.dtype != np.uint8:
-        array = _to_uint8(array, low, high)
-    return array if array.shape[2] == 3 else np.repeat(array, 3, axis=2)
+    return level - width / 2, level + width / 2
 
 
-def _as_array(image: Any) -> NDArray[Any]:
-    try:
-        return np.asarray(image)
-    except Exception as error:  # whatever a foreign object's conversion raises
-        raise ImageError(
-            f"A {type(image).__module__}.{type(image).__name__} cannot be made a NumPy array "
-            f"({error}); convert it to one first."
-        ) from error
+def _is_finished(planes: Planes, contrast: Contrast) -> bool:
+    """Whether there is nothing to do: 8-bit RGB, and nothing asked for."""
+    return planes.whole is not None and planes.window is None and contrast == Contrast()
 
 
-def _colour_channels(array: NDArray[Any]) -> NDArray[Any]:
-    """H×W×1 or H×W×3 of a picture with or without alpha."""
-    if array.ndim == 2:
-        return array[:, :, None]
-    if array.ndim == 3 and array.shape[2] in (1, 3):
-        return array
-    if array.ndim == 3 and array.shape[2] == 4:
-        return array[:, :, :3]
-    if array.ndim == 3 and array.shape[0] in (1, 3, 4):
-        advice = "move its channels last with numpy.moveaxis(image, 0, -1)"
-    elif array.ndim == 3:
-        advice = "choose the one or three channels to show, as in image[:, :, [0, 1, 2]]"
-    else:
-        advice = "choose one picture from it, as in image[0]"
-    raise ImageError(
-        f"The image is {_describe(array)}, which is neither grayscale (H×W), RGB (H×W×3) nor "
-        f"RGBA (H×W×4); {advice}."
-    )
+def _rendered(planes: Planes, contrast: Contrast) -> NDArray[np.uint8]:
+    channels = planes.channels
+    if contrast.background:
+        # One channel after another, because each is as large as the picture in float32.
+        channels = [subtract_background(channel, contrast.background) for channel in channels]
+    joint = planes.joint if contrast.joint is None else contrast.joint
+    pairs = zip(channels, _limits(planes, channels, contrast, joint), strict=True)
+    parts = (scaled(channel, limits, contrast.gamma) for channel, limits in pairs)
+    if planes.colors is not None:
+        if contrast.clahe:
+            parts = (equalize(part, contrast.clahe) for part in parts)
+        return to_8_bit(composite(parts, planes.colors))
+    if contrast.clahe and len(channels) == 1:
+        parts = (equalize(part, contrast.clahe) for part in parts)
+    elif contrast.clahe:
+        parts = (p for p in np.moveaxis(equalize(np.stack(list(parts), -1), contrast.clahe), -1, 0))
+    rgb = np.empty((*channels[0].shape, 3), np.uint8)
+    for sample, part in enumerate(parts):
+        shown = to_8_bit(part)
+        for target in (sample,) if len(channels) == 3 else range(3):
+            rgb[..., target] = shown
+    return rgb
 
 
-def _to_uint8(array: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    if array.dtype == bool:
-        return array.astype(np.uint8) * np.uint8(255)
-    # 16 bits and float32 fit float32; wider types need the room.
-    working = np.float32 if array.dtype.itemsize <= 2 or array.dtype == np.float32 else np.float64
-    # Halved, so that the distance between two extreme floats cannot overflow.
-    values: NDArray[np.floating] = array.astype(working)
-    values *= 0.5
-    finite = np.isfinite(values)
-    known = values[finite]
-    if known.size == 0:
-        raise ImageError(
-            "The image holds nothing but NaN and infinity; there is nothing to see in it."
-        )
-    bottom, top = np.percentile(known, (low, high))
-    if bottom == top:
-        bottom, top = known.min(), known.max()
-    if bottom == top:
-        return np.zeros(array.shape, np.uint8)
-    values[~finite] = bottom
-    np.clip(values, bottom, top, out=values)
-    values -= values.dtype.type(bottom)
-    values /= values.dtype.type(top - bottom)
-    values *= 255
-    return np.rint(values).astype(np.uint8)
+def _limits(
+    planes: Planes, channels: Sequence[NDArray[Any]], contrast: Contrast, joint: bool
+) -> list[tuple[float, float]]:
+    low: Limit = LOW
+    high: Limit = HIGH
+    dtypes = {channel.dtype for channel in channels}
+    if planes.window is not None and contrast.is_open:
+        low, high = window_limits(planes.window)
+    elif dtypes == {np.dtype(np.uint8)}:
+        low, high = 0.0, 255.0
+    elif dtypes == {np.dtype(bool)}:
+        low, high = 0.0, 1.0
+    if contrast.is_open and contrast.background:
+        low, high = "0%", HIGH
+    return find_limits(channels, contrast.limits(len(channels), low, high), joint=joint)
 
 
-def _describe(array: NDArray[Any]) -> str:
-    shape = "×".join(str(length) for length in array.shape)
-    return f"{array.dtype} of shape {shape}" if shape else f"a single {array.dtype} number"
+def _spectral(image: Image, contrast: Contrast) -> NDArray[np.uint8]:
+    from anymask.images.pseudo_rgb import default_recipe, render
+
+    return render(image, default_recipe(image), contrast).rgb

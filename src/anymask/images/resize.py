@@ -15,6 +15,9 @@ from torch.nn import functional
 
 from anymask.images.normalize import check_rgb
 
+# Pixels handed to Pillow at a time: it copies them, with a fourth byte for each.
+_PIXELS_AT_ONCE = 2**23
+
 
 class ResizeLongestSide:
     """Scale pictures, points and boxes so that a picture's longest side has a given length.
@@ -59,8 +62,7 @@ class ResizeLongestSide:
         height, width = self.get_preprocess_shape(
             image.shape[0], image.shape[1], self.target_length
         )
-        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-        return np.array(resized)
+        return _resized(image, height, width)
 
     def apply_coords(
         self, coords: ArrayLike, original_size: tuple[int, int]
@@ -136,3 +138,22 @@ class ResizeLongestSide:
         old_height, old_width = original_size
         height, width = self.get_preprocess_shape(old_height, old_width, self.target_length)
         return width / old_width, height / old_height
+
+
+def _resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resize a picture as Pillow does, a strip of rows at a time if it is large.
+
+    Pillow resizes along the rows first, rounds to 8 bits, and resizes along the columns then. Rows
+    do not know each other, so that a strip of them comes out the same. Of tall pictures some
+    versions of Pillow resize the columns first.
+    """
+    rows = max(1, _PIXELS_AT_ONCE // image.shape[1])
+    if rows < image.shape[0] <= 1.5 * image.shape[1]:
+        narrow = np.empty((image.shape[0], width, 3), np.uint8)
+        for top in range(0, len(image), rows):
+            strip = Image.fromarray(np.ascontiguousarray(image[top : top + rows]))
+            narrow[top : top + rows] = strip.resize(
+                (width, strip.height), Image.Resampling.BILINEAR
+            )
+        image = narrow
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))

@@ -1,0 +1,160 @@
+"""A parsed expression, and the function that makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import ExpressionError
+from anymask.expressions.arithmetic import Operand, as_operand
+from anymask.expressions.nodes import Call, Indexed, Name, Node, Number, Operation, Reference
+from anymask.expressions.parser import Parser
+
+MAX_LENGTH = 10_000
+"""Characters an expression may have."""
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A parsed expression; :func:`parse` makes it.
+
+    Attributes
+    ----------
+    text : str
+        As it was typed.
+    nodes : tuple
+        The tree in postfix order.
+    """
+
+    text: str
+    nodes: tuple[Node, ...]
+
+    def names(self) -> set[str]:
+        """Return the plain names in the expression.
+
+        Examples
+        --------
+        >>> sorted(parse("area > 200 and circularity > .8").names())
+        ['area', 'circularity']
+        """
+        return {node.name for node in self.nodes if isinstance(node, Name)}
+
+    def references(self) -> list[Reference]:
+        """Return what the expression asks its caller for, in reading order, with positions."""
+        return [node for node in self.nodes if isinstance(node, (Name, Indexed, Call))]
+
+    def error(self, position: int, problem: str) -> ExpressionError:
+        """Return the error that points at a character (from 0) of this expression."""
+        return ExpressionError(self.text, position, problem)
+
+    def evaluate(
+        self,
+        lookup: Mapping[str, Any] | Callable[[str], Any],
+        *,
+        index: Callable[[Indexed], Any] | None = None,
+        call: Callable[[Call], Any] | None = None,
+    ) -> NDArray[Any]:
+        """Compute the expression.
+
+        Parameters
+        ----------
+        lookup
+            Values of plain names: a mapping, or a function from name to value. Values are numbers
+            or real arrays of shapes that broadcast.
+        index
+            Answers ``name[…]``; gets the node, returns a value.
+        call
+            Answers the functions that were named in ``parse(…, functions=…)``; gets the node,
+            returns a value.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 if nothing wider than 16-bit integers and float32 goes in, else float64; bool
+            for comparisons and what joins them. What has no finite answer is NaN, and comparisons
+            with NaN are false. 0-dimensional if nothing but single numbers goes in.
+
+        Examples
+        --------
+        >>> x = np.array([0.0, 1.0, 2.0])
+        >>> parse("1 / x").evaluate({"x": x})
+        array([nan, 1. , 0.5])
+        >>> parse("0.5 < x and not x == 2").evaluate({"x": x})
+        array([False,  True, False])
+        """
+        find = lookup.__getitem__ if isinstance(lookup, Mapping) else lookup
+        stack: list[Operand] = []
+        with np.errstate(all="ignore"):
+            for node in self.nodes:
+                if isinstance(node, Operation):
+                    operands = stack[-node.count :]
+                    del stack[-node.count :]
+                    stack.append(node.compute(*operands))
+                elif isinstance(node, Number):
+                    stack.append(node.value)
+                elif isinstance(node, Name):
+                    stack.append(as_operand(find(node.name)))
+                elif isinstance(node, Indexed) and index is not None:
+                    stack.append(as_operand(index(node)))
+                elif isinstance(node, Call) and call is not None:
+                    stack.append(as_operand(call(node)))
+                else:
+                    raise self.error(node.position, f"{node.name!r} has no values here")
+        return np.asarray(stack.pop())
+
+
+def parse(
+    text: str,
+    *,
+    names: Collection[str] | None = None,
+    functions: Collection[str] | None = None,
+    indexed: Collection[str] | None = None,
+) -> Expression:
+    """Parse what a user typed.
+
+    Numbers (``3``, ``.5``, ``1e-3``), ``+ - * / **``, parentheses, ``< <= > >= == !=`` (which
+    chain: ``0.2 < x < 0.4``), ``and or not``, plain names, names in quotes if they hold spaces,
+    ``name[12]``, ``name[10:20]``, and the functions ``min max mean abs log log10 sqrt exp where
+    clip``. Operators bind as in Python. ``min``, ``max`` and ``mean`` take several values and
+    work value by value, as all functions do.
+
+    Parameters
+    ----------
+    text
+        The expression, at most ``MAX_LENGTH`` characters.
+    names
+        Plain names that mean something, None for any. Upper and lower case are told apart only
+        where they must be.
+    functions
+        Functions of the caller's own, beside the built-in ones. Their arguments are constants, or
+        ranges of constants, as in ``nm(680)`` and ``nm(670:690)``.
+    indexed
+        Names that ``[…]`` may follow, None for any.
+
+    Raises
+    ------
+    ExpressionError
+        The text is not an expression, is too long or nested too deep, has an unknown name, or a
+        constant part that is no finite number, such as ``1 / 0``.
+
+    Examples
+    --------
+    >>> parse("2 ** -1 + max(x, 3)").evaluate({"x": np.array([1.0, 7.0])})
+    array([3.5, 7.5])
+    >>> parse("aera > 200", names={"area", "perimeter"})
+    Traceback (most recent call last):
+    anymask.errors.ExpressionError: In 'aera > 200', at character 1: there is no name 'aera' here;
+    did you mean 'area'?
+    """
+    if not isinstance(text, str):
+        raise ExpressionError(repr(text)[:80], 0, "an expression is given as text, in quotes")
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(
+            text, MAX_LENGTH, f"an expression ends after {MAX_LENGTH:,} characters; shorten it"
+        )
+    parser = Parser(text, names, functions or (), indexed)
+    return Expression(text, parser.nodes_of_tree())

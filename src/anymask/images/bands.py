@@ -1,0 +1,157 @@
+"""Which bands of a spectral image lie where: by wavelength, without those marked as bad."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.errors import ImageError
+from anymask.images.image import Image
+
+TOLERANCE = 15.0
+"""How far, in nanometres, the band that stands for a wavelength may lie from it."""
+
+
+def as_cube(image: Any, wavelengths: ArrayLike | None = None) -> Image:
+    """Return an image with one plane, its channels being bands.
+
+    Parameters
+    ----------
+    image
+        An :class:`Image` with one time and depth, or an array (H, W) or (H, W, C).
+    wavelengths
+        Of an array: the centre of each band in nanometres.
+
+    Raises
+    ------
+    ImageError
+        It has other axes, several planes, or values that are not real numbers.
+
+    Examples
+    --------
+    >>> as_cube(np.zeros((4, 5, 3)), wavelengths=[450, 550, 650])
+    <Image without name: YXC 4×5×3 float64, 450–650 nm>
+    """
+    if isinstance(image, Image):
+        if wavelengths is not None:
+            image = image.with_array(
+                image.array, wavelengths=np.asarray(wavelengths, np.float64).ravel()
+            )
+        cube = image.plane()
+    else:
+        array = np.asarray(image)
+        if array.ndim not in (2, 3):
+            raise ImageError(
+                f"An array of shape {array.shape} is no spectral image; give (rows, columns, "
+                'bands), or name other axes as in anymask.Image(array, "CYX").'
+            )
+        nm = None if wavelengths is None else np.asarray(wavelengths, np.float64).ravel()
+        cube = Image(array, "YXC"[: array.ndim], wavelengths=nm)
+    if cube.dtype.kind not in "buif":
+        raise ImageError(
+            f"{called(cube)} holds values of type {cube.dtype}; give booleans, integers or floats "
+            "(of complex values, for instance, the magnitude)."
+        )
+    return cube
+
+
+def called(image: Image) -> str:
+    """What to call an image at the beginning of a sentence."""
+    return str(image.path or image.name or "The image")
+
+
+def good_bands(image: Image) -> NDArray[np.intp]:
+    """Return the indices of the bands that are not marked as bad.
+
+    Raises
+    ------
+    ImageError
+        All are marked as bad.
+    """
+    if image.bad_bands is None:
+        return np.arange(image.n_channels)
+    good = np.flatnonzero(~np.asarray(image.bad_bands, bool))
+    if good.size == 0:
+        raise ImageError(f"{called(image)} marks all of its bands as bad; correct the header.")
+    return good
+
+
+def wavelengths_of(image: Image) -> NDArray[np.float64]:
+    """Return the centre of each band in nanometres.
+
+    Raises
+    ------
+    ImageError
+        The file does not tell them.
+    """
+    if image.wavelengths is None:
+        raise ImageError(
+            f"{called(image)} does not tell the wavelengths of its bands; name bands by their "
+            "index, as in ch[12], or add wavelengths to its header."
+        )
+    return np.asarray(image.wavelengths, np.float64)
+
+
+def nearest_band(image: Image, wavelength: float, tolerance: float = TOLERANCE) -> int:
+    """Return the index of the good band nearest to a wavelength in nanometres.
+
+    Raises
+    ------
+    ImageError
+        None is within `tolerance`.
+
+    Examples
+    --------
+    >>> nearest_band(as_cube(np.zeros((1, 1, 3)), [450, 551, 650]), 550)
+    1
+    """
+    nm, good = wavelengths_of(image), good_bands(image)
+    distance = np.abs(nm[good] - wavelength)
+    if not np.isfinite(distance).any():
+        raise ImageError(f"{called(image)} tells no wavelength that is a number; see its header.")
+    best = int(np.nanargmin(distance))
+    if distance[best] > tolerance:
+        raise ImageError(
+            f"{called(image)} has no band within {tolerance:g} nm of {wavelength:g} nm; the "
+            f"nearest is at {nm[good[best]]:g} nm, its bands reach from {np.nanmin(nm[good]):g} to "
+            f"{np.nanmax(nm[good]):g} nm."
+        )
+    return int(good[best])
+
+
+def bands_between(image: Image, shortest: float, longest: float) -> NDArray[np.intp]:
+    """Return the indices of the good bands from one wavelength to another, both included.
+
+    Raises
+    ------
+    ImageError
+        There is none.
+    """
+    nm, good = wavelengths_of(image), good_bands(image)
+    inside = good[(nm[good] >= shortest) & (nm[good] <= longest)]
+    if inside.size == 0:
+        raise ImageError(
+            f"{called(image)} has no band from {shortest:g} to {longest:g} nm; its bands reach "
+            f"from {np.nanmin(nm[good]):g} to {np.nanmax(nm[good]):g} nm."
+        )
+    return inside
+
+
+def reflectance_scale(image: Image) -> float | None:
+    """Return what values must be divided by to be reflectance from 0 to 1; None if not told.
+
+    ENVI headers have it as ``reflectance scale factor``; images made by
+    :func:`anymask.images.spectral.reflectance` have 1.
+    """
+    fields = image.metadata.get("fields")
+    told = image.metadata.get("reflectance_scale")
+    if told is None and isinstance(fields, Mapping):
+        told = fields.get("reflectance scale factor")
+    try:
+        scale = float(str(told))
+    except ValueError:
+        return None
+    return scale if np.isfinite(scale) and scale > 0 else None

@@ -1,0 +1,112 @@
+"""Reading a picture in blocks of whole rows, so that no more than a little is in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.images.image import Image
+from anymask.images.lazy import LazyArray
+from anymask.images.planes import without_nodata
+
+# Values of a block for each band it holds: what fits a processor's cache.
+_BLOCK = 1 << 16
+# Values of a block for all of its bands together.
+_BLOCK_OF_ALL = 1 << 18
+# A file that unpacks chunks would unpack each once for every block that has a part of it.
+_FEWEST_PIECES = 8
+SAMPLE = 1 << 17
+"""Pixels that are looked at to choose limits, components and the like."""
+
+
+def blocks_of_rows(image: Image, bands: int = 1, rows: Sequence[int] | None = None) -> list[slice]:
+    """Cut the rows of a picture into blocks of about 65,000 pixels, less if they have many bands.
+
+    Parameters
+    ----------
+    image
+        The picture.
+    bands
+        How many bands of each pixel are held at a time.
+    """
+    most = min(_BLOCK, max(1, _BLOCK_OF_ALL // max(bands, 1)))
+    height = max(1, most // image.width)
+    if isinstance(image.array, LazyArray):
+        height = max(height, math.ceil(image.height / (_FEWEST_PIECES * max(1, bands // 8))))
+    return [slice(top, min(top + height, image.height)) for top in range(0, image.height, height)]
+
+
+def sampled_rows(image: Image, bands: int = 1) -> Iterator[slice]:
+    """Yield blocks of evenly spaced rows, of all rows up to `SAMPLE` pixels.
+
+    For files that unpack chunks these are a few runs of neighbouring rows.
+    """
+    pieces = blocks_of_rows(image, bands)
+    wanted = max(1, SAMPLE // image.width)
+    if wanted >= image.height:
+        yield from pieces
+        return
+    if isinstance(image.array, LazyArray):
+        height = max(1, wanted // len(pieces))
+        for piece in pieces:
+            middle = (piece.start + piece.stop - height) // 2
+            yield slice(
+                max(middle, piece.start), min(max(middle, piece.start) + height, piece.stop)
+            )
+        return
+    step = math.ceil(image.height / wanted)
+    height = max(1, pieces[0].stop) * step
+    for top in range(step // 2, image.height, height):
+        yield slice(top, min(top + height, image.height), step)
+
+
+def read_band(image: Image, band: int, rows: slice) -> NDArray[Any]:
+    """Read some rows of one band (rows, X) in the native byte order.
+
+    What the file calls "no data" is NaN.
+    """
+    picks = _picks(image, band, rows)
+    values = np.asarray(image.array[picks])
+    rest = [axis for axis in image.axes if axis not in "CS"]
+    if rest.index("Y") > rest.index("X"):
+        values = values.T
+    values = values.astype(image.dtype, copy=False)
+    return without_nodata(values, image.metadata.get("nodata"))
+
+
+def read_bands(image: Image, bands: NDArray[np.intp], rows: slice) -> NDArray[Any]:
+    """Read some rows of several bands as float (bands, pixels), NaN where there are no data."""
+    narrow = image.dtype.itemsize <= 2 or image.dtype == np.float32
+    wide = np.float32 if narrow else np.float64
+    axes = image.axes
+    if "C" not in axes or "S" in axes:
+        parts = [read_band(image, int(band), rows).ravel() for band in bands]
+        return np.stack(parts).astype(wide)
+    first, last = int(bands.min()), int(bands.max()) + 1
+    values = np.asarray(image.array[_picks(image, slice(first, last), rows)])
+    values = values.transpose([axes.index(axis) for axis in "CYX"])
+    values = values.reshape(last - first, -1)
+    if len(bands) < last - first:
+        values = values[bands - first]
+    values = without_nodata(values, image.metadata.get("nodata"))
+    return values.astype(wide)
+
+
+def _picks(image: Image, band: int | slice, rows: slice) -> tuple[Any, ...]:
+    samples = image.array.shape[image.axes.index("S")] if "S" in image.axes else 1
+    picks: list[Any] = []
+    for axis in image.axes:
+        if axis == "Y":
+            picks.append(rows)
+        elif axis == "C":
+            picks.append(band if isinstance(band, slice) else band // samples)
+        elif axis == "S":
+            assert isinstance(band, int)
+            picks.append(band % samples)
+        else:
+            picks.append(slice(None))
+    return tuple(picks)

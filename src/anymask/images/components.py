@@ -1,0 +1,129 @@
+"""Three components that hold most of what a spectral image shows: PCA and MNF."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import ImageError
+from anymask.images.bands import called, good_bands
+from anymask.images.blocks import read_bands, sampled_rows
+from anymask.images.image import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Weighted sums of bands.
+
+    Attributes
+    ----------
+    bands
+        Indices (B,) of the bands that are read.
+    weights
+        (3, B).
+    offset
+        (3,), added.
+    """
+
+    bands: NDArray[np.intp]
+    weights: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    def apply(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Project values (B, pixels) to (3, pixels); NaN where any of a pixel's bands is NaN."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            projected = self.weights.astype(values.dtype) @ values
+        projected += self.offset.astype(values.dtype)[:, None]
+        return projected
+
+
+def principal_components(image: Image) -> Projection:
+    """Find the three directions in which the pixels' spectra differ most.
+
+    Means and covariances are those of up to 131,072 pixels in evenly spaced rows; pixels with NaN
+    or infinity in a good band, and bad bands, do not count.
+
+    Raises
+    ------
+    ImageError
+        There are fewer than three good bands, or hardly any pixel with values in all of them.
+    """
+    bands, mean, covariance, _ = _statistics(image)
+    _, vectors = np.linalg.eigh(covariance)
+    return _projection(bands, mean, vectors[:, ::-1][:, :3].T)
+
+
+def minimum_noise_fraction(image: Image) -> Projection:
+    """Find the three combinations of bands with the greatest ratio of signal to noise.
+
+    Andrew Green, Mark Berman, Paul Switzer and Maurice Craig, "A transformation for ordering
+    multispectral data in terms of image quality with implications for noise removal", IEEE
+    Transactions on Geoscience and Remote Sensing 26 (1988), 65–74. Noise is what neighbouring
+    pixels of a row differ by.
+
+    Raises
+    ------
+    ImageError
+        As :func:`principal_components`.
+    """
+    from scipy.linalg import eigh
+
+    bands, mean, covariance, noise = _statistics(image)
+    # A band without noise would have an infinite ratio.
+    least = max(1e-6 * float(np.trace(noise)), 1e-12 * float(np.trace(covariance)))
+    noise[np.diag_indices_from(noise)] += least / len(bands) or 1.0
+    _, vectors = eigh(covariance, noise)
+    return _projection(bands, mean, vectors[:, ::-1][:, :3].T)
+
+
+def _projection(
+    bands: NDArray[np.intp], mean: NDArray[np.float64], weights: NDArray[np.float64]
+) -> Projection:
+    # The sign of a component is arbitrary; brighter spectra shall be brighter.
+    signs = np.where(weights.sum(axis=1) < 0, -1.0, 1.0)
+    weights = weights * signs[:, None]
+    return Projection(bands, weights, -weights @ mean)
+
+
+def _statistics(
+    image: Image,
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Good bands, and of their values mean, covariance, and covariance of the noise."""
+    bands = good_bands(image)
+    if len(bands) < 3:
+        raise ImageError(
+            f"{called(image)} has {len(bands)} good bands; three components need at least three."
+        )
+    size = len(bands)
+    total, products, noise = np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
+    count = pairs = 0
+    shift: NDArray[np.float64] | None = None
+    for rows in sampled_rows(image, size):
+        values = read_bands(image, bands, rows).astype(np.float64)
+        known = np.isfinite(values).all(axis=0)
+        if shift is None and known.any():
+            # Near the mean, so that squares of large values lose no digits.
+            shift = values[:, known].mean(axis=1)
+        if shift is None:
+            continue
+        values -= shift[:, None]
+        grid = values.reshape(size, -1, image.width)
+        both = known.reshape(-1, image.width)
+        both = both[:, 1:] & both[:, :-1]
+        steps = (grid[:, :, 1:] - grid[:, :, :-1])[:, both]
+        noise += steps @ steps.T
+        pairs += steps.shape[1]
+        values = values[:, known]
+        total += values.sum(axis=1)
+        products += values @ values.T
+        count += values.shape[1]
+    if shift is None or count < 4:
+        raise ImageError(
+            f"{called(image)} has hardly a pixel with finite values in all {size} good bands; mark "
+            "the broken bands as bad in its header."
+        )
+    mean = total / count
+    covariance = products / count - np.outer(mean, mean)
+    return bands, mean + shift, covariance, noise / max(2 * pairs, 1)

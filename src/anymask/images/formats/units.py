@@ -1,0 +1,94 @@
+"""Units of length in files: wavelengths to nanometres, names to symbols."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_TO_NM = {
+    "nm": 1.0,
+    "nanometer": 1.0,
+    "nanometre": 1.0,
+    "um": 1e3,
+    "µm": 1e3,
+    "μm": 1e3,  # the Greek letter, where that above is the micro sign
+    "micron": 1e3,
+    "micrometer": 1e3,
+    "micrometre": 1e3,
+    "mm": 1e6,
+    "millimeter": 1e6,
+    "millimetre": 1e6,
+    "cm": 1e7,
+    "centimeter": 1e7,
+    "centimetre": 1e7,
+    "m": 1e9,
+    "meter": 1e9,
+    "metre": 1e9,
+    "a": 0.1,
+    "å": 0.1,
+    "angstrom": 0.1,
+}
+# Light travels 1 nm in a GHz period times this number.
+_NM_GHZ = 299_792_458.0
+# Longer than any wavelength in micrometres that cameras see, shorter than any in nanometres.
+_LONGEST_IN_MICROMETRES = 100.0
+
+
+def wavelengths_in_nm(values: ArrayLike, unit: str | None) -> NDArray[np.float64] | None:
+    """Wavelengths in nanometres; None where the unit is none of length, frequency or wavenumber.
+
+    A missing or unknown unit is taken for micrometres where no number is above 100, else for
+    nanometres.
+
+    Examples
+    --------
+    >>> wavelengths_in_nm([0.45, 0.7], "Micrometers").round(6)
+    array([450., 700.])
+    >>> wavelengths_in_nm([10_000], "Wavenumber")
+    array([1000.])
+    """
+    numbers = np.asarray(values, np.float64).reshape(-1)
+    name = (unit or "unknown").strip().lower()
+    name = name.removesuffix("s") if name.removesuffix("s") in _TO_NM else name
+    with np.errstate(divide="ignore"):
+        if name in _TO_NM:
+            return numbers * _TO_NM[name]
+        if name in ("wavenumber", "cm-1", "1/cm", "cm^-1"):
+            return 1e7 / numbers
+        if name in ("ghz", "mhz"):
+            return _NM_GHZ * (1 if name == "ghz" else 1e3) / numbers
+    if name == "index":
+        return None
+    known = numbers[np.isfinite(numbers)]
+    if known.size and known.max() <= _LONGEST_IN_MICROMETRES:
+        return numbers * 1e3
+    return numbers
+
+
+def unit_symbol(name: str) -> str:
+    """The unit of a length as it is written in results.
+
+    >>> [unit_symbol(name) for name in ("micron", "um", "millimeter", "Metres", "furlong")]
+    ['µm', 'µm', 'mm', 'm', 'furlong']
+    """
+    bare = name.strip().lower()
+    if bare.endswith("s") and len(bare) > 2:
+        bare = bare[:-1]
+    bare = bare.replace("metre", "meter").replace("μ", "µ")
+    symbols = {
+        "nanometer": "nm",
+        "um": "µm",
+        "micron": "µm",
+        "micrometer": "µm",
+        "\\u00b5m": "µm",
+        "millimeter": "mm",
+        "centimeter": "cm",
+        "meter": "m",
+        "kilometer": "km",
+        "angstrom": "Å",
+        "inche": "inch",
+        "degree": "degree",
+    }
+    if bare in symbols:
+        return symbols[bare]
+    return bare if bare in ("nm", "µm", "mm", "cm", "m", "km", "pm", "inch") else name.strip()

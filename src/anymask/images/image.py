@@ -1,0 +1,357 @@
+"""A picture as its file holds it: values untouched, with names for its axes and what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from anymask.errors import ImageError
+from anymask.images.lazy import LazyArray
+from anymask.images.memory import check_fits
+
+AXES = "TZCYXS"
+"""Time, depth, channel, row, column, and colour sample (red, green, blue and maybe alpha)."""
+
+Choice = int | Literal["max", "mean", "middle"] | None
+"""One of several planes: its index, their middle one, or a projection over all of them."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Image:
+    """An array with named axes and what its file says about it.
+
+    Attributes
+    ----------
+    array
+        NumPy array, memory-mapped array, or lazy array (with ``shape``, ``dtype`` and reading by
+        index). The file's own values and dtype.
+    axes
+        One letter an axis of ``array``, out of "TZCYXS": time, depth, channel, row, column,
+        colour sample. "YX" is a gray picture, "YXS" a photograph, "CYX" fluorescence, "YXC" a
+        spectral cube.
+    channel_names
+        A name for each channel.
+    wavelengths
+        ``float64`` (C,): centre of each channel in nanometres.
+    bad_bands
+        ``bool`` (C,): channels that the file marks as unusable.
+    pixel_size
+        Height and width of a pixel (y, x) in ``unit``.
+    z_step
+        Distance of two planes of a stack in ``unit``.
+    unit
+        "µm", "mm", "m", "degree", …
+    geo
+        Geo-reference as the file has it. In addition, where they can be told, ``transform``: six
+        numbers in GDAL's order (x of the upper left corner, x by column, x by row, y of the
+        corner, y by column, y by row), and ``crs``: "EPSG:32632" or WKT.
+    path
+        The file.
+    name
+        What to call the picture: the file's name without its suffix.
+    metadata
+        All else that was kept. Everywhere: ``format``. Where the file says: ``nodata`` (a value
+        that stands for none), ``window`` ((level, width) for display), ``dpi``.
+
+    Examples
+    --------
+    >>> cube = Image(np.zeros((40, 30, 5), np.uint16), "YXC", name="leaf")
+    >>> cube
+    <Image leaf: YXC 40×30×5 uint16>
+    >>> cube.region(top=10, left=0, height=20, width=30).channel(4).shape
+    (20, 30)
+    """
+
+    array: Any
+    axes: str
+    channel_names: tuple[str, ...] | None = None
+    wavelengths: NDArray[np.float64] | None = None
+    bad_bands: NDArray[np.bool_] | None = None
+    pixel_size: tuple[float, float] | None = None
+    z_step: float | None = None
+    unit: str | None = None
+    geo: Mapping[str, Any] | None = None
+    path: Path | None = None
+    name: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse axes that do not fit the array and lists that do not fit the channels.
+
+        Raises
+        ------
+        ImageError
+            One sentence with what does not fit what.
+        """
+        what = str(self.path) if self.path else (self.name or "The image")
+        shape = "×".join(map(str, self.array.shape)) or "one number"
+        if len(self.axes) != len(self.array.shape) or not _are_axes(self.axes):
+            raise ImageError(
+                f"{what}: axes {self.axes!r} do not fit an array of shape {shape}; give one letter "
+                "an axis out of TZCYXS, each once, with Y and X."
+            )
+        if 0 in self.array.shape:
+            raise ImageError(f"{what} is empty (shape {shape}); it has no pixels.")
+        for label, values in (
+            ("channel names", self.channel_names),
+            ("wavelengths", self.wavelengths),
+            ("marks of bad bands", self.bad_bands),
+        ):
+            if values is not None and len(values) != self.n_channels:
+                raise ImageError(
+                    f"{what} has {len(values)} {label} for {self.n_channels} channels; correct "
+                    "the one or the other."
+                )
+
+    def __repr__(self) -> str:
+        parts = [f"{self.axes} {'×'.join(map(str, self.array.shape))} {self.dtype}"]
+        if self.wavelengths is not None:
+            parts.append(f"{self.wavelengths.min():g}–{self.wavelengths.max():g} nm")
+        if self.pixel_size is not None:
+            y, x = self.pixel_size
+            parts.append(f"pixels of {y:g}×{x:g} {self.unit or ''}".rstrip())
+        return f"<Image {self.name or 'without name'}: {', '.join(parts)}>"
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self._length("Y")
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self._length("X")
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels and colour samples; 1 for a gray picture."""
+        return self._length("C") * self._length("S")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values, in the machine's own byte order."""
+        return np.dtype(self.array.dtype).newbyteorder("=")
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return tuple(self.array.shape)
+
+    def numpy(self) -> NDArray[Any]:
+        """Read the whole array into memory, in the machine's own byte order.
+
+        Raises
+        ------
+        ImageError
+            It does not fit into memory, or the file is damaged.
+        """
+        self._check_fits(self.shape)
+        values = np.asarray(self.array)
+        in_memory = isinstance(self.array, np.ndarray) and not _is_mapped(self.array)
+        return values if in_memory and values.dtype.isnative else np.array(values, self.dtype)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        values = self.numpy()
+        if dtype is not None and values.dtype != dtype:
+            return values.astype(dtype)
+        return values.copy() if copy else values
+
+    def channel(self, index: int | str) -> NDArray[Any]:
+        """Read one channel.
+
+        Parameters
+        ----------
+        index
+            Position from 0 (negative from the end), or a name in ``channel_names``.
+
+        Returns
+        -------
+        numpy.ndarray
+            The channel as (Y, X), or with T and Z before them where the image has these. Of a
+            memory-mapped file, a read-only view.
+
+        Raises
+        ------
+        ImageError
+            There is no such channel, or it does not fit into memory.
+        """
+        index = self._channel_index(index)
+        picks: list[Any] = [slice(None)] * self.ndim
+        if "C" in self.axes:
+            picks[self.axes.index("C")] = index // self._length("S")
+        if "S" in self.axes:
+            picks[self.axes.index("S")] = index % self._length("S")
+        rest = [axis for axis in self.axes if axis not in "CS"]
+        self._check_fits([self._length(axis) for axis in rest])
+        plane = np.asarray(self.array[tuple(picks)])
+        order = [rest.index(axis) for axis in "TZYX" if axis in rest]
+        return plane.transpose(order).astype(self.dtype, copy=False)
+
+    def channels(self) -> Iterator[NDArray[Any]]:
+        """Yield the channels in order, each as by :meth:`channel`, one in memory at a time."""
+        return (self.channel(index) for index in range(self.n_channels))
+
+    def plane(self, t: Choice = None, z: Choice = None) -> Image:
+        """Choose one time and one depth; what is left has neither axis.
+
+        Parameters
+        ----------
+        t, z
+            An index from 0 (negative from the end), "middle", or a projection over all, "max" or
+            "mean", in which NaN is left out. None where there is but one. An index or "middle"
+            reads nothing yet.
+
+        Raises
+        ------
+        ImageError
+            There are several and none was chosen, or the one chosen is not there.
+        """
+        image = self
+        for axis, choice, names in (("T", t, "time points"), ("Z", z, "z planes")):
+            if axis in image.axes:
+                image = image._without(axis, choice, names)
+            elif choice not in (None, 0, -1, "max", "mean", "middle"):
+                raise ImageError(
+                    f"{self._what()} has one plane; there is no {axis.lower()}={choice!r}."
+                )
+        return replace(image, z_step=None)
+
+    def region(self, top: int, left: int, height: int, width: int) -> Image:
+        """Cut a rectangle out, in pixels; nothing else of the file is read.
+
+        The cut is as lazy as the image: values are read when they are asked for. Its
+        geo-reference is moved along.
+
+        Raises
+        ------
+        ImageError
+            The rectangle is empty or not within the image.
+        """
+        if not (0 <= top < top + height <= self.height and 0 <= left < left + width <= self.width):
+            raise ImageError(
+                f"{self._what()} is {self.width}×{self.height} pixels; the region of "
+                f"{width}×{height} at left {left}, top {top} is not within it."
+            )
+        picks: list[Any] = [slice(None)] * self.ndim
+        picks[self.axes.index("Y")] = slice(top, top + height)
+        picks[self.axes.index("X")] = slice(left, left + width)
+        geo = self.geo
+        if geo is not None and "transform" in geo:
+            x, by_column, by_row, y, y_by_column, y_by_row = geo["transform"]
+            x += left * by_column + top * by_row
+            y += left * y_by_column + top * y_by_row
+            geo = {**geo, "transform": (x, by_column, by_row, y, y_by_column, y_by_row)}
+        return replace(self, array=take(self.array, tuple(picks)), geo=geo)
+
+    def with_array(self, array: Any, axes: str | None = None, **changes: Any) -> Image:
+        """Put another array in, with other attributes where these are named.
+
+        What is said of channels (names, wavelengths, bad bands) is dropped where their number
+        changes.
+        """
+        changes = {"array": array, "axes": axes or self.axes, **changes}
+        lengths = dict(zip(changes["axes"], array.shape, strict=False))
+        if lengths.get("C", 1) * lengths.get("S", 1) != self.n_channels:
+            for name in ("channel_names", "wavelengths", "bad_bands"):
+                changes.setdefault(name, None)
+        return replace(self, **changes)
+
+    def _length(self, axis: str) -> int:
+        return int(self.array.shape[self.axes.index(axis)]) if axis in self.axes else 1
+
+    def _what(self) -> str:
+        return str(self.path) if self.path else (self.name or "The image")
+
+    def _check_fits(self, shape: Sequence[int]) -> None:
+        """Refuse to read values of that shape from a file if memory has no room for them."""
+        if isinstance(self.array, np.ndarray) and not _is_mapped(self.array):
+            return
+        advice = "read a part of it with image.region(top, left, height, width)"
+        check_fits(shape, self.dtype.itemsize, self._what(), advice)
+
+    def _channel_index(self, index: int | str) -> int:
+        if isinstance(index, str):
+            names = self.channel_names or ()
+            if index not in names:
+                known = (
+                    f"its channels are {', '.join(names)}"
+                    if names
+                    else "its channels have no names"
+                )
+                raise ImageError(f"{self._what()} has no channel {index!r}; {known}.")
+            return names.index(index)
+        if not -self.n_channels <= index < self.n_channels:
+            raise ImageError(
+                f"{self._what()} has {self.n_channels} channels, counted from 0; there is no "
+                f"channel {index}."
+            )
+        return index % self.n_channels
+
+    def _without(self, axis: str, choice: Choice, names: str) -> Image:
+        length, position = self._length(axis), self.axes.index(axis)
+        rest = self.axes.replace(axis, "")
+        if choice is None and length == 1:
+            choice = 0
+        if choice == "middle":
+            choice = length // 2
+        if isinstance(choice, (int, np.integer)) and -length <= choice < length:
+            picks = (slice(None),) * position + (int(choice),)
+            return replace(self, array=take(self.array, picks), axes=rest)
+        if choice in ("max", "mean"):
+            return replace(self, array=_project(self.array, position, choice), axes=rest)
+        letter = axis.lower()
+        raise ImageError(
+            f"{self._what()} holds {length} {names}; choose one with {letter}=0 to "
+            f'{letter}={length - 1}, {letter}="middle", or a projection, {letter}="max" or "mean".'
+        )
+
+
+def take(array: Any, index: tuple[Any, ...]) -> Any:
+    """Index with integers and slices without reading a lazy array."""
+    return array.select(index) if isinstance(array, LazyArray) else array[index]
+
+
+def _are_axes(axes: str) -> bool:
+    return len(set(axes)) == len(axes) and set("YX") <= set(axes) <= set(AXES)
+
+
+def _is_mapped(array: np.ndarray) -> bool:
+    """Whether an array's values are those of a mapped file, however it was cut since."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap):
+            return True
+        base = base.base
+    return False
+
+
+def _project(array: Any, axis: int, how: str) -> NDArray[Any]:
+    """Maximum or mean over an axis, one plane in memory at a time; NaN is left out."""
+    planes = (
+        np.asarray(array[(slice(None),) * axis + (index,)]) for index in range(array.shape[axis])
+    )
+    first = next(planes)
+    if how == "max":
+        highest = np.array(first, first.dtype.newbyteorder("="))
+        for plane in planes:
+            np.fmax(highest, plane, out=highest)
+        return highest
+    wide = np.float64 if first.dtype.itemsize > 4 else np.float32
+    total, count = np.zeros(first.shape, np.float64), np.zeros(first.shape, np.uint32)
+    for plane in chain([first], planes):
+        known = ~np.isnan(plane)
+        np.add(total, plane, out=total, where=known)
+        count += known
+    with np.errstate(invalid="ignore"):
+        return (total / count).astype(wide)

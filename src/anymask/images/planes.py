@@ -1,0 +1,204 @@
+"""Which channels of a picture are looked at, and what each stands for: gray, red, green, blue…"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import ImageError
+from anymask.images.composite import MOST_CHANNELS, Color, default_colors
+from anymask.images.image import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """Channels to be shown.
+
+    Attributes
+    ----------
+    channels
+        Real arrays (H, W), one or three if there are no `colors`.
+    colors
+        A colour for each channel, or None: one is gray, three are red, green and blue.
+    joint
+        Whether they share one stretch where the user does not say.
+    whole
+        All channels as one array (H, W, 3), where they are ``uint8`` RGB already.
+    window
+        (level, width) in the file.
+    """
+
+    channels: list[NDArray[Any]]
+    colors: list[Color] | None
+    joint: bool
+    whole: NDArray[np.uint8] | None = None
+    window: tuple[float, float] | None = None
+
+
+def planes_of(
+    image: Any, channels: Sequence[int | str] | int | str | None, colors: Sequence[Color] | None
+) -> Planes:
+    """Choose the channels to show.
+
+    Parameters
+    ----------
+    image
+        An image without time and depth, or an array.
+    channels, colors
+        As for :func:`anymask.to_rgb`.
+
+    Raises
+    ------
+    ImageError
+        It is no picture, or the channels chosen are not in it.
+    """
+    if isinstance(channels, (str, int, float, np.number)):
+        channels = [channels]
+    if isinstance(colors, str):
+        colors = [colors]
+    if not isinstance(image, Image):
+        array = _as_array(image)
+        _check_values(array)
+        if channels is None and (colors is None or array.ndim == 2):
+            array = _colour_channels(array)
+        image = Image(array, _axes_of(array))
+    _check_dtype(image.dtype)
+    return _chosen(image, channels, colors)
+
+
+def is_spectral(image: Image) -> bool:
+    """Whether an image is a spectral cube: more than three channels with wavelengths."""
+    return image.wavelengths is not None and image.n_channels > 3
+
+
+def describe(array: NDArray[Any]) -> str:
+    """Dtype and shape, as they stand in a sentence."""
+    shape = "×".join(str(length) for length in array.shape)
+    return f"{array.dtype} of shape {shape}" if shape else f"a single {array.dtype} number"
+
+
+def _chosen(
+    image: Image, channels: Sequence[int | str] | None, colors: Sequence[Color] | None
+) -> Planes:
+    number = image.n_channels
+    samples = "S" in image.axes and "C" not in image.axes
+    if channels is None and samples and colors is None:
+        return _photograph(image)
+    if channels is None and number > MOST_CHANNELS and colors is None:
+        raise ImageError(
+            f"{image.path or image.name or 'The image'} has {number} channels; choose the ones to "
+            "show with channels=, such as channels=[12, 40, 7] for red, green and blue."
+        )
+    names = image.channel_names
+    indices = range(number) if channels is None else channels
+    if not len(indices):
+        raise ImageError("channels= is empty; give the indices or names of one or more channels.")
+    picked = [_channel(image, index) for index in indices]
+    if colors is None and channels is None and number > 1:
+        colors = default_colors(number, names)
+    elif colors is None and len(picked) not in (1, 3):
+        chosen = [names[i] if isinstance(i, int) and names else str(i) for i in indices]
+        colors = default_colors(len(picked), chosen)
+    if colors is not None and len(colors) != len(picked):
+        raise ImageError(
+            f"There are {len(colors)} colours for {len(picked)} channels; give one each."
+        )
+    window = image.metadata.get("window") if len(picked) == 1 else None
+    return Planes(picked, None if colors is None else list(colors), joint=samples, window=window)
+
+
+def _photograph(image: Image) -> Planes:
+    """Gray or red, green and blue, without alpha."""
+    if image.n_channels not in (1, 2, 3, 4):
+        raise ImageError(
+            f"{image.path or image.name or 'The image'} has {image.n_channels} colour samples a "
+            "pixel, which is neither gray nor RGB; choose three with channels=."
+        )
+    count = 3 if image.n_channels > 2 else 1
+    window = image.metadata.get("window") if count == 1 else None
+    array = image.array
+    if count == 3 and image.axes == "YXS" and array.dtype == np.uint8:
+        whole = array if image.n_channels == 3 else array[:, :, :3]
+        if "nodata" not in image.metadata:
+            whole = np.asarray(whole)
+            return Planes([whole[..., i] for i in range(3)], None, joint=True, whole=whole)
+    return Planes([_channel(image, i) for i in range(count)], None, joint=True, window=window)
+
+
+def _channel(image: Image, index: int | str) -> NDArray[Any]:
+    """One channel; the file's value for "no data" is NaN in it."""
+    if isinstance(index, str) and index.isdecimal() and index not in (image.channel_names or ()):
+        index = int(index)
+    if isinstance(index, bool) or not isinstance(index, (int, str, np.integer)):
+        raise ImageError(f"The channel {index!r} is neither an index from 0 nor a name.")
+    return without_nodata(image.channel(index), image.metadata.get("nodata"))
+
+
+def without_nodata(values: NDArray[Any], nodata: Any) -> NDArray[Any]:
+    """Values with NaN where the file has none; the same array where all are known."""
+    if nodata is None or values.dtype == bool:
+        return values
+    missing = values == nodata
+    if not missing.any():
+        return values
+    wide = np.float64 if values.dtype.itemsize > 4 else np.float32
+    return np.where(missing, np.nan, values).astype(wide)
+
+
+def _as_array(image: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(image)
+    except Exception as error:  # whatever a foreign object's conversion raises
+        raise ImageError(
+            f"A {type(image).__module__}.{type(image).__name__} cannot be made a NumPy array "
+            f"({error}); convert it to one first."
+        ) from error
+
+
+def _check_values(array: NDArray[Any]) -> None:
+    if array.size == 0:
+        raise ImageError(f"The image is empty (shape {array.shape}); it has no pixels to convert.")
+    _check_dtype(array.dtype)
+
+
+def _check_dtype(dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "buif":
+        raise ImageError(
+            f"An image of dtype {dtype} cannot become RGB; give booleans, integers or floats "
+            "(of complex values, for instance, the magnitude: numpy.abs(image))."
+        )
+
+
+def _axes_of(array: NDArray[Any]) -> str:
+    if array.ndim == 2:
+        return "YX"
+    if array.ndim == 3:
+        return "YXS" if array.shape[2] in (1, 3, 4) else "YXC"
+    raise ImageError(
+        f"The image is {describe(array)}; give H×W×C, or name its axes as in "
+        'anymask.Image(array, "ZCYX").'
+    )
+
+
+def _colour_channels(array: NDArray[Any]) -> NDArray[Any]:
+    """H×W×1 or H×W×3 of a picture with or without alpha."""
+    if array.ndim == 2:
+        return array[:, :, None]
+    if array.ndim == 3 and array.shape[2] in (1, 3):
+        return array
+    if array.ndim == 3 and array.shape[2] == 4:
+        return array[:, :, :3]
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4):
+        advice = "move its channels last with numpy.moveaxis(image, 0, -1)"
+    elif array.ndim == 3:
+        advice = "choose the one or three channels to show, as in image[:, :, [0, 1, 2]]"
+    else:
+        advice = "choose one picture from it, as in image[0]"
+    raise ImageError(
+        f"The image is {describe(array)}, which is neither grayscale (H×W), RGB (H×W×3) nor "
+        f"RGBA (H×W×4); {advice}."
+    )
