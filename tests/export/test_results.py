@@ -16,6 +16,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from anymask.errors import OutputError
+from anymask.export import load_masks
 from anymask.export.results import SUFFIXES, result_path, save_labels, write_results
 from anymask.masks.mask_set import MaskSet
 from anymask.show import overlay
@@ -95,6 +96,25 @@ def test_the_table_has_one_row_a_mask_with_its_measures(tmp_path, picture, masks
     assert (smallest["centroid_x"], smallest["centroid_y"]) == ("7.0", "6.0")
     assert (smallest["area"], smallest["predicted_iou"]) == ("15", "0.7")
     assert smallest["stability_score"] == "0.95"
+
+
+def test_ids_classes_and_pixel_size_given_are_in_all_files(tmp_path, picture, masks):
+    named = masks.with_ids([70_000, 4, 9]).with_class_names(["cell", "", "leaf"])
+    write_results(
+        tmp_path / "a", picture, named, image_name="a.png", pixel_size=(0.5, 0.25), unit="µm"
+    )
+    with tifffile.TiffFile(tmp_path / "a.labels.tif") as tiff:
+        np.testing.assert_array_equal(tiff.asarray(), named.to_labels())
+        assert tiff.asarray()[6, 6] == 70_000
+        assert tiff.imagej_metadata["unit"] == "micron"
+        assert tiff.pages[0].tags["XResolution"].value == (4, 1)
+    with (tmp_path / "a.masks.csv").open(newline="") as file:
+        rows = [(row["id"], row["class_name"]) for row in csv.DictReader(file)]
+    assert rows == [("4", ""), ("9", "leaf"), ("70000", "cell")]
+    for name in ("a.labels.tif", "a.masks.json"):
+        again = load_masks(tmp_path / name)
+        assert again.ids.tolist() == [4, 9, 70_000]
+        assert again.class_names == ("", "leaf", "cell")
 
 
 def test_unknown_scores_are_empty_cells_and_null(tmp_path, picture):

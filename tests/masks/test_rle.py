@@ -47,8 +47,14 @@ def test_the_compressed_form_is_the_one_of_pycocotools(mask):
 def test_compressed_numbers_of_any_size_are_read(counts):
     size = [1, sum(counts)]
     assume(size[1] < 2**32)
-    packed = coco_mask.frPyObjects({"size": size, "counts": counts}, *size)
+    packed = rle.compress(np.array(counts, np.int64), (1, sum(counts)))
     assert rle.from_coco(packed) == {"size": size, "counts": counts}
+
+
+@given(st.lists(st.integers(0, 2**28), min_size=1, max_size=8))
+def test_long_runs_are_written_as_pycocotools_writes_short_ones(counts):
+    packed = coco_mask.frPyObjects({"size": [1, sum(counts)], "counts": counts}, 1, sum(counts))
+    assert rle._compressed_text(np.array(counts, np.int64)) == packed["counts"].decode()
 
 
 @given(masks | striped)

@@ -32,7 +32,7 @@ PUBLISHED = {
 
 def test_options_have_the_published_names_order_and_defaults(small_reference_sam):
     parameters = inspect.signature(SamAutomaticMaskGenerator).parameters
-    assert list(parameters) == ["model", *PUBLISHED]
+    assert list(parameters) == ["model", *PUBLISHED, "tile_size", "tile_overlap"]
     generator = SamAutomaticMaskGenerator(small_reference_sam)
     for name, default in PUBLISHED.items():
         if name not in ("points_per_side", "point_grids"):
@@ -74,6 +74,11 @@ GRID = np.array([[0.5, 0.5]])
         ({"crop_overlap_ratio": 2}, "crop_overlap_ratio is 2"),
         ({"crop_n_points_downscale_factor": 0}, "crop_n_points_downscale_factor is 0"),
         ({"min_mask_region_area": -5}, "min_mask_region_area is -5"),
+        ({"tile_size": 1}, "tile_size is 1; it must be a whole number of at least 2"),
+        ({"tile_size": 99.5}, "tile_size is 99.5"),
+        ({"tile_overlap": 10}, "tile_overlap is 10 and there are no tiles; give tile_size"),
+        ({"tile_size": 64, "tile_overlap": 0}, "tile_overlap is 0"),
+        ({"tile_size": 64, "tile_overlap": 64}, "must overlap by less than their size"),
         ({"output_mode": "polygons"}, "output_mode is 'polygons'; it can be 'binary_mask', "),
         (
             {"points_per_side": None, "point_grids": [GRID], "crop_n_layers": 1},

@@ -2,9 +2,9 @@
 
 ========================= ===========================================================
 ``NAME.overlay.png``      the picture with the masks painted over it
-``NAME.labels.tif``       one id a pixel, 0 for none; uint16, or uint32 past 65,535 ids
+``NAME.labels.tif``       one id a pixel, 0 for none; uint16, or uint32 past 65,535; for ImageJ
 ``NAME.masks.json``       COCO, with compressed run lengths and scores
-``NAME.masks.csv``        one row a mask: id, area, box, centroid, scores
+``NAME.masks.csv``        one row a mask: id, area, box, centroid, scores, class
 ========================= ===========================================================
 
 Ids are the same in all of them, and so is an id's colour in every overlay.
@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from PIL import Image
 
+from anymask.export.job import Job
+from anymask.export.label_images import class_notes, write_tiff
 from anymask.files import whole_file
 from anymask.masks.mask_set import MaskSet
 from anymask.show import overlay
@@ -60,6 +61,8 @@ def write_results(
     *,
     image_name: str,
     info: Mapping[str, Any] | None = None,
+    pixel_size: tuple[float, float] | None = None,
+    unit: str | None = None,
 ) -> list[Path]:
     """Write all four results of one picture.
 
@@ -75,6 +78,9 @@ def write_results(
         File name of the picture, kept in the COCO file.
     info : mapping, optional
         Put into the COCO file as its ``info``.
+    pixel_size : tuple of float, optional
+        Height and width of a pixel in `unit`, for the label image.
+    unit : str, optional
 
     Returns
     -------
@@ -93,7 +99,8 @@ def write_results(
         # Left in reverse order: the COCO file, which marks a picture as done, gets its name last.
         part = {s: pending.enter_context(whole_file(targets[s])) for s in reversed(SUFFIXES)}
         save_png(part[OVERLAY], overlay(image, labels))
-        save_labels(part[LABELS], labels)
+        job = Job(image_name, pixel_size=pixel_size, unit=unit)
+        save_labels(part[LABELS], labels, job, class_notes(masks))
         save_table(part[CSV], masks)
         part[JSON].write_text(json.dumps(coco, allow_nan=False), encoding="utf-8")
     return list(targets.values())
@@ -104,23 +111,24 @@ def save_png(path: Path, image: np.ndarray) -> None:
     Image.fromarray(image).save(path, format="PNG")
 
 
-def save_labels(path: Path, labels: np.ndarray) -> None:
-    """Save a label image as TIFF with its ids as they are, uint16 or uint32."""
-    dtype = np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
-    tifffile.imwrite(
-        path, labels.astype(dtype), photometric="minisblack", compression="zlib", metadata=None
-    )
+def save_labels(
+    path: Path, labels: np.ndarray, job: Job | None = None, notes: str | None = None
+) -> None:
+    """Save a label image as TIFF with its ids as they are, in 16 bits or as many as they need."""
+    write_tiff(path, labels.astype(np.promote_types(labels.dtype, np.uint16)), job, notes)
 
 
 def save_table(path: Path, masks: MaskSet) -> None:
     """Save one row a mask as CSV; unknown numbers are left empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
+        named = masks.class_names is not None
+        writer.writerow([*_COLUMNS, *["class_name"] * named])
         for row in masks.to_table():
             centroid = (_rounded(v, 2) for v in row["centroid"])
             scores = (_rounded(row[name], 4) for name in _COLUMNS[-2:])
-            writer.writerow([row["id"], row["area"], *row["bbox"], *centroid, *scores])
+            name = [row["class_name"]] if named else []
+            writer.writerow([row["id"], row["area"], *row["bbox"], *centroid, *scores, *name])
 
 
 def _rounded(value: float, digits: int) -> float | str:

@@ -16,6 +16,8 @@ from anymask.errors import AnymaskError
 # Fields of a record that COCO does not know; they are written beside its own.
 _SCORES = ("predicted_iou", "stability_score")
 _PLACES = ("point_coords", "crop_box")
+# What the masks of no class are called; marked, so that a class of that name stays one.
+_NO_CLASS = {"name": "object", "supercategory": "", "unnamed": True}
 
 
 def dataset_of(
@@ -25,13 +27,15 @@ def dataset_of(
     image_size: tuple[int, int],
     image_name: str,
     image_id: int,
+    class_names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Write the masks of one picture as a COCO data set.
 
     Parameters
     ----------
     records : iterable of dict
-        As `MaskSet.to_records` returns them, with compressed run lengths.
+        As `MaskSet.to_records` returns them, with compressed run lengths, or with polygons in
+        place of these.
     ids : iterable of int
         Of the annotations.
     boxes : (N, 4) array
@@ -40,6 +44,9 @@ def dataset_of(
         Height and width.
     image_name : str
     image_id : int
+    class_names : sequence of str, optional
+        All classes, in the order of the categories; by default those of the records, in order of
+        the alphabet.
 
     Returns
     -------
@@ -47,11 +54,20 @@ def dataset_of(
         `images`, `categories` and `annotations`; ready for strict JSON, unknown scores are None.
     """
     height, width = image_size
+    records = list(records)
+    names = [record.get("class_name") or "" for record in records]
+    if class_names is None:
+        class_names = sorted(set(filter(None, names)))
+    number_of = {name: number for number, name in enumerate(class_names, start=1)}
+    categories = [{"id": n, "name": k, "supercategory": ""} for k, n in number_of.items()]
+    if "" in names or not categories:
+        number_of[""] = len(categories) + 1
+        categories.append({"id": number_of[""], **_NO_CLASS})
     annotations = [
         {
             "id": int(number),
             "image_id": image_id,
-            "category_id": 1,
+            "category_id": number_of[name],
             "segmentation": record["segmentation"],
             "area": record["area"],
             "bbox": box.tolist(),
@@ -59,11 +75,11 @@ def dataset_of(
             **{k: None if math.isnan(record[k]) else record[k] for k in _SCORES},
             **{k: None if _has_nan(record[k]) else record[k] for k in _PLACES},
         }
-        for number, record, box in zip(ids, records, boxes, strict=True)
+        for number, record, box, name in zip(ids, records, boxes, names, strict=True)
     ]
     return {
         "images": [{"id": image_id, "file_name": image_name, "height": height, "width": width}],
-        "categories": [{"id": 1, "name": "object"}],
+        "categories": categories,
         "annotations": annotations,
     }
 
@@ -83,7 +99,8 @@ def records_of(
     Returns
     -------
     records : list of dict
-        With `segmentation` as run lengths and, where present, the scores that anymask writes.
+        With `segmentation` as run lengths, `id`, `class_name` (None for no class), and, where
+        present, the scores that anymask writes.
     image_size : tuple of int
         Height and width.
 
@@ -102,15 +119,18 @@ def records_of(
                 f"The COCO data set has no picture with id {image_id}; it has {known}."
             )
         size = (int(images[image_id]["height"]), int(images[image_id]["width"]))
+        annotations = [a for a in dataset["annotations"] if a["image_id"] == image_id]
+        names = {c["id"]: _class_of(c) for c in dataset.get("categories") or []}
         records = [
             {
                 "segmentation": _run_lengths(annotation["segmentation"], size),
+                "id": number,
+                "class_name": names.get(annotation.get("category_id")),
                 **{k: annotation[k] for k in _SCORES + _PLACES if annotation.get(k) is not None},
             }
-            for annotation in dataset["annotations"]
-            if annotation["image_id"] == image_id
+            for annotation, number in zip(annotations, _ids_of(annotations), strict=True)
         ]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise AnymaskError(
             f"The data set is not one in COCO's format: {error} is missing or not what it should "
             "be; check that it is a file of annotations."
@@ -160,6 +180,21 @@ def draw_polygons(polygons: Sequence[Any], image_size: tuple[int, int]) -> dict[
         )
     # A dot outside the picture stands for no polygon at all, which pycocotools does not take.
     return coco_mask.merge(coco_mask.frPyObjects(outlines or [[-1.0] * 6], *image_size))
+
+
+def _class_of(category: Mapping[str, Any]) -> str | None:
+    return None if category.get("unnamed") is True else str(category["name"])
+
+
+def _ids_of(annotations: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Ids of the annotations' objects: as they are, if a mask can have them; else 1, 2, …
+
+    In a file of several pictures `id` is the annotation's among all, and `object_id` is what
+    anymask calls the object in its picture.
+    """
+    ids = [annotation.get("object_id", annotation.get("id")) for annotation in annotations]
+    usable = all(type(number) is int and 1 <= number < 2**63 for number in ids)
+    return ids if usable and len(set(ids)) == len(ids) else list(range(1, len(ids) + 1))
 
 
 def _run_lengths(segmentation: Any, size: tuple[int, int]) -> Any:

@@ -1,6 +1,6 @@
 """Many masks in one picture of whole numbers, and back.
 
-Masks may overlap and a label image cannot: where masks meet, the larger id is on top.
+Masks may overlap and a label image cannot: where masks meet, the one painted last is on top.
 """
 
 from __future__ import annotations
@@ -51,13 +51,17 @@ def label_dtype(largest: int) -> np.dtype:
     >>> label_dtype(255), label_dtype(256)
     (dtype('uint8'), dtype('uint16'))
     """
-    return np.min_scalar_type(int(largest))
+    # By size, since NumPy may have two types of the same size, of which files know one.
+    return np.dtype(f"u{np.min_scalar_type(int(largest)).itemsize}")
 
 
 def paint_labels(
-    counts: Sequence[Counts], ids: Sequence[int] | NDArray[np.int64], size: tuple[int, int]
+    counts: Sequence[Counts],
+    ids: Sequence[int] | NDArray[np.int64],
+    size: tuple[int, int],
+    order: Sequence[int] | NDArray[np.int64] | None = None,
 ) -> NDArray[np.unsignedinteger]:
-    """Paint masks with their ids, the largest id on top.
+    """Paint masks with their ids, one over the other.
 
     Parameters
     ----------
@@ -67,6 +71,8 @@ def paint_labels(
         One positive id a mask.
     size : tuple of int
         Height and width.
+    order : sequence of int, optional
+        Indices of the masks, the one on top last. By default the largest id is on top.
 
     Returns
     -------
@@ -76,7 +82,7 @@ def paint_labels(
     height, width = size
     ids = np.asarray(ids, np.int64)
     labels = np.zeros(height * width, label_dtype(ids.max(initial=0)))
-    for index in np.argsort(ids, kind="stable"):
+    for index in np.argsort(ids, kind="stable") if order is None else order:
         labels[_pixels_of(counts[index])] = ids[index]
     return np.ascontiguousarray(labels.reshape(width, height).T)
 
@@ -111,6 +117,11 @@ def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:
         raise AnymaskError(
             "A label image must be an array (H, W) of whole numbers from 0 on, and this is "
             f"{labels.dtype} of shape {labels.shape}; one id for each object, 0 for background."
+        )
+    if labels.max(initial=0) > np.iinfo(np.int64).max:
+        raise AnymaskError(
+            f"The label image has the id {labels.max()}, and ids end at 2⁶³−1; number the objects "
+            "from 1 on."
         )
     pixels = np.ascontiguousarray(labels.T).reshape(-1)
     if pixels.size == 0:

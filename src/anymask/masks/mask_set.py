@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import AnymaskError
 from anymask.masks import coco, rle
-from anymask.masks.boxes import extents, xyxy_to_xywh
+from anymask.masks.boxes import extents
+from anymask.masks.columns import check_length, checked_ids, filled, joined_class_names, joined_ids
 from anymask.masks.labels import counts_by_label, paint_labels, stacking_ids
-
-OutputMode = Literal["binary_mask", "uncompressed_rle", "coco_rle"]
+from anymask.masks.records import OutputMode, read_records, records_of_masks, table_of_masks
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,14 +37,24 @@ class MaskSet:
         The point (x, y) that each mask answers; NaN where unknown.
     crop_box : (N, 4) int64 array
         XYWH of the part of the picture in which each mask was found.
+    object_ids : (N,) int64 array, optional
+        Ids that the masks came with: all different and from 1 on. They stay what they are through
+        every selection and every file.
+    class_names : tuple of N str, optional
+        What each object is; "" for no class.
+
+    Raises
+    ------
+    AnymaskError
+        If two ids are the same or one is below 1, or a column has another length than `counts`.
 
     Examples
     --------
-    >>> masks = MaskSet.from_labels(np.array([[1, 1, 0], [1, 2, 2]]))
+    >>> masks = MaskSet.from_labels(np.array([[1, 1, 0], [1, 7, 7]]))
     >>> masks
     MaskSet(2 masks of a picture of 3×2 pixels)
-    >>> masks.areas
-    array([3, 2])
+    >>> masks.areas, masks.ids
+    (array([3, 2]), array([1, 7]))
     >>> masks[1].astype(int)
     array([[0, 0, 0],
            [0, 1, 1]])
@@ -58,6 +68,17 @@ class MaskSet:
     stability_score: NDArray[np.float64]
     point_coords: NDArray[np.float64]
     crop_box: NDArray[np.int64]
+    object_ids: NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("predicted_iou", "stability_score", "point_coords", "crop_box"):
+            check_length(name, getattr(self, name), len(self.counts))
+        if self.object_ids is not None:
+            object.__setattr__(self, "object_ids", checked_ids(self.object_ids, len(self.counts)))
+        if self.class_names is not None:
+            check_length("class_names", self.class_names, len(self.counts))
+            object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
 
     @classmethod
     def from_counts(
@@ -69,25 +90,53 @@ class MaskSet:
         stability_score: ArrayLike | None = None,
         point_coords: ArrayLike | None = None,
         crop_box: ArrayLike | None = None,
+        object_ids: ArrayLike | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> MaskSet:
         """Build a set from run lengths; scores not given are NaN, the crop is the picture."""
         height, width = image_size
-        n = len(counts)
-
-        def column(values: ArrayLike | None, missing: float | Sequence[int], *item: int) -> NDArray:
-            if values is None:
-                return np.broadcast_to(np.asarray(missing), (n, *item))
-            return np.asarray(values).reshape(n, *item)
-
-        nan = float("nan")
+        n, nan = len(counts), float("nan")
         return cls(
             (int(height), int(width)),
             tuple(counts),
-            column(predicted_iou, nan).astype(np.float64),
-            column(stability_score, nan).astype(np.float64),
-            column(point_coords, nan, 2).astype(np.float64),
-            column(crop_box, (0, 0, width, height), 4).astype(np.int64),
+            filled(predicted_iou, nan, (n,)).astype(np.float64),
+            filled(stability_score, nan, (n,)).astype(np.float64),
+            filled(point_coords, nan, (n, 2)).astype(np.float64),
+            filled(crop_box, (0, 0, width, height), (n, 4)).astype(np.int64),
+            None if object_ids is None else np.asarray(object_ids),
+            None if class_names is None else tuple(class_names),
         )
+
+    @classmethod
+    def from_masks(cls, masks: ArrayLike, **columns: Any) -> MaskSet:
+        """Build a set from masks as pixels.
+
+        Parameters
+        ----------
+        masks : (N, H, W) bool array_like
+        **columns
+            Any of `predicted_iou`, `stability_score`, `point_coords`, `crop_box`, `object_ids`
+            and `class_names`, one item a mask.
+
+        Raises
+        ------
+        AnymaskError
+            If the array is no stack of boolean masks.
+
+        Examples
+        --------
+        >>> stack = np.eye(3, dtype=bool)[None]
+        >>> MaskSet.from_masks(stack, class_names=["diagonal"]).areas
+        array([3])
+        """
+        stack = np.asarray(masks)
+        if stack.ndim != 3 or stack.dtype != np.bool_:
+            raise AnymaskError(
+                f"Masks must be a boolean array (N, H, W), and this is {stack.dtype} of shape "
+                f"{stack.shape}; threshold logits with '> 0' first."
+            )
+        size = (stack.shape[1], stack.shape[2])
+        return cls.from_counts(size, [rle.counts_of(mask) for mask in stack], **columns)
 
     @classmethod
     def from_records(
@@ -99,50 +148,32 @@ class MaskSet:
         ----------
         records : sequence of dict
             Each with `segmentation`: a boolean array, run lengths or compressed run lengths;
-            and, where known, `predicted_iou`, `stability_score`, `point_coords`, `crop_box`.
+            and, where known, `predicted_iou`, `stability_score`, `point_coords`, `crop_box`,
+            `id`, `class_name`.
         image_size : tuple of int, optional
             Height and width of the picture; needed only if there are no records.
 
         Raises
         ------
         AnymaskError
-            If a segmentation cannot be read, or the masks are not all of one size.
+            If a segmentation cannot be read, the masks are not all of one size, or some have an
+            id and others none.
         """
-        if image_size is not None:
-            image_size = (int(image_size[0]), int(image_size[1]))
-        counts = []
-        for index, record in enumerate(records):
-            segmentation = record.get("segmentation")
-            if isinstance(segmentation, np.ndarray):
-                lengths = rle.counts_of(rle.check_mask(segmentation))
-                size = (segmentation.shape[0], segmentation.shape[1])
-            else:
-                lengths, size = rle.read_rle(segmentation or {})
-            if size != (image_size := image_size or size):
-                raise AnymaskError(
-                    f"Mask {index} is {size[1]}×{size[0]} pixels and the picture "
-                    f"{image_size[1]}×{image_size[0]}; a MaskSet holds the masks of one picture."
-                )
-            counts.append(lengths)
-        if image_size is None:
-            raise AnymaskError(
-                "A MaskSet without records does not know its picture's size; pass image_size "
-                "as (height, width)."
-            )
-        height, width = image_size
-        nan = float("nan")
-        return cls.from_counts(
-            image_size,
-            counts,
-            predicted_iou=[r.get("predicted_iou", nan) for r in records],
-            stability_score=[r.get("stability_score", nan) for r in records],
-            point_coords=[r.get("point_coords", [[nan, nan]])[0] for r in records],
-            crop_box=[r.get("crop_box", (0, 0, width, height)) for r in records],
-        )
+        size, counts, columns = read_records(records, image_size)
+        return cls.from_counts(size, counts, **columns)
 
     @classmethod
     def concatenate(cls, sets: Sequence[MaskSet], image_size: tuple[int, int]) -> MaskSet:
-        """Join sets of one picture, in order."""
+        """Join sets of one picture, in order.
+
+        Where only some of the sets have `object_ids`, the masks of the others get the numbers
+        after the largest of them. No class is "" beside sets that have `class_names`.
+
+        Raises
+        ------
+        AnymaskError
+            If two of the sets have an id in common.
+        """
         every = [cls.from_counts(image_size, []), *sets]
         return cls(
             image_size,
@@ -151,6 +182,8 @@ class MaskSet:
             np.concatenate([each.stability_score for each in every]),
             np.concatenate([each.point_coords for each in every]),
             np.concatenate([each.crop_box for each in every]),
+            joined_ids(sets),
+            joined_class_names(sets),
         )
 
     @classmethod
@@ -160,15 +193,12 @@ class MaskSet:
         Parameters
         ----------
         labels : (H, W) array of integers
-            0 for background.
+            0 for background. The others become `object_ids` as they are.
 
-        Raises
-        ------
-        AnymaskError
-            If it is no label image.
+        An array that is no label image is an `AnymaskError`.
         """
-        _, counts = counts_by_label(labels)
-        return cls.from_counts((labels.shape[0], labels.shape[1]), counts)
+        ids, counts = counts_by_label(labels)
+        return cls.from_counts((labels.shape[0], labels.shape[1]), counts, object_ids=ids)
 
     @classmethod
     def from_coco(cls, dataset: Mapping[str, Any], image_id: int | None = None) -> MaskSet:
@@ -177,8 +207,9 @@ class MaskSet:
         Parameters
         ----------
         dataset : dict
-            With `images` and `annotations`, as `to_coco` returns it. Segmentations may be run
-            lengths or polygons.
+            With `images`, `annotations` and `categories`, as `to_coco` returns it. Segmentations
+            may be run lengths or polygons. The annotations' ids are kept if they are whole
+            numbers from 1 on, all different; else masks are numbered in their order.
         image_id : int, optional
             Which picture; the first one by default.
 
@@ -221,11 +252,13 @@ class MaskSet:
 
     @cached_property
     def ids(self) -> NDArray[np.int64]:
-        """Id of each mask in `to_labels`, `to_table` and `to_coco`.
+        """Id of each mask in `to_labels`, `to_table`, `to_coco` and in files.
 
-        1 … N in order of decreasing area; of masks with equal areas, the one with the higher
-        predicted IoU has the larger id.
+        `object_ids` if the masks came with ids. Else 1 … N in order of decreasing area; of masks
+        with equal areas, the one with the higher predicted IoU has the larger id.
         """
+        if self.object_ids is not None:
+            return self.object_ids
         return stacking_ids(self.areas, self.predicted_iou)
 
     def select(self, indices: ArrayLike) -> MaskSet:
@@ -245,7 +278,32 @@ class MaskSet:
             self.stability_score[chosen],
             self.point_coords[chosen],
             self.crop_box[chosen],
+            None if self.object_ids is None else self.object_ids[chosen],
+            None if self.class_names is None else tuple(self.class_names[i] for i in chosen),
         )
+
+    def with_counts(self, counts: Sequence[rle.Counts]) -> MaskSet:
+        """Return the same rows with other pixels; ids, classes and scores stay.
+
+        Parameters
+        ----------
+        counts : sequence of N arrays
+            Run lengths over the same picture, one for each mask.
+
+        Raises
+        ------
+        AnymaskError
+            If there are more or fewer than masks.
+        """
+        return replace(self, counts=tuple(counts), object_ids=self.ids)
+
+    def with_ids(self, object_ids: ArrayLike) -> MaskSet:
+        """Return the same masks with these ids, from 1 on and all different."""
+        return replace(self, object_ids=np.asarray(object_ids))
+
+    def with_class_names(self, class_names: Sequence[str]) -> MaskSet:
+        """Return the same masks with these classes, one a mask; "" for none."""
+        return replace(self, class_names=tuple(class_names))
 
     def filter(
         self,
@@ -257,12 +315,7 @@ class MaskSet:
     ) -> MaskSet:
         """Return the set of the masks within all limits given, limits included.
 
-        Parameters
-        ----------
-        min_area, max_area : float, optional
-            In pixels.
-        min_predicted_iou, min_stability_score : float, optional
-            A mask whose score is NaN does not pass a limit on that score.
+        Areas are in pixels. A mask whose score is NaN does not pass a limit on that score.
         """
         keep = np.ones(len(self), np.bool_)
         for values, low in (
@@ -280,15 +333,16 @@ class MaskSet:
         """Paint all masks into one label image.
 
         Small masks lie on top of large ones, and of equally large ones the one with the higher
-        predicted IoU is on top: a pixel holds the largest of the ids that cover it. A mask that
-        others hide altogether keeps its id, so ids need not all be found in the image.
+        predicted IoU is on top. A mask that others hide altogether keeps its id, so ids need not
+        all be found in the image.
 
         Returns
         -------
         (H, W) array
             `ids`, 0 where there is no mask; of the smallest unsigned dtype that holds them.
         """
-        return paint_labels(self.counts, self.ids, self.image_size)
+        order = np.argsort(stacking_ids(self.areas, self.predicted_iou))
+        return paint_labels(self.counts, self.ids, self.image_size, order)
 
     def to_records(self, output_mode: OutputMode = "binary_mask") -> list[dict[str, Any]]:
         """Return the records of Segment Anything's automatic mask generator, in order.
@@ -298,48 +352,20 @@ class MaskSet:
         output_mode : {"binary_mask", "uncompressed_rle", "coco_rle"}
             What `segmentation` is.
 
-        Returns
-        -------
-        list of dict
-            `segmentation`; `area` in pixels; `bbox` XYWH, where the width is the last column
-            minus the first; `predicted_iou`; `point_coords` [[x, y]]; `stability_score`;
-            `crop_box` XYWH.
+        Each has `segmentation`; `area` in pixels; `bbox` XYWH, where the width is the last column
+        minus the first; `predicted_iou`; `point_coords` [[x, y]]; `stability_score`; `crop_box`
+        XYWH; and `id` and `class_name` where the masks have them.
         """
-        sides = xyxy_to_xywh(self.boxes)
-        return [
-            {
-                "segmentation": self._segmentation(i, output_mode),
-                "area": int(self.areas[i]),
-                "bbox": sides[i].tolist(),
-                "predicted_iou": float(self.predicted_iou[i]),
-                "point_coords": [self.point_coords[i].tolist()],
-                "stability_score": float(self.stability_score[i]),
-                "crop_box": self.crop_box[i].tolist(),
-            }
-            for i in range(len(self))
-        ]
+        return records_of_masks(self, output_mode)
 
     def to_table(self) -> list[dict[str, Any]]:
-        """Return one row a mask, in order of `ids`.
+        """Return one row a mask, in order of `ids`: a list of dict.
 
-        Returns
-        -------
-        list of dict
-            `id`; `area` in pixels; `bbox` XYWH as in COCO, so that a mask of one pixel is one
-            wide; `centroid` (x, y), the mean of the pixels; `predicted_iou`; `stability_score`.
+        Each has `id`; `area` in pixels; `bbox` XYWH as in COCO, so that a mask of one pixel is one
+        wide; `centroid` (x, y), the mean of the pixels; `predicted_iou`; `stability_score`; and
+        `class_name` where the masks have one.
         """
-        sides = extents(self.boxes, self.areas)
-        return [
-            {
-                "id": int(self.ids[i]),
-                "area": int(self.areas[i]),
-                "bbox": sides[i].tolist(),
-                "centroid": rle.centroid_of(self.counts[i], self.image_size),
-                "predicted_iou": float(self.predicted_iou[i]),
-                "stability_score": float(self.stability_score[i]),
-            }
-            for i in np.argsort(self.ids)
-        ]
+        return table_of_masks(self)
 
     def to_coco(self, image_name: str, *, image_id: int = 1) -> dict[str, Any]:
         """Return a COCO data set of this picture, ready for JSON and for pycocotools.
@@ -354,9 +380,10 @@ class MaskSet:
         Returns
         -------
         dict
-            `images`, `categories` (one, "object") and `annotations` in order of `ids`, each with
-            compressed run lengths and, beside COCO's own fields, `predicted_iou`,
-            `stability_score`, `point_coords` and `crop_box` (None where unknown).
+            `images`, `categories` (the classes by the alphabet, "object" for none) and
+            `annotations` in order of `ids`, each with compressed run lengths and, beside COCO's
+            own fields, `predicted_iou`, `stability_score`, `point_coords` and `crop_box` (None
+            where unknown).
         """
         order = np.argsort(self.ids)
         chosen = self.select(order)
@@ -368,10 +395,3 @@ class MaskSet:
             image_name,
             image_id,
         )
-
-    def _segmentation(self, index: int, mode: OutputMode) -> Any:
-        if mode == "binary_mask":
-            return self[index]
-        if mode == "coco_rle":
-            return rle.compress(self.counts[index], self.image_size)
-        return {"size": list(self.image_size), "counts": self.counts[index].tolist()}

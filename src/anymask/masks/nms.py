@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+# Boxes that are compared with all others in one step.
+_AT_ONCE = 64
+
 
 def box_iou(box: ArrayLike, others: ArrayLike) -> NDArray[np.float32]:
     """Intersection over union of a box with others.
@@ -12,12 +15,13 @@ def box_iou(box: ArrayLike, others: ArrayLike) -> NDArray[np.float32]:
     Parameters
     ----------
     box : (4,) array_like
-        XYXY; sides are x1 - x0 and y1 - y0.
+        XYXY; sides are x1 - x0 and y1 - y0. Or (M, 1, 4) for several boxes.
     others : (N, 4) array_like
 
     Returns
     -------
     (N,) float32 array
+        Or (M, N).
         NaN for two boxes without area.
 
     Examples
@@ -26,11 +30,18 @@ def box_iou(box: ArrayLike, others: ArrayLike) -> NDArray[np.float32]:
     array([1.        , 0.33333334, 0.        ], dtype=float32)
     """
     one, many = np.asarray(box, np.float32), np.asarray(others, np.float32)
-    low, high = np.maximum(one[:2], many[:, :2]), np.minimum(one[2:], many[:, 2:])
-    shared = np.maximum(high - low, 0).prod(1)
-    areas = (many[:, 2:] - many[:, :2]).prod(1)
+    wide, high = (
+        np.minimum(one[..., side + 2], many[..., side + 2])
+        - np.maximum(one[..., side], many[..., side])
+        for side in (0, 1)
+    )
+    shared = np.maximum(wide, 0) * np.maximum(high, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return shared / ((one[2:] - one[:2]).prod() + areas - shared)
+        return shared / (_area(one) + _area(many) - shared)
+
+
+def _area(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
 def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float) -> NDArray[np.int64]:
@@ -59,9 +70,23 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float) -> NDArray[np
     waiting = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     kept = []
     while len(waiting):
-        best, waiting = waiting[0], waiting[1:]
+        best, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
+        best = best[_not_dropped(_overlaps(corners[best], corners[best], iou_threshold))]
         kept.append(best)
-        overlap = box_iou(corners[best], corners[waiting])
-        # In float64, as the threshold is: 0.6 in float32 is more than 0.6.
-        waiting = waiting[~(overlap.astype(np.float64) > iou_threshold)]
-    return np.array(kept, np.int64)
+        waiting = waiting[~_overlaps(corners[best], corners[waiting], iou_threshold).any(0)]
+    return np.concatenate(kept) if kept else np.zeros(0, np.int64)
+
+
+def _overlaps(some: NDArray, others: NDArray, iou_threshold: float) -> NDArray[np.bool_]:
+    """Whether boxes overlap too much, (len(some), len(others))."""
+    # In float64, as the threshold is: 0.6 in float32 is more than 0.6.
+    return box_iou(some[:, None], others).astype(np.float64) > iou_threshold
+
+
+def _not_dropped(overlap: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which boxes stay, best first, if each that stays drops those after it that it overlaps."""
+    stays = np.ones(len(overlap), np.bool_)
+    for index, dropped in enumerate(np.triu(overlap, 1)):
+        if stays[index]:
+            stays &= ~dropped
+    return stays

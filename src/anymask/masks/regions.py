@@ -1,4 +1,8 @@
-"""Cleaning masks: small holes are filled, small islands are removed."""
+"""Cleaning masks: small holes are filled, small islands are removed.
+
+Regions are found on run lengths: runs of neighbouring columns that touch belong together. That
+takes no memory of the picture's size, and no time for the pixels within.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,23 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from anymask.masks.rle import check_mask
+from anymask.masks.rle import (
+    Counts,
+    check_mask,
+    column_by_column,
+    counts_of,
+    counts_of_runs,
+    mask_of,
+    runs_of,
+    union,
+)
 
-_EIGHT_NEIGHBOURS = np.ones((3, 3), np.int64)
+Mode = Literal["holes", "islands"]
 
 
 def remove_small_regions(
-    mask: NDArray[np.bool_], min_area: float, mode: Literal["holes", "islands"]
+    mask: NDArray[np.bool_], min_area: float, mode: Mode
 ) -> tuple[NDArray[np.bool_], bool]:
     """Fill the small holes of a mask, or remove its small islands.
 
@@ -54,17 +66,61 @@ def remove_small_regions(
            [1, 0, 1, 0, 0, 0],
            [1, 1, 1, 0, 0, 0]])
     """
-    holes = mode == "holes"
-    regions, _ = ndimage.label(check_mask(mask) ^ holes, _EIGHT_NEIGHBOURS)
-    sizes = np.bincount(regions.ravel())
-    small = sizes < min_area
-    small[0] = False  # all that is not a region
-    if not small.any():
-        return mask, False
-    if holes:
-        return mask | small[regions], True
-    stays = ~small
-    stays[0] = False
+    counts, changed = without_small_regions(counts_of(check_mask(mask)), mask.shape, min_area, mode)
+    return (mask_of(counts, mask.shape), True) if changed else (mask, False)
+
+
+def without_small_regions(
+    counts: Counts, size: tuple[int, int], min_area: float, mode: Mode
+) -> tuple[Counts, bool]:
+    """Do what `remove_small_regions` does, on run lengths.
+
+    Examples
+    --------
+    >>> ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
+    >>> without_small_regions(counts_of(ring), (3, 3), 2, "holes")
+    (array([0, 9], dtype=uint32), True)
+    """
+    # With an empty run before the first, background counts as mask.
+    inverted = np.concatenate([np.zeros(1, np.uint32), counts])
+    starts, stops = runs_of(inverted if mode == "holes" else counts)
+    if len(starts) == 0:
+        return counts, False
+    height, width = size
+    starts, stops = column_by_column(starts, stops, height)
+    region = _regions(starts, stops, height)
+    sizes = np.bincount(region, stops - starts)
+    is_small = sizes[region] < min_area
+    if not is_small.any():
+        return counts, False
+    if mode == "holes":
+        return union([counts, counts_of_runs(starts[is_small], stops[is_small], size)], size), True
+    stays = ~is_small
     if not stays.any():
-        stays[1 + sizes[1:].argmax()] = True
-    return stays[regions], True
+        largest = np.flatnonzero(sizes[region] == sizes.max())
+        columns, rows = np.divmod(starts[largest], height)
+        stays = region == region[largest[np.argmin(rows * width + columns)]]
+    return union([counts_of_runs(starts[stays], stops[stays], size)], size), True
+
+
+def _regions(starts: NDArray[np.int64], stops: NDArray[np.int64], height: int) -> NDArray[np.int64]:
+    """For each run, each within a column, the first run of its region: sides and corners join."""
+    following = (starts // height + 1) * height  # where the next column begins
+    first = np.searchsorted(stops, starts + height - 1, "right")
+    last = np.searchsorted(starts, stops + height, "right")
+    first = np.maximum(first, np.searchsorted(starts, following))
+    last = np.minimum(last, np.searchsorted(starts, following + height))
+    times = np.maximum(last - first, 0)
+    one = np.repeat(np.arange(len(starts)), times)
+    other = first[one] + np.arange(len(one)) - np.repeat(np.cumsum(times) - times, times)
+
+    # Every region is named by one of its runs; where two touch, the later name gives way. Of all
+    # names that are not the least among their neighbours none is left, so at most half remain.
+    name = np.arange(len(starts))
+    while True:
+        a, b = name[one], name[other]
+        if (a == b).all():
+            return name
+        np.minimum.at(name, np.maximum(a, b), np.minimum(a, b))
+        while (name[name] != name).any():
+            name = name[name]

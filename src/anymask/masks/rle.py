@@ -12,7 +12,7 @@ code that holds many masks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -22,6 +22,14 @@ from anymask.errors import AnymaskError
 
 Counts = NDArray[np.uint32]
 _MOST_PIXELS = np.iinfo(np.uint32).max  # that one run can have
+# Runs of more pixels are painted one by one, which costs as much as indices of so many pixels do.
+_LONG_RUN = 64
+_SHORT_RUNS_AT_ONCE = 2**16
+
+
+# pycocotools reserves six characters a number, 30 bits with the sign, and writes past its memory
+# where a number needs more.
+_LONGEST_RUN_OF_PYCOCOTOOLS = 2**28
 
 
 class Rle(TypedDict):
@@ -242,6 +250,99 @@ def runs_of(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return starts[filled], stops[filled]
 
 
+def counts_of_runs(
+    starts: NDArray[np.int64], stops: NDArray[np.int64], size: tuple[int, int]
+) -> Counts:
+    """Run lengths of runs as `runs_of` returns them, in order and apart from each other."""
+    total = size[0] * size[1]
+    changes = np.stack([starts, stops], 1).reshape(-1)
+    return counts_of_changes(changes[changes < total], total)
+
+
+def clipped(counts: Counts, size: tuple[int, int], window: tuple[int, int, int, int]) -> Counts:
+    """Run lengths of the part of a mask that lies in a window XYXY, x1 and y1 exclusive.
+
+    Examples
+    --------
+    >>> mask = np.ones((3, 4), bool)
+    >>> mask_of(clipped(counts_of(mask), (3, 4), (1, 0, 3, 2)), (3, 4)).astype(int)
+    array([[0, 1, 1, 0],
+           [0, 1, 1, 0],
+           [0, 0, 0, 0]])
+    """
+    x0, y0, x1, y1 = window
+    height = size[0]
+    starts, stops = runs_of(counts)
+    starts, stops = np.maximum(starts, x0 * height), np.minimum(stops, x1 * height)
+    starts, stops = starts[starts < stops], stops[starts < stops]
+    if (y0, y1) != (0, height) and len(starts):
+        starts, stops = column_by_column(starts, stops, height)
+        top = starts // height * height
+        starts, stops = np.maximum(starts, top + y0), np.minimum(stops, top + y1)
+        starts, stops = starts[starts < stops], stops[starts < stops]
+    return counts_of_runs(starts, stops, size)
+
+
+def paint(pixels: NDArray[Any], counts: Counts, value: float) -> None:
+    """Set the pixels of a mask in an image.
+
+    Parameters
+    ----------
+    pixels : (H·W,) array
+        The image, column by column.
+    counts : array
+        Run lengths of the mask.
+    value : number
+
+    Examples
+    --------
+    >>> labels = np.zeros(6, int)
+    >>> paint(labels, counts_of(np.array([[False, True, True], [False, False, True]])), 7)
+    >>> labels.reshape(3, 2).T
+    array([[0, 7, 7],
+           [0, 0, 7]])
+    """
+    starts, stops = runs_of(counts)
+    is_long = stops - starts > _LONG_RUN
+    for start, stop in zip(starts[is_long].tolist(), stops[is_long].tolist(), strict=True):
+        pixels[start:stop] = value
+    # Short runs together, by the indices of their pixels, so many at a time that these are few.
+    starts, stops = starts[~is_long], stops[~is_long]
+    for first in range(0, len(starts), _SHORT_RUNS_AT_ONCE):
+        part = slice(first, first + _SHORT_RUNS_AT_ONCE)
+        lengths = stops[part] - starts[part]
+        before = np.cumsum(lengths) - lengths
+        pixels[np.repeat(starts[part] - before, lengths) + np.arange(lengths.sum())] = value
+
+
+def column_by_column(
+    starts: NDArray[np.int64], stops: NDArray[np.int64], height: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut runs where a column of the image ends."""
+    first = starts // height
+    pieces = (stops - 1) // height - first + 1
+    run = np.repeat(np.arange(len(starts)), pieces)
+    column = first[run] + np.arange(len(run)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    begins = np.maximum(starts[run], column * height)
+    return begins, np.minimum(stops[run], (column + 1) * height)
+
+
+def union(several: Sequence[Counts], size: tuple[int, int]) -> Counts:
+    """Run lengths of the pixels that any of several masks has.
+
+    Examples
+    --------
+    >>> union([counts_of(np.eye(2, dtype=bool)), counts_of(np.eye(2, dtype=bool)[::-1])], (2, 2))
+    array([0, 4], dtype=uint32)
+    """
+    starts, stops = (np.concatenate(each) for each in zip(*map(runs_of, several), strict=True))
+    order = np.argsort(starts, kind="stable")
+    starts, reach = starts[order], np.maximum.accumulate(stops[order])
+    apart = starts[1:] > reach[:-1]
+    begins = np.concatenate([starts[:1], starts[1:][apart]])
+    return counts_of_runs(begins, np.concatenate([reach[:-1][apart], reach[-1:]]), size)
+
+
 def area_of(counts: Counts) -> int:
     """Number of pixels of a mask in run lengths."""
     return int(counts[1::2].sum(dtype=np.int64))
@@ -278,8 +379,26 @@ def compress(counts: Counts, size: tuple[int, int]) -> CocoRle:
     """COCO's compressed form of run lengths."""
     from pycocotools import mask as coco_mask
 
+    if len(counts) and int(np.max(counts)) > _LONGEST_RUN_OF_PYCOCOTOOLS:
+        return {"size": list(size), "counts": _compressed_text(np.asarray(counts, np.int64))}
     packed = coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
     return {"size": list(size), "counts": packed["counts"].decode("ascii")}
+
+
+def _compressed_text(counts: NDArray[np.int64]) -> str:
+    """COCO's text form of run lengths; `_decompress` tells what it looks like."""
+    differences = counts.copy()
+    differences[3:] -= counts[1:-2]
+    text = []
+    for value in differences.tolist():
+        while True:
+            group, value = value & 31, value >> 5
+            # Done when what is left is nothing but the sign that the group ends with.
+            done = value == (-1 if group & 16 else 0)
+            text.append(chr(48 + group + (0 if done else 32)))
+            if done:
+                break
+    return "".join(text)
 
 
 def _decompress(text: str | bytes) -> NDArray[np.int64]:

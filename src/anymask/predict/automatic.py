@@ -3,37 +3,34 @@
 `SamAutomaticMaskGenerator` has the interface of Meta's class of the same name and gives the same
 masks (arXiv 2304.02643, appendix B). It holds no more than the masks it keeps, as run lengths:
 a mask whose predicted IoU is too low is never enlarged, and of the others only the boundary is
-(see `filtering`).
+(see `filtering`). Pictures of any size can be segmented in tiles (see `tiles`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
-from anymask.images.normalize import check_rgb
 from anymask.masks.mask_set import MaskSet, OutputMode
 from anymask.masks.nms import nms
-from anymask.masks.regions import remove_small_regions
-from anymask.masks.rle import counts_of
 from anymask.model.sam import Sam
-from anymask.predict.filtering import Frame, Survivor, Thresholds, judge_masks
-from anymask.predict.grids import Crop, crops_of
+from anymask.predict.asking import ask
+from anymask.predict.cleaning import clean
+from anymask.predict.filtering import Frame, Thresholds
+from anymask.predict.grids import Crop, Tile, crops_of, tiles_of
 from anymask.predict.options import check_options
+from anymask.predict.pictures import Picture, check_picture, part_of
 from anymask.predict.predictor import SamPredictor
 
 Progress = Callable[[int, int], None]
 
-# Points decoded in one pass. A matrix product rounds differently at different sizes, so this does
-# not follow points_per_batch: the masks would. On a CPU small passes stay in the caches.
-_POINTS_PER_PASS = {"cpu": 8}
-_POINTS_PER_PASS_ELSEWHERE = 64
+# A mask that comes as near to a tile's edge as so many low-resolution logits is cut by it.
+_NEAR_EDGE = 2
 
 
 class SamAutomaticMaskGenerator:
@@ -78,6 +75,15 @@ class SamAutomaticMaskGenerator:
         default, leaves masks as they are.
     output_mode : {"binary_mask", "uncompressed_rle", "coco_rle"}
         What `segmentation` is in the records of `generate`.
+    tile_size : int, optional
+        Segment pictures that are larger than this in square tiles with sides of this many pixels,
+        each asked at its own grid of points (and its own crops, if any). Objects that a tile's
+        edge cuts are put together with their continuation in the next tile, or dropped if there
+        is none. Duplicates are dropped as between crops, but the mask of the higher predicted
+        IoU stays. Tiles of a single colour are left out. Memory does not grow with the picture.
+    tile_overlap : int, optional
+        The least that neighbouring tiles have in common, in pixels; an eighth of `tile_size`.
+        Objects smaller than that are seen whole by one of them.
 
     Raises
     ------
@@ -112,6 +118,8 @@ class SamAutomaticMaskGenerator:
         point_grids: Sequence[ArrayLike] | None = None,
         min_mask_region_area: int | None = None,
         output_mode: OutputMode = "binary_mask",
+        tile_size: int | None = None,
+        tile_overlap: int | None = None,
     ) -> None:
         own = model.config.everything
         pred_iou_thresh = own.pred_iou_thresh if pred_iou_thresh is None else pred_iou_thresh
@@ -136,6 +144,8 @@ class SamAutomaticMaskGenerator:
             point_grids=point_grids,
             min_mask_region_area=min_mask_region_area,
             output_mode=output_mode,
+            tile_size=tile_size,
+            tile_overlap=tile_overlap,
         )
         self.predictor = SamPredictor(model)
         self.points_per_batch = points_per_batch
@@ -149,16 +159,18 @@ class SamAutomaticMaskGenerator:
         self.crop_n_points_downscale_factor = crop_n_points_downscale_factor
         self.min_mask_region_area = min_mask_region_area
         self.output_mode: OutputMode = output_mode
+        self.tile_size = tile_size
+        self.tile_overlap = tile_overlap
 
-    def generate(
-        self, image: NDArray[np.uint8], progress: Progress | None = None
-    ) -> list[dict[str, Any]]:
+    def generate(self, image: Picture, progress: Progress | None = None) -> list[dict[str, Any]]:
         """Find all objects of an image.
 
         Parameters
         ----------
         image : (H, W, 3) uint8 array
-            RGB.
+            RGB. Besides NumPy arrays, whatever has a shape and a dtype and gives arrays when it is
+            sliced: memory maps, arrays in Zarr or HDF5 files. With `tile_size` no more than a
+            tile of it is read at a time.
         progress : callable, optional
             Called with the points done and the points in all.
 
@@ -178,15 +190,18 @@ class SamAutomaticMaskGenerator:
         return self.generate_masks(image, progress).to_records(self.output_mode)
 
     @torch.no_grad()
-    def generate_masks(self, image: NDArray[np.uint8], progress: Progress | None = None) -> MaskSet:
+    def generate_masks(self, image: Picture, progress: Progress | None = None) -> MaskSet:
         """Find all objects of an image, as a `MaskSet`, which takes little memory.
 
         Parameters and errors are those of `generate`, and so are the masks and their order.
         """
-        check_rgb(image)
-        size = (image.shape[0], image.shape[1])
-        crops = crops_of(size, self.crop_n_layers, self.crop_overlap_ratio)
-        total = sum(len(self.point_grids[crop.layer]) for crop in crops)
+        size = check_picture(image)
+        tiles = [Tile(0, 0, 0, 0, size[1], size[0])]
+        if self.tile_size is not None and max(size) > self.tile_size:
+            overlap = self.tile_overlap or max(1, self.tile_size // 8)
+            tiles = tiles_of(size, self.tile_size, overlap)
+        crops = crops_of(tiles[0].size, self.crop_n_layers, self.crop_overlap_ratio)
+        total = len(tiles) * sum(len(self.point_grids[crop.layer]) for crop in crops)
         done = 0
 
         def advance(points: int) -> None:
@@ -197,110 +212,79 @@ class SamAutomaticMaskGenerator:
 
         advance(0)
         try:
-            found = MaskSet.concatenate(
-                [self._masks_of_crop(image, crop, advance) for crop in crops], size
-            )
+            parts = [
+                (tile, self._masks_of_tile(image, size, tile, crops, advance)) for tile in tiles
+            ]
         finally:
             self.predictor.reset_image()
-        if len(crops) > 1:
-            nearness = 1 / found.crop_box[:, 2:].prod(1).astype(np.float32)
-            found = found.select(nms(found.boxes, nearness, self.crop_nms_thresh))
+        found = parts[0][1]
+        if len(parts) > 1:
+            from anymask.predict.tiles import join_tiles  # brings SciPy, which few need
+
+            low_res = self.predictor.model.config.low_res_size
+            found = join_tiles(parts, size, math.ceil(_NEAR_EDGE * max(tiles[0].size) / low_res))
+            found = found.select(nms(found.boxes, found.predicted_iou, self.crop_nms_thresh))
         if self.min_mask_region_area > 0:
             threshold = max(self.box_nms_thresh, self.crop_nms_thresh)
             found = clean(found, self.min_mask_region_area, threshold)
         return found
 
-    def _masks_of_crop(
-        self, image: NDArray[np.uint8], crop: Crop, advance: Callable[[int], None]
+    def _masks_of_tile(
+        self,
+        image: Picture,
+        size: tuple[int, int],
+        tile: Tile,
+        crops: list[Crop],
+        advance: Callable[[int], None],
     ) -> MaskSet:
-        size = (image.shape[0], image.shape[1])
-        part = np.ascontiguousarray(image[crop.y0 : crop.y1, crop.x0 : crop.x1])
-        self.predictor.set_image(part)
+        """Masks of a tile and of its crops, without duplicates."""
+        pixels = part_of(image, tile.box)
+        if tile.size != size and not np.ptp(pixels, axis=(0, 1)).any():
+            advance(sum(len(self.point_grids[crop.layer]) for crop in crops))
+            return MaskSet.from_counts(size, [])
+        each = [self._masks_of_crop(pixels, size, tile, crop, advance) for crop in crops]
+        found = MaskSet.concatenate(each, size)
+        if len(crops) > 1:
+            nearness = 1 / found.crop_box[:, 2:].prod(1).astype(np.float32)
+            found = found.select(nms(found.boxes, nearness, self.crop_nms_thresh))
+        return found
+
+    def _masks_of_crop(
+        self,
+        pixels: NDArray[np.uint8],
+        size: tuple[int, int],
+        tile: Tile,
+        crop: Crop,
+        advance: Callable[[int], None],
+    ) -> MaskSet:
+        """Masks of a crop of a tile, without duplicates."""
+        model, predictor = self.predictor.model, self.predictor
+        predictor.set_image(pixels[crop.y0 : crop.y1, crop.x0 : crop.x1])
+        assert predictor.input_size is not None
+        assert predictor.features is not None
+        x0, y0 = tile.x0 + crop.x0, tile.y0 + crop.y0
+        box = (x0, y0, tile.x0 + crop.x1, tile.y0 + crop.y1)
         points = self.point_grids[crop.layer] * crop.size[::-1]
-        found = list(self._survivors(points, crop, size, advance))
+        found = list(
+            ask(
+                model,
+                predictor.features,
+                predictor.transform.apply_coords(points, crop.size),
+                Frame(model.config.image_size, predictor.input_size, box, size, tile.box),
+                Thresholds(
+                    model.mask_threshold, self.stability_score_offset, self.stability_score_thresh
+                ),
+                pred_iou_thresh=self.pred_iou_thresh,
+                points_in_flight=self.points_per_batch,
+                advance=advance,
+            )
+        )
         masks = MaskSet.from_counts(
             size,
-            [survivor.counts for _, _, survivor in found],
-            predicted_iou=[iou for _, iou, _ in found],
-            stability_score=[survivor.stability_score for _, _, survivor in found],
-            point_coords=[points[index] + (crop.x0, crop.y0) for index, _, _ in found],
-            crop_box=[(crop.x0, crop.y0, *crop.size[::-1])] * len(found),
+            [each.counts for each in found],
+            predicted_iou=[each.predicted_iou for each in found],
+            stability_score=[each.stability_score for each in found],
+            point_coords=[points[each.point] + (x0, y0) for each in found],
+            crop_box=[(x0, y0, *crop.size[::-1])] * len(found),
         )
         return masks.select(nms(masks.boxes, masks.predicted_iou, self.box_nms_thresh))
-
-    def _survivors(
-        self,
-        points: NDArray[np.float64],
-        crop: Crop,
-        image_size: tuple[int, int],
-        advance: Callable[[int], None],
-    ) -> Iterator[tuple[int, float, Survivor]]:
-        """Masks worth keeping, each with the index of its point and its predicted IoU."""
-        model, predictor = self.predictor.model, self.predictor
-        assert predictor.input_size is not None
-        frame = Frame(model.config.image_size, predictor.input_size, crop[:4], image_size)
-        thresholds = Thresholds(
-            model.mask_threshold, self.stability_score_offset, self.stability_score_thresh
-        )
-        per_pass = _POINTS_PER_PASS.get(model.device.type, _POINTS_PER_PASS_ELSEWHERE)
-        batch = -(-self.points_per_batch // per_pass) * per_pass
-        coords = torch.from_numpy(predictor.transform.apply_coords(points, crop.size)).float()
-        for start in range(0, len(points), batch):
-            low_res, iou, index = self._decode(coords[start : start + batch], per_pass)
-            for survivor in judge_masks(low_res, frame, thresholds):
-                yield start + int(index[survivor.index]), float(iou[survivor.index]), survivor
-            advance(len(coords[start : start + batch]))
-
-    def _decode(
-        self, coords: Tensor, per_pass: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-        """Low-resolution masks (N, h, w) with a sufficient predicted IoU, it, and their points."""
-        features = self.predictor.features
-        assert features is not None
-        kept = []
-        for start in range(0, len(coords), per_pass):
-            part = coords[start : start + per_pass, None]  # (points, 1, 2)
-            low_res, iou = self.predictor.model.decode(
-                features,
-                point_coords=part,
-                point_labels=torch.ones(part.shape[:2], dtype=torch.int64),
-                multimask_output=True,
-            )
-            index = torch.arange(start, start + len(part), device=iou.device)
-            index = index[:, None].expand_as(iou)
-            if self.pred_iou_thresh > 0:
-                good = iou > self.pred_iou_thresh
-            else:
-                good = torch.ones_like(iou, dtype=torch.bool)
-            kept.append(tuple(values[good].cpu() for values in (low_res, iou, index)))
-        joined = [torch.cat(values).numpy() for values in zip(*kept, strict=True)]
-        return joined[0], joined[1], joined[2]
-
-
-def clean(masks: MaskSet, min_area: float, iou_threshold: float) -> MaskSet:
-    """Fill small holes and remove small islands of all masks, then drop duplicates.
-
-    Masks that needed no cleaning come first and win over those that did.
-
-    Parameters
-    ----------
-    masks : MaskSet
-    min_area : float
-        Holes and islands of fewer pixels are small.
-    iou_threshold : float
-        Of two masks whose boxes have an IoU above this, one is dropped.
-
-    Returns
-    -------
-    MaskSet
-        Scores are those of the masks before cleaning.
-    """
-    counts, untouched = [], []
-    for before, mask in zip(masks.counts, masks, strict=True):
-        mask, filled = remove_small_regions(mask, min_area, "holes")
-        mask, thinned = remove_small_regions(mask, min_area, "islands")
-        changed = filled or thinned
-        counts.append(counts_of(mask) if changed else before)
-        untouched.append(not changed)
-    cleaned = replace(masks, counts=tuple(counts))
-    return cleaned.select(nms(cleaned.boxes, untouched, iou_threshold))

@@ -1,6 +1,7 @@
-"""Where "segment everything" asks: grids of points, and crops that bring small objects nearer.
+"""Where "segment everything" asks: grids of points, crops that bring small objects nearer, tiles.
 
-Segment Anything, arXiv 2304.02643, appendix B, "Cropping".
+Segment Anything, arXiv 2304.02643, appendix B, "Cropping". Tiles are this package's own, for
+pictures that are much larger than what a model sees at once.
 """
 
 from __future__ import annotations
@@ -106,3 +107,67 @@ def crops_of(image_size: tuple[int, int], layers: int, overlap_ratio: float) -> 
                 if crop.x0 < crop.x1 and crop.y0 < crop.y1:
                     crops.append(crop)
     return crops
+
+
+class Tile(NamedTuple):
+    """A part of an image that is segmented by itself: its place in the grid of tiles, and XYXY.
+
+    Sorted, tiles come row by row. x1 and y1 are exclusive.
+    """
+
+    row: int
+    column: int
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """XYXY."""
+        return self.x0, self.y0, self.x1, self.y1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.y1 - self.y0, self.x1 - self.x0
+
+
+def tiles_of(image_size: tuple[int, int], tile_size: int, overlap: int) -> list[Tile]:
+    """Cover an image with overlapping squares.
+
+    Parameters
+    ----------
+    image_size : tuple of int
+        Height and width.
+    tile_size : int
+        Side of a tile; where the image is smaller, tiles are as small.
+    overlap : int
+        The least that neighbours have in common; they are spread evenly, all of one size.
+
+    Returns
+    -------
+    list of Tile
+        Row by row.
+
+    Examples
+    --------
+    >>> for tile in tiles_of((60, 100), 60, 10):
+    ...     print(*tile)
+    0 0 0 0 60 60
+    0 1 40 0 100 60
+    """
+    (tops, height), (lefts, width) = (_starts(n, tile_size, overlap) for n in image_size)
+    return [
+        Tile(row, column, left, top, left + width, top + height)
+        for row, top in enumerate(tops)
+        for column, left in enumerate(lefts)
+    ]
+
+
+def _starts(length: int, tile_size: int, overlap: int) -> tuple[list[int], int]:
+    """Where tiles begin along an axis, and how long they are."""
+    if length <= tile_size:
+        return [0], length
+    steps = math.ceil((length - tile_size) / (tile_size - overlap))
+    return [step * (length - tile_size) // steps for step in range(steps + 1)], tile_size

@@ -31,6 +31,8 @@ def check_options(
     point_grids: Sequence[ArrayLike] | None,
     min_mask_region_area: float,
     output_mode: str,
+    tile_size: int | None,
+    tile_overlap: int | None,
 ) -> list[NDArray[np.float64]]:
     """Refuse options that make no sense; return the grid of points of each layer of crops.
 
@@ -58,6 +60,7 @@ def check_options(
         raise AnymaskError(
             f"output_mode is {output_mode!r}; it can be {', '.join(map(repr, _OUTPUT_MODES))}."
         )
+    _check_tiles(tile_size, tile_overlap)
     if (points_per_side is None) == (point_grids is None):
         raise AnymaskError(
             "The points to ask at come from points_per_side or from point_grids: give one of the "
@@ -68,6 +71,23 @@ def check_options(
     _check_whole("points_per_side", points_per_side, 1)
     assert points_per_side is not None
     return regular_grids(points_per_side, crop_n_layers, crop_n_points_downscale_factor)
+
+
+def _check_tiles(tile_size: int | None, tile_overlap: int | None) -> None:
+    if tile_size is not None:
+        _check_whole("tile_size", tile_size, 2)
+    if tile_overlap is None:
+        return
+    if tile_size is None:
+        raise AnymaskError(
+            f"tile_overlap is {tile_overlap!r} and there are no tiles; give tile_size as well."
+        )
+    _check_whole("tile_overlap", tile_overlap, 1)
+    if tile_overlap >= tile_size:
+        raise AnymaskError(
+            f"tile_overlap is {tile_overlap} and tile_size {tile_size}; tiles must overlap by less "
+            "than their size."
+        )
 
 
 def _check_whole(name: str, value: Any, low: int) -> None:

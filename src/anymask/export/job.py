@@ -1,0 +1,128 @@
+"""What a writer is told beside the masks: the picture they belong to, and how to write them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anymask.errors import OutputError
+from anymask.images.image import Image
+from anymask.masks.mask_set import MaskSet
+
+Transform = tuple[float, float, float, float, float, float]
+"""x of the upper left corner, x by column, x by row, y of the corner, y by column, y by row."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The picture of some masks, and how to write these.
+
+    Attributes
+    ----------
+    image_name : str
+        The picture's file name.
+    image : Image or array, optional
+        Its values, for measurements of brightness.
+    pixel_size : tuple of float, optional
+        Height and width of a pixel in `unit`.
+    unit : str, optional
+    transform : tuple of 6 float, optional
+        From pixels to the coordinates of `crs`, in GDAL's order.
+    crs : str, optional
+        "EPSG:32632" or the like.
+    class_names : tuple of str, optional
+        Every class that the data set knows, in the order of their numbers.
+    polygons : bool
+        Polygons in place of run lengths, where a format has both.
+    simplify : float
+        How far, in pixels, corners that are left out may lie from the outline; 0 keeps all.
+    geo : bool, optional
+        Coordinates of the map and not of the picture; by default if there is a transform.
+    properties : tuple of str, optional
+        What to measure, for tables; by default all.
+    overwrite : bool
+        Whether files that exist may be replaced.
+    """
+
+    image_name: str
+    image: Any = None
+    pixel_size: tuple[float, float] | None = None
+    unit: str | None = None
+    transform: Transform | None = None
+    crs: str | None = None
+    class_names: tuple[str, ...] | None = None
+    polygons: bool = False
+    simplify: float = 0.0
+    geo: bool | None = None
+    properties: tuple[str, ...] | None = None
+    overwrite: bool = False
+
+    def classes_of(self, masks: MaskSet) -> list[str]:
+        """All classes in the order of their numbers; by the alphabet unless the job says else.
+
+        Raises
+        ------
+        OutputError
+            If a mask is of a class that the job does not know.
+        """
+        found = sorted(set(filter(None, masks.class_names or ())))
+        if self.class_names is None:
+            return found
+        if unknown := [name for name in found if name not in self.class_names]:
+            raise OutputError(
+                f"The class {unknown[0]!r} is not among {', '.join(self.class_names)}; add it to "
+                "the list of classes or leave the list out."
+            )
+        return list(self.class_names)
+
+
+def job_for(
+    image: Image | str | os.PathLike[str] | Any,
+    path: Path,
+    *,
+    pixel_size: float | tuple[float, float] | None = None,
+    unit: str | None = None,
+    classes: Sequence[str] | None = None,
+    properties: Sequence[str] | None = None,
+    **options: Any,
+) -> Job:
+    """Collect what is known of the picture that masks are written for.
+
+    Parameters
+    ----------
+    image : Image, array, file name or None
+        An `Image` brings its name, pixel size, geo-reference and values; a file name only that.
+    path : Path
+        The file to write, after which a picture without name is called.
+    pixel_size, unit
+        Go before those of the image.
+    classes, properties, **options
+        Fields of `Job`.
+    """
+    known: dict[str, Any] = {"image_name": path.name.split(".")[0]}
+    if isinstance(image, Image):
+        name = image.path.name if image.path is not None else image.name
+        geo = image.geo or {}
+        known = {
+            "image_name": name or known["image_name"],
+            "image": image,
+            "transform": tuple(map(float, geo["transform"])) if geo.get("transform") else None,
+            "crs": geo.get("crs"),
+        }
+        if image.pixel_size is not None and image.unit:
+            known |= {"pixel_size": image.pixel_size, "unit": image.unit}
+    elif isinstance(image, (str, os.PathLike)):
+        known["image_name"] = Path(image).name
+    elif image is not None:
+        known["image"] = image
+    if pixel_size is not None:
+        sides = pixel_size if isinstance(pixel_size, tuple) else (pixel_size, pixel_size)
+        known["pixel_size"] = sides
+    if unit is not None:
+        known["unit"] = unit
+    known["class_names"] = None if classes is None else tuple(classes)
+    known["properties"] = None if properties is None else tuple(properties)
+    return Job(**known, **options)

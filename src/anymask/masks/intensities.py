@@ -1,0 +1,118 @@
+"""How bright objects are, channel by channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import AnymaskError
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.objects import objects_of
+
+INTENSITIES = ("intensity_mean", "intensity_std", "intensity_min", "intensity_max")
+"""Names of the properties measured here; the deviation is that of all values, not of a sample."""
+
+
+def check_image(
+    image: Any, image_size: tuple[int, int], channel_names: Sequence[str] | None
+) -> tuple[Any, list[str]]:
+    """Refuse a picture that does not belong to the masks.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, C) array_like
+        May be a file's array that is read when indexed.
+    image_size : tuple of int
+        Height and width that it must have.
+    channel_names : sequence of str, optional
+
+    Returns
+    -------
+    image
+        As given.
+    names : list of C str
+        [""] for a picture (H, W).
+
+    Raises
+    ------
+    AnymaskError
+        If it has another size, no numbers, or another number of channels than names.
+    """
+    if not hasattr(image, "shape") or not hasattr(image, "dtype"):
+        image = np.asarray(image)
+    shape = tuple(image.shape)
+    if len(shape) not in (2, 3) or np.dtype(image.dtype).kind not in "buif":
+        raise AnymaskError(
+            f"The picture must be an array (H, W) or (H, W, C) of numbers, and this is "
+            f"{image.dtype} of shape {shape}."
+        )
+    if shape[:2] != image_size:
+        raise AnymaskError(
+            f"The masks are {image_size[1]}×{image_size[0]} pixels and the picture is "
+            f"{shape[1]}×{shape[0]}; use the masks that were made from this picture."
+        )
+    if len(shape) == 2:
+        return image, [""]
+    names = [str(number) for number in range(shape[2])]
+    if channel_names is not None:
+        if len(channel_names) != shape[2] or len(set(channel_names)) != shape[2]:
+            raise AnymaskError(
+                f"The picture has {shape[2]} channels and {len(channel_names)} names of channels; "
+                "give each channel a name of its own."
+            )
+        names = list(channel_names)
+    return image, names
+
+
+def intensities(
+    masks: MaskSet, image: Any, names: Sequence[str], kinds: Sequence[str]
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """Brightness of each object in each channel.
+
+    Parameters
+    ----------
+    masks : MaskSet
+    image : (H, W) or (H, W, C) array_like
+    names : sequence of C str
+        From `check_image`.
+    kinds : sequence of str
+        Which of `INTENSITIES`.
+
+    Returns
+    -------
+    dict of dict
+        For each kind the columns by name, one a channel.
+    """
+    values = {kind: np.full((len(masks), len(names)), np.nan) for kind in kinds}
+    for index, crop in objects_of(masks):
+        inside = np.asarray(image[crop.window])[crop.pixels].reshape(-1, len(names))
+        for kind, value in _of_one(inside, kinds).items():
+            values[kind][index] = value
+    return {
+        kind: {f"{kind}_{name}" if name else kind: table[:, i] for i, name in enumerate(names)}
+        for kind, table in values.items()
+    }
+
+
+def _of_one(values: NDArray[Any], kinds: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Statistics by channel of the values (N, C) of one object."""
+    lowest, highest = values.min(0), values.max(0)
+    found = {"intensity_min": lowest, "intensity_max": highest}
+    known: Any = True
+    count: Any = len(values)
+    if values.dtype.kind == "f" and np.isnan(lowest).any():  # NaN anywhere is NaN here
+        known = ~np.isnan(values)
+        count = known.sum(0)
+        nothing = count == 0
+        for name, limit in (("intensity_min", np.fmin), ("intensity_max", np.fmax)):
+            found[name] = np.where(nothing, np.nan, limit.reduce(values, 0))
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = values.sum(0, np.float64, where=known) / count
+        found["intensity_mean"] = mean
+        if "intensity_std" in kinds:
+            spread = (values - mean) ** 2
+            found["intensity_std"] = np.sqrt(spread.sum(0, np.float64, where=known) / count)
+    return {kind: np.asarray(found[kind], np.float64) for kind in kinds}

@@ -1,0 +1,306 @@
+"""Objects in numbers: size, shape and brightness, in pixels or in physical units.
+
+Names and definitions are scikit-image's (`skimage.measure.regionprops`) where it has them. Each
+object is measured in its own box, so that thousands take seconds, and by itself, so that objects
+may overlap. Positions are always in pixels, (x, y) from the centre of the upper left pixel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.errors import AnymaskError
+from anymask.masks.boxes import extents
+from anymask.masks.hulls import hull_of, hull_pixels, widths
+from anymask.masks.intensities import INTENSITIES, check_image, intensities
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.objects import Crop, objects_of
+from anymask.masks.perimeters import border_length, crofton_length, step_lengths
+
+PROPERTIES = (
+    "num_pixels",
+    "area",
+    "perimeter",
+    "perimeter_crofton",
+    "centroid",
+    "bbox",
+    "orientation",
+    "axis_major_length",
+    "axis_minor_length",
+    "eccentricity",
+    "area_convex",
+    "solidity",
+    "extent",
+    "circularity",
+    "equivalent_diameter_area",
+    "feret_diameter_max",
+    "feret_diameter_min",
+    *INTENSITIES,
+)
+"""All that :func:`measure` can measure; the last four need the picture's values."""
+
+_LENGTHS = {
+    "perimeter",
+    "perimeter_crofton",
+    "axis_major_length",
+    "axis_minor_length",
+    "equivalent_diameter_area",
+    "feret_diameter_max",
+    "feret_diameter_min",
+}
+_AREAS = {"area", "area_convex"}
+_OUTLINE = {"perimeter", "perimeter_crofton", "circularity"}
+_MOMENTS = {"orientation", "axis_major_length", "axis_minor_length", "eccentricity"}
+_HULL = {"area_convex", "solidity", "feret_diameter_max", "feret_diameter_min"}
+
+
+class Measurements(dict[str, NDArray[Any]]):
+    """Columns of measurements by name, one item an object; the first column is "id".
+
+    Attributes
+    ----------
+    units : dict of str
+        Unit of each column that has one: "pixels", "µm", "µm²", "rad", ….
+    """
+
+    def __init__(self, columns: Mapping[str, NDArray[Any]], units: Mapping[str, str]) -> None:
+        super().__init__(columns)
+        self.units = dict(units)
+
+    def select(self, rows: ArrayLike) -> Measurements:
+        """Return some of the rows: indices, or for each whether it is wanted."""
+        return Measurements({k: v[np.asarray(rows)] for k, v in self.items()}, self.units)
+
+    def with_units_in_names(self) -> Measurements:
+        """Return the columns with physical units in their names: "area_um2", "perimeter_um".
+
+        Columns in pixels, and those without unit, keep their names.
+
+        Examples
+        --------
+        >>> found = measure(np.eye(3, dtype=int), pixel_size=2, unit="µm", properties=["area"])
+        >>> list(found.with_units_in_names())
+        ['id', 'area_um2']
+        """
+        names = {name: name + _suffix(self.units.get(name, "")) for name in self}
+        units = {names[name]: unit for name, unit in self.units.items()}
+        return Measurements({names[name]: column for name, column in self.items()}, units)
+
+
+def measure(
+    masks: MaskSet | NDArray[Any],
+    image: Any = None,
+    *,
+    pixel_size: float | tuple[float, float] | None = None,
+    unit: str | None = None,
+    properties: Iterable[str] | None = None,
+    channel_names: Sequence[str] | None = None,
+) -> Measurements:
+    """Measure objects.
+
+    Parameters
+    ----------
+    masks : MaskSet or (H, W) array of integers
+        The objects, which may overlap; or a label image.
+    image : (H, W) or (H, W, C) array_like, optional
+        Values of the picture, read object by object; NaN stands for no value.
+    pixel_size : float or tuple of float, optional
+        Height and width of a pixel in `unit`; one number for square pixels. Areas and lengths are
+        in this unit then, and in pixels else.
+    unit : str, optional
+        "µm", "mm", …; goes with `pixel_size`.
+    properties : iterable of str, optional
+        Which of `PROPERTIES`; by default all of them, intensities if there is an image.
+    channel_names : sequence of C str, optional
+        Channels are numbered from 0 without.
+
+    Returns
+    -------
+    Measurements
+        A dict of columns in the order of the masks, with the unit of each in `units`. "id" comes
+        first; "class_name" and the scores are there if the masks have them. "centroid" becomes
+        "centroid_x" and "centroid_y", "bbox" becomes "bbox_x", "bbox_y", "bbox_width" and
+        "bbox_height" (a mask of one pixel is one wide), and intensities of several channels end
+        with "_" and the channel's name. What has no value, such as any shape of an empty mask,
+        is NaN.
+
+    Raises
+    ------
+    AnymaskError
+        If a property is unknown, the image is not of the masks' size, or only one of `pixel_size`
+        and `unit` is given.
+
+    Notes
+    -----
+    `perimeter` is the line through the centres of the border's pixels, short by about half a
+    pixel all around; `perimeter_crofton` has no such bias. `circularity` is 4π·area divided by
+    the square of the latter, at most 1. `orientation` is the angle of the major axis with the
+    rows' axis (upwards), in rad from −π/2 to π/2, counter-clockwise. `solidity` is the share of
+    the convex hull's pixels (`area_convex`) that are the object's, `extent` that of the box.
+    Feret diameters are the largest and smallest distance of two parallel lines around the object.
+
+    Examples
+    --------
+    >>> labels = np.zeros((9, 12), np.uint8)
+    >>> labels[2:5, 3:9] = 7
+    >>> found = measure(labels, pixel_size=0.5, unit="µm")
+    >>> found["id"], found["area"], found.units["area"], found["centroid_x"]
+    (array([7]), array([4.5]), 'µm²', array([5.5]))
+    """
+    if not isinstance(masks, MaskSet):
+        masks = MaskSet.from_labels(np.asarray(masks))
+    wanted = _wanted(properties, image is not None)
+    size, unit = _calibration(pixel_size, unit)
+    columns: dict[str, NDArray[Any]] = {"id": masks.ids}
+    if masks.class_names is not None:
+        columns["class_name"] = np.array(masks.class_names, np.str_)
+    shapes = _shapes(masks, size, {name for name in wanted if name not in INTENSITIES})
+    bright = {}
+    if wanted & set(INTENSITIES):
+        picture, names = check_image(image, masks.image_size, channel_names)
+        kinds = [name for name in INTENSITIES if name in wanted]
+        bright = intensities(masks, picture, names, kinds)
+    for name in PROPERTIES:
+        if name in wanted:
+            columns.update(shapes[name] if name in shapes else bright[name])
+    for name in ("predicted_iou", "stability_score"):
+        if not np.isnan(scores := getattr(masks, name)).all():
+            columns[name] = scores
+    return Measurements(columns, _units(columns, unit))
+
+
+def _wanted(properties: Iterable[str] | None, has_image: bool) -> set[str]:
+    if properties is None:
+        return set(PROPERTIES) - (set() if has_image else set(INTENSITIES))
+    wanted = {properties} if isinstance(properties, str) else set(properties)
+    if unknown := sorted(wanted - set(PROPERTIES)):
+        raise AnymaskError(
+            f"{unknown[0]!r} is nothing that can be measured; choose from {', '.join(PROPERTIES)}."
+        )
+    if not has_image and (missing := sorted(wanted & set(INTENSITIES))):
+        raise AnymaskError(f"{missing[0]!r} needs the picture's values; pass image as well.")
+    return wanted
+
+
+def _calibration(
+    pixel_size: float | tuple[float, float] | None, unit: str | None
+) -> tuple[tuple[float, float], str | None]:
+    """Height and width of a pixel, and the unit; 1, 1 and None if they are not known."""
+    if pixel_size is None:
+        if unit is not None:
+            raise AnymaskError(f"A unit ({unit}) alone says no size; give the pixel size as well.")
+        return (1.0, 1.0), None
+    sides = np.asarray(pixel_size, np.float64).reshape(-1)
+    if sides.size not in (1, 2) or not (np.isfinite(sides) & (sides > 0)).all():
+        raise AnymaskError(
+            f"The pixel size {pixel_size} is not one number or two (height, width) above 0."
+        )
+    if not unit:
+        raise AnymaskError(
+            f"A pixel size ({', '.join(f'{s:g}' for s in sides)}) means nothing without its unit; "
+            "give one, such as 'µm'."
+        )
+    return (float(sides[0]), float(sides[-1])), unit
+
+
+def _shapes(
+    masks: MaskSet, pixel_size: tuple[float, float], wanted: set[str]
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """Columns of each property that needs no picture."""
+    values = {
+        name: np.full(len(masks), np.nan)
+        for name in wanted | {"centroid_x", "centroid_y"}
+        if name not in ("centroid", "bbox", "num_pixels")
+    }
+    lengths = step_lengths(pixel_size)
+    for index, crop in objects_of(masks):
+        for name, value in _shape(crop, pixel_size, wanted, lengths).items():
+            if name in values:
+                values[name][index] = value
+    pixels = masks.areas
+    values["num_pixels"] = pixels
+    if "area" in wanted:
+        values["area"] = pixels * (pixel_size[0] * pixel_size[1])
+    if "equivalent_diameter_area" in wanted:
+        values["equivalent_diameter_area"] = np.sqrt(
+            4 / math.pi * pixels * pixel_size[0] * pixel_size[1]
+        )
+    columns = {name: {name: values[name]} for name in wanted - {"centroid", "bbox"}}
+    columns["centroid"] = {name: values[name] for name in ("centroid_x", "centroid_y")}
+    sides = extents(masks.boxes, pixels)
+    names = ("bbox_x", "bbox_y", "bbox_width", "bbox_height")
+    columns["bbox"] = {name: sides[:, i] for i, name in enumerate(names)}
+    return columns
+
+
+def _shape(
+    crop: Crop, pixel_size: tuple[float, float], wanted: set[str], lengths: NDArray[np.float64]
+) -> dict[str, float]:
+    """Measurements of one object that has a pixel."""
+    pixels = crop.pixels
+    one = pixel_size[0] * pixel_size[1]
+    found: dict[str, float] = {}
+    by_column, by_row = np.count_nonzero(pixels, 0), np.count_nonzero(pixels, 1)
+    x, y = np.arange(pixels.shape[1]), np.arange(pixels.shape[0])
+    n, sx, sy = int(by_row.sum()), int(by_column @ x), int(by_row @ y)
+    found["centroid_x"], found["centroid_y"] = crop.left + sx / n, crop.top + sy / n
+    found["extent"] = n / pixels.size
+    if wanted & _MOMENTS:
+        # In whole numbers, so that what is symmetric is so exactly.
+        sxy = int((pixels @ x) @ y)
+        variances = (
+            (n * int(by_row @ (y * y)) - sy * sy) / n**2 * pixel_size[0] ** 2,
+            (n * int(by_column @ (x * x)) - sx * sx) / n**2 * pixel_size[1] ** 2,
+        )
+        found.update(_axes(*variances, (n * sxy - sx * sy) / n**2 * one))
+    if wanted & _OUTLINE:
+        padded = np.pad(pixels, 1)
+        found["perimeter"] = border_length(padded, lengths)
+        found["perimeter_crofton"] = around = crofton_length(padded, pixel_size)
+        found["circularity"] = min(4 * math.pi * n * one / around**2, 1.0)
+    if wanted & _HULL:
+        hull, convex = hull_pixels(hull_of(pixels))
+        found["area_convex"], found["solidity"] = convex * one, n / convex
+        found["feret_diameter_max"], found["feret_diameter_min"] = widths(hull.vertices(pixel_size))
+    return found
+
+
+def _axes(rows: float, columns: float, both: float) -> dict[str, float]:
+    """The ellipse with the same second moments as the object, whose variances these are."""
+    half, apart = (rows + columns) / 2, math.hypot((rows - columns) / 2, both)
+    major, minor = half + apart, max(half - apart, 0.0)
+    if rows == columns:
+        orientation = math.pi / 4 if both > 0 else -math.pi / 4
+    else:
+        orientation = math.atan2(2 * both, rows - columns) / 2
+    return {
+        "orientation": orientation,
+        "axis_major_length": 4 * math.sqrt(major),
+        "axis_minor_length": 4 * math.sqrt(minor),
+        "eccentricity": math.sqrt(1 - minor / major) if major > 0 else 0.0,
+    }
+
+
+def _units(columns: Iterable[str], unit: str | None) -> dict[str, str]:
+    units = {}
+    for name in columns:
+        if name.startswith(("centroid_", "bbox_")) or name == "num_pixels":
+            units[name] = "pixels"
+        elif name in _LENGTHS | _AREAS:
+            units[name] = "pixels" if unit is None else unit + "²" * (name in _AREAS)
+        elif name == "orientation":
+            units[name] = "rad"
+    return units
+
+
+def _suffix(unit: str) -> str:
+    """A physical unit as the end of a column's name, in letters and digits."""
+    if unit in ("", "pixels", "rad"):
+        return ""
+    plain = unit.replace("µ", "u").replace("μ", "u").replace("²", "2")
+    return "_" + "".join(letter if letter.isalnum() else "_" for letter in plain)

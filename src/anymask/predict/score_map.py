@@ -1,0 +1,291 @@
+"""Score maps: the logits of one mask, kept so that the threshold can be chosen afterwards.
+
+This module does not need torch, so a saved map is thresholded again at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from anymask.errors import ImageError, OutputError, PromptError
+from anymask.files import whole_file
+
+# Full-size logits computed at a time: some megabytes, whatever the picture's size.
+_VALUES_AT_ONCE = 2**22
+# In TIFF files logits are whole multiples of this, which packs them several times smaller.
+_TIFF_STEP = 1 / 256
+_MAX_BYTES = 2**31
+_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ScoreMap:
+    """How sure a model is of each pixel of a picture, for one prompt.
+
+    Parameters
+    ----------
+    logits : (h, w) float32 array
+        As the mask decoder returned them, or in the picture's own size.
+    image_size : tuple of int
+        Height and width of the picture.
+    input_size : tuple of int, optional
+        Height and width of the picture as resized for the encoder, without padding; None for
+        logits in the picture's own size.
+    encoder_size : int, optional
+        Side of the square that the encoder sees.
+    predicted_iou : float
+        The model's own estimate of the mask at threshold 0; NaN if unknown.
+
+    Raises
+    ------
+    ImageError
+        If the logits are not of a size that fits.
+
+    Examples
+    --------
+    >>> scores = ScoreMap(np.array([[-2.0, 1.0], [0.5, 3.0]], np.float32), (2, 2))
+    >>> scores.mask().astype(int)
+    array([[0, 1],
+           [1, 1]])
+    >>> scores.mask(0.8).astype(int)
+    array([[0, 1],
+           [0, 1]])
+    """
+
+    logits: NDArray[np.float32]
+    image_size: tuple[int, int]
+    input_size: tuple[int, int] | None = None
+    encoder_size: int | None = None
+    predicted_iou: float = math.nan
+
+    def __post_init__(self) -> None:
+        logits, sides = np.asarray(self.logits), [*self.image_size]
+        fits = logits.ndim == 2 and logits.dtype.kind == "f" and logits.size > 0 and min(sides) > 0
+        if self.input_size is None or self.encoder_size is None:
+            fits = fits and logits.shape == tuple(self.image_size)
+        else:
+            fits = fits and 0 < min(self.input_size) <= max(self.input_size) <= self.encoder_size
+        if not fits:
+            raise ImageError(
+                f"Logits of {logits.dtype} and shape {logits.shape} are no score map of a picture "
+                f"{self.image_size[1]} wide and {self.image_size[0]} high."
+            )
+        object.__setattr__(self, "logits", logits.astype(np.float32, copy=False))
+
+    def __repr__(self) -> str:
+        return f"ScoreMap(of a picture of {self.image_size[1]}×{self.image_size[0]} pixels)"
+
+    def mask(
+        self, threshold: float = 0.0, *, probability: float | None = None
+    ) -> NDArray[np.bool_]:
+        """Return the pixels whose score is above a threshold.
+
+        Parameters
+        ----------
+        threshold : float
+            A logit. 0 is where the model is undecided; higher ones give smaller masks.
+        probability : float, optional
+            The threshold as a probability between 0 and 1, in place of a logit.
+
+        Returns
+        -------
+        (H, W) bool array
+
+        Raises
+        ------
+        PromptError
+            If the threshold is not a number, or the probability not between 0 and 1.
+        """
+        if probability is not None:
+            if not 0 < probability < 1:
+                raise PromptError(
+                    f"probability is {probability}; give a number between 0 and 1, such as 0.5."
+                )
+            threshold = math.log(probability) - math.log1p(-probability)
+        if not math.isfinite(threshold):
+            raise PromptError(f"threshold is {threshold}; give a logit, such as 0.")
+        mask = np.empty(self.image_size, np.bool_)
+        for rows, logits in self._strips():
+            np.greater(logits, threshold, out=mask[rows])
+        return mask
+
+    def full_size(self) -> NDArray[np.float32]:
+        """Return the logits in the picture's size, (H, W)."""
+        full = np.empty(self.image_size, np.float32)
+        for rows, logits in self._strips():
+            full[rows] = logits
+        return full
+
+    def probabilities(self) -> NDArray[np.float32]:
+        """Return the scores in the picture's size as probabilities from 0 to 1, (H, W)."""
+        scores = self.full_size()
+        # In place, as the picture may be large; beyond 80, exp leaves float32.
+        np.exp(-np.clip(scores, -80, 80, out=scores), out=scores)
+        return np.reciprocal(np.add(scores, 1, out=scores), out=scores)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the map to be loaded again by :meth:`load`.
+
+        Parameters
+        ----------
+        path
+            ``.npz`` keeps the logits as the decoder gave them, exact and small. ``.tif`` keeps
+            them in the picture's size, as float32 rounded to 1/256, for other programs to show.
+
+        Raises
+        ------
+        OutputError
+            The path ends otherwise, or the file cannot be written.
+        """
+        target = Path(path)
+        suffix = target.suffix.lower()
+        if suffix not in (".npz", ".tif", ".tiff"):
+            raise OutputError(
+                f"Cannot save a score map as {target}; its name must end in .npz (exact) or .tif "
+                "(in the picture's size)."
+            )
+        with whole_file(target) as temporary:
+            if suffix == ".npz":
+                self._write_npz(temporary)
+            else:
+                self._write_tiff(temporary)
+
+    def _write_npz(self, path: Path) -> None:
+        frame = (*(self.input_size or (0, 0)), self.encoder_size or 0)
+        with path.open("wb") as file:
+            np.savez_compressed(
+                file,
+                anymask_score_map=np.int64(_VERSION),
+                logits=self.logits,
+                image_size=np.array(self.image_size, np.int64),
+                frame=np.array(frame, np.int64),
+                predicted_iou=np.float64(self.predicted_iou),
+            )
+
+    def _write_tiff(self, path: Path) -> None:
+        import tifffile
+
+        known = not math.isnan(self.predicted_iou)
+        facts = {
+            "anymask_score_map": _VERSION,
+            "predicted_iou": self.predicted_iou if known else None,
+        }
+        tifffile.imwrite(
+            path,
+            np.rint(self.full_size() / np.float32(_TIFF_STEP)) * np.float32(_TIFF_STEP),
+            photometric="minisblack",
+            compression="zlib",
+            description=json.dumps(facts),
+            metadata=None,
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ScoreMap:
+        """Load a saved map.
+
+        Parameters
+        ----------
+        path
+            A file of :meth:`save`, or any TIFF file of one float channel.
+
+        Raises
+        ------
+        ImageError
+            The file is missing, damaged or no score map.
+        """
+        source = Path(path)
+        if not source.is_file():
+            raise ImageError(f"There is no score map {source}; save one with ScoreMap.save.")
+        try:
+            return _read_npz(source) if zipfile.is_zipfile(source) else _read_tiff(source)
+        except ImageError as error:
+            raise ImageError(f"{source} holds no score map: {error}") from None
+        except Exception as error:
+            # Whatever a damaged file makes zipfile, zlib, NumPy or tifffile raise.
+            raise ImageError(
+                f"{source} is damaged or no score map; predict it again and save it with "
+                "ScoreMap.save."
+            ) from error
+
+    def _strips(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Full-size logits a few rows at a time."""
+        height, width = self.image_size
+        if self.input_size is None or self.encoder_size is None:
+            yield slice(0, height), self.logits
+            return
+        low_height, low_width = self.logits.shape
+        down = _enlargement(low_height, self.encoder_size, self.input_size[0], height)
+        across = _enlargement(low_width, self.encoder_size, self.input_size[1], width)
+        wide = np.ascontiguousarray((across @ self.logits.T).T)  # (h, W)
+        step = max(1, _VALUES_AT_ONCE // width)
+        for start in range(0, height, step):
+            rows = slice(start, min(start + step, height))
+            yield rows, down[rows] @ wide
+
+
+def _enlargement(low: int, encoder: int, resized: int, size: int) -> sparse.csr_matrix:
+    """Take `low` logits to `encoder` pixels, cut those to `resized`, and take them to `size`."""
+    return (_bilinear(resized, size) @ _bilinear(low, encoder)[:resized]).astype(np.float32)
+
+
+def _bilinear(size_in: int, size_out: int) -> sparse.csr_matrix:
+    """Matrix (size_out, size_in) of a bilinear resize along one axis, pixels being cells."""
+    place = np.maximum((np.arange(size_out) + 0.5) * (size_in / size_out) - 0.5, 0)
+    low = np.minimum(place.astype(np.int64), size_in - 1)
+    high = np.minimum(low + 1, size_in - 1)
+    share = place - low
+    rows = np.arange(size_out)
+    return sparse.csr_matrix(
+        (
+            np.concatenate([1 - share, share]),
+            (np.concatenate([rows, rows]), np.concatenate([low, high])),
+        ),
+        shape=(size_out, size_in),
+    )
+
+
+def _read_npz(path: Path) -> ScoreMap:
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
+            raise ImageError("its arrays would take more than 2 GiB of memory.")
+    with np.load(path, allow_pickle=False) as arrays:
+        if int(arrays["anymask_score_map"]) != _VERSION:
+            raise ImageError("it comes from another version of anymask.")
+        height, width = (int(side) for side in arrays["image_size"])
+        *input_size, encoder_size = (int(side) for side in arrays["frame"])
+        return ScoreMap(
+            arrays["logits"],
+            (height, width),
+            (input_size[0], input_size[1]) if encoder_size else None,
+            encoder_size or None,
+            float(arrays["predicted_iou"]),
+        )
+
+
+def _read_tiff(path: Path) -> ScoreMap:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        if len(page.shape) != 2 or page.dtype is None or page.dtype.kind != "f":
+            raise ImageError(f"it is {page.dtype} of shape {page.shape}, not one float channel.")
+        if page.nbytes > _MAX_BYTES:
+            raise ImageError("it would take more than 2 GiB of memory.")
+        logits = page.asarray()
+        description = page.description
+    try:
+        predicted_iou = json.loads(description)["predicted_iou"]
+    except (ValueError, TypeError, KeyError):
+        predicted_iou = None
+    iou = math.nan if predicted_iou is None else float(predicted_iou)
+    return ScoreMap(logits, (logits.shape[0], logits.shape[1]), predicted_iou=iou)

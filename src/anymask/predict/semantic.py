@@ -1,0 +1,121 @@
+"""One mask of a whole picture: every pixel of a kind, rather than one object.
+
+A model trained to mark all leaf, all tumour or all water answers a prompt that means "the whole
+picture". Where its answer should end is a matter of the threshold; so what comes back is a
+`ScoreMap`, from which masks at any threshold follow without running the model again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.errors import PromptError
+from anymask.predict.predictor import SamPredictor
+from anymask.predict.prompts import check_prompts
+from anymask.predict.score_map import ScoreMap
+
+
+def score_map(
+    predictor: SamPredictor,
+    point_coords: ArrayLike | None = None,
+    point_labels: ArrayLike | None = None,
+    *,
+    box: ArrayLike | None = None,
+    mask_input: ArrayLike | None = None,
+) -> ScoreMap:
+    """Ask for one mask with the whole picture as the box, and keep its logits.
+
+    Parameters
+    ----------
+    predictor : SamPredictor
+        With the picture set.
+    point_coords, point_labels : (P, 2) and (P,) array_like, optional
+        Points (x, y) in pixels of the picture; 1 on what is meant, 0 off it. Labels may be left
+        out if all are 1.
+    box : (4,) array_like, optional
+        XYXY in pixels of the picture; the whole picture by default.
+    mask_input : (1, h, w) array_like, optional
+        Logits of an earlier answer, as `ScoreMap.logits` holds them.
+
+    Returns
+    -------
+    ScoreMap
+
+    Raises
+    ------
+    PromptError
+        No picture is set, or a prompt is malformed or lies outside the picture.
+
+    Examples
+    --------
+    >>> from anymask import SamPredictor, load
+    >>> predictor = SamPredictor(load())
+    >>> image = np.full((60, 80, 3), 40, np.uint8)
+    >>> image[10:50, 20:60] = (60, 200, 80)
+    >>> predictor.set_image(image)
+    >>> scores = score_map(predictor, [(40, 30)])
+    >>> strict, loose = scores.mask(2.0), scores.mask(-2.0)
+    >>> strict.shape, bool((loose >= strict).all())
+    ((60, 80), True)
+    """
+    if point_coords is not None and point_labels is None:
+        point_labels = np.ones(np.shape(point_coords)[:-1], np.int64)
+    height, width = _image_size(predictor)
+    box = (0, 0, width, height) if box is None else box
+    logits, iou = _decode(predictor, point_coords, point_labels, box, mask_input)
+    if len(logits) != 1:
+        raise PromptError("A score map answers one prompt; give one box and one set of points.")
+    return _map_of(predictor, logits[0], float(iou[0]))
+
+
+@torch.no_grad()
+def _decode(
+    predictor: SamPredictor,
+    point_coords: ArrayLike | None,
+    point_labels: ArrayLike | None,
+    box: ArrayLike | None,
+    mask_input: ArrayLike | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits (N, h, w) and predicted IoU (N,) of N prompts, without enlarging any."""
+    size, model = _image_size(predictor), predictor.model
+    prompts = check_prompts(
+        point_coords,
+        point_labels,
+        box,
+        mask_input,
+        image_size=size,
+        mask_size=model.config.low_res_size,
+    )
+
+    def tensor(array: NDArray | None, dtype: torch.dtype = torch.float32) -> torch.Tensor | None:
+        return None if array is None else torch.as_tensor(array, dtype=dtype, device=model.device)
+
+    coords, boxes = prompts.point_coords, prompts.boxes
+    if coords is not None:
+        coords = predictor.transform.apply_coords(coords, size)
+    if boxes is not None:
+        boxes = predictor.transform.apply_boxes(boxes, size)
+    assert predictor.features is not None
+    low_res, iou = model.decode(
+        predictor.features,
+        point_coords=tensor(coords),
+        point_labels=tensor(prompts.point_labels, torch.int64),
+        boxes=tensor(boxes),
+        masks=tensor(prompts.masks),
+        multimask_output=False,
+    )
+    return low_res[:, 0].cpu().numpy(), iou[:, 0].cpu().numpy()
+
+
+def _image_size(predictor: SamPredictor) -> tuple[int, int]:
+    if predictor.original_size is None:
+        raise PromptError("No image is set to predict masks of; call set_image(image) first.")
+    return predictor.original_size
+
+
+def _map_of(predictor: SamPredictor, logits: NDArray[np.float32], iou: float) -> ScoreMap:
+    return ScoreMap(
+        logits, _image_size(predictor), predictor.input_size, predictor.transform.target_length, iou
+    )
