@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHIPPED = "small"
 """Name of the model whose weights come with the package."""
 
-SMALL_SHA256 = "d137f7b161b4ce3da9dc98ef93baac0042901f0b383adb0f69b0a80923b50f38"
+SMALL_SHA256 = "30bf176b65e1351c5d9c436a62f6eac9b0e07b5c21d402881a1504aa737efb36"
 """SHA-256 of weights/small.safetensors, or None while the shipped weights are not final."""
 
 _SAM_CITATION = (
