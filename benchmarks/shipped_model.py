@@ -1,18 +1,23 @@
 """How good and how fast the shipped model is: figures by set beside baselines, and times.
 
-Usage: python benchmarks/shipped_model.py --data FOLDER_OF_SETS [--per-set N] [--threads N]
+Usage: python benchmarks/shipped_model.py --data FOLDER_OF_SETS [--per-set N]
+       [--everything-per-set N] [--model FILE] [--threads N]
 
 Quality is measured on the validation images listed in the repository
 (`training/pretrain/validation_split.json`), so the folder must hold the sets named there. Prompts
-follow the interactive protocol (`anymask.evaluation.protocols`), three objects an image.
+follow the interactive protocol (`anymask.evaluation.protocols`), three objects an image, and the
+baselines are given the same ones. "Everything" runs with the model's own thresholds.
+`tools/card.py` writes the results into the model card.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +25,17 @@ import torch
 from measure import machine, print_table, versions, write_results
 
 from anymask import load
-from anymask.evaluation.baselines import evaluate_baselines
+from anymask.evaluation.baselines import available_baselines, evaluate_baselines
+from anymask.evaluation.data import Examples
+from anymask.evaluation.everything import evaluate_everything, everything_figures
 from anymask.evaluation.protocols import quick_figures
 from anymask.evaluation.records import mean_over_sets, means_by_set
 from anymask.model.sam import Sam
+from anymask.predict.automatic import SamAutomaticMaskGenerator
 from anymask.training.pretrain.cache import find_sources, split
 from anymask.training.pretrain.run import validation_examples
 
 RESULTS = Path(__file__).parent / "results" / "shipped_model.json"
-BASELINES = ("filled_box", "ellipse")
 COLUMNS = {
     "click1_single": "1 click",
     "click1_predicted": "best by score",
@@ -37,19 +44,44 @@ COLUMNS = {
     "click5": "5 clicks",
     "box": "box",
     "boundary_f_box": "boundary F",
+    "grabcut_box": "GrabCut box",
     "ellipse": "ellipse",
     "filled_box": "filled box",
+    "grabcut_click": "GrabCut click",
+    "flood_fill": "flood fill",
+    "random_walker": "random walker",
 }
+EVERYTHING_COLUMNS = {
+    "average_recall": "AR@1000",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "mean_best_overlap": "best overlap",
+    "f1_50": "F1",
+    "masks_per_image": "masks",
+}
+MEAN = "mean over sets"
 
 
-def quality(sam: Sam, data: Path, per_set: int | None) -> dict[str, dict[str, float]]:
+def held_out(data: Path, per_set: int | None) -> Examples:
+    """Validation images of each set."""
+    _, sources = split(find_sources([data]))
+    return validation_examples([data], {source.name for source in sources}, per_set)
+
+
+def quality(sam: Sam, examples: Examples) -> dict[str, dict[str, float]]:
     """Mean figures by set, the baselines' among them."""
-    _, held_out = split(find_sources([data]))
-    examples = validation_examples([data], {source.name for source in held_out}, per_set)
     means, by_set = quick_figures(sam, examples)
-    baselines = means_by_set(evaluate_baselines(examples, BASELINES))
+    baselines = means_by_set(evaluate_baselines(examples, available_baselines()))
     by_set = {name: {**figures, **baselines[name]} for name, figures in by_set.items()}
-    by_set["mean over sets"] = {**means, **mean_over_sets(baselines)}
+    by_set[MEAN] = {**means, **mean_over_sets(baselines)}
+    return by_set
+
+
+def everything(sam: Sam, examples: Examples) -> dict[str, dict[str, float]]:
+    """Figures of all masks of whole images by set, found with the model's own thresholds."""
+    generator = SamAutomaticMaskGenerator(sam)
+    by_set = everything_figures(evaluate_everything(generator.generate_masks, examples))
+    by_set[MEAN] = mean_over_sets(by_set)
     return by_set
 
 
@@ -84,38 +116,65 @@ def median_ms(call: Callable[[], Any], repeats: int) -> float:
     return statistics.median(found)
 
 
+def rows_of(
+    by_set: dict[str, dict[str, float]], columns: dict[str, str]
+) -> tuple[list[str], list[list[str]]]:
+    """Heading and rows of a table, without columns that nothing was measured for."""
+    chosen = [name for name in columns if name in by_set[MEAN]]
+    rows = [[s, *(f"{figures[n]:.2f}" for n in chosen)] for s, figures in by_set.items()]
+    return ["set", *(columns[name] for name in chosen)], rows
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--per-set", type=int, help="images of each set; all if not given")
+    parser.add_argument(
+        "--everything-per-set", type=int, default=4, help="of these, for everything; 0 for none"
+    )
+    parser.add_argument("--model", help="weights other than the shipped ones")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    by_set = quality(load(), options.data, options.per_set)
-    rows = [
-        [name, *(f"{figures[column]:.2f}" for column in COLUMNS)]
-        for name, figures in by_set.items()
-    ]
-    print_table("Mean IoU, and boundary F of the box's masks", ["set", *COLUMNS.values()], rows)
-    means = by_set["mean over sets"]
+    sam = load(options.model)
+    by_set = quality(sam, held_out(options.data, options.per_set))
+    print_table("Mean IoU, and boundary F of the box's masks", *rows_of(by_set, COLUMNS))
+    means = by_set[MEAN]
     print(
         f"\nPredicted IoU: calibration error {means['iou_calibration_error']:.3f}, "
         f"bias {means['iou_bias']:+.3f}"
     )
-    took = {dtype: times(load(dtype=dtype)) for dtype in ("float32", "bfloat16")}
+    found: dict[str, dict[str, float]] = {}
+    if options.everything_per_set:
+        found = everything(sam, held_out(options.data, options.everything_per_set))
+        print_table(
+            f"Everything: {json.dumps(asdict(sam.config.everything))}",
+            *rows_of(found, EVERYTHING_COLUMNS),
+        )
+    took = {dtype: times(load(options.model, dtype=dtype)) for dtype in ("float32", "bfloat16")}
     names = list(took["float32"])
     print_table(
         f"Milliseconds, {options.threads} threads",
         ["", *names],
-        [[dtype, *(f"{found[name]:.0f}" for name in names)] for dtype, found in took.items()],
+        [[dtype, *(f"{of[name]:.0f}" for name in names)] for dtype, of in took.items()],
     )
     write_results(
-        RESULTS,
+        options.output,
         {
             "machine": machine(),
             "versions": versions("anymask", "torch", "numpy"),
+            "input_size": sam.config.image_size,
+            "dtype": str(sam.dtype).removeprefix("torch."),
+            "threads": options.threads,
+            "images_per_set": options.per_set,
             "by_set": by_set,
+            "everything": {
+                "images_per_set": options.everything_per_set,
+                "thresholds": asdict(sam.config.everything),
+                "by_set": found,
+            },
             "milliseconds": took,
         },
     )

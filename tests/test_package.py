@@ -107,9 +107,10 @@ def test_every_data_file_is_installed_with_the_package():
 LAYERS = (
     ("errors",),
     ("files", "palette"),
+    ("expressions",),
     ("images", "masks", "model"),
     ("checkpoints", "show"),
-    ("predict", "export"),
+    ("predict", "export", "samples"),
     ("evaluation",),
     ("training",),
     ("__init__",),

@@ -17,13 +17,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from anymask import errors, show
     from anymask.checkpoints import load, sam_model_registry, save
+    from anymask.export.loading import load_masks
+    from anymask.export.saving import save_masks
+    from anymask.images.band_math import band_math
+    from anymask.images.image import Image
     from anymask.images.normalize import to_rgb
-    from anymask.images.read import read_rgb
+    from anymask.images.object_spectra import object_spectra
+    from anymask.images.pseudo_rgb import pseudo_rgb, pseudo_rgbs, recipe
+    from anymask.images.read import read, read_rgb
     from anymask.images.resize import ResizeLongestSide
+    from anymask.images.spectral import reflectance
     from anymask.masks.mask_set import MaskSet
+    from anymask.masks.measure import measure
     from anymask.model.sam import Sam
     from anymask.predict.automatic import SamAutomaticMaskGenerator
     from anymask.predict.predictor import SamPredictor
+    from anymask.samples import sample
     from anymask.show import overlay
 
 # By default OpenMP's threads spin while they wait for each other. Beside another busy process they
@@ -34,35 +43,59 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 __version__ = "0.1.0"
 
 __all__ = [
+    "Image",
     "MaskSet",
     "ResizeLongestSide",
     "Sam",
     "SamAutomaticMaskGenerator",
     "SamPredictor",
     "__version__",
+    "band_math",
     "errors",
     "load",
+    "load_masks",
+    "measure",
+    "object_spectra",
     "overlay",
+    "pseudo_rgb",
+    "pseudo_rgbs",
+    "read",
     "read_rgb",
+    "recipe",
+    "reflectance",
     "sam_model_registry",
+    "sample",
     "save",
+    "save_masks",
     "show",
     "to_rgb",
 ]
 
 # Where each public name lives; a name mapped to its own module is that module.
 _HOMES = {
+    "Image": "anymask.images.image",
     "MaskSet": "anymask.masks.mask_set",
     "ResizeLongestSide": "anymask.images.resize",
     "Sam": "anymask.model.sam",
     "SamAutomaticMaskGenerator": "anymask.predict.automatic",
     "SamPredictor": "anymask.predict.predictor",
+    "band_math": "anymask.images.band_math",
     "errors": "anymask.errors",
     "load": "anymask.checkpoints",
+    "load_masks": "anymask.export.loading",
+    "measure": "anymask.masks.measure",
+    "object_spectra": "anymask.images.object_spectra",
     "overlay": "anymask.show",
+    "pseudo_rgb": "anymask.images.pseudo_rgb",
+    "pseudo_rgbs": "anymask.images.pseudo_rgb",
+    "read": "anymask.images.read",
     "read_rgb": "anymask.images.read",
+    "recipe": "anymask.images.pseudo_rgb",
+    "reflectance": "anymask.images.spectral",
     "sam_model_registry": "anymask.checkpoints",
+    "sample": "anymask.samples",
     "save": "anymask.checkpoints",
+    "save_masks": "anymask.export.saving",
     "show": "anymask.show",
     "to_rgb": "anymask.images.normalize",
 }

@@ -17,7 +17,10 @@ from anymask.cli.app import app, main
 from anymask.cli.console import ends_in_a_sentence
 from anymask.errors import AnymaskError
 
-COMMANDS = ("everything", "segment", "evaluate", "info", "models", "pretrain")
+COMMANDS = (
+    *("everything", "segment", "semantic", "clean", "measure", "spectra", "convert"),
+    *("evaluate", "tune", "info", "models", "pretrain"),
+)
 
 
 def test_the_version_is_printed(cli):

@@ -7,12 +7,19 @@ from typing import Annotated
 import typer
 
 from anymask import __version__
+from anymask.cli.clean import clean
+from anymask.cli.convert import convert
 from anymask.cli.evaluate import evaluate
 from anymask.cli.everything import everything
 from anymask.cli.info import info
+from anymask.cli.measure import measure
 from anymask.cli.models import models
 from anymask.cli.pretrain import pretrain
 from anymask.cli.segment import segment
+from anymask.cli.semantic import semantic
+from anymask.cli.spectra import spectra
+from anymask.cli.tune import tune
+from anymask.cli.view import CommandWithRgb
 
 app = typer.Typer(
     name="anymask",
@@ -52,7 +59,11 @@ def anymask(
     """
 
 
-for command in (everything, segment, evaluate, info, models, pretrain):
+for command in (everything, segment):
+    app.command(cls=CommandWithRgb)(command)
+for command in (semantic, clean, measure, spectra, convert):
+    app.command()(command)
+for command in (evaluate, tune, info, models, pretrain):
     app.command()(command)
 
 

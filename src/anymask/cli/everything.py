@@ -9,7 +9,19 @@ import typer
 from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err
 from anymask.cli.inputs import gather
 from anymask.cli.options import DeviceOption, DtypeOption, ModelOption, OutputOption, load_model
-from anymask.errors import ImageError
+from anymask.cli.view import (
+    ChannelsOption,
+    GammaOption,
+    HeaderOption,
+    HighOption,
+    LowOption,
+    RgbOption,
+    TOption,
+    WindowOption,
+    ZOption,
+    parse_view,
+)
+from anymask.errors import AnymaskError, ImageError
 
 _GRID = "Grid of points"
 _FILTER = "Which masks to keep"
@@ -38,6 +50,15 @@ def everything(
             "file with the same model and options. A stopped run is taken up again this way.",
         ),
     ] = False,
+    rgb: RgbOption = None,
+    channels: ChannelsOption = None,
+    low: LowOption = None,
+    high: HighOption = None,
+    window: WindowOption = None,
+    gamma: GammaOption = 1.0,
+    z: ZOption = None,
+    t: TOption = None,
+    header: HeaderOption = None,
     points_per_side: Annotated[
         int | None,
         typer.Option(
@@ -156,18 +177,24 @@ def everything(
     Pictures that a pattern finds in subfolders keep their subfolder. Pictures that would share a
     NAME keep their suffix (a.png.labels.tif, a.jpg.labels.tif) or get their folder before it.
 
+    With --rgb each pseudo-RGB of each picture is segmented by itself, and its results are called
+    NAME.RGB, after both.
+
     A picture that cannot be read is reported and the others go on; the exit code is then 1.
     Ctrl-C stops with exit code 130, and what is finished stays.
 
     Options that are not given are the model's own; for Meta's models --points-per-side 32,
     --pred-iou-thresh 0.88, --stability-score-thresh 0.95 and --box-nms-thresh 0.7.
 
-    One picture; a folder, taken up where it was stopped; small objects:
+    One picture; a folder, taken up where it was stopped; small objects; a spectral cube seen in
+    two ways; two channels of fluorescence:
 
     ```
     anymask everything coffee.png -o masks/
     anymask everything photos/ -o masks/ --skip-existing
     anymask everything 'scans/**/*.tif' -o masks/ --points-per-side 64
+    anymask everything cube.hdr -o masks/ --rgb "nm(860)" "nm(680)" "nm(550)" --rgb ndvi
+    anymask everything cells.ome.tif -o masks/ --channels 0=blue,1=green --z max
     ```
     """
     options = {
@@ -185,6 +212,7 @@ def everything(
     }
     given = {name: value for name, value in options.items() if value is not None}
 
+    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header)
     inputs = gather(images)
     if not inputs.pictures:
         raise ImageError(
@@ -193,17 +221,23 @@ def everything(
         )
     if inputs.own_results:
         err.print(f"Left out {inputs.own_results} files that anymask wrote (overlays, labels).")
+    if header is not None and len(inputs.pictures) > 1:
+        raise AnymaskError(
+            f"--header is for one data file, and {len(inputs.pictures)} pictures are given; put "
+            "headers beside their data, or segment one at a time."
+        )
 
     # Only now, so that help and mistakes in the command are answered at once.
     from anymask.cli.folder_run import FolderRun
     from anymask.files import check_writable
 
     check_writable(output)
-    run = FolderRun(output, model or "small", given, skip_existing=skip_existing)
+    run = FolderRun(output, model or "small", given, view, skip_existing=skip_existing)
     for argument, reason in inputs.unusable:
         complain(reason)
         run.failed(argument)
-    todo = [picture for picture in inputs.pictures if not run.is_done(picture)]
+    wanted = [p for picture in inputs.pictures for p in picture.with_recipes(view.recipes)]
+    todo = [picture for picture in wanted if not run.is_done(picture)]
     try:
         if todo:
             run.segment(todo, lambda: load_model(model, device, dtype))

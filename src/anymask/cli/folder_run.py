@@ -23,12 +23,13 @@ from rich.text import Text
 from anymask import __version__
 from anymask.cli.console import complain, err, out
 from anymask.cli.inputs import Picture
+from anymask.cli.view import View, fingerprint
 from anymask.errors import AnymaskError, OutputError
 from anymask.export.results import JSON, SUFFIXES, result_path, write_results
-from anymask.files import is_lasting, sha256
-from anymask.images.read import read_rgb
+from anymask.files import is_lasting
 
 if TYPE_CHECKING:
+    from anymask.images.image import Image
     from anymask.model.sam import Sam
     from anymask.predict.automatic import SamAutomaticMaskGenerator
 
@@ -59,18 +60,30 @@ class FolderRun:
         What the model was called, for the COCO files.
     options : mapping
         Options of `SamAutomaticMaskGenerator` that differ from the model's defaults.
+    view : View
+        How pictures are shown to the model.
     skip_existing : bool
         Whether `is_done` looks for earlier results.
     """
 
     def __init__(
-        self, output: Path, model: str, options: Mapping[str, Any], *, skip_existing: bool
+        self,
+        output: Path,
+        model: str,
+        options: Mapping[str, Any],
+        view: View,
+        *,
+        skip_existing: bool,
     ) -> None:
         self.output = output
         self.model = model
         self.options = dict(options)
+        self.view = view
         self.skip_existing = skip_existing
         self._rows: list[_Row] = []
+        # The last file opened, for its next pseudo-RGB.
+        self._opened: tuple[Path, Image] | None = None
+        self._fingerprints: dict[Path, str] = {}
 
     @property
     def failures(self) -> int:
@@ -88,8 +101,11 @@ class FolderRun:
             return False
         try:
             coco = json.loads(result_path(stem, JSON).read_text(encoding="utf-8"))
-            made_with = {key: coco["info"][key] for key in ("model", "options", "sha256")}
-            if made_with != self._made_with(picture):
+            wanted = self._made_with(picture)
+            if {key: coco["info"].get(key) for key in (*wanted, "view")} != {
+                "view": None,
+                **wanted,
+            }:
                 return False
             count = len(coco["annotations"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -100,7 +116,15 @@ class FolderRun:
     def _made_with(self, picture: Picture) -> dict[str, Any]:
         # points_per_batch changes no mask.
         options = {k: v for k, v in self.options.items() if k != "points_per_batch"}
-        return {"model": self.model, "options": options, "sha256": sha256(picture.path)}
+        view = self.view.made_with(picture.recipe)
+        if picture.path not in self._fingerprints:
+            self._fingerprints[picture.path] = fingerprint(picture.path, self.view.header)
+        return {
+            "model": self.model,
+            "options": options,
+            "sha256": self._fingerprints[picture.path],
+            **({"view": view} if view else {}),
+        }
 
     def segment(self, pictures: Sequence[Picture], load: Callable[[], Sam]) -> None:
         """Segment the pictures one after another.
@@ -131,7 +155,7 @@ class FolderRun:
             over = bars.add_task("All pictures", total=len(pictures), unit="pictures")
             within = bars.add_task("", total=None, unit="points")
             for picture in pictures:
-                bars.reset(within, description=picture.path.name, total=None)
+                bars.reset(within, description=_called(picture), total=None)
 
                 def advance(done: int, total: int) -> None:
                     bars.update(within, completed=done, total=total)
@@ -146,6 +170,7 @@ class FolderRun:
         advance: Callable[[int, int], None],
     ) -> None:
         name = str(picture.path)
+        told = name if picture.recipe is None else f"{name} ({picture.recipe.name})"
         try:
             self._rows.append(self._results_of(generator, picture, advance))
         except Exception as error:
@@ -156,11 +181,12 @@ class FolderRun:
                 reason = str(error)
             else:
                 reason = f"{type(error).__name__}: {error}"
-            complain(reason if name in reason else f"{name}: {reason}")
+            known = name in reason and picture.recipe is None
+            complain(reason if known else f"{told}: {reason}")
         else:
             if not err.is_terminal:
                 row = self._rows[-1]
-                typer.echo(f"{name}: {row.masks} masks in {row.seconds:.1f} s", err=True)
+                typer.echo(f"{told}: {row.masks} masks in {row.seconds:.1f} s", err=True)
 
     def _results_of(
         self,
@@ -169,11 +195,20 @@ class FolderRun:
         advance: Callable[[int, int], None],
     ) -> _Row:
         began = time.perf_counter()
-        image = read_rgb(picture.path)
-        masks = generator.generate_masks(image, progress=advance)
+        image = self._open(picture.path)
+        rgb, notes = self.view.picture(image, picture.recipe)
+        for note in notes:
+            err.print(Text(note, style="yellow"), soft_wrap=True)
+        masks = generator.generate_masks(rgb, progress=advance)
         info = {"description": f"anymask {__version__}", **self._made_with(picture)}
         write_results(
-            self.output / picture.name, image, masks, image_name=picture.path.name, info=info
+            self.output / picture.name,
+            rgb,
+            masks,
+            image_name=picture.path.name,
+            info=info,
+            pixel_size=image.pixel_size,
+            unit=image.unit,
         )
         height, width = masks.image_size
         covered = (masks.to_labels() > 0).mean() if len(masks) else 0.0
@@ -185,6 +220,12 @@ class FolderRun:
             float(covered),
             time.perf_counter() - began,
         )
+
+    def _open(self, path: Path) -> Image:
+        if self._opened is None or self._opened[0] != path:
+            self._opened = None  # so that two are never in memory together
+            self._opened = (path, self.view.open(path))
+        return self._opened[1]
 
     def print_summary(self) -> None:
         """Print a table of the pictures, or of the failed ones if there are very many."""
@@ -221,3 +262,8 @@ class FolderRun:
                 "--stability-score-thresh to see more."
             )
             err.print(Text(message, style="yellow"), soft_wrap=True)
+
+
+def _called(picture: Picture) -> str:
+    name = picture.path.name
+    return name if picture.recipe is None else f"{name} ({picture.recipe.name})"

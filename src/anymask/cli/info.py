@@ -1,14 +1,22 @@
-"""``anymask info``: what a checkpoint file holds, without building the model."""
+"""``anymask info``: what a checkpoint file holds, without building the model.
+
+Beside weights there may be a model card: a Markdown file of the same name. The table between its
+lines ``<!-- begin essentials`` and ``<!-- end essentials`` is printed too.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from anymask.checkpoints.registry import SHIPPED
 from anymask.cli.console import ends_in_a_sentence, out
 from anymask.cli.options import JsonOption
 
@@ -17,6 +25,9 @@ if TYPE_CHECKING:
 
 # Of a fine-tuned file's further tensors, as many as still can be read at a glance.
 _MOST_EXTRAS = 5
+
+_ESSENTIALS = re.compile(r"<!-- begin essentials.*?-->(.*?)<!-- end essentials", re.DOTALL)
+_ROW = re.compile(r"^\|\s*(?P<name>[^|\s-][^|]*?)\s*\|\s*(?P<value>[^|]+?)\s*\|$", re.MULTILINE)
 
 
 @ends_in_a_sentence
@@ -33,6 +44,8 @@ def info(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what a checkpoint holds: variant, size, layout, hash. Nothing in it is executed.
+
+    Of the shipped model also what its card says in short: data, compute, figures, use, weaknesses.
 
     A downloaded file; the shipped model, for a script:
 
@@ -55,6 +68,23 @@ def info(
     out.print(table)
 
 
+def essentials_of(weights: Path) -> dict[str, str]:
+    """Read what the card beside a weights file says in short.
+
+    Returns
+    -------
+    dict
+        By heading, in the card's order; empty if there is no card or no such table in it.
+    """
+    try:
+        text = weights.with_suffix(".md").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return {}
+    found = _ESSENTIALS.search(text)
+    rows = _ROW.finditer(found[1]) if found else ()
+    return {row["name"]: row["value"] for row in rows}
+
+
 def _as_dict(found: CheckpointInfo) -> dict[str, object]:
     return {
         "path": str(found.path),
@@ -69,11 +99,15 @@ def _as_dict(found: CheckpointInfo) -> dict[str, object]:
         "sha256": found.sha256,
         "extras": list(found.extras),
         "metadata": found.metadata,
+        "everything": asdict(found.config.everything),
+        "card": essentials_of(found.path),
     }
 
 
 def _as_lines(found: CheckpointInfo) -> dict[str, str]:
     known = f", the published {found.known_as}" if found.known_as else ""
+    if found.known_as == SHIPPED:
+        known = ", shipped with anymask"
     lines = {
         "File": f"{found.path} ({found.size:,} bytes)",
         "Variant": f"{found.variant}{known}",
@@ -87,5 +121,10 @@ def _as_lines(found: CheckpointInfo) -> dict[str, str]:
         shown = ", ".join(found.extras[:_MOST_EXTRAS])
         more = ", …" if len(found.extras) > _MOST_EXTRAS else ""
         lines["Left out"] = f"{len(found.extras)} tensors of no SAM: {shown}{more}"
-    lines.update({f"Note: {key}": value for key, value in found.metadata.items()})
-    return lines
+    lines["Everything"] = ", ".join(
+        f"{name} {value:g}" for name, value in asdict(found.config.everything).items()
+    )
+    card = essentials_of(found.path)
+    # What a card says in words need not be read as raw notes.
+    notes = {} if card else {f"Note: {key}": value for key, value in found.metadata.items()}
+    return {**lines, **card, **notes}

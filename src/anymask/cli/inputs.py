@@ -5,11 +5,19 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anymask.cli.names import output_names
 from anymask.errors import ImageError
+
+if TYPE_CHECKING:
+    from anymask.images.recipes import Recipe
+
+
+# What other commands write beside pictures, in formats that are also those of pictures.
+_OTHER_RESULTS = (".semantic.png", ".scores.npz", ".scores.tif", ".masks.npz", ".labels.npz")
 
 
 @dataclass(frozen=True)
@@ -22,10 +30,22 @@ class Picture:
         The file.
     name : Path
         What its results are called, relative to the output folder and without their endings.
+    recipe : Recipe, optional
+        The pseudo-RGB to make of it.
     """
 
     path: Path
     name: Path
+    recipe: Recipe | None = None
+
+    def with_recipes(self, recipes: Sequence[Recipe]) -> list[Picture]:
+        """Return one picture for each pseudo-RGB, named by both; itself if there is none."""
+        if not recipes:
+            return [self]
+        return [
+            replace(self, name=self.name.with_name(f"{self.name.name}.{how.name}"), recipe=how)
+            for how in recipes
+        ]
 
 
 @dataclass(frozen=True)
@@ -50,7 +70,7 @@ class Inputs:
 def gather(arguments: Sequence[str]) -> Inputs:
     """Expand files, folders and patterns to pictures and name their results."""
     from anymask.export.results import LABELS, OVERLAY
-    from anymask.images.read import list_images
+    from anymask.images.listing import list_images
 
     # By absolute path, but with links kept: they have names of their own.
     found: dict[Path, tuple[Path, Path]] = {}
@@ -65,7 +85,7 @@ def gather(arguments: Sequence[str]) -> Inputs:
         root = _root(argument)
         for path in paths:
             absolute = Path(os.path.abspath(path))
-            if path.name.endswith((OVERLAY, LABELS)):
+            if path.name.endswith((OVERLAY, LABELS, *_OTHER_RESULTS)):
                 own.add(absolute)
             else:
                 relative = path.relative_to(root) if root else Path(path.name)
@@ -79,8 +99,10 @@ def gather(arguments: Sequence[str]) -> Inputs:
 
 def _root(argument: str) -> Path | None:
     """The folder below which an argument's pictures lie; None for a single file."""
+    from anymask.images.listing import is_image_folder
+
     path = Path(argument)
-    if path.is_dir():
+    if path.is_dir() and not is_image_folder(path):
         return path
     if path.exists():
         return None

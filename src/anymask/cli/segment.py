@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +16,27 @@ from rich.table import Table
 from rich.text import Text
 
 from anymask import __version__
-from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.console import EXIT_ERROR, EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
 from anymask.cli.options import DeviceOption, DtypeOption, JsonOption, ModelOption, load_model
 from anymask.cli.prompts import check_together, mask_logits, parse_box, parse_point, read_mask
+from anymask.cli.view import (
+    ChannelsOption,
+    GammaOption,
+    HeaderOption,
+    HighOption,
+    LowOption,
+    RgbOption,
+    TOption,
+    View,
+    WindowOption,
+    ZOption,
+    parse_view,
+)
+from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
+    from anymask.images.image import Image
+    from anymask.images.recipes import Recipe
     from anymask.masks.mask_set import MaskSet
     from anymask.model.sam import Sam
 
@@ -76,47 +94,118 @@ def segment(
     model: ModelOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
+    rgb: RgbOption = None,
+    channels: ChannelsOption = None,
+    low: LowOption = None,
+    high: HighOption = None,
+    window: WindowOption = None,
+    gamma: GammaOption = 1.0,
+    z: ZOption = None,
+    t: TOption = None,
+    header: HeaderOption = None,
 ) -> None:
     """Segment what points, boxes or a rough mask show.
 
     Points, one box and a mask given together describe one object. Several boxes are several
-    objects. With -o the same four files are written as by 'anymask everything'.
+    objects. With -o the same four files are written as by 'anymask everything'. With --rgb the
+    prompts are answered in each pseudo-RGB, and results are called NAME.RGB.
 
-    One click; on the cup but not on its saucer; two boxes; scores for a script:
+    One click; on the cup but not on its saucer; two boxes; scores for a script; a leaf in a
+    spectral cube:
 
     ```
     anymask segment coffee.png --point 250,187 -o masks/
     anymask segment coffee.png -p 250,187 -p 320,360,0 -o masks/
     anymask segment cats.png --box 15,60,180,330 --box 200,70,390,380 -o masks/
     anymask segment coffee.png -p 250,187 --multimask --json
+    anymask segment cube.hdr -p 62,62 -o masks/ --rgb "nm(860)" "nm(680)" "nm(550)"
     ```
     """
     # Mistakes in what was typed are told before anything slow begins.
     points = [parse_point(text) for text in point or []]
     boxes = [parse_box(text) for text in box or []]
     check_together(points, boxes, mask)
+    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header)
 
-    from anymask.export.results import write_results
     from anymask.files import check_writable
-    from anymask.images.read import read_rgb
 
     if output is not None:
         check_writable(output)
-    picture = read_rgb(image)
-    drawn = None if mask is None else read_mask(mask, (picture.shape[0], picture.shape[1]))
+    picture = view.open(image)
+    drawn = None if mask is None else read_mask(mask, (picture.height, picture.width))
+    # What cannot be shown is told before the model is loaded.
+    shown = _shown(view, picture)
     sam = load_model(model, device, dtype)
-    with err.status("Segmenting"):
-        masks, objects = _segment(sam, picture, points, boxes, drawn, multimask)
-
-    files: list[Path] = []
-    if output is not None:
-        info = {"description": f"anymask {__version__}", "model": model or "small"}
-        stem = output / image.stem
-        files = write_results(stem, picture, masks, image_name=image.name, info=info)
+    answers: list[_Answer] = []
+    for recipe, seen in shown:
+        with err.status("Segmenting"):
+            masks, objects = _segment(sam, seen, points, boxes, drawn, multimask)
+        answer = _Answer("" if recipe is None else recipe.name, masks, objects)
+        if output is not None:
+            stem = output / ".".join(filter(None, (image.stem, answer.rgb)))
+            made_with: dict[str, Any] = {"model": model or "small"}
+            if told := view.made_with(recipe):
+                made_with["view"] = told
+            answer.files = _write(stem, picture, seen, masks, made_with)
+        answers.append(answer)
     if as_json:
-        _print_json(image, masks, objects, files)
+        _print_json(image, picture, answers)
     else:
-        _print_table(masks, objects, files)
+        for answer in answers:
+            _print_table(answer)
+    if len(shown) < len(view.recipes):
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _shown(view: View, picture: Image) -> list[tuple[Recipe | None, NDArray[np.uint8]]]:
+    """What the model sees: the picture, or its pseudo-RGBs without those that fail."""
+    shown: list[tuple[Recipe | None, NDArray[np.uint8]]] = []
+    for recipe in view.recipes or (None,):
+        try:
+            seen, notes = view.picture(picture, recipe)
+        except AnymaskError as error:
+            if len(view.recipes) <= 1:
+                raise
+            assert recipe is not None
+            complain(f"{picture.path} ({recipe.name}): {error}")
+            continue
+        shown.append((recipe, seen))
+        for note in notes:
+            err.print(Text(note, style="yellow"), soft_wrap=True)
+    if not shown:
+        raise typer.Exit(EXIT_ERROR)
+    return shown
+
+
+@dataclass
+class _Answer:
+    """What was found in one picture: the masks, the object each is of, and the files."""
+
+    rgb: str
+    masks: MaskSet
+    objects: list[int]
+    files: list[Path] = field(default_factory=list)
+
+
+def _write(
+    stem: Path,
+    picture: Image,
+    seen: NDArray[np.uint8],
+    masks: MaskSet,
+    made_with: Mapping[str, Any],
+) -> list[Path]:
+    from anymask.export.results import write_results
+
+    assert picture.path is not None  # it was read from there
+    return write_results(
+        stem,
+        seen,
+        masks,
+        image_name=picture.path.name,
+        info={"description": f"anymask {__version__}", **made_with},
+        pixel_size=picture.pixel_size,
+        unit=picture.unit,
+    )
 
 
 def _segment(
@@ -162,25 +251,28 @@ def _stability(logits: NDArray[np.float32], offset: float) -> float:
     return np.count_nonzero(logits > offset) / larger if larger else float("nan")
 
 
-def _rows(masks: MaskSet, objects: list[int]) -> list[dict[str, Any]]:
+def _rows(answer: _Answer) -> list[dict[str, Any]]:
     """Rows of the table with the object each mask answers, in the order of the objects."""
-    object_of = {int(id_): number for id_, number in zip(masks.ids, objects, strict=True)}
-    rows = [{"object": object_of[row["id"]], **row} for row in masks.to_table()]
+    masks = answer.masks
+    object_of = {int(id_): number for id_, number in zip(masks.ids, answer.objects, strict=True)}
+    told = {"rgb": answer.rgb} if answer.rgb else {}
+    rows = [{**told, "object": object_of[row["id"]], **row} for row in masks.to_table()]
     return sorted(rows, key=lambda row: (row["object"], -row["predicted_iou"]))
 
 
-def _print_json(image: Path, masks: MaskSet, objects: list[int], files: list[Path]) -> None:
-    height, width = masks.image_size
-    answer = {
+def _print_json(image: Path, picture: Image, answers: list[_Answer]) -> None:
+    found = {
         "image": str(image),
-        "height": height,
-        "width": width,
+        "height": picture.height,
+        "width": picture.width,
         "masks": [
-            {key: _json_ready(value) for key, value in row.items()} for row in _rows(masks, objects)
+            {key: _json_ready(value) for key, value in row.items()}
+            for answer in answers
+            for row in _rows(answer)
         ],
-        "files": [str(path) for path in files],
+        "files": [str(path) for answer in answers for path in answer.files],
     }
-    typer.echo(json.dumps(answer, indent=2, allow_nan=False))
+    typer.echo(json.dumps(found, indent=2, allow_nan=False))
 
 
 def _json_ready(value: Any) -> Any:
@@ -190,11 +282,11 @@ def _json_ready(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _print_table(masks: MaskSet, objects: list[int], files: list[Path]) -> None:
-    table = Table()
+def _print_table(answer: _Answer) -> None:
+    table = Table(title=answer.rgb or None)
     for heading in ("Object", "Id", "Predicted IoU", "Stability", "Area", "Box (x, y, w, h)"):
         table.add_column(heading, justify="right")
-    for row in _rows(masks, objects):
+    for row in _rows(answer):
         table.add_row(
             str(row["object"]),
             str(row["id"]),
@@ -204,5 +296,5 @@ def _print_table(masks: MaskSet, objects: list[int], files: list[Path]) -> None:
             ", ".join(map(str, row["bbox"])),
         )
     out.print(table)
-    for path in files:
+    for path in answer.files:
         out.print(Text(str(path)), soft_wrap=True)

@@ -1,0 +1,299 @@
+"""``anymask clean``: tidy masks, and choose among them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.errors import AnymaskError
+
+if TYPE_CHECKING:
+    from anymask.export.gathering import Result
+    from anymask.masks.mask_set import MaskSet
+
+# Results of this command, which it does not take for its input when it looks through a folder.
+_CLEANED = ".cleaned"
+_LABEL_SUFFIXES = (".tif", ".tiff", ".png", ".npy", ".zarr")
+_STEPS = (
+    *("roi", "merge", "fill_holes", "min_part", "largest_part", "smooth", "split", "split_parts"),
+    *("clear_border", "min_area", "keep", "class_name", "overlaps"),
+)
+
+
+@ends_in_a_sentence
+def clean(
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULT...",
+            help="Files with masks in any format that 'anymask convert' reads, or folders of them.",
+            show_default=False,
+        ),
+    ],
+    roi: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGION",
+            help="Keep what lies in a region: a box X0,Y0,X1,Y1, a polygon 'X,Y X,Y X,Y', or a "
+            "file with masks.",
+        ),
+    ] = None,
+    roi_how: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW",
+            help="What of it: cut (objects at its outline), or whole objects that are inside, "
+            "touching, or have their centre in it.",
+        ),
+    ] = "cut",
+    merge: Annotated[
+        float | None,
+        typer.Option(
+            metavar="OVERLAP", help="Make one object of masks that overlap by this much, 0 to 1."
+        ),
+    ] = None,
+    merge_by: Annotated[
+        str,
+        typer.Option(
+            metavar="MEASURE", help="How overlap is measured: iou, or containment in the larger."
+        ),
+    ] = "iou",
+    fill_holes: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE|all", help="Fill holes of up to so many pixels, or all."),
+    ] = None,
+    min_part: Annotated[
+        float | None,
+        typer.Option(
+            metavar="AREA", min=0, help="Remove loose pieces of objects of fewer pixels than this."
+        ),
+    ] = None,
+    largest_part: Annotated[
+        bool, typer.Option("--largest-part", help="Keep the largest piece of each object.")
+    ] = False,
+    smooth: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RADIUS", min=0, help="Smooth outlines over so many pixels; areas are kept."
+        ),
+    ] = None,
+    split: Annotated[
+        bool, typer.Option("--split", help="Split objects that touch, at their necks.")
+    ] = False,
+    min_distance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PIXELS", min=0, help="With --split: least distance of two centres.  [5]"
+        ),
+    ] = None,
+    min_depth: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PIXELS",
+            min=0,
+            help="With --split: how much narrower a neck must be than what it joins; more splits "
+            "less.  [0.75]",
+        ),
+    ] = None,
+    split_parts: Annotated[
+        bool, typer.Option("--split-parts", help="Make an object of each separate piece.")
+    ] = False,
+    clear_border: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIDES|all",
+            help="Remove objects at the picture's edge: all, or some of left,top,right,bottom.",
+        ),
+    ] = None,
+    min_area: Annotated[
+        float | None,
+        typer.Option(metavar="AREA", min=0, help="Remove objects of fewer pixels than this."),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IDS|CONDITION",
+            help='Keep some objects: ids as in "1-8,14", or those for which a condition holds, as '
+            'in "area > 200 and circularity > .8" or "depth == 0".',
+        ),
+    ] = None,
+    class_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class", metavar="NAME", help="Keep objects of this class; may be repeated."
+        ),
+    ] = None,
+    overlaps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="Who gets pixels of several masks: smallest, largest, score, first, last, split.",
+        ),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The picture, for conditions on brightness or in its units."
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="Format to write, as for 'anymask convert'. If not given, a label image stays one "
+            "and all else becomes COCO.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Folder for the results; made if missing. Beside each input if not given.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+) -> None:
+    """Clean masks, and choose among them.
+
+    Steps are done in the order of this list, whatever the order they are typed in. Ids stay as
+    they are; only pieces that are split off get new ones. NAME.labels.tif becomes
+    NAME.cleaned.labels.tif.
+
+    Tidy outlines; count cells that touch; all round leaves in the middle of the field:
+
+    ```
+    anymask clean masks/ --fill-holes all --min-part 50 --smooth 3
+    anymask clean cells.tif --split --clear-border left,top --min-area 30
+    anymask clean field.masks.json --roi 200,200,1800,1400 --keep "circularity > .8"
+    ```
+    """
+    options = dict(locals())
+    if not any(options[name] not in (None, False, []) for name in _STEPS):
+        raise AnymaskError(
+            "Nothing says what to do with the masks: give for instance --fill-holes all, or see "
+            "'anymask clean --help'."
+        )
+    from anymask.export.gathering import gather_results
+
+    found = [
+        result
+        for result in gather_results(results)
+        if result.path in results or not result.name.name.endswith(_CLEANED)
+    ]
+    if image is not None and len(found) > 1:
+        raise AnymaskError(
+            f"--image is the picture of one result, and there are {len(found)}; clean each by "
+            "itself, or leave it out."
+        )
+    failures = 0
+    for result in found:
+        try:
+            _clean_one(result, options)
+        except AnymaskError as error:
+            if len(found) == 1:
+                raise
+            complain(f"{result.path}: {error}")
+            failures += 1
+    if failures:
+        complain(f"{failures} of {len(found)} results could not be cleaned.")
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _clean_one(result: Result, options: dict[str, Any]) -> None:
+    """Clean the masks of every picture in one file, and write them."""
+    from anymask.export.loading import load_dataset
+    from anymask.export.places import check_free
+    from anymask.export.saving import save_masks
+    from anymask.images.read import read
+
+    picture = None if options["image"] is None else read(options["image"])
+    is_labels = result.path.suffix.lower() in _LABEL_SUFFIXES
+    size = None if picture is None else (picture.height, picture.width)
+    with err.status(f"Cleaning {result.path.name}"):
+        pictures = list(load_dataset(result.path, size))
+        scale = _scale(result.path) if picture is None else {}
+        for name, masks in pictures:
+            target = _target(result, options, None if len(pictures) == 1 else name)
+            check_free(target, options["overwrite"])
+            cleaned = _cleaned(masks, options, picture, as_labels=is_labels)
+            files = save_masks(
+                cleaned,
+                target,
+                options["to"],
+                image=name if picture is None else picture,
+                overwrite=options["overwrite"],
+                **scale,
+            )
+            counted = f"{len(masks)} → {len(cleaned)} masks"
+            out.print(Text(f"{files[0]}  {counted}"), soft_wrap=True)
+
+
+def _cleaned(masks: MaskSet, options: dict[str, Any], picture: Any, *, as_labels: bool) -> MaskSet:
+    from anymask.cli.cleaning import steps_of
+    from anymask.masks.choose import keep_classes
+    from anymask.masks.mask_set import MaskSet
+
+    # Choosing a class first changes nothing but the time that the rest takes.
+    if options["class_name"]:
+        masks = keep_classes(masks, options["class_name"])
+    # What came as a label image follows its rule that no object takes another one's pixels.
+    state: Any = masks.to_labels() if as_labels else masks
+    for step in steps_of(options, picture, masks.image_size):
+        state = step(state)
+    if isinstance(state, MaskSet):
+        return state
+    return _with_classes(MaskSet.from_labels(state), masks)
+
+
+def _with_classes(cleaned: MaskSet, before: MaskSet) -> MaskSet:
+    """Give objects of a label image the classes that they or what they were split from had."""
+    import numpy as np
+
+    from anymask.masks.objects import objects_of
+
+    if before.class_names is None:
+        return cleaned
+    class_of = dict(zip(before.ids.tolist(), before.class_names, strict=True))
+    labels = before.to_labels()
+    names = [class_of.get(i, "") for i in cleaned.ids.tolist()]
+    new = np.flatnonzero([i not in class_of for i in cleaned.ids.tolist()])
+    for index, crop in objects_of(cleaned, order=new):
+        ids, times = np.unique(labels[crop.window][crop.pixels], return_counts=True)
+        names[index] = class_of.get(int(ids[times.argmax()]), "")
+    return cleaned.with_class_names(names)
+
+
+def _target(result: Result, options: dict[str, Any], picture: str | None) -> Path:
+    """Where the masks of one picture go."""
+    from anymask.export.formats import format_named
+
+    suffix = result.path.suffix.lower()
+    own = "labels" if suffix in _LABEL_SUFFIXES else "coco"
+    form = format_named(options["to"] or ("png" if suffix == ".png" else own))
+    kind = {"coco": ".masks", "labels": ".labels"}.get(form.name, "")
+    name = result.name if picture is None else result.name / Path(picture).stem
+    folder = options["output"]
+    if folder is None:
+        folder, name = result.path.parent, name.relative_to(result.name.parent)
+    return folder / name.with_name(f"{name.name}{_CLEANED}{kind}{form.suffix}")
+
+
+def _scale(path: Path) -> dict[str, Any]:
+    """Pixel size and unit that a label image's own file knows."""
+    from anymask.images.read import read
+
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return {}
+    labels = read(path)
+    if labels.pixel_size is None or not labels.unit:
+        return {}
+    return {"pixel_size": labels.pixel_size, "unit": labels.unit}

@@ -1,0 +1,214 @@
+"""``anymask measure``: the objects of a picture in numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.convert import parse_pixel_size, plain_unit
+from anymask.cli.options import JsonOption
+from anymask.errors import AnymaskError, OutputError
+
+if TYPE_CHECKING:
+    from anymask.masks.measure import Measurements
+
+# What fits on a screen; a file has all columns.
+_SHOWN = (
+    "id",
+    "class_name",
+    "area",
+    "perimeter_crofton",
+    "centroid_x",
+    "centroid_y",
+    "axis_major_length",
+    "axis_minor_length",
+    "circularity",
+    "solidity",
+)
+_MOST_ROWS = 40
+_MOST_CHANNELS = 3
+_HEADINGS = {
+    "class_name": "Class",
+    "perimeter_crofton": "Perimeter",
+    "centroid_x": "x",
+    "centroid_y": "y",
+    "axis_major_length": "Major axis",
+    "axis_minor_length": "Minor axis",
+}
+
+
+@ends_in_a_sentence
+def measure(
+    image: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGE",
+            help="The picture: its brightness is measured, and it may know its pixel size.",
+            show_default=False,
+        ),
+    ],
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS",
+            help="Its masks: a label image, or a file of any format that 'anymask convert' reads.",
+            show_default=False,
+        ),
+    ],
+    pixel_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Side of a pixel, or height,width, in the unit of --unit; the picture's own "
+            "otherwise.",
+        ),
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of --pixel-size: um, mm, m, ….")] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONDITION",
+            help='Only objects for which this holds, as in "area > 200 and circularity > .8"; '
+            "names are those of the columns, without units.",
+        ),
+    ] = None,
+    properties: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,…", help="What to measure, for instance area,intensity_mean."),
+    ] = None,
+    plane: Annotated[
+        str | None,
+        typer.Option(
+            "--z", metavar="INDEX|max|mean", help="Of a stack, the plane (from 0) or projection."
+        ),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option("--t", metavar="INDEX|max|mean", help="Of a film, the picture (from 0)."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Table to write, .csv or .parquet; without it a part is shown.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that exists.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure objects: size, shape, and brightness in each channel.
+
+    Areas and lengths are in the unit of the pixel size if one is known, and the names of their
+    columns say so. Positions are in pixels.
+
+    All of a picture's objects; large round ones, in µm; for a script:
+
+    ```
+    anymask measure coffee.png masks/coffee.labels.tif -o coffee.csv
+    anymask measure cells.tif cells.json --pixel-size 0.65 --unit um --where "circularity > .8"
+    anymask measure cells.tif cells.json --properties area,intensity_mean --json
+    ```
+    """
+    # Mistakes in what was typed are told before anything slow begins.
+    size = parse_pixel_size(pixel_size) if pixel_size is not None else None
+    if size is not None and unit is None:
+        raise AnymaskError(
+            "--pixel-size means nothing without its unit; add for instance --unit um."
+        )
+    if output is not None:
+        _check_output(output, overwrite)
+
+    from anymask.export import load_masks, measure_in_image, write_csv, write_parquet
+    from anymask.images.read import read
+    from anymask.masks.choose import choose
+
+    wanted = [p.strip() for p in properties.split(",")] if properties is not None else None
+    with err.status("Measuring"):
+        picture = read(image).plane(t=_choice(time), z=_choice(plane))
+        masks = load_masks(labels, (picture.height, picture.width), image=picture)
+        table = measure_in_image(
+            masks, picture, pixel_size=size, unit=plain_unit(unit), properties=wanted
+        )
+        if where is not None:
+            table = table.select(choose(where, table))
+    if output is not None:
+        write = write_parquet if output.suffix.lower() == ".parquet" else write_csv
+        write(output, table)
+    if as_json:
+        typer.echo(json.dumps(_as_rows(table), indent=2, allow_nan=False))
+    elif output is not None:
+        out.print(Text(str(output)), soft_wrap=True)
+    else:
+        _print_table(table)
+    if not as_json:
+        chosen = "" if where is None else f" of {len(masks)}"
+        err.print(Text(f"{len(table['id'])}{chosen} objects."))
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    from anymask.export.places import check_free
+
+    if output.suffix.lower() not in (".csv", ".parquet"):
+        raise OutputError(f"{output} is neither a .csv nor a .parquet; give it one of these names.")
+    check_free(output, overwrite)
+
+
+def _choice(text: str | None) -> Any:
+    """An index or the name of a projection."""
+    if text is None or text in ("max", "mean", "middle"):
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise AnymaskError(
+            f"{text!r} is neither the number of a plane, from 0, nor max, mean or middle."
+        ) from None
+
+
+def _as_rows(table: Measurements) -> list[dict[str, Any]]:
+    table = table.with_units_in_names()
+    columns = {name: column.tolist() for name, column in table.items()}
+    return [
+        {name: _json_ready(column[row]) for name, column in columns.items()}
+        for row in range(len(table["id"]))
+    ]
+
+
+def _json_ready(value: Any) -> Any:
+    """Replace what JSON lacks by None: a picture of floats may hold infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _print_table(table: Measurements) -> None:
+    bright = [name for name in table if name.startswith("intensity_mean")]
+    names = [name for name in _SHOWN if name in table] + bright[:_MOST_CHANNELS]
+    shown = Table()
+    for name in names:
+        unit = table.units.get(name, "")
+        heading = _HEADINGS.get(name, name.replace("_", " ").capitalize())
+        heading += f" ({unit})" if unit not in ("", "pixels") else ""
+        shown.add_column(Text(heading), justify="left" if name == "class_name" else "right")
+    rows = len(table["id"])
+    for row in range(min(rows, _MOST_ROWS)):
+        shown.add_row(*(Text(_cell(table[name][row])) for name in names))
+    out.print(shown)
+    if rows > _MOST_ROWS:
+        out.print(f"… and {rows - _MOST_ROWS} more; write all to a file with --out.")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+    return str(value)

@@ -1,0 +1,193 @@
+"""``anymask spectra``: the spectrum of each object of a spectral cube."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.table import Table
+from rich.text import Text
+
+from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.errors import AnymaskError, OutputError
+
+if TYPE_CHECKING:
+    from anymask.images.image import Image
+    from anymask.images.object_spectra import ObjectSpectra
+    from anymask.masks.mask_set import MaskSet
+
+_COLUMNS = 6
+_MOST_ROWS = 40
+_REFERENCES = "Reflectance"
+
+
+@ends_in_a_sentence
+def spectra(
+    cube: Annotated[
+        Path,
+        typer.Argument(metavar="CUBE", help="The spectral image.", show_default=False),
+    ],
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS",
+            help="Its masks: a label image, or a file of any format that 'anymask convert' reads.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.csv",
+            help="Table to write, one row an object and band; without it a part is shown.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE.png", help="Picture of the spectra: PNG, SVG or PDF."),
+    ] = None,
+    white: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel=_REFERENCES,
+            help="Cube of the white reference, with the bands and columns of CUBE.",
+        ),
+    ] = None,
+    dark: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel=_REFERENCES,
+            help="Cube taken with the shutter closed.",
+        ),
+    ] = None,
+    panel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEFT,TOP,WIDTH,HEIGHT",
+            rich_help_panel=_REFERENCES,
+            help="Where a white panel lies in CUBE, in pixels, in place of --white.",
+        ),
+    ] = None,
+    smooth: Annotated[
+        int | None,
+        typer.Option(
+            metavar="BANDS",
+            min=3,
+            help="Smooth spectra first, over this odd number of bands (Savitzky-Golay, order 2).",
+        ),
+    ] = None,
+    header: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.hdr", help="The ENVI header of a data file that it does not lie beside."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+) -> None:
+    """Measure the spectrum of each object: mean, standard deviation, median, number of pixels.
+
+    Bands that the file marks as bad are left out. Values are those of the file, or reflectance
+    with --white or --panel.
+
+    A table and a plot; reflectance from a white panel in the picture, smoothed:
+
+    ```
+    anymask spectra cube.hdr masks/cube.ndvi.labels.tif -o leaves.csv --plot leaves.png
+    anymask spectra cube.hdr leaves.tif -o leaves.csv --panel 226,12,42,34 --smooth 9
+    ```
+    """
+    for path in (output, plot):
+        _check_new(path, overwrite)
+    place = None if panel is None else _panel(panel)
+
+    from anymask.export import load_masks
+    from anymask.images.object_spectra import object_spectra
+    from anymask.images.read import read
+    from anymask.images.spectral import reflectance
+    from anymask.images.spectral import smooth as smoothed
+
+    with err.status("Measuring"):
+        image = read(cube, header=header).plane()
+        name, unit = image.name, "value"
+        masks = load_masks(labels, (image.height, image.width), image=image)
+        _check_size(masks, image, labels, cube)
+        if white is not None or dark is not None or place is not None:
+            light = None if white is None else read(white)
+            image = reflectance(image, light, None if dark is None else read(dark), panel=place)
+            unit = "reflectance"
+        if smooth is not None:
+            image = smoothed(image, smooth)
+        found = object_spectra(image, _objects(masks))
+        if output is not None:
+            found.to_csv(output)
+        if plot is not None:
+            found.plot(plot, title=name, unit=unit)
+    if output is None and plot is None:
+        _print(found)
+    for path in filter(None, (output, plot)):
+        out.print(Text(str(path)), soft_wrap=True)
+
+
+def _check_new(path: Path | None, overwrite: bool) -> None:
+    if path is None:
+        return
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of the file to write.")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists; give another name, or --overwrite to replace it.")
+
+
+def _panel(text: str) -> tuple[int, int, int, int]:
+    try:
+        left, top, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise AnymaskError(
+            f"--panel {text!r} is not LEFT,TOP,WIDTH,HEIGHT in whole pixels; write for instance "
+            "226,12,42,34."
+        ) from None
+    return top, left, height, width
+
+
+def _check_size(masks: MaskSet, image: Image, labels: Path, cube: Path) -> None:
+    if tuple(masks.image_size) != (image.height, image.width):
+        height, width = masks.image_size
+        raise AnymaskError(
+            f"{labels} is {width}×{height} pixels and {cube} {image.width}×{image.height}; give "
+            "masks made from this cube."
+        )
+
+
+def _objects(masks: MaskSet) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Each mask by itself, because masks may overlap."""
+    return zip(masks.ids.tolist(), masks, strict=True)
+
+
+def _print(found: ObjectSpectra) -> None:
+    count = len(found.bands)
+    shown = np.unique(np.linspace(0, count - 1, min(count, _COLUMNS)).round().astype(int))
+    table = Table()
+    table.add_column("Object", justify="right")
+    table.add_column("Pixels", justify="right")
+    for k in shown:
+        nm = found.wavelengths
+        table.add_column(
+            f"band {found.bands[k]}" if nm is None else f"{nm[k]:g} nm", justify="right"
+        )
+    for i in range(min(len(found.ids), _MOST_ROWS)):
+        means = [f"{found.mean[i, k]:.4g}" for k in shown]
+        table.add_row(str(found.ids[i]), str(found.pixels[i].max()), *means)
+    out.print(table)
+    more = len(found.ids) - _MOST_ROWS
+    if more > 0:
+        out.print(f"and {more} more objects")
+    out.print("All bands, with standard deviations and medians: -o FILE.csv")

@@ -1,0 +1,316 @@
+"""Thresholds of "everything" that fit annotated images.
+
+The images are segmented once at permissive thresholds (`candidates`), every combination of
+thresholds is scored on what was found (`threshold_grid`), and the best one is chosen. Since the
+best of two thousand combinations flatters itself, each image is also scored with the thresholds
+that all other images would have chosen; the verdict is that figure's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import AnymaskError
+from anymask.evaluation.candidates import Candidates, Labels, find_candidates
+from anymask.evaluation.data import Example
+from anymask.evaluation.everything import EverythingRecord, everything_figures
+from anymask.evaluation.records import mean_over_sets
+from anymask.evaluation.threshold_grid import ThresholdGrid, score_grid, score_of
+from anymask.model.config import EverythingConfig
+from anymask.model.sam import Sam
+
+FEWEST_TO_TEST = 4
+"""With fewer images none is left out: too little would remain to choose by."""
+
+Verdict = Literal["better", "unclear", "worse", "untested"]
+Figures = dict[str, dict[str, float]]
+
+_RESAMPLES = 2000
+# A gain counts less this many standard errors. Of 0, ½, 1 and 2, on samples of 3 to 10 images of
+# nuclei, white blood cells, polyps, balloons or mixed kinds, 2 lost least (.01) where nothing was
+# to be gained, and kept .13 to .15 of .16 where much was.
+_STANDARD_ERRORS = 2.0
+# Scores this little below the best are as good: of them the model's own thresholds, or the
+# nearest to these, are chosen.
+_AS_GOOD = 0.002
+
+
+@dataclass(frozen=True)
+class TunedImage:
+    """One image's scores: F1 averaged over the IoU that makes a match, .5 to .9.
+
+    Attributes
+    ----------
+    set_name, name : str
+    objects : int
+        True masks.
+    before, after : float
+        With the model's own thresholds and with those chosen on all images.
+    left_out : float
+        With those chosen on all other images; NaN if there are too few to tell.
+    """
+
+    set_name: str
+    name: str
+    objects: int
+    before: float
+    after: float
+    left_out: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was found.
+
+    Attributes
+    ----------
+    own, tuned : EverythingConfig
+        The model's own thresholds, and the best ones of the grid.
+    images : list of TunedImage
+    figures : dict
+        "before", "after" and, where images were left out, "left_out": figures by set as those of
+        `everything_figures`, and "score". In sparsely labelled sets masks of things that nobody
+        labelled count only in "masks_per_image".
+    labels : dict
+        "complete" or "sparse" by set.
+    compared : list of dict
+        Figures by set of each of the configurations that were to be compared.
+    """
+
+    own: EverythingConfig
+    tuned: EverythingConfig
+    images: Sequence[TunedImage]
+    figures: Mapping[str, Figures]
+    labels: Mapping[str, Labels]
+    compared: Sequence[Figures] = ()
+
+    @cached_property
+    def gain(self) -> tuple[float, float, float]:
+        """Mean gain on images left out, and its 95% interval (bootstrap over images); NaN if none.
+
+        Means are over the images of a set first, then over sets.
+        """
+        by_set: dict[str, list[float]] = {}
+        for image in self.images:
+            by_set.setdefault(image.set_name, []).append(image.left_out - image.before)
+        sets = [np.array(values) for values in by_set.values()]
+        mean = float(np.mean([values.mean() for values in sets]))
+        rng = np.random.default_rng(0)
+        drawn = [
+            values[rng.integers(len(values), size=(_RESAMPLES, len(values)))].mean(1)
+            for values in sets
+        ]
+        low, high = np.quantile(np.mean(drawn, 0), [0.025, 0.975])
+        return mean, float(low), float(high)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the tuned thresholds are better, on images that they were not chosen on."""
+        mean, low, _ = self.gain
+        if np.isnan(mean):
+            return "untested"
+        if low > 0:
+            return "better"
+        return "unclear" if mean > 0 else "worse"
+
+    @property
+    def chosen(self) -> EverythingConfig:
+        """The thresholds to use: the tuned ones, unless they did no better where it counts."""
+        return self.own if self.verdict == "worse" else self.tuned
+
+    def mean(self, which: str) -> dict[str, float]:
+        """Mean over sets of the figures "before", "after" or "left_out"; empty if none."""
+        return mean_over_sets(self.figures.get(which, {}))
+
+    def apply_to(self, sam: Sam) -> None:
+        """Make `chosen` the model's own, so that it is used by default and saved with it."""
+        sam.config = replace(sam.config, everything=self.chosen)
+
+
+def tune_everything(
+    sam: Sam,
+    examples: Iterable[Example],
+    *,
+    labels: Labels | Mapping[str, Labels] = "complete",
+    compare: Sequence[EverythingConfig] = (),
+    **options: Any,
+) -> Tuning:
+    """Find the thresholds of "everything" that fit annotated images.
+
+    Least predicted IoU, least stability and overlap of boxes are searched together; then the area
+    below which holes are filled and islands removed. The model's own thresholds stay unless
+    others are better on the images one by one, and of equally good ones the nearest to them are
+    chosen. The model's own stability offset stays: moving it
+    does what moving the stability does.
+
+    Parameters
+    ----------
+    sam : Sam
+    examples : iterable of Example
+        Three or more; those without objects are passed over.
+    labels : "complete", "sparse", or a dict of these by set
+        "complete": every object is labelled, and whatever else is found is a mistake. "sparse":
+        only some are, and a mask is a mistake only if it lies mostly on labelled objects and
+        matches none.
+    compare : sequence of EverythingConfig
+        Further thresholds to report the figures of, with the model's stability offset.
+    **options
+        Further options of `SamAutomaticMaskGenerator`, such as `points_per_side`, without
+        thresholds.
+
+    Returns
+    -------
+    Tuning
+
+    Raises
+    ------
+    AnymaskError
+        If no example has objects, or `labels` is none of these.
+
+    Examples
+    --------
+    >>> from anymask import load
+    >>> image = np.full((96, 128, 3), 40, np.uint8)
+    >>> disc = np.hypot(*np.ogrid[-40:56, -60:68]) < 25
+    >>> image[disc] = (220, 180, 60)
+    >>> tuning = tune_everything(load(), [Example("disc", image, [disc])], points_per_side=4)
+    >>> tuning.verdict, len(tuning.images)
+    ('untested', 1)
+    """
+    grid = ThresholdGrid.around(sam.config.everything, *compare)
+    found: list[Candidates] = []
+    tables: list[NDArray[np.float64]] = []
+    for example in examples:
+        if len(example.masks):
+            kind = labels_of(example.set_name, labels)
+            candidates = find_candidates(sam, example, grid.loosest, kind, **options)
+            scores, used = score_grid(candidates, grid)
+            found.append(candidates.only(used))
+            tables.append(scores)
+    if not found:
+        raise AnymaskError("None of the images has an object to tune on; look at the masks.")
+    return _Search(grid, found, np.stack(tables)).tuning(compare)
+
+
+def labels_of(set_name: str, labels: Labels | Mapping[str, Labels]) -> Labels:
+    """Return how a set is labelled.
+
+    Raises
+    ------
+    AnymaskError
+        If it is not said, or neither "complete" nor "sparse".
+    """
+    kind = labels.get(set_name) if isinstance(labels, Mapping) else labels
+    if kind not in ("complete", "sparse"):
+        raise AnymaskError(
+            f"Labels of {set_name or 'the images'} are said to be {kind!r}; say 'complete' if "
+            "every object is labelled, or 'sparse' if only some are."
+        )
+    return kind
+
+
+class _Search:
+    """Choosing thresholds by scores that are all known."""
+
+    def __init__(
+        self, grid: ThresholdGrid, found: list[Candidates], scores: NDArray[np.float64]
+    ) -> None:
+        self.grid, self.found, self.scores = grid, found, scores  # scores (images, *grid.shape)
+        self._cleaned: dict[tuple[int, EverythingConfig], float] = {}
+
+    def tuning(self, compare: Sequence[EverythingConfig] = ()) -> Tuning:
+        everyone = list(range(len(self.found)))
+        own, tuned = self.grid.own, self.best(everyone)
+        left_out: list[EverythingConfig] = []
+        if len(everyone) >= FEWEST_TO_TEST:
+            left_out = [self.best([i for i in everyone if i != one]) for one in everyone]
+        configs = {
+            "before": [own] * len(everyone),
+            "after": [tuned] * len(everyone),
+            **({"left_out": left_out} if left_out else {}),
+        }
+        images = [
+            TunedImage(
+                candidates.set_name,
+                candidates.name,
+                len(candidates.true),
+                self.score(i, own),
+                self.score(i, tuned),
+                self.score(i, left_out[i]) if left_out else float("nan"),
+            )
+            for i, candidates in enumerate(self.found)
+        ]
+        figures = {which: self.figures(chosen) for which, chosen in configs.items()}
+        labels = {candidates.set_name: candidates.labels for candidates in self.found}
+        compared = [self.figures([config] * len(everyone)) for config in compare]
+        return Tuning(own, tuned, images, figures, labels, compared)
+
+    def best(self, images: list[int]) -> EverythingConfig:
+        """Return the best thresholds for some of the images, every set weighing the same."""
+        own = self.grid.place(self.grid.own)
+        gains = self.scores[images] - self.scores[images][:, *own][:, None, None, None]
+        worth = self.surely(gains, images)
+        good = np.argwhere(worth >= worth.max() - _AS_GOOD)
+        away = np.abs(good - own) / worth.shape
+        place = good[away.sum(1).argmin()]
+        index = (int(place[0]), int(place[1]), int(place[2]))
+        # The model's own area first: it stays unless another is better.
+        areas = sorted(self.grid.areas, key=lambda a: a != self.grid.own.min_mask_region_area)
+        configs = [self.grid.config(index, area) for area in areas]
+        scores = np.array([[self.score(i, config) for config in configs] for i in images])
+        return configs[int(np.argmax(self.surely(scores - scores[:, :1], images).round(6)))]
+
+    def surely(self, gains: NDArray[np.float64], images: list[int]) -> NDArray[np.float64]:
+        """Mean gain over images (the first axis) less its uncertainty."""
+        weights = self.weights(images)
+        mean = np.tensordot(weights, gains, 1)
+        count = len(images)
+        spread = np.tensordot(weights**2, (gains - mean) ** 2, 1) * count / max(1, count - 1)
+        surely: NDArray[np.float64] = mean - _STANDARD_ERRORS * np.sqrt(spread)
+        return surely
+
+    def score(self, image: int, config: EverythingConfig) -> float:
+        """The score of an image, remembered."""
+        key = (image, config)
+        if key not in self._cleaned:
+            if config.min_mask_region_area <= 0:
+                score = float(self.scores[image][self.grid.place(config)])
+            else:
+                score = score_of(self.found[image], config)
+            self._cleaned[key] = score
+        return self._cleaned[key]
+
+    def weights(self, images: list[int]) -> NDArray[np.float64]:
+        """Weights of images such that those of every set sum to the same, and all to 1."""
+        names = [self.found[i].set_name for i in images]
+        return np.array([1 / names.count(name) for name in names]) / len(set(names))
+
+    def figures(self, configs: list[EverythingConfig]) -> Figures:
+        """Figures by set, each image with a configuration of its own."""
+        records: list[EverythingRecord] = []
+        kept: dict[str, list[int]] = {}
+        scores: dict[str, list[float]] = {}
+        for i, (candidates, config) in enumerate(zip(self.found, configs, strict=True)):
+            masks = candidates.kept(config)
+            overlaps, judged = candidates.overlaps(masks)
+            about = judged | (overlaps.iou >= 0.5).any(1)
+            overlaps = replace(overlaps, iou=overlaps.iou[about], scores=overlaps.scores[about])
+            name = candidates.set_name
+            records.append(EverythingRecord(name, candidates.name, overlaps))
+            kept.setdefault(name, []).append(len(masks))
+            scores.setdefault(name, []).append(self.score(i, config))
+        figures = everything_figures(records)
+        return {
+            name: {
+                "score": float(np.mean(scores[name])),
+                **of_set,
+                "masks_per_image": float(np.mean(kept[name])),
+            }
+            for name, of_set in figures.items()
+        }

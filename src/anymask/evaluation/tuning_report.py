@@ -1,0 +1,110 @@
+"""What tuning found, in words, in tables for a terminal and as JSON."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from anymask.evaluation.report import TITLES, format_figure
+from anymask.evaluation.tuning import FEWEST_TO_TEST, Tuning
+from anymask.model.config import EverythingConfig
+
+_TITLES = {"score": "F1, mean over IoU .5 to .9", **TITLES}
+_COLUMNS = {
+    "before": "own thresholds",
+    "after": "tuned",
+    "left_out": "tuned on the others",
+}
+
+
+def verdict_sentence(tuning: Tuning) -> str:
+    """Say in a sentence or two whether the tuned thresholds are better, and which to use."""
+    if tuning.verdict == "untested":
+        count = len(tuning.images)
+        return (
+            f"Not tested: {count} {'image is' if count == 1 else 'images are'} too few to leave "
+            f"any out, so the figures flatter the tuned thresholds; with {FEWEST_TO_TEST} or more "
+            "they are tested on images that they were not chosen on."
+        )
+    mean, low, high = tuning.gain
+    before, after = (tuning.mean(which)["score"] for which in ("before", "left_out"))
+    measured = (
+        f"on images that the thresholds were not chosen on, the score goes from "
+        f"{format_figure(before)} to {format_figure(after)} ({mean:+.3f}, 95% interval "
+        f"{low:+.3f} to {high:+.3f}, {len(tuning.images)} images)"
+    )
+    if tuning.verdict == "better":
+        return f"Better: {measured}."
+    if tuning.verdict == "unclear":
+        return f"Probably better, but not for sure: {measured}; more images would tell."
+    return f"No better: {measured}. The model's own thresholds are kept."
+
+
+def tables(tuning: Tuning) -> list[Table]:
+    """Return tables for a terminal: thresholds, and figures before and after."""
+    return [_thresholds(tuning.own, tuning.tuned), _figures(tuning)]
+
+
+def to_dict(tuning: Tuning) -> dict[str, Any]:
+    """Return all of it as JSON-ready data, None standing for NaN."""
+
+    def ready(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: _ready(value) for name, value in values.items()}
+
+    tested = tuning.verdict != "untested"
+    return {
+        "verdict": tuning.verdict,
+        "gain": dict(zip(("mean", "low", "high"), map(_ready, tuning.gain), strict=True))
+        if tested
+        else None,
+        "own": asdict(tuning.own),
+        "tuned": asdict(tuning.tuned),
+        "chosen": asdict(tuning.chosen),
+        "labels": dict(tuning.labels),
+        "figures": {
+            which: {
+                "mean_over_sets": ready(tuning.mean(which)),
+                "by_set": {name: ready(of_set) for name, of_set in by_set.items()},
+            }
+            for which, by_set in tuning.figures.items()
+        },
+        "images": [ready(asdict(image)) for image in tuning.images],
+    }
+
+
+def _ready(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return None if math.isnan(value) else round(value, 6)
+
+
+def _thresholds(own: EverythingConfig, tuned: EverythingConfig) -> Table:
+    table = Table(title="Thresholds of everything", title_justify="left")
+    table.add_column("Option")
+    for heading in ("own", "tuned"):
+        table.add_column(heading, justify="right")
+    for name, value in asdict(own).items():
+        table.add_row(name, f"{value:g}", f"{asdict(tuned)[name]:g}")
+    return table
+
+
+def _figures(tuning: Tuning) -> Table:
+    sets = len(tuning.labels)
+    sparse = "sparse" in tuning.labels.values()
+    title = f"Figures, {len(tuning.images)} images" + (f", mean of {sets} sets" * (sets > 1))
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption="Masks of what nobody labelled do not count as mistakes." if sparse else None,
+        caption_justify="left",
+    )
+    table.add_column("")
+    for which in tuning.figures:
+        table.add_column(_COLUMNS[which], justify="right")
+    for name in tuning.mean("before"):
+        cells = [format_figure(tuning.mean(which)[name]) for which in tuning.figures]
+        table.add_row(_TITLES[name], *cells)
+    return table

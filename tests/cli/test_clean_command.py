@@ -1,0 +1,163 @@
+"""`anymask clean`: from files to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from anymask.export import load_masks, save_masks
+from anymask.masks.clean import clear_border, fill_holes, remove_small_objects, smooth
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.split import split_touching
+
+
+@pytest.fixture
+def labels() -> np.ndarray:
+    """A ring with a speck in it (ids 300 and 7), a dumbbell (20), and one at the edge (4)."""
+    y, x = np.mgrid[:80, :120]
+    image = np.zeros((80, 120), np.uint16)
+    from_centre = np.hypot(y - 25, x - 30)
+    image[(from_centre < 16) & (from_centre > 8)] = 300
+    image[24:26, 29:31] = 7
+    image[(np.hypot(y - 60, x - 60) < 12) | (np.hypot(y - 60, x - 82) < 11)] = 20
+    image[70:, :10] = 4
+    return image
+
+
+@pytest.fixture
+def label_file(labels, tmp_path) -> Path:
+    path = tmp_path / "cells.labels.tif"
+    save_masks(labels, path, pixel_size=0.5, unit="µm")
+    return path
+
+
+def test_steps_are_those_of_the_library_in_the_order_of_the_help(cli, labels, label_file):
+    result = cli(
+        "clean", label_file, "--min-area", "30", "--clear-border", "all", "--split", "--smooth",
+        "2", "--fill-holes", "all",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    expected = remove_small_objects(
+        clear_border(split_touching(smooth(fill_holes(labels), 2), min_area=30)), 30
+    )
+    written = label_file.with_name("cells.cleaned.labels.tif")
+    np.testing.assert_array_equal(tifffile.imread(written), expected)
+    assert set(np.unique(expected)) == {0, 20, 300, 301}
+    assert result.stdout.split() == [str(written), "4", "→", "3", "masks"]
+
+
+def test_a_label_image_keeps_its_pixel_size_and_its_input(cli, label_file):
+    before = label_file.read_bytes()
+    assert cli("clean", label_file, "--min-area", "10").exit_code == 0
+    assert label_file.read_bytes() == before
+    with tifffile.TiffFile(label_file.with_name("cells.cleaned.labels.tif")) as file:
+        assert file.imagej_metadata["unit"] in ("µm", "um", "\\u00B5m", "micron")
+        assert file.pages.first.tags["XResolution"].value == (2, 1)
+
+
+def test_nothing_is_overwritten_unasked(cli, label_file):
+    target = label_file.with_name("cells.cleaned.labels.tif")
+    target.write_bytes(b"mine")
+    result = cli("clean", label_file, "--split")
+    assert result.exit_code == 2
+    assert "exists already" in result.stderr
+    assert target.read_bytes() == b"mine"
+    assert cli("clean", label_file, "--split", "--overwrite").exit_code == 0
+    assert tifffile.imread(target).max() == 301
+
+
+def test_overlapping_masks_stay_overlapping_coco(cli, tmp_path):
+    stack = np.zeros((3, 20, 30), bool)
+    stack[0, 2:18, 2:20], stack[1, 5:15, 10:28], stack[2, 0, 0] = True, True, True
+    stack[0, 8:10, 4:6] = False
+    masks = MaskSet.from_masks(stack, object_ids=[5, 9, 2], class_names=["leaf", "leaf", "soil"])
+    save_masks(masks, tmp_path / "a.masks.json", image="a.png")
+    result = cli("clean", tmp_path, "--fill-holes", "all", "--class", "leaf", "-o", tmp_path / "x")
+    assert result.exit_code == 0, result.stderr
+    cleaned = load_masks(tmp_path / "x" / "a.cleaned.masks.json")
+    assert cleaned.ids.tolist() == [5, 9]
+    assert cleaned.areas.tolist() == [16 * 18, 180]
+    assert cleaned.class_names == ("leaf", "leaf")
+    result = cli("clean", tmp_path / "a.masks.json", "--overlaps", "first", "--to", "labels")
+    assert result.exit_code == 0, result.stderr
+    flat = tifffile.imread(tmp_path / "a.cleaned.labels.tif")
+    np.testing.assert_array_equal(flat == 5, stack[0])
+
+
+def test_parts_of_a_label_image_have_the_class_of_the_whole(cli, labels, tmp_path):
+    masks = MaskSet.from_labels(labels)
+    names = ["dumbbell" if i == 20 else "other" for i in masks.ids]
+    save_masks(masks.with_class_names(names), tmp_path / "c.tif")
+    assert cli("clean", tmp_path / "c.tif", "--split").exit_code == 0
+    cleaned = load_masks(tmp_path / "c.cleaned.labels.tif")
+    classes = dict(zip(cleaned.ids.tolist(), cleaned.class_names, strict=True))
+    assert classes == {4: "other", 7: "other", 20: "dumbbell", 300: "other", 301: "dumbbell"}
+
+
+def test_objects_are_kept_by_ids_by_condition_and_by_brightness(cli, labels, label_file, tmp_path):
+    Image.fromarray(np.where(labels == 20, 200, 50).astype(np.uint8)).save(tmp_path / "cells.png")
+
+    def kept(*options: object) -> set[int]:
+        result = cli("clean", label_file, *options, "--overwrite")
+        assert result.exit_code == 0, result.stderr
+        written = label_file.with_name("cells.cleaned.labels.tif")
+        return set(np.unique(tifffile.imread(written)).tolist()) - {0}
+
+    assert kept("--keep", "1-20") == {4, 7, 20}
+    assert kept("--keep", "area > 50 and depth == 0") == {4, 20, 300}
+    assert kept("--keep", "depth == 1") == {7}
+    assert kept("--keep", "intensity_mean > 100", "--image", tmp_path / "cells.png") == {20}
+
+
+def test_regions_of_interest_are_boxes_polygons_and_files(cli, labels, label_file, tmp_path):
+    def kept(region: object, how: str) -> set[int]:
+        result = cli("clean", label_file, "--roi", region, "--roi-how", how, "--overwrite")
+        assert result.exit_code == 0, result.stderr
+        written = label_file.with_name("cells.cleaned.labels.tif")
+        return set(np.unique(tifffile.imread(written)).tolist()) - {0}
+
+    assert kept("0,0,60,50", "inside") == {7, 300}
+    assert kept("0,50 119,50 119,79 0,79", "touching") == {4, 20}
+    region = np.zeros(labels.shape, np.uint8)
+    region[:, :40] = 255
+    Image.fromarray(region).save(tmp_path / "region.png")
+    assert kept(tmp_path / "region.png", "centre") == {4, 7, 300}
+
+
+def test_one_bad_file_does_not_stop_the_others(cli, label_file, tmp_path):
+    (tmp_path / "broken.masks.json").write_text('{"images": [')
+    result = cli("clean", tmp_path, "--min-area", "30")
+    assert result.exit_code == 1
+    assert "broken.masks.json" in result.stderr
+    assert "1 of 2 results could not be cleaned" in result.stderr
+    assert label_file.with_name("cells.cleaned.labels.tif").exists()
+    again = cli("clean", tmp_path, "--min-area", "30", "--overwrite")
+    assert not list(tmp_path.glob("*.cleaned.cleaned.*"))
+    assert "of 2 results" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "Nothing says what to do"),
+        (["--fill-holes", "some"], "--fill-holes 'some' is neither"),
+        (["--clear-border", "left,up"], "'up' is no side"),
+        (["--roi", "3,4"], "--roi '3,4' is neither a box"),
+        (["--roi", "nowhere.roi"], "nowhere.roi"),
+        (["--keep", "aera > 3"], "did you mean 'area'"),
+        (["--keep", "1,5"], "no mask with id 1"),
+        (["--merge", "2"], "threshold is 2"),
+        (["--overlaps", "best"], "'best' is no rule"),
+        (["--to", "word", "--split"], "There is no format 'word'"),
+        (["--class", "leaf"], "no mask of class 'leaf'"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(cli, label_file, options, words):
+    result = cli("clean", label_file, *options)
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())
+    assert not label_file.with_name("cells.cleaned.labels.tif").exists()

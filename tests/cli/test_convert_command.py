@@ -1,0 +1,217 @@
+"""`anymask convert`: results of any kind, one or many, into any other."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import typer
+from pycocotools.coco import COCO
+from typer.testing import CliRunner
+
+from anymask.cli.convert import convert
+from anymask.export import load_dataset, load_masks, save_masks
+from anymask.export.results import write_results
+from anymask.masks.mask_set import MaskSet
+
+SHAPE = (20, 30)
+
+
+@pytest.fixture
+def run():
+    """Run the command in this process; what would be a traceback fails the test."""
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(convert)
+
+    def invoke(*arguments: object):
+        result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    return invoke
+
+
+def labels_with(*ids: int) -> np.ndarray:
+    labels = np.zeros(SHAPE, np.uint32)
+    for number, id_ in enumerate(ids):
+        labels[2 + number : 12, 3 + 7 * number : 9 + 7 * number] = id_
+    return labels
+
+
+@pytest.fixture
+def masks() -> MaskSet:
+    return MaskSet.from_labels(labels_with(70_000, 5)).with_class_names(["leaf", "stem"])
+
+
+@pytest.fixture
+def results(tmp_path, masks):
+    """A folder as `anymask everything` leaves it, with a picture in a folder of its own."""
+    folder = tmp_path / "masks"
+    picture = np.zeros((*SHAPE, 3), np.uint8)
+    write_results(folder / "a", picture, masks, image_name="a.png")
+    write_results(folder / "day 2" / "b.v2", picture, masks.select([0]), image_name="b.v2.jpg")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        *(("coco", "x.json"), ("npz", "x.npz"), ("labels", "x.tif"), ("labels", "x.tiff")),
+        *(("labels-npz", "x.npz"), ("zarr", "x.zarr"), ("yolo", "x.txt"), ("labelme", "x.json")),
+        *(("geojson", "x.geojson"), ("imagej", "x.zip")),
+    ],
+)
+def test_one_result_becomes_one_file_with_the_same_ids(run, tmp_path, results, masks, form, name):
+    result = run(results / "a.masks.json", "--to", form, "--out", tmp_path / "out" / name)
+    assert result.exit_code == 0, result.output
+    assert str(tmp_path / "out" / name) in result.stdout
+    again = load_masks(tmp_path / "out" / name, SHAPE)
+    assert again.class_names == ("leaf", "stem")
+    if form == "yolo":
+        assert again.ids.tolist() == [1, 2]
+    else:
+        np.testing.assert_array_equal(again.to_labels(), masks.to_labels())
+
+
+def test_what_does_not_fit_is_told(run, tmp_path, results):
+    result = run(results / "a.masks.json", "--to", "yolo", "-o", tmp_path / "x.txt")
+    assert "The file has no ids" in result.stderr
+    result = run(results / "a.masks.json", "--to", "png", "-o", tmp_path / "x.png")
+    assert result.exit_code == 2
+    assert "70,000" in result.stderr
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_folder_of_results_becomes_one_coco_file(run, tmp_path, results):
+    result = run(results, "--to", "coco", "-o", tmp_path / "all.json")
+    assert result.exit_code == 0, result.output
+    coco = COCO(str(tmp_path / "all.json"))
+    names = {image["file_name"] for image in coco.loadImgs(coco.getImgIds())}
+    assert names == {"a.png", "day 2/b.v2.jpg"}
+    assert len(coco.getAnnIds()) == 3
+    again = dict(load_dataset(tmp_path / "all.json"))
+    assert again["a.png"].ids.tolist() == [5, 70_000]
+
+
+def test_a_folder_of_results_becomes_a_data_set_and_comes_back(run, tmp_path, results):
+    for form, inner in (("yolo", "labels/day 2/b.v2.txt"), ("labelme", "day 2/b.v2.json")):
+        out = tmp_path / form
+        assert run(results, "--to", form, "-o", out).exit_code == 0
+        assert (out / inner).is_file()
+        again = tmp_path / f"{form} again"
+        size = ("--image-size", "30x20")
+        result = run(out, "--to", "labels", "-o", again, *size)
+        assert result.exit_code == 0, result.output
+        labels = tifffile.imread(again / "day 2" / "b.v2.tif")
+        np.testing.assert_array_equal(labels > 0, labels_with(0, 5) > 0)
+
+
+def test_a_voc_folder_is_read_without_its_pictures(run, tmp_path, masks):
+    small = masks.with_ids([3, 200])
+    save_masks(small, tmp_path / "voc" / "Annotations" / "a.xml")
+    save_masks(small, tmp_path / "flat" / "b.xml")
+    for folder, name in (("voc", "a"), ("flat", "b")):
+        out = tmp_path / f"{folder} out"
+        assert run(tmp_path / folder, "--to", "labels", "-o", out).exit_code == 0
+        (path,) = out.rglob("*.tif")
+        assert path.name == f"{name}.tif"
+        np.testing.assert_array_equal(tifffile.imread(path), small.to_labels())
+
+
+def test_a_bad_result_stops_no_other(run, tmp_path, results):
+    (results / "c.masks.json").write_text("{")
+    result = run(results, "--to", "npz", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "c.masks.json is no JSON" in result.stderr
+    assert "1 of 3 results could not be read." in result.stderr
+    assert (tmp_path / "out" / "a.npz").is_file()
+
+
+def test_files_that_exist_stay_unless_overwrite_is_said(run, tmp_path, results):
+    out = tmp_path / "x.json"
+    out.write_text("mine")
+    result = run(results / "a.masks.json", "--to", "labelme", "-o", out)
+    assert result.exit_code == 2
+    assert "exists already" in result.stderr
+    assert out.read_text() == "mine"
+    assert run(results / "a.masks.json", "--to", "labelme", "-o", out, "--overwrite").exit_code == 0
+    assert len(load_masks(out)) == 2
+
+
+def test_names_in_a_data_set_lead_to_no_other_folder(run, tmp_path, masks):
+    data = masks.to_coco("../../up.png")
+    data["images"].append({**data["images"][0], "id": 2, "file_name": "/etc/rooted.png"})
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "all.json").write_text(json.dumps(data))
+    out = tmp_path / "deep" / "er" / "out"
+    result = run(tmp_path / "in" / "all.json", "--to", "npz", "-o", out)
+    assert result.exit_code == 0, result.output
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*.npz")}
+    assert found == {"up.npz", "etc/rooted.npz"}
+    assert len(list(tmp_path.rglob("*.npz"))) == 2
+
+
+def test_pictures_of_one_name_keep_their_suffixes(run, tmp_path, masks):
+    data = masks.to_coco("a.png")
+    data["images"].append({**data["images"][0], "id": 2, "file_name": "a.jpg"})
+    (tmp_path / "all.json").write_text(json.dumps(data))
+    assert run(tmp_path / "all.json", "--to", "labels", "-o", tmp_path / "out").exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg.tif", "a.png.tif"]
+
+
+def test_pictures_bring_pixel_size_and_brightness(run, tmp_path, results):
+    images = tmp_path / "pictures"
+    (images / "day 2").mkdir(parents=True)
+    for name, level in (("a", 100), ("day 2/b.v2", 200)):
+        tifffile.imwrite(
+            images / f"{name}.tif",
+            np.full(SHAPE, level, np.uint16),
+            imagej=True,
+            resolution=(2, 2),
+            metadata={"unit": "um"},
+        )
+    result = run(results, "--to", "csv", "-o", tmp_path / "out", "--images", images)
+    assert result.exit_code == 0, result.output
+    header, row = (tmp_path / "out" / "day 2" / "b.v2.csv").read_text().splitlines()
+    values = dict(zip(header.split(","), row.split(","), strict=True))
+    assert float(values["intensity_mean"]) == 200
+    assert float(values["area_um2"]) == int(values["num_pixels"]) / 4
+    result = run(results, "--to", "labels", "-o", tmp_path / "tif", "--images", images)
+    with tifffile.TiffFile(tmp_path / "tif" / "a.tif") as tiff:
+        assert tiff.imagej_metadata["unit"] == "micron"
+    result = run(results / "a.masks.json", "--to", "csv", "-o", tmp_path / "p.csv",
+                 "--pixel-size", "2", "--unit", "mm")  # fmt: skip
+    assert "area_mm2" in (tmp_path / "p.csv").read_text()
+
+
+def test_polygons_and_the_order_of_classes_are_as_asked(run, tmp_path, results):
+    options = ("--polygons", "--classes", "stem,leaf,root", "--simplify", "0.4")
+    run(results / "a.masks.json", "--to", "coco", "-o", tmp_path / "x.json", *options)
+    data = json.loads((tmp_path / "x.json").read_text())
+    assert [c["name"] for c in data["categories"]] == ["stem", "leaf", "root"]
+    assert all(isinstance(a["segmentation"], list) for a in data["annotations"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("a.masks.json", "--to", "geojsn", "-o", "x"), "did you mean geojson?"),
+        (("none.json", "--to", "coco", "-o", "x.json"), "There is no file or folder"),
+        (("a.masks.json", "--to", "coco", "-o", "x.json", "--image-size", "3"), "write for inst"),
+        (("a.masks.json", "--to", "csv", "-o", "x", "--pixel-size", "0"), "one number above 0"),
+        (("a.masks.json", "--to", "csv", "-o", "x.csv", "--pixel-size", "2"), "without its unit"),
+        ((".", "--to", "labels", "-o", "x.tif"), "do not go into one file"),
+        (("a.masks.csv", "--to", "coco", "-o", "x.json"), "measurements and no masks"),
+        (("a.masks.json", "--to", "csv", "-o", "x", "--images", "nowhere"), "no picture or folder"),
+    ],
+)
+def test_mistakes_end_as_one_sentence(run, results, monkeypatch, arguments, what):
+    monkeypatch.chdir(results)
+    before = sorted(results.rglob("*"))
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert what in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert sorted(results.rglob("*")) == before

@@ -1,0 +1,80 @@
+"""`anymask semantic`: masks of whole pictures, and other thresholds afterwards."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anymask.predict.predictor import SamPredictor
+from anymask.predict.score_map import ScoreMap
+
+
+def test_the_mask_and_its_scores_are_those_of_the_model(
+    cli, model, small_reference_sam, scene, scene_file, tmp_path
+):
+    result = cli(
+        "semantic", scene_file, "-o", tmp_path, "--model", model, "--dtype", "float32",
+        "-p", "120,90", "-p", "30,40,0", "-t", "0.1",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    predictor = SamPredictor(small_reference_sam)
+    predictor.set_image(scene)
+    logits, _, _ = predictor.predict(
+        [(120, 90), (30, 40)], [1, 0], box=(0, 0, 240, 180), multimask_output=False,
+        return_logits=True,
+    )  # fmt: skip
+    mask = np.asarray(Image.open(tmp_path / "scene.semantic.png"))
+    assert set(np.unique(mask)) <= {0, 255}
+    sure = np.abs(logits[0] - 0.1) > 1e-4
+    np.testing.assert_array_equal((mask > 0)[sure], (logits[0] > 0.1)[sure])
+    saved = ScoreMap.load(tmp_path / "scene.scores.npz")
+    np.testing.assert_allclose(saved.full_size(), logits[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["npz", "tif"])
+def test_another_threshold_needs_no_model(cli, tmp_path, kind):
+    scores = ScoreMap(np.linspace(-4, 4, 12, dtype=np.float32).reshape(3, 4), (3, 4))
+    scores.save(tmp_path / "maps" / "day 1" / f"leaf.v2.scores.{kind}")
+    result = cli("semantic", tmp_path / "maps", "-o", tmp_path / "out", "-t", "1.5", "-m", "none")
+    assert result.exit_code == 0, result.stderr
+    mask = np.asarray(Image.open(tmp_path / "out" / "day 1" / "leaf.v2.semantic.png"))
+    np.testing.assert_array_equal(mask > 0, scores.mask(1.5))
+
+
+def test_scores_are_kept_only_as_asked_and_nothing_is_overwritten(cli, model, scene_file, tmp_path):
+    shutil.copy(scene_file, tmp_path / "a.png")
+    options = ("-o", tmp_path / "out", "--model", model, "--scores", "none")
+    assert cli("semantic", tmp_path / "a.png", *options).exit_code == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.semantic.png"]
+    again = cli("semantic", tmp_path / "a.png", *options)
+    assert again.exit_code == 2
+    assert "exists already" in again.stderr
+    assert cli("semantic", tmp_path / "a.png", *options, "--overwrite").exit_code == 0
+
+
+def test_one_bad_map_does_not_stop_the_others(cli, tmp_path):
+    scores = ScoreMap(np.ones((3, 4), np.float32), (3, 4))
+    scores.save(tmp_path / "b.scores.npz")
+    (tmp_path / "a.scores.npz").write_bytes(b"PK")
+    result = cli("semantic", tmp_path, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "a.scores.npz is damaged" in " ".join(result.stderr.split())
+    assert (tmp_path / "out" / "b.semantic.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["-p", "1"], "--point '1' is not x,y"),
+        (["--scores", "png"], "--scores is 'png'"),
+        (["-p", "900,5"], "outside the image, which is 240 wide"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(cli, model, scene_file, tmp_path, options, words):
+    result = cli("semantic", scene_file, "-o", tmp_path, "--model", model, *options)
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())
+    assert not list(tmp_path.iterdir())

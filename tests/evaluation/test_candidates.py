@@ -1,0 +1,83 @@
+"""Masks found once give, at any thresholds, what the generator gives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from anymask.evaluation.candidates import find_candidates, is_judged
+from anymask.evaluation.data import Example
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.rle import counts_of
+from anymask.model.config import EverythingConfig
+from anymask.predict.automatic import SamAutomaticMaskGenerator
+
+LOOSEST = EverythingConfig(0.0, 0.0, 0.5)
+
+
+@pytest.fixture(scope="module")
+def candidates(small_reference_sam, scene):
+    half = np.zeros(scene.shape[:2], bool)
+    half[:, :120] = True
+    example = Example("scene", scene, [half, ~half], "drawn")
+    return find_candidates(small_reference_sam, example, LOOSEST, points_per_side=7)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LOOSEST,
+        replace(LOOSEST, pred_iou_thresh=0.2, box_nms_thresh=0.3),
+        replace(LOOSEST, stability_score_thresh=0.6, box_nms_thresh=0.9),
+        EverythingConfig(0.15, 0.4, 0.5, 0.5, 0),
+        EverythingConfig(0.0, 0.3, 0.5, 0.5, 40),
+        EverythingConfig(0.1, 0.4, 0.5, 0.95, 400),
+    ],
+)
+def test_candidates_at_thresholds_are_what_the_generator_returns(
+    candidates, small_reference_sam, scene, config
+):
+    generator = SamAutomaticMaskGenerator(
+        small_reference_sam,
+        points_per_side=7,
+        pred_iou_thresh=config.pred_iou_thresh,
+        stability_score_thresh=config.stability_score_thresh,
+        stability_score_offset=config.stability_score_offset,
+        box_nms_thresh=config.box_nms_thresh,
+        min_mask_region_area=config.min_mask_region_area,
+    )
+    expected = generator.generate_masks(scene)
+    kept = candidates.kept(config)
+    assert len(kept) == len(expected) > 1
+    for a, b in zip(kept.counts, expected.counts, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(kept.predicted_iou, expected.predicted_iou)
+    np.testing.assert_array_equal(kept.point_coords, expected.point_coords)
+
+
+def test_forgetting_candidates_that_are_never_kept_changes_nothing(candidates):
+    configs = [replace(LOOSEST, box_nms_thresh=t) for t in (0.3, 0.6)]
+    used = np.zeros(len(candidates.masks), bool)
+    whole = [candidates.kept(config) for config in configs]
+    for masks in whole:
+        used |= [any(c is counts for counts in masks.counts) for c in candidates.masks.counts]
+    assert not used.all()
+    fewer = candidates.only(used)
+    for config, masks in zip(configs, whole, strict=True):
+        assert [c.tolist() for c in fewer.kept(config).counts] == [c.tolist() for c in masks.counts]
+
+
+def test_with_sparse_labels_only_masks_on_labelled_objects_are_judged():
+    true = np.zeros((20, 30), bool)
+    true[5:15, 5:15] = True
+    fragment, mostly_off, elsewhere = (np.zeros_like(true) for _ in range(3))
+    fragment[5:9, 5:9] = True
+    mostly_off[10:20, 14:24] = True
+    elsewhere[0:4, 20:30] = True
+    masks = [true, fragment, mostly_off, elsewhere]
+    found = MaskSet.from_counts(true.shape, [counts_of(mask) for mask in masks])
+    labelled = (counts_of(true),)
+    assert is_judged(found, labelled, "sparse").tolist() == [True, True, False, False]
+    assert is_judged(found, labelled, "complete").all()

@@ -1,0 +1,260 @@
+"""Thresholds are chosen by what they do to the masks of annotated images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from anymask.errors import AnymaskError
+from anymask.evaluation.candidates import Candidates, is_judged
+from anymask.evaluation.data import Example
+from anymask.evaluation.matching import pairwise_iou
+from anymask.evaluation.threshold_grid import (
+    MATCH_THRESHOLDS,
+    ThresholdGrid,
+    f1,
+    matches_of_prefixes,
+    score_grid,
+    score_of,
+)
+from anymask.evaluation.tuning import Tuning, _Search, tune_everything
+from anymask.evaluation.tuning_report import tables, to_dict, verdict_sentence
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.rle import counts_of
+from anymask.model.config import EverythingConfig
+
+OWN = EverythingConfig(0.5, 0.5, 1.0, 0.7, 0)
+SIZE = (60, 90)
+
+
+def square(y: int, x: int, side: int) -> np.ndarray:
+    mask = np.zeros(SIZE, bool)
+    mask[y : y + side, x : x + side] = True
+    return mask
+
+
+TRUE = [square(5, 5, 20), square(5, 40, 18), square(35, 20, 15)]
+JUNK = [square(40, 60, 12), square(28, 66, 8)]
+
+
+def image_of(
+    masks: list[np.ndarray],
+    predicted: list[float],
+    stability: list[float],
+    *,
+    name: str = "a",
+    labels: str = "complete",
+    set_name: str = "set",
+) -> Candidates:
+    """An image with the true masks TRUE in which given masks were found."""
+    order = np.argsort(-np.array(predicted), kind="stable")
+    found = MaskSet.from_counts(
+        SIZE,
+        [counts_of(masks[i]) for i in order],
+        predicted_iou=np.array(predicted)[order],
+        stability_score=np.array(stability)[order],
+    )
+    true = tuple(counts_of(mask) for mask in TRUE)
+    iou = pairwise_iou(found.counts, true, SIZE)
+    judged = is_judged(found, true, labels)
+    return Candidates(set_name, name, found, true, iou, judged, labels)
+
+
+def search(images: list[Candidates], own: EverythingConfig = OWN) -> Tuning:
+    grid = ThresholdGrid.around(own)
+    scored = [score_grid(image, grid) for image in images]
+    kept = [image.only(used) for image, (_, used) in zip(images, scored, strict=True)]
+    return _Search(grid, kept, np.stack([scores for scores, _ in scored])).tuning()
+
+
+def test_every_place_of_the_grid_has_the_score_of_its_configuration():
+    rng = np.random.default_rng(3)
+    masks = [square(*rng.integers(0, 40, 2), rng.integers(8, 22)) for _ in range(60)] + TRUE
+    scores = rng.uniform(0.15, 1, (2, len(masks)))
+    for labels in ("complete", "sparse"):
+        image = image_of(masks, scores[0].tolist(), scores[1].tolist(), labels=labels)
+        grid = ThresholdGrid.around(OWN)
+        table, used = score_grid(image, grid)
+        fewer = image.only(used)
+        for place in [(0, 0, 0), (4, 2, 3), (9, 6, 7), (16, 12, 1), (2, 12, 5)]:
+            config = grid.config(place, 0)
+            assert grid.place(config) == place
+            assert score_of(fewer, config) == pytest.approx(table[place])
+
+
+def test_the_thresholds_that_part_objects_from_junk_are_found():
+    # Junk is predicted to be better than two of the objects, but it is unstable.
+    image = image_of([*TRUE, *JUNK], [0.9, 0.4, 0.45, 0.8, 0.7], [0.95, 0.9, 0.92, 0.55, 0.6])
+    tuning = search([replace(image, name=str(i)) for i in range(4)])
+    assert tuning.tuned.pred_iou_thresh < 0.4
+    assert 0.6 < tuning.tuned.stability_score_thresh <= 0.9
+    assert tuning.mean("after")["score"] == pytest.approx(1)
+    assert tuning.mean("before")["score"] == pytest.approx(2 / 6)
+    assert tuning.verdict == "better"
+    assert tuning.chosen == tuning.tuned
+
+
+def test_of_equally_good_thresholds_those_nearest_to_the_model_s_own_are_chosen():
+    # Any predicted IoU from .3 to below .8 is perfect, whatever the other thresholds.
+    image = image_of([*TRUE, *JUNK], [0.82, 0.83, 0.81, 0.29, 0.28], [0.9] * 5)
+    assert search([image]).tuned == OWN
+    low = replace(OWN, pred_iou_thresh=0.2)
+    assert search([image], low).tuned == replace(low, pred_iou_thresh=0.3)
+
+
+def test_sparse_labels_do_not_punish_what_nobody_labelled():
+    def tuned(labels: str) -> EverythingConfig:
+        found = [*TRUE, *JUNK]
+        image = image_of(found, [0.9, 0.3, 0.35, 0.8, 0.7], [0.9] * 5, labels=labels)
+        return search([image]).tuned
+
+    # Complete labels: 2·3 / (5 + 3) with junk beats 2·1 / (1 + 3) without.
+    assert tuned("complete").pred_iou_thresh < 0.3
+    assert tuned("sparse").pred_iou_thresh < 0.3
+    # Fragments of labelled objects are mistakes either way.
+    fragments = [square(6 + 3 * i, 6 + 2 * i, 5) for i in range(4)]
+    image = image_of([TRUE[0], *fragments], [0.9] + [0.6] * 4, [0.9] * 5, labels="sparse")
+    tuning = search([image])
+    assert tuning.tuned.pred_iou_thresh >= 0.6
+    assert tuning.mean("before")["score"] == pytest.approx(2 / (5 + 3))
+    junk = image_of([TRUE[0], *JUNK], [0.9, 0.8, 0.8], [0.9] * 3, labels="sparse")
+    assert search([junk]).mean("before")["score"] == pytest.approx(2 / (1 + 3))
+    assert search([junk]).mean("before")["masks_per_image"] == 3
+
+
+def test_an_image_is_judged_by_what_the_others_chose():
+    # In one image the junk is stable and the objects are not.
+    common = image_of([*TRUE, *JUNK], [0.8] * 5, [0.95, 0.95, 0.95, 0.6, 0.6])
+    odd = image_of([*TRUE, *JUNK], [0.8, 0.8, 0.8, 0.4, 0.4], [0.6, 0.6, 0.6, 0.95, 0.95])
+    tuning = search([replace(common, name=str(i)) for i in range(6)] + [replace(odd, name="odd")])
+    by_name = {image.name: image for image in tuning.images}
+    # The six agree on thresholds that lose all objects of the odd one.
+    assert by_name["odd"].before == pytest.approx(1)
+    assert by_name["odd"].left_out == 0
+    gains = [image.left_out - image.before for image in tuning.images]
+    assert tuning.gain[0] == pytest.approx(np.mean(gains))
+
+
+def test_a_gain_on_most_images_does_not_outweigh_a_loss_that_may_be_no_exception():
+    common = image_of([*TRUE, *JUNK], [0.8] * 5, [0.95, 0.95, 0.95, 0.6, 0.6])
+    odd = image_of([*TRUE, *JUNK], [0.8, 0.8, 0.8, 0.4, 0.4], [0.6, 0.6, 0.6, 0.95, 0.95])
+    many = [replace(common, name=str(i)) for i in range(6)]
+    assert search(many).tuned.stability_score_thresh > 0.6
+    assert search([*many, odd]).tuned.stability_score_thresh <= 0.6
+
+
+def test_thresholds_that_do_no_better_where_it_counts_are_not_used():
+    # Every image alone is served by thresholds that fail the next one.
+    images = []
+    for i in range(4):
+        unlike = 0.9 if i % 2 else 0.55
+        images.append(
+            image_of(
+                [*TRUE, *JUNK],
+                [unlike] * 3 + [1.45 - unlike] * 2,
+                [1.45 - unlike] * 3 + [unlike] * 2,
+                name=str(i),
+            )
+        )
+    tuning = search(images)
+    assert tuning.verdict == "worse"
+    assert tuning.chosen == OWN
+    assert "own thresholds are kept" in verdict_sentence(tuning)
+
+
+def test_three_images_are_tuned_on_and_the_lack_of_a_test_is_told():
+    image = image_of([*TRUE, *JUNK], [0.9, 0.4, 0.45, 0.8, 0.7], [0.95, 0.9, 0.92, 0.55, 0.6])
+    tuning = search([replace(image, name=str(i)) for i in range(3)])
+    assert tuning.verdict == "untested"
+    assert tuning.chosen == tuning.tuned != OWN
+    assert "left_out" not in tuning.figures
+    assert "3 images are too few" in verdict_sentence(tuning)
+    assert to_dict(tuning)["gain"] is None
+    assert [image["left_out"] for image in to_dict(tuning)["images"]] == [None] * 3
+
+
+def test_every_set_weighs_the_same_however_many_images_it_has():
+    many = image_of([*TRUE, *JUNK], [0.8] * 5, [0.9, 0.9, 0.9, 0.6, 0.6], set_name="many")
+    few = image_of([*TRUE, *JUNK], [0.8] * 5, [0.6, 0.6, 0.6, 0.6, 0.6], set_name="few")
+    tuning = search([replace(many, name=str(i)) for i in range(6)] + [few])
+    scores = {image.set_name: image.before for image in tuning.images}
+    assert tuning.mean("before")["score"] == pytest.approx(np.mean(list(scores.values())))
+    # A stability of .9 gives 1 and 0, of .6 gives .75 and .75.
+    assert tuning.tuned.stability_score_thresh <= 0.6
+
+
+def test_small_islands_are_removed_where_that_helps():
+    ragged = []
+    for mask in TRUE:
+        speckled = mask.copy()
+        speckled[::4, ::4] = True
+        ragged.append(speckled)
+    image = image_of(ragged, [0.9, 0.8, 0.85], [0.9] * 3)
+    own = replace(OWN, box_nms_thresh=1.0)  # the specks make all boxes the same
+    tuning = search([image], own)
+    assert tuning.tuned.min_mask_region_area > 0
+    assert tuning.mean("after")["score"] > tuning.mean("before")["score"] + 0.1
+
+
+def test_pairs_of_the_first_masks_are_as_many_as_can_be():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        iou = rng.uniform(0, 1, (9, 5)) ** 2
+        counts = matches_of_prefixes(iou)
+        for row, threshold in enumerate(MATCH_THRESHOLDS):
+            for n in range(10):
+                allowed = iou[:n] >= threshold
+                rows, cols = linear_sum_assignment(allowed, maximize=True)
+                assert counts[row, n] == allowed[rows, cols].sum()
+
+
+def test_f1_counts_matches_misses_and_mistakes():
+    assert f1(np.array([3, 0]), 5, 3).tolist() == [0.75, 0.0]
+    assert f1(np.array([0]), 0, 0).tolist() == [0.0]
+
+
+def test_a_model_is_tuned_on_images_and_keeps_what_was_found(small_reference_sam, scene):
+    sam = small_reference_sam
+    before = sam.config
+    half = np.zeros(scene.shape[:2], bool)
+    half[:, :120] = True
+    examples = [Example("left", scene, [half], "drawn"), Example("right", scene, [~half], "drawn")]
+    examples.append(Example("none", scene, [], "drawn"))
+    tuning = tune_everything(sam, examples, points_per_side=5)
+    assert [image.name for image in tuning.images] == ["left", "right"]
+    assert tuning.own == before.everything
+    assert tuning.mean("after")["score"] >= tuning.mean("before")["score"]
+    try:
+        tuning.apply_to(sam)
+        assert sam.config == replace(before, everything=tuning.tuned)
+    finally:
+        sam.config = before
+
+
+def test_images_without_objects_and_unknown_labels_are_refused_in_a_sentence(
+    small_reference_sam, scene
+):
+    with pytest.raises(AnymaskError, match="None of the images has an object"):
+        tune_everything(small_reference_sam, [Example("none", scene, [])])
+    example = Example("some", scene, [scene[..., 0] > 100], "mine")
+    for labels in ("partial", {"other": "sparse"}):
+        with pytest.raises(AnymaskError, match="say 'complete' if every object"):
+            tune_everything(small_reference_sam, [example], labels=labels)
+
+
+def test_tables_show_thresholds_and_figures(capsys):
+    from rich.console import Console
+
+    image = image_of([*TRUE, *JUNK], [0.9, 0.4, 0.45, 0.8, 0.7], [0.95, 0.9, 0.92, 0.55, 0.6])
+    tuning = search([replace(image, name=str(i)) for i in range(5)])
+    console = Console(width=100)
+    for table in tables(tuning):
+        console.print(table)
+    shown = capsys.readouterr().out
+    assert "pred_iou_thresh" in shown
+    assert "AR@1000" in shown
+    assert "tuned on the others" in shown
+    assert verdict_sentence(tuning).startswith("Better: ")
