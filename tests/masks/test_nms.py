@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,3 +69,18 @@ def test_equal_scores_keep_their_order():
 
 def test_no_boxes_are_no_boxes():
     assert nms(np.zeros((0, 4)), [], 0.5).tolist() == []
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.6, 1.0])
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 400])
+def test_many_boxes_are_kept_and_dropped_as_one_after_the_other(count, threshold):
+    rng = np.random.default_rng(count)
+    corners = rng.integers(0, 80, (count, 2))
+    boxes = np.concatenate([corners, corners + rng.integers(0, 60, (count, 2))], 1)
+    scores = rng.integers(0, 20, count) / 20  # with ties
+    kept = []
+    for index in np.argsort(-scores, kind="stable"):
+        overlaps = [box_iou(boxes[other], boxes[[index]])[0] for other in kept]
+        if not any(np.float64(iou) > threshold for iou in overlaps):
+            kept.append(index)
+    assert nms(boxes, scores, threshold).tolist() == kept

@@ -78,6 +78,42 @@ def test_empty_runs_within_change_nothing(mask):
     assert rle.box(padded).tolist() == rle.box(packed).tolist()
 
 
+@given(masks | striped, st.data())
+def test_clipping_keeps_what_lies_in_the_window(mask, data):
+    height, width = mask.shape
+    x0, x1 = sorted(data.draw(st.tuples(*[st.integers(0, width)] * 2)))
+    y0, y1 = sorted(data.draw(st.tuples(*[st.integers(0, height)] * 2)))
+    window = np.zeros_like(mask)
+    window[y0:y1, x0:x1] = True
+    part = rle.clipped(rle.counts_of(mask), mask.shape, (x0, y0, x1, y1))
+    np.testing.assert_array_equal(rle.mask_of(part, mask.shape), mask & window)
+
+
+@given(st.integers(1, 4), masks | striped, st.data())
+def test_a_union_has_every_pixel_that_any_mask_has(number, mask, data):
+    others = [data.draw(hnp.arrays(np.bool_, mask.shape)) for _ in range(number)]
+    joined = rle.union([rle.counts_of(m) for m in (mask, *others)], mask.shape)
+    expected = rle.counts_of(np.any([mask, *others], axis=0))
+    np.testing.assert_array_equal(joined, expected)
+
+
+@given(masks | striped)
+def test_painting_sets_the_pixels_of_the_mask_and_no_other(mask):
+    pixels = np.full(mask.size, 3, np.uint16)
+    rle.paint(pixels, rle.counts_of(mask), 70)
+    expected = np.where(mask, 70, 3)
+    np.testing.assert_array_equal(pixels.reshape(mask.shape[::-1]).T, expected)
+
+
+def test_long_and_very_many_runs_are_painted_too():
+    rng = np.random.default_rng(0)
+    mask = np.concatenate([rng.random((600, 400)) < 0.5, rng.random((700, 400)) < 0.001])
+    mask[900:1100, 100:300] = True
+    pixels = np.zeros(mask.size, np.int32)
+    rle.paint(pixels, rle.counts_of(mask), -1)
+    np.testing.assert_array_equal(pixels.reshape(mask.shape[::-1]).T, -1 * mask)
+
+
 def test_a_large_mask_is_measured_without_overflow():
     height, width = 20_000, 30_000
     counts = np.array([0, height * width], np.uint32)

@@ -3,8 +3,8 @@
 An object that lies within a tile is found whole there; where tiles overlap it is found several
 times, and non-maximum suppression keeps one. An object that a tile's edge cuts in two is found in
 part. If the neighbour has found a part as well and both agree about the strip that the two tiles
-share, the parts become one mask, and so on from tile to tile. A part that no neighbour carries on
-is dropped, and so are parts of an object that a neighbour shows whole.
+share, the parts become one mask, and so on from tile to tile. A part of what the neighbour shows
+uncut adds nothing to it, and a part that no neighbour knows of is dropped.
 
 Masks stay run lengths throughout, and the result does not depend on the order in which tiles were
 segmented.
@@ -25,8 +25,10 @@ from anymask.masks.rle import clipped, union
 from anymask.predict.grids import Tile
 
 # Parts in neighbouring tiles are one object if they share at least this much (intersection over
-# union) of what either has in the strip that both tiles show.
+# union) of what either has in the strip that both tiles show; more if one of them is uncut, as
+# what lies in an object is similar to a part of it.
 _AGREEMENT = 0.5
+_AGREEMENT_WITH_UNCUT = 0.75
 
 _LEFT, _TOP, _RIGHT, _BOTTOM = range(4)
 
@@ -73,21 +75,18 @@ def join_tiles(
             ((row, column + 1), _RIGHT, _LEFT),
             ((row + 1, column), _BOTTOM, _TOP),
         ):
-            if place not in tiles:
-                continue
-            neighbour = tiles[place]
-            here, there = members[row, column], members[place]
-            window = (neighbour.x0, neighbour.y0, tile.x1, tile.y1)
-            linked, seen_whole = _compared(
-                masks, here, there, window, cut[here, side], cut[there, opposite]
-            )
-            links.append(linked)
-            fragments.append(seen_whole)
+            if place in tiles:
+                here, there = members[row, column], members[place]
+                window = (tiles[place].x0, tiles[place].y0, tile.x1, tile.y1)
+                agreement = _agreement(masks, here, there, window)
+                linked, known = _same_objects(agreement, cut[here, side], cut[there, opposite])
+                both = np.concatenate([here, there])
+                links.append(both[linked])
+                fragments.append(both[known])
     one, other = np.concatenate(links, 1)
     graph = sparse.coo_array((np.ones(len(one)), (one, other)), shape=(len(masks),) * 2)
     _, group = connected_components(graph, directed=False)
-    hopeless = np.isin(group, group[np.concatenate(fragments)])
-    return _merged(masks, group, np.any(cut, axis=1), hopeless)
+    return _merged(masks, group, np.any(cut, axis=1), np.concatenate(fragments))
 
 
 def _cut_sides(
@@ -100,81 +99,96 @@ def _cut_sides(
     return (np.abs(boxes - edges) <= reach) & within
 
 
-def _compared(
+def _agreement(
     masks: MaskSet,
     here: NDArray[np.int64],
     there: NDArray[np.int64],
     window: tuple[int, int, int, int],
-    cut_here: NDArray[np.bool_],
-    cut_there: NDArray[np.bool_],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Compare the masks of two tiles in the strip that both show.
-
-    Parameters
-    ----------
-    masks : MaskSet
-    here, there : (n,) and (m,) int64 arrays
-        Masks of either tile.
-    window : tuple of int
-        XYXY of the strip.
-    cut_here, cut_there : (n,) and (m,) bool arrays
-        Which of them are cut by their tile's edge that lies in the other tile.
-
-    Returns
-    -------
-    links : (2, k) int64 array
-        Cut masks that are parts of one object: each is the other's best match.
-    fragments : (l,) int64 array
-        Cut masks without such a match, which the other tile shows uncut.
-    """
+) -> NDArray[np.float64]:
+    """How well masks of two tiles agree in the strip that both show, (n, m)."""
+    agreement = np.zeros((len(here), len(there)))
     chosen = np.concatenate([here, there])
     shown = [clipped(masks.counts[i], masks.image_size, window) for i in chosen]
     strip = MaskSet.from_counts(masks.image_size, shown)
     pairs = overlaps(strip)
     between = (pairs.first < len(here)) & (pairs.second >= len(here))
-    agreement = np.zeros((len(here), len(there)))
-    agreement[pairs.first[between], pairs.second[between] - len(here)] = pairs.measured(
-        strip.areas, "iou"
-    )[between]
-    agreement[agreement < _AGREEMENT] = 0
+    ious = pairs.measured(strip.areas, "iou")[between]
+    agreement[pairs.first[between], pairs.second[between] - len(here)] = ious
+    return agreement
 
-    both_cut = agreement * (cut_here[:, None] & cut_there)
-    best = (both_cut > 0) & (both_cut == both_cut.max(1, initial=0)[:, None])
-    best &= both_cut == both_cut.max(0, initial=0)
-    # Of equally good matches the first.
-    best &= (best.cumsum(1) == 1) & (best.cumsum(0) == 1)
-    one, other = np.nonzero(best)
-    alone_here = cut_here & ~best.any(1) & (agreement[:, ~cut_there] > 0).any(1)
-    alone_there = cut_there & ~best.any(0) & (agreement[~cut_here] > 0).any(0)
-    fragments = np.concatenate([here[alone_here], there[alone_there]])
-    return np.stack([here[one], there[other]]), fragments
+
+def _same_objects(
+    agreement: NDArray[np.float64], cut_here: NDArray[np.bool_], cut_there: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Decide which masks of two tiles are one object.
+
+    Parameters
+    ----------
+    agreement : (n, m) float64 array
+    cut_here, cut_there : (n,) and (m,) bool arrays
+        Which of the masks are cut by their tile's edge that lies in the other tile.
+
+    Returns
+    -------
+    links : (2, k) int64 array
+        Pairs of one object: cut masks that are each other's best match, of equally good ones
+        that of about the same rank; and other cut masks with the best match among those that the
+        other tile shows uncut. Masks of the second tile are counted on from n.
+    fragments : (l,) int64 array
+        The latter cut masks.
+    """
+    links, fragments = [np.zeros((2, 0), np.int64)], [np.zeros(0, np.int64)]
+    n = len(agreement)
+    if agreement.size == 0:
+        return links[0], fragments[0]
+    here, there = np.indices(agreement.shape)
+    both_cut = (agreement - 1e-9 * abs(here - there)) * (cut_here[:, None] & cut_there)
+    best_there, best_here = both_cut.argmax(1), both_cut.argmax(0)
+    own = np.arange(n)
+    mutual = (best_here[best_there] == own) & (both_cut[own, best_there] >= _AGREEMENT)
+    links.append(np.stack([own[mutual], n + best_there[mutual]]))
+    left_here, left_there = cut_here & ~mutual, cut_there.copy()
+    left_there[best_there[mutual]] = False
+
+    for table, part, is_whole, first_part, first_whole in (
+        (agreement, left_here, ~cut_there, 0, n),
+        (agreement.T, left_there, ~cut_here, n, 0),
+    ):
+        agreed = table * (part[:, None] & is_whole)
+        known = np.flatnonzero(agreed.max(1) >= _AGREEMENT_WITH_UNCUT)
+        links.append(np.stack([first_part + known, first_whole + agreed[known].argmax(1)]))
+        fragments.append(first_part + known)
+    return np.concatenate(links, 1), np.concatenate(fragments)
 
 
 def _merged(
     masks: MaskSet,
     group: NDArray[np.int32],
     cut: NDArray[np.bool_],
-    fragments: NDArray[np.bool_],
+    fragments: NDArray[np.int64],
 ) -> MaskSet:
-    """One mask for each group; groups of fragments and single cut masks are dropped."""
-    order = np.argsort(group, kind="stable")
-    counts, first = list(masks.counts), []
+    """One mask for each group, without its fragments; cut masks by themselves are dropped."""
+    is_fragment = np.zeros(len(masks), np.bool_)
+    is_fragment[fragments] = True
+    counts, leads = list(masks.counts), []
     columns = [masks.predicted_iou.copy(), masks.stability_score.copy()]
     points, crops = masks.point_coords.copy(), masks.crop_box.copy()
+    order = np.argsort(group, kind="stable")
     for parts in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-        if len(parts) == 0 or fragments[parts[0]] or (len(parts) == 1 and cut[parts[0]]):
+        parts = parts[~is_fragment[parts]]
+        if len(parts) == 0 or (len(parts) == 1 and cut[parts[0]]):
             continue
         lead = parts[0]
-        first.append(lead)
+        leads.append(lead)
         if len(parts) > 1:
             counts[lead] = union([masks.counts[i] for i in parts], masks.image_size)
             weights = masks.areas[parts] / masks.areas[parts].sum()
             for column in columns:
                 column[lead] = column[parts] @ weights
             points[lead] = masks.point_coords[parts[weights.argmax()]]
-            corners = crops[parts] + np.pad(crops[parts, :2], ((0, 0), (2, 0)))
-            low, high = corners[:, :2].min(0), corners[:, 2:].max(0)
-            crops[lead] = np.concatenate([low, high - low])
+            low = masks.crop_box[parts, :2]
+            high = (low + masks.crop_box[parts, 2:]).max(0)
+            crops[lead] = np.concatenate([low.min(0), high - low.min(0)])
     joined = MaskSet.from_counts(
         masks.image_size,
         counts,
@@ -183,4 +197,4 @@ def _merged(
         point_coords=points,
         crop_box=crops,
     )
-    return joined.select(np.sort(np.array(first, np.int64)))
+    return joined.select(np.sort(np.array(leads, np.int64)))
