@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +46,8 @@ COMPLETE = (
 _PARTS_OF_ONE = ("car_parts", "ccp_clothing", "wbc")
 # Cracks, vessels, roads: not a mask of them is found, so that they would only say "fewer".
 _THIN = ("aerial_roads", "crackforest", "drive_vessels")
+Figures = Mapping[str, Mapping[str, float]]
+
 _COLUMNS = {
     "score": "F1 .5-.9",
     "f1_50": "F1 .5",
@@ -80,33 +82,41 @@ def settings_of(text: str, own: EverythingConfig) -> EverythingConfig:
     )
 
 
-def by_set_table(title: str, columns: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
-    """Figures of each set under each setting; a cell holds them in the order of the settings."""
-    table = Table(title=f"{title}: {' | '.join(columns)}", title_justify="left")
-    table.add_column("set")
+def by_set_table(own: Figures, tuned: Figures) -> Table:
+    """Figures of each set, with the model's own thresholds and with the tuned ones."""
+    table = Table(title="By set: own, tuned", title_justify="left")
+    table.add_column("set", no_wrap=True)
     for heading in _COLUMNS.values():
         table.add_column(heading, justify="right", no_wrap=True)
-    kinds = {
-        "complete": lambda name: name in COMPLETE,
-        "sparse": lambda name: name not in COMPLETE,
-    }
-    every = list(next(iter(columns.values())))
-    for kind, belongs in kinds.items():
-        chosen = [name for name in every if belongs(name)]
-        for name in chosen:
-            table.add_row(name, *_cells([figures[name] for figures in columns.values()]))
-        means = [mean_over_sets({n: f[n] for n in chosen}) for f in columns.values()]
-        table.add_row(f"{kind}, mean", *_cells(means), style="bold", end_section=True)
+    for names in _kinds(own).values():
+        for name in names:
+            cells = [f"{_short(own[name][f])} {_short(tuned[name][f])}" for f in _COLUMNS]
+            table.add_row(name, *cells, end_section=name == names[-1])
     return table
 
 
-def _cells(settings: Iterable[Mapping[str, float]]) -> list[str]:
-    listed = list(settings)
-    return [" ".join(_short(figures[name]) for figures in listed) for name in _COLUMNS]
+def settings_table(settings: Mapping[str, Figures]) -> Table:
+    """Means over the completely and over the sparsely labelled sets, one row a setting."""
+    table = Table(title="Means over sets", title_justify="left")
+    for heading in ("labels", "thresholds", *_COLUMNS.values()):
+        table.add_column(heading, no_wrap=True)
+    for kind, names in _kinds(next(iter(settings.values()))).items():
+        for title, by_set in settings.items():
+            means = mean_over_sets({name: by_set[name] for name in names})
+            table.add_row(kind, title, *(_short(means[f]) for f in _COLUMNS))
+        table.add_section()
+    return table
+
+
+def _kinds(by_set: Figures) -> dict[str, list[str]]:
+    return {
+        "complete": [name for name in by_set if name in COMPLETE],
+        "sparse": [name for name in by_set if name not in COMPLETE],
+    }
 
 
 def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 1.5 else f"{value:.2f}".replace("0.", ".", 1)
+    return f"{value:.0f}" if value >= 1.5 else f"{value:.3f}".replace("0.", ".", 1)
 
 
 def main() -> None:
@@ -141,7 +151,8 @@ def main() -> None:
     console.print(Text(verdict_sentence(tuning)))
     shown = {"own": tuning.figures["before"], "tuned": tuning.figures["after"]}
     shown.update(zip(options.settings, tuning.compared, strict=True))
-    console.print(by_set_table("By set", shown))
+    console.print(by_set_table(shown["own"], shown["tuned"]))
+    console.print(settings_table(shown))
     if options.output is not None:
         options.output.write_text(json.dumps({**to_dict(tuning), "compared": shown}, indent=1))
 

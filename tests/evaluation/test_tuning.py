@@ -105,6 +105,13 @@ def test_of_equally_good_thresholds_those_nearest_to_the_model_s_own_are_chosen(
     assert search([image], low).tuned == replace(low, pred_iou_thresh=0.3)
 
 
+def test_thresholds_that_fit_already_stay_and_this_is_told():
+    image = image_of([*TRUE, *JUNK], [0.9, 0.8, 0.85, 0.3, 0.2], [0.9] * 5)
+    tuning = search([replace(image, name=str(i)) for i in range(4)])
+    assert tuning.chosen == tuning.tuned == OWN
+    assert verdict_sentence(tuning).startswith("Nothing to gain")
+
+
 def test_sparse_labels_do_not_punish_what_nobody_labelled():
     def tuned(labels: str) -> EverythingConfig:
         found = [*TRUE, *JUNK]
@@ -147,22 +154,19 @@ def test_a_gain_on_most_images_does_not_outweigh_a_loss_that_may_be_no_exception
 
 
 def test_thresholds_that_do_no_better_where_it_counts_are_not_used():
-    # Every image alone is served by thresholds that fail the next one.
-    images = []
-    for i in range(4):
-        unlike = 0.9 if i % 2 else 0.55
-        images.append(
-            image_of(
-                [*TRUE, *JUNK],
-                [unlike] * 3 + [1.45 - unlike] * 2,
-                [1.45 - unlike] * 3 + [unlike] * 2,
-                name=str(i),
-            )
-        )
-    tuning = search(images)
-    assert tuning.verdict == "worse"
-    assert tuning.chosen == OWN
-    assert "own thresholds are kept" in verdict_sentence(tuning)
+    image = image_of([*TRUE, *JUNK], [0.9, 0.4, 0.45, 0.8, 0.7], [0.95, 0.9, 0.92, 0.55, 0.6])
+    tuning = search([replace(image, name=str(i)) for i in range(4)])
+    lost = [replace(image, left_out=image.before - 0.1) for image in tuning.images]
+    worse = replace(tuning, images=lost)
+    assert worse.gain == pytest.approx((-0.1, -0.1, -0.1))
+    assert worse.verdict == "worse"
+    assert worse.chosen == OWN != worse.tuned
+    assert "own thresholds are kept" in verdict_sentence(worse)
+    mixed = zip(tuning.images, (-0.2, -0.1, 0.2, 0.3), strict=True)
+    unsure = replace(tuning, images=[replace(i, left_out=i.before + gain) for i, gain in mixed])
+    assert unsure.verdict == "unclear"
+    assert unsure.chosen == unsure.tuned
+    assert verdict_sentence(unsure).startswith("Probably better, but not for sure")
 
 
 def test_three_images_are_tuned_on_and_the_lack_of_a_test_is_told():

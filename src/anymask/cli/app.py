@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from anymask import __version__
 from anymask.cli.clean import clean
@@ -59,12 +61,23 @@ def anymask(
     """
 
 
-for command in (everything, segment):
-    app.command(cls=CommandWithRgb)(command)
-for command in (semantic, clean, measure, spectra, convert):
-    app.command()(command)
-for command in (evaluate, tune, info, models, pretrain):
-    app.command()(command)
+# In the order of the help.
+_COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
+    (everything, CommandWithRgb),
+    (segment, CommandWithRgb),
+    (semantic, None),
+    (clean, None),
+    (measure, None),
+    (spectra, None),
+    (convert, None),
+    (evaluate, None),
+    (tune, None),
+    (info, None),
+    (models, None),
+    (pretrain, None),
+)
+for _command, _class in _COMMANDS:
+    app.command(cls=_class)(_command)
 
 
 def main() -> None:

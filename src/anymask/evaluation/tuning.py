@@ -146,8 +146,7 @@ def tune_everything(
     Least predicted IoU, least stability and overlap of boxes are searched together; then the area
     below which holes are filled and islands removed. The model's own thresholds stay unless
     others are better on the images one by one, and of equally good ones the nearest to them are
-    chosen. The model's own stability offset stays: moving it
-    does what moving the stability does.
+    chosen. The model's own stability offset stays.
 
     Parameters
     ----------

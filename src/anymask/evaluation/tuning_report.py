@@ -22,6 +22,8 @@ _COLUMNS = {
 
 def verdict_sentence(tuning: Tuning) -> str:
     """Say in a sentence or two whether the tuned thresholds are better, and which to use."""
+    if tuning.tuned == tuning.own:
+        return "Nothing to gain: no thresholds are surely better here than the model's own."
     if tuning.verdict == "untested":
         count = len(tuning.images)
         return (

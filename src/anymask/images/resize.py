@@ -152,8 +152,7 @@ def _resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
         narrow = np.empty((image.shape[0], width, 3), np.uint8)
         for top in range(0, len(image), rows):
             strip = Image.fromarray(np.ascontiguousarray(image[top : top + rows]))
-            narrow[top : top + rows] = strip.resize(
-                (width, strip.height), Image.Resampling.BILINEAR
-            )
+            resized = strip.resize((width, strip.height), Image.Resampling.BILINEAR)
+            narrow[top : top + rows] = np.asarray(resized)
         image = narrow
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
