@@ -46,8 +46,7 @@ def test_a_shell_line_is_understood(words):
     assert context.params
 
 
-def test_there_are_ten_shell_lines_and_ten_python_lines():
-    assert len(shell_lines()) == 10
+def test_the_python_example_is_ten_lines_long():
     assert len(blocks("python")[0].strip().split("\n")) == 10
 
 

@@ -14,9 +14,10 @@ from torch.nn import functional as F
 from anymask.images.resize import ResizeLongestSide
 from anymask.masks.boxes import boxes_of_masks, touches_inner_edge
 from anymask.masks.rle import mask_of
-from anymask.predict.enlarging import axis_of, exact_logits
+from anymask.predict.enlarging import TOLERANCE, axis_of, exact_logits
 from anymask.predict.filtering import Frame, Thresholds, judge_masks
 
+FUSED = torch.backends.cpu.get_cpu_capability() != "DEFAULT"
 ALL = Thresholds(mask=0.0, stability_offset=1.0, min_stability=0.0)
 
 
@@ -34,11 +35,8 @@ def random_logits(n, side, smoothness, seed=0):
     return (4 * smooth / smooth.std((1, 2), keepdims=True)).astype(np.float32)
 
 
-def enlarged(low_res, frame, candidates=3):
-    """The logits of the crop, by the two interpolations that define them.
-
-    PyTorch rounds differently where a prompt has one mask and where it has three.
-    """
+def enlarged(low_res, frame, candidates=1):
+    """The logits of the crop, by the two interpolations that define them."""
     x0, y0, x1, y1 = frame.crop_box
     square = (frame.encoder_size,) * 2
     logits = torch.from_numpy(low_res)[:, None].expand(-1, candidates, -1, -1).contiguous()
@@ -91,9 +89,17 @@ def test_masks_and_stability_are_those_of_whole_enlarged_logits(frame, smoothnes
             assert abs(survivor.stability_score - upper[i] / lower[i]) <= 2 / lower[i] + 1e-7
 
 
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("candidates", [1, 3])
 @pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
-def test_single_logits_are_those_of_pytorch_to_the_last_bit(frame, candidates):
+def test_single_logits_are_those_of_pytorch_within_rounding(frame, candidates, threads):
     low_res = random_logits(1, frame.encoder_size // 4, 1)
     logits = enlarged(low_res, frame, candidates)[0]
     height, width = logits.shape
@@ -105,19 +111,23 @@ def test_single_logits_are_those_of_pytorch_to_the_last_bit(frame, candidates):
         )
     )
     y, x = np.mgrid[:height, :width].reshape(2, -1)
-    found = exact_logits(low_res[0], y, x, rows, cols, candidates)
-    np.testing.assert_array_equal(found.reshape(height, width), logits)
+    found = exact_logits(low_res[0], y, x, rows, cols).reshape(height, width)
+    # One thread takes another way through three masks, and no fused multiply-add rounds twice.
+    to_the_last_bit = FUSED and (candidates == 1 or threads > 1)
+    allowed = 0 if to_the_last_bit else TOLERANCE * np.abs(low_res).max()
+    assert np.abs(found - logits).max() <= allowed
 
 
-@pytest.mark.parametrize("candidates", [1, 3])
-def test_pixels_whose_logit_is_the_threshold_itself_are_not_mask(candidates):
+def test_pixels_whose_logit_is_the_threshold_itself_are_not_mask():
     frame = frame_of(256, (333, 250))
     low_res = random_logits(1, 64, 2)
-    logits = enlarged(low_res, frame, candidates)[0]
+    rows, cols = axis_of(64, 256, 256, 333, True), axis_of(64, 256, 192, 250, False)
+    y, x = np.mgrid[:333, :250].reshape(2, -1)
+    logits = exact_logits(low_res[0], y, x, rows, cols).reshape(333, 250)
     rng = np.random.default_rng(4)
     for y, x in zip(rng.integers(0, 333, 30), rng.integers(0, 250, 30), strict=True):
         at_pixel = Thresholds(float(logits[y, x]), 0.0, 0.0)
-        (survivor,) = judge_masks(low_res, frame, at_pixel, candidates)
+        (survivor,) = judge_masks(low_res, frame, at_pixel)
         expected = logits > logits[y, x]
         np.testing.assert_array_equal(mask_of(survivor.counts, (333, 250)), expected)
 

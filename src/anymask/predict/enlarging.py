@@ -22,7 +22,7 @@ _LEAST_BLOCK = 7
 # Relative to a mask's largest logit: the two ways to compute a pixel differ by less. Each
 # interpolates four times and rounds three times, by 2⁻²⁴, in each.
 TOLERANCE = 2 * 4 * 3 * 2.0**-24
-# Up to this height and width together, PyTorch enlarges one mask as it does several.
+# Up to this height and width together, PyTorch rounds in another order.
 _SMALL = 128
 
 
@@ -217,9 +217,12 @@ def exact_logits(
     x: NDArray[np.int64],
     rows: Axis,
     cols: Axis,
-    candidates: int = 3,
 ) -> NDArray[np.float32]:
     """Logits of some pixels, to the last bit those of two calls of PyTorch's `interpolate`.
+
+    To the last bit where PyTorch has several threads and a processor with fused multiply-add: on
+    one thread or on an older processor it may round in another order, and these logits, which are
+    always the same, then differ from its by less than `TOLERANCE`.
 
     Parameters
     ----------
@@ -227,9 +230,6 @@ def exact_logits(
     y, x : (n,) int64 arrays
         Which pixels of the crop.
     rows, cols : Axis
-    candidates : int
-        Masks of a prompt that are enlarged in one call, 3 or 1: PyTorch rounds in another order
-        where there is only one.
 
     Returns
     -------
@@ -237,9 +237,9 @@ def exact_logits(
     """
 
     def encoder_input(y: NDArray[np.int64], x: NDArray[np.int64]) -> NDArray[np.float32]:
-        return _interpolated(lambda y, x: low_res[y, x], y, x, rows.inner, cols.inner, candidates)
+        return _interpolated(lambda y, x: low_res[y, x], y, x, rows.inner, cols.inner)
 
-    return _interpolated(encoder_input, y, x, rows.outer, cols.outer, candidates)
+    return _interpolated(encoder_input, y, x, rows.outer, cols.outer)
 
 
 def _interpolated(
@@ -248,14 +248,13 @@ def _interpolated(
     x: NDArray[np.int64],
     rows: Taps,
     cols: Taps,
-    candidates: int,
 ) -> NDArray[np.float32]:
     """Pixels (y, x) of an interpolation of `source`."""
     (a, b), (c, d) = (
         [source(rows.source[i, y], cols.source[j, x]) for j in (0, 1)] for i in (0, 1)
     )
     (top, bottom), (left, right) = rows.weights[:, y], cols.weights[:, x]
-    if candidates == 1 and rows.weights.shape[1] + cols.weights.shape[1] > _SMALL:
+    if rows.weights.shape[1] + cols.weights.shape[1] > _SMALL:
         above, below = _fused(left, a, right * b), _fused(left, c, right * d)
         return _fused(top, above, bottom * below)
     total = _fused(top * left, a, (top * right) * b)

@@ -102,7 +102,7 @@ class Survivor:
 
 
 def judge_masks(
-    low_res: NDArray[np.float32], frame: Frame, thresholds: Thresholds, candidates: int = 3
+    low_res: NDArray[np.float32], frame: Frame, thresholds: Thresholds
 ) -> Iterator[Survivor]:
     """Drop masks that are unstable or cut off by the crop; turn the others into run lengths.
 
@@ -112,8 +112,6 @@ def judge_masks(
         Logits as the decoder returned them.
     frame : Frame
     thresholds : Thresholds
-    candidates : int
-        How many masks each prompt got, 3 or 1; see `exact_logits`.
 
     Yields
     ------
@@ -127,7 +125,7 @@ def judge_masks(
     grid = Grid(rows, cols, (y0, x0), frame.image_size)
     for start in range(0, len(low_res), _MASKS_AT_ONCE):
         few = low_res[start : start + _MASKS_AT_ONCE]
-        for index, score, changes in _stable(few, grid, thresholds, candidates):
+        for index, score, changes in _stable(few, grid, thresholds):
             counts = counts_of_changes(changes, frame.image_size[0] * frame.image_size[1])
             if not _is_cut_off(counts, frame):
                 yield Survivor(start + index, score, counts)
@@ -146,7 +144,7 @@ def _is_cut_off(counts: Counts, frame: Frame) -> bool:
 
 
 def _stable(
-    low_res: NDArray[np.float32], grid: Grid, thresholds: Thresholds, candidates: int
+    low_res: NDArray[np.float32], grid: Grid, thresholds: Thresholds
 ) -> Iterator[tuple[int, float, NDArray[np.int64]]]:
     """Index, stability score and run ends of the masks of a few that are stable enough."""
     seen = _sides_seen(low_res, grid, thresholds.levels)
@@ -159,7 +157,7 @@ def _stable(
         least = _pixels(seen & _BELOW_LOWER == 0, grid)
         hopeful = np.flatnonzero(~(_ratio(most, least) < limit))
         low_res, seen = low_res[hopeful], seen[hopeful]
-    masks, lower, upper = _survey(low_res, seen, grid, thresholds.levels, candidates)
+    masks, lower, upper = _survey(low_res, seen, grid, thresholds.levels)
     scores = _ratio(upper, lower)
     kept = np.flatnonzero(scores >= limit) if limit > 0 else hopeful
     for index, changes in zip(kept, masks.changes(kept), strict=True):
@@ -219,7 +217,6 @@ def _survey(
     seen: NDArray[np.uint8],
     grid: Grid,
     levels: NDArray[np.float32],
-    candidates: int,
 ) -> tuple[BlockMasks, NDArray[np.int64], NDArray[np.int64]]:
     """Masks in blocks, and their pixels above the lower and above the upper threshold."""
     rows, cols = grid.rows, grid.cols
@@ -247,7 +244,7 @@ def _survey(
                     np.greater(logits, levels[1] + doubt, out=above)
                     maybe = logits > levels[1] - doubt
                     if np.count_nonzero(maybe) != np.count_nonzero(above):
-                        _settle(above, maybe, logits_seen, row, col, grid, levels[1], candidates)
+                        _settle(above, maybe, logits_seen, row, col, grid, levels[1])
     return BlockMasks(grid, seen & _BELOW_MIDDLE == 0, on_boundary, pixels), lower, upper
 
 
@@ -265,12 +262,11 @@ def _settle(
     col: NDArray[np.int64],
     grid: Grid,
     level: np.float32,
-    candidates: int,
 ) -> None:
     """Decide the pixels of blocks that may be above a level and may not be, but for rounding."""
     rows, cols = grid.rows, grid.cols
     y, x, block = np.unravel_index(np.flatnonzero(above != maybe), above.shape)
     r, c = row[block], col[block]
     y_in_crop = rows.first[r] + np.minimum(y, rows.lengths[r] - 1)
-    logits = exact_logits(low_res, y_in_crop, cols.first[c] + x, rows, cols, candidates)
+    logits = exact_logits(low_res, y_in_crop, cols.first[c] + x, rows, cols)
     above[y, x, block] = logits > level

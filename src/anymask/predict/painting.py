@@ -61,7 +61,7 @@ def _painted_by_boundary(
     prompts, candidates = low_res.shape[:2]
     flat = low_res.flatten(0, 1).contiguous().numpy()
     masks = torch.empty((len(flat), height, width), dtype=torch.bool)
-    for survivor in judge_masks(flat, frame, only_mask, candidates):
+    for survivor in judge_masks(flat, frame, only_mask):
         # Run lengths are column-major, and PyTorch turns rows and columns twice as fast as NumPy.
         masks[survivor.index].copy_(torch.from_numpy(mask_of(survivor.counts, original_size)))
     return masks.view(prompts, candidates, height, width)
