@@ -10,11 +10,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import anymask
 from anymask.checkpoints import load
 from anymask.cli.app import app
 from anymask.errors import AnymaskError
 from anymask.training.pretrain.recipe import Recipe
 from anymask.training.pretrain.run import pretrain
+
+SHIPPED = Path(anymask.__file__).parent / "checkpoints" / "weights" / "small.safetensors"
 
 
 def _write_disks(folder: Path, count: int) -> None:
@@ -56,6 +59,16 @@ def test_a_run_gives_weights_figures_and_curves_and_is_resumed(data: Path, tmp_p
     pretrain([data], out, resume=True, **options)
     again = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert again[-1]["updates"] > log[-1]["updates"]
+
+
+def test_masks_of_earlier_weights_are_searched_for_in_sets_with_sparse_labels(
+    data: Path, tmp_path: Path
+) -> None:
+    (data / "disks" / "set.json").write_text('{"kind": "instances"}')
+    lines: list[str] = []
+    options = {"recipe": Recipe(side=64, batch_size=2, prompts=2), "drawn": 0, "minutes": 0.01}
+    pretrain([data], tmp_path / "run", own_masks=SHIPPED, report=lines.append, **options)
+    assert any(line.startswith("6 images searched") for line in lines)
 
 
 def test_there_must_be_a_training_to_resume(data: Path, tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from anymask.model.config import SamConfig, SmallEncoderConfig
+from anymask.model.sam import Sam
 from anymask.training.pretrain.cache import CacheWriter, ImageCache
 from anymask.training.pretrain.optimizer import build_optimizers
 from anymask.training.pretrain.recipe import Recipe, train
@@ -128,3 +130,21 @@ def test_every_parameter_has_exactly_one_optimiser_and_moves() -> None:
     assert all(moved)
     count = sum(len(g["params"]) for o in optimizers for g in o.param_groups)
     assert count == len(before)
+
+
+def test_a_compiled_encoder_trains_as_the_other_does(tmp_path: Path) -> None:
+    cache = _disks(tmp_path / "cache")
+    losses = []
+    for compiled in (False, True):
+        out = tmp_path / str(compiled)
+        train(
+            [(cache, 1.0)],
+            out,
+            recipe=replace(RECIPE, compile_encoder=compiled),
+            config=TINY,
+            updates=50,
+            report=lambda _: None,
+        )
+        losses.append(_log(out)[0]["loss"])
+        assert load_file(out / "weights.safetensors").keys() == Sam(TINY).state_dict().keys()
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)

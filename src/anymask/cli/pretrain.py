@@ -51,6 +51,16 @@ def pretrain(
             help="Begin with these weights, exported by an earlier training, and not from nothing.",
         ),
     ] = None,
+    own_masks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Weights of an earlier training: masks that they are sure of are added to the "
+            "labels of sets that are not labelled throughout.",
+        ),
+    ] = None,
     side: Annotated[
         int, typer.Option(min=64, help="Side of the training views in pixels; multiples of 32.")
     ] = 256,
@@ -59,6 +69,14 @@ def pretrain(
     drawn: Annotated[int, typer.Option(min=0, help="Scenes to draw besides the data.")] = 3000,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the arithmetic.")] = 1,
+    compile_encoder: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Compile the encoder first: some minutes, then a sixth more images a second on a "
+            "CPU. Needs a C++ compiler.",
+        ),
+    ] = False,
     evaluate_minutes: Annotated[
         float, typer.Option(min=0.1, help="Minutes between evaluations on validation images.")
     ] = 15.0,
@@ -91,11 +109,17 @@ def pretrain(
     weights = run(
         data,
         out,
-        recipe=Recipe(side=side, batch_size=batch_size, accumulate=accumulate),
+        recipe=Recipe(
+            side=side,
+            batch_size=batch_size,
+            accumulate=accumulate,
+            compile_encoder=compile_encoder,
+        ),
         minutes=minutes,
         finish=finish,
         resume=resume,
         start_from=start_from,
+        own_masks=own_masks,
         drawn=drawn,
         device=device,
         threads=threads,

@@ -55,6 +55,8 @@ class Recipe:
         to a fifth of that.
     finish_share : float
         The share of a finishing run's time in which the learning rate falls to nothing.
+    compile_encoder : bool
+        Let `torch.compile` fuse the encoder's passes over memory. Weights stay interchangeable.
     """
 
     side: int = 256
@@ -69,6 +71,7 @@ class Recipe:
     auxiliary_weight: float = 1.0
     auxiliary_images: int = 300_000
     finish_share: float = 0.5
+    compile_encoder: bool = False
     seed: int = 0
 
 
@@ -181,6 +184,8 @@ class _Run:
         self.sam = Sam(replace(config, image_size=recipe.side)).to(device)
         self.auxiliary = AuxiliaryHead(config.prompt_dim).to(device)
         self.ema = AveragedModel(self.sam, multi_avg_fn=_moving_average(recipe.ema))
+        if recipe.compile_encoder:
+            self.sam.image_encoder.compile(dynamic=False)
         self.optimizers = build_optimizers(
             [self.sam, self.auxiliary],
             recipe.learning_rate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import defaultdict
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import torch
 
+from anymask.checkpoints import load
 from anymask.errors import AnymaskError
 from anymask.evaluation.data import Examples, open_examples, spread
 from anymask.evaluation.protocols import quick_figures
 from anymask.model.sam import Sam
 from anymask.training.pretrain.bank import draw_bank
 from anymask.training.pretrain.cache import ImageCache, build_cache, find_sources, split
+from anymask.training.pretrain.own_masks import add_own_masks, sparse_sets
 from anymask.training.pretrain.recipe import Recipe, train
 
 # Images of each set that are evaluated while training.
@@ -32,6 +35,7 @@ def pretrain(
     finish: bool = False,
     resume: bool = False,
     start_from: Path | None = None,
+    own_masks: Path | None = None,
     drawn: int = 3000,
     drawn_share: float = 0.35,
     device: str = "cpu",
@@ -56,6 +60,9 @@ def pretrain(
         Go on with the training in `out`; without it a folder with a training is refused.
     start_from : Path, optional
         Weights of an earlier training to begin with, instead of nothing.
+    own_masks : Path, optional
+        Weights of an earlier training whose confident masks are added to the labels of sets that
+        are not labelled throughout; see `own_masks`.
     drawn, drawn_share : int, float
         Scenes to draw, and their share of the images.
     device : str
@@ -89,6 +96,13 @@ def pretrain(
         raise AnymaskError("All images given are for validation; there is nothing to train on.")
     report(f"{len(sources)} images to train on, {len(held_out)} for validation")
     real = build_cache(sources, out / "cache" / "real")
+    if own_masks is not None:
+        # By the weights' hash, so that other weights give other labels.
+        digest = hashlib.sha256(own_masks.read_bytes()).hexdigest()[:12]
+        grown = out / "cache" / f"own_{digest}"
+        real = add_own_masks(
+            real, load(own_masks, device=device), grown, sets=sparse_sets(sources), report=report
+        )
     caches: list[tuple[ImageCache, float]] = [(real, 1 - drawn_share)]
     if drawn and drawn_share:
         report(f"drawing {drawn} scenes, unless they are there already")

@@ -19,7 +19,7 @@ from anymask.training.pretrain.auxiliary import AuxiliaryHead
 from anymask.training.pretrain.batches import Batch
 from anymask.training.prompts import boxes_of, corrective_clicks, points_in
 
-_BOX_JITTER = 0.04
+_BOX_JITTER = 0.02
 _CENTRAL_POINTS = 0.5
 _IOU_WEIGHT = 1.0
 # How many times corrections follow. A person who clicks first goes on clicking; a box is mostly

@@ -1,0 +1,133 @@
+"""The data engine: a model's own confident masks as further targets.
+
+In most photographs only some objects are labelled, and what is not is never asked for. A model
+that is already decent finds more: "everything" is run over the images of a cache, and masks that
+it is sure of, that are stable and that lie where nothing is labelled are added to the label maps
+(arXiv 2304.02643, section 4, the automatic stage).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.masks.mask_set import MaskSet
+from anymask.model.config import EverythingConfig
+from anymask.model.sam import Sam
+from anymask.predict.automatic import SamAutomaticMaskGenerator
+from anymask.training.pretrain.cache import CacheWriter, ImageCache, Source
+
+SURE = EverythingConfig(
+    pred_iou_thresh=0.75,
+    stability_score_thresh=0.85,
+    stability_score_offset=0.6,
+    box_nms_thresh=0.5,
+    min_mask_region_area=100,
+)
+"""What makes a mask of the shipped model a target."""
+
+# In sets of these kinds an unlabelled pixel may be part of an object.
+_SPARSE_KINDS = frozenset({"instances", "parts", "semantic"})
+_MOST_ON_LABELS = 0.1  # of a new mask's pixels
+_LARGEST = 0.5  # of the image: larger masks are mostly background
+
+
+def sparse_sets(sources: list[Source]) -> set[str]:
+    """Names of the sets whose `set.json` says that they are not labelled throughout."""
+    folders = {source.set_name: source.image.parents[1] for source in sources}
+    kinds = {
+        name: json.loads((folder / "set.json").read_text()).get("kind")
+        for name, folder in folders.items()
+    }
+    return {name for name, kind in kinds.items() if kind in _SPARSE_KINDS}
+
+
+def add_own_masks(
+    cache: ImageCache,
+    sam: Sam,
+    folder: Path,
+    *,
+    sets: set[str],
+    thresholds: EverythingConfig = SURE,
+    points_per_side: int = 24,
+    report: Callable[[str], None] = print,
+) -> ImageCache:
+    """Copy a cache, with masks that a model finds in images of some sets added to the labels.
+
+    Parameters
+    ----------
+    cache : ImageCache
+    sam : Sam
+    folder : Path
+        Where the copy is written; one that is there already is opened instead.
+    sets : set of str
+        Sets whose unlabelled pixels may be objects.
+    thresholds : EverythingConfig
+        How sure of a mask the model must be.
+    points_per_side : int
+    report : callable
+        Takes lines to read.
+
+    Returns
+    -------
+    ImageCache
+        The same images in the same order.
+    """
+    if (folder / "index.json").exists():
+        return ImageCache(folder)
+    generator = SamAutomaticMaskGenerator(
+        sam,
+        points_per_side,
+        pred_iou_thresh=thresholds.pred_iou_thresh,
+        stability_score_thresh=thresholds.stability_score_thresh,
+        stability_score_offset=thresholds.stability_score_offset,
+        box_nms_thresh=thresholds.box_nms_thresh,
+        min_mask_region_area=thresholds.min_mask_region_area,
+    )
+    writer = CacheWriter(folder, len(cache))
+    images = added = 0
+    for i, set_name in enumerate(cache.set_names):
+        h, w = cache.sizes[i]
+        image, labels = cache.images[i, :h, :w], np.array(cache.labels[i, :h, :w])
+        parents = cache.parents[i]
+        if set_name in sets:
+            before = int(labels.max())
+            labels = with_masks(labels, generator.generate_masks(np.ascontiguousarray(image)))
+            # A new region belongs to no group.
+            parents = np.append(parents, np.zeros(int(labels.max()) + 1 - len(parents), np.int64))
+            images, added = images + 1, added + int(labels.max()) - before
+            if images % 100 == 0:
+                report(f"{images} images searched, {added / images:.2f} masks added an image")
+        writer.append(image, labels, parents, set_name)
+    report(f"{images} images searched, {added} masks added")
+    return writer.finish()
+
+
+def with_masks(labels: NDArray[np.uint16], found: MaskSet) -> NDArray[np.uint16]:
+    """Add masks to a label map where nothing is labelled, the surest first.
+
+    Parameters
+    ----------
+    labels : (H, W) uint16 array
+    found : MaskSet
+        A mask is left out if more than a tenth of it is labelled already, by the set or by a
+        surer mask, or if it covers over half of the image.
+
+    Returns
+    -------
+    (H, W) uint16 array
+        New regions have the ids above the largest one.
+    """
+    labels = labels.copy()
+    for index in np.argsort(-np.asarray(found.predicted_iou), kind="stable"):
+        mask = found[int(index)]
+        area = np.count_nonzero(mask)
+        free = mask & (labels == 0)
+        if area > _LARGEST * mask.size or np.count_nonzero(free) < (1 - _MOST_ON_LABELS) * area:
+            continue
+        labels[free] = int(labels.max()) + 1
+    return labels
