@@ -263,6 +263,15 @@ def test_a_folder_with_another_checkpoint_is_answered_with_its_name(
     assert "give the path of a file in it, such as best.pth" in refusal(path.parent)
 
 
+def test_the_folder_of_an_unfinished_fine_tuning_says_how_to_finish_it(
+    state: dict[str, torch.Tensor], saved: Callable[..., Path]
+):
+    path = saved(state, "last.safetensors")
+    sentence = refusal(path.parent)
+    assert "holds a fine-tuning that is not finished" in sentence
+    assert "anymask finetune --resume" in sentence
+
+
 @pytest.mark.parametrize("source", [3, b"model.pth", ["model.pth"]])
 def test_a_source_that_is_no_path_is_refused(source: Any):
     with pytest.raises(CheckpointError, match=f"not as {type(source).__name__}"):

@@ -27,6 +27,7 @@ def load(
     image_size: int | None = None,
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
+    compile: bool = False,
 ) -> Sam:
     """Load a model from any SAM checkpoint.
 
@@ -38,8 +39,9 @@ def load(
     ----------
     source : str, path or None
         None for the shipped model; a name ("vit_b", "vit_l", "vit_h", "vit_t", "small"), which
-        is downloaded once; a path to a .safetensors, .pth or .pt file or to a Hugging Face
-        folder; or an id of the Hugging Face hub such as "facebook/sam-vit-base".
+        is downloaded once; a path to a .safetensors, .pth or .pt file; the folder of a
+        fine-tuning or of a Hugging Face model; or an id of the Hugging Face hub such as
+        "facebook/sam-vit-base".
     variant : str, SamConfig or None
         What the checkpoint must be: the name of a variant, or a geometry, for files of which
         shapes do not tell all. None takes what the file is.
@@ -49,8 +51,13 @@ def load(
     device : str or torch.device
         "auto" is a CUDA GPU, else Apple's, else the CPU.
     dtype : str or torch.dtype
-        Of the weights, whatever the file has: "float32", "bfloat16", "float16", or "auto", which
-        is bfloat16 where the device computes in it and float32 elsewhere.
+        Of the image encoder's weights, whatever the file has: "float32", "bfloat16", "float16",
+        or "auto", which is bfloat16 where the device computes in it and float32 elsewhere. Prompt
+        encoder and mask decoder are float32 always.
+    compile : bool
+        Compile the network (`torch.compile`) when it first runs; on a CPU the mask decoder alone.
+        That takes half a minute or more in every process and pays in long jobs only. Results
+        differ by rounding.
 
     Returns
     -------
@@ -61,6 +68,8 @@ def load(
     ------
     CheckpointError
         If it cannot be had, is no SAM, unsafe, damaged, or not what was asked for.
+    AnymaskError
+        If `compile` is asked for where nothing can be compiled.
 
     Warns
     -----
@@ -86,10 +95,16 @@ one of the names small, vit_b, vit_l, vit_h or vit_t.
     _notify(raw, state, fitted)
     # Not strictly, for some tensors may be absent; `fit` has refused the lack of any other.
     fitted.model.load_state_dict(fitted.tensors, strict=False)
-    sam = fitted.model.to(target, weights_dtype).eval()
-    stored = fitted.tensors["mask_decoder.iou_token.weight"].dtype
+    sam = fitted.model.to(target, torch.float32).eval()
+    # The rest stays in float32: rounding the decoder costs the masks a hundredth of their IoU.
+    sam.image_encoder.to(weights_dtype)
+    stored = next(t for n, t in fitted.tensors.items() if n.startswith("image_encoder.")).dtype
     if torch.finfo(stored).eps < torch.finfo(weights_dtype).eps:
         sam.rounded_from = stored
+    if compile:
+        from anymask.checkpoints.compiling import compile_network
+
+        compile_network(sam)
     return sam
 
 

@@ -31,6 +31,7 @@ _FOLDER_FILES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
+_STATE = "last.safetensors"  # what a fine-tuning resumes from
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -109,6 +110,11 @@ def _weights_of_folder(folder: Path) -> Path:
     for name in _FOLDER_FILES:
         if (folder / name).is_file():
             return folder / name
+    if (folder / _STATE).is_file():
+        raise CheckpointError(
+            f"{folder} holds a fine-tuning that is not finished and no model yet; finish it with "
+            f"'anymask finetune --resume'."
+        )
     others = sorted(p.name for p in folder.iterdir() if p.suffix in WEIGHT_SUFFIXES)
     hint = f"give the path of a file in it, such as {others[0]}" if others else "check the path"
     raise CheckpointError(f"{folder} is a folder without a {_FOLDER_FILES[0]}; {hint}.")

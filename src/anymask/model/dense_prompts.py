@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from anymask.model.layers import PointwiseConv2d
+
 # Widths, in cells of the embedding, of the bumps drawn at the points.
 _POINT_SIGMAS = (0.7, 3.0)
 
@@ -20,7 +22,7 @@ class DensePrompts(nn.Module):
     def __init__(self, dim: int, patch_size: int) -> None:
         super().__init__()
         self.patch_size = patch_size
-        self.proj = nn.Conv2d(2 * len(_POINT_SIGMAS) + 1, dim, 1, bias=False)
+        self.proj = PointwiseConv2d(2 * len(_POINT_SIGMAS) + 1, dim, bias=False)
 
     def forward(
         self,
@@ -33,6 +35,7 @@ class DensePrompts(nn.Module):
         Returns
         -------
         (N, dim, h, w) tensor
+            Channels last in memory, as image tokens are.
         """
         weight = self.proj.weight
         count = len(points[0]) if points is not None else len(boxes) if boxes is not None else 1

@@ -13,11 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anymask.model.config import ViTConfig
-from anymask.model.layers import LayerNorm2d, MLPBlock
-
-# Attention over more tokens than this goes head by head, so that the table of position terms
-# (tokens² floats a head) stays small: 64 MB at 4096 tokens instead of 770 MB for 12 heads.
-_MAX_TOKENS_ALL_HEADS = 1024
+from anymask.model.layers import LayerNorm2d, Linear, MLPBlock, PointwiseConv2d
+from anymask.model.products import linear
+from anymask.model.relative_attention import attend_on_grid
 
 
 class ImageEncoderViT(nn.Module):
@@ -43,7 +41,7 @@ class ImageEncoderViT(nn.Module):
             for i in range(config.depth)
         )
         self.neck = nn.Sequential(
-            nn.Conv2d(config.width, out_chans, 1, bias=False),
+            PointwiseConv2d(config.width, out_chans, bias=False),
             LayerNorm2d(out_chans),
             nn.Conv2d(out_chans, out_chans, 3, padding=1, bias=False),
             LayerNorm2d(out_chans),
@@ -74,7 +72,12 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(3, width, patch_size, patch_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.proj(x).permute(0, 2, 3, 1).contiguous()
+        # The squares do not overlap, so the convolution is a product over them.
+        B, chans, H, W = x.shape
+        _, _, *side = self.proj.weight.shape
+        x = x.view(B, chans, H // side[0], side[0], W // side[1], side[1])
+        squares = x.permute(0, 2, 4, 1, 3, 5).flatten(3)  # (B, H/16, W/16, 3·16·16)
+        return linear(squares, self.proj.weight.flatten(1), self.proj.bias)
 
 
 class Block(nn.Module):
@@ -89,14 +92,8 @@ class Block(nn.Module):
         self.mlp = MLPBlock(config.width, int(config.width * config.mlp_ratio))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm1(x)
-        if self.window_size:
-            windows, padded = _split_windows(y, self.window_size)
-            y = _join_windows(self.attn(windows), self.window_size, padded, x.shape)
-        else:
-            y = self.attn(y)
-        x = x + y
-        return x + self.mlp(self.norm2(x))
+        x = self.attn(self.norm1(x), self.window_size, plus=x)
+        return self.mlp(self.norm2(x), plus=x)
 
 
 class Attention(nn.Module):
@@ -105,52 +102,45 @@ class Attention(nn.Module):
     def __init__(self, width: int, num_heads: int, side: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * side - 1, width // num_heads))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * side - 1, width // num_heads))
 
-    def forward(self, x: Tensor) -> Tensor:
-        B, H, W, C = x.shape
-        qkv = self.qkv(x).view(B, H * W, 3, self.num_heads, C // self.num_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, H·W, C/heads)
-        rows = _relative_table(self.rel_pos_h, H)  # (H, H, C/heads)
-        cols = _relative_table(self.rel_pos_w, W)
-        if H * W <= _MAX_TOKENS_ALL_HEADS:
-            y = _attend(q, k, v, rows, cols)
-        else:
-            by_head = zip(q.split(1, 1), k.split(1, 1), v.split(1, 1), strict=True)
-            y = torch.cat([_attend(*head, rows, cols) for head in by_head], 1)
-        return self.proj(y.transpose(1, 2).reshape(B, H, W, C))
+    def forward(self, x: Tensor, window_size: int, plus: Tensor) -> Tensor:
+        """Attend within windows, or over the whole image if `window_size` is 0.
+
+        Parameters
+        ----------
+        x : (B, H, W, C) tensor
+        window_size : int
+        plus : (B, H, W, C) tensor
+            The shortcut around the attention.
+
+        Returns
+        -------
+        (B, H, W, C) tensor
+        """
+        y = _split_windows(x, window_size) if window_size else x
+        qkv = self.qkv(y).view(*y.shape[:3], 3, self.num_heads, -1)
+        y = attend_on_grid(qkv, self.rel_pos_h, self.rel_pos_w)
+        if window_size:
+            y = _join_windows(y, x.shape)
+        return self.proj(y, plus=plus)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-    B, heads, N, D = q.shape
-    H, W = len(rows), len(cols)
-    grid = q.reshape(B, heads, H, W, D)
-    by_row = grid @ rows.transpose(1, 2)  # (B, heads, H, W, H)
-    by_col = (grid.transpose(2, 3) @ cols.transpose(1, 2)).transpose(2, 3)  # (…, H, W, W)
-    bias = (by_row[..., :, None] + by_col[..., None, :]).reshape(B, heads, N, N)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-
-
-def _relative_table(rel_pos: Tensor, side: int) -> Tensor:
-    """Vectors for every pair of positions along one axis, as (query, key, channel)."""
-    positions = torch.arange(side, device=rel_pos.device)
-    return rel_pos[positions[:, None] - positions[None, :] + side - 1]
-
-
-def _split_windows(x: Tensor, size: int) -> tuple[Tensor, tuple[int, int]]:
+def _split_windows(x: Tensor, size: int) -> Tensor:
     """Cut a (B, H, W, C) map, zero-padded at right and bottom, into (B·n, size, size, C)."""
     B, H, W, C = x.shape
-    padded_h, padded_w = -(-H // size) * size, -(-W // size) * size
-    x = F.pad(x, (0, 0, 0, padded_w - W, 0, padded_h - H))
-    x = x.view(B, padded_h // size, size, padded_w // size, size, C)
-    return x.transpose(2, 3).reshape(-1, size, size, C), (padded_h, padded_w)
+    x = F.pad(x, (0, 0, 0, -W % size, 0, -H % size))
+    x = x.view(B, x.shape[1] // size, size, x.shape[2] // size, size, C)
+    return x.transpose(2, 3).reshape(-1, size, size, C)
 
 
-def _join_windows(windows: Tensor, size: int, padded: tuple[int, int], shape: torch.Size) -> Tensor:
+def _join_windows(windows: Tensor, shape: torch.Size) -> Tensor:
+    """The inverse of `_split_windows`, for a map of this shape."""
     B, H, W, C = shape
-    rows, cols = padded[0] // size, padded[1] // size
+    size = windows.shape[1]
+    rows, cols = -(-H // size), -(-W // size)
     x = windows.view(B, rows, cols, size, size, C).transpose(2, 3)
-    return x.reshape(B, *padded, C)[:, :H, :W]
+    return x.reshape(B, rows * size, cols * size, C)[:, :H, :W]

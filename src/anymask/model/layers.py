@@ -10,6 +10,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anymask.model.products import Activation, linear
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` by the fastest product, with what mostly follows it in the same pass."""
+
+    def forward(
+        self, x: Tensor, *, activation: Activation = "none", plus: Tensor | None = None
+    ) -> Tensor:
+        """Return activation(x·Wᵀ + b) + plus, see `anymask.model.products.linear`."""
+        return linear(x, self.weight, self.bias, activation=activation, plus=plus)
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A 1×1 convolution as a matrix product over the pixels of a map.
+
+    It is meant for maps that are channels-last in memory, which need no copy, and its sums do not
+    depend on the number of threads, as those of torch's own 1×1 convolution may.
+    """
+
+    def __init__(self, in_chans: int, out_chans: int, bias: bool = True) -> None:
+        super().__init__(in_chans, out_chans, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, in_chans, H, W) to (B, out_chans, H, W), channels-last in memory."""
+        y = linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
+        return y.permute(0, 3, 1, 2)
+
 
 class LayerNorm2d(nn.Module):
     """Layer normalisation over the channels of a (B, C, H, W) map."""
@@ -27,18 +55,15 @@ class LayerNorm2d(nn.Module):
 
 
 class MLPBlock(nn.Module):
-    """Two linear layers with an activation between them."""
+    """Two linear layers with a GELU between them, and a shortcut around them."""
 
-    def __init__(
-        self, dim: int, mlp_dim: int, activation: Callable[[Tensor], Tensor] = F.gelu
-    ) -> None:
+    def __init__(self, dim: int, mlp_dim: int) -> None:
         super().__init__()
-        self.lin1 = nn.Linear(dim, mlp_dim)
-        self.lin2 = nn.Linear(mlp_dim, dim)
-        self.activation = activation
+        self.lin1 = Linear(dim, mlp_dim)
+        self.lin2 = Linear(mlp_dim, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.lin2(self.activation(self.lin1(x)))
+    def forward(self, x: Tensor, plus: Tensor) -> Tensor:
+        return self.lin2(self.lin1(x, activation="gelu"), plus=plus)
 
 
 class MLP(nn.Module):
@@ -47,7 +72,7 @@ class MLP(nn.Module):
     def __init__(self, in_dim: int, hidden_dim: int, out_dim: int, depth: int) -> None:
         super().__init__()
         dims = [in_dim] + [hidden_dim] * (depth - 1) + [out_dim]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(dims))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(dims))
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:

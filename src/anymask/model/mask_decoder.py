@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from anymask.model.config import SamConfig
 from anymask.model.layers import MLP, LayerNorm2d
 from anymask.model.mask_quality import MaskQualityHead
+from anymask.model.pieces import cut, prompts_in_a_piece
+from anymask.model.products import add_shared, in_inference, linear, rows_by_rows
 from anymask.model.transformer import TwoWayTransformer
 
 
@@ -97,7 +99,7 @@ class MaskDecoder(nn.Module):
         skips: tuple[Tensor, ...] = (),
     ) -> tuple[Tensor, Tensor]:
         """As `forward`, for any `chosen` run of the mask tokens."""
-        N, B, (h, w) = len(sparse_prompt_embeddings), *_batch_and_size(image_embeddings)
+        N, (B, _, h, w) = len(sparse_prompt_embeddings), image_embeddings.shape
         output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat(
             [output_tokens.expand(N, -1, -1), sparse_prompt_embeddings], 1
@@ -105,63 +107,62 @@ class MaskDecoder(nn.Module):
         if dense_prompt_embeddings.stride(0) == 0:
             # The same for all prompts: the image side is then shared until they first differ.
             dense_prompt_embeddings = dense_prompt_embeddings[:1]
-        image = _add_dense(image_embeddings, dense_prompt_embeddings)  # (B or N, h·w, C)
-        tokens, image = self.transformer(image, _to_tokens(image_pe).to(image.dtype), tokens)
-        if len(image) < N:  # a transformer of no layers
-            image = image.repeat_interleave(N // len(image), 0)
+        image = _to_tokens(image_embeddings)
+        image = add_shared(_to_tokens(dense_prompt_embeddings), image)  # (B or N, h·w, C)
+        image_pe = _to_tokens(image_pe).to(image.dtype)
+        on_cpu = image.device.type == "cpu" and in_inference(image, self.iou_token.weight)
+        pieces = cut(N, B, prompts_in_a_piece(image) if on_cpu else N)
+        tokens, parts = self.transformer(image, image_pe, tokens, pieces)
 
-        pixels = self._upscale(image, (B, h, w), skips)  # (N, h·w·16, C/8)
         mask_tokens = tokens[:, 1 + chosen.start : 1 + chosen.stop]  # (N, M, C)
         weights = torch.stack(
-            [self.output_hypernetworks_mlps[i](mask_tokens[:, m]) for m, i in enumerate(chosen)], 2
-        )  # (N, C/8, M)
-        masks = (pixels @ weights).view(N, h, w, 2, 2, 2, 2, len(chosen))
-        masks = masks.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(N, len(chosen), 4 * h, 4 * w)
+            [self.output_hypernetworks_mlps[i](mask_tokens[:, m]) for m, i in enumerate(chosen)], 1
+        )  # (N, M, C/8)
+        cells = [_pixels_to_token_order(s, (h, w), 2 << i) for i, s in enumerate(skips)]
+        masks = torch.cat(
+            [
+                self._masks(part, weights[of], [c[images] for c in cells], (h, w))
+                for part, (of, images) in zip(parts, pieces, strict=True)
+            ]
+        )
         if self.iou_from_masks:
             return masks, self.mask_quality_head(tokens[:, 0], mask_tokens, masks)
         return masks, self.iou_prediction_head(tokens[:, 0])[:, chosen.start : chosen.stop]
 
-    def _upscale(
-        self, image: Tensor, shape: tuple[int, int, int], skips: tuple[Tensor, ...]
+    def _masks(
+        self, image: Tensor, weights: Tensor, skips: list[Tensor], size: tuple[int, int]
     ) -> Tensor:
-        """Image tokens (N, h·w, C) to pixels (N, h·w·16, C/8) in token order."""
+        """Logits (n, M, 4·h, 4·w) of image tokens (n, h·w, C) by weights (n, M, C/8).
+
+        `skips` are finer features in token order, of one image or of all n.
+        """
         first, norm, _, second, _ = self.output_upscaling
         assert isinstance(first, nn.ConvTranspose2d)
         assert isinstance(norm, LayerNorm2d)
         assert isinstance(second, nn.ConvTranspose2d)
-        N, (B, h, w) = len(image), shape
-        x = _upscale_by_two(image, first).view(B, N // B, -1, norm.weight.numel())
+        n, S = len(weights), image.shape[1]
+        if len(image) < n:  # after a transformer of no layers
+            image = image.repeat_interleave(n // len(image), 0)
+        x = linear(image, *_as_product(first)).view(n, S * 4, -1)
         if skips:
-            x = x + _pixels_to_token_order(skips[0], (h, w), 2)[:, None]
-        x = F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps)
-        x = _upscale_by_two(F.gelu(x), second).view(B, N // B, h * w * 16, -1)
+            x = add_shared(x, skips[0])
+        x = F.gelu(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
         if skips:
-            x = x + _pixels_to_token_order(skips[1], (h, w), 4)[:, None]
-        return F.gelu(x).flatten(0, 1)
-
-
-def _batch_and_size(embedding: Tensor) -> tuple[int, tuple[int, int]]:
-    B, _, h, w = embedding.shape
-    return B, (h, w)
+            x = linear(x, *_as_product(second)).view(n, S * 16, -1)
+            x = F.gelu(add_shared(x, skips[1]))
+        else:
+            x = linear(x, *_as_product(second), activation="gelu").view(n, S * 16, -1)
+        return _pixels_in_rows(rows_by_rows(weights, x), size)
 
 
 def _to_tokens(maps: Tensor) -> Tensor:
-    return maps.flatten(2).transpose(1, 2)
+    return maps.flatten(2).transpose(1, 2).contiguous()
 
 
-def _add_dense(image: Tensor, dense: Tensor) -> Tensor:
-    """Sum of (B, C, h, w) images and (1 or N, C, h, w) dense prompts as tokens."""
-    if len(dense) > len(image):
-        per_image = dense.unflatten(0, (len(image), -1))
-        return _to_tokens((image[:, None] + per_image).flatten(0, 1))
-    return _to_tokens(image + dense)
-
-
-def _upscale_by_two(tokens: Tensor, conv: nn.ConvTranspose2d) -> Tensor:
-    """Apply a 2×2 stride-2 transposed convolution to (…, C), giving (…, 4·out)."""
-    weight = conv.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (2·2·out, C)
-    bias = conv.bias.repeat(4) if conv.bias is not None else None
-    return F.linear(tokens, weight, bias)
+def _as_product(conv: nn.ConvTranspose2d) -> tuple[Tensor, Tensor | None]:
+    """Weight (2·2·out, in) and bias that apply a 2×2 stride-2 transposed convolution to tokens."""
+    weight = conv.weight.permute(2, 3, 1, 0).flatten(0, 2)
+    return weight, conv.bias.repeat(4) if conv.bias is not None else None
 
 
 def _pixels_to_token_order(maps: Tensor, size: tuple[int, int], scale: int) -> Tensor:
@@ -176,3 +177,16 @@ def _pixels_to_token_order(maps: Tensor, size: tuple[int, int], scale: int) -> T
     else:
         maps = maps.view(B, c, h, 2, 2, w, 2, 2).permute(0, 2, 5, 3, 6, 4, 7, 1)
     return maps.reshape(B, h * w * scale * scale, c)
+
+
+def _pixels_in_rows(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Rearrange (n, M, h·w·16) in token order to (n, M, 4·h, 4·w)."""
+    n, M, (h, w) = len(masks), masks.shape[1], size
+    masks = masks.view(n, M, h, w, 2, 2, 2, 2)
+    if masks.device.type == "cpu" and not masks.requires_grad:
+        # Two neighbours move as one number of twice the width: moving runs of two numbers is ten
+        # times slower than moving single ones.
+        pairs = masks.view(torch.float64 if masks.dtype == torch.float32 else torch.float32)
+        pairs = pairs.permute(0, 1, 2, 4, 6, 3, 5, 7).contiguous()
+        return pairs.view(masks.dtype).view(n, M, 4 * h, 4 * w)
+    return masks.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(n, M, 4 * h, 4 * w)

@@ -81,8 +81,8 @@ class Sam(Float32Buffers):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the weights."""
-        return self.mask_decoder.iou_token.weight.dtype
+        """The dtype of the image encoder's weights; the decoder may stay in float32 beside it."""
+        return next(self.image_encoder.parameters()).dtype
 
     def encode_image(self, x: Tensor) -> ImageEmbedding:
         """Encode images.
@@ -142,13 +142,15 @@ class Sam(Float32Buffers):
         boxes = None if boxes is None else boxes.to(self.device)
         masks = None if masks is None else masks.to(self.device)
         sparse, dense = self.prompt_encoder(points, boxes, masks)
+        dtype = self.mask_decoder.iou_token.weight.dtype
+        embedding, *skips = (x.to(dtype) for x in (image.embedding, *image.skips))
         low_res, iou = self.mask_decoder(
-            image.embedding,
+            embedding,
             self.prompt_encoder.get_dense_pe(),
             sparse,
             dense,
             multimask_output,
-            **({"skips": image.skips} if image.skips else {}),
+            **({"skips": tuple(skips)} if skips else {}),
         )
         low_res = low_res.float()
         if boxes is not None and self.config.box_margin is not None:

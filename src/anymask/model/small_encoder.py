@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from anymask.model.attention import attend
 from anymask.model.config import SmallEncoderConfig
-from anymask.model.layers import LayerNorm2d, MLPBlock
+from anymask.model.layers import LayerNorm2d, Linear, MLPBlock, PointwiseConv2d
 
 _BRANCH_GAIN = 0.2  # of a residual branch at the start of training
 
@@ -57,12 +57,12 @@ class SmallEncoder(nn.Module):
         )
         self.norm4 = LayerNorm2d(last)
         self.from_eighth = nn.Conv2d(eighth, out_chans, 2, 2)
-        self.from_sixteenth = nn.Conv2d(sixteenth, out_chans, 1)
-        self.from_last = nn.Conv2d(last, out_chans, 1)
+        self.from_sixteenth = PointwiseConv2d(sixteenth, out_chans)
+        self.from_last = PointwiseConv2d(last, out_chans)
         self.fuse = _ResidualBlock(out_chans)
         self.norm = LayerNorm2d(out_chans)
-        self.skip_eighth = nn.Conv2d(eighth, out_chans // 4, 1)
-        self.skip_quarter = nn.Conv2d(quarter, out_chans // 8, 1)
+        self.skip_eighth = PointwiseConv2d(eighth, out_chans // 4)
+        self.skip_quarter = PointwiseConv2d(quarter, out_chans // 8)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode normalised images whose sides are multiples of 32.
@@ -124,8 +124,8 @@ class _AttentionBlock(nn.Module):
         self.num_heads = num_heads
         self.position = nn.Conv2d(width, width, 3, padding=1, groups=width)
         self.norm1 = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
         self.norm2 = nn.LayerNorm(width)
         self.mlp = MLPBlock(width, int(width * mlp_ratio))
         for layer in (self.proj, self.mlp.lin2):
@@ -138,6 +138,6 @@ class _AttentionBlock(nn.Module):
         qkv = self.qkv(self.norm1(tokens)).view(B, H * W, 3, self.num_heads, C // self.num_heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         y = attend(q, k, v).transpose(1, 2).reshape(B, H * W, C)
-        tokens = tokens + self.proj(y)
-        tokens = tokens + self.mlp(self.norm2(tokens))
+        tokens = self.proj(y, plus=tokens)
+        tokens = self.mlp(self.norm2(tokens), plus=tokens)
         return tokens.view(B, H, W, C).permute(0, 3, 1, 2)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anymask.model.config import TinyViTConfig
-from anymask.model.layers import LayerNorm2d
+from anymask.model.layers import LayerNorm2d, Linear, PointwiseConv2d
 
 STEM_STRIDE = 4
 MBCONV_EXPANSION = 4
@@ -86,7 +86,7 @@ class TinyViT(nn.Module):
         )
 
         self.neck = nn.Sequential(
-            nn.Conv2d(config.widths[-1], out_chans, kernel_size=1, bias=False),
+            PointwiseConv2d(config.widths[-1], out_chans, bias=False),
             LayerNorm2d(out_chans),
             nn.Conv2d(out_chans, out_chans, kernel_size=3, padding=1, bias=False),
             LayerNorm2d(out_chans),
@@ -120,8 +120,12 @@ class ConvBN(nn.Sequential):
         self, in_chans: int, out_chans: int, kernel: int = 1, stride: int = 1, groups: int = 1
     ) -> None:
         super().__init__()
-        conv = nn.Conv2d(
-            in_chans, out_chans, kernel, stride, padding=kernel // 2, groups=groups, bias=False
+        conv = (
+            PointwiseConv2d(in_chans, out_chans, bias=False)
+            if kernel == 1
+            else nn.Conv2d(
+                in_chans, out_chans, kernel, stride, padding=kernel // 2, groups=groups, bias=False
+            )
         )
         self.add_module("c", conv)
         self.add_module("bn", nn.BatchNorm2d(out_chans))
@@ -233,8 +237,8 @@ class WindowAttention(nn.Module):
             raise ValueError(f"Stage width {width} is not a multiple of its {num_heads} heads.")
         self.num_heads = num_heads
         self.norm = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
         self.attention_biases = nn.Parameter(torch.zeros(num_heads, window_size**2))
         self.offset_index: Tensor
         self.register_buffer("offset_index", _offset_index(window_size), persistent=False)
@@ -256,11 +260,11 @@ class Mlp(nn.Module):
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc1 = Linear(width, hidden)
+        self.fc2 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(self.norm(x))))
+        return self.fc2(self.fc1(self.norm(x), activation="gelu"))
 
 
 class CarriedTensors(nn.Module):

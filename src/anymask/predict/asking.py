@@ -38,6 +38,11 @@ class Found(NamedTuple):
     counts: Counts
 
 
+def points_per_pass(device: torch.device) -> int:
+    """How many points are decoded in one pass on a device."""
+    return _POINTS_PER_PASS.get(device.type, _POINTS_PER_PASS_ELSEWHERE)
+
+
 def ask(
     model: Sam,
     features: ImageEmbedding,
@@ -85,7 +90,7 @@ def ask(
         ]
 
     coords = torch.from_numpy(points).float()
-    per_pass = _POINTS_PER_PASS.get(model.device.type, _POINTS_PER_PASS_ELSEWHERE)
+    per_pass = points_per_pass(model.device)
     most_waiting = -(-points_in_flight // per_pass) - 1
     waiting: deque[tuple[int, Future[list[Found]]]] = deque()
     with ThreadPoolExecutor(_JUDGES) as judges:

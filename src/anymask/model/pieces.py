@@ -1,0 +1,51 @@
+"""Prompts in pieces whose image tokens stay in a processor's caches.
+
+The decoder takes the image tokens of a prompt through a dozen steps. On a CPU most of these are
+as fast as memory is, so a few prompts at a time go through, where a GPU takes all at once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+_BYTES = 1 << 21  # of image tokens in a piece
+
+
+class Piece(NamedTuple):
+    """Some of the prompts, and the images they ask about."""
+
+    prompts: slice
+    images: slice
+
+
+def cut(prompts: int, images: int, most: int) -> list[Piece]:
+    """Cut N = B·P prompts of B images, in order, into pieces of about `most` prompts.
+
+    A piece holds some prompts of one image, or all prompts of some images.
+
+    Examples
+    --------
+    >>> cut(3, 1, 2)
+    [Piece(prompts=slice(0, 2, None), images=slice(0, 1, None)), \
+Piece(prompts=slice(2, 3, None), images=slice(0, 1, None))]
+    """
+    each = prompts // images
+    if each <= most:
+        step = most // each
+        starts = range(0, images, step)
+        return [
+            Piece(slice(b * each, min(b + step, images) * each), slice(b, min(b + step, images)))
+            for b in starts
+        ]
+    return [
+        Piece(slice(b * each + i, b * each + min(i + most, each)), slice(b, b + 1))
+        for b in range(images)
+        for i in range(0, each, most)
+    ]
+
+
+def prompts_in_a_piece(image: Tensor) -> int:
+    """How many prompts to take at a time through tokens of this image, (B, S, C), on a CPU."""
+    return max(1, _BYTES // (image.element_size() * image[0].numel()))

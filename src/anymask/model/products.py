@@ -1,0 +1,170 @@
+"""Matrix products by whichever of torch's libraries is fastest on this processor.
+
+torch has two libraries for matrix products on a CPU. `torch.nn.functional.linear` in float32
+always takes MKL, which on AMD's processors leaves the wide vector units alone: oneDNN, the other
+one, computes the same products up to 2.4 times faster there. In bfloat16 both calls end in
+oneDNN, but its own call also applies the activation or adds the shortcut before the result goes
+to memory. The choice depends on the machine and the kind of call, never on a measurement, so the
+same call gives the same bits every time. Training, tracing and compiling take torch's own calls.
+"""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Activation = Literal["none", "gelu"]
+
+_TERMS_IN_A_CHAIN = 1024
+
+
+def linear(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    activation: Activation = "none",
+    plus: Tensor | None = None,
+) -> Tensor:
+    """Return activation(x·Wᵀ + bias) + plus.
+
+    Parameters
+    ----------
+    x : (…, K) tensor
+    weight : (R, K) tensor
+    bias : (R,) tensor or None
+    activation : {"none", "gelu"}
+        GELU is the exact one, by the error function.
+    plus : (…, R) tensor or None
+        A shortcut to add.
+
+    Returns
+    -------
+    (…, R) tensor
+    """
+    if not in_onednn(x, weight, bias, plus):
+        y = F.linear(x, weight, bias)
+        if activation == "gelu":
+            # Memory that is not in the caches yet costs as much as the work: take none afresh.
+            y = torch.ops.aten.gelu_(y) if in_inference(x, weight, bias) else F.gelu(y)
+        return y if plus is None else y + plus
+    onednn = torch.ops.mkldnn._linear_pointwise
+    x = x.contiguous()  # with other strides oneDNN is a hundred times slower, or wrong about them
+    if not (weight.is_contiguous() or weight.t().is_contiguous()):
+        weight = weight.contiguous()
+    if plus is not None and activation == "none":
+        return onednn.binary(x, plus.contiguous(), weight, bias, "add")
+    y = onednn(x, weight, bias, activation, [], "none" if activation == "gelu" else "")
+    return y if plus is None else y + plus
+
+
+def rows_by_rows(
+    a: Tensor, b: Tensor, bias: Tensor | None = None, plus: Tensor | None = None
+) -> Tensor:
+    """Return a·bᵀ + bias + plus for each member of a batch.
+
+    Parameters
+    ----------
+    a : (B, R, K) tensor
+    b : (B, S, K) tensor
+    bias : (S,) tensor or None
+    plus : (B, R, S) tensor or None
+        May have a smaller batch: then each of its P members serves B/P consecutive products.
+
+    Returns
+    -------
+    (B, R, S) tensor
+    """
+    if len(a) == 1:
+        return linear(a[0], b[0], bias, plus=None if plus is None else plus[0])[None]
+    one_by_one = a.dtype == torch.float32 or plus is not None
+    if not (one_by_one and in_onednn(a, b, bias, plus)):
+        y = a @ b.transpose(1, 2)
+        if bias is not None:
+            y = y + bias
+        return y if plus is None else add_shared(y, plus)
+    out = a.new_empty(len(a), a.shape[1], b.shape[1])
+    for i in range(len(a)):
+        shortcut = None if plus is None else plus[i * len(plus) // len(a)]
+        out[i] = linear(a[i], b[i], bias, plus=shortcut)
+    return out
+
+
+def rows_by_columns(a: Tensor, b: Tensor) -> Tensor:
+    """Return a·b for each member of a batch of (B, R, K) and (B, K, S) tensors.
+
+    In float32 a sum of thousands of terms is taken in parts, as most libraries do: oneDNN's one
+    chain of additions loses a digit more.
+    """
+    b = b.transpose(1, 2)
+    K = a.shape[2]
+    if K <= _TERMS_IN_A_CHAIN or a.dtype != torch.float32 or not in_onednn(a, b):
+        return rows_by_rows(a, b)
+    parts = range(0, K, _TERMS_IN_A_CHAIN)
+    first, *others = (slice(start, start + _TERMS_IN_A_CHAIN) for start in parts)
+    total = rows_by_rows(a[:, :, first], b[:, :, first])
+    for part in others:
+        total += rows_by_rows(a[:, :, part], b[:, :, part])
+    return total
+
+
+def add_shared(x: Tensor, shared: Tensor) -> Tensor:
+    """Sum of (N, …) and (M, …); of N and M one divides the other and is shared by the larger."""
+    if len(shared) in (1, len(x)) or len(x) == 1:
+        return x + shared
+    return (x.unflatten(0, (len(shared), -1)) + shared[:, None]).flatten(0, 1)
+
+
+def wants_gradient(*tensors: Tensor | None) -> bool:
+    """Whether what is computed from these is to be differentiated."""
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+
+
+def in_inference(x: Tensor, *others: Tensor | None) -> bool:
+    """Whether nothing but the result is wanted: no gradient, no trace, no autocast."""
+    return not (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch.is_autocast_enabled(x.device.type)
+        or wants_gradient(x, *others)
+    )
+
+
+def in_onednn(x: Tensor, weight: Tensor, *others: Tensor | None) -> bool:
+    """Whether x·Wᵀ, from which and from others a result is made, is for oneDNN's own call."""
+    return (
+        in_inference(x, weight, *others)
+        and x.device.type == "cpu"
+        and bool(torch.backends.mkldnn.enabled)
+        and x.dtype == weight.dtype
+        and x.dtype in _dtypes_for_onednn()
+        and x.numel() > 0
+    )
+
+
+@cache
+def _dtypes_for_onednn() -> frozenset[torch.dtype]:
+    if not (
+        torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and platform.machine() in ("x86_64", "AMD64")
+    ):
+        return frozenset()
+    dtypes = set()
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        dtypes.add(torch.bfloat16)
+    # On other makers' processors MKL is as fast or faster.
+    if torch.backends.mkl.is_available() and _made_by_amd():
+        dtypes.add(torch.float32)
+    return frozenset(dtypes)
+
+
+def _made_by_amd() -> bool:
+    if hasattr(torch.cpu, "get_capabilities"):
+        return "AMD" in str(torch.cpu.get_capabilities().get("cpu_name", ""))
+    return "AuthenticAMD" in platform.processor()
