@@ -1,0 +1,217 @@
+"""How fast the engine is, beside the `segment-anything` wheel and `transformers`' SamModel (sdpa).
+
+    python benchmarks/speed.py                          # a quarter of an hour to an hour
+    python benchmarks/speed.py --quick                  # an 8×8 grid of points, fewer repetitions
+    python benchmarks/speed.py --only encoder,decoder   # single parts, see --help
+
+Measured with a ViT-B of random weights, the same in anymask and in the wheel, on a photograph of
+1800×1200 pixels: encoder, decoder, what follows the decoder, "everything" with its peak memory, a
+click; with it and with the shipped model, "everything" in 10,000×10,000 pixels. With the shipped
+model alone: a click, a whole process from cold, imports and the first mask.
+
+Prints tables and writes benchmarks/results/speed.json and speed.md with machine, versions and
+command. With --keep, rows of an earlier run on this machine with the same versions stay where this
+run measures no new ones, so that the table can be made in several pieces. Memory is read where the
+system is Linux. Needs the development tools (``pip install -e .[dev]``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from anymask.benchmarking.effort import FULL, PARTS, QUICK, Effort
+from anymask.benchmarking.report import Report, Row, markdown_table
+from anymask.benchmarking.run import benchmark
+from anymask.files import whole_file
+from anymask.model.config import VARIANTS, SamConfig
+
+RESULTS = Path(__file__).parent / "results"
+
+# Which parts are measured with which model.
+WITH_VIT = ("encoder", "decoder", "click", "after", "everything", "large")
+WITH_SHIPPED = ("start", "click", "cold", "large")
+
+# By rows: at least, and the aim. Ratios are times on the wall to those of the wheel in float32.
+GOALS = {
+    "vit_b.encoder_bfloat16": ("4.5×", "7×"),
+    "vit_b.encoder_float32": ("1.2×, relative L2 ≤ 2e-6", "1.4×"),
+    "vit_b.decoder_float32": ("2×, relative L2 ≤ 1e-6", "3×"),
+    "vit_b.decoder_bfloat16": ("3.5×, mean IoU ≥ 0.993", "8×"),
+    "vit_b.after": ("30×, identical", "60×"),
+    "vit_b.everything_bfloat16": ("6×", "12×"),
+    "vit_b.memory_bfloat16": ("1,000 MB", "500 MB"),
+    "vit_b.click": ("30 ms", ""),
+    "vit_b.large_whole": ("4,000 MB", "2,000 MB"),
+    "small.large_whole": ("4,000 MB", "2,000 MB"),
+    "small.large_tiles": ("4,000 MB", "2,000 MB"),
+    "small.cold": ("6 s", "3 s"),
+    "small.click": ("15 ms", ""),
+    "small.import_package": ("300 ms", ""),
+}
+
+
+def main(arguments: Sequence[str] | None = None, vit: SamConfig = VARIANTS["vit_b"]) -> None:
+    """Measure, print, write."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = parse_options(arguments)
+    effort = chosen_effort(options)
+    measured: list[Report] = []
+    for name, model, parts in (("vit_b", vit, WITH_VIT), ("small", None, WITH_SHIPPED)):
+        chosen = [part for part in parts if part in options.only]
+        if not chosen or name not in options.models:
+            continue
+        report = benchmark(
+            model,
+            parts=chosen,
+            threads=options.threads,
+            device=options.device,
+            progress=lambda line: print(line, file=sys.stderr, flush=True),
+            effort=effort,
+        )
+        rows = tuple(replace(row, key=f"{name}.{row.key}") for row in report.rows)
+        measured.append(replace(report, rows=rows))
+        print(f"\n{measured[-1].table()}", flush=True)
+    if not measured:
+        raise SystemExit("None of these parts is measured with these models; see --help.")
+    results = results_of(measured, arguments)
+    output = options.output
+    if options.keep and output.exists():
+        results = with_earlier(results, json.loads(output.read_text(encoding="utf-8")))
+    page = output.with_suffix(".md")
+    written = {output: json.dumps(results, indent=2, ensure_ascii=False) + "\n"}
+    for path, text in {**written, page: page_of(results)}.items():
+        with whole_file(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    print(f"\nWritten: {output} and {page.name}")
+
+
+def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Measure the engine beside other packages.")
+    parser.add_argument(
+        "--only", type=_names(PARTS), default=PARTS, help=f"parts, of {','.join(PARTS)}"
+    )
+    parser.add_argument(
+        "--models", type=_names(("vit_b", "small")), default=("vit_b", "small"), help="of both"
+    )
+    parser.add_argument("--quick", action="store_true", help="8 points per side, few repetitions")
+    parser.add_argument("--points-per-side", type=int, help="of the grid of everything")
+    parser.add_argument("--prompts", type=int, help="that the decoder is timed with")
+    parser.add_argument("--repeats", type=int, help="of what takes seconds")
+    parser.add_argument("--starts", type=int, help="of processes for what is measured from cold")
+    parser.add_argument("--large-side", type=int, help="pixels along the very large picture")
+    parser.add_argument("--tile-size", type=int, help="for the very large picture")
+    parser.add_argument("--threads", type=int, help="of torch, if not its own choice")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--keep", action="store_true", help="keep other rows of the last run")
+    parser.add_argument("--output", type=Path, default=RESULTS / "speed.json")
+    return parser.parse_args(arguments)
+
+
+def _names(known: Sequence[str]) -> Any:
+    def names(text: str) -> tuple[str, ...]:
+        found = tuple(text.split(","))
+        if unknown := set(found) - set(known):
+            raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} among {', '.join(known)}")
+        return found
+
+    return names
+
+
+def chosen_effort(options: argparse.Namespace) -> Effort:
+    """What the options say of how much is measured."""
+    given = {f.name: getattr(options, f.name, None) for f in fields(Effort)}
+    base = replace(QUICK, points_per_side=8) if options.quick else FULL
+    return replace(base, **{name: value for name, value in given.items() if value is not None})
+
+
+def results_of(reports: Sequence[Report], arguments: Sequence[str]) -> dict[str, Any]:
+    """All that was measured, ready for JSON; the command without the places of files."""
+    hidden = {i + 1 for i, word in enumerate(arguments) if word == "--output"}
+    words = [
+        word
+        for i, word in enumerate(arguments)
+        if i not in hidden and not word.startswith("--output")
+    ]
+    command = " ".join(["python benchmarks/speed.py", *words])
+    stamp = {"command": command, "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
+    rows = [
+        {**row.to_dict(), **stamp, "settings": dict(report.settings)}
+        for report in reports
+        for row in report.rows
+    ]
+    first = reports[0]
+    return {
+        "machine": dict(first.machine),
+        "versions": dict(first.versions),
+        "rows": sorted(rows, key=_place),
+    }
+
+
+def _place(row: dict[str, Any]) -> int:
+    """Rows that are a goal first, in the order of the goals."""
+    keys = list(GOALS)
+    return keys.index(row["key"]) if row["key"] in keys else len(keys)
+
+
+def with_earlier(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
+    """The results and those rows of an earlier run that they lack.
+
+    Raises
+    ------
+    SystemExit
+        If the earlier run was on another machine or with other versions.
+    """
+    same = [earlier["machine"].get(key) for key in ("cpu", "cores", "device")]
+    if earlier["versions"] != results["versions"] or same != [
+        results["machine"].get(key) for key in ("cpu", "cores", "device")
+    ]:
+        raise SystemExit(
+            "The earlier results are of another machine or other versions, so they are not kept; "
+            "leave --keep out, or write to another file with --output."
+        )
+    new = {row["key"] for row in results["rows"]}
+    rows = [*results["rows"], *(row for row in earlier["rows"] if row["key"] not in new)]
+    return {**results, "rows": sorted(rows, key=_place)}
+
+
+def page_of(results: dict[str, Any]) -> str:
+    """The Markdown page."""
+    known = {field.name for field in fields(Row)}
+    rows = [Row(**{k: v for k, v in row.items() if k in known}) for row in results["rows"]]
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    commands = dict.fromkeys((row["command"], row["date"]) for row in results["rows"])
+    threads = sorted({row["settings"]["threads"] for row in results["rows"]})
+    return "\n".join(
+        [
+            "# Speed",
+            "",
+            f"{machine['cpu']}, {machine['cores']} cores, {machine.get('memory_gb', '?')} GB, "
+            f"{machine['system']}, {machine['device']}; threads of torch: "
+            f"{', '.join(map(str, threads))}; load average at the end "
+            f"{machine.get('load_average', '?')}.",
+            "",
+            f"{versions}.",
+            "",
+            *(f"`{command}` ({date})  " for command, date in commands),
+            "",
+            "ViT-B with random weights; small is the shipped model. Medians of seconds on the "
+            "wall; segment-anything and transformers compute in float32, and the ratio is to the "
+            "former. CPU seconds and all runs are in the JSON file beside this one.",
+            "",
+            markdown_table(rows, GOALS),
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
