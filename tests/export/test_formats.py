@@ -16,10 +16,12 @@ import zarr
 from PIL import Image as Pillow
 from pycocotools.coco import COCO
 
-from anymask.errors import AnymaskError, OutputError
+from anymask.errors import AnymaskError, ImageError, OutputError
 from anymask.export import load_masks, losses, measure_in_image, save_masks
+from anymask.export.scales import scale_of
 from anymask.export.voc import palette
 from anymask.images.formats import zarr_store
+from anymask.images.formats.geotiff import pixel_size_of
 from anymask.images.image import Image
 from anymask.images.read import read
 from anymask.masks.mask_set import MaskSet
@@ -99,7 +101,8 @@ def test_ome_zarr_labels_are_listed_in_their_picture_at_every_level(tmp_path, st
     large = np.zeros((700, 500), np.uint32)
     large[100:300, 50:400], large[301:303, 51:53] = 70_000, 5
     masks = MaskSet.from_labels(large).with_class_names(["cell", "leaf"])
-    save_masks(masks, tmp_path / "p.zarr" / "labels" / "cells", image=calibrated)
+    large_picture = calibrated.with_array(np.zeros((700, 500, 2), np.uint16))
+    save_masks(masks, tmp_path / "p.zarr" / "labels" / "cells", image=large_picture)
     save_masks(masks, tmp_path / "p.zarr" / "labels" / "more")
     group = zarr.open(str(tmp_path / "p.zarr"), mode="r")
     assert group["labels"].attrs["labels"] == ["cells", "more"]
@@ -419,3 +422,45 @@ def test_the_same_masks_give_the_same_bytes(tmp_path, masks):
             save_masks(masks, tmp_path / name / form / "a", form, image="a.png")
         x, y = (tmp_path / name / form / "a" for name in ("x", "y"))
         assert x.read_bytes() == y.read_bytes(), form
+
+
+def test_a_picture_of_another_size_is_refused(tmp_path, calibrated):
+    masks = MaskSet.from_labels(np.ones((30, 20), np.uint8))
+    with pytest.raises(ImageError, match="20×30 pixels and cells is 50×40"):
+        save_masks(masks, tmp_path / "a.geojson", image=calibrated)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.zarr"])
+def test_files_tell_their_pixel_size_again(tmp_path, calibrated, name):
+    masks = MaskSet.from_labels(np.ones((40, 50), np.uint8))
+    save_masks(masks, tmp_path / name, image=calibrated)
+    assert scale_of(tmp_path / name) == {"pixel_size": (0.5, 0.25), "unit": "µm"}
+    save_masks(masks, tmp_path / f"bare-{name}")
+    assert scale_of(tmp_path / f"bare-{name}") == {}
+
+
+@pytest.mark.parametrize(
+    ("transform", "crs", "unit"),
+    [
+        ((500_000.0, 0.5, 0.0, 5_600_000.0, 0.0, -0.25), "EPSG:32632", "m"),
+        ((8.5, 1e-4, 0.0, 47.25, 0.0, -1e-4), "EPSG:4326", "degree"),
+        ((10.0, 0.5, 0.25, 20.0, 0.25, -0.5), None, "m"),
+    ],
+)
+def test_a_label_image_lies_on_the_map_where_its_picture_does(tmp_path, transform, crs, unit):
+    labels = np.zeros((30, 20), np.uint8)
+    labels[5:9, 3:8] = 200
+    geo = {"transform": transform} | ({"crs": crs} if crs else {})
+    size = pixel_size_of(transform)
+    picture = Image(np.zeros((30, 20), np.uint8), "YX", geo=geo, pixel_size=size, unit=unit)
+    save_masks(labels, tmp_path / "a.tif", image=picture)
+    again = read(tmp_path / "a.tif")
+    np.testing.assert_allclose(again.geo["transform"], transform, rtol=1e-12)
+    assert again.geo.get("crs") == crs
+    assert again.unit == unit
+    np.testing.assert_allclose(again.pixel_size, size)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert tiff.is_imagej
+        assert tiff.pages.first.is_geotiff
+    np.testing.assert_array_equal(load_masks(tmp_path / "a.tif").to_labels(), labels)

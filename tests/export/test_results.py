@@ -188,3 +188,16 @@ def test_a_write_that_fails_half_way_is_told_and_leaves_no_file(tmp_path, pictur
     with room_for_one_kilobyte(), pytest.raises(OutputError, match=expected):
         write_results(tmp_path / "a", picture, masks, image_name="a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_label_image_has_the_pictures_scale_and_place_on_the_map(tmp_path, picture, masks):
+    geo = {"transform": (500_000.0, 0.5, 0.0, 5_600_000.0, 0.0, -0.5), "crs": "EPSG:32632"}
+    write_results(
+        tmp_path / "a", picture, masks, image_name="a.tif", pixel_size=(0.5, 0.5), unit="m", geo=geo
+    )
+    with tifffile.TiffFile(tmp_path / "a.labels.tif") as tiff:
+        tags = tiff.pages.first.geotiff_tags
+        assert tiff.imagej_metadata["unit"] == "m"
+    assert tags["ModelPixelScale"] == [0.5, 0.5, 0.0]
+    assert tags["ModelTiepoint"] == [0, 0, 0, 500_000.0, 5_600_000.0, 0]
+    assert int(tags["ProjectedCSTypeGeoKey"]) == 32632

@@ -138,6 +138,15 @@ def test_channels_of_fluorescence_have_a_stretch_each() -> None:
     np.testing.assert_array_equal(rgb[..., 0], gray(RAMP // 100))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_near_infrared_beside_red_green_and_blue_is_left_out(dtype: type) -> None:
+    values = np.random.default_rng(5).integers(0, 250, (30, 40, 4)).astype(dtype)
+    names = ("Blue", "Green", "Red", "band 4")
+    aerial = Image(values, "YXC", channel_names=names)
+    np.testing.assert_array_equal(to_rgb(aerial), to_rgb(values[..., [2, 1, 0]]))
+    assert not np.array_equal(to_rgb(aerial), to_rgb(aerial, channels=[2, 1, 3]))
+
+
 def test_a_stack_is_seen_as_a_plane_or_a_projection() -> None:
     planes = np.stack([RAMP, RAMP[::-1], RAMP.T])
     image = Image(planes, "ZYX", name="stack")

@@ -9,7 +9,7 @@ from pathlib import Path
 from anymask.errors import ImageError
 from anymask.export import ome_zarr
 from anymask.export.loading import stem_of
-from anymask.export.results import OVERLAY
+from anymask.export.results import BINARY, OVERLAY
 from anymask.export.voc import ANNOTATIONS
 from anymask.export.yolo import YAML
 
@@ -18,7 +18,11 @@ _ENDINGS = (
     *(".masks.json", ".npz", ".json", ".geojson", ".zip", ".roi", ".xml", ".txt"),
     *(".labels.tif", ".tif", ".tiff", ".png", ".npy"),
 )
-_NO_MASKS = (OVERLAY, "classes.txt", "labelmap.txt", "evaluation.json")
+_NO_MASKS = (
+    *(OVERLAY, "classes.txt", "labelmap.txt", "evaluation.json"),
+    # Score maps, and pictures in black and white: no objects.
+    *(".scores.npz", ".scores.tif", ".semantic.png", BINARY),
+)
 _LABELS = "labels"
 _VOC_PICTURES = ("SegmentationClass", "SegmentationObject", "JPEGImages", "ImageSets")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anymask.errors import OutputError
+from anymask.errors import ImageError, OutputError
 from anymask.images.image import Image
 from anymask.masks.mask_set import MaskSet
 
@@ -79,6 +79,30 @@ class Job:
         return list(self.class_names)
 
 
+def check_same_size(masks: MaskSet, image: Image) -> None:
+    """Refuse a picture that the masks cannot be of.
+
+    Raises
+    ------
+    ImageError
+        With both sizes.
+    """
+    height, width = masks.image_size
+    if (image.height, image.width) != (height, width):
+        what = image.path or image.name or "the picture"
+        raise ImageError(
+            f"The masks are {width}×{height} pixels and {what} is {image.width}×{image.height}; "
+            "use the picture that the masks were made from."
+        )
+
+
+def place_of(geo: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`transform` and `crs` of a job, from a picture's geo-reference."""
+    geo = geo or {}
+    transform = tuple(map(float, geo["transform"])) if geo.get("transform") else None
+    return {"transform": transform, "crs": geo.get("crs")}
+
+
 def job_for(
     image: Image | str | os.PathLike[str] | Any,
     path: Path,
@@ -105,12 +129,10 @@ def job_for(
     known: dict[str, Any] = {"image_name": path.name.split(".")[0]}
     if isinstance(image, Image):
         name = image.path.name if image.path is not None else image.name
-        geo = image.geo or {}
         known = {
             "image_name": name or known["image_name"],
             "image": image,
-            "transform": tuple(map(float, geo["transform"])) if geo.get("transform") else None,
-            "crs": geo.get("crs"),
+            **place_of(image.geo),
         }
         if image.pixel_size is not None and image.unit:
             known |= {"pixel_size": image.pixel_size, "unit": image.unit}

@@ -23,6 +23,7 @@ from anymask.errors import ImageError, OutputError
 from anymask.export.guards import check_size
 from anymask.export.job import Job
 from anymask.files import whole_file
+from anymask.images.formats.geotiff import geo_tags
 from anymask.images.memory import check_fits
 from anymask.masks.mask_set import MaskSet
 
@@ -53,7 +54,7 @@ def write_tiff(
     path : Path
     labels : (H, W) array of unsigned integers
     job : Job, optional
-        For the pixel size.
+        For the pixel size and the place on the map, which is written as GeoTIFF has it.
     notes : str, optional
         ImageJ's "Info".
     """
@@ -75,7 +76,10 @@ def write_tiff(
         description="\n".join(lines) + "\n",
         resolution=resolution,
         resolutionunit="NONE",
-        extratags=tifffile.imagej_metadata_tag({"Info": notes}, ">") if notes else None,
+        extratags=[
+            *(tifffile.imagej_metadata_tag({"Info": notes}, ">") if notes else ()),
+            *geo_tags(job.transform, job.crs, job.unit),
+        ],
     )
 
 

@@ -86,7 +86,7 @@ def load(path: Path) -> MaskSet:
     needs("zarr", "formats", "Reading OME-Zarr")
     from anymask.images.formats import zarr_store
 
-    path = _label_image_of(path)
+    path = label_image_of(path)
     check_codecs(path)
     image = zarr_store.read(path, level=0)
     if image.axes != "YX" or image.dtype.kind not in "bui":
@@ -209,7 +209,7 @@ def _enlist(path: Path) -> None:
         )
 
 
-def _label_image_of(path: Path) -> Path:
+def label_image_of(path: Path) -> Path:
     """The folder of a label image: this one, or that of the only labels of a picture."""
     attributes = _attributes_in(path)
     names = attributes.get(_LABELS)

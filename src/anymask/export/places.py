@@ -23,7 +23,8 @@ def check_free(path: Path, overwrite: bool) -> None:
     """
     if os.path.lexists(path) and not overwrite:
         raise OutputError(
-            f"{path} exists already; choose another name, or allow it to be overwritten."
+            f"{path} exists already; choose another name, or replace it with --overwrite "
+            "(overwrite=True in Python)."
         )
 
 

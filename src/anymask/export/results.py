@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from anymask.export.job import Job
+from anymask.export.job import Job, place_of
 from anymask.export.label_images import class_notes, write_tiff
 from anymask.files import whole_file
 from anymask.masks.mask_set import MaskSet
@@ -30,6 +30,8 @@ from anymask.show import overlay
 
 OVERLAY, LABELS, CSV, JSON = ".overlay.png", ".labels.tif", ".masks.csv", ".masks.json"
 SUFFIXES = (OVERLAY, LABELS, CSV, JSON)
+BINARY = ".binary.png"
+"""All masks of a picture as one, white on black; written where that is asked for."""
 
 _COLUMNS = (
     "id",
@@ -63,6 +65,7 @@ def write_results(
     info: Mapping[str, Any] | None = None,
     pixel_size: tuple[float, float] | None = None,
     unit: str | None = None,
+    geo: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write all four results of one picture.
 
@@ -81,6 +84,8 @@ def write_results(
     pixel_size : tuple of float, optional
         Height and width of a pixel in `unit`, for the label image.
     unit : str, optional
+    geo : mapping, optional
+        Geo-reference of the picture as `Image.geo` has it, for the label image.
 
     Returns
     -------
@@ -99,7 +104,7 @@ def write_results(
         # Left in reverse order: the COCO file, which marks a picture as done, gets its name last.
         part = {s: pending.enter_context(whole_file(targets[s])) for s in reversed(SUFFIXES)}
         save_png(part[OVERLAY], overlay(image, labels))
-        job = Job(image_name, pixel_size=pixel_size, unit=unit)
+        job = Job(image_name, pixel_size=pixel_size, unit=unit, **place_of(geo))
         save_labels(part[LABELS], labels, job, class_notes(masks))
         save_table(part[CSV], masks)
         part[JSON].write_text(json.dumps(coco, allow_nan=False), encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 
 from anymask.errors import AnymaskError, OutputError
 from anymask.export.formats import Format, format_named, format_of
-from anymask.export.job import job_for
+from anymask.export.job import check_same_size, job_for
 from anymask.export.places import check_free
 from anymask.images.image import Image
 from anymask.masks.mask_set import MaskSet
@@ -83,6 +83,8 @@ def save_masks(
     OutputError
         If the file exists and may not be replaced, cannot be written, or the format cannot hold
         the masks; then nothing has changed.
+    ImageError
+        If the image is of another size than the masks.
 
     Examples
     --------
@@ -103,6 +105,8 @@ def save_masks(
     if not 0 <= simplify < float("inf"):
         raise OutputError(f"simplify is a distance in pixels from 0 on, not {simplify}.")
     check_free(path, overwrite)
+    if isinstance(image, Image):
+        check_same_size(masks, image)
     job = job_for(
         image,
         path,
@@ -124,6 +128,7 @@ def save_dataset(
     format: str,
     *,
     images: Mapping[str, Image] | None = None,
+    scales: Mapping[str, Mapping[str, Any]] | None = None,
     overwrite: bool = False,
     **options: Any,
 ) -> list[Path]:
@@ -143,6 +148,8 @@ def save_dataset(
         As in `save_masks`.
     images : mapping, optional
         The pictures themselves by these names, where they are known.
+    scales : mapping, optional
+        ``pixel_size`` and ``unit`` by these names, where `options` have none and there is no image.
     overwrite, **options
         As in `save_masks`.
 
@@ -174,8 +181,11 @@ def save_dataset(
     written: dict[Path, None] = {}
     for path, (name, masks) in zip(paths, pictures, strict=True):
         image = images.get(name, name)
+        own = dict(options)
+        if options.get("pixel_size") is None and name not in images:
+            own.update((scales or {}).get(name, {}))
         try:
-            files = save_masks(masks, path, format, image=image, overwrite=overwrite, **options)
+            files = save_masks(masks, path, format, image=image, overwrite=overwrite, **own)
         except AnymaskError as error:
             raise type(error)(f"{name}: {error}") from error
         written.update(dict.fromkeys(files))

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from anymask.errors import ImageError
 from anymask.export.guards import needs
-from anymask.export.job import Job
+from anymask.export.job import Job, check_same_size
 from anymask.export.places import write_together
 from anymask.files import whole_file
 from anymask.images.image import Image
@@ -59,13 +58,7 @@ def measure_in_image(
     if not isinstance(image, Image):
         return measure(masks, image, pixel_size=pixel_size, unit=unit, properties=properties)
     image = image.plane()
-    if (image.height, image.width) != masks.image_size:
-        height, width = masks.image_size
-        what = image.path or image.name or "the picture"
-        raise ImageError(
-            f"The masks are {width}×{height} pixels and {what} is "
-            f"{image.width}×{image.height}; use the masks that were made from this picture."
-        )
+    check_same_size(masks, image)
     if pixel_size is None and image.pixel_size is not None and (unit or image.unit):
         pixel_size, unit = image.pixel_size, unit or image.unit
     wanted = PROPERTIES if properties is None else properties

@@ -52,7 +52,8 @@ def save(path: Path, masks: MaskSet, job: Job) -> list[Path]:
     for place in places[:2]:
         if place.exists() and not job.overwrite:
             raise OutputError(
-                f"{place} exists already; choose another name, or allow it to be overwritten."
+                f"{place} exists already; choose another name, or replace it with --overwrite "
+                "(overwrite=True in Python)."
             )
     known = _read_map(places[2]) if places[2] is not None and places[2].is_file() else None
     classes = _classes_for(masks, job, known)
@@ -72,7 +73,7 @@ def save(path: Path, masks: MaskSet, job: Job) -> list[Path]:
             new = next((name for name in classes if name not in known), classes[0])
             raise OutputError(
                 f"{places[2]} has other classes than these masks, for instance {new!r}; add them "
-                "there in the same order, or allow it to be overwritten."
+                "there in the same order, or replace it by --overwrite (overwrite=True in Python)."
             )
         files[places[2]] = _map(classes).encode("utf-8")
     return write_together(files)

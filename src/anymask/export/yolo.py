@@ -60,7 +60,7 @@ def save(path: Path, masks: MaskSet, job: Job) -> list[Path]:
             new = next((name for name in classes.names if name not in known.names), "object")
             raise OutputError(
                 f"{yaml_path} has other classes than these masks, for instance {new!r}; add them "
-                "there in the same order, or allow it to be overwritten."
+                "there in the same order, or replace it by --overwrite (overwrite=True in Python)."
             )
         files[yaml_path] = _yaml(classes).encode("utf-8")
     return write_together(files)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.images.chunks import kept_bytes
 from anymask.images.image import Image
 from anymask.images.lazy import LazyArray
 from anymask.images.planes import without_nodata
@@ -19,12 +20,16 @@ _BLOCK = 1 << 16
 _BLOCK_OF_ALL = 1 << 18
 # A file that unpacks chunks would unpack each once for every block that has a part of it.
 _FEWEST_PIECES = 8
+# Pixels of a row of chunks above which a block may end within them, to spare memory.
+_MOST_OF_CHUNK = 1 << 22
 SAMPLE = 1 << 17
 """Pixels that are looked at to choose limits, components and the like."""
 
 
-def blocks_of_rows(image: Image, bands: int = 1, rows: Sequence[int] | None = None) -> list[slice]:
+def blocks_of_rows(image: Image, bands: int = 1) -> list[slice]:
     """Cut the rows of a picture into blocks of about 65,000 pixels, less if they have many bands.
+
+    Files that unpack chunks are cut along these, so that each is unpacked once.
 
     Parameters
     ----------
@@ -34,10 +39,28 @@ def blocks_of_rows(image: Image, bands: int = 1, rows: Sequence[int] | None = No
         How many bands of each pixel are held at a time.
     """
     most = min(_BLOCK, max(1, _BLOCK_OF_ALL // max(bands, 1)))
-    height = max(1, most // image.width)
+    height, first = max(1, most // image.width), 0
     if isinstance(image.array, LazyArray):
         height = max(height, math.ceil(image.height / (_FEWEST_PIECES * max(1, bands // 8))))
-    return [slice(top, min(top + height, image.height)) for top in range(0, image.height, height)]
+        height, first = _along_chunks(image, height)
+    tops = sorted({0, *range(first, image.height, height)})
+    return [slice(a, b) for a, b in zip(tops, [*tops[1:], image.height], strict=True)]
+
+
+def _along_chunks(image: Image, height: int) -> tuple[int, int]:
+    """About so many rows that end with a chunk, and are kept when unpacked; where they begin."""
+    grid = image.array.grid
+    if grid is None:
+        return height, 0
+    chunk, first = grid[image.axes.index("Y")]
+    if chunk * image.width > _MOST_OF_CHUNK:
+        return height, 0
+    size = max(image.array.dtype.itemsize, 4) * image.width * chunk  # in floats they are worked on
+    for (length, _), axis, whole in zip(grid, image.axes, image.array.shape, strict=True):
+        if axis not in "YX":
+            size *= min(length, whole)
+    rows = min(max(height, chunk), kept_bytes() // size * chunk) // chunk * chunk
+    return (rows, first) if rows else (height, 0)
 
 
 def sampled_rows(image: Image, bands: int = 1) -> Iterator[slice]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from anymask.errors import ImageError
+from anymask.images.chunks import kept_bytes
 from anymask.images.lazy import LazyArray
 from anymask.images.memory import check_fits
 
@@ -198,9 +199,34 @@ class Image:
         order = [rest.index(axis) for axis in "TZYX" if axis in rest]
         return plane.transpose(order).astype(self.dtype, copy=False)
 
-    def channels(self) -> Iterator[NDArray[Any]]:
-        """Yield the channels in order, each as by :meth:`channel`, one in memory at a time."""
-        return (self.channel(index) for index in range(self.n_channels))
+    def channels(self, indices: Sequence[int | str] | None = None) -> Iterator[NDArray[Any]]:
+        """Yield channels, each as by :meth:`channel`.
+
+        Where a file unpacks many channels together, some are read at a time, which takes up to
+        256 MB; elsewhere one is in memory.
+
+        Parameters
+        ----------
+        indices
+            Which ones, in the order wanted; all by default.
+        """
+        wanted = [
+            self._channel_index(index)
+            for index in (range(self.n_channels) if indices is None else indices)
+        ]
+        together = self._channels_unpacked_together()
+        for start in range(0, len(wanted), together):
+            part = wanted[start : start + together]
+            low, high = min(part), max(part) + 1
+            if len(part) == 1 or high - low > together:
+                yield from (self.channel(index) for index in part)
+                continue
+            picks = tuple(slice(low, high) if axis in "CS" else slice(None) for axis in self.axes)
+            read = replace(
+                self, array=np.asarray(self.array[picks]), channel_names=None, wavelengths=None,
+                bad_bands=None,
+            )  # fmt: skip
+            yield from (read.channel(index - low).copy() for index in part)
 
     def plane(self, t: Choice = None, z: Choice = None) -> Image:
         """Choose one time and one depth; what is left has neither axis.
@@ -279,6 +305,14 @@ class Image:
             return
         advice = "read a part of it with image.region(top, left, height, width)"
         check_fits(shape, self.dtype.itemsize, self._what(), advice)
+
+    def _channels_unpacked_together(self) -> int:
+        """How many channels are best read at once: as many as a chunk holds and memory allows."""
+        grid = self.array.grid if isinstance(self.array, LazyArray) else None
+        lengths = [grid[i][0] for i, axis in enumerate(self.axes) if axis in "CS"] if grid else []
+        if len(lengths) != 1:
+            return 1
+        return max(1, min(lengths[0], kept_bytes() * self.n_channels // self.array.nbytes))
 
     def _channel_index(self, index: int | str) -> int:
         if isinstance(index, str):

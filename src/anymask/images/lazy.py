@@ -17,6 +17,9 @@ from anymask.images.memory import check_fits
 Box = tuple[slice, ...]
 """One slice an axis, with start, stop and a step above 0 given and within bounds."""
 
+Grid = tuple[tuple[int, int], ...]
+"""For each axis the length of the chunks that a file unpacks, and where the first border is."""
+
 
 class LazyArray:
     """Array-like that reads what it is indexed with: integers, slices and ``...``.
@@ -29,6 +32,8 @@ class LazyArray:
         Of the whole array. Values come back in the native byte order.
     source
         The file, for messages.
+    grid
+        The chunks that are unpacked as a whole, if there are any.
 
     Examples
     --------
@@ -46,11 +51,13 @@ class LazyArray:
         shape: Sequence[int],
         dtype: DTypeLike,
         source: str,
+        grid: Sequence[tuple[int, int]] | None = None,
     ) -> None:
         self._read = read
         self.shape = tuple(int(length) for length in shape)
         self.dtype = np.dtype(dtype).newbyteorder("=")
         self.source = source
+        self.grid: Grid | None = None if grid is None else tuple(grid)
 
     @property
     def ndim(self) -> int:
@@ -102,20 +109,21 @@ class LazyArray:
         """Index without reading: another lazy array, of the part meant."""
         picks = _picks(index, self.shape)
         shape = [len(pick) for pick in picks if isinstance(pick, range)]
-        return LazyArray(partial(_read_picks, self, picks), shape, self.dtype, self.source)
+        read = partial(_read_picks, self, picks)
+        return LazyArray(read, shape, self.dtype, self.source, _picked_grid(self.grid, picks))
 
     def transpose(self, order: Sequence[int]) -> LazyArray:
         """Put the axes into another order without reading."""
         order = tuple(order)
         shape = [self.shape[axis] for axis in order]
         read = partial(_read_transposed, self._read, order)
-        return LazyArray(read, shape, self.dtype, self.source)
+        grid = None if self.grid is None else [self.grid[axis] for axis in order]
+        return LazyArray(read, shape, self.dtype, self.source, grid)
 
     def map(self, function: Callable[[NDArray[Any]], NDArray[Any]], dtype: DTypeLike) -> LazyArray:
         """Apply a function to values whenever they are read; it keeps their shape."""
-        return LazyArray(
-            partial(_read_mapped, self._read, function), self.shape, dtype, self.source
-        )
+        read = partial(_read_mapped, self._read, function)
+        return LazyArray(read, self.shape, dtype, self.source, self.grid)
 
 
 def damaged(source: Any, error: BaseException) -> ImageError:
@@ -154,6 +162,17 @@ def _picks(index: Any, shape: tuple[int, ...]) -> tuple[int | range, ...]:
         except IndexError as error:
             raise IndexError(f"Index {item} is beyond an axis of {length}.") from error
     return tuple(picks)
+
+
+def _picked_grid(grid: Grid | None, picks: Sequence[int | range]) -> Grid | None:
+    """The grid of what an index takes; where it skips or turns round, chunks count as short."""
+    if grid is None:
+        return None
+    return tuple(
+        (length, (first - pick.start) % length) if pick.step == 1 else (1, 0)
+        for (length, first), pick in zip(grid, picks, strict=True)
+        if isinstance(pick, range)
+    )
 
 
 def _read_picks(base: LazyArray, picks: tuple[int | range, ...], box: Box) -> NDArray[Any]:

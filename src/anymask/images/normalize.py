@@ -82,8 +82,10 @@ def to_rgb(
       channels have one each. Where both percentiles coincide (a small object on flat ground) the
       least and greatest value are used; a picture without contrast becomes black.
     - DICOM is shown through the window in its file.
-    - Two to eight channels of an :class:`Image` are put into colours, by the dyes in their names
-      where these are known, and added up.
+    - Of channels called red, green and blue and others (near infrared) these three are shown,
+      with one stretch.
+    - Other two to eight channels of an :class:`Image` are put into colours, by the dyes in their
+      names where these are known, and added up.
     - A spectral cube with wavelengths is shown in true colour, or by its three principal
       components where it does not cover the visible (see :func:`anymask.pseudo_rgb`).
     - NaN, infinity and the file's value for "no data" become 0.

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.errors import ImageError
 from anymask.files import whole_file
 from anymask.images.bands import as_cube, called, good_bands
-from anymask.images.blocks import read_band
 from anymask.images.image import Image
+from anymask.images.planes import without_nodata
 
 _COLUMNS = ("object", "band", "wavelength_nm", "name", "mean", "std", "median", "pixels")
 
@@ -110,7 +110,8 @@ def object_spectra(
 ) -> ObjectSpectra:
     """Measure the spectrum of each object of a label image, or of each of some masks.
 
-    One band is in memory at a time. Bands marked as bad are left out.
+    One band is in memory at a time, or as many as the file unpacks together. Bands marked as bad
+    are left out.
 
     Parameters
     ----------
@@ -143,8 +144,9 @@ def object_spectra(
     bands = good_bands(cube)
     mean, std, median = (np.full((len(ids), len(bands)), np.nan) for _ in range(3))
     counts = np.zeros((len(ids), len(bands)), np.int64)
-    for k, band in enumerate(bands.tolist()):
-        values = read_band(cube, band, slice(0, cube.height)).ravel()[places].astype(np.float64)
+    nodata = cube.metadata.get("nodata")
+    for k, plane in enumerate(cube.channels(bands.tolist())):
+        values = without_nodata(plane, nodata).ravel()[places].astype(np.float64)
         for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
             own = values[start:end]
             known = own[np.isfinite(own)]

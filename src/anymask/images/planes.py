@@ -88,6 +88,8 @@ def _chosen(
     samples = "S" in image.axes and "C" not in image.axes
     if channels is None and samples and colors is None:
         return _photograph(image)
+    if channels is None and colors is None and (named := _named_colours(image)):
+        return Planes(_channels(image, named), None, joint=True)
     if channels is None and number > MOST_CHANNELS and colors is None:
         raise ImageError(
             f"{image.path or image.name or 'The image'} has {number} channels; choose the ones to "
@@ -97,7 +99,7 @@ def _chosen(
     indices = range(number) if channels is None else channels
     if not len(indices):
         raise ImageError("channels= is empty; give the indices or names of one or more channels.")
-    picked = [_channel(image, index) for index in indices]
+    picked = _channels(image, indices)
     if colors is None and channels is None and number > 1:
         colors = default_colors(number, names)
     elif colors is None and len(picked) not in (1, 3):
@@ -109,6 +111,13 @@ def _chosen(
         )
     window = image.metadata.get("window") if len(picked) == 1 else None
     return Planes(picked, None if colors is None else list(colors), joint=samples, window=window)
+
+
+def _named_colours(image: Image) -> list[int] | None:
+    """Where the bands called red, green and blue are, as in aerial pictures with a fourth."""
+    names = [name.strip().lower() for name in image.channel_names or ()]
+    colours = ("red", "green", "blue")
+    return [names.index(name) for name in colours] if set(colours) <= set(names) else None
 
 
 def _photograph(image: Image) -> Planes:
@@ -126,16 +135,22 @@ def _photograph(image: Image) -> Planes:
         if "nodata" not in image.metadata:
             whole = np.asarray(whole)
             return Planes([whole[..., i] for i in range(3)], None, joint=True, whole=whole)
-    return Planes([_channel(image, i) for i in range(count)], None, joint=True, window=window)
+    return Planes(_channels(image, range(count)), None, joint=True, window=window)
 
 
-def _channel(image: Image, index: int | str) -> NDArray[Any]:
-    """One channel; the file's value for "no data" is NaN in it."""
+def _channels(image: Image, indices: Sequence[int | str]) -> list[NDArray[Any]]:
+    """Some channels; the file's value for "no data" is NaN in them."""
+    nodata = image.metadata.get("nodata")
+    chosen = [_index(image, index) for index in indices]
+    return [without_nodata(channel, nodata) for channel in image.channels(chosen)]
+
+
+def _index(image: Image, index: int | str) -> int | str:
     if isinstance(index, str) and index.isdecimal() and index not in (image.channel_names or ()):
         index = int(index)
     if isinstance(index, bool) or not isinstance(index, (int, str, np.integer)):
         raise ImageError(f"The channel {index!r} is neither an index from 0 nor a name.")
-    return without_nodata(image.channel(index), image.metadata.get("nodata"))
+    return index
 
 
 def without_nodata(values: NDArray[Any], nodata: Any) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anymask.errors import ImageError
 from anymask.images.formats import DICOM, ENVI_DATA, FORMATS, SUFFIXES, ZARR, Format
 from anymask.images.formats.common import reading
-from anymask.images.formats.photo import MAX_PIXELS, check_pixels
+from anymask.images.formats.photo import MAX_PIXELS
 from anymask.images.image import Image
 from anymask.images.listing import list_images, unknown_suffix
 from anymask.images.normalize import to_rgb
@@ -137,18 +137,18 @@ def read_rgb(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
             f"{image.shape}); choose one with anymask.read(path).plane(t=…, z=…) and pass it to "
             "anymask.to_rgb."
         )
-    check_pixels(Path(path), image.width, image.height)
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(
+            f"{path} is {image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} pixels "
+            "that are shown at once; choose a part with "
+            "anymask.read(path).region(top, left, height, width) and pass it to anymask.to_rgb."
+        )
     try:
-        return np.array(to_rgb(image, channels=_named_colours(image), t=0, z=0))
+        return np.array(to_rgb(image, t=0, z=0))
     except ImageError as error:
+        if str(path) in str(error):
+            raise
         raise ImageError(f"{path}: {error}") from error
-
-
-def _named_colours(image: Image) -> list[int] | None:
-    """Where the bands called red, green and blue are, as in aerial pictures with a fourth."""
-    names = [name.strip().lower() for name in image.channel_names or ()]
-    colours = ("red", "green", "blue")
-    return [names.index(name) for name in colours] if set(colours) <= set(names) else None
 
 
 def _format_of(path: Path) -> Format:

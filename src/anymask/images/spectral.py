@@ -16,7 +16,7 @@ from anymask.errors import ImageError
 from anymask.images.bands import as_cube, called, good_bands, reflectance_scale
 from anymask.images.blocks import blocks_of_rows, read_bands
 from anymask.images.image import Image
-from anymask.images.lazy import Box, LazyArray
+from anymask.images.lazy import Box, Grid, LazyArray
 
 Panel = tuple[int, int, int, int]
 """A rectangle of the picture: top, left, height and width in pixels."""
@@ -88,7 +88,7 @@ def reflectance(
     compute = partial(
         _calibrated, source, axes, _by_pixel(black, cube), _by_pixel(factor, cube), _nodata(cube)
     )
-    array = LazyArray(compute, source.shape, np.float32, called(cube))
+    array = LazyArray(compute, source.shape, np.float32, called(cube), _grid(source))
     return _derived(cube, array, axes, reflectance_scale=1.0)
 
 
@@ -110,7 +110,7 @@ def drop_bad_bands(image: Any) -> Image:
     read = partial(_chosen, source, axes.index("C"), good)
     names, nm = cube.channel_names, cube.wavelengths
     return cube.with_array(
-        LazyArray(read, shape, cube.dtype, called(cube)),
+        LazyArray(read, shape, cube.dtype, called(cube), _grid(source)),
         axes,
         channel_names=None if names is None else tuple(names[band] for band in good),
         wavelengths=None if nm is None else nm[good],
@@ -165,7 +165,8 @@ def smooth(image: Any, window: int = 11, order: int = 2) -> Image:
     source, axes = _with_channel_axis(cube)
     wide = np.float64 if cube.dtype.itemsize > 4 else np.float32
     read = partial(_mixed, source, axes.index("C"), weights.astype(wide), _nodata(cube))
-    return _derived(cube, LazyArray(read, source.shape, wide, called(cube)), axes)
+    smoothed = LazyArray(read, source.shape, wide, called(cube), _grid(source))
+    return _derived(cube, smoothed, axes)
 
 
 def _derived(cube: Image, array: LazyArray, axes: str, **metadata: Any) -> Image:
@@ -176,6 +177,10 @@ def _derived(cube: Image, array: LazyArray, axes: str, **metadata: Any) -> Image
 
 def _nodata(cube: Image) -> float | None:
     return cube.metadata.get("nodata")
+
+
+def _grid(source: Any) -> Grid | None:
+    return source.grid if isinstance(source, LazyArray) else None
 
 
 def _with_channel_axis(cube: Image) -> tuple[Any, str]:

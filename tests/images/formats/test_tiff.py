@@ -387,3 +387,15 @@ def test_paths_with_spaces_and_other_letters_are_read(never_eager: None, tmp_pat
         image = read(path)
         assert image.name == "größe µ 田"
         np.testing.assert_array_equal(image.numpy(), array)
+
+
+def test_a_stack_that_is_cut_off_is_not_read_as_its_first_pages(tmp_path) -> None:
+    planes = np.random.default_rng(0).integers(0, 60_000, (12, 64, 96)).astype(np.uint16)
+    whole = tmp_path / "whole.ome.tif"
+    tifffile.imwrite(whole, planes, metadata={"axes": "ZYX"})
+    data = whole.read_bytes()
+    path = tmp_path / "cut.ome.tif"
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(ImageError, match="pages beyond its end"):
+        read(path)
+    np.testing.assert_array_equal(read(path, page=0).numpy(), planes[0])

@@ -51,6 +51,47 @@ def pixel_size_of(transform: Transform) -> tuple[float, float]:
     return float(np.hypot(b, e)), float(np.hypot(a, d))
 
 
+def geo_tags(
+    transform: Transform | None, crs: str | None = None, unit: str | None = None
+) -> list[tuple[int, str, int, Any, bool]]:
+    """Tags for `tifffile.imwrite` that put a picture in its place on the map; none without one.
+
+    Parameters
+    ----------
+    transform
+        As `Image.geo` has it.
+    crs
+        "EPSG:32632"; other references are left out.
+    unit
+        Of the coordinates: "degree" for geographic ones.
+
+    Examples
+    --------
+    >>> [code for code, *_ in geo_tags((5e5, 0.5, 0.0, 5e6, 0.0, -0.5), "EPSG:32632", "m")]
+    [33550, 33922, 34735]
+    """
+    if transform is None:
+        return []
+    x, a, b, y, d, e = transform
+    keys = [(1025, 1)]  # pixels are areas, coordinates those of their corners
+    code = crs.removeprefix("EPSG:") if crs is not None and crs.startswith("EPSG:") else ""
+    if code.isdecimal() and int(code) < _USER_DEFINED:
+        model, place = (_GEOGRAPHIC, 2048) if unit == "degree" else (_PROJECTED, 3072)
+        keys = [(1024, model), *keys, (place, int(code))]
+    directory = [1, 1, 0, len(keys)]
+    for key, value in keys:
+        directory += [key, 0, 1, value]
+    if b == d == 0 and e < 0 < a:  # what more programs read
+        place_tags = [
+            (33550, "d", 3, (a, -e, 0.0), True),
+            (33922, "d", 6, (0.0, 0.0, 0.0, x, y, 0.0), True),
+        ]
+    else:
+        matrix = (a, b, 0.0, x, d, e, 0.0, y, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+        place_tags = [(34264, "d", 16, matrix, True)]
+    return [*place_tags, (34735, "H", len(directory), tuple(directory), True)]
+
+
 def _transform(tags: Mapping[str, Any]) -> Transform | None:
     matrix, scale = tags.get("ModelTransformation"), tags.get("ModelPixelScale")
     tie = tags.get("ModelTiepoint")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.images.chunks import chunked_array
 from anymask.images.formats.common import axes_called, axes_for, name_of, needs, pick_dataset
 from anymask.images.formats.handle import Handle
 from anymask.images.formats.units import wavelengths_in_nm
@@ -72,9 +73,11 @@ def read_file(path: Path, dataset: str | None, axes: str | None, *, matlab: bool
         if node.chunks:  # a value's chunk is unpacked as a whole
             advice = "save it in smaller chunks"
             check_fits(node.chunks, node.dtype.itemsize, f"A chunk of {path}", advice)
-        array = LazyArray(
-            partial(_read_box, handle, name), node.shape, node.dtype, f"{path} ({name})"
-        )
+        reader, source = partial(_read_box, handle, name), f"{path} ({name})"
+        if node.chunks:
+            array = chunked_array(reader, node.shape, node.dtype, source, node.chunks)
+        else:
+            array = LazyArray(reader, node.shape, node.dtype, source)
         if matlab:
             array = array.transpose(range(node.ndim)[::-1])
             if _matlab_class(node) == "logical":

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from anymask.errors import ImageError
+from anymask.images.chunks import chunked_array
 from anymask.images.formats import photo
 from anymask.images.formats.common import (
     axes_for,
@@ -75,8 +79,13 @@ def read(
     ImageError
         It is damaged, has no such series, page or level, or several pictures and none was chosen.
     """
-    with tifffile.TiffFile(path) as tiff:
+    with _complaints() as complaints, tifffile.TiffFile(path) as tiff:
         number = _which_series(path, tiff, series, page)
+        if page is None and any("invalid page offset" in text for text in complaints):
+            raise ImageError(
+                f"{path} lists pages beyond its end, so it seems to be cut off; copy it again, or "
+                "read one of those that are left with page=0."
+            )
         if page is not None:
             page = whole_number(page, "page", len(tiff.pages), path)
         full = choose_series(tiff, number, page, 0)
@@ -109,6 +118,25 @@ def read(
         return describe(
             image, tiff, full, number if alone else None, turned=_orientation(key) in (5, 6, 7, 8)
         )
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """Yield what tifffile complains of meanwhile; it goes on without pages that it cannot find."""
+    found: list[str] = []
+    thread = threading.get_ident()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == thread:
+                found.append(record.getMessage())
+
+    listener, logger = Listener(logging.ERROR), logging.getLogger("tifffile")
+    logger.addHandler(listener)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(listener)
 
 
 def _which_series(path: Path, tiff: tifffile.TiffFile, series: int | None, page: int | None) -> int:
@@ -170,7 +198,7 @@ def _open(
         byteorder = series.keyframe.parent.byteorder
         return np.memmap(path, dtype.newbyteorder(byteorder), "r", series.dataoffset, shape)
     pages = TiffPages(path, series, number, page, level)
-    return LazyArray(pages.read, shape, dtype, str(path))
+    return chunked_array(pages.read, shape, dtype, str(path), pages.chunks)
 
 
 def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:

@@ -58,6 +58,10 @@ def describe(
         image = _with_ome(image, tiff.ome_metadata, number, len(tiff.series))
     elif tiff.is_imagej:
         image = _with_imagej(image, tiff.imagej_metadata or {}, key)
+        if key.is_geotiff:  # anymask's label images are both
+            size, unit = image.pixel_size, image.unit
+            image = geo_reference(image, key)
+            image = image if image.unit else replace(image, pixel_size=size, unit=unit)
     elif key.is_geotiff:
         image = geo_reference(image, key)
     else:

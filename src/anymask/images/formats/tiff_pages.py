@@ -44,6 +44,11 @@ class TiffPages:
     ------
     ImageError
         A single strip or tile does not fit into memory.
+
+    Attributes
+    ----------
+    chunks
+        What is unpacked as a whole, along each axis of the series.
     """
 
     def __init__(
@@ -68,6 +73,10 @@ class TiffPages:
             and len(series.pages) == math.prod(self._leading)
         )
         segment = _segment_shape(key) if self._simple else series.shape
+        self.chunks = tuple(series.shape)
+        if self._simple:
+            inner = (1, *_segment_shape(key))
+            self.chunks = (*[1] * len(self._leading), *(inner[place] for place in self._places))
         itemsize = np.dtype(series.dtype).itemsize
         check_fits(segment, itemsize, f"A strip of {path}", "save it with smaller strips or tiles")
 

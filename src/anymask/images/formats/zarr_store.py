@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import ImageError
+from anymask.images.chunks import chunked_array
 from anymask.images.formats.common import (
     axes_called,
     axes_for,
@@ -236,7 +237,8 @@ def _lazy(path: Path, array: Any) -> LazyArray:
     chunk = getattr(array, "shards", None) or array.chunks
     if math.prod(array.shape):
         check_fits(chunk, array.dtype.itemsize, f"A chunk of {path}", "save it in smaller chunks")
-    return LazyArray(partial(_read_box, array), array.shape, array.dtype, str(path))
+    read = partial(_read_box, array)
+    return chunked_array(read, array.shape, array.dtype, str(path), array.chunks)
 
 
 def _read_box(array: Any, box: Box) -> NDArray[Any]:
