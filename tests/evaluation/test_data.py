@@ -11,7 +11,7 @@ from PIL import Image
 
 from anymask.errors import AnymaskError, ImageError
 from anymask.evaluation.data import choose_objects, open_examples, spread
-from anymask.evaluation.layouts import masks_of_labels
+from anymask.evaluation.label_files import masks_of_labels
 
 LABELS = np.zeros((20, 30), np.uint16)
 LABELS[2:12, 3:13] = 7

@@ -1,9 +1,4 @@
-"""All masks that "everything" could return for an image, found once and kept.
-
-What `SamAutomaticMaskGenerator` returns at given thresholds is a part of what it returns at
-permissive ones. So an image is segmented once, and thresholds are then tried on what was found,
-without the network: `kept` gives the very masks that the generator would.
-"""
+"""Candidates of "everything" (see `anymask.predict.candidates`), held against the true masks."""
 
 from __future__ import annotations
 
@@ -17,16 +12,15 @@ from numpy.typing import NDArray
 from anymask.evaluation.data import Example
 from anymask.evaluation.matching import Overlaps, pairwise_iou
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.nms import box_iou
 from anymask.masks.rle import Counts, compress, counts_of
 from anymask.model.config import EverythingConfig
 from anymask.model.sam import Sam
-from anymask.predict.automatic import SamAutomaticMaskGenerator, clean
+from anymask.predict.candidates import conflicts, find, kept, passing, suppress
+
+__all__ = ["Candidates", "Labels", "conflicts", "find_candidates", "is_judged", "suppress"]
 
 Labels = Literal["complete", "sparse"]
 
-# The generator cleans by this too, between the masks of crops; without crops it is its default.
-_CROP_NMS = 0.7
 # Of a found mask's pixels, so many on labelled objects make it a statement about them.
 _ABOUT_LABELLED = 0.5
 
@@ -61,14 +55,7 @@ class Candidates:
 
     def passing(self, config: EverythingConfig) -> NDArray[np.bool_]:
         """Which masks (N,) have the scores that a configuration asks for."""
-        # In float32, in which the scores were computed and compared.
-        good = self.masks.predicted_iou.astype(np.float32) > np.float32(config.pred_iou_thresh)
-        if config.pred_iou_thresh <= 0:
-            good[:] = True
-        if config.stability_score_thresh > 0:
-            stability = self.masks.stability_score.astype(np.float32)
-            good &= stability >= np.float32(config.stability_score_thresh)
-        return good
+        return passing(self.masks, config)
 
     def kept(self, config: EverythingConfig) -> MaskSet:
         """Return the masks that the generator returns with a configuration.
@@ -76,21 +63,7 @@ class Candidates:
         The stability offset is that of the candidates, and the thresholds must not be below
         theirs.
         """
-        good = np.flatnonzero(self.passing(config))
-        boxes = self.masks.boxes[good]
-        chosen = good[suppress(conflicts(boxes, config.box_nms_thresh), np.ones(len(good), bool))]
-        found = self.masks.select(chosen)
-        area = config.min_mask_region_area
-        if area <= 0:
-            return found
-        cleaned = [self._clean(int(i), area) for i in chosen]
-        counts = tuple(c.counts[0] for c in cleaned)
-        touched = [c is not self.masks.counts[i] for c, i in zip(counts, chosen, strict=True)]
-        whole = replace(found, counts=counts)
-        order = np.argsort(touched, kind="stable")
-        limit = max(config.box_nms_thresh, _CROP_NMS)
-        ordered = whole.select(order)
-        return ordered.select(suppress(conflicts(ordered.boxes, limit), np.ones(len(order), bool)))
+        return kept(self.masks, config, self._cleaned)
 
     def overlaps(self, found: MaskSet) -> tuple[Overlaps, NDArray[np.bool_]]:
         """Compare masks with the true ones; also say which are `judged`."""
@@ -107,13 +80,6 @@ class Candidates:
             judged=self.judged[wanted],
             _cleaned={},
         )
-
-    def _clean(self, index: int, area: float) -> MaskSet:
-        """One mask cleaned, remembered."""
-        key = (index, area)
-        if key not in self._cleaned:
-            self._cleaned[key] = clean(self.masks.select([index]), area, 1.0)
-        return self._cleaned[key]
 
 
 def find_candidates(
@@ -137,16 +103,7 @@ def find_candidates(
     **options
         Further options of `SamAutomaticMaskGenerator`, such as `points_per_side`.
     """
-    generator = SamAutomaticMaskGenerator(
-        sam,
-        pred_iou_thresh=loosest.pred_iou_thresh,
-        stability_score_thresh=loosest.stability_score_thresh,
-        stability_score_offset=loosest.stability_score_offset,
-        box_nms_thresh=1.0,
-        min_mask_region_area=0,
-        **options,
-    )
-    masks = generator.generate_masks(example.image)
+    masks = find(sam, example.image, loosest, **options)
     true = tuple(counts_of(mask) for mask in example.masks)
     return Candidates(
         example.set_name,
@@ -178,33 +135,3 @@ def is_judged(found: MaskSet, true: Sequence[Counts], labels: Labels) -> NDArray
     inside = np.asarray(coco_mask.iou(packed, [union], [1]), np.float64).reshape(len(found))
     judged: NDArray[np.bool_] = inside >= _ABOUT_LABELLED
     return judged
-
-
-def conflicts(boxes: NDArray[np.int64], threshold: float) -> NDArray[np.bool_]:
-    """Which boxes (N, 4) overlap which by more than a threshold, (N, N)."""
-    rows = [box_iou(box, boxes).astype(np.float64) > threshold for box in boxes]
-    return np.stack(rows) if rows else np.zeros((0, 0), bool)
-
-
-def suppress(conflict: NDArray[np.bool_], alive: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Greedy suppression of candidates that come best first; as `masks.nms` does it.
-
-    Parameters
-    ----------
-    conflict : (N, N) bool array
-        Which cannot stay beside which.
-    alive : (N,) bool array
-        Which take part.
-
-    Returns
-    -------
-    (K,) int64 array
-        Indices of those that stay, in order.
-    """
-    waiting = alive.copy()
-    stay = []
-    for index in np.flatnonzero(alive):
-        if waiting[index]:
-            stay.append(index)
-            waiting &= ~conflict[index]
-    return np.array(stay, np.int64)

@@ -1,16 +1,15 @@
 """Images with the true masks of their objects, read one at a time.
 
-A data set is a folder, and a folder of data sets is several. Three layouts are read: an image
-and a label image of the same name, an image and a folder of binary masks, and COCO's JSON;
-`layouts` says how they are told apart.
+A data set is a folder, and a folder of data sets is several. `layouts` says in which ways images
+and masks may lie in it, and how these are told apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from anymask.errors import AnymaskError, ImageError
 from anymask.images.read import read_rgb
 
-Objects = Literal["auto", "ids", "components"]
+Objects = Literal["auto", "ids", "components", "classes"]
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,31 @@ class Example:
         One an object; they may overlap.
     set_name : str
         The data set it belongs to; figures are averaged within sets first.
+    class_ids : sequence of int
+        The class of each object, as an index into the classes of the data set; -1 for none.
+        Nothing at all where no object of the set has a class.
     """
 
     name: str
     image: NDArray[np.uint8]
     masks: Sequence[NDArray[np.bool_]]
     set_name: str = ""
+    class_ids: Sequence[int] = ()
+
+
+class Truth(NamedTuple):
+    """What is known of an image.
+
+    Attributes
+    ----------
+    masks : list of (H, W) bool arrays
+        One an object.
+    classes : tuple of str
+        What each object is, "" where that is unknown; nothing at all where no class is known.
+    """
+
+    masks: list[NDArray[np.bool_]]
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,14 +69,34 @@ class Source:
     ----------
     set_name, name : str
     image : Path
-    read_masks : callable
-        Given the image's (H, W), returns its boolean masks.
+    read_truth : callable
+        Given the image's (H, W), returns its masks.
     """
 
     set_name: str
     name: str
     image: Path
-    read_masks: Callable[[tuple[int, int]], list[NDArray[np.bool_]]]
+    read_truth: Callable[[tuple[int, int]], Truth]
+
+    def read(self, min_area: int = 0) -> tuple[NDArray[np.uint8], Truth]:
+        """Read the image (H, W, 3) and its objects of at least `min_area` pixels.
+
+        Raises
+        ------
+        ImageError
+            If a file cannot be read, or a mask has another size than the image.
+        """
+        image = read_rgb(self.image)
+        masks, classes = self.read_truth(image.shape[:2])
+        for mask in masks:
+            if mask.shape != image.shape[:2]:
+                raise ImageError(
+                    f"A mask of {self.image} is {mask.shape[1]}×{mask.shape[0]} pixels and the "
+                    f"image is {image.shape[1]}×{image.shape[0]}; give masks at the image's size."
+                )
+        kept = [i for i, mask in enumerate(masks) if np.count_nonzero(mask) >= max(1, min_area)]
+        chosen = tuple(classes[i] for i in kept) if classes else ()
+        return image, Truth([masks[i] for i in kept], chosen)
 
 
 class Examples(Sequence[Example]):
@@ -91,16 +129,8 @@ class Examples(Sequence[Example]):
         if isinstance(index, slice):
             return Examples(self.sources[index], self.min_area)
         source = self.sources[index]
-        image = read_rgb(source.image)
-        masks = source.read_masks(image.shape[:2])
-        for mask in masks:
-            if mask.shape != image.shape[:2]:
-                raise ImageError(
-                    f"A mask of {source.image} is {mask.shape[1]}×{mask.shape[0]} pixels and the "
-                    f"image is {image.shape[1]}×{image.shape[0]}; give masks at the image's size."
-                )
-        kept = [mask for mask in masks if np.count_nonzero(mask) >= max(1, self.min_area)]
-        return Example(source.name, image, kept, source.set_name)
+        image, truth = source.read(self.min_area)
+        return Example(source.name, image, truth.masks, source.set_name)
 
     def find(self, set_name: str, name: str) -> Example:
         """Read the example of a name.
@@ -135,10 +165,10 @@ def open_examples(
         At most so many images of each set, evenly spread over the images sorted by name.
     min_area : int
         Objects of fewer pixels are left out.
-    objects : {"auto", "ids", "components"}
+    objects : {"auto", "ids", "components", "classes"}
         What an object is in a label image: the pixels of one id, or each connected component of
-        what is not 0. "auto" means components where 255 is the only id (a binary mask) and ids
-        elsewhere.
+        what is not 0. "auto" means components in a binary mask, where 255 is the only id, and ids
+        elsewhere. "classes" are ids that mean kinds of things: all of one kind are one object.
 
     Returns
     -------
@@ -153,19 +183,32 @@ def open_examples(
 
     if limit is not None and limit < 1:
         raise AnymaskError(f"The limit must be at least 1 image a set, and it is {limit}.")
+    by_place = [find_sources(Path(place), objects) for place in places]
+    return Examples(in_sets(by_place, limit), min_area)
+
+
+def in_sets(by_place: Iterable[Sequence[Source]], limit: int | None = None) -> list[Source]:
+    """Order the sources of several places by set and name; sets of one name are told apart.
+
+    Parameters
+    ----------
+    by_place : iterable of sequences of Source
+    limit : int, optional
+        At most so many of each set, evenly spread.
+    """
     sources: list[Source] = []
     used: set[str] = set()
-    for place in places:
+    for found in by_place:
         by_set: dict[str, list[Source]] = {}
-        for source in find_sources(Path(place), objects):
+        for source in found:
             by_set.setdefault(source.set_name, []).append(source)
-        for set_name, found in by_set.items():
+        for set_name, members in by_set.items():
             unique = _unused(set_name, used)
-            found.sort(key=lambda source: source.name)
-            count = len(found) if limit is None else limit
-            chosen = [found[i] for i in spread(len(found), count)]
+            members.sort(key=lambda source: source.name)
+            count = len(members) if limit is None else limit
+            chosen = [members[i] for i in spread(len(members), count)]
             sources += [replace(source, set_name=unique) for source in chosen]
-    return Examples(sources, min_area)
+    return sources
 
 
 def spread(total: int, count: int) -> list[int]:

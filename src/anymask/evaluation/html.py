@@ -33,6 +33,7 @@ th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #8884
 th:first-child, td:first-child { text-align: left; white-space: nowrap }
 .wide tr:last-child td { font-weight: 600 }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem }
+.pairs { grid-template-columns: repeat(auto-fill, minmax(26rem, 1fr)) }
 figure { margin: 0 } figure img { width: 100%; image-rendering: auto }
 figcaption { font-size: .85em; overflow-wrap: anywhere }
 dt { float: left; clear: left; width: 12rem; color: #888 } dd { margin-left: 12rem }
@@ -60,12 +61,12 @@ def to_html(
     data = report.to_dict()
     parts = [
         "<h1>How good the masks are</h1>",
-        _facts({**data["model"], **data["settings"]}),
+        facts_list({**data["model"], **data["settings"]}),
         _summary(report),
         *(_table(section) for section in report.sections),
     ]
     if data["calibration"]:
-        parts.append(_reliability(data["calibration"]))
+        parts.append(reliability_diagram(data["calibration"]))
     if find is not None:
         for name in PICTURED:
             kept = [r for r in report.records if name in r.scores and r.mask(name) is not None]
@@ -75,15 +76,21 @@ def to_html(
                     which = "Worst" if worst else "Best"
                     parts.append(f"<h2>{which} by: {escape(column_title(name))}</h2>")
                     parts.append(_pictures(chosen, name, find))
+    return page("anymask evaluation", parts)
+
+
+def page(title: str, parts: Sequence[str]) -> str:
+    """Join parts, which are HTML, to a page that holds all it shows."""
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>anymask evaluation</title>\n<style>{_STYLE}</style>\n{body}\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n{body}\n</html>\n"
     )
 
 
-def _facts(facts: Mapping[str, Any]) -> str:
+def facts_list(facts: Mapping[str, Any]) -> str:
+    """Facts by name, as a list of terms."""
     rows = (
         f"<dt>{escape(str(key).replace('_', ' '))}</dt><dd>{escape(_plain(value))}</dd>"
         for key, value in facts.items()
@@ -133,8 +140,8 @@ def _row(label: str, objects: str, names: Sequence[str], figures: Mapping[str, f
     return f"<tr><td>{escape(label)}</td><td>{objects}</td>{cells}</tr>"
 
 
-def _reliability(data: Mapping[str, Any]) -> str:
-    """The reliability diagram: true against predicted IoU, the diagonal being perfect."""
+def reliability_diagram(data: Mapping[str, Any], heading: str = "h2") -> str:
+    """Draw true against predicted IoU, the diagonal being perfect, from `calibration_data`."""
     side = 240
     most = max(row["masks"] for row in data["bins"])
     dots = "".join(
@@ -146,7 +153,7 @@ def _reliability(data: Mapping[str, Any]) -> str:
         if row["masks"]
     )
     return (
-        f"<h2>{escape(calibration_sentence(data))}</h2>\n"
+        f"<{heading}>{escape(calibration_sentence(data))}</{heading}>\n"
         "<p>Across: predicted IoU. Up: true IoU. On the line the model judges itself rightly, "
         "below it too kindly. The size of a dot tells the number of masks.</p>\n"
         f'<svg viewBox="-12 -12 {side + 24} {side + 24}" width="{side + 24}" role="img">'

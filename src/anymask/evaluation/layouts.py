@@ -2,9 +2,14 @@
 
 - ``images/x.jpg`` with ``masks/x.png``: a label image (0 for background, one id an object) or a
   binary mask. The folders may also be called ``image``, ``img``, ``imgs`` and ``mask``,
-  ``labels``, ``label``, ``annotations``, ``gt``.
+  ``labels``, ``label``, ``annotations``, ``gt``, and may have folders of the same names in them.
+  A file of an annotation tool that `anymask.load_masks` reads may stand for the mask.
 - ``images/x.jpg`` with ``masks/x/*.png``: a folder of binary masks, one an object.
-- ``x.png`` with ``x_masks.png`` in one folder (also ``_mask``, ``_label``, ``_labels``, ``_gt``).
+- ``x.png`` with ``x_masks.png`` in one folder (also ``_mask``, ``_label``, ``_labels``, ``_gt``);
+  several of them, as ``x_mask.png`` and ``x_mask_1.png``, are several objects.
+- ``x.jpg`` with LabelMe's ``x.json`` in one folder.
+- What anymask wrote: ``x.masks.json`` and ``x.labels.tif``, with the images in the same folder,
+  the one above, or a folder beside it.
 - COCO's JSON beside its images, or in ``annotations/`` with the images in a folder beside that.
 - A folder whose subfolders are any of these.
 """
@@ -12,37 +17,74 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import tifffile
-from numpy.typing import NDArray
-from PIL import Image
-from scipy import ndimage
-
-from anymask.errors import AnymaskError, ImageError
+from anymask.errors import ImageError
+from anymask.evaluation import coco_files, label_files, result_files
 from anymask.evaluation.data import Objects, Source
-from anymask.images.read import SUFFIXES
-from anymask.masks import rle
-from anymask.masks.coco import draw_polygons
+from anymask.evaluation.label_files import ANNOTATIONS, JPEG, PICTURES
+from anymask.images.listing import list_images
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 _MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "gt")
-_MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".npy")
-_MASK_ENDINGS = ("_masks", "_mask", "_labels", "_label", "_gt")
+_MASK_NAME = re.compile(r"(?P<image>.+)_(masks?|labels?|gt)(_\d+)?", re.DOTALL)
+# Files about a data set, in which no image and no mask is.
+_NOTES = (".txt", ".md", ".csv", ".pdf", ".html", ".py", "")
+_ABOUT = ("split.json", "set.json", "Thumbs.db")
+# Beside an image of the same name, these are not something else.
+_BESIDE = (".json", ".geojson")
 
 
-def find_sources(place: Path, objects: Objects = "auto") -> list[Source]:
+@dataclass
+class Found:
+    """What a place holds.
+
+    Attributes
+    ----------
+    sources : list of Source
+        Images with masks.
+    without_masks : list of Path
+        Images of a set that have none.
+    without_image : list of Path
+        Masks whose image is not there, and images that an annotation file names in vain.
+    """
+
+    sources: list[Source] = field(default_factory=list)
+    without_masks: list[Path] = field(default_factory=list)
+    without_image: list[Path] = field(default_factory=list)
+
+    def add(self, other: Found) -> None:
+        """Add what another place holds."""
+        self.sources += other.sources
+        self.without_masks += other.without_masks
+        self.without_image += other.without_image
+
+
+def find_sources(
+    place: Path, objects: Objects = "auto", images: Sequence[Path] = ()
+) -> list[Source]:
+    """Find the images with masks of a data set, or of the data sets in a folder.
+
+    Parameters and errors are those of `find`.
+    """
+    return find(place, objects, images).sources
+
+
+def find(place: Path, objects: Objects = "auto", images: Sequence[Path] = ()) -> Found:
     """Find the images with masks of a data set, or of the data sets in a folder.
 
     Parameters
     ----------
     place : Path
         A folder or a COCO JSON file.
-    objects : {"auto", "ids", "components"}
+    objects : {"auto", "ids", "components", "classes"}
         As in `open_examples`.
+    images : sequence of Path
+        Where the images of results of anymask are, if not beside them.
 
     Raises
     ------
@@ -50,15 +92,21 @@ def find_sources(place: Path, objects: Objects = "auto") -> list[Source]:
         If there is no such place or no image with masks in it.
     """
     if place.is_file() and place.suffix.lower() == ".json":
-        found = _coco(place, required=True)
+        name = _set_name(coco_files.folder_of(place))
+        found = Found(coco_files.find(place, name, objects, required=True)[0])
     elif place.is_dir():
-        found = _set_in(place, objects)
-        if not found:
-            subfolders = sorted(p for p in place.iterdir() if p.is_dir())
-            found = [source for folder in subfolders for source in _set_in(folder, objects)]
+        place = innermost(place)
+        found = _set_in(place, objects, images)
+        if not found.sources:
+            found = Found()  # not of the pictures that happen to lie beside the sets
+            for folder in sorted(p for p in place.iterdir() if p.is_dir()):
+                if not folder.name.startswith("."):
+                    found.add(_set_in(folder, objects, images))
+        used = {source.image for source in found.sources}
+        found.without_masks = [path for path in found.without_masks if path not in used]
     else:
         raise ImageError(f"There is no folder or JSON file {place}; check the name.")
-    if not found:
+    if not found.sources:
         raise ImageError(
             f"No image with masks was found in {place}; give a folder with images/ and masks/ "
             "(files of the same names), or a COCO JSON file."
@@ -66,151 +114,121 @@ def find_sources(place: Path, objects: Objects = "auto") -> list[Source]:
     return found
 
 
-def read_labels(path: Path) -> NDArray[Any]:
-    """Read a label image or binary mask (H, W) with its own whole numbers.
+def innermost(place: Path) -> Path:
+    """The folder below that holds more than one folder: archives often unpack to one in another.
 
-    Raises
-    ------
-    ImageError
-        If the file cannot be read or holds colours rather than ids.
+    Notes beside that one folder do not count.
     """
-    try:
-        if path.suffix.lower() == ".npy":
-            labels = np.load(path, allow_pickle=False)
-        elif path.suffix.lower() in (".tif", ".tiff"):
-            labels = tifffile.imread(path)
-        else:
-            labels = np.asarray(Image.open(path))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ImageError(
-            f"{path} cannot be read as masks ({error}); save them again as PNG or TIFF."
-        ) from error
-    if labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all():
-        labels = labels[..., 0]  # a grey picture saved as colours
-    if labels.ndim != 2 or labels.dtype.kind not in "bui":
-        raise ImageError(
-            f"{path} is {labels.dtype} of shape {labels.shape}; masks must have one channel of "
-            "whole numbers, 0 for background and one id an object."
-        )
-    return labels
+    while place.is_dir():
+        inside = [p for p in place.iterdir() if not p.name.startswith(".") and not _is_note(p)]
+        if len(inside) != 1 or not inside[0].is_dir() or inside[0].is_symlink():
+            break
+        place = inside[0]
+    return place
 
 
-def masks_of_labels(labels: NDArray[Any], objects: Objects = "auto") -> list[NDArray[np.bool_]]:
-    """Take a label image apart into one mask an object, in order of the ids.
-
-    Examples
-    --------
-    >>> [int(mask.sum()) for mask in masks_of_labels(np.array([[1, 0, 2], [1, 0, 1]]))]
-    [3, 1]
-    >>> binary = np.array([[255, 0, 255], [255, 0, 255]], np.uint8)
-    >>> [int(mask.sum()) for mask in masks_of_labels(binary)]
-    [2, 2]
-    """
-    ids = np.unique(labels)
-    ids = ids[ids != 0]
-    binary = labels.dtype == np.bool_ or ids.tolist() == [255]
-    if objects == "components" or (objects == "auto" and binary):
-        labels, count = ndimage.label(labels != 0, np.ones((3, 3), int))
-        ids = np.arange(1, count + 1)
-    return [labels == i for i in ids]
+def _is_note(path: Path) -> bool:
+    return path.is_file() and (path.suffix.lower() in _NOTES or path.name in _ABOUT)
 
 
-def _set_in(folder: Path, objects: Objects) -> list[Source]:
-    """Sources of a folder that is itself one data set; none if it is not."""
+def _set_in(folder: Path, objects: Objects, places: Sequence[Path]) -> Found:
+    """What a folder holds that is itself one data set; no sources if it is not."""
     name = _set_name(folder)
     images = next((folder / n for n in _IMAGE_FOLDERS if (folder / n).is_dir()), None)
     masks = next((folder / n for n in _MASK_FOLDERS if (folder / n).is_dir()), None)
     if images is not None and masks is not None:
         found = _pairs(name, images, masks, objects)
-        if found:
+        if found.sources:
             return found
-    for place in (folder, folder / "annotations"):
-        for path in sorted(place.glob("*.json")):
-            found = _coco(path, required=False)
-            if found:
-                return found
-    return _pairs(name, folder, folder, objects)
+        found = _results(masks, name, objects, places)
+        if found.sources:
+            return found
+    found = _results(folder, name, objects, places)
+    if found.sources:
+        return found
+    found = _coco(folder, name, objects)
+    return found if found.sources else _pairs(name, folder, folder, objects)
 
 
 def _set_name(folder: Path) -> str:
     """The name in ``set.json`` if there is one, else the folder's."""
     try:
-        name = json.loads((folder / "set.json").read_text())["name"]
+        name = json.loads((folder / "set.json").read_text(encoding="utf-8"))["name"]
     except (OSError, ValueError, KeyError, TypeError):
         name = folder.resolve().name
     return str(name)
 
 
-def _pairs(set_name: str, images: Path, masks: Path, objects: Objects) -> list[Source]:
-    by_stem: dict[str, Path] = {}
-    for path in sorted(masks.iterdir()):
-        is_mask_file = path.is_file() and path.suffix.lower() in _MASK_SUFFIXES
-        # In one folder with the images, only the ending of the name tells a mask.
-        ending = next((e for e in _MASK_ENDINGS if path.stem.endswith(e)), "")
-        if is_mask_file and (ending or masks != images):
-            by_stem.setdefault(path.stem.removesuffix(ending), path)
-            by_stem[path.stem] = path
-        elif path.is_dir() and masks != images:
-            by_stem[path.name] = path
-    sources = []
-    for path in sorted(images.iterdir()):
-        found = by_stem.get(path.stem)
-        if path.suffix.lower() in SUFFIXES and found is not None and found != path:
-            sources.append(Source(set_name, path.stem, path, partial(_read, found, objects)))
-    return sources
+def _results(folder: Path, name: str, objects: Objects, places: Sequence[Path]) -> Found:
+    """Results of anymask directly in a folder, and then also those in folders in it."""
+    if not any(result_files.is_truth(path) for path in folder.iterdir()):
+        return Found()
+    above = [folder, folder.resolve().parent]
+    inside = [place / called for place in above for called in _IMAGE_FOLDERS]
+    sources, missing = result_files.find(folder, name, objects, [*places, *above, *inside])
+    return Found(sources, [], missing)
 
 
-def _read(path: Path, objects: Objects, size: tuple[int, int]) -> list[NDArray[np.bool_]]:
-    if path.is_file():
-        return masks_of_labels(read_labels(path), objects)
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in _MASK_SUFFIXES)
-    return [read_labels(p) != 0 for p in files]
+def _coco(folder: Path, name: str, objects: Objects) -> Found:
+    """The images of all COCO files in a folder or its ``annotations/``, each once."""
+    found = Found()
+    taken: set[Path] = set()
+    for place in (folder, folder / "annotations"):
+        for path in sorted(place.glob("*.json")):
+            sources, missing = coco_files.find(path, name, objects, required=False)
+            found.sources += [source for source in sources if source.image not in taken]
+            taken.update(source.image for source in sources)
+            found.without_image += missing if sources else []
+    return found
 
 
-def _coco(path: Path, required: bool) -> list[Source]:
+def _pairs(set_name: str, images: Path, masks: Path, objects: Objects, within: str = "") -> Found:
+    """Images and masks that belong together by their names."""
+    apart = masks != images  # in one folder with the images, only the name tells a mask
+    exact: dict[str, Path] = {}
+    numbered: dict[str, list[Path]] = {}
+    for path in sorted(p for p in masks.iterdir() if not p.name.startswith(".")):
+        suffix = path.suffix.lower()
+        if path.is_dir():
+            if apart:
+                exact[path.name] = path
+        elif suffix in PICTURES and (parts := _MASK_NAME.fullmatch(path.stem)):
+            numbered.setdefault(parts["image"], []).append(path)
+            if apart:
+                _keep(exact, path)
+        elif suffix in (PICTURES + ANNOTATIONS if apart else _BESIDE):
+            _keep(exact, path)
+    found = Found()
+    used: set[Path] = set()
+    for path in _pictures(images):
+        own = [exact[path.stem]] if path.stem in exact else numbered.get(path.stem, [])
+        own = [p for p in own if p != path]
+        if own:
+            read = partial(label_files.truth_of, own, objects)
+            found.sources.append(Source(set_name, within + path.stem, path, read))
+            used.update(own)
+        elif apart or not _MASK_NAME.fullmatch(path.stem):
+            found.without_masks.append(path)
+    if apart:
+        for folder in sorted(p for p in images.iterdir() if p.is_dir()):
+            if not folder.name.startswith(".") and (masks / folder.name).is_dir():
+                called = f"{within}{folder.name}/"
+                found.add(_pairs(set_name, folder, masks / folder.name, objects, called))
+                used.add(masks / folder.name)
+    left = [*exact.values(), *(path for paths in numbered.values() for path in paths)]
+    found.without_image += sorted(p for p in set(left) - used if p.suffix.lower() not in _BESIDE)
+    return found
+
+
+def _keep(by_name: dict[str, Path], path: Path) -> None:
+    """Note a mask file; of two with one name not the JPEG, else the later."""
+    if path.stem not in by_name or path.suffix.lower() not in JPEG:
+        by_name[path.stem] = path
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures directly in a folder, each once even where two files make one."""
     try:
-        data = json.loads(path.read_text())
-        images, annotations = data["images"], data["annotations"]
-        by_image: dict[Any, list[dict[str, Any]]] = {}
-        for annotation in annotations:
-            if not annotation.get("iscrowd") and annotation.get("segmentation"):
-                by_image.setdefault(annotation["image_id"], []).append(annotation)
-        listed = [(i["file_name"], by_image[i["id"]]) for i in images if i["id"] in by_image]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if required:
-            raise ImageError(
-                f"{path} is not COCO JSON with 'images' and 'annotations' ({error!r}); "
-                "export the annotations again."
-            ) from error
+        return list_images(folder)
+    except ImageError:
         return []
-    top = path.parent.parent if path.parent.name == "annotations" else path.parent
-    places = [path.parent, top, *sorted(p for p in top.iterdir() if p.is_dir())]
-    sources = []
-    for name, annotations in listed:
-        image = next((place / name for place in places if (place / name).is_file()), None)
-        if image is None:
-            if not required:
-                continue
-            raise ImageError(
-                f"{path} names the image {name}, which is not in {top} or a folder in it; put the "
-                "images there."
-            )
-        read = partial(_coco_masks, path, annotations)
-        sources.append(Source(_set_name(top), str(Path(name).with_suffix("")), image, read))
-    return sources
-
-
-def _coco_masks(
-    path: Path, annotations: list[dict[str, Any]], size: tuple[int, int]
-) -> list[NDArray[np.bool_]]:
-    """Masks of one image's annotations: polygons, or run lengths in either form."""
-    masks = []
-    for annotation in annotations:
-        segmentation = annotation["segmentation"]
-        try:
-            if not isinstance(segmentation, dict):
-                segmentation = draw_polygons(segmentation, size)
-            masks.append(rle.decode(rle.from_coco(segmentation)))
-        except AnymaskError as error:
-            raise ImageError(f"Annotation {annotation.get('id')} of {path}: {error}") from error
-    return masks

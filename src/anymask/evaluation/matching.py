@@ -135,8 +135,29 @@ def average_precision(images: Sequence[Overlaps], threshold: float, most: int = 
     total = sum(image.iou.shape[1] for image in images)
     if total == 0:
         return float("nan")
-    matched = np.concatenate([match(image, threshold, most) for image in images])
-    scores = np.concatenate([np.sort(image.scores)[::-1][:most] for image in images])
+    return area_under([rank(image, threshold, most) for image in images], total)
+
+
+def rank(
+    image: Overlaps, threshold: float, most: int = 1000
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores of an image's found masks, from the highest down, and whether each is a match."""
+    return np.sort(image.scores)[::-1][:most], match(image, threshold, most)
+
+
+def area_under(
+    ranked: Sequence[tuple[NDArray[np.float64], NDArray[np.bool_]]], total: int
+) -> float:
+    """Area under the precision-recall curve of images that `rank` has ranked.
+
+    Parameters
+    ----------
+    ranked : sequence of (scores, matched)
+    total : int
+        True masks of all images.
+    """
+    scores = np.concatenate([of_image for of_image, _ in ranked])
+    matched = np.concatenate([of_image for _, of_image in ranked])
     hits = np.cumsum(matched[np.argsort(-scores, kind="stable")])
     if len(hits) == 0:
         return 0.0

@@ -153,7 +153,7 @@ class Report:
                 for figure in ("iou", "dice", "boundary_f")
             },
             "everything": _with_means(everything_figures(self.everything)),
-            "calibration": _calibration(self.records),
+            "calibration": calibration_data(self.records),
             "objects": [
                 {
                     "set": record.set_name,
@@ -191,7 +191,7 @@ class Report:
         ]
         if self.summary:
             tables.append(_rich_summary(self.summary))
-        reliability = _calibration(self.records)
+        reliability = calibration_data(self.records)
         if reliability:
             tables.append(_rich_calibration(reliability))
         return tables
@@ -222,7 +222,7 @@ def _with_means(by_set: Figures) -> dict[str, Any]:
     return {"mean_over_sets": mean_over_sets(by_set), "by_set": by_set}
 
 
-def _calibration(records: Sequence[ObjectRecord]) -> dict[str, Any]:
+def calibration_data(records: Sequence[ObjectRecord]) -> dict[str, Any]:
     """The reliability table as plain data; nothing if no answer predicts its IoU."""
     table = calibration(records)
     if math.isnan(table.expected_error):

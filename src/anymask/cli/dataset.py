@@ -1,0 +1,228 @@
+"""``anymask dataset``: what is in images with masks, before anything is trained on them."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from anymask.cli.console import EXIT_SOME_FAILED, ends_in_a_sentence, err, out
+from anymask.cli.options import JsonOption
+from anymask.errors import AnymaskError, OutputError
+
+if TYPE_CHECKING:
+    from anymask.training.datasets import Dataset, DatasetCheck
+
+_PNG = ".png"
+
+app = typer.Typer(
+    name="dataset",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def dataset() -> None:
+    """Check images with masks before training on them."""
+
+
+@app.command()
+@ends_in_a_sentence
+def check(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR",
+            help="A folder of images with masks, of such folders, or of results of anymask; a "
+            "COCO JSON file; or a .zip, .tar or .tar.gz of these.",
+            show_default=False,
+        ),
+    ],
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the images are of which DIR holds the results, if not beside them.",
+            show_default=False,
+        ),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png", help="Draw some images with their masks into one picture."
+        ),
+    ] = None,
+    split: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FRACTION", help="Hold out this share of the images, and say what that gives."
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="folder|alike|REGEX",
+            help="What is held out together: the images of a folder, those that look almost the "
+            "same, or those in whose names the part in parentheses is the same, as in "
+            r"'(patient\d+)'.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Another one holds out other images.")
+    ] = 0,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Write down the split. As split.json in DIR it is used when DIR is trained on.",
+        ),
+    ] = None,
+    components: Annotated[
+        bool,
+        typer.Option(
+            "--components",
+            help="Each connected part of a label image is an object, whatever its ids. Always so "
+            "where 255 is the only id.",
+        ),
+    ] = False,
+    semantic: Annotated[
+        bool,
+        typer.Option(
+            "--semantic",
+            help="Ids in label images are classes: 1, 2, … as the lines of classes.txt say.",
+        ),
+    ] = False,
+    min_area: Annotated[
+        int, typer.Option(metavar="PIXELS", min=0, help="Leave out objects of fewer pixels.")
+    ] = 25,
+    as_json: JsonOption = False,
+) -> None:
+    """Read every image with its masks and say what is there and what looks wrong.
+
+    Files that cannot be read, masks of another size, colours where ids belong, empty masks,
+    images without masks, pictures that occur twice or almost, classes that are rare. Exit code 1
+    if some of the images cannot be used.
+
+    Look at it, hold out a fifth by patient, and write that down:
+
+    ```
+    anymask dataset check cells/ --sheet cells.png
+    anymask dataset check busi.zip
+    anymask dataset check scans/ --split 0.2 --group '(patient\\d+)' --write scans/split.json
+    ```
+    """
+    _check_options(split, group, write, sheet, components, semantic)
+
+    # Only now, so that help and mistakes in the command are answered at once.
+    from anymask.training.datasets import check_dataset, open_dataset, write_split
+
+    bar = Progress(console=err, transient=True, disable=not err.is_terminal)
+    with warnings.catch_warnings(), bar:
+        warnings.simplefilter("ignore")  # what it warns of is among the problems
+        reading = bar.add_task("Reading images", total=None)
+        opened = open_dataset(
+            *data,
+            objects="components" if components else "classes" if semantic else "auto",
+            min_area=min_area,
+            max_bad=1,
+            images=images or (),
+            progress=lambda done, total: bar.update(reading, completed=done, total=total),
+        )
+    halves = None
+    if split is not None:
+        halves = opened.split(split, seed, group)
+    elif opened.declared_split is not None:
+        halves = opened.declared_split.halves(opened)
+    found = check_dataset(opened, halves)
+    if sheet is not None:
+        _draw(opened, sheet)
+    if write is not None and halves is not None:
+        write_split(write, *halves, seed=seed, fraction=split, group=group)
+    if as_json:
+        numbers = (
+            None if halves is None else {"train": len(halves[0]), "validation": len(halves[1])}
+        )
+        fingerprint = {"fingerprint": opened.fingerprint(), "split": numbers}
+        typer.echo(json.dumps({**found.to_dict(), **fingerprint}, indent=1, ensure_ascii=False))
+    else:
+        _print(found, halves)
+        for path in filter(None, (sheet, write)):
+            out.print(Text(f"Written: {path}"), soft_wrap=True)
+    if found.skipped:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _check_options(
+    split: float | None,
+    group: str | None,
+    write: Path | None,
+    sheet: Path | None,
+    components: bool,
+    semantic: bool,
+) -> None:
+    if split is None and (group is not None or write is not None):
+        raise AnymaskError(
+            "--group and --write are about a split; say with --split which share to hold out."
+        )
+    if components and semantic:
+        raise AnymaskError("--components and --semantic exclude each other; give one of them.")
+    if sheet is not None and sheet.suffix.lower() != _PNG:
+        raise OutputError(f"{sheet} must end in {_PNG}; a contact sheet is written as PNG.")
+    for path in filter(None, (sheet, write)):
+        from anymask.files import check_writable
+
+        check_writable(path.expanduser().parent)
+
+
+def _draw(opened: Dataset, path: Path) -> None:
+    from anymask.export.results import save_png
+    from anymask.files import whole_file
+    from anymask.training.datasets import contact_sheet
+
+    picture = contact_sheet(opened)
+    with whole_file(path) as part:
+        save_png(part, picture)
+
+
+def _print(found: DatasetCheck, halves: tuple[Dataset, Dataset] | None) -> None:
+    table = Table(show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    sets = ", ".join(f"{name} ({number})" for name, number in found.sets.items())
+    table.add_row(
+        "Images", str(found.images) if len(found.sets) == 1 else f"{found.images}: {sets}"
+    )
+    if halves is not None:
+        table.add_row("Split", f"{len(halves[0])} to train on, {len(halves[1])} held out")
+    table.add_row("Objects", f"{found.objects}; {_spread(found.objects_per_image)} an image")
+    table.add_row("Their areas", f"{_spread(found.areas)} pixels")
+    kinds = "all of one size" if found.sizes == 1 else f"{found.sizes} sizes"
+    table.add_row("Longest sides", f"{_spread(found.sides)} pixels, {kinds}")
+    out.print(table)
+    if found.classes:
+        table = Table("Class")
+        for heading in ("Objects", "Images", "Of their pixels"):
+            table.add_column(heading, justify="right")
+        for name, count in found.classes.items():
+            numbers = (str(count.objects), str(count.images), f"{count.share:.1%}")
+            table.add_row(Text(name), *numbers)
+        out.print(table)
+    for problem in found.problems:
+        err.print(Text(f"- {problem}", style="yellow"), soft_wrap=True)
+    if not found.problems:
+        out.print("Nothing looks wrong.")
+
+
+def _spread(values: tuple[float, float, float]) -> str:
+    """Smallest to largest, and the one in the middle."""
+    least, middle, most = (f"{value:,.0f}" for value in values)
+    return least if least == most else f"{least} to {most} (median {middle})"

@@ -1,0 +1,113 @@
+"""Images and masks of a data set in COCO's JSON."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from anymask.errors import AnymaskError, ImageError
+from anymask.evaluation.data import Objects, Source, Truth
+from anymask.evaluation.label_files import joined_by_class
+from anymask.masks import rle
+from anymask.masks.coco import draw_polygons
+
+
+def find(
+    path: Path, set_name: str, objects: Objects, *, required: bool
+) -> tuple[list[Source], list[Path]]:
+    """List the images of a COCO file that have masks.
+
+    Parameters
+    ----------
+    path : Path
+        The JSON file. The images lie beside it, or in the folder above or a folder in that if it
+        is in ``annotations/``.
+    set_name : str
+    objects : {"auto", "ids", "components", "classes"}
+        "classes" makes one object of all of a category.
+    required : bool
+        Whether it must be COCO, with all its images there.
+
+    Returns
+    -------
+    sources : list of Source
+    missing : list of Path
+        Images that are named and not there.
+
+    Raises
+    ------
+    ImageError
+        If it is required and is not COCO, or one of its images is missing.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
+        images, annotations = data["images"], data["annotations"]
+        by_image: dict[Any, list[dict[str, Any]]] = {}
+        for annotation in annotations:
+            if not annotation.get("iscrowd") and annotation.get("segmentation"):
+                by_image.setdefault(annotation["image_id"], []).append(annotation)
+        listed = [(i["file_name"], by_image[i["id"]]) for i in images if i["id"] in by_image]
+        names = {
+            category["id"]: "" if category.get("unnamed") else str(category["name"])
+            for category in data.get("categories") or []
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if required:
+            raise ImageError(
+                f"{path} is not COCO JSON with 'images' and 'annotations' ({error!r}); "
+                "export the annotations again."
+            ) from error
+        return [], []
+    top = folder_of(path)
+    inside = sorted(place for place in top.iterdir() if place.is_dir())
+    places = list(dict.fromkeys([path.parent, top, *inside]))
+    sources, missing = [], []
+    for name, own in listed:
+        image = next((place / name for place in places if (place / name).is_file()), None)
+        if image is None and required:
+            raise ImageError(
+                f"{path} names the image {name}, which is not in {top} or a folder in it; put the "
+                "images there."
+            )
+        if image is None:
+            missing.append(top / name)
+            continue
+        read = partial(_read, path, own, names, objects)
+        sources.append(Source(set_name, str(Path(name).with_suffix("")), image, read))
+    return sources, missing
+
+
+def folder_of(path: Path) -> Path:
+    """The folder of the data set that a COCO file is of."""
+    return path.parent.parent if path.parent.name == "annotations" else path.parent
+
+
+def _read(
+    path: Path,
+    annotations: list[dict[str, Any]],
+    names: dict[Any, str],
+    objects: Objects,
+    size: tuple[int, int],
+) -> Truth:
+    """Masks of one image's annotations: polygons, or run lengths in either form."""
+    masks = []
+    for annotation in annotations:
+        segmentation = annotation["segmentation"]
+        try:
+            if not isinstance(segmentation, dict):
+                segmentation = draw_polygons(segmentation, size)
+            masks.append(rle.decode(rle.from_coco(segmentation)))
+            known = annotation.get("category_id") in names or not names
+        except (AnymaskError, TypeError) as error:
+            raise ImageError(f"Annotation {annotation.get('id')} of {path}: {error}") from error
+        if not known:
+            raise ImageError(
+                f"Annotation {annotation.get('id')} of {path} has the category "
+                f"{annotation.get('category_id')}, which the file does not declare; add it to "
+                "'categories' or correct the annotation."
+            )
+    classes = tuple(names[a["category_id"]] for a in annotations) if any(names.values()) else ()
+    truth = Truth(masks, classes)
+    return joined_by_class(truth) if objects == "classes" and classes else truth
