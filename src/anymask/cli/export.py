@@ -1,0 +1,74 @@
+"""``anymask export``: the masks of a session in the formats of other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from anymask.cli.console import ends_in_a_sentence, err, out
+
+_MOST_LINES = 10
+
+
+@ends_in_a_sentence
+def export(
+    session: Annotated[
+        Path,
+        typer.Argument(metavar="SESSION", help="The folder NAME.anymask.", show_default=False),
+    ],
+    to: Annotated[
+        list[str],
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="coco, npz, labels (TIFF), png, labels-npz, zarr, yolo, voc, labelme, geojson, "
+            "imagej, csv or parquet; may be given several times.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Folder for the files; for COCO alone it may be the file.",
+            show_default=False,
+        ),
+    ],
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            metavar="DIR",
+            help="Where the images are now; they are told by their content.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+) -> None:
+    """Write the masks of a session; ids and class names stay as they are.
+
+    ```
+    anymask export cells.anymask --to coco -o cells.json
+    anymask export cells.anymask --to labels --to csv -o results/
+    ```
+    """
+    from anymask.session import Session
+
+    with Session.open(session, read_only=True) as opened:
+        if images is not None:
+            opened.search_folders.append(images)
+        with err.status("Writing"):
+            saved = opened.save(output, to, overwrite=overwrite)
+    for name, sentence in saved.losses[:_MOST_LINES]:
+        err.print(Text(f"{name}: {sentence}", style="yellow"), soft_wrap=True)
+    for path in saved.files[:_MOST_LINES]:
+        out.print(Text(str(path)), soft_wrap=True)
+    if len(saved.files) > _MOST_LINES:
+        out.print(Text(f"… and {len(saved.files) - _MOST_LINES} more files in {output}"))

@@ -1,0 +1,166 @@
+"""All masks that "everything" could return for a picture, found once.
+
+What `SamAutomaticMaskGenerator` returns at given thresholds is a part of what it returns at
+permissive ones. So a picture is segmented once, and thresholds are then chosen among what was
+found, without the network: `kept` gives the very masks that the generator would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.nms import box_iou, nms
+from anymask.model.config import EverythingConfig
+from anymask.predict.cleaning import clean
+from anymask.predict.pictures import Picture
+
+Cleaned = MutableMapping[tuple[int, float], MaskSet]
+"""Cleaned masks by their index among the candidates and by the area; filled by `kept`."""
+
+# The generator compares masks of different crops or tiles by this, and cleans by it too.
+CROP_NMS = 0.7
+
+
+def find(
+    sam: Any,
+    image: Picture,
+    loosest: EverythingConfig,
+    *,
+    progress: Any = None,
+    **options: Any,
+) -> MaskSet:
+    """Segment a picture at permissive thresholds.
+
+    Parameters
+    ----------
+    sam : Sam
+    image : (H, W, 3) uint8 array
+    loosest : EverythingConfig
+        The least thresholds that will be asked for, and the stability offset. Its NMS and area
+        play no part.
+    progress : callable, optional
+        As for `SamAutomaticMaskGenerator.generate`.
+    **options
+        Further options of `SamAutomaticMaskGenerator`, such as `points_per_side`.
+
+    Returns
+    -------
+    MaskSet
+        None of the masks suppressed and none cleaned; without crops and tiles best predicted IoU
+        first.
+    """
+    from anymask.predict.automatic import SamAutomaticMaskGenerator
+
+    generator = SamAutomaticMaskGenerator(
+        sam,
+        **{
+            "pred_iou_thresh": loosest.pred_iou_thresh,
+            "stability_score_thresh": loosest.stability_score_thresh,
+            "stability_score_offset": loosest.stability_score_offset,
+            "box_nms_thresh": 1.0,
+            "crop_nms_thresh": 1.0,
+            "min_mask_region_area": 0,
+            **options,
+        },
+    )
+    return generator.generate_masks(image, progress)
+
+
+def passing(masks: MaskSet, config: EverythingConfig) -> NDArray[np.bool_]:
+    """Which masks (N,) have the scores that a configuration asks for."""
+    # In float32, in which the scores were computed and compared.
+    good = masks.predicted_iou.astype(np.float32) > np.float32(config.pred_iou_thresh)
+    if config.pred_iou_thresh <= 0:
+        good[:] = True
+    if config.stability_score_thresh > 0:
+        stability = masks.stability_score.astype(np.float32)
+        good &= stability >= np.float32(config.stability_score_thresh)
+    return good
+
+
+def kept(
+    masks: MaskSet,
+    config: EverythingConfig,
+    cleaned: Cleaned | None = None,
+    *,
+    tiled: bool = False,
+) -> MaskSet:
+    """Return the masks that the generator returns with a configuration.
+
+    Parameters
+    ----------
+    masks : MaskSet
+        From `find`; the stability offset is theirs, and the thresholds must not be below theirs.
+    config : EverythingConfig
+    cleaned : dict, optional
+        Remembers masks that were cleaned, for the next call.
+    tiled : bool
+        Whether the crops that masks were found in are tiles of a large picture. Duplicates
+        between tiles are decided by predicted IoU, those between crops by the size of the crop.
+    """
+    good = np.flatnonzero(passing(masks, config))
+    crops = masks.crop_box[good]
+    _, crop_of = np.unique(crops, axis=0, return_inverse=True)
+    chosen = good
+    if len(good):
+        stay = [
+            members[suppress(conflicts(masks.boxes[good[members]], config.box_nms_thresh))]
+            for members in (np.flatnonzero(crop_of.ravel() == c) for c in range(crop_of.max() + 1))
+        ]
+        chosen = good[np.sort(np.concatenate(stay))]
+        if len(stay) > 1:
+            areas = masks.crop_box[chosen, 2:].prod(1).astype(np.float32)
+            order = masks.predicted_iou[chosen] if tiled else 1 / areas
+            chosen = chosen[nms(masks.boxes[chosen], order, CROP_NMS)]
+    found = masks.select(chosen)
+    area = config.min_mask_region_area
+    if area <= 0:
+        return found
+    memory: Cleaned = {} if cleaned is None else cleaned
+    whole = []
+    for index in map(int, chosen):
+        if (index, area) not in memory:
+            memory[index, area] = clean(masks.select([index]), area, 1.0)
+        whole.append(memory[index, area].counts[0])
+    touched = [c is not masks.counts[i] for c, i in zip(whole, chosen, strict=True)]
+    ordered = replace(found, counts=tuple(whole)).select(np.argsort(touched, kind="stable"))
+    limit = max(config.box_nms_thresh, CROP_NMS)
+    return ordered.select(suppress(conflicts(ordered.boxes, limit)))
+
+
+def conflicts(boxes: NDArray[np.int64], threshold: float) -> NDArray[np.bool_]:
+    """Which boxes (N, 4) overlap which by more than a threshold, (N, N)."""
+    rows = [box_iou(box, boxes).astype(np.float64) > threshold for box in boxes]
+    return np.stack(rows) if rows else np.zeros((0, 0), bool)
+
+
+def suppress(
+    conflict: NDArray[np.bool_], alive: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """Greedy suppression of candidates that come best first; as `masks.nms` does it.
+
+    Parameters
+    ----------
+    conflict : (N, N) bool array
+        Which cannot stay beside which.
+    alive : (N,) bool array, optional
+        Which take part; all by default.
+
+    Returns
+    -------
+    (K,) int64 array
+        Indices of those that stay, in order.
+    """
+    waiting = np.ones(len(conflict), bool) if alive is None else alive.copy()
+    stay = []
+    for index in np.flatnonzero(waiting):
+        if waiting[index]:
+            stay.append(index)
+            waiting &= ~conflict[index]
+    return np.array(stay, np.int64)

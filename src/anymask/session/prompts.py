@@ -1,0 +1,126 @@
+"""What a user points at: points, a box, a scribble, an object that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from anymask.errors import PromptError
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts that describe one object together.
+
+    Attributes
+    ----------
+    points : tuple of (x, y)
+        In pixels of the picture.
+    labels : tuple of int
+        For each point 1, on the object, or 0, off it.
+    box : (x0, y0, x1, y1) or None
+    object_id : int or None
+        An object of the layer whose mask is part of the prompt.
+
+    Examples
+    --------
+    >>> prompts = Prompts().with_point(10, 20).with_point(40, 20, 0)
+    >>> prompts.points, prompts.labels, prompts.is_ambiguous
+    (((10.0, 20.0), (40.0, 20.0)), (1, 0), False)
+    """
+
+    points: tuple[tuple[float, float], ...] = ()
+    labels: tuple[int, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    object_id: int | None = None
+
+    def __post_init__(self) -> None:
+        """Bring points and labels to tuples.
+
+        Raises
+        ------
+        PromptError
+            If there are more or fewer labels than points.
+        """
+        points = tuple((float(x), float(y)) for x, y in self.points)
+        labels = tuple(int(label) for label in self.labels)
+        if len(points) != len(labels):
+            raise PromptError(f"There are {len(points)} points and {len(labels)} labels for them.")
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "labels", labels)
+
+    def __bool__(self) -> bool:
+        return bool(self.points) or self.box is not None or self.object_id is not None
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether it is a single point, which may mean a part or the whole."""
+        return len(self.points) == 1 and self.box is None and self.object_id is None
+
+    def with_point(self, x: float, y: float, label: int = 1) -> Prompts:
+        """The same and one more point: 1 on the object, 0 off it."""
+        return replace(self, points=(*self.points, (x, y)), labels=(*self.labels, label))
+
+    def with_points(self, points: Sequence[tuple[float, float]], label: int = 1) -> Prompts:
+        """The same and more points of one kind, such as those of `points_along`."""
+        labels = (*self.labels, *[label] * len(points))
+        return replace(self, points=(*self.points, *points), labels=labels)
+
+    def without_last(self) -> Prompts:
+        """The same without the last point, or without the box if there is no point."""
+        if self.points:
+            return replace(self, points=self.points[:-1], labels=self.labels[:-1])
+        return replace(self, box=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the journal has it."""
+        return {
+            "points": [list(p) for p in self.points],
+            "labels": list(self.labels),
+            "box": None if self.box is None else list(self.box),
+            "object": self.object_id,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Prompts:
+        """Read what `to_json` wrote."""
+        box = data.get("box")
+        return cls(
+            tuple((x, y) for x, y in data["points"]),
+            tuple(data["labels"]),
+            None if box is None else (box[0], box[1], box[2], box[3]),
+            data.get("object"),
+        )
+
+
+def points_along(path: ArrayLike, count: int = 6) -> list[tuple[float, float]]:
+    """Points along a scribble, at even distances.
+
+    Parameters
+    ----------
+    path : (N, 2) array_like
+        The line (x, y) as it was drawn.
+    count : int
+        At most so many; a short scribble needs fewer.
+
+    Examples
+    --------
+    >>> points_along([(0, 0), (8, 0), (8, 4)], 3)
+    [(2.0, 0.0), (6.0, 0.0), (8.0, 2.0)]
+    """
+    line = np.asarray(path, np.float64).reshape(-1, 2)
+    if not len(line):
+        raise PromptError("The scribble has no points.")
+    lengths = np.hypot(*np.diff(line, axis=0).T) if len(line) > 1 else np.zeros(0)
+    total = float(lengths.sum())
+    wanted = max(1, min(count, int(total / 4) or 1))
+    if total == 0:
+        return [(float(line[0, 0]), float(line[0, 1]))]
+    along = np.concatenate([[0.0], np.cumsum(lengths)])
+    places = (np.arange(wanted) + 0.5) * total / wanted
+    xs, ys = (np.interp(places, along, line[:, axis]) for axis in (0, 1))
+    return [(float(x), float(y)) for x, y in zip(xs, ys, strict=True)]

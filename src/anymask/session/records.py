@@ -1,0 +1,285 @@
+"""The things a session is made of, as plain data that goes to the journal and comes back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from anymask.images.recipes import Recipe
+from anymask.session.errors import SessionError
+
+ImageId = str
+State = Literal["new", "segmented", "edited", "saved"]
+EventKind = Literal[
+    "images", "recipes", "model", "options", "classes", "labels", "objects", "saved", "log"
+]
+
+DEFAULT_RECIPE = Recipe("rgb", ("rgb",))
+"""The picture as `to_rgb` shows it; what every image has from the start."""
+
+
+class LayerKey(NamedTuple):
+    """One layer of labels: an image seen through one of its pseudo-RGBs."""
+
+    image: ImageId
+    recipe: str
+
+    @property
+    def text(self) -> str:
+        """As one word, for messages and file names."""
+        return f"{self.image}/{self.recipe}"
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """An image of a session.
+
+    Attributes
+    ----------
+    id : str
+        Its own through the whole session.
+    name : str
+        What it and its results are called; no two images have the same.
+    path : Path
+    header : Path or None
+        Of an ENVI data file, where it does not lie beside it.
+    axes, shape, dtype
+        As `anymask.read` gives them.
+    read_options : dict
+        Further options for `anymask.read`, such as `series` or `dataset`.
+    wavelengths : tuple of float
+        Of the bands, in nanometres; empty where unknown.
+    fingerprint : dict
+        "sha256" of the content and "stat" of the files when that was computed.
+    recipes : tuple of Recipe
+    """
+
+    id: ImageId
+    name: str
+    path: Path
+    axes: str
+    shape: tuple[int, ...]
+    dtype: str
+    fingerprint: Mapping[str, Any]
+    header: Path | None = None
+    read_options: Mapping[str, Any] | None = None
+    wavelengths: tuple[float, ...] = ()
+    recipes: tuple[Recipe, ...] = (DEFAULT_RECIPE,)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self._length("Y"), self._length("X")
+
+    @property
+    def planes(self) -> int:
+        """Time points times depths; 1 for a single picture."""
+        return self._length("T") * self._length("Z")
+
+    @property
+    def bands(self) -> int:
+        """Channels and colour samples."""
+        return self._length("C") * self._length("S")
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of its layers of labels: (H, W), or (planes, H, W)."""
+        return (self.planes, *self.size) if self.planes > 1 else self.size
+
+    def recipe(self, name: str) -> Recipe:
+        """One of its pseudo-RGBs.
+
+        Raises
+        ------
+        SessionError
+            If it has none of that name.
+        """
+        for how in self.recipes:
+            if how.name == name:
+                return how
+        raise SessionError(f"{self.name} has no pseudo-RGB called {name!r}; add it first.")
+
+    def to_json(self, folder: Path) -> dict[str, Any]:
+        """As the journal has it, with its path seen from the session folder as well."""
+        data = {
+            "id": self.id, "name": self.name, "path": str(self.path), "axes": self.axes,
+            "shape": list(self.shape), "dtype": self.dtype, "fingerprint": dict(self.fingerprint),
+            "header": None if self.header is None else str(self.header),
+            "options": dict(self.read_options or {}), "wavelengths": list(self.wavelengths),
+            "recipes": [[how.name, list(how.source)] for how in self.recipes],
+        }  # fmt: skip
+        try:
+            data["relative"] = self.path.relative_to(folder.parent).as_posix()
+        except ValueError:
+            data["relative"] = None
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], folder: Path) -> ImageRecord:
+        """Read what `to_json` wrote; a session and its images may have moved together."""
+        path = Path(data["path"])
+        beside = folder.parent / data["relative"] if data.get("relative") else None
+        if beside is not None and not path.exists() and beside.exists():
+            path = beside
+        return cls(
+            str(data["id"]),
+            str(data["name"]),
+            path,
+            str(data["axes"]),
+            tuple(int(n) for n in data["shape"]),
+            str(data["dtype"]),
+            dict(data["fingerprint"]),
+            Path(data["header"]) if data.get("header") else None,
+            dict(data.get("options") or {}),
+            tuple(float(w) for w in data.get("wavelengths") or ()),
+            tuple(Recipe(name, tuple(source)) for name, source in data["recipes"]),
+        )
+
+    def _length(self, axis: str) -> int:
+        return self.shape[self.axes.index(axis)] if axis in self.axes else 1
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The model that a session works with.
+
+    Attributes
+    ----------
+    name : str
+        Of its geometry.
+    source : str or None
+        What `anymask.load` was given.
+    sha256 : str or None
+        Of the checkpoint file, where it is one.
+    model_hash : str
+        Of geometry and weights (`anymask.predict.embeddings.model_hash`).
+    image_size : int
+        Side of the square that the encoder sees.
+    """
+
+    name: str
+    source: str | None
+    sha256: str | None
+    model_hash: str
+    image_size: int
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What is known of an object beside its pixels.
+
+    Attributes
+    ----------
+    class_name : str
+        "" for none.
+    predicted_iou, stability_score : float
+        NaN where unknown.
+    reviewed : bool
+    origin : str
+        How it came about: "everything", "semantic", "click", "paint", "propagate", ….
+    """
+
+    class_name: str = ""
+    predicted_iou: float = math.nan
+    stability_score: float = math.nan
+    reviewed: bool = False
+    origin: str = "paint"
+
+    @property
+    def quality(self) -> float:
+        """The model's own estimate: the product of the scores that are known, or NaN."""
+        known = [s for s in (self.predicted_iou, self.stability_score) if not math.isnan(s)]
+        return math.prod(known) if known else math.nan
+
+    def to_json(self) -> list[Any]:
+        """As the journal has it."""
+        scores = (self.predicted_iou, self.stability_score)
+        return [
+            self.class_name,
+            *(None if math.isnan(s) else round(s, 6) for s in scores),
+            int(self.reviewed),
+            self.origin,
+        ]
+
+    @classmethod
+    def from_json(cls, data: list[Any]) -> ObjectInfo:
+        """Read what `to_json` wrote."""
+        name, *scores, reviewed, origin = data
+        iou, stability = (math.nan if s is None else float(s) for s in scores)
+        return cls(str(name), iou, stability, bool(reviewed), str(origin))
+
+    def same_as(self, other: ObjectInfo | None) -> bool:
+        """Whether another is equal, NaN being equal to NaN."""
+        return other is not None and self.to_json() == other.to_json()
+
+
+@dataclass(frozen=True)
+class ClassRecord:
+    """A class of objects and its colour, "#rrggbb"."""
+
+    name: str
+    color: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an edit changed, so that a window draws that part again.
+
+    Attributes
+    ----------
+    layer : LayerKey
+    window : tuple of slice
+        Of the label array.
+    ids : tuple of int
+        Objects that came, went or changed.
+    whole : bool
+        Whether the label array is another one: of another dtype, or new altogether.
+    """
+
+    layer: LayerKey
+    window: tuple[slice, ...]
+    ids: tuple[int, ...]
+    whole: bool = False
+
+
+def joined_changes(changes: Sequence[Change]) -> Change:
+    """Several changes of one layer as one."""
+    windows = [c.window for c in changes if all(part.stop > part.start for part in c.window)]
+    window = changes[0].window
+    if windows:
+        window = tuple(
+            slice(min(part.start for part in parts), max(part.stop for part in parts))
+            for parts in zip(*windows, strict=True)
+        )
+    ids = tuple(sorted({label for change in changes for label in change.ids}))
+    return Change(changes[0].layer, window, ids, any(change.whole for change in changes))
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something in the session that is not as it was."""
+
+    kind: EventKind
+    image: ImageId | None = None
+    layer: LayerKey | None = None
+    change: Change | None = None
+
+
+class CancelToken:
+    """Pressed once, seen by the run that was given it.
+
+    >>> token = CancelToken()
+    >>> token.cancel()
+    >>> token.is_cancelled
+    True
+    """
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Ask the run to stop at the next opportunity; what is finished stays."""
+        self.is_cancelled = True

@@ -1,0 +1,106 @@
+"""How an image of a session is shown to the model, and whether an expression can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import AnymaskError, ExpressionError
+from anymask.images.band_math import resolve
+from anymask.images.image import Image
+from anymask.images.normalize import to_rgb
+from anymask.images.pseudo_rgb import pseudo_rgb
+from anymask.images.recipes import METHODS, Recipe
+from anymask.session.records import DEFAULT_RECIPE
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with an expression.
+
+    Attributes
+    ----------
+    field : int
+        Which of the expressions, from 0.
+    position : int
+        Index of the character at fault, from 0.
+    sentence : str
+    """
+
+    field: int
+    position: int
+    sentence: str
+
+
+def check_expressions(image: Image, texts: Sequence[str]) -> list[Problem]:
+    """Look whether expressions for a pseudo-RGB fit an image; no pixels are read.
+
+    Parameters
+    ----------
+    image : Image
+    texts : sequence of str
+        One expression (for gray), an index or a method such as "pca"; or three.
+
+    Returns
+    -------
+    list of Problem
+        At most one an expression; none if all is well.
+
+    Examples
+    --------
+    >>> cube = Image(np.zeros((2, 2, 3)), "YXC")
+    >>> [(p.field, p.position) for p in check_expressions(cube, ["ch[0]", "ch[7]", "1 +"])]
+    [(1, 0), (2, 3)]
+    """
+    problems = []
+    for index, text in enumerate(texts):
+        if len(texts) == 1 and text.strip().lower().replace("colour", "color") in METHODS:
+            continue
+        try:
+            resolve(text, image)
+        except ExpressionError as error:
+            problems.append(Problem(index, error.position, str(error)))
+        except AnymaskError as error:
+            problems.append(Problem(index, 0, str(error)))
+    return problems
+
+
+def check_recipe(image: Image, how: Recipe) -> None:
+    """Refuse a recipe that does not fit an image.
+
+    Raises
+    ------
+    ExpressionError, ImageError
+        With what is wrong.
+    """
+    if how.source == DEFAULT_RECIPE.source or how.method is not None:
+        return
+    for text in how.source:
+        resolve(text, image)
+
+
+def plane_of(image: Image, plane: int) -> Image:
+    """One picture of a stack; planes are counted through the depths of each time in turn."""
+    lengths = dict(zip(image.axes, image.shape, strict=True))
+    depths = lengths.get("Z", 1)
+    time, depth = divmod(plane, depths)
+    return image.plane(
+        t=time if "T" in image.axes else None, z=depth if "Z" in image.axes else None
+    )
+
+
+def render(image: Image, how: Recipe, plane: int = 0) -> NDArray[np.uint8]:
+    """An image as uint8 RGB (H, W, 3) by a recipe.
+
+    Raises
+    ------
+    AnymaskError
+        If the recipe does not fit the image.
+    """
+    picture = plane_of(image, plane)
+    if how.source == DEFAULT_RECIPE.source:
+        return np.ascontiguousarray(to_rgb(picture))
+    return pseudo_rgb(picture, how).rgb

@@ -1,0 +1,341 @@
+"""Objects through the planes of a stack or a time series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import PromptError
+from anymask.masks.objects import Crop
+from anymask.session.committing import SessionClicks
+from anymask.session.deltas import Delta
+from anymask.session.errors import SessionError, StoppedError
+from anymask.session.label_edits import placed
+from anymask.session.prompts import Prompts
+from anymask.session.records import CancelToken, Change, LayerKey
+
+if TYPE_CHECKING:
+    from anymask.session.clicking import Clicker
+
+Projection = Literal["box", "points", "mask"]
+PlaneProgress = Callable[[int, int], None]
+# How much larger than the mask in one plane the box in the next one is, of its sides.
+_GROWTH = 0.08
+
+
+@dataclass(frozen=True)
+class Propagated:
+    """How far an object was followed.
+
+    Attributes
+    ----------
+    change : Change
+    planes : list of int
+        In which it was found.
+    ended : dict of int to str
+        For each direction, -1 and 1, why it ended there.
+    """
+
+    change: Change
+    planes: list[int]
+    ended: dict[int, str]
+
+
+class SessionStacks(SessionClicks):
+    """Following objects through planes, and filling in between."""
+
+    def propagate(
+        self,
+        clicker: Clicker,
+        layer: LayerKey,
+        label: int,
+        plane: int,
+        *,
+        direction: Literal["both", 1, -1] = "both",
+        until: int | None = None,
+        min_score: float = 0.5,
+        min_overlap: float = 0.3,
+        project: Projection = "box",
+        progress: PlaneProgress | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Propagated:
+        """Follow an object from one plane to its neighbours until it ends. Slow.
+
+        In each plane the model is asked where the object was in the plane before; it ends where
+        the model is unsure, the mask is another one, or the object was annotated already. What
+        was found is one step; a run that is cancelled keeps what it has.
+
+        Parameters
+        ----------
+        clicker : Clicker
+        layer : LayerKey
+        label : int
+            The object.
+        plane : int
+            From here.
+        direction : {"both", 1, -1}
+        until : int, optional
+            The last plane to look at.
+        min_score : float
+            The model's estimate of the mask must be at least this; and with points alone for a
+            prompt at least half of it.
+        min_overlap : float
+            IoU with the mask in the plane before must be at least this.
+        project : {"box", "points", "mask"}
+            What the model is told: a box a little larger with a point inside, points alone, or
+            the box and the mask itself.
+        progress : callable, optional
+            Called with planes done and planes to look at, at most.
+        cancel : CancelToken, optional
+        """
+        labels = np.array(self.labels(layer))
+        args: dict[str, Any] = {
+            "id": self._known(layer, [label])[0], "plane": plane, "direction": direction,
+            "until": until, "min_score": min_score, "min_overlap": min_overlap,
+            "project": project, "model": self._model_hash(),
+        }  # fmt: skip
+        new, planes, ended = followed(clicker, layer, labels, args, progress, cancel)
+        with self._mutex:
+            found = self._layer(layer)
+            # What others changed meanwhile in these planes stays; the object goes round it.
+            merged = np.array(found.labels)
+            free = (new == label) & ((merged == 0) | (merged == label))
+            merged = merged.astype(np.promote_types(merged.dtype, new.dtype))
+            merged[free] = label
+            args["done"] = planes
+            step = found.step_to("propagate", Delta.between(found.labels, merged), args=args)
+            return Propagated(self._commit(layer, step), planes, ended)
+
+    def interpolate(self, layer: LayerKey, label: int) -> Change:
+        """Fill the planes between those in which an object is annotated.
+
+        Raises
+        ------
+        SessionError
+            If there is no plane between.
+        """
+        self._known(layer, [label])
+        with self._mutex:
+            found = self._layer(layer)
+            new = interpolated(found.labels, label)
+            step = found.step_to(
+                "interpolate", Delta.between(found.labels, new), args={"id": int(label)}
+            )
+            if step is None:
+                raise SessionError(
+                    f"Object {label} has no empty planes between annotated ones; draw it in two "
+                    "planes that are not neighbours."
+                )
+            return self._commit(layer, step)
+
+
+def followed(
+    clicker: Clicker,
+    layer: LayerKey,
+    labels: NDArray[Any],
+    args: Mapping[str, Any],
+    progress: PlaneProgress | None = None,
+    cancel: CancelToken | None = None,
+) -> tuple[NDArray[Any], list[int], dict[int, str]]:
+    """Follow an object through labels (planes, H, W); see `SessionStacks.propagate`.
+
+    Returns
+    -------
+    labels : array
+        With the object in more planes.
+    planes : list of int
+        These planes.
+    ended : dict
+        Why, for each direction.
+    """
+    if labels.ndim != 3:
+        raise SessionError("The image is a single picture; there are no planes to follow it to.")
+    label, plane = int(args["id"]), int(args["plane"])
+    if not 0 <= plane < len(labels) or not (labels[plane] == label).any():
+        raise SessionError(
+            f"Object {label} has no pixel in plane {plane}; choose a plane that it is in."
+        )
+    directions = (1, -1) if args["direction"] == "both" else (int(args["direction"]),)
+    until = args.get("until")
+    done_before = args.get("done")
+    ways = {d: _way(plane, d, len(labels), until) for d in directions}
+    if done_before is not None:  # when it is repeated, it goes as far as it went
+        ways = {d: [p for p in way if p in done_before] for d, way in ways.items()}
+    total, done = sum(map(len, ways.values())), 0
+    new, planes, ended = labels.copy(), [], {}
+    for direction, way in ways.items():
+        mask = labels[plane] == label
+        ended[direction] = "It reached the last plane."
+        for other in way:
+            if progress is not None:
+                progress(done, total)
+            done += 1
+            if cancel is not None and cancel.is_cancelled:
+                ended[direction] = f"Stopped before plane {other}."
+                break
+            try:
+                mask = _next_mask(clicker, layer, new, label, mask, other, args)
+            except StoppedError as reason:
+                ended[direction] = str(reason)
+                break
+            new[other][mask] = label
+            planes.append(other)
+    if progress is not None:
+        progress(total, total)
+    return new, sorted(planes), ended
+
+
+def _next_mask(
+    clicker: Clicker,
+    layer: LayerKey,
+    labels: NDArray[Any],
+    label: int,
+    mask: NDArray[np.bool_],
+    plane: int,
+    args: Mapping[str, Any],
+) -> NDArray[np.bool_]:
+    """The object in the next plane, given its mask in the one before.
+
+    Raises
+    ------
+    StoppedError
+        With the reason for which it ends here.
+    """
+    if (labels[plane] == label).any():
+        raise StoppedError(f"It is annotated in plane {plane} already.")
+    ready = clicker.prepare(layer, plane)
+    try:
+        preview = clicker.predict(
+            projected(mask, args["project"]),
+            multimask=False,
+            mask=mask if args["project"] == "mask" else None,
+            on=ready,
+        )
+        crop = preview.mask
+    except PromptError:
+        raise StoppedError(f"In plane {plane} there is nothing of it.") from None
+    score = preview.score
+    if args["project"] != "points":
+        # A box is filled with something even where nothing is; points on nothing score low.
+        alone = clicker.predict(projected(mask, "points"), multimask=False, on=ready)
+        score = min(score, 2 * alone.score)
+    if score < args["min_score"]:
+        raise StoppedError(f"In plane {plane} the model is unsure (score {score:.2f}).")
+    found = placed(np.zeros(mask.shape, np.uint8), crop, 1, overwrite=True) > 0
+    shared = np.count_nonzero(found & mask)
+    overlap = shared / np.count_nonzero(found | mask)
+    if overlap < args["min_overlap"]:
+        raise StoppedError(f"In plane {plane} there is something else (overlap {overlap:.2f}).")
+    free = found & (labels[plane] == 0)
+    if not free.any():
+        raise StoppedError(f"In plane {plane} other objects take its place.")
+    return free
+
+
+def projected(mask: NDArray[np.bool_], how: Projection) -> Prompts:
+    """Prompts for the next plane from the mask in this one."""
+    from scipy.ndimage import distance_transform_edt
+
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    top, left = int(rows[0]), int(columns[0])
+    bottom, right = int(rows[-1]) + 1, int(columns[-1]) + 1
+    part = np.pad(mask[top:bottom, left:right], 1)
+    depth = distance_transform_edt(part)
+    points: list[tuple[float, float]] = []
+    for _ in range(3 if how == "points" else 1):
+        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+        radius = float(depth[y, x])
+        if radius <= 1 and points:
+            break
+        points.append((left + float(x) - 0.5, top + float(y) - 0.5))
+        yy, xx = np.ogrid[: depth.shape[0], : depth.shape[1]]
+        depth[(yy - y) ** 2 + (xx - x) ** 2 <= (1.5 * radius) ** 2] = 0
+    if how == "points":
+        return Prompts().with_points(points)
+    dy, dx = (max(1.0, _GROWTH * side) for side in (bottom - top, right - left))
+    height, width = mask.shape
+    box = (
+        max(0.0, left - dx), max(0.0, top - dy),
+        min(float(width), right + dx), min(float(height), bottom + dy),
+    )  # fmt: skip
+    return Prompts(box=box).with_points(points)
+
+
+def interpolated(labels: NDArray[Any], label: int) -> NDArray[Any]:
+    """Labels (planes, H, W) with an object filled in between the planes that have it.
+
+    The distance to its outline, negative outside, is interpolated between the two planes, after
+    both masks were moved to where its centre is on the way.
+
+    Examples
+    --------
+    >>> stack = np.zeros((3, 5, 9), np.uint8)
+    >>> stack[0, 1:4, 1:4] = 4
+    >>> stack[2, 1:4, 5:8] = 4
+    >>> interpolated(stack, 4)[1, 2]
+    array([0, 0, 0, 4, 4, 4, 0, 0, 0], dtype=uint8)
+    """
+    if labels.ndim != 3:
+        raise SessionError("The image is a single picture; there are no planes between.")
+    new = labels.copy()
+    annotated = np.flatnonzero((labels == label).any((1, 2)))
+    for first, last in pairwise(annotated.tolist()):
+        if last - first < 2:
+            continue
+        ends = [_centred(labels[p] == label) for p in (first, last)]
+        reach = max(max(part.shape) for part, _ in ends) // 2 + 2
+        depths = [_depth(part, reach) for part, _ in ends]
+        for plane in range(first + 1, last):
+            share = (plane - first) / (last - first)
+            pixels = (1 - share) * depths[0] + share * depths[1] > 0
+            (y0, x0), (y1, x1) = ends[0][1], ends[1][1]
+            crop = _cut(
+                pixels,
+                round(y0 + share * (y1 - y0)) - reach,
+                round(x0 + share * (x1 - x0)) - reach,
+                labels.shape[1:],
+            )
+            part = new[plane][crop.window]
+            part[crop.pixels & (part == 0)] = label
+    return new
+
+
+def _way(plane: int, direction: int, count: int, until: int | None) -> list[int]:
+    """Planes to look at in one direction."""
+    planes = range(plane + 1, count) if direction > 0 else range(plane - 1, -1, -1)
+    if until is None:
+        return list(planes)
+    return [p for p in planes if (p <= until if direction > 0 else p >= until)]
+
+
+def _centred(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+    """A mask in a square around the centre of its box, and where that is."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    y, x = (int(rows[0] + rows[-1]) // 2, int(columns[0] + columns[-1]) // 2)
+    reach = max(rows[-1] - y, y - rows[0], columns[-1] - x, x - columns[0]) + 1
+    padded = np.pad(mask, int(reach))
+    part = padded[y : y + 2 * reach + 1, x : x + 2 * reach + 1]
+    return part, (y, x)
+
+
+def _depth(part: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
+    """Distance to the outline, positive inside, of a mask in a square of the given reach."""
+    from scipy.ndimage import distance_transform_edt
+
+    wide = np.pad(part, reach - part.shape[0] // 2)
+    inside: NDArray[np.float64] = distance_transform_edt(wide)
+    outside: NDArray[np.float64] = distance_transform_edt(~wide)
+    return np.where(wide, inside - 0.5, 0.5 - outside)
+
+
+def _cut(pixels: NDArray[np.bool_], top: int, left: int, size: Sequence[int]) -> Crop:
+    """A crop as far as it lies within a picture."""
+    height, width = size
+    y0, x0 = max(0, -top), max(0, -left)
+    part = pixels[y0 : max(y0, height - top), x0 : max(x0, width - left)]
+    return Crop(part, top + y0, left + x0)

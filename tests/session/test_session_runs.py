@@ -1,0 +1,236 @@
+"""Runs of a model over the layers of a session, and thresholds moved afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import anymask
+from anymask.predict.predictor import SamPredictor
+from anymask.predict.semantic import score_map
+from anymask.session import CancelToken, EditedError, Session, SessionError, Thresholds
+from anymask.session.running import Progress
+
+OPEN = Thresholds(0.1, 0.4, 0.7)
+
+
+@pytest.fixture
+def ready(session):
+    session.set_options(points_per_side=6, thresholds=OPEN)
+    return session
+
+
+def test_a_run_gives_what_the_generator_gives_at_these_thresholds(ready, small_reference_sam):
+    run = ready.segment(small_reference_sam)
+    assert run.done == ready.all_layers()
+    assert (run.failed, run.cancelled) == ([], False)
+    generator = anymask.SamAutomaticMaskGenerator(
+        small_reference_sam,
+        points_per_side=6,
+        pred_iou_thresh=0.1,
+        stability_score_thresh=0.4,
+        box_nms_thresh=0.7,
+    )
+    for key in run.done:
+        masks = generator.generate_masks(ready.rgb(key))
+        assert len(masks) > 1
+        np.testing.assert_array_equal(ready.labels(key), masks.to_labels())
+        table = ready.objects(key).columns
+        scores = dict(zip(masks.ids.tolist(), masks.predicted_iou.tolist(), strict=True))
+        expected = [scores[i] for i in table["id"].tolist()]
+        np.testing.assert_allclose(table["predicted_iou"], expected, atol=1e-6)
+        assert ready.state(key) == "segmented"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"pred_iou": 0.2},
+        {"stability": 0.7, "nms": 0.4},
+        {"clean_area": 30},
+        {"min_area": 200, "max_area": 6000},
+    ],
+)
+def test_thresholds_are_moved_without_the_model(ready, small_reference_sam, changed):
+    key = ready.all_layers()[0]
+    ready.segment(small_reference_sam, [key])
+    wanted = replace(OPEN, **changed)
+    before = np.array(ready.labels(key))
+    preview = ready.preview_thresholds(key, wanted)
+    np.testing.assert_array_equal(ready.labels(key), before)
+    ready.set_thresholds(key, wanted)
+    generator = anymask.SamAutomaticMaskGenerator(
+        small_reference_sam,
+        points_per_side=6,
+        pred_iou_thresh=wanted.pred_iou,
+        stability_score_thresh=wanted.stability,
+        box_nms_thresh=wanted.nms,
+        min_mask_region_area=wanted.clean_area,
+    )
+    expected = generator.generate_masks(ready.rgb(key)).filter(
+        min_area=wanted.min_area, max_area=wanted.max_area
+    )
+    np.testing.assert_array_equal(ready.labels(key), expected.to_labels())
+    np.testing.assert_array_equal(preview, expected.to_labels())
+    assert ready.count_at(key, wanted) == len(expected)
+    assert ready.state(key) == "segmented"
+    ready.undo(key)
+    np.testing.assert_array_equal(ready.labels(key), before)
+    assert ready.thresholds(key) == OPEN
+
+
+def test_thresholds_go_as_low_as_masks_were_kept_and_no_lower(ready, small_reference_sam):
+    key = ready.all_layers()[0]
+    ready.set_options(thresholds=Thresholds(0.3, 0.9, 0.7))
+    ready.segment(small_reference_sam, [key])
+    limits = ready.threshold_limits(key)
+    assert (limits.pred_iou, limits.stability) == (0.1, 0.7)
+    assert ready.count_at(key, limits) > ready.count_at(key, ready.thresholds(key))
+    with pytest.raises(SessionError, match="segment again"):
+        ready.set_thresholds(key, replace(limits, pred_iou=0.05))
+
+
+def test_thresholds_are_moved_after_the_session_was_closed(ready, small_reference_sam):
+    key = ready.all_layers()[0]
+    ready.segment(small_reference_sam, [key])
+    stricter = replace(OPEN, pred_iou=0.2)
+    expected = ready.preview_thresholds(key, stricter)
+    ready.close()
+    with Session.open(ready.folder) as again:
+        assert again.thresholds(key) == OPEN
+        again.set_thresholds(key, stricter)
+        np.testing.assert_array_equal(again.labels(key), expected)
+
+
+def test_edited_masks_are_not_replaced_unasked(ready, small_reference_sam, paint):
+    first, second, _ = ready.all_layers()
+    ready.segment(small_reference_sam, [first, second])
+    paint(ready, first, 9, slice(0, 5), slice(0, 5))
+    edited = np.array(ready.labels(first))
+    assert ready.edited_layers() == [first]
+    with pytest.raises(EditedError, match=r"edited by hand.*: a;") as caught:
+        ready.segment(small_reference_sam)
+    assert caught.value.layers == (first,)
+    with pytest.raises(EditedError):
+        ready.set_thresholds(first, OPEN)
+    np.testing.assert_array_equal(ready.labels(first), edited)
+    run = ready.segment(small_reference_sam, [first], replace=True)
+    assert run.done == [first]
+    assert ready.state(first) == "segmented"
+    ready.undo(first)
+    np.testing.assert_array_equal(ready.labels(first), edited)
+    assert ready.state(first) == "edited"
+
+
+def test_an_edit_made_while_the_model_runs_is_kept(ready, small_reference_sam, paint):
+    key = ready.all_layers()[0]
+
+    def edit_once(now: Progress) -> None:
+        if not ready.labels(key).any():
+            paint(ready, key, 3, slice(0, 9), slice(0, 9))
+
+    run = ready.segment(small_reference_sam, [key], progress=edit_once)
+    assert run.done == []
+    assert "edited by hand" in run.failed[0][1]
+    assert ready.objects(key).ids.tolist() == [3]
+
+
+def test_a_run_that_is_cancelled_keeps_what_is_finished(ready, small_reference_sam):
+    token = CancelToken()
+    seen: list[Progress] = []
+
+    def progress(now: Progress) -> None:
+        seen.append(now)
+        if now.index == 1 and now.fraction > 0.4:
+            token.cancel()
+
+    run = ready.segment(small_reference_sam, progress=progress, cancel=token)
+    first, second, third = ready.all_layers()
+    assert run.cancelled
+    assert run.done == [first]
+    assert [ready.state(key) for key in (first, second, third)] == ["segmented", "new", "new"]
+    fractions = [now.fraction for now in seen]
+    assert fractions == sorted(fractions)
+    assert 0.4 < fractions[-1] < 0.8
+
+
+def test_an_image_that_fails_is_named_and_does_not_stop_the_others(ready, small_reference_sam):
+    first, second, third = ready.all_layers()
+    ready.image("i2").path.unlink()
+    ready._images.clear()
+    run = ready.segment(small_reference_sam)
+    assert run.done == [first, third]
+    ((key, sentence),) = run.failed
+    assert key == second
+    assert "b.png is gone" in sentence
+    assert any("b.png is gone" in line for line in ready.log_lines())
+
+
+def test_all_pseudo_rgbs_of_an_image_are_segmented(ready, small_reference_sam):
+    ready.add_recipe("red=ch[0]", images=["i1"])
+    keys = [key for key in ready.all_layers() if key.image == "i1"]
+    run = ready.segment(small_reference_sam, keys)
+    assert [ready.title(key) for key in run.done] == ["a.rgb", "a.red"]
+    assert not np.array_equal(ready.labels(keys[0]), ready.labels(keys[1]))
+
+
+def test_semantic_mode_keeps_scores_and_moves_its_threshold(ready, small_reference_sam):
+    key = ready.all_layers()[0]
+    ready.set_options(mode="semantic", semantic_points=((35.0, 30.0),), semantic_labels=(1,))
+    ready.segment(small_reference_sam, [key])
+    predictor = SamPredictor(small_reference_sam)
+    predictor.set_image(ready.rgb(key))
+    scores = score_map(predictor, [(35, 30)])
+    np.testing.assert_array_equal(ready.labels(key), scores.mask(0))
+    values = np.unique(scores.full_size())
+    wanted = float(values[len(values) // 3])
+    preview = ready.preview_semantic(key, wanted)
+    ready.set_semantic_threshold(key, wanted)
+    np.testing.assert_array_equal(ready.labels(key), scores.mask(wanted))
+    np.testing.assert_array_equal(preview, scores.mask(wanted))
+    assert ready.has_scores(key)
+    assert not ready.has_candidates(key)
+    ready.undo(key)
+    np.testing.assert_array_equal(ready.labels(key), scores.mask(0))
+
+
+def test_every_plane_of_a_stack_is_segmented_with_ids_of_its_own(
+    tmp_path, stack_file, small_reference_sam
+):
+    with Session.create(tmp_path / "work") as session:
+        session.add_images(stack_file)
+        session.set_options(points_per_side=5, thresholds=OPEN)
+        (key,) = session.all_layers()
+        session.segment(small_reference_sam)
+        labels = session.labels(key)
+        ids = [set(np.unique(plane).tolist()) - {0} for plane in labels]
+        assert all(ids[:4])
+        assert sum(map(len, ids)) == len(set.union(*ids)) == len(session.objects(key))
+        session.set_thresholds(key, replace(OPEN, stability=0.6))
+        assert len(session.objects(key)) < sum(map(len, ids))
+
+
+def test_the_model_and_its_file_are_written_down(session, small_reference_sam, tmp_path):
+    path = tmp_path / "model.safetensors"
+    anymask.save(small_reference_sam, path)
+    record = session.use_model(small_reference_sam, path)
+    assert len(record.sha256 or "") == 64
+    session.close()
+    with Session.open(session.folder) as again:
+        assert again.model == record
+        assert again.model.source == str(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"points_per_side": 0}, "from 4 to 128"),
+        ({"mode": "magic"}, "everything or semantic"),
+        ({"colour": 1}, "no option 'colour'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(session, changes, problem):
+    with pytest.raises(SessionError, match=problem):
+        session.set_options(**changes)

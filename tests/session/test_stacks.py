@@ -1,0 +1,147 @@
+"""Objects followed through a stack, and filled in between its planes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anymask.session import CancelToken, Clicker, LayerKey, Session, SessionError
+from anymask.session.stacks import interpolated, projected
+
+
+def disc(row: float, column: float, radius: float) -> np.ndarray:
+    rows, columns = np.mgrid[:90, :120]
+    return np.hypot(rows - row, columns - column) < radius
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a & b).sum() / max(1, (a | b).sum()))
+
+
+@pytest.fixture
+def stack(tmp_path, stack_file):
+    with Session.create(tmp_path / "work") as session:
+        session.add_images(stack_file)
+        yield session
+
+
+KEY = LayerKey("i1", "rgb")
+
+
+@pytest.fixture
+def drawn(stack, paint):
+    """Object 4 drawn in plane 1."""
+    labels = np.array(stack.labels(KEY))
+    labels[1][disc(40, 43, 18)] = 4
+    stack.record_pixels(KEY, labels)
+    return labels
+
+
+@pytest.mark.parametrize("project", ["box", "points", "mask"])
+def test_an_object_is_followed_until_it_ends(stack, drawn, shipped, project):
+    found = stack.propagate(Clicker(shipped, stack), KEY, 4, 1, project=project)
+    assert found.planes == [0, 2, 3]
+    labels = stack.labels(KEY)
+    for plane in range(4):
+        assert iou(labels[plane] == 4, disc(40, 40 + 3 * plane, 18)) > 0.85
+    assert not labels[4].any()
+    assert "plane 4" in found.ended[1]
+    assert "last plane" in found.ended[-1]
+    assert stack.can_undo(KEY) == "propagate"
+    stack.undo(KEY)
+    np.testing.assert_array_equal(stack.labels(KEY), drawn)
+
+
+def test_it_goes_one_way_and_no_farther_than_told(stack, drawn, shipped):
+    found = stack.propagate(Clicker(shipped, stack), KEY, 4, 1, direction=1, until=2)
+    assert found.planes == [2]
+    assert list(found.ended) == [1]
+
+
+def test_it_ends_where_the_object_is_annotated_and_leaves_others_alone(
+    stack, drawn, shipped, paint
+):
+    paint(stack, KEY, 4, slice(30, 40), slice(40, 50), plane=3)
+    paint(stack, KEY, 9, slice(25, 40), slice(40, 60), plane=2)
+    found = stack.propagate(Clicker(shipped, stack), KEY, 4, 1, direction=1)
+    assert found.planes == [2]
+    assert "annotated in plane 3" in found.ended[1]
+    labels = stack.labels(KEY)
+    assert (labels[2] == 9).sum() == 300
+    assert (labels[3] == 4).sum() == 100
+
+
+def test_cancelled_it_keeps_what_it_found(stack, drawn, shipped):
+    token = CancelToken()
+    found = stack.propagate(
+        Clicker(shipped, stack), KEY, 4, 1, direction=1, cancel=token,
+        progress=lambda done, total: token.cancel() if done == 1 else None,
+    )  # fmt: skip
+    assert found.planes == [2]
+    assert "Stopped" in found.ended[1]
+
+
+def test_a_plane_without_the_object_and_a_single_picture_are_refused(
+    stack, drawn, shipped, tmp_path, pictures, paint
+):
+    with pytest.raises(SessionError, match="no pixel in plane 0"):
+        stack.propagate(Clicker(shipped, stack), KEY, 4, 0)
+    with Session.create(tmp_path / "flat") as flat:
+        flat.add_images(pictures / "a.png")
+        paint(flat, KEY, 1, slice(0, 9), slice(0, 9))
+        with pytest.raises(SessionError, match="single picture"):
+            flat.propagate(Clicker(shipped, flat), KEY, 1, 0)
+        with pytest.raises(SessionError, match="single picture"):
+            flat.interpolate(KEY, 1)
+
+
+def test_planes_between_two_discs_hold_discs_between_them(stack):
+    labels = np.zeros((5, 90, 120), np.uint16)
+    labels[0][disc(40, 30, 10)] = 2
+    labels[4][disc(60, 70, 22)] = 2
+    stack.record_pixels(KEY, labels)
+    stack.interpolate(KEY, 2)
+    found = stack.labels(KEY)
+    for plane in range(1, 4):
+        share = plane / 4
+        expected = disc(40 + 20 * share, 30 + 40 * share, 10 + 12 * share)
+        assert iou(found[plane] == 2, expected) > 0.9
+    np.testing.assert_array_equal(found[[0, 4]], labels[[0, 4]])
+    with pytest.raises(SessionError, match="no empty planes between"):
+        stack.interpolate(KEY, 2)
+
+
+def test_interpolation_goes_round_other_objects_and_over_the_border():
+    labels = np.zeros((3, 90, 120), np.uint16)
+    labels[0][disc(0, 0, 20)] = 1
+    labels[2][disc(0, 0, 20)] = 1
+    labels[1, :5, :5] = 7
+    found = interpolated(labels, 1)
+    assert (found[1] == 7).sum() == 25
+    assert iou((found[1] == 1) | (found[1] == 7), disc(0, 0, 20)) > 0.95
+
+
+def test_what_is_projected_lies_on_the_object():
+    ring = disc(40, 60, 25) & ~disc(40, 60, 15)
+    for how in ("box", "points", "mask"):
+        prompts = projected(ring, how)
+        assert prompts.points
+        for x, y in prompts.points:
+            assert ring[round(y), round(x)]
+    x0, y0, x1, y1 = projected(ring, "box").box
+    assert x0 < 36 <= 84 < x1
+    assert y0 < 16 <= 64 < y1
+
+
+def test_planes_of_time_and_depth_are_counted_depth_first(tmp_path):
+    import tifffile
+
+    from anymask.session.rendering import plane_of
+
+    data = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
+    tifffile.imwrite(tmp_path / "both.tif", data, imagej=True, metadata={"axes": "TZYX"})
+    with Session.create(tmp_path / "work") as session:
+        session.add_images(tmp_path / "both.tif")
+        image = session.load("i1")
+        assert session.image("i1").planes == 6
+        np.testing.assert_array_equal(plane_of(image, 4).numpy(), data[1, 1])
