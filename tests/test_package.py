@@ -111,9 +111,11 @@ LAYERS = (
     ("images", "masks", "model"),
     ("checkpoints", "show"),
     ("predict", "export", "samples"),
-    ("evaluation",),
+    ("evaluation", "benchmarking"),
     ("training",),
     ("__init__",),
+    ("session",),
+    ("napari",),
     ("cli",),
     ("__main__",),
 )

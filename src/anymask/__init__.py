@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anymask import errors, show
+    from anymask.benchmarking.run import benchmark
     from anymask.checkpoints import load, sam_model_registry, save
+    from anymask.errors import AnymaskError
     from anymask.export.loading import load_masks
     from anymask.export.saving import save_masks
     from anymask.images.band_math import band_math
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from anymask.predict.predictor import SamPredictor
     from anymask.samples import sample
     from anymask.show import overlay
+    from anymask.training.datasets import check_dataset, contact_sheet, open_dataset
+    from anymask.training.finetune.loop import finetune
 
 # By default OpenMP's threads spin while they wait for each other. Beside another busy process they
 # then hold the cores that the one they wait for needs: on two cores with one in use, "everything"
@@ -43,6 +47,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnymaskError",
     "Image",
     "MaskSet",
     "ResizeLongestSide",
@@ -51,11 +56,16 @@ __all__ = [
     "SamPredictor",
     "__version__",
     "band_math",
+    "benchmark",
+    "check_dataset",
+    "contact_sheet",
     "errors",
+    "finetune",
     "load",
     "load_masks",
     "measure",
     "object_spectra",
+    "open_dataset",
     "overlay",
     "pseudo_rgb",
     "pseudo_rgbs",
@@ -73,6 +83,7 @@ __all__ = [
 
 # Where each public name lives; a name mapped to its own module is that module.
 _HOMES = {
+    "AnymaskError": "anymask.errors",
     "Image": "anymask.images.image",
     "MaskSet": "anymask.masks.mask_set",
     "ResizeLongestSide": "anymask.images.resize",
@@ -80,11 +91,16 @@ _HOMES = {
     "SamAutomaticMaskGenerator": "anymask.predict.automatic",
     "SamPredictor": "anymask.predict.predictor",
     "band_math": "anymask.images.band_math",
+    "benchmark": "anymask.benchmarking.run",
+    "check_dataset": "anymask.training.datasets",
+    "contact_sheet": "anymask.training.datasets",
     "errors": "anymask.errors",
+    "finetune": "anymask.training.finetune.loop",
     "load": "anymask.checkpoints",
     "load_masks": "anymask.export.loading",
     "measure": "anymask.masks.measure",
     "object_spectra": "anymask.images.object_spectra",
+    "open_dataset": "anymask.training.datasets",
     "overlay": "anymask.show",
     "pseudo_rgb": "anymask.images.pseudo_rgb",
     "pseudo_rgbs": "anymask.images.pseudo_rgb",

@@ -33,7 +33,8 @@ def cli() -> Callable[..., Result]:
     """Run a command in this process: `cli("segment", path, "--json")`."""
 
     def run(*arguments: object) -> Result:
-        result = CliRunner().invoke(app, [str(a) for a in arguments], prog_name="anymask")
+        words = [str(a) for a in arguments]
+        result = CliRunner().invoke(app, words, prog_name="anymask", env={"COLUMNS": "200"})
         # SystemExit is how a command ends; anything else would be a traceback.
         assert result.exception is None or isinstance(result.exception, SystemExit)
         return result

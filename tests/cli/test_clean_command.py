@@ -161,3 +161,19 @@ def test_mistakes_end_in_a_sentence(cli, label_file, options, words):
     assert result.exit_code == 2
     assert words in " ".join(result.stderr.split())
     assert not label_file.with_name("cells.cleaned.labels.tif").exists()
+
+
+def test_what_is_kept_becomes_one_black_and_white_picture(cli, labels, label_file, tmp_path):
+    folder = tmp_path / "out"
+    result = cli("clean", label_file, "--keep", "4-7,300", "--binary", "-o", folder)
+    assert result.exit_code == 0, result.stderr
+    mask = np.asarray(Image.open(folder / "cells.binary.png"))
+    np.testing.assert_array_equal(mask, np.isin(labels, [4, 7, 300]) * 255)
+    again = cli("clean", label_file, "--keep", "4", "--binary", "-o", folder)
+    assert again.exit_code == 2
+    assert "--overwrite" in again.stderr
+    refused = cli("clean", label_file, "--binary", "--to", "coco", "-o", folder)
+    assert refused.exit_code == 2
+    assert "leave --to out" in refused.stderr
+    empty = cli("convert", folder, "--to", "coco", "-o", tmp_path / "x.json")
+    assert "holds no masks" in empty.stderr

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import tifffile
-import typer
+from PIL import Image as Picture
 from pycocotools.coco import COCO
-from typer.testing import CliRunner
 
-from anymask.cli.convert import convert
 from anymask.export import load_dataset, load_masks, save_masks
 from anymask.export.results import write_results
+from anymask.export.scales import scale_of
 from anymask.masks.mask_set import MaskSet
+from anymask.predict.score_map import ScoreMap
 
 SHAPE = (20, 30)
 
 
 @pytest.fixture
-def run():
-    """Run the command in this process; what would be a traceback fails the test."""
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(convert)
-
-    def invoke(*arguments: object):
-        result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
-        assert result.exception is None or isinstance(result.exception, SystemExit)
-        return result
-
-    return invoke
+def run(cli):
+    """Run this command: `run(path, "--json")`."""
+    return partial(cli, "convert")
 
 
 def labels_with(*ids: int) -> np.ndarray:
@@ -53,6 +46,58 @@ def results(tmp_path, masks):
     write_results(folder / "a", picture, masks, image_name="a.png")
     write_results(folder / "day 2" / "b.v2", picture, masks.select([0]), image_name="b.v2.jpg")
     return folder
+
+
+def test_several_results_of_one_picture_are_called_as_the_results_are(run, tmp_path, masks):
+    picture = np.zeros((*SHAPE, 3), np.uint8)
+    for name in ("cube.ndvi", "cube.pca"):
+        write_results(tmp_path / "masks" / name, picture, masks, image_name="cube.hdr")
+    result = run(tmp_path / "masks", "--to", "yolo", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    names = sorted(p.name for p in (tmp_path / "out" / "labels").iterdir())
+    assert names == ["cube.ndvi.txt", "cube.pca.txt"]
+
+
+@pytest.mark.parametrize("to_file", [True, False])
+def test_the_pixel_size_of_a_label_image_goes_along(run, tmp_path, to_file):
+    picture = np.zeros((*SHAPE, 3), np.uint8)
+    masks = MaskSet.from_labels(labels_with(4, 9))
+    write_results(
+        tmp_path / "in" / "a", picture, masks, image_name="a.png", pixel_size=(0.5, 2.0), unit="µm"
+    )
+    place = tmp_path / "in" / "a.labels.tif" if to_file else tmp_path / "in"
+    table = tmp_path / "out" / "a.csv"
+    result = run(place, "--to", "csv", "-o", table if to_file else table.parent)
+    assert result.exit_code == 0, result.stderr
+    header, first, *_ = table.read_text().splitlines()
+    assert "area_um2" in header
+    assert float(first.split(",")[header.split(",").index("area_um2")]) == masks.areas[0]
+    run(place, "--to", "labels", "-o", tmp_path / "b", "--pixel-size", "3", "--unit", "mm")
+    assert scale_of(tmp_path / "b" / "a.tif") == {"pixel_size": (3.0, 3.0), "unit": "mm"}
+
+
+def test_a_picture_of_another_size_is_refused(run, tmp_path):
+    save_masks(labels_with(4), tmp_path / "a.tif")
+    Picture.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "p.png")
+    result = run(
+        tmp_path / "a.tif", "--to", "labels", "-o", tmp_path / "b.tif", "--images",
+        tmp_path / "p.png",
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "30×20 pixels" in result.stderr
+    assert not (tmp_path / "b.tif").exists()
+
+
+def test_score_maps_and_masks_of_a_kind_beside_results_are_no_results(run, results, tmp_path):
+    scores = ScoreMap(np.zeros(SHAPE, np.float32), SHAPE)
+    for folder, name in ((results, "a"), (results, "c")):
+        scores.save(folder / f"{name}.scores.npz")
+        scores.save(folder / f"{name}.scores.tif")
+        Picture.fromarray(np.zeros(SHAPE, np.uint8)).save(folder / f"{name}.semantic.png")
+    result = run(results, "--to", "labels", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    written = sorted(p.name for p in (tmp_path / "out").rglob("*.tif"))
+    assert written == ["a.tif", "b.v2.tif"]
 
 
 @pytest.mark.parametrize(

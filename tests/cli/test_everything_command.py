@@ -148,7 +148,7 @@ def test_pictures_of_one_stem_do_not_overwrite_each_other(cli, photos, model, tm
 
 def test_results_beside_the_pictures_are_not_segmented_themselves(cli, photos, model):
     for _ in range(2):
-        result = cli("everything", photos, "-o", photos, "-m", model, *QUICK_OPTIONS)
+        result = cli("everything", photos, "-o", photos, "-m", model, *QUICK_OPTIONS, "--overwrite")
         assert result.exit_code == 0
     assert files_of(photos) == sorted(["one.png", "two.png", *results_of("one", "two")])
     assert "Left out 4 files that anymask wrote" in result.stderr
@@ -173,6 +173,7 @@ def test_skip_existing_redoes_pictures_when_options_have_changed(
     cli, photos, model, tmp_path, change
 ):
     command = ("everything", photos, "-o", tmp_path / "out", "-m", model, "--skip-existing")
+    command += ("--overwrite",)
     assert cli(*command, "--points-per-side", "2").exit_code == 0
     result = cli(*command, "--points-per-side", "2", *change)
     kept = change[0] == "--dtype"  # rounding is no other question
@@ -191,8 +192,24 @@ def test_skip_existing_redoes_a_picture_whose_file_has_changed(cli, photos, mode
     command = ("everything", photos, "-o", out, "-m", model, *QUICK_OPTIONS, "--skip-existing")
     cli(*command)
     Image.open(photos / "one.png").resize((33, 44)).save(photos / "one.png")
-    assert "1 done, 1 kept" in cli(*command).stdout
+    assert "1 done, 1 kept" in cli(*command, "--overwrite").stdout
     assert Image.open(out / "one.overlay.png").size == (33, 44)
+
+
+@pytest.mark.parametrize("options", [(), ("--skip-existing", "--pred-iou-thresh", "0.2")])
+def test_earlier_results_are_not_replaced_unasked(cli, photos, model, tmp_path, options):
+    out = tmp_path / "out"
+    command = ("everything", photos, "-o", out, "-m", model, *QUICK_OPTIONS)
+    assert cli(*command).exit_code == 0
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    result = cli(*command, *options)
+    assert result.exit_code == 2
+    assert "holds results called one, and of 1 more" in result.stderr
+    assert "--overwrite" in result.stderr
+    assert ("--skip-existing" in result.stderr) == (not options)
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    assert cli(*command, *options, "--overwrite").exit_code == 0
+    assert all(path.stat().st_mtime_ns > before[path.name] for path in out.iterdir())
 
 
 def test_points_per_batch_does_not_change_a_byte(cli, photos, model, tmp_path):
@@ -216,6 +233,8 @@ def test_every_option_of_the_generator_arrives_there(cli, scene_file, scene, mod
         "crop_overlap_ratio": 0.25,
         "crop_n_points_downscale_factor": 2,
         "min_mask_region_area": 30,
+        "tile_size": 200,
+        "tile_overlap": 40,
     }
     typed = [w for k, v in options.items() for w in (f"--{k.replace('_', '-')}", str(v))]
     result = cli(
@@ -227,6 +246,12 @@ def test_every_option_of_the_generator_arrives_there(cli, scene_file, scene, mod
     assert len(masks) > 3
     labels = tifffile.imread(tmp_path / "scene.labels.tif")
     np.testing.assert_array_equal(labels, masks.to_labels())
+
+
+def test_an_overlap_without_tiles_is_refused_before_a_model_is_loaded(cli, scene_file, tmp_path):
+    result = cli("everything", scene_file, "-o", tmp_path, "-m", "no.pth", "--tile-overlap", "20")
+    assert result.exit_code == 2
+    assert "give --tile-size as well" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 
 import numpy as np
 import pyarrow.parquet
 import pytest
 import tifffile
-import typer
 from PIL import Image as Pillow
-from typer.testing import CliRunner
 
-from anymask.cli.measure import measure
+from anymask.cli.console import out
 from anymask.export import save_masks
 from anymask.masks.mask_set import MaskSet
 
 
 @pytest.fixture
-def run():
-    """Run the command in this process; what would be a traceback fails the test."""
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(measure)
-
-    def invoke(*arguments: object):
-        result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
-        assert result.exception is None or isinstance(result.exception, SystemExit)
-        return result
-
-    return invoke
+def run(cli):
+    """Run this command: `run(path, "--json")`."""
+    return partial(cli, "measure")
 
 
 @pytest.fixture
@@ -91,6 +82,22 @@ def test_without_a_file_the_table_is_shown_with_units(run, files):
     assert "Area (µm²)" in result.stdout
     assert "300" in result.stdout
     assert "3 objects." in result.stderr
+
+
+def test_properties_that_were_asked_for_are_shown(run, files):
+    result = run(*files, "--properties", "eccentricity,intensity_max")
+    assert result.exit_code == 0, result.output
+    for heading in ("Id", "Eccentricity", "Intensity max 0", "Intensity max 1"):
+        assert heading in result.stdout
+    assert "Area" not in result.stdout
+
+
+def test_a_narrow_screen_shows_whole_columns(run, files, monkeypatch):
+    monkeypatch.setattr(out, "width", 60)
+    result = run(*files)
+    assert "Perimeter" in result.stdout
+    assert "…" not in result.stdout
+    assert "--out writes all" in result.stdout
 
 
 def test_a_photograph_without_scale_is_measured_in_pixels(run, tmp_path, files, labels):

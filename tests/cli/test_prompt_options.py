@@ -8,12 +8,12 @@ from PIL import Image
 
 from anymask.cli.prompts import (
     check_together,
-    mask_logits,
     parse_box,
     parse_point,
     read_mask,
 )
 from anymask.errors import PromptError
+from anymask.predict.mask_prompts import mask_logits
 
 
 def test_a_point_is_on_the_object_unless_labelled_otherwise():

@@ -154,3 +154,15 @@ def test_a_missing_model_is_named_with_exit_2(cli, scene_file):
     result = cli("segment", scene_file, "-m", "no_such.pth", "-p", "9,9")
     assert result.exit_code == 2
     assert "no_such.pth" in result.stderr
+
+
+def test_earlier_results_are_not_replaced_unasked(cli, scene_file, model, tmp_path):
+    command = ("segment", scene_file, "-p", "60,60", "-o", tmp_path, "-m", model)
+    assert cli(*command).exit_code == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    refused = cli(*command[:2], "-p", "10,90", *command[4:])
+    assert refused.exit_code == 2
+    assert "holds results called scene; replace them with --overwrite, or name" in refused.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert cli(*command[:2], "-p", "10,90", *command[4:], "--overwrite").exit_code == 0
+    assert (tmp_path / "scene.masks.json").read_bytes() != before["scene.masks.json"]

@@ -6,10 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from anymask.images.pseudo_rgb import pseudo_rgb
 from anymask.predict.predictor import SamPredictor
 from anymask.predict.score_map import ScoreMap
+from anymask.predict.semantic import score_map
 
 
 def test_the_mask_and_its_scores_are_those_of_the_model(
@@ -78,3 +81,41 @@ def test_mistakes_end_in_a_sentence(cli, model, scene_file, tmp_path, options, w
     assert result.exit_code == 2
     assert words in " ".join(result.stderr.split())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cube_is_seen_as_its_pseudo_rgbs_and_each_gets_a_mask(
+    cli, model, small_reference_sam, tmp_path
+):
+    cube = tmp_path / "cube.npy"
+    values = np.random.default_rng(0).random((60, 80, 5)).astype(np.float32)
+    np.save(cube, values)
+    recipes = ("edge=ch[4] - ch[0]", "colour=ch[3];ch[1];ch[0]", "none=nm(680)")
+    result = cli(
+        "semantic", cube, "-o", tmp_path / "out", "--model", model, "--dtype", "float32",
+        *(word for recipe in recipes for word in ("--rgb", recipe)),
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "cube.npy (none): In 'nm(680)'" in result.stderr
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        "cube.edge.semantic.png", "cube.edge.scores.npz",
+        "cube.colour.semantic.png", "cube.colour.scores.npz",
+    }  # fmt: skip
+    predictor = SamPredictor(small_reference_sam)
+    predictor.set_image(pseudo_rgb(values, "ch[3]", "ch[1]", "ch[0]").rgb)
+    expected = score_map(predictor).full_size()
+    saved = ScoreMap.load(tmp_path / "out" / "cube.colour.scores.npz").full_size()
+    np.testing.assert_allclose(saved, expected, atol=1e-4)
+
+
+def test_a_stack_is_seen_as_the_plane_that_was_chosen(cli, model, tmp_path):
+    stack = np.random.default_rng(0).integers(0, 4000, (4, 40, 50)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "stack.tif", stack, metadata={"axes": "ZYX"})
+    refused = cli("semantic", tmp_path / "stack.tif", "-o", tmp_path / "out", "--model", model)
+    assert refused.exit_code == 2
+    assert "4 z planes" in refused.stderr
+    result = cli(
+        "semantic", tmp_path / "stack.tif", "-o", tmp_path / "out", "--model", model, "--z", "max"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "out" / "stack.semantic.png").is_file()

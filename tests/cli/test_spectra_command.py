@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-import typer
 from PIL import Image as Picture
 from spectral.io import envi
-from typer.testing import CliRunner, Result
 
-from anymask.cli.spectra import spectra
 from anymask.images.object_spectra import object_spectra
 from anymask.images.read import read
 from anymask.images.spectral import reflectance, smooth
 from anymask.masks.mask_set import MaskSet
 from anymask.samples import sample
-
-
-@pytest.fixture
-def cli() -> Callable[..., Result]:
-    """The command as the command line has it."""
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(spectra)
-    app.command("other")(lambda: None)
-
-    def run(*arguments: object) -> Result:
-        result = CliRunner().invoke(app, [str(a) for a in arguments], prog_name="anymask")
-        assert result.exception is None or isinstance(result.exception, SystemExit)
-        return result
-
-    return run
 
 
 @pytest.fixture(scope="module")

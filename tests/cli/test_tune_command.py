@@ -93,3 +93,30 @@ def test_mistakes_end_with_a_sentence(cli, strict, discs, options, says):
     assert result.exit_code == 2
     assert says in result.stderr.replace("\n", " ")
     assert result.stdout == ""
+
+
+def test_a_folder_s_model_gets_the_thresholds_and_its_card_says_so(cli, strict, discs, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(strict.read_bytes())
+    (folder / "card.json").write_text('{"model": "mine"}')
+    result = cli(
+        *("tune", "--data", discs, "--model", folder, "--out", folder, "--json"),
+        *("--points-per-side", 6, "--limit", 3, "--dtype", "float32"),
+    )
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert found["written"] == str(folder / "model.safetensors")
+    assert found["chosen"] != found["own"]
+    assert asdict(anymask.load(folder).config.everything) == found["chosen"]
+    card = json.loads((folder / "card.json").read_text())
+    assert card["model"] == "mine"
+    assert card["everything"]["pred_iou_thresh"] == found["chosen"]["pred_iou_thresh"]
+    assert card["everything"]["images"] == 3
+
+
+def test_a_folder_that_is_none_yet_is_made(cli, strict, discs, tmp_path):
+    options = ("--points-per-side", 2, "--limit", 1)
+    result = cli("tune", "--data", discs, "--model", strict, "--out", tmp_path / "new", *options)
+    assert result.exit_code == 0
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["model.safetensors"]

@@ -154,6 +154,7 @@ def test_none_is_shifted_when_one_fails(cli, leaf_cube, model, tmp_path):
 
 def test_skip_existing_minds_the_recipe_and_the_contrast(cli, leaf_cube, model, tmp_path):
     command = ("everything", leaf_cube, "-o", tmp_path, "-m", model, *QUICK, "--skip-existing")
+    command += ("--overwrite",)
     assert "2 done" in cli(*command, "--rgb", "ndvi", "--rgb", "a=ch[3]").stdout
     assert "2 kept" in cli(*command, "--rgb", "ndvi", "--rgb", "a=ch[3]").stdout
     assert "1 done, 1 kept" in cli(*command, "--rgb", "ndvi", "--rgb", "a=ch[4]").stdout

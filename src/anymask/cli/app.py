@@ -9,14 +9,18 @@ import typer
 from typer.core import TyperCommand
 
 from anymask import __version__
+from anymask.cli.benchmark import benchmark
 from anymask.cli.clean import clean
 from anymask.cli.convert import convert
+from anymask.cli.dataset import app as dataset
 from anymask.cli.evaluate import evaluate
 from anymask.cli.everything import everything
+from anymask.cli.export import export
 from anymask.cli.info import info
 from anymask.cli.measure import measure
 from anymask.cli.models import models
 from anymask.cli.pretrain import pretrain
+from anymask.cli.replay import replay
 from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
 from anymask.cli.spectra import spectra
@@ -65,19 +69,23 @@ def anymask(
 _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (everything, CommandWithRgb),
     (segment, CommandWithRgb),
-    (semantic, None),
+    (semantic, CommandWithRgb),
     (clean, None),
     (measure, None),
     (spectra, None),
     (convert, None),
+    (export, None),
+    (replay, None),
     (evaluate, None),
     (tune, None),
+    (benchmark, None),
     (info, None),
     (models, None),
     (pretrain, None),
 )
 for _command, _class in _COMMANDS:
     app.command(cls=_class)(_command)
+app.add_typer(dataset)
 
 
 def main() -> None:

@@ -149,9 +149,18 @@ def clean(
             "and all else becomes COCO.",
         ),
     ] = None,
+    binary: Annotated[
+        bool,
+        typer.Option(
+            "--binary",
+            help="Write one mask of all that is left, NAME.binary.png, white on black, in place "
+            "of objects.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
+            "--out",
             "--output",
             "-o",
             metavar="OUT",
@@ -168,16 +177,20 @@ def clean(
     they are; only pieces that are split off get new ones. NAME.labels.tif becomes
     NAME.cleaned.labels.tif.
 
-    Tidy outlines; count cells that touch; all round leaves in the middle of the field:
+    Tidy outlines; count cells that touch; all round leaves in the middle of the field; some objects
+    as one black and white picture:
 
     ```
     anymask clean masks/ --fill-holes all --min-part 50 --smooth 3
     anymask clean cells.tif --split --clear-border left,top --min-area 30
     anymask clean field.masks.json --roi 200,200,1800,1400 --keep "circularity > .8"
+    anymask clean field.labels.tif --keep 1-8,14,17,19-21 --binary
     ```
     """
     options = dict(locals())
-    if not any(options[name] not in (None, False, []) for name in _STEPS):
+    if binary and to is not None:
+        raise AnymaskError("--binary writes a PNG of its own; leave --to out.")
+    if not binary and not any(options[name] not in (None, False, []) for name in _STEPS):
         raise AnymaskError(
             "Nothing says what to do with the masks: give for instance --fill-holes all, or see "
             "'anymask clean --help'."
@@ -213,6 +226,7 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
     from anymask.export.loading import load_dataset
     from anymask.export.places import check_free
     from anymask.export.saving import save_masks
+    from anymask.export.scales import scale_of
     from anymask.images.read import read
 
     picture = None if options["image"] is None else read(options["image"])
@@ -220,21 +234,35 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
     size = None if picture is None else (picture.height, picture.width)
     with err.status(f"Cleaning {result.path.name}"):
         pictures = list(load_dataset(result.path, size))
-        scale = _scale(result.path) if picture is None else {}
+        scale = scale_of(result.path) if picture is None else {}
         for name, masks in pictures:
             target = _target(result, options, None if len(pictures) == 1 else name)
             check_free(target, options["overwrite"])
             cleaned = _cleaned(masks, options, picture, as_labels=is_labels)
-            files = save_masks(
-                cleaned,
-                target,
-                options["to"],
-                image=name if picture is None else picture,
-                overwrite=options["overwrite"],
-                **scale,
-            )
+            if options["binary"]:
+                _write_binary(target, cleaned)
+            else:
+                save_masks(
+                    cleaned,
+                    target,
+                    options["to"],
+                    image=name if picture is None else picture,
+                    overwrite=options["overwrite"],
+                    **scale,
+                )
             counted = f"{len(masks)} → {len(cleaned)} masks"
-            out.print(Text(f"{files[0]}  {counted}"), soft_wrap=True)
+            out.print(Text(f"{target}  {counted}"), soft_wrap=True)
+
+
+def _write_binary(path: Path, masks: MaskSet) -> None:
+    """Write all masks as one picture, white where there is an object."""
+    import numpy as np
+
+    from anymask.export.results import save_png
+    from anymask.files import whole_file
+
+    with whole_file(path) as part:
+        save_png(part, (masks.to_labels() > 0).astype(np.uint8) * 255)
 
 
 def _cleaned(masks: MaskSet, options: dict[str, Any], picture: Any, *, as_labels: bool) -> MaskSet:
@@ -275,6 +303,7 @@ def _with_classes(cleaned: MaskSet, before: MaskSet) -> MaskSet:
 def _target(result: Result, options: dict[str, Any], picture: str | None) -> Path:
     """Where the masks of one picture go."""
     from anymask.export.formats import format_named
+    from anymask.export.results import BINARY
 
     suffix = result.path.suffix.lower()
     own = "labels" if suffix in _LABEL_SUFFIXES else "coco"
@@ -284,16 +313,6 @@ def _target(result: Result, options: dict[str, Any], picture: str | None) -> Pat
     folder = options["output"]
     if folder is None:
         folder, name = result.path.parent, name.relative_to(result.name.parent)
+    if options["binary"]:
+        return folder / name.with_name(f"{name.name}{BINARY}")
     return folder / name.with_name(f"{name.name}{_CLEANED}{kind}{form.suffix}")
-
-
-def _scale(path: Path) -> dict[str, Any]:
-    """Pixel size and unit that a label image's own file knows."""
-    from anymask.images.read import read
-
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return {}
-    labels = read(path)
-    if labels.pixel_size is None or not labels.unit:
-        return {}
-    return {"pixel_size": labels.pixel_size, "unit": labels.unit}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -134,7 +135,7 @@ def convert(
         "overwrite": overwrite,
     }
     found = gather_results(results)
-    loaded: list[tuple[str, MaskSet, Image | None]] = []
+    loaded: list[_Loaded] = []
     failures = 0
     with err.status(f"Reading {len(found)} results"):
         for result in found:
@@ -147,10 +148,11 @@ def convert(
                 failures += 1
     if not loaded:
         raise AnymaskError("None of the results could be read, so nothing was written.")
+    loaded = _told_apart(loaded)
     with err.status(f"Writing {form.title}"):
         is_file = output.suffix.lower() in (form.suffix, ".tiff") and not output.is_dir()
         files = _write(loaded, output, form.name, options, to_file=is_file)
-    _tell([(name, sentence) for name, masks, _ in loaded for sentence in losses(masks, form)])
+    _tell([(one.name, sentence) for one in loaded for sentence in losses(one.masks, form)])
     _print_files(files, output)
     if failures:
         complain(f"{failures} of {len(found)} results could not be read.")
@@ -200,23 +202,46 @@ def plain_unit(unit: str | None) -> str | None:
     return unit_symbol(unit) if unit else None
 
 
-def _load(
-    result: Result, images: Path | None, size: tuple[int, int] | None
-) -> list[tuple[str, MaskSet, Image | None]]:
-    """Names and masks of the pictures in one result, with the pictures themselves if given."""
+@dataclass(frozen=True)
+class _Loaded:
+    """The masks of one picture, and what is known of it."""
+
+    name: str
+    """File name of the picture, with the folders before it."""
+    result: Result
+    masks: MaskSet
+    image: Image | None
+    scale: dict[str, Any]
+    """Pixel size and unit that the result's own file knows."""
+
+
+def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> list[_Loaded]:
+    """The masks of each picture in one result, with the pictures themselves if given."""
     from anymask.export.loading import load_dataset
+    from anymask.export.scales import scale_of
 
     image = _image_for(images, result.name) if images is not None else None
     size = size if image is None or size is not None else (image.height, image.width)
-    found: list[tuple[str, MaskSet, Image | None]] = []
+    scale = scale_of(result.path)
+    found: list[_Loaded] = []
     for name, masks in load_dataset(result.path, size):
         own = image
         if own is None and images is not None:
             own = _image_for(images, Path(name).with_suffix(""))
         if images is not None and own is None:
             raise AnymaskError(f"{images} has no picture for {result.path}; check the names.")
-        found.append(((result.name.parent / name).as_posix(), masks, own))
+        name = (result.name.parent / name).as_posix()
+        found.append(_Loaded(name, result, masks, own, scale))
     return found
+
+
+def _told_apart(loaded: Sequence[_Loaded]) -> list[_Loaded]:
+    """Several results of one picture, as of its pseudo-RGBs, called as the results are."""
+    times = Counter(one.name for one in loaded)
+    return [
+        replace(one, name=one.result.name.as_posix()) if times[one.name] > 1 else one
+        for one in loaded
+    ]
 
 
 def _image_for(images: Path, name: Path) -> Image | None:
@@ -239,26 +264,28 @@ def _image_for(images: Path, name: Path) -> Image | None:
 
 
 def _write(
-    loaded: Sequence[tuple[str, MaskSet, Image | None]],
-    output: Path,
-    form: str,
-    options: dict[str, Any],
-    *,
-    to_file: bool,
+    loaded: Sequence[_Loaded], output: Path, form: str, options: dict[str, Any], *, to_file: bool
 ) -> list[Path]:
     from anymask.export.saving import save_dataset, save_masks
 
-    pictures = [(name, masks, image) for name, masks, image in loaded]
-    if len(pictures) == 1 and to_file:
-        name, masks, image = pictures[0]
-        return save_masks(masks, output, form, image=name if image is None else image, **options)
+    if len(loaded) == 1 and to_file:
+        one = loaded[0]
+        if one.image is None and options["pixel_size"] is None:
+            options = {**options, **one.scale}
+        return save_masks(
+            one.masks, output, form, image=one.name if one.image is None else one.image, **options
+        )
     if to_file and form != "coco":
         raise AnymaskError(
-            f"{len(pictures)} results do not go into one file {output}; name a folder."
+            f"{len(loaded)} results do not go into one file {output}; name a folder."
         )
-    images = {name: image for name, _, image in pictures if image is not None}
     return save_dataset(
-        [(name, masks) for name, masks, _ in pictures], output, form, images=images, **options
+        [(one.name, one.masks) for one in loaded],
+        output,
+        form,
+        images={one.name: one.image for one in loaded if one.image is not None},
+        scales={one.name: one.scale for one in loaded},
+        **options,
     )
 
 

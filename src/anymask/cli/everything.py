@@ -9,6 +9,7 @@ import typer
 from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err
 from anymask.cli.inputs import gather
 from anymask.cli.options import DeviceOption, DtypeOption, ModelOption, OutputOption, load_model
+from anymask.cli.replacing import OverwriteOption, check_replacing
 from anymask.cli.view import (
     ChannelsOption,
     GammaOption,
@@ -26,6 +27,7 @@ from anymask.errors import AnymaskError, ImageError
 _GRID = "Grid of points"
 _FILTER = "Which masks to keep"
 _CROPS = "Crops, for small objects in large pictures"
+_TILES = "Tiles, for very large pictures"
 
 
 @ends_in_a_sentence
@@ -48,6 +50,15 @@ def everything(
             "--skip-existing",
             help="Leave out pictures whose results are all there already, made from this very "
             "file with the same model and options. A stopped run is taken up again this way.",
+        ),
+    ] = False,
+    overwrite: OverwriteOption = False,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Compile the network first, which takes a minute or so and pays in long runs. "
+            "Needs a C++ compiler.",
         ),
     ] = False,
     rgb: RgbOption = None,
@@ -164,6 +175,26 @@ def everything(
             help="Divide the points per side by this in each further layer.",
         ),
     ] = None,
+    tile_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            min=2,
+            rich_help_panel=_TILES,
+            help="Segment pictures larger than this in square tiles with sides of so many pixels, "
+            "each asked at its own grid of points, and join what the edges of tiles cut.",
+        ),
+    ] = None,
+    tile_overlap: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            min=1,
+            rich_help_panel=_TILES,
+            help="What neighbouring tiles have in common at least; objects smaller than this are "
+            "seen whole by one of them. An eighth of --tile-size if not given.",
+        ),
+    ] = None,
 ) -> None:
     """Segment every object in one or many pictures.
 
@@ -173,6 +204,9 @@ def everything(
     - NAME.labels.tif, one id a pixel
     - NAME.masks.csv, one row a mask
     - NAME.masks.json, COCO format
+
+    Results of the same NAME that are there already are replaced only if you agree, or with
+    --overwrite.
 
     Pictures that a pattern finds in subfolders keep their subfolder. Pictures that would share a
     NAME keep their suffix (a.png.labels.tif, a.jpg.labels.tif) or get their folder before it.
@@ -186,13 +220,14 @@ def everything(
     Options that are not given are the model's own; for Meta's models --points-per-side 32,
     --pred-iou-thresh 0.88, --stability-score-thresh 0.95 and --box-nms-thresh 0.7.
 
-    One picture; a folder, taken up where it was stopped; small objects; a spectral cube seen in
-    two ways; two channels of fluorescence:
+    One picture; a folder, taken up where it was stopped; small objects; a scan of many thousand
+    pixels a side; a spectral cube seen in two ways; two channels of fluorescence:
 
     ```
     anymask everything coffee.png -o masks/
     anymask everything photos/ -o masks/ --skip-existing
     anymask everything 'scans/**/*.tif' -o masks/ --points-per-side 64
+    anymask everything slide.tif -o masks/ --tile-size 2048
     anymask everything cube.hdr -o masks/ --rgb "nm(860)" "nm(680)" "nm(550)" --rgb ndvi
     anymask everything cells.ome.tif -o masks/ --channels 0=blue,1=green --z max
     ```
@@ -209,6 +244,8 @@ def everything(
         "crop_nms_thresh": crop_nms_thresh,
         "crop_overlap_ratio": crop_overlap_ratio,
         "crop_n_points_downscale_factor": crop_n_points_downscale_factor,
+        "tile_size": tile_size,
+        "tile_overlap": tile_overlap,
     }
     given = {name: value for name, value in options.items() if value is not None}
 
@@ -221,6 +258,8 @@ def everything(
         )
     if inputs.own_results:
         err.print(f"Left out {inputs.own_results} files that anymask wrote (overlays, labels).")
+    if tile_overlap is not None and tile_size is None:
+        raise AnymaskError("--tile-overlap is given without tiles; give --tile-size as well.")
     if header is not None and len(inputs.pictures) > 1:
         raise AnymaskError(
             f"--header is for one data file, and {len(inputs.pictures)} pictures are given; put "
@@ -238,9 +277,11 @@ def everything(
         run.failed(argument)
     wanted = [p for picture in inputs.pictures for p in picture.with_recipes(view.recipes)]
     todo = [picture for picture in wanted if not run.is_done(picture)]
+    keep = "" if skip_existing else "keep those made the same way with --skip-existing, "
+    check_replacing([output / picture.name for picture in todo], overwrite, keep)
     try:
         if todo:
-            run.segment(todo, lambda: load_model(model, device, dtype))
+            run.segment(todo, lambda: load_model(model, device, dtype, compiled))
     finally:
         run.print_summary()
     if run.failures:

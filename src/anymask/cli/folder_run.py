@@ -209,6 +209,7 @@ class FolderRun:
             info=info,
             pixel_size=image.pixel_size,
             unit=image.unit,
+            geo=image.geo,
         )
         height, width = masks.image_size
         covered = (masks.to_labels() > 0).mean() if len(masks) else 0.0

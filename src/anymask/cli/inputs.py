@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 # What other commands write beside pictures, in formats that are also those of pictures.
-_OTHER_RESULTS = (".semantic.png", ".scores.npz", ".scores.tif", ".masks.npz", ".labels.npz")
+_OTHER_RESULTS = (
+    *(".semantic.png", ".binary.png", ".scores.npz", ".scores.tif", ".masks.npz", ".labels.npz"),
+)
 
 
 @dataclass(frozen=True)

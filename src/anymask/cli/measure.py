@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,8 @@ from anymask.cli.options import JsonOption
 from anymask.errors import AnymaskError, OutputError
 
 if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+
     from anymask.masks.measure import Measurements
 
 # What fits on a screen; a file has all columns.
@@ -32,6 +35,7 @@ _SHOWN = (
     "circularity",
     "solidity",
 )
+_BRIGHT = "intensity_mean"
 _MOST_ROWS = 40
 _MOST_CHANNELS = 3
 _HEADINGS = {
@@ -151,7 +155,7 @@ def measure(
     elif output is not None:
         out.print(Text(str(output)), soft_wrap=True)
     else:
-        _print_table(table)
+        _print_table(table, _SHOWN if wanted is None else wanted)
     if not as_json:
         chosen = "" if where is None else f" of {len(masks)}"
         err.print(Text(f"{len(table['id'])}{chosen} objects."))
@@ -191,21 +195,47 @@ def _json_ready(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _print_table(table: Measurements) -> None:
-    bright = [name for name in table if name.startswith("intensity_mean")]
-    names = [name for name in _SHOWN if name in table] + bright[:_MOST_CHANNELS]
+def _print_table(table: Measurements, wanted: Sequence[str]) -> None:
+    names: list[str] = []
+    for kind in ("id", "class_name", *wanted, *[_BRIGHT] * (wanted is _SHOWN)):
+        channels = [name for name in table if name.startswith(f"{kind}_")]
+        own = channels[:_MOST_CHANNELS] if kind.startswith("intensity") else []
+        names += [name for name in ([kind] if kind in table else own) if name not in names]
+    rows = min(len(table["id"]), _MOST_ROWS)
+    columns = {n: [_heading(n, table), *(_cell(v) for v in table[n][:rows])] for n in names}
+    widths: dict[str, int | None] = dict.fromkeys(columns)
+    if wanted is _SHOWN:  # what was asked for is shown in any case
+        widths = _fitting(columns)
     shown = Table()
-    for name in names:
-        unit = table.units.get(name, "")
-        heading = _HEADINGS.get(name, name.replace("_", " ").capitalize())
-        heading += f" ({unit})" if unit not in ("", "pixels") else ""
-        shown.add_column(Text(heading), justify="left" if name == "class_name" else "right")
-    rows = len(table["id"])
-    for row in range(min(rows, _MOST_ROWS)):
-        shown.add_row(*(Text(_cell(table[name][row])) for name in names))
+    for name, width in widths.items():
+        side: JustifyMethod = "left" if name == "class_name" else "right"
+        shown.add_column(Text(columns[name][0]), justify=side, width=width)
+    for row in range(1, rows + 1):
+        shown.add_row(*(Text(columns[name][row]) for name in widths))
     out.print(shown)
-    if rows > _MOST_ROWS:
-        out.print(f"… and {rows - _MOST_ROWS} more; write all to a file with --out.")
+    if len(widths) < len(names) or rows < len(table["id"]):
+        out.print(f"A part of {len(table)} columns, {len(table['id'])} rows; --out writes all.")
+
+
+def _heading(name: str, table: Measurements) -> str:
+    unit = table.units.get(name, "")
+    heading = _HEADINGS.get(name, name.replace("_", " ").capitalize())
+    return heading + (f" ({unit})" if unit not in ("", "pixels") else "")
+
+
+def _fitting(columns: dict[str, list[str]]) -> dict[str, int | None]:
+    """Columns, from the first, that have room; their widths where headings need several lines."""
+    if sum(max(map(len, cells)) + 3 for cells in columns.values()) < out.width:
+        return dict.fromkeys(columns)
+    fit: dict[str, int | None] = {}
+    used = 1
+    for name, (heading, *cells) in columns.items():
+        width = max(map(len, [*heading.split(), *cells]))
+        used += width + 3
+        if used > out.width:
+            break
+        fit[name] = width
+    return fit
 
 
 def _cell(value: Any) -> str:

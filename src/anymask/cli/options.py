@@ -42,7 +42,7 @@ OutputOption = Annotated[
 ]
 
 
-def load_model(model: str | None, device: str, dtype: str) -> Sam:
+def load_model(model: str | None, device: str, dtype: str, compiled: bool = False) -> Sam:
     """Load what ``--model``, ``--device`` and ``--dtype`` name; torch is imported here.
 
     What `anymask.load` warns of, such as tensors it leaves out, is told as a plain sentence.
@@ -50,7 +50,7 @@ def load_model(model: str | None, device: str, dtype: str) -> Sam:
     from anymask import load
 
     with warnings.catch_warnings(record=True) as notices:
-        sam = load(model, device=device, dtype=dtype)
+        sam = load(model, device=device, dtype=dtype, compile=compiled)
     for notice in notices:
         err.print(Text(str(notice.message), style="yellow"), soft_wrap=True)
     return sam

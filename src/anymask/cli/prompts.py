@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from anymask.errors import PromptError
-
-# A mask that someone drew is certain; this is the logit of 99.9 %, about what the network itself
-# answers inside an object. Larger values would be outside what it has seen as input.
-_CERTAIN = math.log(0.999 / 0.001)
 
 
 def parse_point(text: str) -> tuple[float, float, int]:
@@ -126,40 +121,3 @@ def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
             f"The mask {path} is black all over; make the object bright and all else black."
         )
     return brightness > brightness.max() / 2
-
-
-def mask_logits(mask: np.ndarray, side: int) -> np.ndarray:
-    """Turn a mask of the picture into the low-resolution logits that the network takes.
-
-    Parameters
-    ----------
-    mask : ndarray, bool, (H, W)
-    side : int
-        Height and width of the network's low-resolution masks.
-
-    Returns
-    -------
-    ndarray, float32, (1, side, side)
-        The picture's longer side fills it; what lies beyond the picture is background.
-
-    Examples
-    --------
-    >>> logits = mask_logits(np.array([[True, False], [True, False]]), 4)
-    >>> (logits[0] > 0).astype(int)
-    array([[1, 1, 0, 0],
-           [1, 1, 0, 0],
-           [1, 1, 0, 0],
-           [1, 1, 0, 0]])
-    """
-    from PIL import Image
-
-    from anymask.images.resize import ResizeLongestSide
-
-    height, width = ResizeLongestSide.get_preprocess_shape(mask.shape[0], mask.shape[1], side)
-    small = Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
-    share = np.asarray(small, np.float64)
-    logits = np.full((1, side, side), -_CERTAIN, np.float32)
-    with np.errstate(divide="ignore"):
-        inside = np.log(share) - np.log1p(-share)
-    logits[0, :height, :width] = np.clip(inside, -_CERTAIN, _CERTAIN)
-    return logits

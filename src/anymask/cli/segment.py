@@ -18,7 +18,8 @@ from rich.text import Text
 from anymask import __version__
 from anymask.cli.console import EXIT_ERROR, EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
 from anymask.cli.options import DeviceOption, DtypeOption, JsonOption, ModelOption, load_model
-from anymask.cli.prompts import check_together, mask_logits, parse_box, parse_point, read_mask
+from anymask.cli.prompts import check_together, parse_box, parse_point, read_mask
+from anymask.cli.replacing import OverwriteOption, check_replacing
 from anymask.cli.view import (
     ChannelsOption,
     GammaOption,
@@ -90,6 +91,7 @@ def segment(
             help="Folder for the results; made if missing. Without it only the scores are shown.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     model: ModelOption = None,
     device: DeviceOption = "auto",
@@ -107,8 +109,9 @@ def segment(
     """Segment what points, boxes or a rough mask show.
 
     Points, one box and a mask given together describe one object. Several boxes are several
-    objects. With -o the same four files are written as by 'anymask everything'. With --rgb the
-    prompts are answered in each pseudo-RGB, and results are called NAME.RGB.
+    objects. With -o the same four files are written as by 'anymask everything', over earlier ones
+    only if you agree or with --overwrite. With --rgb the prompts are answered in each pseudo-RGB,
+    and results are called NAME.RGB.
 
     One click; on the cup but not on its saucer; two boxes; scores for a script; a leaf in a
     spectral cube:
@@ -135,6 +138,9 @@ def segment(
     drawn = None if mask is None else read_mask(mask, (picture.height, picture.width))
     # What cannot be shown is told before the model is loaded.
     shown = _shown(view, picture)
+    if output is not None:
+        stems = [_stem(output, image, recipe) for recipe, _ in shown]
+        check_replacing(stems, overwrite, otherwise="")
     sam = load_model(model, device, dtype)
     answers: list[_Answer] = []
     for recipe, seen in shown:
@@ -142,10 +148,10 @@ def segment(
             masks, objects = _segment(sam, seen, points, boxes, drawn, multimask)
         answer = _Answer("" if recipe is None else recipe.name, masks, objects)
         if output is not None:
-            stem = output / ".".join(filter(None, (image.stem, answer.rgb)))
             made_with: dict[str, Any] = {"model": model or "small"}
             if told := view.made_with(recipe):
                 made_with["view"] = told
+            stem = _stem(output, image, recipe)
             answer.files = _write(stem, picture, seen, masks, made_with)
         answers.append(answer)
     if as_json:
@@ -177,6 +183,11 @@ def _shown(view: View, picture: Image) -> list[tuple[Recipe | None, NDArray[np.u
     return shown
 
 
+def _stem(output: Path, image: Path, recipe: Recipe | None) -> Path:
+    """Folder and NAME of the results."""
+    return output / (image.stem if recipe is None else f"{image.stem}.{recipe.name}")
+
+
 @dataclass
 class _Answer:
     """What was found in one picture: the masks, the object each is of, and the files."""
@@ -205,6 +216,7 @@ def _write(
         info={"description": f"anymask {__version__}", **made_with},
         pixel_size=picture.pixel_size,
         unit=picture.unit,
+        geo=picture.geo,
     )
 
 
@@ -219,6 +231,7 @@ def _segment(
     """Predict the masks, and the object, from 1, that each is of."""
     from anymask.masks.mask_set import MaskSet
     from anymask.masks.rle import counts_of
+    from anymask.predict.mask_prompts import mask_logits
     from anymask.predict.predictor import SamPredictor
 
     predictor = SamPredictor(sam)

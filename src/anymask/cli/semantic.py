@@ -14,6 +14,19 @@ from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, 
 from anymask.cli.inputs import Picture, gather
 from anymask.cli.options import DeviceOption, DtypeOption, ModelOption, OutputOption, load_model
 from anymask.cli.prompts import parse_box, parse_point
+from anymask.cli.view import (
+    ChannelsOption,
+    GammaOption,
+    HeaderOption,
+    HighOption,
+    LowOption,
+    RgbOption,
+    TOption,
+    View,
+    WindowOption,
+    ZOption,
+    parse_view,
+)
 from anymask.errors import AnymaskError, ImageError, OutputError
 
 if TYPE_CHECKING:
@@ -73,6 +86,15 @@ def semantic(
     model: ModelOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
+    rgb: RgbOption = None,
+    channels: ChannelsOption = None,
+    low: LowOption = None,
+    high: HighOption = None,
+    window: WindowOption = None,
+    gamma: GammaOption = 1.0,
+    z: ZOption = None,
+    t: TOption = None,
+    header: HeaderOption = None,
 ) -> None:
     """Mark all pixels of a kind, with one prompt over the whole picture.
 
@@ -80,11 +102,12 @@ def semantic(
     (NAME.semantic.png, white on black) the scores are kept, so that the threshold can be changed
     without running the model again.
 
-    All pictures of a folder; the same masks, more generous, within a second:
+    All pictures of a folder; the same masks, more generous, within a second; a spectral cube:
 
     ```
     anymask semantic photos/ --model leaf.safetensors -o masks/
     anymask semantic masks/ --threshold -1.5 -o generous/
+    anymask semantic cube.hdr --rgb ndvi --model leaf.safetensors -o masks/
     ```
     """
     # Mistakes in what was typed are told before anything slow begins.
@@ -92,10 +115,14 @@ def semantic(
     area = None if box is None else parse_box(box)
     if scores not in ("npz", "tif", "none"):
         raise OutputError(f"--scores is {scores!r}; choose npz, tif or none.")
+    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header)
     from anymask.files import check_writable
 
     check_writable(output)
-    maps, found = _inputs(pictures)
+    maps, given = _inputs(pictures)
+    if header is not None and len(given) > 1:
+        raise AnymaskError(f"--header is for one data file, and {len(given)} pictures are given.")
+    found = [item for picture in given for item in picture.with_recipes(view.recipes)]
     failures = 0
 
     def attempt(item: Picture, score: Callable[[], ScoreMap], kept: Path | None) -> None:
@@ -105,7 +132,9 @@ def semantic(
         except AnymaskError as error:
             if len(maps) + len(found) == 1:
                 raise
-            complain(f"{item.path}: {error}")
+            seen = "" if item.recipe is None else f" ({item.recipe.name})"
+            known = str(item.path) in str(error) and not seen
+            complain(str(error) if known else f"{item.path}{seen}: {error}")
             failures += 1
 
     if maps:
@@ -117,7 +146,7 @@ def semantic(
         predictor = _predictor(model, device, dtype)
         for item in found:
             kept = _named(output / item.name, f"{SCORES}.{scores}") if scores != "none" else None
-            attempt(item, partial(_predict, predictor, item.path, points, area), kept)
+            attempt(item, partial(_predict, predictor, view, item, points, area), kept)
     if failures:
         complain(f"{failures} of {len(maps) + len(found)} inputs failed.")
         raise typer.Exit(EXIT_SOME_FAILED)
@@ -157,15 +186,18 @@ def _predictor(model: str | None, device: str, dtype: str) -> SamPredictor:
 
 def _predict(
     predictor: SamPredictor,
-    path: Path,
+    view: View,
+    item: Picture,
     points: list[tuple[float, float, int]],
     box: tuple[float, float, float, float] | None,
 ) -> ScoreMap:
-    from anymask.images.read import read_rgb
     from anymask.predict.semantic import score_map
 
-    with err.status(f"Looking at {path.name}"):
-        predictor.set_image(read_rgb(path))
+    with err.status(f"Looking at {item.path.name}"):
+        picture, notes = view.picture(view.open(item.path), item.recipe)
+        for note in notes:
+            err.print(Text(note, style="yellow"), soft_wrap=True)
+        predictor.set_image(picture)
         return score_map(
             predictor,
             [(x, y) for x, y, _ in points] or None,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -19,9 +17,9 @@ from anymask.errors import AnymaskError, OutputError
 
 if TYPE_CHECKING:
     from anymask.evaluation.data import Example, Examples
-    from anymask.model.config import EverythingConfig
 
 _SUFFIX = ".safetensors"
+_CARD = "card.json"  # of a fine-tuning
 
 
 @ends_in_a_sentence
@@ -75,9 +73,10 @@ def tune(
             "--out",
             "--output",
             "-o",
-            metavar="FILE",
-            help=f"Write the model with the tuned thresholds to FILE{_SUFFIX}; they are used by "
-            "default when it is loaded.",
+            metavar="FILE|DIR",
+            help=f"Write the model with the tuned thresholds to FILE{_SUFFIX}, or to "
+            f"model{_SUFFIX} in DIR, such as the folder of a fine-tuning; they are used by default "
+            "when it is loaded.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -99,23 +98,28 @@ def tune(
     anymask tune --data photos/ --labels sparse --out photos.safetensors
     anymask everything new_photos/ --model photos.safetensors -o masks/
     ```
+
+    A fine-tuned model, whose folder it goes back to:
+
+    ```
+    anymask tune --data cells/ --model cells_model/ --out cells_model/
+    ```
     """
     if labels not in ("complete", "sparse"):
         raise AnymaskError(f"--labels is {labels!r}; it can be complete or sparse.")
-    if output is not None and output.suffix.lower() != _SUFFIX:
-        raise OutputError(
-            f"{output} cannot hold thresholds; let the name end in {_SUFFIX}, the one format that "
-            "can."
-        )
+    if output is not None:
+        output = _file_of(output.expanduser())
 
     # Only now, so that help and mistakes in the command are answered at once.
+    from anymask.checkpoints.thresholds import save_thresholds
     from anymask.evaluation.data import open_examples
     from anymask.evaluation.tuning import tune_everything
     from anymask.evaluation.tuning_report import tables, to_dict, verdict_sentence
     from anymask.files import check_writable
+    from anymask.training.judging import note_thresholds
 
     if output is not None:
-        check_writable(output.expanduser().parent)
+        check_writable(output.parent)
     examples = open_examples(
         *data,
         limit=limit,
@@ -130,7 +134,9 @@ def tune(
         points_per_side=points_per_side,
     )
     if output is not None:
-        _save(model, tuning.chosen, output)
+        save_thresholds(model, tuning.chosen, output)
+        if output.name == f"model{_SUFFIX}" and (output.parent / _CARD).is_file():
+            note_thresholds(output.parent, tuning)
     if as_json:
         written = {"written": None if output is None else str(output)}
         typer.echo(json.dumps({**to_dict(tuning), **written}, indent=1, ensure_ascii=False))
@@ -146,15 +152,13 @@ def _progress(examples: Examples) -> Iterable[Example]:
     return track(examples, "Everything", console=err, transient=True)
 
 
-def _save(model: str | None, thresholds: EverythingConfig, path: Path) -> None:
-    """Save the model as its file has it, whatever it was computed in, with other thresholds."""
-    from anymask import load, save
-    from anymask.checkpoints.info import info
-    from anymask.checkpoints.sources import resolve
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what loading warns of has been told
-        source = resolve(model)
-        sam = load(source, device="cpu", dtype=info(source).dtype)
-    sam.config = replace(sam.config, everything=thresholds)
-    save(sam, path)
+def _file_of(output: Path) -> Path:
+    """The file to write, for which a folder may stand."""
+    if output.is_dir() or not output.suffix:
+        return output / f"model{_SUFFIX}"
+    if output.suffix.lower() != _SUFFIX:
+        raise OutputError(
+            f"{output} cannot hold thresholds; let the name end in {_SUFFIX}, the one format that "
+            "can, or give a folder."
+        )
+    return output
