@@ -89,3 +89,34 @@ prepare_environment() {
         fail "pip could not install anymask; its message is above."
     printf '%s\n' "$wanted" >"$stamp"
 }
+
+# What the napari window needs from the system, to be tested without a screen: Debian's packages.
+SCREEN_PACKAGES="xvfb libegl1 libgl1 libopengl0 libglx-mesa0 libgl1-mesa-dri libglib2.0-0 libdbus-1-3
+libfontconfig1 libxkbcommon0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0
+libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-sync1 libxcb-xfixes0
+libxcb-xinerama0 fonts-dejavu-core"
+
+# Install them where that can be done unasked, as root on Debian; elsewhere say what is missing.
+prepare_screen() {
+    local stamp=$VENV/anymask-stamp-screen missing=""
+    [ -f "$stamp" ] && return
+    if command -v dpkg-query >/dev/null; then
+        local package
+        for package in $SCREEN_PACKAGES; do
+            dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+                missing="$missing $package"
+        done
+    elif ! command -v Xvfb >/dev/null; then
+        missing=" Xvfb"
+    fi
+    if [ -n "$missing" ]; then
+        if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+            fail "The tests of the napari window need a virtual screen: install$missing."
+        fi
+        echo "Installing what a virtual screen needs ..."
+        apt-get update -qq >/dev/null &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+                $missing >/dev/null || fail "apt-get could not install$missing."
+    fi
+    touch "$stamp"
+}

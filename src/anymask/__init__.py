@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from anymask.masks.measure import measure
     from anymask.model.sam import Sam
     from anymask.predict.automatic import SamAutomaticMaskGenerator
+    from anymask.predict.class_map import class_map
     from anymask.predict.predictor import SamPredictor
     from anymask.samples import sample
     from anymask.show import overlay
@@ -58,6 +59,7 @@ __all__ = [
     "band_math",
     "benchmark",
     "check_dataset",
+    "class_map",
     "contact_sheet",
     "errors",
     "finetune",
@@ -93,6 +95,7 @@ _HOMES = {
     "band_math": "anymask.images.band_math",
     "benchmark": "anymask.benchmarking.run",
     "check_dataset": "anymask.training.datasets",
+    "class_map": "anymask.predict.class_map",
     "contact_sheet": "anymask.training.datasets",
     "errors": "anymask.errors",
     "finetune": "anymask.training.finetune.loop",

@@ -16,6 +16,8 @@ from anymask.cli.dataset import app as dataset
 from anymask.cli.evaluate import evaluate
 from anymask.cli.everything import everything
 from anymask.cli.export import export
+from anymask.cli.finetune import finetune
+from anymask.cli.gui import gui
 from anymask.cli.info import info
 from anymask.cli.measure import measure
 from anymask.cli.models import models
@@ -69,6 +71,7 @@ def anymask(
 _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (everything, CommandWithRgb),
     (segment, CommandWithRgb),
+    (gui, None),
     (semantic, CommandWithRgb),
     (clean, None),
     (measure, None),
@@ -77,6 +80,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (export, None),
     (replay, None),
     (evaluate, None),
+    (finetune, None),
     (tune, None),
     (benchmark, None),
     (info, None),

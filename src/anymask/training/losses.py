@@ -7,29 +7,39 @@ from torch import Tensor
 from torch.nn import functional as F
 
 FOCAL_WEIGHT = 20.0
+MASK_LOSSES = ("dice", "dice+bce", "dice+focal")
+"""What `mask_losses` computes."""
 
 
-def mask_losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Focal plus dice loss of every mask.
+def mask_losses(logits: Tensor, targets: Tensor, kind: str = "dice+focal") -> Tensor:
+    """Loss of every mask.
 
     Parameters
     ----------
     logits : (N, M, h, w) float32 tensor
-    targets : (N, h, w) tensor
+    targets : (N, h, w) or (N, M, h, w) tensor
         The share of each pixel that the object covers, 0 to 1.
+    kind : {"dice+focal", "dice+bce", "dice"}
+        Dice alone weighs large and small objects the same; cross-entropy and focal loss, which
+        looks most at the pixels that are wrong, are means over all pixels.
 
     Returns
     -------
     (N, M) tensor
     """
-    targets = targets[:, None].expand_as(logits)
+    if targets.ndim == 3:
+        targets = targets[:, None].expand_as(logits)
     probability = logits.sigmoid()
+    overlap = (probability * targets).sum((2, 3))
+    dice = 1 - (2 * overlap + 1) / (probability.sum((2, 3)) + targets.sum((2, 3)) + 1)
+    if kind == "dice":
+        return dice
     cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    if kind == "dice+bce":
+        return dice + cross_entropy.mean((2, 3))
     # Focal loss (arXiv 1708.02002) for soft targets: the distance to the target takes the
     # place of one minus the probability of the true class.
     focal = ((probability - targets).square() * cross_entropy).mean((2, 3))
-    overlap = (probability * targets).sum((2, 3))
-    dice = 1 - (2 * overlap + 1) / (probability.sum((2, 3)) + targets.sum((2, 3)) + 1)
     return FOCAL_WEIGHT * focal + dice
 
 
@@ -40,7 +50,7 @@ def true_iou(logits: Tensor, targets: Tensor) -> Tensor:
     """
     with torch.no_grad():
         predicted = logits > 0
-        wanted = (targets > 0.5)[:, None]
+        wanted = targets > 0.5 if targets.ndim == 4 else (targets > 0.5)[:, None]
         overlap = (predicted & wanted).sum((2, 3)).float()
         union = (predicted | wanted).sum((2, 3)).float()
         return overlap / union.clamp(min=1)

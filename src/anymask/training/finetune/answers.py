@@ -1,0 +1,69 @@
+"""What a model answers to prompts while it trains, and the loss of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from anymask.model.sam import ImageEmbedding, Sam, cut_at_boxes
+from anymask.training.finetune.prompts import Asked
+from anymask.training.losses import ambiguous_loss, mask_losses, true_iou
+
+# Of a prompt that is not ambiguous, the candidates teach less.
+_CANDIDATE_WEIGHT = {"point": 1.0, "box": 0.5, "refined": 0.25}
+
+
+def answer(
+    sam: Sam, image: ImageEmbedding, asked: Asked, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Answer prompts with all masks of the decoder.
+
+    Returns
+    -------
+    low_res : (N, M, 4·h, 4·w) float32 tensor
+        Logits, cut at the box as in use.
+    iou : (N, M) float32 tensor
+    """
+    points = None
+    if asked.coords is not None and asked.labels is not None:
+        points = asked.coords, asked.labels
+    with torch.autocast(sam.device.type, dtype, enabled=dtype != torch.float32):
+        sparse, dense = sam.prompt_encoder(points, asked.boxes, asked.previous)
+        low_res, iou = sam.mask_decoder.predict_masks(
+            image.embedding,
+            sam.prompt_encoder.get_dense_pe(),
+            sparse,
+            dense,
+            range(sam.mask_decoder.num_mask_tokens),
+            image.skips,
+        )
+    low_res = low_res.float()
+    if asked.boxes is not None and sam.config.box_margin is not None:
+        low_res = cut_at_boxes(low_res, asked.boxes, sam.config)
+    return low_res, iou.float()
+
+
+def answer_loss(
+    low_res: Tensor, iou: Tensor, asked: Asked, kind: str
+) -> tuple[Tensor, dict[str, float]]:
+    """Loss of an answer, and its mean IoU by how it was asked for.
+
+    The first mask learns from every prompt, the candidates most from lone points; the predicted
+    IoU learns the true one.
+
+    Parameters
+    ----------
+    low_res, iou : tensors
+        From `answer`.
+    asked : Asked
+    kind : str
+        One of `MASK_LOSSES`.
+    """
+    losses = mask_losses(low_res, asked.targets, kind)  # (N, M)
+    actual = true_iou(low_res, asked.targets)
+    loss = losses[:, 0].mean() + F.mse_loss(iou, actual)
+    if losses.shape[1] > 1:
+        loss = loss + _CANDIDATE_WEIGHT[asked.kind] * ambiguous_loss(losses[:, 1:])
+    best = actual[:, 1:].amax(1) if asked.kind == "point" else actual[:, 0]
+    return loss, {asked.kind: best.mean().item()}

@@ -1,0 +1,119 @@
+"""Encoded views on disk, for a frozen encoder: each image is encoded once, for all epochs and runs.
+
+A file's name is the hash of the encoder's weights, the pixels that it saw and the view, so
+neither another model nor a changed image finds a stale one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from anymask.files import whole_file
+from anymask.model.sam import ImageEmbedding, Sam
+from anymask.training.finetune.images import TrainingImage, turned
+
+_DTYPE = torch.float16  # embeddings are normalised, and need its digits more than range
+
+
+class EmbeddingCache:
+    """Embeddings of views, made by one encoder.
+
+    Parameters
+    ----------
+    folder : Path
+        May be shared by any number of models and data sets.
+    sam : Sam
+        Encodes what is not there yet, in the autocast dtype.
+    dtype : torch.dtype
+        In which the encoder computes.
+    pixels_of : callable
+        Returns the resized pixels of an image.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sam: Sam,
+        dtype: torch.dtype,
+        pixels_of: Callable[[TrainingImage], NDArray[np.uint8]],
+    ) -> None:
+        self.sam, self.dtype, self.pixels_of = sam, dtype, pixels_of
+        self.encoder = encoder_hash(sam)
+        name = str(dtype).removeprefix("torch.")
+        self.folder = folder / f"{sam.config.name}-{name}-{self.encoder[:16]}"
+
+    def path(self, image: TrainingImage, view: int) -> Path:
+        """Where the embedding of a view is kept."""
+        return self.folder / f"{image.pixels_hash[:32]}-{view}.safetensors"
+
+    def missing(self, image: TrainingImage, views: int) -> list[int]:
+        """Those of the first `views` views that are not there yet."""
+        return [v for v in range(views) if not self.path(image, v).exists()]
+
+    def encode(self, image: TrainingImage, pixels: NDArray[np.uint8], view: int) -> None:
+        """Encode one view of an image, given its resized pixels, and keep it."""
+        with torch.no_grad():
+            embedding = encode([turned(pixels, view)], self.sam, self.dtype)
+        named = {"embedding": embedding.embedding}
+        named |= {f"skips.{i}": skip for i, skip in enumerate(embedding.skips)}
+        tensors = {k: t.to("cpu", _DTYPE).contiguous() for k, t in named.items()}
+        with whole_file(self.path(image, view)) as temporary:
+            temporary.write_bytes(save(tensors))
+
+    def read(self, views: Sequence[tuple[TrainingImage, int]]) -> ImageEmbedding:
+        """The embeddings of a batch of views, in float32 on the model's device."""
+        found = [self._read(image, view) for image, view in views]
+        joined = [
+            torch.cat([tensors[name] for tensors in found]).to(self.sam.device, torch.float32)
+            for name in ("embedding", *(f"skips.{i}" for i in range(len(found[0]) - 1)))
+        ]
+        return ImageEmbedding(joined[0], tuple(joined[1:]))
+
+    def _read(self, image: TrainingImage, view: int) -> dict[str, Tensor]:
+        try:
+            return load_file(self.path(image, view))
+        except (OSError, SafetensorError):  # removed or damaged since it was written
+            self.encode(image, self.pixels_of(image), view)
+            return load_file(self.path(image, view))
+
+
+def encode(pixels: Sequence[NDArray[np.uint8]], sam: Sam, dtype: torch.dtype) -> ImageEmbedding:
+    """Encode resized (h, w, 3) images as one batch; gradients flow where they are on."""
+    inputs = [sam.preprocess(torch.from_numpy(p.copy()).permute(2, 0, 1)) for p in pixels]
+    with torch.autocast(sam.device.type, dtype, enabled=dtype != torch.float32):
+        embedding = sam.encode_image(torch.stack(inputs))  # (B, C, h, w)
+    return ImageEmbedding(embedding.embedding.float(), tuple(s.float() for s in embedding.skips))
+
+
+def embedding_bytes(sam: Sam) -> int:
+    """Bytes that one cached view takes."""
+    config = sam.config
+    cells, dim = config.embedding_size**2, config.prompt_dim
+    values = cells * dim
+    if config.use_skips:  # C/4 at twice and C/8 at four times the resolution
+        values += 4 * cells * dim // 4 + 16 * cells * dim // 8
+    return values * torch.finfo(_DTYPE).bits // 8
+
+
+def encoder_hash(sam: Sam) -> str:
+    """SHA-256 of an image encoder's geometry and weights, and of how pixels are normalised."""
+    config = sam.config.to_dict()
+    facts = [config[k] for k in ("image_encoder", "image_size", "prompt_dim")]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    tensors: dict[str, Tensor] = {"mean": sam.pixel_mean, "std": sam.pixel_std}
+    tensors |= sam.image_encoder.state_dict()
+    for name in sorted(tensors):
+        flat = tensors[name].detach().cpu().contiguous().reshape(-1)
+        digest.update(f"{name} {flat.dtype} ".encode())
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,269 @@
+"""Fine-tuning from top to bottom.
+
+    images  →  masks as run lengths                                      images.py
+            →  embeddings on disk, once, while the encoder is frozen     cache.py
+    epoch   →  batches of views  →  prompts  →  answers  →  loss         prompts.py, answers.py
+            →  figures of held-out images by the averaged weights        validation.py
+            →  the best weights, and the state to resume from            run.py, state.py
+    end     →  model.safetensors, model.pth, card.json, curves.png       results.py
+
+Several processes (``accelerate launch``) share the images of an update; gradients are averaged.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from anymask.model.sam import ImageEmbedding, Sam
+from anymask.training.finetune.answers import answer, answer_loss
+from anymask.training.finetune.images import TrainingImage
+from anymask.training.finetune.options import FineTuneError, Settings, settings_of
+from anymask.training.finetune.parts import rate_at
+from anymask.training.finetune.progress import Progress
+from anymask.training.finetune.prompts import Batch, corrected, first_prompts, generator_of
+from anymask.training.finetune.results import FineTuned, finish
+from anymask.training.finetune.run import Run
+from anymask.training.finetune.semantic import ask_for_classes, class_answers, class_loss
+from anymask.training.finetune.setup import Data, prepare
+
+_CLIP = 1.0  # norm of the gradient
+
+View = tuple[TrainingImage, int]
+
+
+def finetune(
+    model: str | os.PathLike[str] | Sam | None,
+    data: Data,
+    out: str | os.PathLike[str],
+    *,
+    validation: Data | None = None,
+    group: str | None = None,
+    objects: str = "auto",
+    resume: bool = False,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    cache_dir: str | os.PathLike[str] | None = None,
+    hugging_face: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> FineTuned:
+    """Fine-tune a model on images with masks.
+
+    The image encoder stays as it is unless told otherwise; then every image is encoded once, to
+    disk, and later runs find it there. Each epoch is judged on held-out images; the best weights
+    are kept, and those before training count as epoch 0.
+
+    Parameters
+    ----------
+    model : str, path, Sam or None
+        As to `anymask.load`; None is the shipped model. A `Sam` is copied.
+    data : str, path, sequence of these, or sequence of Example
+        Places as to `open_dataset`, or what it returned.
+    out : str or path
+        Folder for everything that is written; see `FineTuned`.
+    validation : as data, optional
+        Images to judge by. Without them some of `data` are held out.
+    group : str, optional
+        What is not divided when images are held out: "folder", or a regular expression with one
+        group, as to `Dataset.split`.
+    objects : str
+        What an object is in a label image, as to `open_dataset`.
+    resume : bool
+        Go on with the fine-tuning in `out`, if it holds one: killed and resumed, it gives the
+        weights that it would have given at once.
+    device : str or torch.device
+    dtype : str or torch.dtype
+        Of the arithmetic; the weights are float32 throughout.
+    cache_dir : str or path, optional
+        Where embeddings are kept; by default in anymask's cache folder.
+    hugging_face : bool
+        Also write the layout of Hugging Face's `SamModel`, for ViT models.
+    progress : Progress, optional
+    **options
+        Any attribute of `Settings`, such as ``epochs=30`` or ``lora_rank=4``.
+
+    Returns
+    -------
+    FineTuned
+
+    Raises
+    ------
+    FineTuneError
+        If an option is wrong, there are too few images, `out` holds a fine-tuning that `resume`
+        does not ask for or that is another one, or the loss is no longer a number; the best
+        weights before that are written all the same.
+    ImageError, CheckpointError, OutputError
+        If images or model cannot be read, or results not be written.
+    """
+    run = prepare(
+        model,
+        data,
+        Path(out),
+        validation=validation,
+        settings=settings_of(options),
+        group=group,
+        objects=objects,
+        resume=resume,
+        device=device,
+        dtype=dtype,
+        cache_dir=None if cache_dir is None else Path(cache_dir),
+        progress=progress or Progress(),
+    )
+    settings = run.settings
+    if not run.history:
+        run.note({"epoch": 0, **run.validate()})  # the model before training
+    try:
+        for epoch in range(len(run.history), settings.epochs + 1):
+            if settings.patience and epoch - 1 - run.best >= settings.patience:
+                break
+            start = time.monotonic()
+            figures = train_epoch(run, epoch)
+            figures |= run.validate()
+            run.note({"epoch": epoch, **figures, "seconds": time.monotonic() - start})
+    except _NotFiniteError as error:
+        tuned = finish(run, hugging_face)
+        raise FineTuneError(
+            f"The loss became {error} in epoch {len(run.history)}; the weights of epoch "
+            f"{run.best} are kept in {tuned.folder}, so start anew with a lower learning rate "
+            f"than {settings.rate:g}."
+        ) from None
+    return finish(run, hugging_face)
+
+
+def train_epoch(run: Run, epoch: int) -> dict[str, float]:
+    """Show the model every training image once; return means of loss and IoU."""
+    settings, sums = run.settings, defaultdict[str, list[float]](list)
+    groups = list(_groups(run, epoch))
+    run.progress.begin(f"Epoch {epoch} of {settings.epochs}", len(groups))
+    for number, group in enumerate(groups):
+        update = (epoch - 1) * len(groups) + number
+        rate = rate_at(update, settings.epochs * len(groups), settings)
+        for parameters in run.optimizer.param_groups:
+            parameters["lr"] = rate
+        mine = group[run.processes.rank :: run.processes.count]
+        for at in range(0, len(mine), settings.batch_size):
+            views = mine[at : at + settings.batch_size]
+            generator = generator_of(settings.seed, epoch, number, at, run.processes.rank)
+            learn = learn_classes if settings.semantic else learn_objects
+            for name, value in learn(run, views, generator, len(views) / len(mine)).items():
+                sums[name].append(value)
+        run.processes.average_gradients(run.parameters.values())
+        norm = torch.nn.utils.clip_grad_norm_(run.parameters.values(), _CLIP)
+        if not norm.isfinite():  # as is the norm of a loss that is not: in all processes alike
+            raise _NotFiniteError("not a number" if norm.isnan() else "infinite")
+        run.optimizer.step()
+        run.optimizer.zero_grad(set_to_none=True)
+        run.average.update()
+        run.progress.advance(f"loss {np.mean(sums['loss'][-50:]):.3f}")
+    run.progress.end()
+    return {name: float(np.nanmean(values)) for name, values in sums.items()} | {"lr": rate}
+
+
+def learn_objects(
+    run: Run, views: list[View], generator: torch.Generator, share: float
+) -> dict[str, float]:
+    """Ask for objects of B views, round by round, and add the gradients of the answers."""
+    settings, sums = run.settings, defaultdict[str, list[float]](list)
+    embedded = run.embed(views)  # (B, C, h, w), …
+    image = _cut_off(embedded)
+    batch = _batch(run, views, image, generator)
+    generator = generator_of(_integer(generator), device=run.sam.device)
+    first = first_prompts(batch, settings, generator)
+    rounds = len(first) * (1 + settings.corrections)
+    for asked in first:
+        for left in reversed(range(1 + settings.corrections)):
+            low_res, iou = answer(run.sam, image, asked, run.dtype)  # (N, M, 4·h, 4·w), (N, M)
+            loss, figures = answer_loss(low_res, iou, asked, settings.loss)
+            (loss * share / rounds).backward()
+            for name, value in {"loss": loss.item(), **figures}.items():
+                sums[name].append(value)
+            if left:
+                asked = corrected(asked, low_res, iou, generator)
+    _pass_on(embedded, image)
+    return {name: float(np.mean(values)) for name, values in sums.items()}
+
+
+def learn_classes(
+    run: Run, views: list[View], generator: torch.Generator, share: float
+) -> dict[str, float]:
+    """Ask for the classes of B views and add the gradients of the answers."""
+    embedded = run.embed(views)  # (B, C, h, w), …
+    image = _cut_off(embedded)
+    asked = ask_for_classes(views, len(run.classes), run.sam.config, run.sam.device)
+    low_res, iou = class_answers(run.sam, image, asked, run.dtype)  # (B, K, 4·h, 4·w), (B, K)
+    loss, figures = class_loss(low_res, iou, asked, run.settings.loss)
+    (loss * share).backward()
+    _pass_on(embedded, image)
+    return {"loss": loss.item(), **figures}
+
+
+def _groups(run: Run, epoch: int) -> Iterator[list[View]]:
+    """The views of each update of an epoch, in an order and with turns drawn for the epoch."""
+    settings, images, world = run.settings, run.train.images, run.processes.count
+    generator = generator_of(settings.seed, epoch)
+    order = torch.randperm(len(images), generator=generator).tolist()
+    turns = torch.randint(settings.augment + 1, (len(images),), generator=generator).tolist()
+    size = settings.batch_size * settings.accumulate * world
+    for at in range(0, len(order), size):
+        chosen = order[at : at + size]
+        missing = math.ceil(len(chosen) / world) * world - len(chosen)
+        chosen += (order * world)[:missing]  # each process gets as many
+        yield [(images[i], turns[i]) for i in chosen]
+
+
+def _batch(run: Run, views: list[View], image: ImageEmbedding, generator: torch.Generator) -> Batch:
+    """Draw objects of each view: some to be asked for by box, others by point."""
+    settings, side, device = run.settings, run.sam.config.image_size, run.sam.device
+    masks = {
+        kind: torch.stack(
+            [
+                torch.stack([im.mask(n, view, side) for n in _draw(im, settings, generator)])
+                for im, view in views
+            ]
+        ).to(device)  # (B, P, S, S)
+        for kind in settings.prompts
+    }
+    sizes = [im.input_size if view & 4 else im.input_size[::-1] for im, view in views]
+    scales = torch.tensor([im.scale for im, _ in views], device=device)
+    return Batch(image, masks, scales, torch.tensor(sizes, device=device))
+
+
+def _draw(image: TrainingImage, settings: Settings, generator: torch.Generator) -> list[int]:
+    """Numbers of the objects to ask for; each once before any twice."""
+    drawn: list[int] = []
+    while len(drawn) < settings.objects_per_image:
+        drawn += torch.randperm(len(image.masks), generator=generator).tolist()
+    return drawn[: settings.objects_per_image]
+
+
+def _integer(generator: torch.Generator) -> int:
+    return int(torch.randint(2**31, (), generator=generator))
+
+
+def _cut_off(image: ImageEmbedding) -> ImageEmbedding:
+    """The same values, where gradients of several rounds gather before the encoder sees them."""
+    needed = image.embedding.requires_grad
+    cut = [t.detach().requires_grad_(needed) for t in (image.embedding, *image.skips)]
+    return ImageEmbedding(cut[0], tuple(cut[1:]))
+
+
+def _pass_on(embedded: ImageEmbedding, image: ImageEmbedding) -> None:
+    """Give an encoder that trains the gradients of its embedding."""
+    pairs = zip((embedded.embedding, *embedded.skips), (image.embedding, *image.skips), strict=True)
+    reached = [(e, i.grad) for e, i in pairs if i.grad is not None]
+    if reached:
+        tensors, grads = zip(*reached, strict=True)
+        torch.autograd.backward(tensors, grads)
+
+
+class _NotFiniteError(Exception):
+    """The loss, and so the gradient, is infinite or not a number; says which."""

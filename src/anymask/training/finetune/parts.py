@@ -1,0 +1,60 @@
+"""Which of a model's parameters train, and what updates them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from anymask.model.sam import Sam
+from anymask.training.finetune.lora import add_low_rank
+from anymask.training.finetune.options import PARTS, Settings
+
+
+def trained_parameters(sam: Sam, settings: Settings) -> dict[str, nn.Parameter]:
+    """Freeze what is to be frozen, add low-rank updates if asked for, and name what trains.
+
+    Parameters
+    ----------
+    sam : Sam
+        Changed in place.
+    settings : Settings
+    """
+    for part in PARTS:
+        getattr(sam, part).requires_grad_(part not in settings.freeze)
+    if settings.lora_rank:
+        add_low_rank(sam, settings.lora_rank, settings.seed)
+    return {name: p for name, p in sam.named_parameters() if p.requires_grad}
+
+
+def build_optimizer(
+    parameters: dict[str, nn.Parameter], settings: Settings
+) -> torch.optim.Optimizer:
+    """Adam or AdamW; the latter lets weights decay, but no norms, biases and embeddings."""
+    if settings.optimizer == "adam":
+        return torch.optim.Adam(parameters.values(), lr=settings.rate)
+    matrices = [p for p in parameters.values() if p.ndim > 1]
+    vectors = [p for p in parameters.values() if p.ndim <= 1]
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": settings.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        lr=settings.rate,
+    )
+
+
+def rate_at(update: int, updates: int, settings: Settings) -> float:
+    """The learning rate of an update: a linear rise, then a cosine to nothing.
+
+    Examples
+    --------
+    >>> [round(rate_at(i, 10, Settings(lr=1.0, warmup=0.2)), 2) for i in (0, 1, 5, 9)]
+    [0.5, 1.0, 0.69, 0.04]
+    """
+    warmup = max(1, round(settings.warmup * updates))
+    if update < warmup:
+        return settings.rate * (update + 1) / warmup
+    share = (update - warmup) / max(1, updates - warmup)
+    return settings.rate * 0.5 * (1 + math.cos(math.pi * share))

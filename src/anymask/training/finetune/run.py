@@ -1,0 +1,195 @@
+"""A fine-tuning in progress: what its parts share, what it has come to, and its files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anymask.evaluation.data import Example
+from anymask.model.sam import ImageEmbedding, Sam
+from anymask.training.finetune.average import MovingAverage
+from anymask.training.finetune.cache import EmbeddingCache, encode
+from anymask.training.finetune.curves import draw_curves, write_metrics
+from anymask.training.finetune.images import TrainingImage, resized, turned
+from anymask.training.finetune.options import FineTuneError, Settings
+from anymask.training.finetune.parts import build_optimizer, trained_parameters
+from anymask.training.finetune.processes import Processes
+from anymask.training.finetune.progress import Progress
+from anymask.training.finetune.state import read_tensors, restore, state_tensors, write_tensors
+from anymask.training.finetune.validation import ClassValidation, Validation
+
+LAST = "last.safetensors"
+_DRAW_SECONDS = 30.0  # between pictures of the curves
+# A resumed run may differ in these.
+_FREE = ("epochs", "patience")
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The images of one half of the data: those to learn from, or those held out."""
+
+    data: Sequence[Example]
+    images: list[TrainingImage]
+
+    def pixels_of(self, image: TrainingImage, side: int) -> NDArray[np.uint8]:
+        """Read an image and resize it for the encoder."""
+        return resized(self.data[image.index], side)
+
+
+class Run:
+    """Model, optimiser, figures and files of a fine-tuning.
+
+    Parameters
+    ----------
+    settings : Settings
+    out : Path
+    sam : Sam
+        In float32, on the device it trains on; changed in place.
+    train, held_out : Material
+    classes : tuple of str
+        Of pixels, in semantic mode.
+    facts : dict
+        What a resumed run must agree with beside the settings: hashes of data and model.
+    dtype : torch.dtype
+        Of the arithmetic.
+    cache_dir : Path or None
+        Where embeddings are kept; None where the encoder trains.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        out: Path,
+        sam: Sam,
+        train: Material,
+        held_out: Material,
+        *,
+        classes: tuple[str, ...],
+        facts: dict[str, Any],
+        dtype: torch.dtype,
+        cache_dir: Path | None,
+        processes: Processes,
+        progress: Progress,
+    ) -> None:
+        self.settings, self.out, self.sam = settings, out, sam
+        self.train, self.held_out, self.classes = train, held_out, classes
+        self.facts, self.dtype = facts, dtype
+        self.processes, self.progress = processes, progress
+        self.cache = None
+        if cache_dir is not None:
+            self.cache = EmbeddingCache(cache_dir, sam, dtype, self.pixels_of)
+        self.parameters = trained_parameters(sam, settings)
+        self.optimizer = build_optimizer(self.parameters, settings)
+        self.average = MovingAverage(self.parameters, settings.average)
+        self.validation: Validation | ClassValidation = (
+            ClassValidation(held_out.images, len(classes))
+            if settings.semantic
+            else Validation(held_out.images, settings.prompts)
+        )
+        self.history: list[dict[str, float]] = []
+        self.best = 0  # epoch
+        self._drawn = time.monotonic()
+
+    def pixels_of(self, image: TrainingImage) -> NDArray[np.uint8]:
+        """The resized pixels of an image of either half."""
+        half = self.train if image in self.train.images else self.held_out
+        return half.pixels_of(image, self.sam.config.image_size)
+
+    def embed(self, views: Sequence[tuple[TrainingImage, int]]) -> ImageEmbedding:
+        """Embeddings of B views: from the cache, or computed where the encoder trains."""
+        if self.cache is not None:
+            return self.cache.read(views)
+        pixels = [turned(self.pixels_of(image), view) for image, view in views]
+        return encode(pixels, self.sam, self.dtype)
+
+    def validate(self) -> dict[str, float]:
+        """Figures of the averaged weights on held-out images."""
+        with self.average.in_place(), torch.no_grad():
+            return self.validation(self.sam, lambda image: self.embed([(image, 0)]), self.dtype)
+
+    def note(self, figures: dict[str, float]) -> None:
+        """Take in an epoch's figures and write what is worth keeping: best first, state last."""
+        self.history.append(figures)
+        self.progress.say(_line(figures))
+        is_best = figures["val_score"] > self.history[self.best]["val_score"]
+        if is_best:
+            self.best = int(figures["epoch"])
+        if not self.processes.is_main:
+            return
+        facts = {"settings": self.settings.to_dict(), **self.facts}
+        if is_best or len(self.history) == 1:
+            write_tensors(self.best_file, self.average.values, {"epoch": self.best})
+        write_metrics(self.history, self.out / "metrics.csv")
+        if time.monotonic() - self._drawn > _DRAW_SECONDS:
+            self.draw()
+        tensors = state_tensors(self.parameters, self.average, self.optimizer)
+        progress = {"history": self.history, "best": self.best, "averaged": self.average.updates}
+        write_tensors(self.out / LAST, tensors, {**facts, **progress})
+        # Only now: a run killed before this line still has the best that its state speaks of.
+        for path in self.out.glob("best-*.safetensors"):
+            if path != self.best_file:
+                path.unlink()
+
+    @property
+    def best_file(self) -> Path:
+        """Where the best weights so far are."""
+        return self.out / f"best-{self.best:04}.safetensors"
+
+    def draw(self) -> None:
+        """Write the picture of the curves."""
+        draw_curves(self.history, self.best, self.out / "curves.png")
+        self._drawn = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the state in the folder.
+
+        Raises
+        ------
+        FineTuneError
+            If it is of other images, another model or other settings, or damaged.
+        """
+        tensors, facts = read_tensors(self.out / LAST)
+        mine = {"settings": self.settings.to_dict(), **self.facts}
+        for name, value in self.facts.items():
+            if facts.get(name) != value:
+                raise FineTuneError(
+                    f"The {name} is another than that of the fine-tuning in {self.out}; go on with "
+                    f"the same, or start anew in another folder."
+                )
+        for name, value in mine["settings"].items():
+            before = facts["settings"].get(name)
+            if name not in _FREE and before != value:
+                raise FineTuneError(
+                    f"The fine-tuning in {self.out} has {name} {before} and not {value}; go on "
+                    f"with that, or start anew in another folder."
+                )
+        restore(tensors, self.parameters, self.average, self.optimizer)
+        self.history, self.best = facts["history"], facts["best"]
+        self.average.updates = facts["averaged"]
+
+    def take_best(self) -> None:
+        """Give the model the best weights so far."""
+        tensors, _ = read_tensors(self.best_file)
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(tensors[name])
+
+
+def _line(figures: dict[str, float]) -> str:
+    """An epoch's figures as a line to read."""
+    shown = {
+        "loss": "loss",
+        "val_box_iou": "IoU by box",
+        "val_click_iou": "by click",
+        "val_iou": "IoU of classes",
+    }
+    said = [f"{label} {figures[name]:.3f}" for name, label in shown.items() if name in figures]
+    epoch = int(figures["epoch"])
+    return f"{f'Epoch {epoch}' if epoch else 'Before training'}: {', '.join(said)}"

@@ -1,0 +1,93 @@
+"""Drawn images and tiny models, on which a fine-tuning takes seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from anymask.evaluation.data import Example
+from anymask.model.config import SamConfig, SmallEncoderConfig, TinyViTConfig, ViTConfig
+from anymask.model.sam import Sam
+
+
+def draw_example(seed: int, objects: int = 2, classes: bool = False) -> Example:
+    """A 64×48 image of noise with bright disks, all apart; every other one green if of classes."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:48, :64]
+    image = rng.integers(0, 60, (48, 64, 3)).astype(np.uint8)
+    masks: list[NDArray[np.bool_]] = []
+    for number in range(objects):
+        cx, cy = 16 + 32 * number + rng.integers(-4, 5), 24 + rng.integers(-8, 9)
+        mask = (x - cx) ** 2 + (y - cy) ** 2 <= rng.integers(7, 12) ** 2
+        image[mask] = (40, 220, 60) if classes and number % 2 else (230, 200, 190)
+        masks.append(mask)
+    ids = tuple(number % 2 for number in range(objects)) if classes else ()
+    return Example(f"image{seed}", image, masks, "drawn", class_ids=ids)
+
+
+@pytest.fixture
+def examples() -> list[Example]:
+    """Eight images with two objects each."""
+    return [draw_example(seed) for seed in range(8)]
+
+
+@pytest.fixture
+def folder_of_examples(tmp_path: Path, examples) -> Path:
+    """The same eight images as files, with label images."""
+    for kind in ("images", "masks"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+    for example in examples:
+        labels = sum((i + 1) * m.astype(np.uint8) for i, m in enumerate(example.masks))
+        Image.fromarray(example.image).save(tmp_path / "data/images" / f"{example.name}.png")
+        Image.fromarray(labels).save(tmp_path / "data/masks" / f"{example.name}.png")
+    return tmp_path / "data"
+
+
+_DECODER = {
+    "image_size": 64,
+    "prompt_dim": 32,
+    "decoder_heads": 2,
+    "decoder_mlp_dim": 32,
+    "iou_head_hidden_dim": 16,
+}
+TINY = {
+    "vit": SamConfig("tiny_vit", ViTConfig(32, 2, 2, (1,), 2), **_DECODER),
+    "tiny_vit": SamConfig(
+        "tiny_tiny_vit", TinyViTConfig((16, 16, 32, 32), (1, 1, 1, 1), (1, 1, 2, 2)), **_DECODER
+    ),
+    "small": SamConfig(
+        "tiny_small",
+        SmallEncoderConfig((8, 16, 24, 32), (1, 1, 1, 1), 2),
+        use_skips=True,
+        dense_prompts=True,
+        iou_from_masks=True,
+        box_margin=0.05,
+        **_DECODER,
+    ),
+}
+
+
+def tiny_sam(kind: str = "small") -> Sam:
+    """A model of random weights, the same at every call."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        sam = Sam(TINY[kind])
+        for name, p in sam.named_parameters():
+            if "rel_pos" in name or "pos_embed" in name:
+                torch.nn.init.normal_(p, std=0.02)
+    return sam.eval()
+
+
+@pytest.fixture
+def sam() -> Sam:
+    """A tiny model of the shipped kind."""
+    return tiny_sam()
+
+
+FAST = {"epochs": 2, "batch_size": 2, "objects_per_image": 1, "lr": 1e-3, "average": 0.5}
+"""Options with which a fine-tuning of a tiny model takes a second."""

@@ -1,0 +1,283 @@
+"""A fine-tuning as a whole: what it changes, what it keeps, and that it can be stopped."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from anymask.checkpoints import load
+from anymask.errors import OutputError
+from anymask.training.finetune import loop, run
+from anymask.training.finetune.loop import finetune
+from anymask.training.finetune.options import FineTuneError
+from anymask.training.finetune.progress import Progress
+from tests.training.finetune.conftest import FAST, draw_example, tiny_sam
+
+
+@pytest.fixture
+def tune(tmp_path, sam, examples):
+    """Fine-tune the tiny model, two images of eight held out, with options over the fast ones."""
+
+    def call(out="out", model=sam, data=examples[:6], validation=examples[6:], **options):
+        return finetune(
+            model,
+            data,
+            tmp_path / out,
+            validation=validation,
+            device="cpu",
+            dtype=options.pop("dtype", "float32"),
+            cache_dir=tmp_path / "cache",
+            **{**FAST, **options},
+        )
+
+    return call
+
+
+@pytest.fixture
+def ever_better(monkeypatch):
+    """Each epoch counts as better than the one before, so that what is kept is what was trained."""
+    monkeypatch.setattr(
+        run.Run, "validate", lambda self: {"val_score": float(self.average.updates)}
+    )
+
+
+def weights_of(sam):
+    return {name: t.clone() for name, t in sam.state_dict().items()}
+
+
+def changed(before, after):
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_training_makes_held_out_masks_better(tune):
+    tuned = tune(epochs=12, lr=3e-3, objects_per_image=2, average=0.8)
+    assert tuned.best > 0
+    assert tuned.after["val_box_iou"] > tuned.before["val_box_iou"] + 0.15
+    assert tuned.after["val_iou_error"] < tuned.before["val_iou_error"]
+
+
+def test_the_given_model_and_the_frozen_parts_stay_as_they_were(tune, sam, ever_better):
+    before = weights_of(sam)
+    tuned = tune()
+    assert not changed(before, sam.state_dict())
+    moved = changed(before, tuned.sam.state_dict())
+    assert moved
+    assert all(name.startswith("mask_decoder.") for name in moved)
+
+
+@pytest.mark.parametrize(
+    ("freeze", "parts"),
+    [
+        ((), {"image_encoder", "prompt_encoder", "mask_decoder"}),
+        (("image_encoder",), {"prompt_encoder", "mask_decoder"}),
+        (("image_encoder", "mask_decoder"), {"prompt_encoder"}),
+    ],
+)
+def test_exactly_the_parts_that_are_not_frozen_change(tune, sam, freeze, parts, ever_better):
+    moved = changed(weights_of(sam), tune(freeze=freeze, epochs=1).sam.state_dict())
+    assert {name.split(".")[0] for name in moved} == parts
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others(tune, ever_better):
+    first, again, other = (
+        tune(out, seed=seed, lr=3e-3).sam.state_dict()
+        for out, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert not changed(first, again)
+    assert changed(first, other)
+
+
+@pytest.mark.parametrize("options", [{}, {"freeze": ()}, {"lora_rank": 2}, {"augment": 3}])
+def test_killed_and_resumed_is_as_if_never_stopped(
+    tune, tmp_path, monkeypatch, options, ever_better
+):
+    whole = tune("whole", epochs=3, **options)
+
+    class Killed(BaseException):
+        pass
+
+    real, calls = loop.train_epoch, []
+
+    def dies_in_the_second_epoch(run, epoch):
+        calls.append(epoch)
+        if epoch == 2:
+            for name in run.parameters.values():
+                name.data.add_(1.0)  # half-way through an epoch, weights are anything
+            raise Killed
+        return real(run, epoch)
+
+    monkeypatch.setattr(loop, "train_epoch", dies_in_the_second_epoch)
+    with pytest.raises(Killed):
+        tune("parts", epochs=3, **options)
+    monkeypatch.setattr(loop, "train_epoch", real)
+    resumed = tune("parts", epochs=3, resume=True, **options)
+    assert calls == [1, 2]
+    assert not changed(weights_of(whole.sam), resumed.sam.state_dict())
+    last = [run.read_tensors(tmp_path / out / run.LAST)[0] for out in ("whole", "parts")]
+    assert not changed(*last)
+    for a, b in zip(whole.history, resumed.history, strict=True):
+        assert {k: v for k, v in a.items() if k != "seconds"} == {
+            k: v for k, v in b.items() if k != "seconds"
+        }
+
+
+def test_a_folder_with_a_fine_tuning_is_not_overwritten_unasked(tune):
+    tune()
+    with pytest.raises(FineTuneError, match="holds a fine-tuning already; resume"):
+        tune()
+
+
+def test_resuming_what_is_done_changes_nothing(tune, tmp_path):
+    tune()
+    before = load_file(tmp_path / "out/model.safetensors")
+    tune(resume=True)
+    assert not changed(before, load_file(tmp_path / "out/model.safetensors"))
+
+
+def test_a_finished_run_can_be_given_more_epochs(tune):
+    tune()
+    assert [row["epoch"] for row in tune(epochs=4, resume=True).history] == [0, 1, 2, 3, 4]
+
+
+def test_a_run_on_other_images_settings_or_weights_is_not_resumed(tune, examples):
+    tune()
+    with pytest.raises(FineTuneError, match=r"training data is another.*start anew"):
+        tune(resume=True, data=[draw_example(99), *examples[1:6]])
+    with pytest.raises(FineTuneError, match=r"has objects_per_image 1 and not 2"):
+        tune(resume=True, objects_per_image=2)
+    with pytest.raises(FineTuneError, match="starting model is another"):
+        model = tiny_sam()
+        with torch.no_grad():
+            model.mask_decoder.iou_token.weight.mul_(2)
+        tune(resume=True, model=model)
+
+
+def test_a_best_that_was_written_before_its_state_is_forgotten(tune, tmp_path, ever_better):
+    tune("parts", epochs=3)
+    (tmp_path / "parts/best-0099.safetensors").write_bytes(b"of an epoch that is no part of it")
+    resumed = tune("parts", epochs=4, resume=True)
+    assert resumed.best == 4
+    assert [p.name for p in (tmp_path / "parts").glob("best-*")] == ["best-0004.safetensors"]
+
+
+def test_a_damaged_state_is_told_and_nothing_is_lost(tune, tmp_path):
+    tune()
+    (tmp_path / "out" / run.LAST).write_bytes(b"not a state")
+    with pytest.raises(FineTuneError, match="damaged"):
+        tune(resume=True)
+    assert load(tmp_path / "out/model.safetensors", device="cpu").config.name == "tiny_small"
+
+
+def test_training_stops_when_nothing_has_become_better_for_a_while(tune):
+    tuned = tune(epochs=50, patience=2, lr=1e-12)
+    assert len(tuned.history) - 1 <= tuned.best + 2
+
+
+def test_if_nothing_becomes_better_the_model_stays_as_it_was(tune, sam, monkeypatch):
+    monkeypatch.setattr(
+        run.Run, "validate", lambda self: {"val_score": -float(self.average.updates)}
+    )
+    tuned = tune(lr=1e-2)
+    assert tuned.best == 0
+    assert not changed(weights_of(sam), tuned.sam.state_dict())
+
+
+def test_a_loss_that_is_not_a_number_stops_and_the_last_good_weights_are_kept(
+    tune, tmp_path, monkeypatch
+):
+    real = loop.answer_loss
+
+    def breaks(low_res, iou, asked, kind):
+        loss, figures = real(low_res, iou, asked, kind)
+        breaks.calls += 1
+        return loss * float("nan") if breaks.calls > 20 else loss, figures
+
+    breaks.calls = 0
+    monkeypatch.setattr(loop, "answer_loss", breaks)
+    with pytest.raises(FineTuneError, match=r"became not a number in epoch 2; the weights of"):
+        tune(epochs=4)
+    kept = load(tmp_path / "out/model.safetensors", device="cpu", dtype="float32")
+    assert all(t.isfinite().all() for t in kept.state_dict().values())
+    assert len((tmp_path / "out/metrics.csv").read_text().splitlines()) == 3  # head, 0, 1
+
+
+def test_a_full_disk_keeps_the_state_that_was_there(tune, tmp_path, monkeypatch):
+    import errno
+
+    from anymask.training.finetune import state
+
+    whole = tune("whole", epochs=3)
+    real, written = state.save, []
+
+    def fills_up(tensors, metadata=None):
+        written.append(1)
+        if len(written) > 4:  # the third epoch's
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(tensors, metadata)
+
+    def write(path, tensors, facts):
+        kept = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
+        with state.whole_file(path) as temporary:
+            temporary.write_bytes(fills_up(kept, {state._KEY: json.dumps(facts)}))
+
+    monkeypatch.setattr(run, "write_tensors", write)
+    with pytest.raises(OutputError, match="disk is full"):
+        tune("full", epochs=3)
+    monkeypatch.undo()
+    assert not list((tmp_path / "full").glob(".anymask-*"))
+    resumed = tune("full", epochs=3, resume=True)
+    assert not changed(weights_of(whole.sam), resumed.sam.state_dict())
+
+
+def test_one_image_or_none_with_objects_is_refused(tune, examples):
+    with pytest.raises(FineTuneError, match=r"at least two images.*1 was given"):
+        tune(data=examples[:1], validation=None)
+    with pytest.raises(FineTuneError, match="None of the 1 training images has an object"):
+        tune(data=[draw_example(0, objects=0)])
+
+
+def test_images_without_objects_are_left_out_and_told(tune, examples):
+    class Told(Progress):
+        said: list[str] = []  # noqa: RUF012
+
+        def say(self, sentence):
+            self.said.append(sentence)
+
+    tune(data=[*examples[:6], draw_example(20, objects=0)], progress=Told())
+    assert "1 of 7 training images have no object and are left out." in Told.said
+
+
+def test_an_option_that_is_wrong_is_named(tune):
+    for option, message in (
+        ({"loss": "dise"}, "loss is 'dise'; it can be dice"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"freeze": ("encoder",)}, "freeze is 'encoder'"),
+        ({"epoch": 3}, "did you mean epochs"),
+        ({"lr": float("nan")}, "lr is nan"),
+        ({"lora_rank": 4, "freeze": ()}, "Low-rank updates are for a frozen image encoder"),
+    ):
+        with pytest.raises(FineTuneError, match=message):
+            tune(**option)
+
+
+def test_half_precision_that_overflows_is_refused(tune):
+    with pytest.raises(FineTuneError, match="bfloat16 or float32"):
+        tune(dtype="float16")
+
+
+def test_accumulating_two_passes_is_one_pass_of_twice_the_images(tune, ever_better):
+    """Prompts are exact boxes here, so that nothing is drawn in either."""
+    options = {
+        "epochs": 1, "prompts": ("box",), "box_jitter": 0.0, "corrections": 0, "average": 0.0,
+        "lr": 1e-3,
+    }  # fmt: skip
+    one = [draw_example(i, objects=1) for i in range(4)]
+    whole = tune("a", data=one, batch_size=4, **options)
+    parts = tune("b", data=one, batch_size=2, accumulate=2, **options)
+    a, b = (t.sam.mask_decoder.mask_tokens.weight for t in (whole, parts))
+    assert whole.best == parts.best == 1
+    np.testing.assert_allclose(a.detach(), b.detach(), atol=2e-5)

@@ -1,0 +1,154 @@
+"""What a fine-tuning leaves behind, and who can read it."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from anymask.checkpoints import load
+from anymask.checkpoints.hugging_face import save_hugging_face
+from anymask.errors import OutputError
+from anymask.training.finetune.loop import finetune
+from tests.conftest import metas_sam
+from tests.training.finetune.conftest import FAST, TINY, tiny_sam
+
+
+@pytest.fixture
+def tune(tmp_path, examples):
+    def call(kind, **options):
+        return finetune(
+            tiny_sam(kind), examples[:6], tmp_path / "out", validation=examples[6:], device="cpu",
+            dtype="float32", cache_dir=tmp_path / "cache", **{**FAST, **options},
+        )  # fmt: skip
+
+    return call
+
+
+def answers(sam, image):
+    box = torch.tensor([[10.0, 12, 40, 44]])
+    with torch.no_grad():
+        return sam.decode(sam.encode_image(image), boxes=box)
+
+
+@pytest.mark.parametrize("kind", list(TINY))
+def test_both_files_load_again_as_the_model_that_was_returned(tune, tmp_path, kind):
+    tuned = tune(kind)
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected = answers(tuned.sam, image)
+    for name in ("model.safetensors", "model.pth"):
+        variant = TINY[kind] if name.endswith(".pth") else None
+        loaded = load(tmp_path / "out" / name, variant=variant, device="cpu", dtype="float32")
+        assert all(torch.equal(a, b) for a, b in zip(answers(loaded, image), expected, strict=True))
+
+
+def test_the_pth_of_a_vit_loads_in_metas_code_and_gives_the_same_masks(
+    tune, tmp_path, metas_package
+):
+    tuned = tune("vit")
+    theirs = metas_sam(metas_package, TINY["vit"])
+    state = torch.load(tmp_path / "out/model.pth", weights_only=True)
+    theirs.load_state_dict(state, strict=True)
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    box = torch.tensor([[10.0, 12, 40, 44]])
+    with torch.no_grad():
+        sparse, dense = theirs.prompt_encoder(None, box, None)
+        masks, iou = theirs.mask_decoder(
+            theirs.image_encoder(image), theirs.prompt_encoder.get_dense_pe(), sparse, dense, True
+        )
+    ours = answers(tuned.sam, image)
+    torch.testing.assert_close(ours[0], masks, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ours[1], iou, atol=1e-5, rtol=1e-4)
+
+
+def test_hugging_faces_layout_loads_in_transformers_and_gives_the_same_masks(tune, tmp_path):
+    from transformers import SamModel
+
+    tuned = tune("vit", hugging_face=True)
+    model, loading = SamModel.from_pretrained(
+        tmp_path / "out/hugging_face", output_loading_info=True
+    )
+    assert not loading["missing_keys"]
+    assert not loading["unexpected_keys"]
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        theirs = model(pixel_values=image, input_boxes=torch.tensor([[[10.0, 12, 40, 44]]]))
+    ours = answers(tuned.sam, image)
+    torch.testing.assert_close(ours[0], theirs.pred_masks[0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ours[1], theirs.iou_scores[0], atol=1e-5, rtol=1e-4)
+
+
+def test_hugging_faces_layout_comes_back_as_the_same_weights(tmp_path):
+    sam = tiny_sam("vit")
+    save_hugging_face(sam, tmp_path / "hf")
+    back = load(tmp_path / "hf", device="cpu", dtype="float32")
+    for name, tensor in sam.state_dict().items():
+        assert torch.equal(back.state_dict()[name], tensor), name
+
+
+def test_the_processor_of_that_layout_prepares_images_as_we_do(tmp_path):
+    from transformers import SamImageProcessor
+
+    sam = tiny_sam("vit")
+    save_hugging_face(sam, tmp_path / "hf")
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 48, 3)).astype(np.uint8)
+    theirs = SamImageProcessor.from_pretrained(tmp_path / "hf")(pixels, return_tensors="pt")
+    ours = sam.preprocess(torch.from_numpy(pixels).permute(2, 0, 1))
+    torch.testing.assert_close(theirs["pixel_values"][0], ours, atol=1e-5, rtol=1e-5)
+
+
+def test_other_encoders_have_no_layout_of_hugging_faces(tmp_path):
+    with pytest.raises(OutputError, match="ViT encoders only"):
+        save_hugging_face(tiny_sam("small"), tmp_path / "hf")
+
+
+def test_the_card_says_what_was_done_with_what_and_how_well_it_works(tune, tmp_path):
+    tuned = tune("small", epochs=3)
+    card = json.loads((tmp_path / "out/card.json").read_text())
+    assert card["settings"]["epochs"] == 3
+    assert card["settings"]["lr"] == FAST["lr"]
+    assert card["images"] == {"train": 6, "validation": 2}
+    assert card["before"] == tuned.history[0]
+    assert card["after"] == tuned.history[tuned.best]
+    assert card["after"]["val_score"] == max(row["val_score"] for row in tuned.history)
+    assert card["dtype"] == "float32"
+    assert {len(value) for value in card["hashes"].values()} == {64}
+    assert card["versions"]["torch"] == torch.__version__
+
+
+def test_figures_of_every_epoch_are_in_the_table_and_the_picture(tune, tmp_path):
+    tuned = tune("small", epochs=3)
+    with (tmp_path / "out/metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2", "3"]
+    for row, figures in zip(rows, tuned.history, strict=True):
+        assert float(row["val_box_iou"]) == pytest.approx(figures["val_box_iou"], rel=1e-5)
+    assert rows[0]["loss"] == ""
+    picture = np.asarray(Image.open(tmp_path / "out/curves.png"))
+    assert picture[..., :3].std() > 10
+
+
+def test_the_split_is_written_down_and_covers_every_image_once(tmp_path, folder_of_examples):
+    finetune(
+        tiny_sam(), folder_of_examples, tmp_path / "out", device="cpu", dtype="float32",
+        cache_dir=tmp_path / "cache", seed=4, validation_share=0.25, **{**FAST, "epochs": 1},
+    )  # fmt: skip
+    split = json.loads((tmp_path / "out/split.json").read_text())
+    assert (split["seed"], split["fraction"], len(split["validation"])) == (4, 0.25, 2)
+    both = split["train"] + split["validation"]
+    assert sorted(both) == [f"data/image{i}" for i in range(8)]
+
+
+def test_nothing_temporary_is_left(tune, tmp_path):
+    tuned = tune("vit", hugging_face=True)
+    names = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*")}
+    assert names == {
+        "model.safetensors", "model.pth", "card.json", "metrics.csv", "curves.png", "split.json",
+        "last.safetensors", f"best-{tuned.best:04}.safetensors", "hugging_face",
+        "hugging_face/config.json",
+        "hugging_face/preprocessor_config.json", "hugging_face/model.safetensors",
+    }  # fmt: skip

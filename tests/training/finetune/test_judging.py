@@ -1,0 +1,109 @@
+"""What follows a fine-tuning: the verdict on it, and thresholds for its "everything"."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+import anymask
+from anymask.errors import AnymaskError
+from anymask.model.config import EverythingConfig
+from anymask.training.datasets.opening import open_dataset
+from anymask.training.finetune.loop import finetune
+from anymask.training.judging import judge_fine_tuning, tune_fine_tuned
+from tests.training.finetune.conftest import FAST, draw_example, tiny_sam
+
+QUICK = {"everything": 2, "points_per_side": 2, "device": "cpu", "dtype": "float32"}
+
+
+@pytest.fixture
+def tuned(sam, examples, tmp_path):
+    return finetune(
+        sam, examples, tmp_path / "out", cache_dir=tmp_path / "cache", device="cpu", **FAST
+    )
+
+
+def test_the_saved_model_is_judged_on_the_images_held_out(tuned, sam):
+    verdict = judge_fine_tuning(tuned, sam, **QUICK)
+    held_out = {example.name for example in tuned.held_out}
+    assert {record.image for record in verdict.after} == held_out
+    assert held_out.isdisjoint(example.name for example in tuned.train)
+    card = json.loads((tuned.folder / "card.json").read_text())
+    assert card["verdict"]["sentence"] == verdict.sentence
+    assert card["settings"]["epochs"] == 2  # what was there stays
+    page = (tuned.folder / "report.html").read_text()
+    assert verdict.sentence.split(":")[0] in page
+    assert "<dt>the epoch was chosen by</dt><dd>these images</dd>" in page
+
+
+def test_images_kept_apart_can_judge_instead(tuned, sam):
+    apart = [draw_example(seed) for seed in (50, 51, 52)]
+    verdict = judge_fine_tuning(tuned, sam, apart, **{**QUICK, "everything": 0})
+    assert {record.image for record in verdict.after} == {"image50", "image51", "image52"}
+    page = (tuned.folder / "report.html").read_text()
+    assert "<dt>the epoch was chosen by</dt><dd>other images</dd>" in page
+
+
+def test_only_the_prompts_that_were_trained_decide(sam, examples, tmp_path):
+    options = {**FAST, "epochs": 1, "prompts": ("box",)}
+    tuned = finetune(
+        sam, examples, tmp_path / "out", cache_dir=tmp_path / "cache", device="cpu", **options
+    )
+    verdict = judge_fine_tuning(tuned, sam, **{**QUICK, "everything": 0})
+    assert verdict.trained == ("box",)
+
+
+def test_images_of_a_group_count_as_one(sam, folder_of_examples, tmp_path):
+    data = open_dataset(folder_of_examples)
+    tuned = finetune(
+        sam,
+        data,
+        tmp_path / "out",
+        validation=data,
+        cache_dir=tmp_path / "cache",
+        device="cpu",
+        **{**FAST, "epochs": 1},
+    )
+    quick = {**QUICK, "everything": 0}
+    assert judge_fine_tuning(tuned, sam, **quick).overall.units == 8
+    # image0 to image3 have one group each, image4 to image7 another.
+    grouped = judge_fine_tuning(tuned, sam, group="image([0-7])", **quick)
+    assert grouped.overall.units == 8
+    assert judge_fine_tuning(tuned, sam, group="(image)", **quick).word == "untested"
+
+
+def test_a_model_of_classes_is_refused_in_a_sentence(sam, tmp_path):
+    data = [draw_example(seed, classes=True) for seed in range(4)]
+    options = {**FAST, "epochs": 1, "semantic": True}
+    tuned = finetune(
+        sam, data, tmp_path / "out", cache_dir=tmp_path / "cache", device="cpu", **options
+    )
+    with pytest.raises(AnymaskError, match="classes of pixels"):
+        judge_fine_tuning(tuned, sam, **QUICK)
+
+
+def test_tuned_thresholds_are_in_the_folder_s_model_and_card(examples, tmp_path):
+    strict = tiny_sam()
+    own = EverythingConfig(0.99, 0.99, 0.5, 0.7, 0)
+    strict.config = replace(strict.config, everything=own)
+    tuned = finetune(
+        strict,
+        examples,
+        tmp_path / "out",
+        cache_dir=tmp_path / "cache",
+        device="cpu",
+        **{**FAST, "epochs": 1},
+    )
+    before = anymask.load(tuned.folder, device="cpu", dtype="float32")
+    assert before.config.everything == own  # a fine-tuning keeps the model's
+    tuning = tune_fine_tuned(tuned, images=3, device="cpu", dtype="float32", points_per_side=2)
+    assert len(tuning.images) == 3
+    assert {image.name for image in tuning.images} <= {example.name for example in tuned.train}
+    after = anymask.load(tuned.folder, device="cpu", dtype="float32")
+    assert after.config.everything == tuning.chosen == tuned.sam.config.everything
+    for name, value in before.state_dict().items():
+        assert (after.state_dict()[name] == value).all()
+    noted = json.loads((tuned.folder / "card.json").read_text())["everything"]
+    assert {k: noted[k] for k in asdict(tuning.chosen)} == asdict(tuning.chosen)
