@@ -2,7 +2,8 @@
 
 All of it goes through a label image, one number a pixel, so that 500 masks on a large picture
 cost no more memory than one. Where masks overlap the smaller one is on top. matplotlib is only
-needed by the ``show_*`` functions, and only when no axis is given.
+needed by the ``show_*`` functions, and only when no axis is given. ``display_*`` take what data
+sets of images and masks hold, one mask or box at a time, with which tutorials draw.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
 
     Masks = MaskSet | Sequence[Mapping[str, Any]] | np.ndarray
 
-__all__ = ["overlay", "show_box", "show_masks", "show_points"]
+__all__ = [
+    "display_box",
+    "display_boxes_on_image",
+    "display_mask",
+    "display_points",
+    "overlay",
+    "show_box",
+    "show_masks",
+    "show_points",
+]
 
 _POSITIVE, _NEGATIVE = "#2ecc40", "#ff4136"
 
@@ -197,6 +207,98 @@ def show_box(box: np.ndarray, ax: Axes | None = None, *, color: str = _POSITIVE)
             )
         )
     return ax
+
+
+def display_mask(
+    mask: np.ndarray, ax: Axes | None = None, *, score: float | None = None, color: int = 1
+) -> Axes:
+    """Draw one mask over the picture that an axis shows.
+
+    Parameters
+    ----------
+    mask : array_like, (H, W) or (1, H, W)
+        Of any dtype; what is above 0 is the object. A mask file of 0 and 255 will do, and so do
+        the logits of ``SamPredictor.predict``.
+    ax : matplotlib Axes, optional
+        Where to draw; the current axis by default.
+    score : float, optional
+        IoU, for the title.
+    color : int
+        Which of the colours of `overlay`, from 1 on.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ImageError
+        If it is not one mask.
+    """
+    array = np.asarray(mask)
+    if array.ndim == 3 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 2:
+        raise ImageError(
+            f"One mask has the shape (H, W), and this is {array.shape}; draw several with "
+            f"show_masks."
+        )
+    labels = (array > 0).astype(np.int64) * max(1, int(color))
+    return show_masks(labels, ax, scores=None if score is None else [score])
+
+
+def display_box(box: np.ndarray, ax: Axes | None = None) -> Axes:
+    """Draw one box, (4,) XYXY in pixels, as an empty rectangle on a matplotlib axis.
+
+    Raises
+    ------
+    ImageError
+        If it is not four numbers.
+    """
+    corners = np.asarray(box, np.float64).reshape(-1)
+    if corners.shape != (4,):
+        raise ImageError(
+            f"One box is four numbers, x0, y0, x1, y1, and these are {corners.size}; draw several "
+            f"with display_boxes_on_image."
+        )
+    return show_box(corners, ax)
+
+
+def display_boxes_on_image(image: np.ndarray, boxes: np.ndarray, ax: Axes | None = None) -> Axes:
+    """Show a picture, (H, W) or (H, W, 3), with its boxes, (N, 4) XYXY in pixels.
+
+    Parameters
+    ----------
+    image : ndarray
+    boxes : array_like
+        None at all will do.
+    ax : matplotlib Axes, optional
+        Where to draw; the current axis by default.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().add_subplot()
+    >>> image = np.zeros((9, 9), np.uint8)
+    >>> len(display_boxes_on_image(image, [[1, 1, 4, 4], [2, 2, 8, 8]], ax).patches)
+    2
+    """
+    ax = _axis(ax)
+    picture = np.asarray(image)
+    ax.imshow(picture, cmap="gray" if picture.ndim == 2 else None)
+    ax.set_axis_off()
+    return show_box(boxes, ax)
+
+
+def display_points(
+    coords: np.ndarray, labels: np.ndarray, ax: Axes | None = None, *, marker_size: float = 200
+) -> Axes:
+    """Draw point prompts, as `show_points` does."""
+    return show_points(coords, labels, ax, marker_size=marker_size)
 
 
 def _axis(ax: Axes | None) -> Axes:

@@ -41,6 +41,7 @@ def run(tmp_path, data, model):
     def call(*arguments):
         fixed = ["--data", data, "--model", model, "--out", tmp_path / "out", "--epochs", 1]
         fixed += ["--device", "cpu", "--dtype", "float32", "--cache", tmp_path / "cache"]
+        fixed += ["--verdict", "none"]
         result = CliRunner().invoke(app, [str(a) for a in (*fixed, *arguments)])
         assert result.exception is None or isinstance(result.exception, SystemExit)
         return result

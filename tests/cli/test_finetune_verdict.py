@@ -107,6 +107,13 @@ def test_a_learning_curve_is_written_and_shown(run, tmp_path):
     assert (tmp_path / "out/learning_curve/2/model.safetensors").is_file()
 
 
+def test_a_model_of_classes_ends_with_the_figures_of_its_classes(run, tmp_path):
+    result = run("--semantic")
+    assert result.exit_code == 0, result.output
+    assert "IoU of classes" in result.stdout
+    assert "verdict" not in card_in(tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -93,6 +93,7 @@ class Setting:
         """Run ``anymask everything`` on a picture file."""
         self.say(f"{label} …")
         arguments = ["everything", str(picture), "--output", str(self.folder / "results")]
+        arguments += ["--overwrite"]
         arguments += ["--device", self.device]
         arguments += ["--model", self.model] if self.model is not None else []
         for name, value in {**self.everything, **options}.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from anymask.cli.after_training import NONE, after_training
 from anymask.cli.console import ends_in_a_sentence, err, out
 from anymask.cli.options import DeviceOption, DtypeOption, ModelOption
 from anymask.errors import AnymaskError
@@ -149,6 +151,41 @@ def finetune(
             help="Where encoded images are kept for later runs; by default in anymask's cache.",
         ),
     ] = None,
+    verdict: Annotated[
+        str | None,
+        typer.Option(
+            metavar="full|prompts|none",
+            help="At the end, compare the model with the one it started from on images held out, "
+            "and write report.html: by box and clicks and by all masks of some images (full, the "
+            "default), by box and clicks alone (prompts), or not at all.",
+        ),
+    ] = None,
+    test: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--test",
+            metavar="DIR",
+            help="Images for the verdict alone, read as --data. Without them it is about the "
+            "images by which the best epoch was chosen.",
+        ),
+    ] = None,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune",
+            help="Fit the thresholds of `anymask everything` to some of the training images, as "
+            "`anymask tune` does, and save them with the model.",
+        ),
+    ] = False,
+    curve: Annotated[
+        str | None,
+        typer.Option(
+            "--learning-curve",
+            metavar="N,N,…",
+            help="Also train on so many of the images, such as 5,10,20,all, to see whether more "
+            "would help.",
+        ),
+    ] = None,
     also: Annotated[
         str | None,
         typer.Option(metavar="hugging-face", help="Also save in the layout of Hugging Face."),
@@ -160,18 +197,42 @@ def finetune(
 
     Unless told otherwise the mask decoder alone trains: every image is encoded once, and then an
     epoch takes seconds. Each epoch is judged on images that are held out; the best is kept. Stop
-    it when you like, and go on with --resume.
+    it when you like, and go on with --resume. At the end a sentence and report.html say whether
+    the model is better than before.
 
     ```
     anymask finetune --data busi/ --out busi_model/
     anymask finetune --data cells.zip --model vit_b --lora 4 --out cells/ --epochs 30
-    anymask segment new.png --box 80,40,210,160 --model busi_model/model.safetensors -o masks/
+    anymask segment new.png --box 80,40,210,160 --model busi_model/ -o masks/
     ```
     """
     if also not in (None, "hugging-face"):
         raise AnymaskError(f"--also is {also!r}; it can be hugging-face.")
     # Only now, so that help and mistakes in the command are answered at once.
     from anymask.training.finetune.loop import finetune as run
+    from anymask.training.finetune.processes import Processes
+
+    after = after_training(verdict, tune, curve, test, semantic=semantic, components=components)
+    is_main = Processes(device).is_main
+    if curve is not None and Processes(device).count > 1:
+        raise AnymaskError("A learning curve is trained by one process; leave out accelerate.")
+    settings: dict[str, Any] = {
+        "epochs": epochs,
+        "freeze": _parts(freeze) if freeze != "none" else (),
+        "lora_rank": lora,
+        "loss": loss,
+        "lr": lr,
+        "optimizer": optimizer,
+        "batch_size": batch_size,
+        "accumulate": accumulate,
+        "augment": augment,
+        "prompts": _parts(prompts),
+        "box_jitter": box_jitter,
+        "box_jitter_pixels": box_jitter_pixels,
+        "semantic": semantic,
+        "patience": patience,
+        "seed": seed,
+    }
 
     with warnings.catch_warnings(), _bar() as progress:
         warnings.showwarning = _tell_warning
@@ -188,23 +249,25 @@ def finetune(
             cache_dir=cache,
             hugging_face=also is not None,
             progress=progress,
-            epochs=epochs,
-            freeze=_parts(freeze) if freeze != "none" else (),
-            lora_rank=lora,
-            loss=loss,
-            lr=lr,
-            optimizer=optimizer,
-            batch_size=batch_size,
-            accumulate=accumulate,
-            augment=augment,
-            prompts=_parts(prompts),
-            box_jitter=box_jitter,
-            box_jitter_pixels=box_jitter_pixels,
-            semantic=semantic,
-            patience=patience,
-            seed=seed,
+            **settings,
         )
-    out.print(_table(tuned))
+        said: list[RenderableType] = []
+        if is_main:
+            said = after.run(
+                tuned,
+                model,
+                group=group,
+                resume=resume,
+                device=device,
+                dtype=dtype,
+                cache_dir=cache,
+                progress=progress,
+                options=settings,
+            )
+    if after.verdict == NONE:
+        out.print(_table(tuned))
+    for shown in said:
+        out.print(shown, soft_wrap=isinstance(shown, Text))
     out.print(Text(_sentence(tuned)), soft_wrap=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -175,7 +175,10 @@ def compare_objects(
     for members in _units(keys[0], group).values():
         count = [len(unit) for unit in members]
         sums = [
-            [sum(np.mean([records[i].scores[n].iou for n in names]) for i in u) for u in members]
+            [
+                sum(float(np.mean([records[i].scores[n].iou for n in names])) for i in unit)
+                for unit in members
+            ]
             for records in (before, after)
         ]
         pairs.append(Pair(len(members), *(ratio(of_model, count) for of_model in sums)))
@@ -216,7 +219,7 @@ def compare_everything(
     return difference(pairs, seed)
 
 
-def _units(keys: Sequence[tuple[str, ...]], group: GroupOf | None) -> Mapping[str, list[list[int]]]:
+def _units(keys: Sequence[tuple[Any, ...]], group: GroupOf | None) -> Mapping[str, list[list[int]]]:
     """By set, the indices of the records that are drawn together."""
     units: dict[str, dict[str, list[int]]] = {}
     for index, (set_name, image, *_) in enumerate(keys):

@@ -81,7 +81,7 @@ class LearningCurve:
         """Whether more images are likely to help."""
         fewer, most = (point.images for point in self.points[-2:])
         step = self.last_step
-        said = f"from {fewer} to {most} images the mean IoU gained {step.mean:+.3f}"
+        said = f"from {fewer} to {most} images the mean IoU changed by {step.mean:+.3f}"
         if step.word == "untested":
             return f"Not told whether more images help: {said}, judged on a single one."
         said += f" (95% interval {step.low:+.3f} to {step.high:+.3f})"
@@ -106,12 +106,14 @@ class LearningCurve:
     def table(self) -> Table:
         """Return the curve for a terminal."""
         table = Table(title="Mean IoU by number of training images", title_justify="left")
-        for heading in ("Images", *map(column_title, PROMPTED), "Gain", "95% interval"):
-            table.add_column(heading, justify="right")
+        for heading in ("Images", "Box", "1 click", "3 clicks", "5 clicks", "Gain", "95% interval"):
+            table.add_column(heading, justify="right", no_wrap=True)
         for row in self.rows():
-            interval = "–" if math.isnan(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}"
             cells = [format_figure(row[name]) for name in PROMPTED]
-            table.add_row(str(row["images"]), *cells, f"{row['gain']:+.3f}", interval)
+            gain, interval = f"{row['gain']:+.3f}", f"{row['low']:+.3f} to {row['high']:+.3f}"
+            known = not math.isnan(row["low"])
+            rest = (gain, interval if known else "–") if row["images"] else ("before", "")
+            table.add_row(str(row["images"]), *cells, *rest)
         return table
 
     def write(self, folder: Path) -> None:
