@@ -56,7 +56,8 @@ def test_a_half_precision_model_is_saved_as_it_is(tiny_sam: Sam, tmp_path: Path)
     with pytest.warns(CheckpointNotice, match="rounded"):
         save(half, tmp_path / "half.safetensors")
     with safe_open(tmp_path / "half.safetensors", "pt") as file:
-        kinds = {key.split(".")[0]: file.get_tensor(key).dtype for key in file.keys()}
+        names = list(file.keys())
+        kinds = {name.split(".")[0]: file.get_tensor(name).dtype for name in names}
     assert kinds["image_encoder"] == torch.bfloat16
     assert kinds["mask_decoder"] == torch.float32
     assert_same_model(load(tmp_path / "half.safetensors", device="cpu", dtype="bfloat16"), half)

@@ -195,13 +195,14 @@ def judge(
             f"None of the {len(examples)} held-out images has an object to ask for."
         )
     found = _find_all(before, after, examples, everything, points_per_side, progress)
-    figures = {n: compare_objects(*answers, [n], group=group, seed=seed) for n in PROMPTED}
+    first, second = answers
+    figures = {n: compare_objects(first, second, [n], group=group, seed=seed) for n in PROMPTED}
     if found[0]:
         for name in UNPROMPTED:
             figures[name] = compare_everything(*found, name, group=group, seed=seed)
     trained = (("box",) if "box" in prompts else ()) + (CLICKS if "point" in prompts else ())
-    overall = compare_objects(*answers, trained, group=group, seed=seed)
-    return Verdict(figures, overall, trained, answers[0], answers[1], found)
+    overall = compare_objects(first, second, trained, group=group, seed=seed)
+    return Verdict(figures, overall, trained, first, second, found)
 
 
 def _find_all(

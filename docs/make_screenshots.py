@@ -1,0 +1,227 @@
+"""Take the screenshots of docs/napari.md from the real window.
+
+    xvfb-run -a -s "-screen 0 1366x768x24" python docs/make_screenshots.py [NAME...]
+
+Needs `anymask[napari]` and a screen, such as Xvfb's; NAMEs choose some of the pictures.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+OUT = Path(__file__).parent / "images"
+SIZE = (1366, 768)
+
+
+class Show:
+    """A window with the panel, and what it takes to photograph it."""
+
+    def __init__(self, folder: Path) -> None:
+        from anymask.napari.opening import open_window
+
+        self.folder = folder
+        self.viewer, self.panel = open_window()
+        self.viewer.window._qt_window.resize(*SIZE)
+        self.wait(lambda: False, 1)
+
+    def wait(self, until: Callable[[], object], seconds: float = 600) -> None:
+        """Let the window go on until something is so."""
+        from qtpy.QtWidgets import QApplication
+
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not until():
+            QApplication.processEvents()
+            time.sleep(0.01)
+
+    def idle(self) -> None:
+        """Wait until nothing is running and everything is drawn."""
+        control = self.panel.control
+        self.wait(lambda: not control.tasks.is_busy)
+        self.wait(lambda: self.panel.canvas.layer is not None)
+        self.wait(lambda: False, 1)
+
+    def add(self, paths: list[Path], header: Path | None = None) -> None:
+        """Add images and show the first of them."""
+        self.panel.images.add(paths, header)
+        self.idle()
+        self.viewer.reset_view()
+
+    def page(self, name: str) -> None:
+        """Open a page of the panel."""
+        self.panel.open_page(name)
+        self.wait(lambda: False, 0.5)
+
+    def take(self, name: str) -> None:
+        """Write a picture of the whole window."""
+        self.wait(lambda: False, 0.5)
+        pixels = self.viewer.screenshot(canvas_only=False, flash=False)[..., :3]
+        picture = Image.fromarray(np.ascontiguousarray(pixels))
+        picture.save(OUT / f"napari_{name}.png", optimize=True)
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Photographs that come with scikit-image."""
+    from skimage import data
+
+    files = []
+    for name in ("coins", "coffee"):
+        files.append(folder / f"{name}.png")
+        Image.fromarray(getattr(data, name)()).save(files[-1])
+    return files
+
+
+def images(show: Show) -> None:
+    """The list of images."""
+    show.page("Images")
+    show.panel.message.hide()
+    show.take("images")
+
+
+def error(show: Show) -> None:
+    """A checkpoint of another type, and the button that resolves it."""
+    from anymask.checkpoints.sources import shipped_weights
+
+    page = show.panel.model
+    show.page("Model")
+    path = show.folder / "our_nuclei.safetensors"
+    shutil.copy(shipped_weights(), path)
+    page.add_checkpoint(path)
+    page.variant.setCurrentIndex(page.variant.findData("vit_b"))
+    page.load()
+    show.idle()
+    show.take("error")
+    page.checkpoint.setCurrentIndex(0)
+
+
+def model(show: Show) -> None:
+    """The model settings."""
+    page = show.panel.model
+    show.page("Model")
+    page.variant.setCurrentIndex(page.variant.findData("small"))
+    page.load()
+    show.idle()
+    show.take("model")
+
+
+def running(show: Show) -> None:
+    """A run in progress."""
+    page, control = show.panel.segment, show.panel.control
+    show.page("Segment")
+    page.run()
+    show.wait(lambda: show.panel.bar.value() > 350 or not control.tasks.is_busy)
+    show.panel.message.hide()
+    show.take("running")
+    show.idle()
+
+
+def masks(show: Show) -> None:
+    """Masks over the image, and the table of objects."""
+    show.page("Objects")
+    show.panel.objects.table.sortByColumn(2, show.panel.objects.model.sort.__defaults__[0])
+    show.panel.message.hide()
+    show.take("masks")
+
+
+def clicking(show: Show) -> None:
+    """A preview between two clicks."""
+    panel = show.panel
+    panel.control.step(1)
+    show.idle()
+    show.page("Click")
+    panel.canvas.layer.visible = False
+    panel.clicks.start()
+    show.wait(lambda: panel.clicks.is_ready)
+    for point, label in (((300, 130), 1), ((250, 70), 1), ((480, 60), 0)):
+        panel.clicks.add_points([point], label)
+    show.wait(
+        lambda: (
+            bool(panel.clicks.previews) and panel.clicks.previews[0].prompts == panel.clicks.prompts
+        )
+    )
+    panel.message.hide()
+    show.take("clicking")
+    panel.clicks.stop()
+    panel.canvas.layer.visible = True
+
+
+def cube(show: Show) -> None:
+    """A pseudo-RGB of a spectral cube, and a mistake in another one."""
+    from anymask.samples import sample
+
+    panel = show.panel
+    panel.images.add([sample("leaf_cube", show.folder / "cube")])
+    show.idle()
+    page = panel.pseudo_rgb
+    page.name.setText("cir")
+    for field, text in zip(page.fields, ("nm(860)", "nm(680)", "nm(550)"), strict=True):
+        field.setText(text)
+    show.wait(page.add_button.isEnabled, 20)
+    page.scope.setCurrentIndex(1)
+    page.add()
+    show.wait(lambda: panel.control.current.recipe == "cir")
+    show.idle()
+    show.viewer.reset_view()
+    show.page("Pseudo-RGB")
+    page.name.clear()
+    page.fields[0].setText("(nm(860) - nm(680)) / (nm(860) + nn(680))")
+    page.fields[1].clear()
+    page.fields[2].clear()
+    show.wait(lambda: "^" in page.problem.text(), 20)
+    panel.message.hide()
+    show.take("pseudo_rgb")
+
+
+def spectra(show: Show) -> None:
+    """Mean spectra of objects."""
+    panel = show.panel
+    panel.segment.scope.setCurrentIndex(2)
+    panel.segment.run()
+    show.idle()
+    table = panel.control.session.objects(panel.control.current)
+    largest = table.ids[np.argsort(table.columns["area"])[::-1][1:4]]
+    panel.control.select(largest.tolist())
+    show.page("Spectra")
+    panel.spectra.measure()
+    height, width = panel.control.record.size
+    panel.spectra.show_pixel(height // 2, width // 2)
+    show.wait(lambda: len(panel.spectra.plot.lines) == len(largest) + 1, 60)
+    panel.message.hide()
+    show.take("spectra")
+
+
+def save(show: Show) -> None:
+    """Formats and folder."""
+    show.page("Save")
+    show.panel.save.folder.setText(str(Path.home() / "masks"))
+    show.take("save")
+
+
+STEPS = (images, error, model, running, masks, clicking, cube, spectra, save)
+
+
+def main(wanted: list[str]) -> None:
+    """Take all pictures; those that were not asked for are not kept."""
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["ANYMASK_SESSIONS"] = str(Path(place) / "sessions")
+        show = Show(Path(place))
+        if wanted:
+            keep = show.take
+            show.take = lambda name: keep(name) if name in wanted else None  # type: ignore[method-assign]
+        show.add(pictures(Path(place)))
+        for step in STEPS:
+            step(show)
+        show.panel.shut()
+        show.viewer.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

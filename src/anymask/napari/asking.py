@@ -1,0 +1,60 @@
+"""Questions to the user: a choice between a few buttons, files and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
+
+
+def ask(parent: QWidget | None, title: str, question: str, choices: Sequence[str]) -> str | None:
+    """Ask for one of some choices; None if the question was closed.
+
+    Parameters
+    ----------
+    parent : QWidget
+    title, question : str
+    choices : sequence of str
+        What the buttons say; the first is the one that does no harm.
+    """
+    box = QMessageBox(parent)
+    box.setWindowTitle(title)
+    box.setText(question)
+    buttons = {box.addButton(text, QMessageBox.ButtonRole.ActionRole): text for text in choices}
+    cancel = box.addButton(QMessageBox.StandardButton.Cancel)
+    box.setEscapeButton(cancel)
+    box.setDefaultButton(next(iter(buttons)))
+    box.exec()
+    pressed = box.clickedButton()
+    return next((text for button, text in buttons.items() if button is pressed), None)
+
+
+def ask_text(parent: QWidget | None, title: str, question: str, text: str = "") -> str | None:
+    """Ask for a line of text; None if cancelled."""
+    answer, given = QInputDialog.getText(parent, title, question, text=text)
+    return answer.strip() if given and answer.strip() else None
+
+
+def choose_files(parent: QWidget | None, title: str, kinds: str = "") -> list[Path]:
+    """Ask for files that exist."""
+    names, _ = QFileDialog.getOpenFileNames(parent, title, "", kinds)
+    return [Path(name) for name in names]
+
+
+def choose_file(parent: QWidget | None, title: str, kinds: str = "") -> Path | None:
+    """Ask for a file that exists."""
+    name, _ = QFileDialog.getOpenFileName(parent, title, "", kinds)
+    return Path(name) if name else None
+
+
+def choose_new_file(parent: QWidget | None, title: str, name: str, kinds: str = "") -> Path | None:
+    """Ask where to write a file; the dialog itself asks before one is replaced."""
+    chosen, _ = QFileDialog.getSaveFileName(parent, title, name, kinds)
+    return Path(chosen) if chosen else None
+
+
+def choose_folder(parent: QWidget | None, title: str, start: str = "") -> Path | None:
+    """Ask for a folder."""
+    name = QFileDialog.getExistingDirectory(parent, title, start)
+    return Path(name) if name else None

@@ -1,0 +1,361 @@
+"""The napari layers of the image that is shown: its picture, its masks, a single band."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
+
+from anymask.napari.painting import Painting
+from anymask.palette import colours_of, palette
+from anymask.session import Event, LayerKey, Session
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from anymask.napari.controller import Controller
+
+_CLICK_PIXELS = 5
+_SELECTED = (1.0, 1.0, 1.0, 1.0)
+_NO_CLASS = (0.6, 0.6, 0.6, 1.0)
+
+
+class Planes:
+    """The pictures of a stack as napari reads arrays: (planes, H, W, 3), one read when needed."""
+
+    def __init__(self, session: Session, key: LayerKey) -> None:
+        record = session.image(key.image)
+        self.shape = (record.planes, *record.size, 3)
+        self.dtype = np.dtype(np.uint8)
+        self.ndim = 4
+        self.size = int(np.prod(self.shape))
+        self._session, self._key = session, key
+
+    def __getitem__(self, index: Any) -> NDArray[np.uint8]:
+        parts = index if isinstance(index, tuple) else (index,)
+        first, rest = parts[0], parts[1:]
+        if isinstance(first, slice):
+            planes = range(*first.indices(self.shape[0]))
+            return np.stack([self._session.rgb(self._key, plane)[rest] for plane in planes])
+        return self._session.rgb(self._key, int(first))[rest]
+
+
+class Canvas(QObject):
+    """Keeps napari's layers as the session has them.
+
+    Signals
+    -------
+    shown()
+        The layers of another image are there.
+    """
+
+    shown = Signal()
+
+    def __init__(self, control: Controller) -> None:
+        super().__init__(control)
+        self._control = control
+        self._viewer = control.viewer
+        self.pictures: dict[LayerKey, Image] = {}
+        self.labels: dict[LayerKey, Labels] = {}
+        self._painting: dict[LayerKey, Painting] = {}
+        self._band: Image | None = None
+        self.by_class = False
+        self._quiet = False
+        self._tool = ("pan_zoom", 10.0)
+        # napari 0.9 goes on drawing the (invisible) box behind its brush after the last layer is
+        # gone, at which Mesa's driver crashes.
+        brush = getattr(self._viewer.canvas.overlays, "_brush_circle", None)
+        if brush is not None:
+            brush.box = False
+        control.current_changed.connect(self._show)
+        control.recipes_changed.connect(self._show)
+        control.labels_changed.connect(self._redraw)
+        control.objects_changed.connect(lambda event: self._recolour(event.layer))
+        control.classes_changed.connect(lambda: self._recolour(control.current))
+        control.selection_changed.connect(self._select)
+        control.before_leaving.append(self.record)
+        self._viewer.dims.events.current_step.connect(self._moved_through)
+
+    @property
+    def layer(self) -> Labels | None:
+        """Masks of the layer that is shown."""
+        return None if self._control.current is None else self.labels.get(self._control.current)
+
+    @property
+    def picture(self) -> Image | None:
+        """Picture of the layer that is shown."""
+        return None if self._control.current is None else self.pictures.get(self._control.current)
+
+    def record(self) -> None:
+        """Give strokes that are not in the session yet to it."""
+        for painting in list(self._painting.values()):
+            painting.record()
+
+    def own(self, layer: Layer) -> LayerKey | None:
+        """Of which layer of the session napari's is; None if of none."""
+        for table in (self.labels, self.pictures):
+            for key, known in table.items():
+                if known is layer:
+                    return key
+        return None
+
+    def _show(self) -> None:
+        session, current = self._control.session, self._control.current
+        if session is None or current is None:
+            self._clear([])
+            return
+        keys = [LayerKey(current.image, how.name) for how in session.recipes(current.image)]
+        wanted = [key for key in keys if key == current or session.state(key) != "new"]
+        self._clear(wanted)
+        if current in self.pictures and all(key in self.labels for key in wanted):
+            self._arrange(current)
+            return
+
+        def load() -> list[tuple[LayerKey, Any, Any]]:
+            found = []
+            for key in wanted:
+                labels = np.array(session.labels(key)) if key not in self.labels else None
+                picture = None
+                if key == current and key not in self.pictures:
+                    stack = session.image(key.image).planes > 1
+                    picture = Planes(session, key) if stack else session.rgb(key)
+                    if stack:
+                        session.rgb(key, 0)
+                found.append((key, picture, labels))
+            return found
+
+        def done(found: list[tuple[LayerKey, Any, Any]]) -> None:
+            if self._control.session is session and self._control.current == current:
+                first = not self.pictures
+                for key, picture, labels in found:
+                    self._add(session, key, picture, labels)
+                self._arrange(current)
+                if first:
+                    self._viewer.reset_view()
+                self.shown.emit()
+
+        self._control.pictures.ask(load, done, self._control.fail)
+
+    def _add(self, session: Session, key: LayerKey, picture: Any, labels: Any) -> None:
+        name = f"{session.image(key.image).name} · {key.recipe}"
+        if picture is not None and key not in self.pictures:
+            below = len(self.pictures)
+            layer = Image(picture, name=name, rgb=True, multiscale=False)
+            self.pictures[key] = layer
+            self._viewer.layers.insert(below, layer)
+        if labels is not None and key not in self.labels:
+            made = Labels(labels, name=f"{name} · masks", opacity=0.55)
+            made.contour = 0
+            self.labels[key] = made
+            made.events.selected_label.connect(lambda _: self.picked(made.selected_label))
+            made.mouse_drag_callbacks.append(self._clicked)
+            self._viewer.add_layer(made)
+            self._painting[key] = Painting(self._control, key, made)
+            self._recolour(key)
+
+    def _arrange(self, current: LayerKey) -> None:
+        """Show the picture and the masks of one layer, hide its neighbours."""
+        for key, picture in self.pictures.items():
+            picture.visible = key == current
+        for key, labels in self.labels.items():
+            labels.visible = key == current
+        if current in self.labels and self._viewer.layers.selection.active is None:
+            self._viewer.layers.selection.active = self.labels[current]
+            self.labels[current].mode, self.labels[current].brush_size = self._tool
+        elif current in self.labels:
+            active = self._viewer.layers.selection.active
+            if active in (*self.labels.values(), *self.pictures.values()):
+                self._viewer.layers.selection.active = self.labels[current]
+        self._recolour(current)
+        self.shown.emit()
+
+    def _clear(self, keep: list[LayerKey]) -> None:
+        """Remove layers of other images; those of pseudo-RGBs that stay are kept."""
+        self.show_band(None)
+        session, current = self._control.session, self._control.current
+        known = set()
+        if session is not None and current is not None:
+            known = {LayerKey(current.image, how.name) for how in session.recipes(current.image)}
+        for key in [key for key in self.pictures if key not in known]:
+            self._remove(self.pictures.pop(key))
+        for key in [key for key in self.labels if key not in keep]:
+            self._painting.pop(key).close()
+            self._remove(self.labels.pop(key))
+
+    def _remove(self, layer: Layer) -> None:
+        if layer in self._viewer.layers:
+            if isinstance(layer, Labels):
+                # The next image's masks get the same tool; napari's brush goes with its layer.
+                self._tool = (str(layer.mode), float(layer.brush_size))
+                layer.mode = "pan_zoom"
+            self._viewer.layers.remove(layer)
+
+    def _redraw(self, event: Event) -> None:
+        """Draw again what an edit changed."""
+        session, key, change = self._control.session, event.layer, event.change
+        if session is None or key is None:
+            return
+        layer = self.labels.get(key)
+        if layer is None:
+            if self._control.current is not None and key.image == self._control.current.image:
+                self._show()
+            return
+        labels = session.labels(key)
+        with self._painting[key].quiet():
+            if change is None or change.whole or layer.data.dtype != labels.dtype:
+                layer.data = np.array(labels)
+            else:
+                layer.data[change.window] = labels[change.window]
+                layer.refresh()
+        if key == self._control.current:
+            layer.visible = True
+
+    def preview(self, key: LayerKey, labels: NDArray[Any] | None) -> None:
+        """Show labels that are not in the session (yet); None shows the session's again."""
+        layer, session = self.labels.get(key), self._control.session
+        if layer is None or session is None:
+            return
+        shown = session.labels(key) if labels is None else labels
+        with self._painting[key].quiet(hold=labels is not None):
+            if layer.data.dtype == shown.dtype:
+                layer.data[...] = shown
+                layer.refresh()
+            else:
+                layer.data = np.array(shown)
+
+    def show_band(self, pixels: NDArray[Any] | None, name: str = "") -> None:
+        """Show one band in gray above the picture; None takes it away."""
+        if pixels is None:
+            if self._band is not None:
+                self._remove(self._band)
+                self._band = None
+            return
+        finite = pixels[np.isfinite(pixels)]
+        low, high = np.percentile(finite, (1, 99)) if finite.size else (0.0, 1.0)
+        limits = (float(low), float(high) if high > low else float(low) + 1)
+        if self._band is None or self._band not in self._viewer.layers:
+            self._band = Image(pixels, name=name, colormap="gray", contrast_limits=limits)
+            self._viewer.layers.insert(len(self.pictures), self._band)
+        else:
+            self._band.data = pixels
+            self._band.name = name
+            self._band.contrast_limits = limits
+
+    def _select(self) -> None:
+        """Show which objects are selected."""
+        layer, selected = self.layer, self._control.selected
+        if layer is None:
+            return
+        if len(selected) == 1 and layer.selected_label != selected[0]:
+            self._quiet = True
+            layer.selected_label = selected[0]
+            self._quiet = False
+        self._recolour(self._control.current)
+
+    def picked(self, label: int) -> None:
+        """Take over which object the user picked in napari."""
+        session, current = self._control.session, self._control.current
+        if self._quiet or session is None or current is None or not label:
+            return
+        if label in session.objects(current).ids:
+            self._control.select([label])
+
+    def _clicked(self, layer: Any, event: Any) -> Iterator[None]:
+        """Select the object that is clicked on, while the mouse pans."""
+        start: Any = np.array(event.pos)
+        place = event.position[-2:]
+        yield
+        while event.type == "mouse_move":
+            yield
+        record = self._control.record
+        still = np.abs(np.array(event.pos) - start).max() <= _CLICK_PIXELS
+        shown: Any = self.layer
+        if record is None or not still or layer is not shown or str(layer.mode) != "pan_zoom":
+            return
+        at = tuple(round(v) for v in place)
+        if all(0 <= v < size for v, size in zip(at, record.size, strict=True)):
+            data = layer.data[self._control.plane] if layer.data.ndim == 3 else layer.data
+            label = int(data[at])
+            more = "Control" in event.modifiers
+            others = [i for i in self._control.selected if i != label] if more else []
+            self._control.select([*others, label] if label else others)
+
+    def look_at(self, label: int) -> None:
+        """Move an object into the middle of the canvas."""
+        session, current = self._control.session, self._control.current
+        if session is None or current is None:
+            return
+        found = np.nonzero(session.labels(current) == label)
+        if not len(found[0]):
+            return
+        if len(found) == 3:
+            self._viewer.dims.set_current_step(0, int(np.median(found[0])))
+        center = [(float(axis.min()) + float(axis.max())) / 2 for axis in found[-2:]]
+        self._viewer.scene.camera.center = (0.0, *center)
+
+    def set_by_class(self, by_class: bool) -> None:
+        """Colour objects by their class, or each by its own colour."""
+        self.by_class = by_class
+        self._recolour(self._control.current)
+
+    def _recolour(self, key: LayerKey | None) -> None:
+        session = self._control.session
+        layer = None if key is None else self.labels.get(key)
+        if session is None or key is None or layer is None:
+            return
+        selected = self._control.selected if key == self._control.current else ()
+        if not selected and not self.by_class:
+            if (
+                not isinstance(layer.colormap, CyclicLabelColormap)
+                or layer.metadata.get("anymask colours") != "own"
+            ):
+                self._colour(layer, _cyclic())
+                layer.metadata["anymask colours"] = "own"
+            return
+        ids = session.objects(key).ids
+        colours = {int(i): (*c, 1.0) for i, c in zip(ids, colours_of(ids) / 255, strict=True)}
+        if self.by_class:
+            known = {record.name: _rgba(record.color) for record in session.classes}
+            names = session.class_names(key)
+            colours = {i: known.get(names.get(i, ""), _NO_CLASS) for i in colours}
+        colours |= {i: _SELECTED for i in selected}
+        table: defaultdict[int | None, Any] = defaultdict(lambda: np.array(_NO_CLASS))
+        table |= {0: np.zeros(4), None: np.array(_NO_CLASS)}
+        table |= {i: np.array(c) for i, c in colours.items()}
+        self._colour(layer, DirectLabelColormap(color_dict=table))
+        layer.metadata["anymask colours"] = "listed"
+
+    def _colour(self, layer: Labels, colours: Any) -> None:
+        """Colour a layer; napari tells of another selected label then, though it is the same."""
+        self._quiet = True
+        layer.colormap = colours
+        self._quiet = False
+
+    def _moved_through(self) -> None:
+        """Follow the slider of a stack."""
+        record = self._control.record
+        if record is None or record.planes == 1:
+            return
+        plane = int(self._viewer.dims.current_step[0])
+        if plane != self._control.plane and plane < record.planes:
+            self._control.plane = plane
+            self.shown.emit()
+
+
+def _cyclic() -> CyclicLabelColormap:
+    """Our colours in napari's table, whose first entry is that of the background."""
+    colours = np.concatenate([palette()[-1:], palette()[:-1]]) / 255.0
+    table = np.concatenate([colours, np.ones((len(colours), 1))], axis=1)
+    table[0] = 0
+    return CyclicLabelColormap(table)
+
+
+def _rgba(color: str) -> tuple[float, float, float, float]:
+    r, g, b = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    return r, g, b, 1.0

@@ -1,0 +1,153 @@
+"""The napari layers that clicks go to and come back in: points, boxes and the preview."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Points, Shapes
+from napari.utils.colormaps import DirectLabelColormap
+
+from anymask.palette import colours_of
+from anymask.session import Preview, Prompts
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+Box = tuple[float, float, float, float]
+_COLOURS = {1: "#3ddc84", 0: "#ff5252"}
+_ONE = (1.0, 0.85, 0.2, 1.0)
+NAMES = ("anymask preview", "anymask boxes", "anymask clicks")
+"""Of the layers, from the lowest to the highest."""
+
+
+class ClickLayers:
+    """Shows prompts and previews, and tells of clicks and boxes.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    on_drag : callable
+        A generator for the mouse, as napari has them.
+    on_boxes : callable
+        Called with all boxes (x0, y0, x1, y1) when there is another one.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        on_drag: Callable[[Any, Any], Iterator[None]],
+        on_boxes: Callable[[list[Box]], None],
+    ) -> None:
+        self._viewer = viewer
+        self._on_drag, self._on_boxes = on_drag, on_boxes
+        self.points: Points | None = None
+        self.boxes: Shapes | None = None
+        self.preview: Labels | None = None
+        self._is_quiet = False
+        self.keys: dict[str, Callable[[], None]] = {}
+
+    def show(self, tool: str) -> None:
+        """Put the layers on top, and make the one active that the tool needs."""
+        layers = self._viewer.layers
+        if self.preview is None or self.preview not in layers:
+            self.preview = Labels(np.zeros((1, 1), np.uint8), name=NAMES[0], opacity=0.55)
+            self.preview.colormap = DirectLabelColormap(color_dict=_colours())
+            layers.append(self.preview)
+        if self.boxes is None or self.boxes not in layers:
+            self.boxes = Shapes(
+                ndim=2, name=NAMES[1], edge_color="#ffd633", face_color="transparent", edge_width=2
+            )
+            self.boxes.events.data.connect(self._drawn)
+            layers.append(self.boxes)
+        if self.points is None or self.points not in layers:
+            self.points = Points(
+                ndim=2, name=NAMES[2], size=10, border_color="white", border_width=0.12
+            )
+            self.points.mouse_drag_callbacks.append(self._on_drag)
+            layers.append(self.points)
+        for layer in (self.preview, self.boxes, self.points):
+            if layers.index(layer) != len(layers) - 1:
+                layers.move(layers.index(layer), len(layers))
+            for key, act in self.keys.items():
+                layer.bind_key(key, lambda _, act=act: act(), overwrite=True)
+        active = self.boxes if tool == "box" else self.points
+        layers.selection.active = active
+        self.boxes.mode = "add_rectangle" if tool == "box" else "pan_zoom"
+        self.points.mode = "pan_zoom"
+        # A scribble is a drag, and must not move the picture.
+        self.points.mouse_pan = tool != "scribble"
+        self._viewer.cursor.style = "crosshair"
+
+    def hide(self) -> None:
+        """Take the layers away."""
+        for layer in (self.preview, self.boxes, self.points):
+            if layer is not None and layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+        self.preview = self.boxes = self.points = None
+
+    def draw(self, prompts: Prompts, boxes: list[Box]) -> None:
+        """Show prompts."""
+        if self.points is not None:
+            places = [(y, x) for x, y in prompts.points]
+            self.points.data = np.array(places, np.float64).reshape(-1, 2)
+            if places:
+                self.points.face_color = [_COLOURS[label] for label in prompts.labels]
+                self.points.size = self._dot()
+        if self.boxes is not None and len(self.boxes.data) != len(boxes):
+            self._is_quiet = True
+            self.boxes.data = [_corners(box) for box in boxes]
+            self._is_quiet = False
+
+    def show_masks(self, previews: list[Preview]) -> None:
+        """Show masks, of one region; none at all takes away what was shown."""
+        if self.preview is None:
+            return
+        if not previews:
+            if self.preview.data.shape != (1, 1):
+                self.preview.data = np.zeros((1, 1), np.uint8)
+            return
+        region, shape = previews[0].region, previews[0].shown.shape
+        shown = np.zeros(shape, np.uint8)
+        for number, preview in enumerate(previews):
+            shown[preview.shown] = number % 250 + 1
+        middle = (region.step - 1) / 2
+        if self.preview.data.shape == shape:
+            self.preview.data[...] = shown
+            self.preview.refresh()
+        else:
+            self.preview.data = shown
+        self.preview.scale = (region.step, region.step)
+        self.preview.translate = (region.top + middle, region.left + middle)
+
+    def _dot(self) -> float:
+        """A size that is the same on the screen at any zoom."""
+        return 11.0 / max(float(self._viewer.scene.camera.zoom), 1e-3)
+
+    def _drawn(self, event: Any) -> None:
+        if self._is_quiet or self.boxes is None or str(event.action) not in (
+            "ActionType.ADDED", "added", "ActionType.CHANGED", "changed",
+            "ActionType.REMOVED", "removed",
+        ):  # fmt: skip
+            return
+        boxes = []
+        for shape in self.boxes.data:
+            corners = np.asarray(shape)[:, -2:]
+            (y0, x0), (y1, x1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+            if x1 - x0 >= 1 and y1 - y0 >= 1:
+                boxes.append((x0, y0, x1, y1))
+        self._on_boxes(boxes)
+
+
+def _corners(box: Box) -> np.ndarray:
+    x0, y0, x1, y1 = box
+    return np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0)])
+
+
+def _colours() -> dict[int | None, Any]:
+    """Yellow for a single preview, and colours of their own for many."""
+    table: dict[int | None, Any] = {None: np.array(_ONE), 0: np.zeros(4), 1: np.array(_ONE)}
+    for number in range(2, 256):
+        table[number] = np.array([*(colours_of(np.array(number)) / 255), 1.0])
+    return table

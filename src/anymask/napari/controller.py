@@ -1,0 +1,338 @@
+"""What joins a session with the window: which image is shown, which objects are selected, tasks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from anymask.errors import AnymaskError
+from anymask.napari.asking import ask
+from anymask.napari.tasks import InTurn, Job, Latest, MainThread, Tasks, sentence_of, trace_of
+from anymask.session import Event, LayerKey, Session
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+    from qtpy.QtWidgets import QWidget
+
+    from anymask.model.sam import Sam
+    from anymask.session import ImageRecord
+
+_RECENT = "recent.txt"
+
+
+def sessions_folder() -> Path:
+    """Where sessions go that nobody named: `ANYMASK_SESSIONS`, else "anymask sessions" at home."""
+    given = os.environ.get("ANYMASK_SESSIONS")
+    return Path(given).expanduser() if given else Path.home() / "anymask sessions"
+
+
+def recent_sessions() -> list[Path]:
+    """Sessions opened last, the newest first, as far as they are there."""
+    try:
+        lines = (sessions_folder() / _RECENT).read_text("utf-8").splitlines()
+    except OSError:
+        return []
+    return [path for path in map(Path, lines) if path.is_dir()][:8]
+
+
+def _note_recent(folder: Path) -> None:
+    others = [path for path in recent_sessions() if path != folder]
+    try:
+        sessions_folder().mkdir(parents=True, exist_ok=True)
+        text = "\n".join(map(str, [folder, *others]))
+        (sessions_folder() / _RECENT).write_text(text, "utf-8")
+    except OSError:
+        return  # a convenience that nothing depends on
+
+
+class Controller(QObject):
+    """State of the window over a session.
+
+    Signals
+    -------
+    session_changed, images_changed, current_changed, recipes_changed, model_changed,
+    options_changed, classes_changed, log_changed, selection_changed
+        Something is not as it was; ask for it.
+    labels_changed(Event), objects_changed(Event)
+        Pixels of a layer; what is known of its objects.
+    said(str, str, object)
+        A sentence, its kind ("info", "good", "error") and a button: (text, function) or None.
+    """
+
+    session_changed = Signal()
+    images_changed = Signal()
+    current_changed = Signal()
+    recipes_changed = Signal()
+    model_changed = Signal()
+    options_changed = Signal()
+    classes_changed = Signal()
+    log_changed = Signal()
+    selection_changed = Signal()
+    states_changed = Signal()
+    labels_changed = Signal(object)
+    objects_changed = Signal(object)
+    said = Signal(str, str, object)
+
+    def __init__(self, viewer: Viewer, window: QWidget | None = None) -> None:
+        super().__init__(window)
+        self.viewer = viewer
+        self.window = window
+        self.main = MainThread(self)
+        self.tasks = Tasks(self.main)
+        self.small = InTurn(self.main, "thumbnails")
+        self.pictures = Latest(self.main, "pictures")
+        self.session: Session | None = None
+        self.current: LayerKey | None = None
+        self.plane = 0
+        self.selected: tuple[int, ...] = ()
+        self.sam: Sam | None = None
+        self.model_source: str | None = None
+        self.before_leaving: list[Callable[[], None]] = []
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def say(
+        self, text: str, kind: str = "info", action: tuple[str, Callable[[], Any]] | None = None
+    ) -> None:
+        """Show a sentence, and put it into the log."""
+        if self.session is not None:
+            self.session.log(text)
+        self.said.emit(text, kind, action)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell of an error; the log gets all that is known of it."""
+        trace = trace_of(error)
+        if self.session is not None and trace:
+            self.session.log(trace)
+        self.say(sentence_of(error), "error")
+
+    def guarded(self, function: Callable[[], Any]) -> Any:
+        """Call something quick; an error is told, and None comes back."""
+        try:
+            return function()
+        except Exception as error:
+            self.fail(error)
+            return None
+
+    def run(
+        self,
+        title: str,
+        work: Callable[[Job], Any],
+        done: Callable[[Any], None] | None = None,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> bool:
+        """Start a long task; if one is running say so."""
+        started = self.tasks.run(title, work, done, failed or self.fail)
+        if not started and self.tasks.job is not None:
+            self.say(f"“{self.tasks.job.title}” is still running; wait for it, or press Cancel.")
+        return started
+
+    def need_session(self) -> Session:
+        """The session; one with today's date if there is none yet."""
+        if self.session is None:
+            folder = sessions_folder()
+            name = f"{datetime.now():%Y-%m-%d %H.%M.%S}"
+            self.set_session(Session.create(folder / name))
+        assert self.session is not None
+        return self.session
+
+    def need_current(self) -> tuple[Session, LayerKey]:
+        """The session and the layer that is shown.
+
+        Raises
+        ------
+        AnymaskError
+            If no image is shown.
+        """
+        if self.session is None or self.current is None:
+            raise AnymaskError("There is no image yet; add one on the Images page.")
+        return self.session, self.current
+
+    def set_session(self, session: Session | None) -> None:
+        """Work with another session; the one before is closed."""
+        self.leave()
+        old, self.session = self.session, session
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        self.current, self.plane, self.selected = None, 0, ()
+        if session is not None:
+            _note_recent(session.folder)
+            self._unsubscribe = session.subscribe(
+                lambda event: self.main.post(lambda: self._on_event(session, event))
+            )
+        self.session_changed.emit()
+        self.images_changed.emit()
+        if old is not None and old is not session:
+            old.close()
+        if session is None:
+            self.current_changed.emit()
+            return
+        if self.sam is not None:
+            self.small.ask(self._note_model, lambda _: None, self.fail)
+        images = [record.id for record in session.images]
+        wanted = session.ui.get("image")
+        self.show(wanted if wanted in images else (images[0] if images else None))
+        for message in session.messages:
+            self.said.emit(message, "info", None)
+
+    def _note_model(self) -> None:
+        if self.session is not None and self.sam is not None and not self.session.read_only:
+            self.session.use_model(self.sam, self.model_source)
+
+    def leave(self) -> None:
+        """Write down what is still on its way, such as a stroke."""
+        for function in self.before_leaving:
+            self.guarded(function)
+
+    def close(self) -> None:
+        """Give everything up; the window is closing."""
+        self.tasks.cancel()
+        self.leave()
+        self.main.close()
+        for thread in (self.small, self.pictures):
+            thread.close()
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+
+    def show(self, image: str | None, recipe: str | None = None) -> None:
+        """Show an image, through one of its pseudo-RGBs."""
+        self.leave()
+        if self.session is None or image is None:
+            self.current = None
+        else:
+            names = [how.name for how in self.session.recipes(image)]
+            last = self.session.ui.get("recipe") if recipe is None else recipe
+            self.current = LayerKey(image, last if last in names else names[0])
+            if self.session.ui.get("image") != image or self.session.ui.get("recipe") != (
+                self.current.recipe
+            ):
+                self._remember(image=image, recipe=self.current.recipe)
+        self.plane, self.selected = 0, ()
+        self.current_changed.emit()
+        self.selection_changed.emit()
+
+    def _remember(self, **values: Any) -> None:
+        if self.session is not None and not self.session.read_only:
+            self.session.remember(**values)
+
+    def step(self, by: int) -> None:
+        """Show the next image, or the one before."""
+        if self.session is None or not self.session.images:
+            return
+        ids = [record.id for record in self.session.images]
+        at = ids.index(self.current.image) if self.current else 0
+        self.show(ids[(at + by) % len(ids)])
+
+    @property
+    def record(self) -> ImageRecord | None:
+        """The image that is shown."""
+        if self.session is None or self.current is None:
+            return None
+        return self.session.image(self.current.image)
+
+    def select(self, ids: Iterable[int]) -> None:
+        """Select objects of the layer that is shown."""
+        wanted = tuple(int(i) for i in ids)
+        if wanted != self.selected:
+            self.selected = wanted
+            self.selection_changed.emit()
+
+    def allow_replacing(self, layers: Sequence[LayerKey]) -> list[LayerKey] | None:
+        """Ask before edited layers among some are replaced.
+
+        Returns
+        -------
+        list of LayerKey or None
+            The layers that may be; None if the user thought better of it.
+        """
+        assert self.session is not None
+        edited = self.session.edited_layers(layers)
+        if not edited:
+            return list(layers)
+        names = ", ".join(self.session.title(key) for key in edited[:4])
+        names += f" and {len(edited) - 4} more" if len(edited) > 4 else ""
+        keep = "Keep the edited ones" if len(edited) < len(layers) else None
+        answer = ask(
+            self.window,
+            "Edited masks",
+            f"Masks that you edited would be replaced: {names}. This can be undone layer by layer.",
+            [*([keep] if keep else []), "Replace them"],
+        )
+        if answer == "Replace them":
+            return list(layers)
+        return [key for key in layers if key not in edited] if answer else None
+
+    def edit(self, change: Callable[[Session, LayerKey], Any]) -> Any:
+        """Edit the layer that is shown; an error is told."""
+
+        def run() -> Any:
+            self.leave()
+            return change(*self.need_current())
+
+        return self.guarded(run)
+
+    def undo(self) -> None:
+        """Take back the last step in the layer that is shown."""
+        self._turn("undo")
+
+    def redo(self) -> None:
+        """Do the step again that was taken back last."""
+        self._turn("redo")
+
+    def _turn(self, which: str) -> None:
+        if self.session is None or self.current is None:
+            return
+        if self.edit(lambda session, key: getattr(session, which)(key)) is None:
+            self.said.emit(f"There is nothing to {which} in this layer.", "info", None)
+
+    def _on_event(self, session: Session, event: Event) -> None:
+        """Pass on an event, in the main thread."""
+        if session is not self.session:
+            return
+        if event.kind == "images":
+            ids = [record.id for record in session.images]
+            if self.current is None or self.current.image not in ids:
+                self.current = None  # whatever was not written down went with the image
+                self.images_changed.emit()
+                self.show(ids[0] if ids else None)
+            else:
+                self.images_changed.emit()
+        elif event.kind == "recipes":
+            image = None if self.current is None else self.current.image
+            names = [] if image is None else [how.name for how in session.recipes(image)]
+            if self.current is not None and self.current.recipe not in names:
+                self.current = None  # whatever was not written down went with the pseudo-RGB
+                self.show(image)
+            self.recipes_changed.emit()
+        elif event.kind in ("labels", "objects"):
+            if event.kind == "labels":
+                self.labels_changed.emit(event)
+                self._drop_lost(session, event)
+            self.objects_changed.emit(event)
+            self.states_changed.emit()
+        elif event.kind == "saved":
+            self.states_changed.emit()
+        else:
+            signal = {
+                "model": self.model_changed,
+                "options": self.options_changed,
+                "classes": self.classes_changed,
+                "log": self.log_changed,
+            }.get(event.kind)
+            if signal is not None:
+                signal.emit()
+
+    def _drop_lost(self, session: Session, event: Event) -> None:
+        """Objects that are gone are not selected any more."""
+        if event.layer == self.current and self.current is not None and self.selected:
+            there = set(session.objects(self.current).ids.tolist())
+            self.select(i for i in self.selected if i in there)

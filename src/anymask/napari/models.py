@@ -1,0 +1,217 @@
+"""Loading models for the window: progress of a download, the right variant after a wrong one."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject
+
+from anymask.checkpoints.registry import CHECKPOINTS, SHIPPED, CheckpointEntry
+from anymask.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+    from anymask.napari.controller import Controller
+    from anymask.napari.tasks import Job
+
+TITLES = {
+    "small": "anymask small (comes with anymask)",
+    "vit_b": "SAM ViT-B",
+    "vit_l": "SAM ViT-L",
+    "vit_h": "SAM ViT-H",
+    "vit_t": "MobileSAM ViT-T",
+}
+"""What the models are called in the window."""
+ANY = "any"
+"""In place of a model's type: whatever the checkpoint is."""
+_POLL_SECONDS = 0.2
+
+
+class WrongTypeError(CheckpointError):
+    """A checkpoint is of another type than was chosen.
+
+    Attributes
+    ----------
+    variant : str
+        What it is; `ANY` where it has no name.
+    """
+
+    def __init__(self, message: str, variant: str) -> None:
+        super().__init__(message)
+        self.variant = variant
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model as it was chosen.
+
+    Attributes
+    ----------
+    variant : str
+        A key of `TITLES`, or `ANY`.
+    path : str or None
+        A checkpoint; None for the one that the variant comes with.
+    device, dtype : str
+        As `anymask.load` takes them.
+    """
+
+    variant: str = SHIPPED
+    path: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+
+    @property
+    def source(self) -> str:
+        """What `anymask.load` is given."""
+        return self.path or self.variant
+
+
+def load_chosen(choice: Choice, job: Job) -> tuple[Sam, list[str]]:
+    """Load a model; return it with what there is to say about its checkpoint.
+
+    Raises
+    ------
+    WrongTypeError
+        If the checkpoint is another model than was chosen.
+    CheckpointError
+        If it cannot be loaded.
+    """
+    job.progress(None, "Starting PyTorch…")
+    from anymask.checkpoints.loading import load
+
+    job.progress(None, f"Reading {Path(choice.source).name}…")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if choice.path is None:
+            with _download_shown(CHECKPOINTS[choice.variant], job):
+                sam = load(choice.variant, device=choice.device, dtype=choice.dtype)
+        else:
+            variant = None if choice.variant == ANY else choice.variant
+            try:
+                sam = load(choice.path, variant=variant, device=choice.device, dtype=choice.dtype)
+            except CheckpointError as error:
+                right = _right_variant(choice)
+                if right is None:
+                    raise
+                what = "another model" if right == ANY else TITLES[right].split(" (")[0]
+                raise WrongTypeError(
+                    f"{Path(choice.path).name} is {what}, not {TITLES[choice.variant]}; load it as "
+                    "what it is, or choose another file.",
+                    right,
+                ) from error
+    notices = [str(w.message) for w in caught if "anymask" in type(w.message).__module__]
+    return sam, notices
+
+
+def _right_variant(choice: Choice) -> str | None:
+    """What a checkpoint is if it is a model, and another one than was chosen."""
+    from anymask.checkpoints.info import info
+
+    if choice.variant == ANY or choice.path is None:
+        return None
+    try:
+        found = info(choice.path).variant
+    except CheckpointError:
+        return None
+    if found == choice.variant:
+        return None
+    return found if found in TITLES else ANY
+
+
+@contextmanager
+def _download_shown(entry: CheckpointEntry, job: Job) -> Iterator[None]:
+    """While a model may be downloaded: look how much of it is there."""
+    from anymask.checkpoints.download import cache_dir, cached_path
+
+    part = cache_dir() / (entry.file_name + ".part")
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(_POLL_SECONDS):
+            size = part.stat().st_size if part.exists() else 0
+            if size and entry.size:
+                done = f"{size / 1e6:,.0f} of {entry.size / 1e6:,.0f} MB"
+                job.progress(size / entry.size, f"Downloading {entry.file_name}: {done}")
+
+    if entry.url is None or cached_path(entry) is not None:
+        yield
+        return
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+class Models(QObject):
+    """The model of the window."""
+
+    def __init__(self, control: Controller) -> None:
+        super().__init__(control)
+        self._control = control
+        self.choice = Choice()
+        self.checkpoints: list[str] = []
+        self.loaded: Choice | None = None
+
+    def load(self, choice: Choice, then: Callable[[], Any] | None = None) -> bool:
+        """Load a model in the background; then do something with it."""
+        control = self._control
+        self.choice = choice
+
+        def done(found: tuple[Sam, list[str]]) -> None:
+            sam, notices = found
+            control.sam, control.model_source = sam, choice.source
+            self.loaded = choice
+            for notice in notices:
+                control.say(notice)
+            control.say(f"The model is ready: {self.description}.", "good")
+            control.model_changed.emit()
+            if control.session is not None:
+                control.small.ask(control._note_model, lambda _: None, control.fail)
+            if then is not None:
+                then()
+
+        def failed(error: Exception) -> None:
+            if not isinstance(error, WrongTypeError):
+                control.fail(error)
+                return
+            right = error.variant
+            title = "whatever the file is" if right == ANY else TITLES[right]
+            better = Choice(right, choice.path, choice.device, choice.dtype)
+            control.say(
+                str(error), "error", (f"Load it as {title}", lambda: self.load(better, then))
+            )
+
+        return control.run("Loading the model", lambda job: load_chosen(choice, job), done, failed)
+
+    def with_model(self, function: Callable[[Sam], Any]) -> None:
+        """Call something with the model; load the chosen one first if none is loaded."""
+        control = self._control
+        if control.sam is not None:
+            function(control.sam)
+            return
+
+        def then() -> None:
+            assert control.sam is not None
+            function(control.sam)
+
+        self.load(self.choice, then)
+
+    @property
+    def description(self) -> str:
+        """The loaded model in words."""
+        sam, choice = self._control.sam, self.loaded
+        if sam is None or choice is None:
+            return "no model yet"
+        name = TITLES.get(sam.config.name, sam.config.name).split(" (")[0]
+        if choice.path is not None:
+            name = f"{Path(choice.path).name} ({name})"
+        millions = sum(p.numel() for p in sam.parameters()) / 1e6
+        dtype = str(sam.dtype).removeprefix("torch.")
+        return f"{name}, {millions:,.0f} million weights, on {sam.device.type} in {dtype}"

@@ -1,0 +1,57 @@
+"""Opening a napari window with the panel, for the command line and for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anymask.session.core import SUFFIX
+from anymask.session.errors import SessionError
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from anymask.napari.panel import Panel
+
+_TITLE = "anymask"
+
+
+def open_window(files: Sequence[str | Path] = (), *, show: bool = True) -> tuple[Viewer, Panel]:
+    """Open a window with the panel, and files or a session in it.
+
+    Parameters
+    ----------
+    files : sequence of path-like
+        Images, folders and patterns; or one session.
+    show : bool
+        Whether the window is seen.
+
+    Raises
+    ------
+    SessionError
+        If there is a session among other files.
+    """
+    from anymask.napari.panel import Panel
+    from napari import Viewer
+
+    sessions = [Path(file) for file in files if is_session(Path(file))]
+    if sessions and len(files) > 1:
+        raise SessionError(
+            f"{sessions[0]} is a session and cannot be opened beside other files; give it alone, "
+            "and add images in the window."
+        )
+    # napari's welcome takes the place of an empty canvas; the panel says what to do.
+    viewer = Viewer(title=_TITLE, show=show, show_welcome_screen=False)
+    panel = Panel(viewer)
+    viewer.window.add_dock_widget(panel, name="anymask", area="right")
+    if sessions:
+        panel.images.open(sessions[0])
+    elif files:
+        panel.images.add(files)
+    return viewer, panel
+
+
+def is_session(path: Path) -> bool:
+    """Whether a path is that of a session folder."""
+    return path.suffix == SUFFIX and path.is_dir()

@@ -1,0 +1,314 @@
+"""The panel: pages, what is shown now, messages, and the task that is running."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import (
+    QApplication,
+    QButtonGroup,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from anymask.napari.canvas import Canvas
+from anymask.napari.clicks import Clicks
+from anymask.napari.collecting import Collector
+from anymask.napari.controller import Controller
+from anymask.napari.models import Models
+from anymask.napari.pages.cleanup import CleanUpPage
+from anymask.napari.pages.click import ClickPage
+from anymask.napari.pages.images import ImagesPage
+from anymask.napari.pages.log import LogPage
+from anymask.napari.pages.model import ModelPage
+from anymask.napari.pages.objects import ObjectsPage
+from anymask.napari.pages.pseudo_rgb import PseudoRgbPage
+from anymask.napari.pages.save import SavePage
+from anymask.napari.pages.segment import SegmentPage
+from anymask.napari.pages.spectra import SpectraPage
+from anymask.napari.widgets import MessageBar, Page, button, row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.viewer import Viewer
+
+_COLUMNS = 5
+_WIDTH = 396
+_RECIPE = """
+QToolButton { padding: 3px 7px; border-radius: 3px; background: #414851; color: #f0f2f4; }
+QToolButton:checked { background: #3b6ea8; color: white; }
+"""
+_TAB = """
+QPushButton { padding: 4px 2px; border-radius: 3px; }
+QPushButton:checked { background: #3b6ea8; color: white; }
+"""
+
+
+class Panel(QWidget):
+    """The anymask panel of a napari window.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self.setMinimumWidth(_WIDTH)
+        self.viewer = napari_viewer
+        self._collector = Collector(self)
+        self.control = Controller(napari_viewer, self)
+        self.canvas = Canvas(self.control)
+        self.models = Models(self.control)
+        self.clicks = Clicks(self.control, self.canvas, self.models)
+        self.images = ImagesPage(self.control)
+        self.model = ModelPage(self.control, self.models)
+        self.pseudo_rgb = PseudoRgbPage(self.control, self.canvas)
+        self.segment = SegmentPage(self.control, self.canvas, self.models)
+        self.click = ClickPage(self.control, self.clicks)
+        self.objects = ObjectsPage(self.control, self.canvas)
+        self.clean_up = CleanUpPage(self.control, self.canvas)
+        self.spectra = SpectraPage(self.control, self.canvas)
+        self.save = SavePage(self.control, self.canvas)
+        self.log = LogPage(self.control)
+        self.pages: dict[str, Page] = {
+            "Images": self.images,
+            "Pseudo-RGB": self.pseudo_rgb,
+            "Model": self.model,
+            "Segment": self.segment,
+            "Click": self.click,
+            "Objects": self.objects,
+            "Clean up": self.clean_up,
+            "Spectra": self.spectra,
+            "Save": self.save,
+            "Log": self.log,
+        }
+        self.message = MessageBar()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 4, 4, 4)
+        column.setSpacing(4)
+        column.addLayout(self._tabs())
+        column.addWidget(self._shown_now())
+        column.addWidget(self.message)
+        column.addWidget(self.stack, 1)
+        column.addWidget(self._running())
+        self._closed = False
+        self._watch: _OnClose | None = None
+        self._connect()
+        self.open_page("Images")
+
+    def _tabs(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setSpacing(3)
+        self.stack = QStackedWidget()
+        self._group = QButtonGroup(self)
+        self.tabs: dict[str, QPushButton] = {}
+        for number, (name, page) in enumerate(self.pages.items()):
+            tab = button(name, partial(self.open_page, name))
+            tab.setCheckable(True)
+            tab.setStyleSheet(_TAB)
+            self._group.addButton(tab)
+            self.tabs[name] = tab
+            grid.addWidget(tab, number // _COLUMNS, number % _COLUMNS)
+            area = QScrollArea()
+            area.setWidgetResizable(True)
+            area.setFrameShape(QFrame.Shape.NoFrame)
+            area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            area.setWidget(page)
+            self.stack.addWidget(area)
+        for at in range(_COLUMNS):
+            grid.setColumnStretch(at, 1)
+        return grid
+
+    def _shown_now(self) -> QWidget:
+        """The name of the image, its pseudo-RGBs as buttons, undo and redo."""
+        part = QWidget()
+        column = QVBoxLayout(part)
+        column.setContentsMargins(2, 2, 2, 2)
+        column.setSpacing(3)
+        self.shown = QLabel("No image yet")
+        self.shown.setStyleSheet("font-weight: bold;")
+        self._undo = _tool("↶", "Undo (Ctrl+Z)", self.control.undo)
+        self._redo = _tool("↷", "Redo (Ctrl+Shift+Z)", self.control.redo)
+        back = _tool("◀", "Previous image (Page Up)", lambda: self.control.step(-1))
+        on = _tool("▶", "Next image (Page Down)", lambda: self.control.step(1))
+        column.addLayout(row(back, on, self.shown, 1, self._undo, self._redo))
+        self._recipes = QHBoxLayout()
+        self._recipes.setSpacing(3)
+        column.addLayout(self._recipes)
+        self.recipe_buttons: dict[str, QToolButton] = {}
+        return part
+
+    def _running(self) -> QWidget:
+        """The bar of the task that is running."""
+        self._task = QWidget()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(12)
+        self.task_text = QLabel("")
+        self.task_text.setMinimumWidth(10)
+        self.cancel = button("Cancel", self.control.tasks.cancel, "Stop; what is finished stays")
+        self.cancel.setStyleSheet("padding: 2px 8px;")
+        column = QVBoxLayout(self._task)
+        column.setContentsMargins(4, 0, 4, 2)
+        column.setSpacing(2)
+        column.addWidget(self.task_text)
+        column.addLayout(row(self.bar, self.cancel))
+        self._task.hide()
+        return self._task
+
+    def _connect(self) -> None:
+        control, tasks = self.control, self.control.tasks
+        control.said.connect(self.message.say)
+        control.current_changed.connect(self._tell)
+        control.recipes_changed.connect(self._tell)
+        control.images_changed.connect(self._tell)
+        control.states_changed.connect(self._tell_history)
+        tasks.started.connect(self._begin)
+        tasks.moved.connect(self._move)
+        tasks.ended.connect(self._task.hide)
+        for keys, act in self._keys().items():
+            self.clicks.layers.keys[keys] = act
+            self.viewer.bind_key(keys, lambda _, act=act: act(), overwrite=True)
+        QApplication.instance().aboutToQuit.connect(self.shut)
+
+    def _keys(self) -> dict[str, Callable[[], Any]]:
+        clicks = self.clicks
+        return {
+            "C": clicks.commit,
+            "Shift-C": clicks.commit_to_selected,
+            "N": clicks.cycle,
+            "W": clicks.take_back,
+            "Q": clicks.clear,
+            "G": lambda: self._use("points"),
+            "J": lambda: self._use("box"),
+            "H": lambda: self._use("scribble"),
+            "O": lambda: self._use("eraser"),
+            "U": self.objects.next_unreviewed,
+            "K": self.objects.mark_ok,
+            "PageUp": lambda: self.control.step(-1),
+            "PageDown": lambda: self.control.step(1),
+            "Control-Z": self.control.undo,
+            "Control-Shift-Z": self.control.redo,
+        }
+
+    def _use(self, tool: str) -> None:
+        self.clicks.set_tool(tool)
+        if not self.clicks.is_on:
+            self.clicks.start()
+
+    def open_page(self, name: str) -> None:
+        """Show a page."""
+        self.tabs[name].setChecked(True)
+        self.stack.setCurrentIndex(list(self.pages).index(name))
+
+    def _tell(self) -> None:
+        record, current = self.control.record, self.control.current
+        session = self.control.session
+        while self._recipes.count():
+            item = self._recipes.takeAt(0)
+            widget = None if item is None else item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        self.recipe_buttons = {}
+        if record is None or current is None or session is None:
+            self.shown.setText("No image yet")
+            return
+        ids = [each.id for each in session.images]
+        number = ids.index(record.id) + 1
+        name = record.name if len(record.name) < 30 else record.name[:28] + "…"
+        self.shown.setText(f"{name}  ({number} of {len(ids)})")
+        if len(record.recipes) > 1:
+            for at, how in enumerate(record.recipes):
+                made = _tool(
+                    f"RGB {number}-{at + 1}",
+                    f"{how.name}: {'; '.join(how.source)}",
+                    partial(self.control.show, record.id, how.name),
+                )
+                made.setCheckable(True)
+                made.setChecked(how.name == current.recipe)
+                made.setStyleSheet(_RECIPE)
+                self._recipes.addWidget(made)
+                self.recipe_buttons[how.name] = made
+            self._recipes.addWidget(QLabel(current.recipe))
+            self._recipes.addStretch(1)
+        self._tell_history()
+
+    def _tell_history(self) -> None:
+        session, key = self.control.session, self.control.current
+        undo = None if session is None or key is None else session.can_undo(key)
+        redo = None if session is None or key is None else session.can_redo(key)
+        self._undo.setEnabled(undo is not None)
+        self._redo.setEnabled(redo is not None)
+        self._undo.setToolTip(f"Undo {undo} (Ctrl+Z)" if undo else "Nothing to undo")
+        self._redo.setToolTip(f"Redo {redo} (Ctrl+Shift+Z)" if redo else "Nothing to redo")
+
+    def _begin(self, title: str) -> None:
+        self.bar.setRange(0, 0)
+        self.task_text.setText(f"{title}…")
+        self.cancel.setEnabled(True)
+        self._task.show()
+
+    def _move(self, fraction: float | None, text: str) -> None:
+        job = self.control.tasks.job
+        if job is None:
+            return
+        if fraction is not None:
+            self.bar.setRange(0, 1000)
+            self.bar.setValue(round(fraction * 1000))
+        stopping = "Stopping… " if job.cancel.is_cancelled else ""
+        self.task_text.setText(f"{stopping}{job.title}: {text}" if text else f"{job.title}…")
+
+    def showEvent(self, event: Any) -> None:
+        """Watch the window, so that the session is closed with it."""
+        window = self.window()
+        if window is not self and (self._watch is None or self._watch.parent() is not window):
+            self._watch = _OnClose(window, self.shut)
+        super().showEvent(event)
+
+    def shut(self) -> None:
+        """End threads and close the session; nothing is lost, for all was written down."""
+        if self._closed:
+            return
+        self._closed = True
+        self.control.close()
+        self._collector.stop()
+        self.clicks.close()
+        for page in self.pages.values():
+            page.shut()
+
+
+class _OnClose(QObject):
+    """Calls something when a window closes; lives as long as the window."""
+
+    def __init__(self, window: QWidget, act: Callable[[], None]) -> None:
+        super().__init__(window)
+        self._act = act
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """See every event of the window."""
+        if event.type() == QEvent.Type.Close:
+            self._act()
+        return False
+
+
+def _tool(text: str, tip: str, pressed: Callable[[], Any]) -> QToolButton:
+    made = QToolButton()
+    made.setText(text)
+    made.setToolTip(tip)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    made.clicked.connect(lambda *_: pressed())
+    return made

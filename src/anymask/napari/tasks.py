@@ -1,0 +1,236 @@
+"""Work beside the window: long tasks with Cancel, and answers of which the newest counts.
+
+Work runs in daemon threads; everything that touches Qt or napari is passed back to the main
+thread.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from anymask.errors import AnymaskError
+from anymask.session.records import CancelToken
+
+Done = Callable[[Any], None]
+Failed = Callable[[Exception], None]
+
+# A bar that moves more often than this costs more than it shows.
+_REPORT_SECONDS = 0.05
+
+
+class MainThread(QObject):
+    """Calls functions in the thread that it was made in."""
+
+    _called = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._open = True
+        self._called.connect(self._call)
+
+    def post(self, function: Callable[[], None]) -> None:
+        """Have a function called; from any thread."""
+        if self._open:
+            try:
+                self._called.emit(function)
+            except RuntimeError:  # the window is gone, and Qt's part of this object with it
+                self._open = False
+
+    def close(self) -> None:
+        """Call nothing any more."""
+        self._open = False
+
+    def _call(self, function: Callable[[], None]) -> None:
+        if self._open:
+            function()
+
+
+class Job:
+    """What a task is given: a place to say how far it is, and a token that says to stop."""
+
+    def __init__(self, title: str, report: Callable[[float | None, str], None]) -> None:
+        self.title = title
+        self.cancel = CancelToken()
+        self._report = report
+        self._last = 0.0
+
+    def progress(self, fraction: float | None, text: str = "") -> None:
+        """Say how far the task is, from 0 to 1; None where nobody knows."""
+        now = time.monotonic()
+        if now - self._last >= _REPORT_SECONDS or fraction == 1:
+            self._last = now
+            self._report(fraction, text)
+
+
+class Tasks(QObject):
+    """Long tasks, one at a time, shown with a bar and a Cancel button.
+
+    Signals
+    -------
+    started(str), moved(object, str), ended()
+        Title; fraction (None where unknown) and text; nothing.
+    """
+
+    started = Signal(str)
+    moved = Signal(object, str)
+    ended = Signal()
+
+    def __init__(self, main: MainThread) -> None:
+        super().__init__(main)
+        self._main = main
+        self.job: Job | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task is running."""
+        return self.job is not None
+
+    def run(
+        self,
+        title: str,
+        work: Callable[[Job], Any],
+        done: Done | None = None,
+        failed: Failed | None = None,
+    ) -> bool:
+        """Start a task unless one is running; return whether it was started.
+
+        Parameters
+        ----------
+        title : str
+            What the bar says.
+        work : callable
+            Called with the `Job` in a thread of its own.
+        done, failed : callable
+            Called in the main thread with the result or the error.
+        """
+        if self.job is not None:
+            return False
+        job = Job(title, lambda f, t: self._main.post(lambda: self.moved.emit(f, t)))
+        self.job = job
+
+        def end(function: Callable[[Any], None] | None, value: Any) -> None:
+            self.job = None
+            self.ended.emit()
+            if function is not None:
+                function(value)
+
+        def run() -> None:
+            try:
+                result = work(job)
+            except Exception as caught:
+                error = caught
+                self._main.post(lambda: end(failed, error))
+            else:
+                self._main.post(lambda: end(done, result))
+
+        self.started.emit(title)
+        threading.Thread(target=run, name=f"anymask: {title}", daemon=True).start()
+        return True
+
+    def cancel(self) -> None:
+        """Ask the running task to stop."""
+        if self.job is not None:
+            self.job.cancel.cancel()
+
+
+class Latest:
+    """A thread that answers questions; of those that wait, only the newest is answered."""
+
+    def __init__(self, main: MainThread, name: str) -> None:
+        self._main = main
+        self._waiting: tuple[Callable[[], Any], Done, Failed] | None = None
+        self._condition = threading.Condition()
+        self._closed = False
+        self.is_busy = False
+        threading.Thread(target=self._run, name=f"anymask: {name}", daemon=True).start()
+
+    def ask(self, work: Callable[[], Any], done: Done, failed: Failed) -> None:
+        """Replace whatever waits; `done` or `failed` is called in the main thread."""
+        with self._condition:
+            self._waiting = (work, done, failed)
+            self.is_busy = True
+            self._condition.notify()
+
+    def forget(self) -> None:
+        """Drop what waits."""
+        with self._condition:
+            self._waiting = None
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._condition:
+            self._closed, self._waiting = True, None
+            self._condition.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while self._waiting is None and not self._closed:
+                    self.is_busy = False
+                    self._condition.wait()
+                if self._closed or self._waiting is None:
+                    return
+                work, done, failed = self._waiting
+                self._waiting = None
+            _answer(self._main, work, done, failed)
+
+
+class InTurn:
+    """A thread that does small things one after the other, such as thumbnails."""
+
+    def __init__(self, main: MainThread, name: str) -> None:
+        self._main = main
+        self._queue: queue.Queue[tuple[Callable[[], Any], Done, Failed] | None] = queue.Queue()
+        threading.Thread(target=self._run, name=f"anymask: {name}", daemon=True).start()
+
+    def ask(self, work: Callable[[], Any], done: Done, failed: Failed) -> None:
+        """Add something; `done` or `failed` is called in the main thread."""
+        self._queue.put((work, done, failed))
+
+    def close(self) -> None:
+        """Drop what waits and end the thread."""
+        while True:
+            try:
+                self._queue.get_nowait()
+            except queue.Empty:
+                break
+        self._queue.put(None)
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            _answer(self._main, *item)
+
+
+def sentence_of(error: BaseException) -> str:
+    """What to tell a user of an error: ours say it themselves."""
+    if isinstance(error, AnymaskError):
+        return str(error)
+    first = (str(error).splitlines() or [""])[0]
+    return (
+        f"Something went wrong that should not ({type(error).__name__}: {first}); the Log page "
+        "has a report to copy."
+    )
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback of an error that is not ours, for the log; empty for ours."""
+    if isinstance(error, AnymaskError):
+        return ""
+    return "".join(traceback.format_exception(error))
+
+
+def _answer(main: MainThread, work: Callable[[], Any], done: Done, failed: Failed) -> None:
+    try:
+        result = work()
+    except Exception as caught:
+        error = caught
+        main.post(lambda: failed(error))
+    else:
+        main.post(lambda: done(result))

@@ -1,0 +1,259 @@
+"""Small widgets that several pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+_STEPS = 1000
+# News go by themselves; errors and questions stay.
+_FADE_MS = 10_000
+
+# Light text on a saturated ground, readable in napari's dark theme and in its light one.
+_GROUNDS = {"info": "#2d4a6b", "good": "#23603a", "error": "#8a2f2f"}
+
+
+def button(text: str, pressed: Callable[[], Any], tip: str = "") -> QPushButton:
+    """Make a button that leaves the keyboard to the canvas."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    made.clicked.connect(lambda *_: pressed())
+    return made
+
+
+def hint(text: str) -> QLabel:
+    """Make a short explanation that wraps."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setStyleSheet("color: #9aa3ad;")
+    return label
+
+
+def heading(text: str) -> QLabel:
+    """Make a title within a page."""
+    label = QLabel(text)
+    label.setStyleSheet("font-weight: bold; margin-top: 4px;")
+    return label
+
+
+def row(*widgets: QWidget | int) -> QHBoxLayout:
+    """Put widgets beside each other; a number is a stretch."""
+    line = QHBoxLayout()
+    line.setContentsMargins(0, 0, 0, 0)
+    line.setSpacing(4)
+    for widget in widgets:
+        if isinstance(widget, int):
+            line.addStretch(widget)
+        else:
+            line.addWidget(widget)
+    return line
+
+
+def chooser(*names: str) -> QComboBox:
+    """Make a drop-down that does not ask for more width than there is."""
+    box = QComboBox()
+    box.addItems(names)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(6)
+    return box
+
+
+class Page(QWidget):
+    """A page of the panel: widgets below each other, what is left below them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(6, 6, 6, 6)
+        self.column.setSpacing(5)
+
+    def shut(self) -> None:
+        """End threads of the page; the window is closing."""
+
+    def put(self, *items: QWidget | QHBoxLayout | QGridLayout) -> None:
+        """Add widgets or rows at the end."""
+        for item in items:
+            if isinstance(item, QWidget):
+                self.column.addWidget(item)
+            else:
+                self.column.addLayout(item)
+
+
+class Form(QGridLayout):
+    """Names at the left, fields at the right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setContentsMargins(0, 0, 0, 0)
+        self.setHorizontalSpacing(8)
+        self.setVerticalSpacing(4)
+        self.setColumnStretch(1, 1)
+
+    def add(self, name: str, field: QWidget, tip: str = "") -> QLabel:
+        """Add a line; return its name."""
+        label = QLabel(name)
+        line = self.rowCount()
+        self.addWidget(label, line, 0)
+        self.addWidget(field, line, 1)
+        for widget in (label, field):
+            if tip:
+                widget.setToolTip(tip)
+        return label
+
+
+class SliderRow(QWidget):
+    """A slider with a number beside it.
+
+    Signals
+    -------
+    moved(float)
+        While it moves.
+    settled(float)
+        When the mouse lets go, or a number was typed.
+    """
+
+    moved = Signal(float)
+    settled = Signal(float)
+
+    def __init__(
+        self, low: float, high: float, value: float, *, decimals: int = 2, root: bool = False
+    ) -> None:
+        """Make one; `root` spaces the values by their square root, for areas."""
+        super().__init__()
+        self._power = 2.0 if root else 1.0
+        self._low, self._high = low, high
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, _STEPS)
+        self.number = QDoubleSpinBox()
+        self.number.setDecimals(decimals)
+        self.number.setSingleStep(10.0**-decimals)
+        self.number.setKeyboardTracking(False)
+        self.number.setFixedWidth(84)
+        line = row(self.slider, self.number)
+        self.setLayout(line)
+        self.set_range(low, high)
+        self.set_value(value)
+        self.slider.valueChanged.connect(self._slid)
+        self.slider.sliderReleased.connect(lambda: self.settled.emit(self.value))
+        self.number.valueChanged.connect(self._typed)
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        return float(self.number.value())
+
+    def set_range(self, low: float, high: float) -> None:
+        """Set the ends; the value moves inside."""
+        value = self.number.value()
+        self._low, self._high = low, max(high, low)
+        self.number.blockSignals(True)
+        self.number.setRange(self._low, self._high)
+        self.number.blockSignals(False)
+        self.set_value(value)
+
+    def set_value(self, value: float) -> None:
+        """Set the number without a signal."""
+        for part in (self.slider, self.number):
+            part.blockSignals(True)
+        self.number.setValue(value)
+        span = (self._high - self._low) or 1.0
+        share = max(0.0, (self.number.value() - self._low) / span) ** (1 / self._power)
+        self.slider.setValue(round(share * _STEPS))
+        for part in (self.slider, self.number):
+            part.blockSignals(False)
+
+    def _slid(self, step: int) -> None:
+        value = self._low + (step / _STEPS) ** self._power * (self._high - self._low)
+        self.number.blockSignals(True)
+        self.number.setValue(value)
+        self.number.blockSignals(False)
+        self.moved.emit(self.value)
+        if not self.slider.isSliderDown():  # the wheel or the arrow keys
+            self.settled.emit(self.value)
+
+    def _typed(self, value: float) -> None:
+        self.set_value(value)
+        self.moved.emit(value)
+        self.settled.emit(value)
+
+
+class MessageBar(QWidget):
+    """One sentence in colour, with a button that helps where something does, and one to close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+        self.action = QPushButton()
+        self.action.clicked.connect(self._act)
+        self.close_button = QToolButton()
+        self.close_button.setText("✕")
+        self.close_button.setToolTip("Close this message")
+        self.close_button.clicked.connect(self.hide)
+        side = QVBoxLayout()
+        side.addWidget(self.close_button, alignment=Qt.AlignmentFlag.AlignRight)
+        side.addStretch(1)
+        line = QHBoxLayout()
+        line.addWidget(self.text, 1)
+        line.addLayout(side)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(8, 5, 5, 5)
+        whole.setSpacing(3)
+        whole.addLayout(line)
+        whole.addWidget(self.action, alignment=Qt.AlignmentFlag.AlignLeft)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.kind = ""
+        self._fade = QTimer(self)
+        self._fade.setSingleShot(True)
+        self._fade.setInterval(_FADE_MS)
+        self._fade.timeout.connect(self.hide)
+        self._help: Callable[[], Any] | None = None
+        self.hide()
+
+    def say(
+        self,
+        text: str,
+        kind: str = "info",
+        action: tuple[str, Callable[[], Any]] | None = None,
+    ) -> None:
+        """Show a sentence; `kind` is "info", "good" or "error"."""
+        self.kind = kind
+        self.text.setText(text)
+        ground = _GROUNDS[kind]
+        self.setStyleSheet(
+            f"MessageBar {{ background: {ground}; border-radius: 4px; }}"
+            f"MessageBar QLabel {{ background: transparent; color: #f4f6f8; }}"
+            f"MessageBar QToolButton {{ background: transparent; color: #f4f6f8; border: none; }}"
+        )
+        self._help = None if action is None else action[1]
+        self.action.setVisible(action is not None)
+        if action is not None:
+            self.action.setText(action[0])
+        self.show()
+        self._fade.stop()
+        if kind != "error" and action is None:
+            self._fade.start()
+
+    def _act(self) -> None:
+        helps, self._help = self._help, None
+        self.hide()
+        if helps is not None:
+            helps()

@@ -1,0 +1,211 @@
+"""Clicking in the window, with the mouse and the keys."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from anymask.session import LayerKey
+
+KEY = LayerKey("i1", "rgb")
+
+
+@pytest.fixture
+def clicking(panel, shipped, photos, idle, wait):
+    """A photograph, prepared for clicks."""
+    panel.control.sam = shipped
+    panel.images.add(photos[:1])
+    idle()
+    panel.clicks.overwrite = False
+    panel.clicks.set_tool("points")
+    panel.clicks.start()
+    wait(lambda: panel.clicks.is_ready)
+    return panel
+
+
+class Mouse:
+    """Presses, moves and releases on the canvas, at places (x, y) of the picture."""
+
+    def __init__(self, viewer):
+        self._viewer = viewer
+        self.canvas = viewer.window._qt_viewer.canvas.native
+
+    def at(self, x, y):
+        camera = self._viewer.scene.camera
+        center, size = np.array(camera.center[-2:]), self.canvas.size()
+        row, column = (np.array([y, x]) - center) * camera.zoom
+        return QPoint(round(column + size.width() / 2), round(row + size.height() / 2))
+
+    def click(self, x, y, button=Qt.MouseButton.LeftButton, keys=Qt.KeyboardModifier.NoModifier):
+        QTest.mouseClick(self.canvas, button, keys, self.at(x, y))
+
+    def drag(self, *path, button=Qt.MouseButton.LeftButton):
+        QTest.mousePress(self.canvas, button, Qt.KeyboardModifier.NoModifier, self.at(*path[0]))
+        for place in path[1:]:
+            QTest.mouseMove(self.canvas, self.at(*place))
+            QTest.qWait(15)
+        QTest.mouseRelease(self.canvas, button, Qt.KeyboardModifier.NoModifier, self.at(*path[-1]))
+
+    def key(self, key, keys=Qt.KeyboardModifier.NoModifier):
+        QTest.keyClick(self.canvas, key, keys)
+
+
+@pytest.fixture
+def mouse(panel):
+    panel.viewer.reset_view()
+    QTest.qWait(50)
+    return Mouse(panel.viewer)
+
+
+def _answered(panel):
+    previews = panel.clicks.previews
+    return bool(previews) and previews[0].prompts == panel.clicks.prompts
+
+
+def test_a_click_shows_a_mask_at_once_and_c_makes_it_an_object(clicking, mouse, wait):
+    panel = clicking
+    mouse.click(40, 45)
+    assert np.allclose(panel.clicks.prompts.points, [(40, 45)], atol=1)
+    wait(lambda: _answered(panel))
+    shown = panel.clicks.layers.preview
+    assert shown.data.shape == (120, 160)
+    square = np.zeros((120, 160), bool)
+    square[20:70, 20:60] = True
+    assert np.mean((shown.data > 0) == square) > 0.95
+    assert len(panel.control.session.objects(KEY)) == 0
+    mouse.key(Qt.Key.Key_C)
+    labels = panel.control.session.labels(KEY)
+    assert np.mean((labels == 1) == square) > 0.95
+    assert np.array_equal(panel.canvas.layer.data, labels)
+    assert not panel.clicks.prompts
+    assert panel.control.selected == (1,)
+
+
+def test_right_click_and_shift_exclude_and_w_withdraws(clicking, mouse, wait):
+    panel = clicking
+    mouse.click(40, 45)
+    mouse.click(70, 95, Qt.MouseButton.RightButton)
+    mouse.click(120, 30, keys=Qt.KeyboardModifier.ShiftModifier)
+    assert panel.clicks.prompts.labels == (1, 0, 0)
+    colours = panel.clicks.layers.points.face_color
+    assert colours[0, 1] > colours[0, 0]
+    assert colours[1, 0] > colours[1, 1]
+    mouse.key(Qt.Key.Key_W)
+    assert panel.clicks.prompts.labels == (1, 0)
+    wait(lambda: _answered(panel))
+    mouse.key(Qt.Key.Key_Q)
+    assert not panel.clicks.prompts
+    assert not panel.clicks.layers.preview.data.any()
+
+
+def test_a_drag_moves_the_picture_and_sets_no_point(clicking, mouse):
+    before = np.array(clicking.viewer.scene.camera.center)
+    mouse.drag((40, 45), (60, 60), (90, 80))
+    assert not clicking.clicks.prompts
+    assert not np.allclose(clicking.viewer.scene.camera.center, before)
+
+
+def test_n_goes_through_the_three_candidates_and_comes_back(clicking, mouse, wait):
+    panel = clicking
+    mouse.click(40, 45)
+    wait(lambda: _answered(panel))
+    seen = [panel.clicks.previews[0].chosen]
+    for _ in range(3):
+        last = panel.clicks.previews[0]
+        mouse.key(Qt.Key.Key_N)
+        wait(lambda last=last: panel.clicks.previews[0] is not last)
+        seen.append(panel.clicks.previews[0].chosen)
+    assert sorted(seen[:3]) == [0, 1, 2]
+    assert seen[3] == seen[0]
+    assert "candidate 1 of 3" in panel.click.status.text()
+
+
+def test_one_box_is_refined_by_points_and_several_boxes_are_several_objects(clicking, mouse, wait):
+    panel = clicking
+    mouse.key(Qt.Key.Key_J)
+    mouse.drag((17, 17), (40, 40), (63, 73))
+    wait(lambda: _answered(panel))
+    assert np.allclose(panel.clicks.prompts.box, (17, 17, 63, 73), atol=1.5)
+    mouse.drag((47, 77), (70, 90), (93, 113))
+    wait(lambda: len(panel.clicks.previews) == 2)
+    panel.clicks.class_name = "cell"
+    mouse.key(Qt.Key.Key_C)
+    session = panel.control.session
+    assert len(session.objects(KEY)) == 2
+    labels = session.labels(KEY)
+    assert labels[45, 40] != labels[95, 70]
+    assert labels[45, 40]
+    assert labels[95, 70]
+    assert set(session.class_names(KEY).values()) == {"cell"}
+    assert len(panel.clicks.layers.boxes.data) == 0
+    panel.control.undo()  # both at once
+    assert len(session.objects(KEY)) == 0
+    panel.clicks.class_name = ""
+
+
+def test_a_scribble_becomes_points_along_it(clicking, mouse, wait):
+    panel = clicking
+    mouse.key(Qt.Key.Key_H)
+    before = np.array(panel.viewer.scene.camera.center)
+    mouse.drag((25, 45), (35, 45), (45, 45), (55, 45))
+    points = np.array(panel.clicks.prompts.points)
+    assert len(points) > 2
+    assert np.allclose(points[:, 1], 45, atol=1.5)
+    assert set(panel.clicks.prompts.labels) == {1}
+    assert np.allclose(panel.viewer.scene.camera.center, before)
+    wait(lambda: _answered(panel))
+
+
+def test_the_eraser_takes_an_object_and_undo_brings_it_back(clicking, mouse, wait):
+    panel, session = clicking, clicking.control.session
+    panel.clicks.add_points([(40, 45)], 1)
+    wait(lambda: _answered(panel))
+    panel.clicks.commit()
+    mouse.key(Qt.Key.Key_O)
+    mouse.click(40, 45)
+    assert len(session.objects(KEY)) == 0
+    assert not panel.canvas.layer.data.any()
+    mouse.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert session.objects(KEY).ids.tolist() == [1]
+    assert panel.canvas.layer.data[45, 40] == 1
+
+
+def test_a_selected_object_is_refined_in_place(clicking, wait):
+    panel, session = clicking, clicking.control.session
+    panel.canvas.layer.data[30:60, 30:50] = 7
+    panel.canvas.layer.events.paint(value=[])
+    panel.canvas.record()
+    panel.control.select([7])
+    panel.clicks.refine()
+    wait(lambda: _answered(panel))
+    panel.clicks.add_points([(40, 45), (25, 25), (55, 65)], 1)
+    wait(lambda: _answered(panel))
+    panel.clicks.commit()
+    assert session.objects(KEY).ids.tolist() == [7]
+    assert np.count_nonzero(session.labels(KEY) == 7) > 1500
+
+
+def test_the_embedding_is_kept_on_disk_for_the_next_time(clicking, wait, photos, idle):
+    panel = clicking
+    folder = panel.control.session.folder
+    panel.clicks.stop()
+    panel.control.set_session(None)
+    panel.images.open(folder)
+    idle()
+    panel.clicks.start()
+    wait(lambda: panel.clicks.is_ready)
+    assert panel.clicks.status == "Ready to click (found on disk)"
+
+
+def test_another_image_is_prepared_and_prompts_do_not_follow(clicking, mouse, wait, photos, idle):
+    panel = clicking
+    mouse.click(40, 45)
+    wait(lambda: _answered(panel))
+    panel.images.add(photos[1:])
+    idle()
+    wait(lambda: panel.clicks.is_ready and panel.control.current.image == "i2")
+    assert not panel.clicks.prompts
+    assert panel.viewer.layers[-1].name == "anymask clicks"
+    assert panel.viewer.layers.selection.active.name == "anymask clicks"

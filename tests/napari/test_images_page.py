@@ -1,0 +1,97 @@
+"""Images in the window: the list, what is shown of each, files that cannot be read as they are."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from PIL import Image
+from qtpy.QtWidgets import QFileDialog
+
+
+def _names(panel):
+    return [layer.name for layer in panel.viewer.layers]
+
+
+def test_images_are_listed_with_thumbnail_and_state_and_shown_with_their_own_layers(
+    panel, photos, idle, wait
+):
+    panel.images.add(photos)
+    idle()
+    rows = [panel.images.list.item(at).text() for at in range(panel.images.list.count())]
+    assert rows == ["photo1\n○ no masks yet · 120×160", "photo2\n○ no masks yet · 150×100"]
+    assert _names(panel) == ["photo1 · rgb", "photo1 · rgb · masks"]
+    first = np.asarray(Image.open(photos[0]))
+    assert np.array_equal(panel.canvas.picture.data, first)
+    key = (str(panel.control.session.folder) + "/i1", "rgb")
+    wait(lambda: key in panel.images._icons)
+    middle = panel.images.list.item(0).icon().pixmap(44, 44).toImage().pixelColor(11, 12)
+    assert abs(middle.red() - 222) < 12  # the red square of the first photograph
+
+
+def test_next_and_previous_go_round_and_replace_the_layers(panel, photos, idle, wait):
+    panel.images.add(photos)
+    idle()
+    panel.control.step(1)
+    wait(lambda: _names(panel) == ["photo2 · rgb", "photo2 · rgb · masks"])
+    assert panel.shown.text() == "photo2  (2 of 2)"
+    panel.control.step(1)
+    wait(lambda: _names(panel) == ["photo1 · rgb", "photo1 · rgb · masks"])
+    panel.images.list.setCurrentRow(1)
+    wait(lambda: _names(panel) == ["photo2 · rgb", "photo2 · rgb · masks"])
+
+
+def test_a_missing_header_is_asked_for_and_nothing_is_copied(
+    panel, cube, idle, answer, monkeypatch, tmp_path
+):
+    header = tmp_path / "headers" / "leaf.hdr"
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *a, **k: (str(header), ""))
+    before = sorted(os.listdir(tmp_path))
+    asked = answer("Choose header…")
+    panel.images.add([cube])
+    idle()
+    assert len(asked) == 1
+    assert "leaf.img is data without a header beside it" in asked[0]
+    idle()
+    record = panel.control.record
+    assert (record.name, record.size, record.bands) == ("leaf", (40, 50), 45)
+    assert record.header == header
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_without_its_header_a_file_is_left_out_with_a_sentence(panel, cube, idle, answer):
+    answer(None)
+    panel.images.add([cube])
+    idle()
+    assert panel.control.session.images == ()
+    assert "leaf.img was left out" in panel.message.text.text()
+
+
+def test_a_file_that_is_no_image_is_named_and_the_others_are_added(panel, photos, idle, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    panel.images.add([broken, photos[0]])
+    idle()
+    assert [record.name for record in panel.control.session.images] == ["photo1"]
+    assert panel.message.kind == "error"
+    assert "broken.png" in panel.message.text.text()
+
+
+def test_removing_an_image_with_masks_asks_and_shows_the_next_one(
+    panel, photos, idle, answer, wait
+):
+    panel.images.add(photos)
+    idle()
+    panel.canvas.layer.data[5:9, 5:9] = 1
+    panel.canvas.layer.events.paint(value=[])
+    panel.canvas.record()
+    assert panel.control.session.state("i1") == "edited"
+    panel.images.list.setCurrentRow(0)
+    asked = answer(None)
+    panel.images._remove()
+    assert "1 of these images have masks that are not saved" in asked[0]
+    assert len(panel.control.session.images) == 2
+    answer("Remove")
+    panel.images._remove()
+    wait(lambda: _names(panel) == ["photo2 · rgb", "photo2 · rgb · masks"])
+    assert photos[0].exists()

@@ -1,0 +1,181 @@
+"""The table of objects, classes, review, and the clean-up tools."""
+
+from __future__ import annotations
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from qtpy.QtCore import QItemSelectionModel
+from qtpy.QtWidgets import QFileDialog, QInputDialog
+
+from anymask.napari.pages.table import COLUMNS
+from anymask.session import LayerKey
+
+KEY = LayerKey("i1", "rgb")
+
+
+@pytest.fixture
+def drawn(panel, photos, idle, wait):
+    """Four objects: a square with a hole, a square in two pieces, a dot, and one at the border."""
+    panel.images.add(photos[:1])
+    idle()
+    data = panel.canvas.layer.data
+    data[10:30, 10:30] = 1
+    data[18:22, 18:22] = 0
+    data[50:60, 10:20] = 2
+    data[50:56, 40:50] = 2
+    data[80:83, 80:83] = 3
+    data[0:10, 100:110] = 4
+    panel.canvas.layer.events.paint(value=[])
+    panel.canvas.record()
+    wait(lambda: panel.objects.model.rowCount() == 4)
+    return panel
+
+
+def _cells(panel, name):
+    column = [each for each, _ in COLUMNS].index(name)
+    model = panel.objects.model
+    return [model.data(model.index(at, column)) for at in range(model.rowCount())]
+
+
+def _click_row(panel, row, add=False):
+    flags = QItemSelectionModel.SelectionFlag
+    how = flags.Select if add else flags.ClearAndSelect
+    model = panel.objects.model
+    panel.objects.table.selectionModel().select(model.index(row, 0), how | flags.Rows)
+
+
+def test_the_table_lists_the_objects_and_sorts(drawn):
+    assert _cells(drawn, "id") == ["1", "2", "3", "4"]
+    assert _cells(drawn, "area") == ["384", "160", "9", "100"]
+    drawn.objects.table.sortByColumn(3, drawn.objects.model.sort.__defaults__[0])
+    assert _cells(drawn, "area") == ["9", "100", "160", "384"]
+    drawn.objects.table.sortByColumn(0, drawn.objects.model.sort.__defaults__[0])
+
+
+def test_table_and_canvas_are_linked_both_ways(drawn):
+    _click_row(drawn, 1)
+    assert drawn.control.selected == (2,)
+    assert drawn.canvas.layer.selected_label == 2
+    white = drawn.canvas.layer.colormap.map(np.array([2]))[0]
+    assert np.allclose(white, 1)
+    drawn.canvas.layer.selected_label = 3  # as napari's picker does
+    rows = drawn.objects.table.selectionModel().selectedRows()
+    assert [index.row() for index in rows] == [2]
+    drawn.canvas.look_at(3)
+    assert np.allclose(drawn.viewer.scene.camera.center[-2:], (81, 81))
+
+
+def test_classes_have_names_and_colours_and_show_in_the_canvas(drawn, wait, monkeypatch):
+    panel, session = drawn, drawn.control.session
+    _click_row(panel, 0)
+    _click_row(panel, 2, add=True)
+    assert panel.control.selected == (1, 3)
+    panel.objects.class_box.setCurrentText("leaf")
+    panel.objects._set_class()
+    wait(lambda: _cells(panel, "class_name") == ["leaf", "", "leaf", ""])
+    session.set_classes([("leaf", "#00ff00")])
+    panel.control.select([])
+    panel.objects.by_class.setChecked(True)
+    wait(lambda: np.allclose(panel.canvas.layer.colormap.map(np.array([1]))[0], (0, 1, 0, 1)))
+    panel.objects.by_class.setChecked(False)
+    monkeypatch.setattr(QInputDialog, "getText", lambda *a, **k: ("Blatt", True))
+    panel.objects._rename("leaf")
+    wait(lambda: _cells(panel, "class_name") == ["Blatt", "", "Blatt", ""])
+
+
+def test_review_goes_through_the_queue_until_all_are_ok(drawn, wait):
+    panel, session = drawn, drawn.control.session
+    assert panel.objects.count.text() == "4 objects, 4 to review"
+    queue = session.review_queue(KEY)
+    panel.objects.next_unreviewed()
+    seen = [panel.control.selected[0]]
+    for _ in range(3):
+        panel.objects.mark_ok()
+        seen.append(panel.control.selected[0])
+    panel.objects.mark_ok()
+    assert seen == queue
+    wait(lambda: panel.objects.count.text() == "4 objects, all reviewed")
+    assert panel.message.text.text() == "All objects of this picture are reviewed."
+
+
+def test_erase_merge_and_split_act_on_what_is_selected(drawn, wait):
+    panel, session = drawn, drawn.control.session
+    panel.control.select([2])
+    panel.objects._split("components")
+    assert len(session.objects(KEY)) == 5
+    panel.control.select([2, 5])
+    panel.objects._merge()
+    assert session.objects(KEY).ids.tolist() == [1, 2, 3, 4]
+    panel.control.select([4])
+    panel.objects.erase()
+    assert session.objects(KEY).ids.tolist() == [1, 2, 3]
+    assert panel.control.selected == ()
+    assert np.array_equal(panel.canvas.layer.data, session.labels(KEY))
+    panel.control.select([1])
+    panel.objects._split("components")
+    assert "cannot be split" in panel.message.text.text()
+
+
+def test_measurements_are_shown_when_asked_for(drawn, wait):
+    panel = drawn
+    panel.objects.measures.setCurrentIndex(panel.objects.measures.findData("shape"))
+    wait(lambda: panel.objects.model.columnCount() > len(COLUMNS))
+    titles = [panel.objects.model.headerData(at, 1) for at in range(7, 9)]
+    assert titles
+    panel.objects.measures.setCurrentIndex(0)
+    wait(lambda: panel.objects.model.columnCount() == len(COLUMNS))
+
+
+def test_a_choice_is_checked_while_it_is_typed(drawn):
+    page = drawn.clean_up
+    assert page.range.text() == "Ids 1 to 4, 4 objects"
+    page.choice.setText("1-2")
+    assert page.range.text() == "2 of 4 objects; ids 1 to 4"
+    page.choice.setText("area > 99 and area < 200")
+    page._select()
+    assert drawn.control.selected == (2, 4)
+    page.choice.setText("arae > 99")
+    assert "did you mean 'area'" in page.range.text()
+    page.choice.clear()
+
+
+def test_keep_drops_the_others_as_one_step(drawn):
+    session = drawn.control.session
+    drawn.clean_up.choice.setText("1,3")
+    drawn.clean_up._keep()
+    assert session.objects(KEY).ids.tolist() == [1, 3]
+    drawn.control.undo()
+    assert session.objects(KEY).ids.tolist() == [1, 2, 3, 4]
+    drawn.clean_up.choice.clear()
+
+
+def test_clean_up_fills_holes_and_keeps_largest_pieces(drawn, idle):
+    page, session = drawn.clean_up, drawn.control.session
+    page.holes.setChecked(True)
+    page.largest.setChecked(True)
+    page.border.setChecked(True)
+    page.small.setValue(20)
+    page._clean()
+    idle()
+    areas = dict(zip(session.objects(KEY).ids.tolist(), session.objects(KEY).columns["area"],
+                     strict=True))  # fmt: skip
+    assert areas == {1: 400, 2: 100}
+    assert np.array_equal(drawn.canvas.layer.data, session.labels(KEY))
+    for box in (page.holes, page.largest, page.border):
+        box.setChecked(False)
+    page.small.setValue(0)
+
+
+def test_one_mask_is_shown_and_saved(drawn, tmp_path, monkeypatch):
+    page, path = drawn.clean_up, tmp_path / "mask.png"
+    page.choice.setText("1,2")
+    page._show_binary()
+    layer = drawn.viewer.layers[-1]
+    assert layer.name == "photo1 · one mask"
+    assert layer.data.sum() == 384 + 160
+    drawn.viewer.layers.remove(layer)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(path), ""))
+    page._save_binary()
+    assert np.array_equal(imageio.imread(path) == 255, np.isin(drawn.canvas.layer.data, (1, 2)))
+    page.choice.clear()

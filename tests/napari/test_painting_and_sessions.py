@@ -1,0 +1,150 @@
+"""Nothing is lost: strokes, undo, sessions opened again, a window killed while painting."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+
+from anymask.session import LayerKey, Session
+
+KEY = LayerKey("i1", "rgb")
+
+_PAINTS_UNTIL_KILLED = """
+import sys, time
+from pathlib import Path
+from qtpy.QtWidgets import QApplication
+from anymask.napari.opening import open_window
+
+folder, photo = sys.argv[1:]
+viewer, panel = open_window()
+from anymask.session import Session
+panel.control.set_session(Session.create(folder))
+panel.images.add([photo])
+while panel.canvas.layer is None:
+    QApplication.processEvents()
+    time.sleep(0.01)
+layer = panel.canvas.layer
+layer.mode = "paint"
+layer.brush_size = 5
+layer.selected_label = 3
+start = time.monotonic()
+with layer.block_history():  # the mouse is down and stays down
+    for step in range(100_000):
+        layer.paint((20, 10 + step % 100), 3)
+        QApplication.processEvents()
+        time.sleep(0.01)
+        if step == 100:
+            print("painted", flush=True)
+"""
+
+
+def _paint(layer, label=1):
+    layer.mode = "paint"
+    layer.brush_size = 9
+    layer.selected_label = label
+    layer.paint((30, 30), label)
+    QTest.qWait(10)
+
+
+def test_a_stroke_is_a_step_that_undo_takes_back(panel, photos, idle, qtbot):
+    panel.images.add(photos[:1])
+    idle()
+    session, layer = panel.control.session, panel.canvas.layer
+    _paint(layer)
+    assert session.can_undo(KEY) == "paint"
+    assert np.array_equal(session.labels(KEY), layer.data)
+    assert session.objects(KEY).ids.tolist() == [1]
+    layer.mode = "fill"
+    layer.fill((100, 100), 2)
+    QTest.qWait(10)
+    assert session.can_undo(KEY) == "fill"
+    panel._undo.click()
+    panel._undo.click()
+    assert not layer.data.any()
+    assert not session.labels(KEY).any()
+    assert not panel._undo.isEnabled()
+    panel._redo.click()
+    assert layer.data[30, 30] == 1
+
+
+def test_napari_s_own_undo_key_takes_back_the_session_s_step(panel, photos, idle):
+    panel.images.add(photos[:1])
+    idle()
+    layer = panel.canvas.layer
+    _paint(layer)
+    panel.viewer.layers.selection.active = layer
+    canvas = panel.viewer.window._qt_viewer.canvas.native
+    QTest.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not layer.data.any()
+    assert panel.control.session.can_redo(KEY) == "paint"
+
+
+def test_leaving_an_image_keeps_what_was_painted(panel, photos, idle, wait):
+    panel.images.add(photos)
+    idle()
+    with panel.canvas.layer.block_history():  # the stroke has not ended
+        panel.canvas.layer.paint((30, 30), 4)
+        panel.control.step(1)
+    wait(lambda: KEY not in panel.canvas.labels)
+    assert panel.control.session.objects(KEY).ids.tolist() == [4]
+    panel.control.step(1)
+    wait(lambda: panel.canvas.layer is not None)
+    assert panel.canvas.layer.data[30, 30] == 4
+
+
+def test_a_session_opens_as_it_was_left(panel, photos, idle, wait):
+    panel.images.add(photos)
+    idle()
+    _paint(panel.canvas.layer, 6)
+    panel.control.step(1)
+    idle()
+    folder = panel.control.session.folder
+    panel.control.set_session(None)
+    assert [layer.name for layer in panel.viewer.layers] == []
+    panel.images.open(folder)
+    idle()
+    assert panel.control.current.image == "i2"
+    panel.control.step(-1)
+    wait(lambda: panel.canvas.layer is not None)
+    assert panel.canvas.layer.data[30, 30] == 6
+    panel.control.undo()
+    assert not panel.canvas.layer.data.any()
+
+
+def test_a_session_that_is_open_elsewhere_can_be_looked_at(panel, photos, idle, tmp_path):
+    with Session.create(tmp_path / "other") as other:
+        other.add_images(photos[:1])
+        panel.images.open(other.folder)
+        idle()
+        assert panel.message.action.text() == "Open it to look only"
+        panel.message.action.click()
+        idle()
+        assert panel.control.session.read_only
+        assert "to look at only" in panel.images.session_name.text()
+        _paint(panel.canvas.layer)
+        assert not other.labels(KEY).any()
+        panel.control.set_session(None)
+
+
+def test_a_window_killed_while_painting_loses_at_most_two_seconds(panel, photos, idle, tmp_path):
+    folder = tmp_path / "killed"
+    script = [sys.executable, "-c", _PAINTS_UNTIL_KILLED, str(folder), str(photos[0])]
+    source = os.path.join(os.path.dirname(__file__), "..", "..", "src")
+    env = {**os.environ, "PYTHONPATH": os.path.abspath(source)}
+    painter = subprocess.Popen(script, stdout=subprocess.PIPE, env=env)
+    assert painter.stdout.readline() == b"painted\n"
+    time.sleep(2)
+    os.kill(painter.pid, signal.SIGKILL)
+    painter.wait()
+    panel.images.open(folder.with_suffix(".anymask"))
+    idle()
+    assert panel.control.session.objects(KEY).ids.tolist() == [3]
+    assert np.all(panel.canvas.layer.data[20, 10:100] == 3)
+    assert panel.images.list.item(0).text().startswith("photo1\n✎ edited")

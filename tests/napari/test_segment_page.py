@@ -1,0 +1,133 @@
+"""Runs over images in the window: progress, Cancel, thresholds, edited layers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anymask.session import LayerKey
+
+
+@pytest.fixture
+def segmented(panel, shipped, photos, idle):
+    """Two photographs, both segmented."""
+    _use(panel, shipped)
+    panel.images.add(photos)
+    idle()
+    panel.segment.points.setValue(8)
+    panel.segment.scope.setCurrentIndex(0)
+    panel.segment.run()
+    idle()
+    return panel
+
+
+def _use(panel, sam):
+    panel.control.sam = sam
+
+
+def test_a_run_over_all_images_shows_progress_and_gives_labels_layers(
+    panel, shipped, photos, idle, qtbot
+):
+    _use(panel, shipped)
+    panel.images.add(photos)
+    idle()
+    texts = []
+    panel.control.tasks.moved.connect(lambda fraction, text: texts.append(text))
+    panel.segment.points.setValue(8)
+    panel.segment.run()
+    assert panel._task.isVisibleTo(panel)
+    idle()
+    assert not panel._task.isVisibleTo(panel)
+    assert {"photo1 (1 of 2)", "photo2 (2 of 2)"} <= set(texts)
+    session = panel.control.session
+    assert [session.state(key) for key in session.all_layers()] == ["segmented"] * 2
+    labels = session.labels(LayerKey("i1", "rgb"))
+    assert panel.canvas.layer.name == "photo1 · rgb · masks"
+    assert np.array_equal(panel.canvas.layer.data, labels)
+    red, blue = labels[45, 40], labels[95, 70]
+    assert red
+    assert blue
+    assert red != blue
+    square = np.zeros_like(labels, bool)
+    square[20:70, 20:60] = True
+    assert np.mean((labels == red) == square) > 0.95
+    assert panel.message.text.text().startswith("Segmented 2 of 2 in")
+
+
+def test_cancel_keeps_what_is_finished(panel, shipped, photos, idle, wait):
+    _use(panel, shipped)
+    panel.images.add(photos)
+    idle()
+    panel.segment.points.setValue(8)
+    session = panel.control.session
+    panel.segment.run()
+    wait(lambda: session.state("i1") == "segmented")
+    panel.cancel.click()
+    idle()
+    assert session.state("i1") == "segmented"
+    assert session.state("i2") == "new"
+    assert panel.message.text.text() == "Cancelled: 1 of 2 were finished and are kept."
+
+
+def test_edited_layers_are_replaced_only_after_asking(segmented, idle, answer, qtbot):
+    panel, session = segmented, segmented.control.session
+    key = LayerKey("i1", "rgb")
+    panel.canvas.layer.data[0:6, 0:6] = 60
+    panel.canvas.layer.events.paint(value=[])
+    panel.canvas.record()
+    assert session.state("i1") == "edited"
+    asked = answer(None)
+    panel.segment.run()
+    assert "Masks that you edited would be replaced: photo1" in asked[0]
+    assert not panel.control.tasks.is_busy
+    answer("Keep the edited ones")
+    panel.segment.run()
+    idle()
+    assert session.labels(key)[2, 2] == 60
+    assert panel.message.text.text().startswith("Segmented 1 of 1")
+    answer("Replace them")
+    panel.segment.run()
+    idle()
+    assert session.labels(key)[2, 2] != 60
+    assert session.state("i1") == "segmented"
+
+
+def test_sliders_act_at_once_and_letting_go_makes_a_step(segmented, wait):
+    panel, session, page = segmented, segmented.control.session, segmented.segment
+    key = LayerKey("i1", "rgb")
+    before = session.labels(key).copy()
+    assert page.area.slider.isEnabled()
+    areas = session.objects(key).columns["area"]
+    page.area.slider.setSliderDown(True)
+    limit = float(np.sort(areas)[-1])
+    page.area.set_value(limit)
+    page.area.moved.emit(limit)
+    wait(lambda: len(np.unique(panel.canvas.layer.data)) == 2)
+    assert np.array_equal(session.labels(key), before)  # so far it is a preview
+    page.area.slider.setSliderDown(False)
+    wait(lambda: session.can_undo(key) == "thresholds")
+    assert len(session.objects(key)) == 1
+    assert page.count.text() == "1 object in photo1"
+    panel.control.undo()
+    wait(lambda: np.array_equal(panel.canvas.layer.data, before))
+    assert page.area.value == 0
+
+
+def test_semantic_mode_has_a_threshold_of_its_own(panel, shipped, photos, idle, wait):
+    _use(panel, shipped)
+    panel.images.add(photos[:1])
+    idle()
+    page = panel.segment
+    page.semantic.click()
+    assert page._logits.isVisibleTo(page)
+    assert not page._options.isVisibleTo(page)
+    page.run()
+    idle()
+    session, key = panel.control.session, LayerKey("i1", "rgb")
+    assert set(np.unique(session.labels(key))) <= {0, 1}
+    many = np.count_nonzero(session.labels(key))
+    page.logit.number.setValue(6.0)
+    wait(lambda: np.count_nonzero(session.labels(key)) < max(many, 1))
+    page.logit.number.setValue(-6.0)
+    wait(lambda: np.count_nonzero(session.labels(key)) > many)
+    page.everything.click()
