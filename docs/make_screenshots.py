@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-OUT = Path(__file__).parent / "images"
+OUT = Path(__file__).resolve().parent / "images"
 SIZE = (1366, 768)
 
 
@@ -92,7 +92,9 @@ def error(show: Show) -> None:
 
     page = show.panel.model
     show.page("Model")
-    path = show.folder / "our_nuclei.safetensors"
+    # Named without its folder, which is another one each time.
+    os.chdir(show.folder)
+    path = Path("our_nuclei.safetensors")
     shutil.copy(shipped_weights(), path)
     page.add_checkpoint(path)
     page.variant.setCurrentIndex(page.variant.findData("vit_b"))
@@ -201,7 +203,7 @@ def spectra(show: Show) -> None:
 def save(show: Show) -> None:
     """Formats and folder."""
     show.page("Save")
-    show.panel.save.folder.setText(str(Path.home() / "masks"))
+    show.panel.save.folder.setText("masks")
     show.take("save")
 
 

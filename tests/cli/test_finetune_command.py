@@ -113,3 +113,24 @@ def test_a_mistake_ends_in_a_sentence(run, arguments, sentence):
     assert result.exit_code == 2
     assert sentence in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_session_is_trained_on_as_it_is_and_alone(run, tmp_path, data, model):
+    from anymask.session import LayerKey, Session
+
+    with Session.create(tmp_path / "work") as session:
+        session.add_images(sorted((data / "images").glob("[0-2].png")))
+        for number in range(3):
+            key = LayerKey(session.images[number].id, session.recipes(f"i{number + 1}")[0].name)
+            mask = np.asarray(Image.open(data / "masks" / f"{number}.png")) > 0
+            session.record_pixels(key, mask.astype(session.labels(key).dtype))
+    result = run("--data", tmp_path / "work.anymask")
+    assert result.exit_code == 2
+    assert "A session is trained on alone" in " ".join(result.output.split())
+    alone = ["--data", tmp_path / "work.anymask", "--out", tmp_path / "tuned", "--epochs", 1]
+    alone += ["--model", model, "--dtype", "float32", "--verdict", "none"]
+    alone += ["--device", "cpu", "--cache", tmp_path / "cache"]
+    result = CliRunner().invoke(app, [str(a) for a in alone])
+    assert result.exit_code == 0, result.output
+    card = json.loads((tmp_path / "tuned/card.json").read_text())
+    assert card["images"] == {"train": 2, "validation": 1}

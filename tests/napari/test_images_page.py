@@ -19,7 +19,7 @@ def test_images_are_listed_with_thumbnail_and_state_and_shown_with_their_own_lay
     panel.images.add(photos)
     idle()
     rows = [panel.images.list.item(at).text() for at in range(panel.images.list.count())]
-    assert rows == ["photo1\n○ no masks yet · 120×160", "photo2\n○ no masks yet · 150×100"]
+    assert rows == ["photo1\n○ no masks yet · 160×120", "photo2\n○ no masks yet · 100×150"]
     assert _names(panel) == ["photo1 · rgb", "photo1 · rgb · masks"]
     first = np.asarray(Image.open(photos[0]))
     assert np.array_equal(panel.canvas.picture.data, first)

@@ -47,7 +47,8 @@ def finetune(
             "--data",
             metavar="DIR",
             help="Images with masks: a folder with images/ and masks/, a COCO JSON file, results "
-            "of anymask, or an archive of these. Several may be given.",
+            "of anymask, or an archive of these. Several may be given. Or one session "
+            "NAME.anymask.",
             show_default=False,
         ),
     ],
@@ -238,9 +239,9 @@ def finetune(
         warnings.showwarning = _tell_warning
         tuned = run(
             model,
-            list(data),
+            _opened(data),
             output,
-            validation=list(validation) if validation else None,
+            validation=_opened(validation) if validation else None,
             group=group,
             objects="components" if components else "auto",
             resume=resume,
@@ -269,6 +270,20 @@ def finetune(
     for shown in said:
         out.print(shown, soft_wrap=isinstance(shown, Text))
     out.print(Text(_sentence(tuned)), soft_wrap=True)
+
+
+def _opened(places: list[Path]) -> Any:
+    """What to train on: the places themselves, or what a session holds."""
+    if not any(place.suffix == ".anymask" for place in places):
+        return list(places)
+    if len(places) > 1:
+        raise AnymaskError(
+            "A session is trained on alone; write its masks with 'anymask export' to join them "
+            "with other images."
+        )
+    from anymask.session import session_dataset
+
+    return session_dataset(places[0])
 
 
 def _parts(text: str) -> tuple[str, ...]:

@@ -257,7 +257,7 @@ class ImagesPage(Page):
             record = records.get(str(item.data(_ID)))
             if record is not None:
                 state = session.state(record.id)
-                size = "×".join(map(str, record.size))
+                size = "×".join(map(str, reversed(record.size)))  # width first
                 more = f" · {record.planes} planes" if record.planes > 1 else ""
                 more += f" · {record.bands} bands" if record.bands > 4 else ""
                 text = f"{record.name}\n{_MARKS[state]} {STATES[state]} · {size}{more}"
