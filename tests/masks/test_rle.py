@@ -51,7 +51,8 @@ def test_compressed_numbers_of_any_size_are_read(counts):
     assert rle.from_coco(packed) == {"size": size, "counts": counts}
 
 
-@given(st.lists(st.integers(0, 2**28), min_size=1, max_size=8))
+# Longer ones would write past pycocotools' memory.
+@given(st.lists(st.integers(0, 2**24 - 1), min_size=1, max_size=8))
 def test_long_runs_are_written_as_pycocotools_writes_short_ones(counts):
     packed = coco_mask.frPyObjects({"size": [1, sum(counts)], "counts": counts}, 1, sum(counts))
     assert rle._compressed_text(np.array(counts, np.int64)) == packed["counts"].decode()

@@ -27,9 +27,9 @@ _LONG_RUN = 64
 _SHORT_RUNS_AT_ONCE = 2**16
 
 
-# pycocotools reserves six characters a number, 30 bits with the sign, and writes past its memory
-# where a number needs more.
-_LONGEST_RUN_OF_PYCOCOTOOLS = 2**28
+# pycocotools reserves six characters a number and nothing for the zero that ends the text: where
+# all numbers need six, as differences of longer runs may, it writes past its memory.
+_LONGEST_RUN_OF_PYCOCOTOOLS = 2**24 - 1
 
 
 class Rle(TypedDict):
