@@ -18,8 +18,9 @@ from anymask.cli.console import ends_in_a_sentence
 from anymask.errors import AnymaskError
 
 COMMANDS = (
-    *("everything", "segment", "semantic", "clean", "measure", "spectra", "convert"),
-    *("evaluate", "tune", "info", "models", "pretrain"),
+    *("everything", "segment", "gui", "semantic", "clean", "measure", "spectra", "convert"),
+    *("export", "replay", "evaluate", "finetune", "tune", "benchmark", "info", "models"),
+    *("pretrain", "dataset"),
 )
 
 
@@ -30,9 +31,11 @@ def test_the_version_is_printed(cli):
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
 def test_help_teaches_with_an_example(cli, command):
-    result = cli(*([command] if command else []), "--help")
+    # What can be done with a data set is a command below that one.
+    words = ["dataset", "check"] if command == "dataset" else [command] if command else []
+    result = cli(*words, "--help")
     assert result.exit_code == 0
-    name = command or "everything"
+    name = " ".join(words) or "everything"
     assert f"  anymask {name} " in result.stdout
 
 

@@ -87,14 +87,7 @@ one of the names small, vit_b, vit_l, vit_h or vit_t.
     """
     target = resolve_device(device)
     weights_dtype = resolve_dtype(dtype, target)
-    raw = read_checkpoint(resolve(source))
-    state = find_sam(raw.content, str(raw.path))
-    config = choose_config(raw, state, variant, image_size)
-    fitted = fit(raw, state, config)
-    _check_values(raw, fitted)
-    _notify(raw, state, fitted)
-    # Not strictly, for some tensors may be absent; `fit` has refused the lack of any other.
-    fitted.model.load_state_dict(fitted.tensors, strict=False)
+    fitted = _fitted(source, variant, image_size)
     sam = fitted.model.to(target, torch.float32).eval()
     # The rest stays in float32: rounding the decoder costs the masks a hundredth of their IoU.
     sam.image_encoder.to(weights_dtype)
@@ -106,6 +99,35 @@ one of the names small, vit_b, vit_l, vit_h or vit_t.
 
         compile_network(sam)
     return sam
+
+
+def load_as_stored(source: str | os.PathLike[str] | None) -> Sam:
+    """Load a model with each weight in the dtype its file has, to be saved again.
+
+    Parameters, errors and warnings are those of `load`. A model of mixed dtypes cannot be asked.
+    """
+    fitted = _fitted(source, None, None)
+    for name, parameter in fitted.model.named_parameters():
+        if name in fitted.tensors:
+            parameter.data = parameter.data.to(fitted.tensors[name].dtype)
+    return fitted.model.eval()
+
+
+def _fitted(
+    source: str | os.PathLike[str] | None,
+    variant: str | SamConfig | None,
+    image_size: int | None,
+) -> Fit:
+    """Tensors of a checkpoint, checked, and the model with their values."""
+    raw = read_checkpoint(resolve(source))
+    state = find_sam(raw.content, str(raw.path))
+    config = choose_config(raw, state, variant, image_size)
+    fitted = fit(raw, state, config)
+    _check_values(raw, fitted)
+    _notify(raw, state, fitted)
+    # Not strictly, for some tensors may be absent; `fit` has refused the lack of any other.
+    fitted.model.load_state_dict(fitted.tensors, strict=False)
+    return fitted
 
 
 def _check_values(raw: RawCheckpoint, fitted: Fit) -> None:
@@ -142,12 +164,12 @@ def _notify(raw: RawCheckpoint, state: SamState, fitted: Fit) -> None:
             f"{raw.path} also holds {name_some(state.extras, 'tensor')} of no SAM, which are "
             f"left out.",
             CheckpointNotice,
-            stacklevel=3,
+            stacklevel=4,
         )
     if fitted.unused:
         warnings.warn(
             f"{raw.path} adds {name_some(fitted.unused, 'tensor')} to the SAM, such as adapters, "
             f"which are left out: its masks are not those of the fine-tuned model.",
             CheckpointNotice,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from anymask.checkpoints.formats import CheckpointNotice
-from anymask.checkpoints.info import info
-from anymask.checkpoints.loading import load
+from anymask.checkpoints.loading import load_as_stored
 from anymask.checkpoints.saving import save
-from anymask.checkpoints.sources import resolve
 from anymask.model.config import EverythingConfig
 
 
@@ -35,7 +33,6 @@ def save_thresholds(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CheckpointNotice)  # what loading warns of has been told
-        place = resolve(source)
-        sam = load(place, device="cpu", dtype=info(place).dtype)
+        sam = load_as_stored(source)
     sam.config = replace(sam.config, everything=thresholds)
     save(sam, path)
