@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import types
 import zlib
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
 
+from anymask.benchmarking import peers
 from anymask.model.config import SamConfig, ViTConfig
 from anymask.model.sam import Sam
 
@@ -77,62 +76,8 @@ def tall() -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="session")
 def metas_package() -> types.ModuleType:
-    """Meta's own package, imported behind a stand-in for what it imports of torchvision."""
-    names = {
-        "torchvision": (),
-        "torchvision.transforms": (),
-        "torchvision.transforms.functional": ("resize", "to_pil_image"),
-        "torchvision.ops": (),
-        "torchvision.ops.boxes": ("batched_nms", "box_area"),
-    }
-    for name, members in names.items():
-        module = types.ModuleType(name)
-        for member in members:
-            setattr(module, member, None)
-        sys.modules[name] = module
-    try:
-        import segment_anything
-    finally:
-        for name in names:
-            del sys.modules[name]
-    return segment_anything
-
-
-def metas_sam(package: types.ModuleType, config: SamConfig) -> torch.nn.Module:
-    """Meta's own classes in a given geometry."""
-    vit, side = config.image_encoder, config.embedding_size
-    modeling = package.modeling
-    return modeling.Sam(
-        modeling.ImageEncoderViT(
-            img_size=config.image_size,
-            patch_size=vit.patch_size,
-            embed_dim=vit.width,
-            depth=vit.depth,
-            num_heads=vit.num_heads,
-            mlp_ratio=vit.mlp_ratio,
-            out_chans=config.prompt_dim,
-            qkv_bias=True,
-            norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
-            use_rel_pos=True,
-            window_size=vit.window_size,
-            global_attn_indexes=vit.global_attn_indexes,
-        ),
-        modeling.PromptEncoder(
-            config.prompt_dim, (side, side), (config.image_size,) * 2, config.mask_in_chans
-        ),
-        modeling.MaskDecoder(
-            transformer_dim=config.prompt_dim,
-            transformer=modeling.TwoWayTransformer(
-                config.decoder_depth,
-                config.prompt_dim,
-                config.decoder_heads,
-                config.decoder_mlp_dim,
-            ),
-            num_multimask_outputs=config.num_multimask_outputs,
-            iou_head_depth=config.iou_head_depth,
-            iou_head_hidden_dim=config.iou_head_hidden_dim,
-        ),
-    ).eval()
+    """Meta's own package, imported with or without torchvision."""
+    return peers.metas_package()
 
 
 def relative_l2(actual: torch.Tensor | NDArray, expected: torch.Tensor | NDArray) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import signal
 import stat
-import types
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +13,14 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from anymask.benchmarking.peers import metas_sam
 from anymask.checkpoints import load, save
 from anymask.checkpoints.formats import CheckpointNotice
 from anymask.errors import AnymaskError, CheckpointError, OutputError
 from anymask.model.config import VARIANTS, SamConfig
 from anymask.model.sam import Sam
 from tests.checkpoints.conftest import TINY, assert_same_model, draw, outputs
-from tests.conftest import metas_sam, relative_l2
+from tests.conftest import relative_l2
 
 
 @pytest.mark.filterwarnings("error")
@@ -82,10 +82,10 @@ def test_a_geometry_that_its_tensors_contradict_is_refused(tiny_sam: Sam, tmp_pa
 
 @torch.no_grad()
 def test_metas_code_loads_a_saved_pth_strictly_and_gives_the_same_masks(
-    tiny_sam: Sam, metas_package: types.ModuleType, tmp_path: Path
+    tiny_sam: Sam, tmp_path: Path
 ):
     save(tiny_sam, tmp_path / "model.pth")
-    theirs = metas_sam(metas_package, TINY)
+    theirs = metas_sam(TINY)
     theirs.load_state_dict(torch.load(tmp_path / "model.pth", weights_only=True), strict=True)
     image = {
         "image": torch.randint(256, (3, 128, 96), generator=torch.manual_seed(1)).float(),
@@ -99,10 +99,8 @@ def test_metas_code_loads_a_saved_pth_strictly_and_gives_the_same_masks(
     assert (actual["masks"] == expected["masks"]).float().mean() > 0.999
 
 
-def test_metas_state_saved_by_metas_code_gives_the_same_model(
-    tiny_sam: Sam, metas_package: types.ModuleType, tmp_path: Path
-):
-    theirs = metas_sam(metas_package, TINY)
+def test_metas_state_saved_by_metas_code_gives_the_same_model(tiny_sam: Sam, tmp_path: Path):
+    theirs = metas_sam(TINY)
     theirs.load_state_dict(tiny_sam.state_dict())
     torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
     assert_same_model(load(tmp_path / "theirs.pth", dtype="float32"), tiny_sam)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import types
-
 import pytest
 import torch
 
+from anymask.benchmarking.peers import metas_sam
 from anymask.model.sam import Sam
-from tests.conftest import metas_sam, relative_l2
+from tests.conftest import relative_l2
 
 N, SIDE = 5, 256
 
 
 @pytest.fixture(scope="module")
-def theirs(metas_package: types.ModuleType, small_reference_sam: Sam) -> torch.nn.Module:
+def theirs(small_reference_sam: Sam) -> torch.nn.Module:
     """Meta's own model with the weights of `small_reference_sam`."""
-    sam = metas_sam(metas_package, small_reference_sam.config)
+    sam = metas_sam(small_reference_sam.config)
     sam.load_state_dict(small_reference_sam.state_dict())
     return sam
 

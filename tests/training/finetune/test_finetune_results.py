@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from anymask.benchmarking.peers import metas_sam
 from anymask.checkpoints import load
 from anymask.checkpoints.hugging_face import save_hugging_face
 from anymask.errors import OutputError
 from anymask.training.finetune.loop import finetune
-from tests.conftest import metas_sam
 from tests.training.finetune.conftest import FAST, TINY, tiny_sam
 
 
@@ -46,11 +46,9 @@ def test_both_files_load_again_as_the_model_that_was_returned(tune, tmp_path, ki
         assert all(torch.equal(a, b) for a, b in zip(answers(loaded, image), expected, strict=True))
 
 
-def test_the_pth_of_a_vit_loads_in_metas_code_and_gives_the_same_masks(
-    tune, tmp_path, metas_package
-):
+def test_the_pth_of_a_vit_loads_in_metas_code_and_gives_the_same_masks(tune, tmp_path):
     tuned = tune("vit")
-    theirs = metas_sam(metas_package, TINY["vit"])
+    theirs = metas_sam(TINY["vit"])
     state = torch.load(tmp_path / "out/model.pth", weights_only=True)
     theirs.load_state_dict(state, strict=True)
     image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
