@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -96,6 +97,34 @@ def test_leaving_an_image_keeps_what_was_painted(panel, photos, idle, wait):
     assert panel.control.session.objects(KEY).ids.tolist() == [4]
     panel.control.step(1)
     wait(lambda: panel.canvas.layer is not None)
+    assert panel.canvas.layer.data[30, 30] == 4
+
+
+def test_an_edit_while_an_image_is_opened_is_shown(panel, photos, idle, wait, monkeypatch):
+    panel.images.add(photos)
+    idle()
+    panel.control.step(1)
+    idle()
+    session = panel.control.session
+    real, reading, go_on = session.labels, threading.Event(), threading.Event()
+
+    def slow(key):
+        labels = np.array(real(key))
+        if threading.current_thread() is not threading.main_thread():
+            reading.set()
+            assert go_on.wait(30)
+        return labels
+
+    monkeypatch.setattr(session, "labels", slow)
+    panel.control.step(-1)
+    assert reading.wait(30)
+    painted = np.array(real(KEY))
+    painted[30, 30] = 4
+    session.record_pixels(KEY, painted)
+    QTest.qWait(10)
+    go_on.set()
+    wait(lambda: panel.canvas.layer is not None)
+    QTest.qWait(50)
     assert panel.canvas.layer.data[30, 30] == 4
 
 

@@ -61,21 +61,26 @@ def save(path: Path, masks: MaskSet, job: Job) -> list[Path]:
     zarr = needs("zarr", "formats", "Writing OME-Zarr")
     compressor = needs("numcodecs", "formats", "Writing OME-Zarr").Blosc("zstd")
     level = masks.to_labels()
+    # Into memory first: Zarr writes files in threads, some of which still write after one failed.
+    files: dict[str, Any] = {}
+    group = zarr.create_group(zarr.storage.MemoryStore(files), zarr_format=2)
+    group.attrs.update(_attributes(masks, job, _levels(level.shape)))
+    for number in range(_levels(level.shape)):
+        array = group.create_array(
+            str(number),
+            shape=level.shape,
+            chunks=tuple(min(_CHUNK, side) for side in level.shape),
+            dtype=level.dtype,
+            fill_value=0,
+            compressors=compressor,
+            chunk_key_encoding={"name": "v2", "separator": "/"},
+        )
+        array[:] = level
+        level = level[::2, ::2]
     with whole_folder(path) as part:
-        group = zarr.create_group(str(part), zarr_format=2)
-        group.attrs.update(_attributes(masks, job, _levels(level.shape)))
-        for number in range(_levels(level.shape)):
-            array = group.create_array(
-                str(number),
-                shape=level.shape,
-                chunks=tuple(min(_CHUNK, side) for side in level.shape),
-                dtype=level.dtype,
-                fill_value=0,
-                compressors=compressor,
-                chunk_key_encoding={"name": "v2", "separator": "/"},
-            )
-            array[:] = level
-            level = level[::2, ::2]
+        for name, content in files.items():
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            (part / name).write_bytes(content.to_bytes())
     if path.parent.name == _LABELS:
         _enlist(path)
     return [path]

@@ -68,6 +68,7 @@ class Canvas(QObject):
         self.by_class = False
         self._quiet = False
         self._tool = ("pan_zoom", 10.0)
+        self._asked = 0
         # napari 0.9 goes on drawing the (invisible) box behind its brush after the last layer is
         # gone, at which Mesa's driver crashes.
         brush = getattr(self._viewer.canvas.overlays, "_brush_circle", None)
@@ -107,6 +108,8 @@ class Canvas(QObject):
 
     def _show(self) -> None:
         session, current = self._control.session, self._control.current
+        self._asked += 1
+        number = self._asked
         if session is None or current is None:
             self._clear([])
             return
@@ -131,7 +134,8 @@ class Canvas(QObject):
             return found
 
         def done(found: list[tuple[LayerKey, Any, Any]]) -> None:
-            if self._control.session is session and self._control.current == current:
+            # An older answer may have labels from before an edit, and the image may be the same.
+            if number == self._asked and self._control.session is session:
                 first = not self.pictures
                 for key, picture, labels in found:
                     self._add(session, key, picture, labels)

@@ -17,8 +17,8 @@ from anymask.training.pretrain.cache import ImageCache
 # How often a set is drawn from grows with this power of its size, times its weight here.
 _SIZE_POWER = 0.6
 _SET_WEIGHTS = {
-    "aerial_roads": 0.3,
-    "drive_vessels": 0.3,
+    "aerial_roads": 0.6,
+    "drive_vessels": 0.6,
     "em_membrane": 0.7,
     "digital_rock": 0.6,
     "magnetic_tile": 0.6,
@@ -27,7 +27,7 @@ _SET_WEIGHTS = {
     "voc2007_inst": 1.5,
 }
 # Regions smaller than this share of the view are not asked for.
-_MIN_AREA = 1 / 1500
+_MIN_AREA = 1 / 3000
 _MAX_AREA = 0.9
 _AREA_POWER = 0.3
 

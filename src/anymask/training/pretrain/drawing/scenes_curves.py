@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from anymask.training.pretrain.drawing.canvas import KEEP_LABELS, Canvas, Patch
@@ -27,6 +28,14 @@ def _paint_lines(
     return patch
 
 
+def _lay_photo(canvas: Canvas) -> bool:
+    """Now and then cover the canvas with a real picture; return whether."""
+    picture = canvas.photo() if canvas.rng.random() < 0.25 else None
+    if picture is not None:
+        canvas.image[:] = cv2.resize(picture, (canvas.size, canvas.size))
+    return picture is not None
+
+
 def draw_roots(canvas: Canvas) -> None:
     """Draw pale roots in soil or on paper: main roots with laterals, apart or as one."""
     rng, size = canvas.rng, canvas.size
@@ -35,6 +44,7 @@ def draw_roots(canvas: Canvas) -> None:
         soil = np.full(3, rng.uniform(120, 235), np.float32)
     names = ("grain", "cobbles", "clouds")
     canvas.image[:] = pattern_look(rng, soil, names, rng.uniform(0.15, 0.7))(size, size)
+    _lay_photo(canvas)
     tone = np.array([225, 205, 170], np.float32) * np.float32(rng.uniform(0.55, 1.1))
     skin = pattern_look(rng, tone, ("clouds", "fur"), rng.uniform(0.05, 0.4))
     plants = int(rng.integers(1, 6))
@@ -156,9 +166,13 @@ def draw_cracks(canvas: Canvas) -> None:
         rng, tone, names, float(rng.uniform(0.1, 0.45)), float(rng.uniform(0.5, 1.5))
     )
     canvas.image[:] = wall(size, size)
-    dark = tone * np.float32(rng.uniform(0.1, 0.55))
+    if _lay_photo(canvas):
+        tone = canvas.image.mean((0, 1))
+    # Half of them are hardly darker than the ground, as in old asphalt.
+    faint = rng.random() < 0.5
+    dark = tone * np.float32(rng.uniform(0.5, 0.8) if faint else rng.uniform(0.1, 0.55))
     width = size * np.exp(rng.uniform(np.log(0.005), np.log(0.02)))
-    wiggle = float(rng.uniform(0.25, 0.5))
+    wiggle = float(rng.uniform(0.06, 0.5))
     for _ in range(int(rng.integers(1, 4))):
         start = (float(rng.uniform(0, size)), float(rng.choice([-3.0, rng.uniform(0, size)])))
         heading = rng.uniform(0.2, np.pi - 0.2)
@@ -189,7 +203,7 @@ def draw_cracks(canvas: Canvas) -> None:
             [main, *sides],
             pattern_look(rng, dark, ("grain",), 0.2),
             soft=0.4,
-            contrast=30.0,
+            contrast=12.0 if faint else 30.0,
         )
 
 
