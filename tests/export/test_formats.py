@@ -10,117 +10,16 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import roifile
-import tifffile
 import yaml
-import zarr
 from PIL import Image as Pillow
 from pycocotools.coco import COCO
 
 from anymask.errors import AnymaskError, ImageError, OutputError
 from anymask.export import load_masks, losses, measure_in_image, save_masks
-from anymask.export.scales import scale_of
 from anymask.export.voc import palette
-from anymask.images.formats import zarr_store
-from anymask.images.formats.geotiff import pixel_size_of
 from anymask.images.image import Image
-from anymask.images.read import read
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import signed_area
-
-SHAPE = (40, 50)
-
-
-@pytest.fixture
-def stack() -> np.ndarray:
-    """A ring, two squares that are one object, and a disc in the ring's hole."""
-    masks = np.zeros((3, *SHAPE), bool)
-    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    away = np.hypot(y - 15, x - 15)
-    masks[0] = (away < 12) & (away > 7)
-    masks[1, 30:35, 5:10] = masks[1, 30:35, 20:25] = True
-    masks[2] = away < 4
-    return masks
-
-
-@pytest.fixture
-def masks(stack) -> MaskSet:
-    return MaskSet.from_masks(
-        stack, object_ids=[12, 300, 7], class_names=["wall", "pair", "nucleus"]
-    )
-
-
-@pytest.fixture
-def calibrated() -> Image:
-    values = np.arange(np.prod(SHAPE) * 2, dtype=np.uint16).reshape(*SHAPE, 2)
-    return Image(
-        values,
-        "YXC",
-        channel_names=("DAPI", "GFP"),
-        pixel_size=(0.5, 0.25),
-        unit="µm",
-        name="cells",
-    )
-
-
-@pytest.mark.parametrize(("largest", "dtype"), [(9, "u1"), (300, "u2"), (70_000, "u4")])
-def test_label_tiffs_have_the_smallest_dtype_and_imagej_reads_their_pixel_size(
-    tmp_path, masks, calibrated, largest, dtype
-):
-    masks = masks.with_ids([1, largest, 5])
-    save_masks(masks, tmp_path / "a.tif", image=calibrated)
-    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
-        assert tiff.is_imagej
-        assert tiff.imagej_metadata["unit"] == "micron"
-        page = tiff.pages[0]
-        assert page.dtype == dtype
-        np.testing.assert_array_equal(page.asarray(), masks.to_labels())
-        x, y = (page.tags[name].value for name in ("XResolution", "YResolution"))
-        assert (x[0] / x[1], y[0] / y[1]) == (4, 2)
-    image = read(tmp_path / "a.tif")
-    assert image.pixel_size == (0.5, 0.25)
-    assert image.unit == "µm"
-
-
-def test_16_bit_pngs_hold_the_ids_for_any_reader(tmp_path, masks):
-    save_masks(masks, tmp_path / "a.png")
-    with Pillow.open(tmp_path / "a.png") as image:
-        assert image.mode == "I;16"
-        np.testing.assert_array_equal(np.asarray(image), masks.to_labels())
-
-
-@pytest.mark.parametrize("form", ["png", "voc"])
-def test_ids_that_16_bits_cannot_hold_are_refused_and_never_squeezed(tmp_path, masks, form):
-    with pytest.raises(OutputError, match=r"65,535.*70,000"):
-        save_masks(masks.with_ids([1, 70_000, 3]), tmp_path / "a", form)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_ome_zarr_labels_are_listed_in_their_picture_at_every_level(tmp_path, stack, calibrated):
-    picture = zarr.create_group(str(tmp_path / "p.zarr"), zarr_format=2)
-    picture.attrs["multiscales"] = [{"version": "0.4", "datasets": [{"path": "0"}]}]
-    large = np.zeros((700, 500), np.uint32)
-    large[100:300, 50:400], large[301:303, 51:53] = 70_000, 5
-    masks = MaskSet.from_labels(large).with_class_names(["cell", "leaf"])
-    large_picture = calibrated.with_array(np.zeros((700, 500, 2), np.uint16))
-    save_masks(masks, tmp_path / "p.zarr" / "labels" / "cells", image=large_picture)
-    save_masks(masks, tmp_path / "p.zarr" / "labels" / "more")
-    group = zarr.open(str(tmp_path / "p.zarr"), mode="r")
-    assert group["labels"].attrs["labels"] == ["cells", "more"]
-    cells = group["labels/cells"]
-    scales = cells.attrs["multiscales"][0]
-    assert [axis["unit"] for axis in scales["axes"]] == ["micrometer"] * 2
-    for number, level in enumerate(scales["datasets"]):
-        step = 2**number
-        np.testing.assert_array_equal(cells[level["path"]][:], large[::step, ::step])
-        assert level["coordinateTransformations"][0]["scale"] == [0.5 * step, 0.25 * step]
-    assert len(scales["datasets"]) == 3
-    image = zarr_store.read(tmp_path / "p.zarr" / "labels" / "cells")
-    assert (image.pixel_size, image.unit) == ((0.5, 0.25), "µm")
-    again = load_masks(tmp_path / "p.zarr" / "labels" / "cells")
-    assert again.class_names == ("cell", "leaf")
-    np.testing.assert_array_equal(again.to_labels(), large)
-    with pytest.raises(AnymaskError, match="2 label images, cells, more"):
-        load_masks(tmp_path / "p.zarr")
 
 
 @pytest.mark.parametrize("polygons", [False, True])
@@ -171,7 +70,7 @@ def test_a_list_of_classes_that_someone_wrote_is_used_and_never_rewritten(tmp_pa
     (tmp_path / "data.yaml").write_text(text)
     save_masks(masks, tmp_path / "labels" / "a.txt")
     assert (tmp_path / "data.yaml").read_text() == text
-    again = load_masks(tmp_path / "labels" / "a.txt", SHAPE)
+    again = load_masks(tmp_path / "labels" / "a.txt", masks.image_size)
     assert again.class_names == ("nucleus", "wall", "pair")
     with pytest.raises(OutputError, match=r"data\.yaml has other classes.*'new'"):
         save_masks(masks.with_class_names(["new"] * 3), tmp_path / "labels" / "b.txt")
@@ -221,7 +120,7 @@ def test_voc_of_others_is_read_in_the_order_of_its_objects_without_void(tmp_path
 def test_labelme_has_a_polygon_for_each_part_grouped_by_id(tmp_path, masks):
     save_masks(masks, tmp_path / "a.json", "labelme", image="a.jpg")
     data = json.loads((tmp_path / "a.json").read_text())
-    assert (data["imagePath"], data["imageHeight"], data["imageWidth"]) == ("a.jpg", *SHAPE)
+    assert (data["imagePath"], data["imageHeight"], data["imageWidth"]) == ("a.jpg", 40, 50)
     assert [(s["label"], s["group_id"]) for s in data["shapes"]] == [
         ("nucleus", 7),
         ("wall", 12),
@@ -258,7 +157,7 @@ def rings_of(feature) -> list[tuple[bool, np.ndarray]]:
 @pytest.mark.parametrize("transform", [None, (1000, 2, 0, 5000, 0, -2), (0, 0, 3, 0, 3, 0)])
 def test_geojson_obeys_the_right_hand_rule_on_every_map(tmp_path, masks, stack, transform):
     geo = None if transform is None else {"transform": transform, "crs": "EPSG:32632"}
-    image = Image(np.zeros(SHAPE), "YX", geo=geo, name="field")
+    image = Image(np.zeros((40, 50)), "YX", geo=geo, name="field")
     save_masks(masks, tmp_path / "a.geojson", image=image)
     data = json.loads((tmp_path / "a.geojson").read_text())
     by_id = {feature["id"]: feature for feature in data["features"]}
@@ -389,7 +288,7 @@ def test_records_of_segment_anything_and_sa1b_are_read(tmp_path, masks, stack):
 def test_what_a_format_cannot_hold_is_told(stack):
     stack[2] |= stack[0]
     overlapping = MaskSet.from_masks(
-        np.concatenate([stack, np.zeros((1, *SHAPE), bool)]), object_ids=[5, 6, 7, 8]
+        np.concatenate([stack, np.zeros((1, 40, 50), bool)]), object_ids=[5, 6, 7, 8]
     )
     assert losses(overlapping, "coco") == losses(overlapping, "npz") == []
     assert losses(overlapping, "csv") == []
@@ -397,15 +296,6 @@ def test_what_a_format_cannot_hold_is_told(stack):
     assert overlap.startswith("2 of the 4 masks overlap")
     assert empty == "1 masks without pixels are left out."
     assert "numbered from 1" in losses(overlapping, "yolo")[0]
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, bool])
-def test_ids_saved_as_other_numbers_are_read(tmp_path, dtype):
-    labels = np.array([[0, 1, 1], [0, 0, 1]]).astype(dtype)
-    np.save(tmp_path / "a.npy", labels)
-    tifffile.imwrite(tmp_path / "a.tif", labels)
-    for name in ("a.npy", "a.tif"):
-        np.testing.assert_array_equal(load_masks(tmp_path / name).to_labels(), labels)
 
 
 def test_the_format_is_known_by_the_content_not_the_name(tmp_path, masks):
@@ -429,38 +319,3 @@ def test_a_picture_of_another_size_is_refused(tmp_path, calibrated):
     with pytest.raises(ImageError, match="20×30 pixels and cells is 50×40"):
         save_masks(masks, tmp_path / "a.geojson", image=calibrated)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("name", ["a.tif", "a.zarr"])
-def test_files_tell_their_pixel_size_again(tmp_path, calibrated, name):
-    masks = MaskSet.from_labels(np.ones((40, 50), np.uint8))
-    save_masks(masks, tmp_path / name, image=calibrated)
-    assert scale_of(tmp_path / name) == {"pixel_size": (0.5, 0.25), "unit": "µm"}
-    save_masks(masks, tmp_path / f"bare-{name}")
-    assert scale_of(tmp_path / f"bare-{name}") == {}
-
-
-@pytest.mark.parametrize(
-    ("transform", "crs", "unit"),
-    [
-        ((500_000.0, 0.5, 0.0, 5_600_000.0, 0.0, -0.25), "EPSG:32632", "m"),
-        ((8.5, 1e-4, 0.0, 47.25, 0.0, -1e-4), "EPSG:4326", "degree"),
-        ((10.0, 0.5, 0.25, 20.0, 0.25, -0.5), None, "m"),
-    ],
-)
-def test_a_label_image_lies_on_the_map_where_its_picture_does(tmp_path, transform, crs, unit):
-    labels = np.zeros((30, 20), np.uint8)
-    labels[5:9, 3:8] = 200
-    geo = {"transform": transform} | ({"crs": crs} if crs else {})
-    size = pixel_size_of(transform)
-    picture = Image(np.zeros((30, 20), np.uint8), "YX", geo=geo, pixel_size=size, unit=unit)
-    save_masks(labels, tmp_path / "a.tif", image=picture)
-    again = read(tmp_path / "a.tif")
-    np.testing.assert_allclose(again.geo["transform"], transform, rtol=1e-12)
-    assert again.geo.get("crs") == crs
-    assert again.unit == unit
-    np.testing.assert_allclose(again.pixel_size, size)
-    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
-        assert tiff.is_imagej
-        assert tiff.pages.first.is_geotiff
-    np.testing.assert_array_equal(load_masks(tmp_path / "a.tif").to_labels(), labels)

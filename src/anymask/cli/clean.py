@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
@@ -167,9 +168,7 @@ def clean(
             help="Folder for the results; made if missing. Beside each input if not given.",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Clean masks, and choose among them.
 

@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 
 from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
@@ -104,9 +105,7 @@ def convert(
         bool,
         typer.Option("--pixels", help="GeoJSON: coordinates in pixels, also of a map's picture."),
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write results in another format; ids and class names stay as they are.
 

@@ -8,8 +8,15 @@ import typer
 
 from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err
 from anymask.cli.inputs import gather
-from anymask.cli.options import DeviceOption, DtypeOption, ModelOption, OutputOption, load_model
-from anymask.cli.replacing import OverwriteOption, check_replacing
+from anymask.cli.options import (
+    DeviceOption,
+    DtypeOption,
+    ModelOption,
+    OutputOption,
+    OverwriteOption,
+    load_model,
+)
+from anymask.cli.replacing import check_replacing
 from anymask.cli.view import (
     ChannelsOption,
     GammaOption,

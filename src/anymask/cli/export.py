@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.options import OverwriteOption
 
 _MOST_LINES = 10
 
@@ -48,9 +49,7 @@ def export(
             help="Where the images are now; they are told by their content.",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write the masks of a session; ids and class names stay as they are.
 

@@ -14,7 +14,10 @@ from rich.text import Text
 
 from anymask.cli.console import ends_in_a_sentence, err, out
 from anymask.cli.convert import parse_pixel_size, plain_unit
-from anymask.cli.options import JsonOption
+from anymask.cli.options import (
+    JsonOption,
+    OverwriteOption,
+)
 from anymask.errors import AnymaskError, OutputError
 
 if TYPE_CHECKING:
@@ -107,9 +110,7 @@ def measure(
             help="Table to write, .csv or .parquet; without it a part is shown.",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that exists.")
-    ] = False,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure objects: size, shape, and brightness in each channel.

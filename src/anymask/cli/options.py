@@ -36,6 +36,9 @@ DtypeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and no table.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace results that exist, without asking.")
+]
 OutputOption = Annotated[
     Path,
     typer.Option("--output", "-o", metavar="OUT", help="Folder for the results; made if missing."),

@@ -5,17 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from anymask.cli.console import err
 from anymask.errors import OutputError
 from anymask.export.results import SUFFIXES, result_path
-
-OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace results that exist, without asking.")
-]
 
 
 def check_replacing(stems: Sequence[Path], overwrite: bool, otherwise: str) -> None:

@@ -11,7 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
-from anymask.cli.options import DeviceOption, DtypeOption, JsonOption, ModelOption, load_model
+from anymask.cli.options import (
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    ModelOption,
+    OverwriteOption,
+    load_model,
+)
 
 
 @ends_in_a_sentence
@@ -38,9 +45,7 @@ def replay(
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     as_json: JsonOption = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Do the steps of a session again, and tell where the masks come out as others.
 

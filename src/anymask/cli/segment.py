@@ -17,9 +17,16 @@ from rich.text import Text
 
 from anymask import __version__
 from anymask.cli.console import EXIT_ERROR, EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
-from anymask.cli.options import DeviceOption, DtypeOption, JsonOption, ModelOption, load_model
+from anymask.cli.options import (
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    ModelOption,
+    OverwriteOption,
+    load_model,
+)
 from anymask.cli.prompts import check_together, parse_box, parse_point, read_mask
-from anymask.cli.replacing import OverwriteOption, check_replacing
+from anymask.cli.replacing import check_replacing
 from anymask.cli.view import (
     ChannelsOption,
     GammaOption,

@@ -12,7 +12,14 @@ from rich.text import Text
 
 from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
 from anymask.cli.inputs import Picture, gather
-from anymask.cli.options import DeviceOption, DtypeOption, ModelOption, OutputOption, load_model
+from anymask.cli.options import (
+    DeviceOption,
+    DtypeOption,
+    ModelOption,
+    OutputOption,
+    OverwriteOption,
+    load_model,
+)
 from anymask.cli.prompts import parse_box, parse_point
 from anymask.cli.view import (
     ChannelsOption,
@@ -80,9 +87,7 @@ def semantic(
             help="How score maps are kept: npz (exact, small), tif (for other programs) or not.",
         ),
     ] = "npz",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
+    overwrite: OverwriteOption = False,
     model: ModelOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",

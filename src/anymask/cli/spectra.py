@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError, OutputError
 
 if TYPE_CHECKING:
@@ -90,9 +91,7 @@ def spectra(
             metavar="FILE.hdr", help="The ENVI header of a data file that it does not lie beside."
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Measure the spectrum of each object: mean, standard deviation, median, number of pixels.
 
