@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 
 from anymask.errors import AnymaskError
-from anymask.masks import rle
+from anymask.masks import coco_text, rle
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12))
 # Few distinct columns: long runs that go on from one column to the next.
@@ -55,7 +55,7 @@ def test_compressed_numbers_of_any_size_are_read(counts):
 @given(st.lists(st.integers(0, 2**24 - 1), min_size=1, max_size=8))
 def test_long_runs_are_written_as_pycocotools_writes_short_ones(counts):
     packed = coco_mask.frPyObjects({"size": [1, sum(counts)], "counts": counts}, 1, sum(counts))
-    assert rle._compressed_text(np.array(counts, np.int64)) == packed["counts"].decode()
+    assert coco_text.text_of(np.array(counts, np.int64)) == packed["counts"].decode()
 
 
 @given(masks | striped)

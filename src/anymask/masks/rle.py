@@ -19,17 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError
+from anymask.masks import coco_text
 
 Counts = NDArray[np.uint32]
 _MOST_PIXELS = np.iinfo(np.uint32).max  # that one run can have
 # Runs of more pixels are painted one by one, which costs as much as indices of so many pixels do.
 _LONG_RUN = 64
 _SHORT_RUNS_AT_ONCE = 2**16
-
-
-# pycocotools reserves six characters a number and nothing for the zero that ends the text: where
-# all numbers need six, as differences of longer runs may, it writes past its memory.
-_LONGEST_RUN_OF_PYCOCOTOOLS = 2**24 - 1
 
 
 class Rle(TypedDict):
@@ -195,7 +191,7 @@ def read_rle(rle: Mapping[str, Any]) -> tuple[Counts, tuple[int, int]]:
             f"{_shortened(rle)}; check where the mask comes from."
         ) from None
     if isinstance(counts, (str, bytes)):
-        lengths = _decompress(counts)
+        lengths = coco_text.read(counts)
     else:
         try:
             lengths = np.asarray(counts, np.int64)
@@ -377,53 +373,7 @@ def centroid_of(counts: Counts, size: tuple[int, int]) -> tuple[float, float]:
 
 def compress(counts: Counts, size: tuple[int, int]) -> CocoRle:
     """COCO's compressed form of run lengths."""
-    from pycocotools import mask as coco_mask
-
-    if len(counts) and int(np.max(counts)) > _LONGEST_RUN_OF_PYCOCOTOOLS:
-        return {"size": list(size), "counts": _compressed_text(np.asarray(counts, np.int64))}
-    packed = coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
-    return {"size": list(size), "counts": packed["counts"].decode("ascii")}
-
-
-def _compressed_text(counts: NDArray[np.int64]) -> str:
-    """COCO's text form of run lengths; `_decompress` tells what it looks like."""
-    differences = counts.copy()
-    differences[3:] -= counts[1:-2]
-    text = []
-    for value in differences.tolist():
-        while True:
-            group, value = value & 31, value >> 5
-            # Done when what is left is nothing but the sign that the group ends with.
-            done = value == (-1 if group & 16 else 0)
-            text.append(chr(48 + group + (0 if done else 32)))
-            if done:
-                break
-    return "".join(text)
-
-
-def _decompress(text: str | bytes) -> NDArray[np.int64]:
-    """Run lengths of COCO's text form; a single -1 if the text is not one.
-
-    Each number is written in groups of five bits, lowest first, as characters from "0" on, with
-    32 added where a group follows and the sign in the last group's highest bit. From the fourth
-    number on, the difference to the number two before is written. pycocotools reads this too, but
-    writes past its memory when the text is damaged.
-    """
-    data = text.encode("utf-8") if isinstance(text, str) else text
-    groups = np.frombuffer(data, np.uint8).astype(np.int64) - ord("0")
-    ends = np.flatnonzero(groups < 32)
-    if len(groups) == 0 or groups.min() < 0 or groups.max() > 63 or groups[-1] >= 32:
-        return np.full(1, -1)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    sizes = ends - starts + 1
-    if sizes.max() > 7:  # more than 32 bits
-        return np.full(1, -1)
-    shifts = 5 * (np.arange(len(groups)) - np.repeat(starts, sizes))
-    numbers = np.add.reduceat((groups & 31) << shifts, starts)
-    numbers -= np.where(groups[ends] & 16, np.int64(1) << (5 * sizes), 0)
-    numbers[1::2] = np.cumsum(numbers[1::2])
-    numbers[2::2] = np.cumsum(numbers[2::2])
-    return numbers
+    return {"size": list(size), "counts": coco_text.write(counts, size)}
 
 
 def _sum_of_columns(stops: NDArray[np.int64], height: int) -> NDArray[np.int64]:
