@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -148,6 +149,55 @@ def answer(qtbot: Any) -> Callable[..., list[str]]:
         return asked
 
     return press
+
+
+class Gate:
+    """Holds a function back, in threads beside the window, after it has done its work."""
+
+    def __init__(self, owner: Any, name: str, monkeypatch: pytest.MonkeyPatch, wait: Any) -> None:
+        self._wait = wait
+        self._reached, self._opened = threading.Event(), threading.Event()
+        self._thread = 0
+        self._answers: list[int] = []
+        real = getattr(owner, name)
+
+        def held(*arguments: Any, **options: Any) -> Any:
+            result = real(*arguments, **options)
+            if threading.current_thread() is not threading.main_thread():
+                self._thread = threading.get_ident()
+                self._reached.set()
+                assert self._opened.wait(60)
+            return result
+
+        from anymask.napari import tasks
+
+        answer = tasks._answer
+
+        def noted(*arguments: Any) -> None:
+            answer(*arguments)
+            self._answers.append(threading.get_ident())
+
+        monkeypatch.setattr(owner, name, held)
+        monkeypatch.setattr(tasks, "_answer", noted)
+
+    def wait_until_reached(self) -> None:
+        """Wait until a thread stands at the gate, with its result in its hands."""
+        self._wait(self._reached.is_set)
+
+    def open(self) -> None:
+        """Let it go on, and wait until the window has got what it had."""
+        from qtpy.QtWidgets import QApplication
+
+        before = self._answers.count(self._thread)
+        self._opened.set()
+        self._wait(lambda: self._answers.count(self._thread) > before)
+        QApplication.processEvents()
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch, wait: Callable[..., None]) -> Callable[..., Gate]:
+    """Make a `Gate` of a method of an object."""
+    return lambda owner, name: Gate(owner, name, monkeypatch, wait)
 
 
 @pytest.fixture

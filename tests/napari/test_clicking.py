@@ -100,6 +100,12 @@ def test_right_click_and_shift_exclude_and_w_withdraws(clicking, mouse, wait):
     assert not panel.clicks.layers.preview.data.any()
 
 
+def test_a_click_on_the_outer_half_of_a_border_pixel_is_a_click(clicking, wait):
+    clicking.clicks.add_points([(-0.4, -0.4), (159.4, 119.4), (-0.6, 5.0)], 1)
+    assert clicking.clicks.prompts.points == ((0.0, 0.0), (159.4, 119.4))
+    wait(lambda: _answered(clicking))
+
+
 def test_a_drag_moves_the_picture_and_sets_no_point(clicking, mouse):
     before = np.array(clicking.viewer.scene.camera.center)
     mouse.drag((40, 45), (60, 60), (90, 80))

@@ -157,6 +157,37 @@ def test_saving_all_uses_the_images_names_and_keeps_ids(panel, photos, idle, tmp
     assert tifffile.imread(folder / "photo1.labels.tif").max() == 300
 
 
+def test_what_is_saved_is_all_the_current_image_or_the_selected_layers(
+    panel, photos, idle, wait, tmp_path
+):
+    panel.images.add(photos)
+    idle()
+    for _ in photos:
+        panel.canvas.layer.data[5:20, 5:20] = 2
+        panel.canvas.layer.events.paint(value=[])
+        panel.control.step(1)
+        idle()
+    page = panel.save
+    page.choose_formats(["labels"])
+    written = {}
+    for which in (0, 1, 2):
+        page.what.setCurrentIndex(which)
+        page.folder.setText(str(tmp_path / f"out{which}"))
+        panel.control.show("i2" if which == 1 else "i1")
+        idle()
+        if which == 2:
+            panel.viewer.layers.selection = {panel.canvas.layer}
+        page.save()
+        idle()
+        written[which] = sorted(path.name for path in (tmp_path / f"out{which}").iterdir())
+    page.what.setCurrentIndex(0)
+    assert written == {
+        0: ["photo1.labels.tif", "photo2.labels.tif"],
+        1: ["photo2.labels.tif"],
+        2: ["photo1.labels.tif"],
+    }
+
+
 def test_saving_without_masks_or_formats_says_what_is_missing(panel, photos, idle, tmp_path):
     panel.save.folder.setText(str(tmp_path))
     panel.images.add(photos[:1])
@@ -172,13 +203,13 @@ def test_saving_without_masks_or_formats_says_what_is_missing(panel, photos, idl
     panel.save.choose_formats(["labels", "csv"])
 
 
-@pytest.fixture
-def stack(panel, shipped, idle, tmp_path):
-    """Five planes in which a bright square moves to the right."""
+@pytest.fixture(params=["ZYX", "TYX"])
+def stack(panel, shipped, idle, tmp_path, request):
+    """Five planes, or five times, in which a bright square moves to the right."""
     planes = np.full((5, 96, 128), 30, np.uint8)
     for at, plane in enumerate(planes):
         plane[30:60, 30 + 3 * at : 60 + 3 * at] = 220
-    tifffile.imwrite(tmp_path / "moving.tif", planes, metadata={"axes": "ZYX"}, imagej=True)
+    tifffile.imwrite(tmp_path / "moving.tif", planes, metadata={"axes": request.param}, imagej=True)
     panel.control.sam = shipped
     panel.images.add([tmp_path / "moving.tif"])
     idle()

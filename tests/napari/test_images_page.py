@@ -59,6 +59,38 @@ def test_a_missing_header_is_asked_for_and_nothing_is_copied(
     assert sorted(os.listdir(tmp_path)) == before
 
 
+def test_headers_of_several_files_are_asked_for_one_after_the_other(
+    panel, cube, idle, answer, monkeypatch, tmp_path, wait
+):
+    second = tmp_path / "other.img"
+    second.write_bytes(cube.read_bytes())
+    header = tmp_path / "headers" / "leaf.hdr"
+    asked_for = []
+
+    def choose(_, title, *rest, **options):
+        asked_for.append(title)
+        if len(asked_for) == 1:
+            answer("Choose header…")
+        return str(header), ""
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", choose)
+    answer("Choose header…")
+    panel.images.add([cube, second])
+    wait(lambda: len(panel.control.session.images) == 2)
+    idle()
+    assert asked_for == ["Header of leaf.img", "Header of other.img"]
+    assert [record.name for record in panel.control.session.images] == ["leaf", "other"]
+
+
+def test_a_session_that_is_open_is_not_opened_again(panel, photos, idle):
+    panel.images.add(photos[:1])
+    idle()
+    session = panel.control.session
+    panel.images.open(session.folder)
+    assert panel.message.text.text() == "This session is open here already."
+    assert panel.control.session is session
+
+
 def test_without_its_header_a_file_is_left_out_with_a_sentence(panel, cube, idle, answer):
     answer(None)
     panel.images.add([cube])
@@ -95,3 +127,19 @@ def test_removing_an_image_with_masks_asks_and_shows_the_next_one(
     panel.images._remove()
     wait(lambda: _names(panel) == ["photo2 · rgb", "photo2 · rgb · masks"])
     assert photos[0].exists()
+
+
+def test_without_an_image_there_is_nothing_to_undo(panel, photos, idle):
+    assert not panel._undo.isEnabled()
+    assert not panel._redo.isEnabled()
+    assert panel.shown.text() == "No image yet"
+
+
+def test_a_long_name_leaves_room_for_the_number_of_the_image(panel, photos, idle):
+    long = photos[0].with_name("a very long name of a photograph taken on a monday.png")
+    photos[0].rename(long)
+    panel.images.add([long])
+    idle()
+    assert panel.shown.text() == "a very long name of …  (1 of 1)"
+    assert panel.shown.toolTip() == long.stem
+    assert panel.shown.width() >= panel.shown.sizeHint().width()

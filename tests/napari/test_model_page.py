@@ -45,7 +45,7 @@ def test_a_checkpoint_of_another_type_is_refused_and_the_right_one_offered(panel
         "who_knows.safetensors is anymask small, not SAM ViT-B; load it as what it is, or choose "
         "another file."
     )
-    assert panel.message.action.text() == "Load it as anymask small (comes with anymask)"
+    assert panel.message.action.text() == "Load it as anymask small (built in)"
     panel.message.action.click()
     idle()
     assert "who_knows.safetensors (anymask small)" in panel.message.text.text()

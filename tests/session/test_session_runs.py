@@ -133,7 +133,7 @@ def test_an_edit_made_while_the_model_runs_is_kept(ready, small_reference_sam, p
 
     run = ready.segment(small_reference_sam, [key], progress=edit_once)
     assert run.done == []
-    assert "edited by hand" in run.failed[0][1]
+    assert "edited while the model was at work" in run.failed[0][1]
     assert ready.objects(key).ids.tolist() == [3]
 
 
@@ -234,3 +234,43 @@ def test_the_model_and_its_file_are_written_down(session, small_reference_sam, t
 def test_options_that_make_no_sense_are_refused(session, changes, problem):
     with pytest.raises(SessionError, match=problem):
         session.set_options(**changes)
+
+
+def test_a_layer_edited_while_the_model_is_at_work_is_left_and_named(
+    ready, small_reference_sam, paint
+):
+    first, second, third = ready.all_layers()
+    paint(ready, third, 4, slice(0, 9), slice(0, 9))
+
+    def edit(now: Progress) -> None:
+        if now.layer == first and now.fraction == 0:
+            paint(ready, second, 7, slice(0, 9), slice(0, 9))
+            paint(ready, third, 5, slice(0, 3), slice(0, 3))
+
+    run = ready.segment(small_reference_sam, replace=[third], progress=edit)
+    assert run.done == [first, third]  # of the third it was known before
+    ((layer, sentence),) = run.failed
+    assert layer == second
+    assert "edited while the model was at work" in sentence
+    assert ready.labels(second)[4, 4] == 7
+    assert ready.state(third) == "segmented"
+    with pytest.raises(EditedError):
+        ready.segment(small_reference_sam, replace=[third])
+
+
+def test_an_edit_made_while_thresholds_are_applied_is_not_replaced(
+    ready, small_reference_sam, paint, monkeypatch
+):
+    layer = ready.all_layers()[0]
+    ready.segment(small_reference_sam, [layer])
+    choose = ready._chosen
+
+    def slow(*arguments):
+        found = choose(*arguments)
+        paint(ready, layer, 60, slice(0, 9), slice(0, 9))  # as another thread would
+        return found
+
+    monkeypatch.setattr(ready, "_chosen", slow)
+    with pytest.raises(EditedError):
+        ready.set_thresholds(layer, replace(OPEN, min_area=50))
+    assert ready.labels(layer)[4, 4] == 60

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -32,13 +34,34 @@ def gui(
     anymask gui work.anymask
     ```
     """
+    from anymask.napari.opening import check_files, open_window
+
+    # Before the window, which takes seconds to open and would hide the shell.
+    check_files(files or [])
+    _check_screen()
     try:
+        import qtpy.QtWidgets  # noqa: F401
+
         import napari
     except ImportError as error:
         raise AnymaskError(
-            'The window needs napari; install it with pip install "anymask[napari]".'
+            'The window needs napari and Qt; install them with pip install "anymask[napari]".'
         ) from error
-    from anymask.napari.opening import open_window
-
     open_window(files or [])
     napari.run()
+
+
+def _check_screen() -> None:
+    """Refuse to start where there is no screen; Qt would end the program with a core dump.
+
+    Raises
+    ------
+    AnymaskError
+        If there is none.
+    """
+    known = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in known):
+        raise AnymaskError(
+            "There is no screen to open the window on (DISPLAY is not set); on a server connect "
+            "with ssh -X, or use anymask everything and anymask segment, which need none."
+        )

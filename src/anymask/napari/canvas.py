@@ -62,13 +62,13 @@ class Canvas(QObject):
         self._control = control
         self._viewer = control.viewer
         self.pictures: dict[LayerKey, Image] = {}
+        self._hashes: dict[LayerKey, str] = {}
         self.labels: dict[LayerKey, Labels] = {}
         self._painting: dict[LayerKey, Painting] = {}
         self._band: Image | None = None
         self.by_class = False
         self._quiet = False
         self._tool = ("pan_zoom", 10.0)
-        self._asked = 0
         # napari 0.9 goes on drawing the (invisible) box behind its brush after the last layer is
         # gone, at which Mesa's driver crashes.
         brush = getattr(self._viewer.canvas.overlays, "_brush_circle", None)
@@ -108,8 +108,8 @@ class Canvas(QObject):
 
     def _show(self) -> None:
         session, current = self._control.session, self._control.current
-        self._asked += 1
-        number = self._asked
+        # Labels that are being read may be from before an edit, or of another image.
+        self._control.pictures.forget()
         if session is None or current is None:
             self._clear([])
             return
@@ -134,17 +134,20 @@ class Canvas(QObject):
             return found
 
         def done(found: list[tuple[LayerKey, Any, Any]]) -> None:
-            # An older answer may have labels from before an edit, and the image may be the same.
-            if number == self._asked and self._control.session is session:
-                first = not self.pictures
-                for key, picture, labels in found:
-                    self._add(session, key, picture, labels)
-                self._arrange(current)
-                if first:
-                    self._viewer.reset_view()
-                self.shown.emit()
+            first = not self.pictures
+            for key, picture, labels in found:
+                self._add(session, key, picture, labels)
+            if first:
+                self._viewer.reset_view()
+            self._arrange(current)
 
-        self._control.pictures.ask(load, done, self._control.fail)
+        def failed(error: Exception) -> None:
+            if session.is_missing(current.image):
+                self._control.lost.emit(str(error))
+            else:
+                self._control.fail(error)
+
+        self._control.pictures.ask(load, done, failed)
 
     def _add(self, session: Session, key: LayerKey, picture: Any, labels: Any) -> None:
         name = f"{session.image(key.image).name} · {key.recipe}"
@@ -152,6 +155,7 @@ class Canvas(QObject):
             below = len(self.pictures)
             layer = Image(picture, name=name, rgb=True, multiscale=False)
             self.pictures[key] = layer
+            self._hashes[key] = session.picture_hash(key)
             self._viewer.layers.insert(below, layer)
         if labels is not None and key not in self.labels:
             made = Labels(labels, name=f"{name} · masks", opacity=0.55)
@@ -186,8 +190,12 @@ class Canvas(QObject):
         known = set()
         if session is not None and current is not None:
             known = {LayerKey(current.image, how.name) for how in session.recipes(current.image)}
-        for key in [key for key in self.pictures if key not in known]:
-            self._remove(self.pictures.pop(key))
+        for key in list(self.pictures):
+            # A pseudo-RGB that has no masks yet may have been given other expressions.
+            if session is None or key not in known or (
+                session.picture_hash(key) != self._hashes[key]
+            ):  # fmt: skip
+                self._remove(self.pictures.pop(key))
         for key in [key for key in self.labels if key not in keep]:
             self._painting.pop(key).close()
             self._remove(self.labels.pop(key))
@@ -210,10 +218,16 @@ class Canvas(QObject):
             if self._control.current is not None and key.image == self._control.current.image:
                 self._show()
             return
-        labels = session.labels(key)
-        with self._painting[key].quiet():
+        labels, painting = session.labels(key), self._painting[key]
+        if painting.is_own(change):
+            return  # as it came from here, it is here already
+        has_others = painting.is_held
+        with painting.quiet():
             if change is None or change.whole or layer.data.dtype != labels.dtype:
                 layer.data = np.array(labels)
+            elif has_others:
+                layer.data[...] = labels
+                layer.refresh()
             else:
                 layer.data[change.window] = labels[change.window]
                 layer.refresh()

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 Box = tuple[float, float, float, float]
+Place = tuple[float, float]
 _COLOURS = {1: "#3ddc84", 0: "#ff5252"}
 _ONE = (1.0, 0.85, 0.2, 1.0)
+# A press and release this near each other, in pixels of the screen, is a click and no drag.
+_CLICK_PIXELS = 5
 NAMES = ("anymask preview", "anymask boxes", "anymask clicks")
 """Of the layers, from the lowest to the highest."""
 
@@ -28,8 +31,8 @@ class ClickLayers:
     Parameters
     ----------
     viewer : napari.Viewer
-    on_drag : callable
-        A generator for the mouse, as napari has them.
+    on_click, on_stroke : callable
+        Called with a place (x, y), or with the places of a drag, and whether it is to exclude.
     on_boxes : callable
         Called with all boxes (x0, y0, x1, y1) when there is another one.
     """
@@ -37,11 +40,12 @@ class ClickLayers:
     def __init__(
         self,
         viewer: Viewer,
-        on_drag: Callable[[Any, Any], Iterator[None]],
+        on_click: Callable[[Place, bool], None],
+        on_stroke: Callable[[list[Place], bool], None],
         on_boxes: Callable[[list[Box]], None],
     ) -> None:
         self._viewer = viewer
-        self._on_drag, self._on_boxes = on_drag, on_boxes
+        self._on_click, self._on_stroke, self._on_boxes = on_click, on_stroke, on_boxes
         self.points: Points | None = None
         self.boxes: Shapes | None = None
         self.preview: Labels | None = None
@@ -65,7 +69,7 @@ class ClickLayers:
             self.points = Points(
                 ndim=2, name=NAMES[2], size=10, border_color="white", border_width=0.12
             )
-            self.points.mouse_drag_callbacks.append(self._on_drag)
+            self.points.mouse_drag_callbacks.append(self._follow)
             layers.append(self.points)
         for layer in (self.preview, self.boxes, self.points):
             if layers.index(layer) != len(layers) - 1:
@@ -121,6 +125,21 @@ class ClickLayers:
         self.preview.scale = (region.step, region.step)
         self.preview.translate = (region.top + middle, region.left + middle)
 
+    def _follow(self, layer: Any, event: Any) -> Iterator[None]:
+        """Follow the mouse from press to release, as napari's generators do."""
+        exclude = event.button == 2 or "Shift" in event.modifiers
+        path, start = [_place(event)], np.array(event.pos)
+        moved = False
+        yield
+        while event.type == "mouse_move":
+            moved = moved or bool(np.abs(np.array(event.pos) - start).max() > _CLICK_PIXELS)
+            path.append(_place(event))
+            yield
+        if moved:
+            self._on_stroke(path, exclude)
+        else:
+            self._on_click(path[0], exclude)
+
     def _dot(self) -> float:
         """A size that is the same on the screen at any zoom."""
         return 11.0 / max(float(self._viewer.scene.camera.zoom), 1e-3)
@@ -138,6 +157,22 @@ class ClickLayers:
             if x1 - x0 >= 1 and y1 - y0 >= 1:
                 boxes.append((x0, y0, x1, y1))
         self._on_boxes(boxes)
+
+
+def visible_part(picture: Any) -> tuple[float, float, float, float] | None:
+    """Top, left, bottom and right of what the window shows of a picture, in its pixels."""
+    if picture is None:
+        return None
+    (top, left), (bottom, right) = picture.corner_pixels[:, -2:].tolist()
+    if bottom <= top or right <= left:
+        return None
+    return float(top), float(left), float(bottom), float(right)
+
+
+def _place(event: Any) -> Place:
+    """Where the mouse is in the picture (x, y)."""
+    row, column = event.position[-2:]
+    return float(column), float(row)
 
 
 def _corners(box: Box) -> np.ndarray:

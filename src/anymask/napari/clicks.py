@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from anymask.napari.click_layers import ClickLayers
+from anymask.napari.click_layers import ClickLayers, visible_part
 from anymask.napari.tasks import Latest
 from anymask.session import Clicker, Preview, Prompts, Region, points_along
 
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
     from anymask.napari.models import Models
 
 TOOLS = {"points": "Points", "box": "Boxes", "scribble": "Scribble", "eraser": "Eraser"}
-# A press and release this near each other, in pixels of the screen, is a click and no drag.
-_CLICK_PIXELS = 5
 _VIEW_SETTLED_MS = 500
+_PREPARING, _READY = "Preparing the image…", "Ready to click"
 
 
 class Clicks(QObject):
@@ -38,10 +36,11 @@ class Clicks(QObject):
     def __init__(self, control: Controller, canvas: Canvas, models: Models) -> None:
         super().__init__(control)
         self._control, self._canvas, self._models = control, canvas, models
-        self._encoding = Latest(control.main, "encoding")
+        self._encoding = Latest(control.main, "encoding", in_between=True)
         self._asking = Latest(control.main, "answers")
-        self._clicker: Clicker | None = None
-        self.layers = ClickLayers(control.viewer, self._on_drag, self._on_boxes)
+        # What asks the model, once there are a model and a session.
+        self.clicker: Clicker | None = None
+        self.layers = ClickLayers(control.viewer, self._on_click, self._on_stroke, self._on_boxes)
         self.is_on = False
         self.tool = "points"
         self.prompts = Prompts()
@@ -52,54 +51,61 @@ class Clicks(QObject):
         self.status = "Off"
         self.latency: float | None = None
         self._asked_at = 0.0
-        self._waits = False
+        # Whether an answer is on its way, and what was asked for before it was there.
+        self._is_asking = False
+        self._later: list[Callable[[], Any]] = []
+        self._place = self._now()
+        self._preparing: Any = None
+        self._uses = control.session, control.sam
         self._look = QTimer(self)
         self._look.setSingleShot(True)
         self._look.setInterval(_VIEW_SETTLED_MS)
-        self._look.timeout.connect(self._prepare)
-        control.viewer.scene.camera.events.connect(lambda _: self._view_moved())
+        self._look.timeout.connect(self._view_settled)
+        control.viewer.scene.camera.events.connect(lambda _: self._look.start())
         control.model_changed.connect(self._renew)
         control.session_changed.connect(self._renew)
+        control.current_changed.connect(self._follow)
         canvas.shown.connect(self._on_shown)
 
-    @property
-    def clicker(self) -> Clicker | None:
-        """What asks the model, once there are a model and a session."""
-        return self._clicker
+    def _now(self) -> tuple[Any, ...]:
+        """Which picture is shown; prompts for another one mean nothing."""
+        control = self._control
+        session, key = control.session, control.current
+        picture = "" if session is None or key is None else session.picture_hash(key)
+        return session, key, control.plane, picture
 
     @property
     def is_ready(self) -> bool:
         """Whether a click is answered at once."""
-        ready = None if self._clicker is None else self._clicker.selected
-        return ready is not None and (ready.layer, ready.plane) == (
-            self._control.current,
-            self._control.plane,
-        )
+        ready = None if self.clicker is None else self.clicker.selected
+        return ready is not None and (ready.layer, ready.plane, ready.picture) == self._now()[1:]
 
-    def start(self) -> None:
-        """Take clicks from now on."""
+    def start(self, then: Callable[[], Any] | None = None) -> None:
+        """Take clicks from now on, and begin with something."""
         if self._control.current is None:
             self._control.say("Add an image first, on the Images page.")
             return
-        self._models.with_model(lambda _: self._start())
+        self._models.with_model(lambda _: self._start(then))
 
-    def _start(self) -> None:
+    def _start(self, then: Callable[[], Any] | None) -> None:
+        if self._control.current is None:  # closed while the model was loaded
+            return
         self.is_on = True
         self.layers.show(self.tool)
         self._prepare()
+        if then is not None:
+            then()
 
     def stop(self) -> None:
         """Leave clicks to napari."""
         self.is_on = False
+        self._forget_preparing()
         self.clear()
         self.layers.hide()
-        self._canvas_active()
+        layer, layers = self._canvas.layer, self._control.viewer.layers
+        if layer is not None and layer in layers:
+            layers.selection.active = layer
         self._say("Off")
-
-    def _canvas_active(self) -> None:
-        layer = self._canvas.layer
-        if layer is not None and layer in self._control.viewer.layers:
-            self._control.viewer.layers.selection.active = layer
 
     def set_tool(self, tool: str) -> None:
         """Choose what clicks and drags mean: a key of `TOOLS`."""
@@ -113,111 +119,128 @@ class Clicks(QObject):
         self._encoding.close()
         self._asking.close()
 
+    def _forget_preparing(self) -> None:
+        self._encoding.forget()
+        self._preparing = None
+
     def _renew(self) -> None:
+        """Begin anew with another model or session."""
+        uses = self._control.session, self._control.sam
+        if uses == self._uses:  # the session has merely noted which model it works with
+            return
+        self._uses = uses
+        self._forget_preparing()
         self.clear()
-        self._clicker = None
+        self.clicker = None
         if self.is_on:
             self._prepare()
 
+    def _follow(self) -> None:
+        """Forget prompts for a picture that is no longer shown."""
+        place = self._now()
+        if place != self._place:
+            self._place = place
+            self.clear()
+
     def _on_shown(self) -> None:
+        self._follow()
+        self._view_settled()
         if self.is_on:
-            ready = self._clicker.selected if self._clicker else None
-            now = (self._control.current, self._control.plane)
-            if ready is None or (ready.layer, ready.plane) != now:
-                self.clear()
-                self._prepare()
+            self._look.start()  # napari knows what is visible once it has drawn
             self.layers.show(self.tool)
 
-    def _view_moved(self) -> None:
-        if self.is_on and not self.prompts and not self.boxes:
-            self._look.start()
+    @property
+    def _is_in_use(self) -> bool:
+        """Whether prompts refer to what is prepared, which must stay the same until they go."""
+        return self.is_ready and (bool(self.prompts) or bool(self.boxes))
 
-    def _region(self, clicker: Clicker) -> Region | None:
-        record, picture = self._control.record, self._canvas.picture
-        if record is None:
-            return None
-        view = None
-        if picture is not None:
-            (top, left), (bottom, right) = picture.corner_pixels[:, -2:].tolist()
-            if bottom > top and right > left:
-                view = (float(top), float(left), float(bottom), float(right))
-        return clicker.region_for(record.size, view)
+    def _view_settled(self) -> None:
+        if self.is_on and not self._is_in_use:
+            self._prepare()
 
-    def _prepare(self) -> None:
-        """Encode what is shown, in the background."""
-        control = self._control
-        session, key, sam = control.session, control.current, control.sam
-        if not self.is_on or session is None or key is None or sam is None:
-            return
-        plane = control.plane
-        known = self._clicker
+    def _prepare(self) -> bool:
+        """Encode what is visible, in the background; return whether there is anything to do."""
+        control, known = self._control, self.clicker
+        session, key, sam, record = control.session, control.current, control.sam, control.record
+        if not self.is_on or session is None or key is None or sam is None or record is None:
+            return False
+        plane, size, now = control.plane, record.size, self._now()
+        view = visible_part(self._canvas.picture)
+        if known is not None and self.is_ready:
+            assert known.selected is not None
+            if known.selected.region == known.region_for(size, view):
+                self._forget_preparing()
+                if self.status == _PREPARING:
+                    self._say(_READY)
+                return False
+        self._say(_PREPARING)
+        question = (now, view)
+        if question == self._preparing:
+            return True
+        self._preparing = question
 
         def work() -> Any:
             clicker = known or Clicker(sam, session)
-            region = self._region(clicker)
-            return clicker, clicker.prepare(key, plane, region)
-
-        if known is not None:
-            ready, region = known.selected, self._region(known)
-            if ready is not None and (ready.layer, ready.plane, ready.region) == (
-                key, plane, region
-            ):  # fmt: skip
-                return
-        self._say("Preparing the image…")
+            return clicker, clicker.prepare(key, plane, clicker.region_for(size, view))
 
         def done(found: Any) -> None:
-            if (control.session, control.current, control.plane) != (session, key, plane):
+            if self._preparing == question:
+                self._preparing = None
+            if now != self._now() or sam is not control.sam:
                 return
-            self._clicker, ready = found
-            self._clicker.select(ready)
+            clicker, ready = found
+            if self._is_in_use and not self._is_asking and not self._is_inside(ready.region):
+                self._say(_READY)
+                return
+            self.clicker = clicker
+            clicker.select(ready)
             took = "found on disk" if ready.from_cache else f"{ready.seconds:.1f} s"
-            self._say(f"Ready to click ({took})")
-            if self._waits:
-                self._ask()
+            self._say(f"{_READY} ({took})")
+            if self._is_asking or self._is_in_use:
+                self._ask(prepared=True)
 
         def failed(error: Exception) -> None:
-            self._say("Not ready")
-            control.fail(error)
+            if self._preparing == question:
+                self._preparing = None
+                self._is_asking = False
+                self._later.clear()
+                self._say("Not ready")
+                control.fail(error)
 
         self._encoding.ask(work, done, failed)
+        return True
+
+    def _is_inside(self, region: Region) -> bool:
+        """Whether all prompts lie in a region."""
+        corners = [place for x0, y0, x1, y1 in self.boxes for place in ((x0, y0), (x1, y1))]
+        return all(region.holds(x, y) for x, y in (*self.prompts.points, *corners))
 
     def _say(self, status: str) -> None:
         self.status = status
         self.changed.emit()
 
-    def _on_drag(self, layer: Any, event: Any) -> Iterator[None]:
-        """Follow the mouse from press to release, as napari's generators do."""
-        exclude = event.button == 2 or "Shift" in event.modifiers
-        path, start = [self._place(event)], np.array(event.pos)
-        moved = False
-        yield
-        while event.type == "mouse_move":
-            moved = moved or bool(np.abs(np.array(event.pos) - start).max() > _CLICK_PIXELS)
-            path.append(self._place(event))
-            yield
-        if self.tool == "scribble" and moved:
-            self.add_points(points_along(path), 0 if exclude else 1)
-        elif not moved and self.tool == "eraser":
-            self.erase_at(*path[0])
-        elif not moved:
-            self.add_points([path[0]], 0 if exclude else 1)
+    def _on_click(self, place: tuple[float, float], exclude: bool) -> None:
+        if self.tool == "eraser":
+            self.erase_at(*place)
+        else:
+            self.add_points([place], 0 if exclude else 1)
 
-    def _place(self, event: Any) -> tuple[float, float]:
-        """Where the mouse is in the picture (x, y)."""
-        row, column = event.position[-2:]
-        return float(column), float(row)
+    def _on_stroke(self, path: list[tuple[float, float]], exclude: bool) -> None:
+        if self.tool == "scribble":
+            self.add_points(points_along(path), 0 if exclude else 1)
 
     def _inside(self, x: float, y: float) -> bool:
         record = self._control.record
-        return (
-            record is not None
-            and -0.5 <= x < record.size[1] - 0.5
-            and (-0.5 <= y < record.size[0] - 0.5)
-        )
+        height, width = (0, 0) if record is None else record.size
+        return -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5
 
     def add_points(self, points: list[tuple[float, float]], label: int) -> None:
         """Add points (x, y) on the object (1) or off it (0), and ask the model."""
-        inside = [point for point in points if self._inside(*point)]
+        if self._later:  # a commit is waiting for its answer; these are for the next object
+            self._later.append(lambda: self.add_points(points, label))
+            return
+        # The outer half of a pixel at the border is part of the picture too.
+        inside = [(max(x, 0.0), max(y, 0.0)) for x, y in points if self._inside(x, y)]
         if inside:
             self.prompts = self.prompts.with_points(inside, label)
             self._draw()
@@ -244,8 +267,15 @@ class Clicks(QObject):
         """Take the selected object's mask as the prompt; commit goes to that object."""
         if len(self._control.selected) != 1:
             self._control.say("Select one object first: in the table, or by clicking it there.")
-            return
-        self.prompts = Prompts(object_id=self._control.selected[0])
+        elif self.is_on:
+            self._refine(self._control.selected[0])
+        else:
+            label = self._control.selected[0]
+            self.start(lambda: self._refine(label))
+
+    def _refine(self, label: int) -> None:
+        self.clear()
+        self.prompts = Prompts(object_id=label)
         self._ask()
 
     def take_back(self) -> None:
@@ -259,71 +289,84 @@ class Clicks(QObject):
     def clear(self) -> None:
         """Forget prompts and preview."""
         self.prompts, self.boxes, self.previews = Prompts(), [], []
-        self._waits = False
+        self._is_asking = False
+        self._later.clear()
         self._asking.forget()
         self._draw()
         self.layers.show_masks([])
+        self._look.start()  # what is visible may have changed while there were prompts
         self.changed.emit()
 
     def _draw(self) -> None:
         self.layers.draw(self.prompts, self.boxes)
 
-    def _ask(self) -> None:
+    def _ask(self, prepared: bool = False) -> None:
         """Have the model answer the prompts as they are now."""
+        self._asking.forget()
+        self._is_asking = False
         if not self.prompts and len(self.boxes) < 2:
             self.previews = []
             self.layers.show_masks([])
             self.changed.emit()
             return
-        clicker, prompts, boxes = self._clicker, self.prompts, list(self.boxes)
-        self._asked_at = time.perf_counter()
+        if not prepared:
+            self._asked_at = time.perf_counter()
+        clicker, prompts, boxes = self.clicker, self.prompts, list(self.boxes)
+        self._is_asking = True
         if clicker is None or not self.is_ready:
-            self._waits = True
-            self._say("Preparing the image…")
-            self._prepare()
+            self._is_asking = self._prepare()
             return
-        self._waits = False
+        assert clicker.selected is not None
+        if not prepared and not self._is_inside(clicker.selected.region) and self._prepare():
+            return
 
         def work() -> list[Preview]:
             if len(boxes) > 1:
                 return clicker.predict_boxes(boxes)
             return [clicker.predict(prompts)]
 
-        def done(found: list[Preview]) -> None:
-            if (prompts, boxes) == (self.prompts, self.boxes):
-                self._show(found)
-
-        self._asking.ask(work, done, self._refused)
+        self._asking.ask(work, self._show, self._refused)
 
     def _refused(self, error: Exception) -> None:
+        self._is_asking = False
+        self._later.clear()
         self.previews = []
         self.layers.show_masks([])
         self._control.fail(error)
         self.changed.emit()
 
     def _show(self, previews: list[Preview]) -> None:
+        self._is_asking = False
         self.previews = previews
         self.layers.show_masks(previews)
         self.latency = time.perf_counter() - self._asked_at
         count = len(previews)
         text = f"{count} boxes" if count > 1 else f"Predicted quality {previews[0].score:.2f}"
         self._say(f"{text} · {self.latency * 1000:.0f} ms")
+        while self._later and not self._is_asking:
+            self._later.pop(0)()
 
     def cycle(self, by: int = 1) -> None:
         """Show the next of the candidates."""
-        clicker = self._clicker
+        if self._is_asking:
+            self._later.append(lambda: self.cycle(by))
+            return
+        clicker = self.clicker
         if len(self.previews) != 1 or clicker is None:
             return
         preview = self.previews[0]
         self._asked_at = time.perf_counter()
-        self._asking.ask(
-            lambda: [clicker.cycle(preview, by)],
-            lambda found: self._show(found) if self.previews == [preview] else None,
-            self._refused,
-        )
+        self._is_asking = True
+        self._asking.ask(lambda: [clicker.cycle(preview, by)], self._show, self._refused)
 
     def commit(self, label: int | None = None) -> None:
-        """Make an object of what is shown: a new one, or in place of one's pixels."""
+        """Make an object of what is shown: a new one, or in place of one's pixels.
+
+        Where the answer to the last click is still on its way, it is waited for.
+        """
+        if self._is_asking:
+            self._later.append(lambda: self.commit(label))
+            return
         control, previews = self._control, self.previews
         if not previews:
             control.say("There is nothing to commit yet: click on an object first.")
@@ -341,7 +384,9 @@ class Clicks(QObject):
 
         change = control.guarded(commit)
         if change is not None:
+            later = list(self._later)
             self.clear()
+            self._later += later
             control.select(change.ids[-1:])
 
     def commit_to_selected(self) -> None:

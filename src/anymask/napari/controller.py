@@ -60,6 +60,8 @@ class Controller(QObject):
         Something is not as it was; ask for it.
     labels_changed(Event), objects_changed(Event)
         Pixels of a layer; what is known of its objects.
+    lost(str)
+        The image that is to be shown is not where it was: a sentence.
     said(str, str, object)
         A sentence, its kind ("info", "good", "error") and a button: (text, function) or None.
     """
@@ -74,6 +76,7 @@ class Controller(QObject):
     log_changed = Signal()
     selection_changed = Signal()
     states_changed = Signal()
+    lost = Signal(str)
     labels_changed = Signal(object)
     objects_changed = Signal(object)
     said = Signal(str, str, object)
@@ -173,16 +176,24 @@ class Controller(QObject):
             self.current_changed.emit()
             return
         if self.sam is not None:
-            self.small.ask(self._note_model, lambda _: None, self.fail)
+            self.note_model()
         images = [record.id for record in session.images]
         wanted = session.ui.get("image")
         self.show(wanted if wanted in images else (images[0] if images else None))
         for message in session.messages:
             self.said.emit(message, "info", None)
 
-    def _note_model(self) -> None:
-        if self.session is not None and self.sam is not None and not self.session.read_only:
-            self.session.use_model(self.sam, self.model_source)
+    def note_model(self) -> None:
+        """Have the session know, in the background, with which model it works."""
+        session, sam, source = self.session, self.sam, self.model_source
+        if session is None or sam is None or session.read_only:
+            return
+
+        def failed(error: Exception) -> None:
+            if self.session is session:  # one that was closed meanwhile takes nothing down
+                self.fail(error)
+
+        self.small.ask(lambda: session.use_model(sam, source), lambda _: None, failed)
 
     def leave(self) -> None:
         """Write down what is still on its way, such as a stroke."""
@@ -291,8 +302,11 @@ class Controller(QObject):
     def _turn(self, which: str) -> None:
         if self.session is None or self.current is None:
             return
-        if self.edit(lambda session, key: getattr(session, which)(key)) is None:
+        self.leave()
+        if getattr(self.session, f"can_{which}")(self.current) is None:
             self.said.emit(f"There is nothing to {which} in this layer.", "info", None)
+        else:
+            self.edit(lambda session, key: getattr(session, which)(key))
 
     def _on_event(self, session: Session, event: Event) -> None:
         """Pass on an event, in the main thread."""

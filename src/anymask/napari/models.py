@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from anymask.napari.tasks import Job
 
 TITLES = {
-    "small": "anymask small (comes with anymask)",
+    "small": "anymask small (built in)",
     "vit_b": "SAM ViT-B",
     "vit_l": "SAM ViT-L",
     "vit_h": "SAM ViT-H",
@@ -89,8 +88,8 @@ def load_chosen(choice: Choice, job: Job) -> tuple[Sam, list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if choice.path is None:
-            with _download_shown(CHECKPOINTS[choice.variant], job):
-                sam = load(choice.variant, device=choice.device, dtype=choice.dtype)
+            _download(CHECKPOINTS[choice.variant], job)
+            sam = load(choice.variant, device=choice.device, dtype=choice.dtype)
         else:
             variant = None if choice.variant == ANY else choice.variant
             try:
@@ -124,29 +123,42 @@ def _right_variant(choice: Choice) -> str | None:
     return found if found in TITLES else ANY
 
 
-@contextmanager
-def _download_shown(entry: CheckpointEntry, job: Job) -> Iterator[None]:
-    """While a model may be downloaded: look how much of it is there."""
-    from anymask.checkpoints.download import cache_dir, cached_path
+def _download(entry: CheckpointEntry, job: Job) -> None:
+    """Fetch a checkpoint that is not in the cache, and tell how much of it is there.
 
-    part = cache_dir() / (entry.file_name + ".part")
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(_POLL_SECONDS):
-            size = part.stat().st_size if part.exists() else 0
-            if size and entry.size:
-                done = f"{size / 1e6:,.0f} of {entry.size / 1e6:,.0f} MB"
-                job.progress(size / entry.size, f"Downloading {entry.file_name}: {done}")
+    Raises
+    ------
+    CheckpointError
+        If it cannot be downloaded, or Cancel was pressed; what came is kept for the next time.
+    """
+    from anymask.checkpoints.download import cache_dir, cached_path, fetch
 
     if entry.url is None or cached_path(entry) is not None:
-        yield
         return
-    threading.Thread(target=look, daemon=True).start()
-    try:
-        yield
-    finally:
-        ended.set()
+    part = cache_dir() / (entry.file_name + ".part")
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            fetch(entry, progress=False)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="anymask: download", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_POLL_SECONDS)
+        size = part.stat().st_size if part.exists() else 0
+        if size and entry.size:
+            done = f"{size / 1e6:,.0f} of {entry.size / 1e6:,.0f} MB"
+            job.progress(size / entry.size, f"{entry.file_name}, {done}")
+        if job.cancel.is_cancelled and thread.is_alive():
+            raise CheckpointError(
+                f"{entry.file_name} was not waited for; its download goes on behind the window, "
+                "and what has come is kept for the next time."
+            )
+    if errors:
+        raise errors[0]
 
 
 class Models(QObject):
@@ -172,8 +184,7 @@ class Models(QObject):
                 control.say(notice)
             control.say(f"The model is ready: {self.description}.", "good")
             control.model_changed.emit()
-            if control.session is not None:
-                control.small.ask(control._note_model, lambda _: None, control.fail)
+            control.note_model()
             if then is not None:
                 then()
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anymask.images.listing import list_images
 from anymask.session.core import SUFFIX
 from anymask.session.errors import SessionError
 
@@ -29,18 +30,14 @@ def open_window(files: Sequence[str | Path] = (), *, show: bool = True) -> tuple
 
     Raises
     ------
-    SessionError
-        If there is a session among other files.
+    SessionError, ImageError
+        As `check_files`.
     """
+    check_files(files)
     from anymask.napari.panel import Panel
     from napari import Viewer
 
     sessions = [Path(file) for file in files if is_session(Path(file))]
-    if sessions and len(files) > 1:
-        raise SessionError(
-            f"{sessions[0]} is a session and cannot be opened beside other files; give it alone, "
-            "and add images in the window."
-        )
     # napari's welcome takes the place of an empty canvas; the panel says what to do.
     viewer = Viewer(title=_TITLE, show=show, show_welcome_screen=False)
     panel = Panel(viewer)
@@ -50,6 +47,28 @@ def open_window(files: Sequence[str | Path] = (), *, show: bool = True) -> tuple
     elif files:
         panel.images.add(files)
     return viewer, panel
+
+
+def check_files(files: Sequence[str | Path]) -> None:
+    """Refuse files that are not there, and a session among other files.
+
+    Raises
+    ------
+    ImageError
+        If a file, or any image in a folder, is not there.
+    SessionError
+        If there is no such session, or it is not alone.
+    """
+    for file in map(Path, files):
+        if file.suffix != SUFFIX:
+            list_images(file)
+        elif not file.is_dir():
+            raise SessionError(f"There is no session {file}; check its name, or begin a new one.")
+        elif len(files) > 1:
+            raise SessionError(
+                f"{file} is a session and cannot be opened beside other files; give it alone, and "
+                "add images in the window."
+            )
 
 
 def is_session(path: Path) -> bool:

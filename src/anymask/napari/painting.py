@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer
 
-from anymask.session import LayerKey
+from anymask.session import Change, LayerKey
 
 if TYPE_CHECKING:
     from anymask.napari.controller import Controller
@@ -28,19 +28,31 @@ class Painting(QObject):
         self._is_quiet = False
         self._is_held = False
         self._changed = False
+        # Whether parts of the stroke that is going on are in the session already.
+        self._continues = False
+        self._is_recording = False
         self._timer = QTimer(self)
         self._timer.setInterval(_EVERY_MS)
         self._timer.timeout.connect(self.record)
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
-        self._soon.timeout.connect(self.record)
+        self._soon.timeout.connect(self._record_stroke)
         layer.events.paint.connect(self._stroke)
         layer.events.labels_update.connect(self._touch)
         layer.events.data.connect(self._stroke)
         for keys, act in (("Control-Z", control.undo), ("Control-Shift-Z", control.redo)):
             # napari's own would take back strokes that the session has, behind its back.
             layer.bind_key(keys, lambda _, act=act: act(), overwrite=True)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the layer shows something that is not to be recorded."""
+        return self._is_held
+
+    def is_own(self, change: Change | None) -> bool:
+        """Whether a change is what is just being recorded, which needs no drawing again."""
+        return self._is_recording and change is not None and not change.whole
 
     @contextmanager
     def quiet(self, hold: bool = False) -> Iterator[None]:
@@ -52,10 +64,10 @@ class Painting(QObject):
         finally:
             self._is_quiet = False
             self._is_held = hold
-            self._changed = False
+            self._changed = self._continues = False
 
     def record(self) -> None:
-        """Give what was painted to the session."""
+        """Give what was painted to the session, as more of the stroke that is going on."""
         self._timer.stop()
         self._soon.stop()
         if not self._changed or self._is_held:
@@ -64,8 +76,20 @@ class Painting(QObject):
         session = self._control.session
         if session is None or session.read_only:
             return
-        kind = _KINDS.get(str(self._layer.mode), "paint")
-        self._control.guarded(lambda: session.record_pixels(self._key, self._layer.data, kind=kind))
+        kind, continues = _KINDS.get(str(self._layer.mode), "paint"), self._continues
+        self._is_recording = True
+        change = self._control.guarded(
+            lambda: session.record_pixels(
+                self._key, self._layer.data, kind=kind, continues=continues
+            )
+        )
+        self._is_recording = False
+        self._continues = change is not None or continues
+
+    def _record_stroke(self) -> None:
+        """Record the end of a stroke; what follows is another one."""
+        self.record()
+        self._continues = False
 
     def close(self) -> None:
         """Record what is left and watch no more."""

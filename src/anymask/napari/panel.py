@@ -225,10 +225,13 @@ class Panel(QWidget):
         self.recipe_buttons = {}
         if record is None or current is None or session is None:
             self.shown.setText("No image yet")
+            self.shown.setToolTip("")
+            self._tell_history()
             return
         ids = [each.id for each in session.images]
         number = ids.index(record.id) + 1
-        name = record.name if len(record.name) < 30 else record.name[:28] + "…"
+        name = record.name if len(record.name) < 22 else record.name[:20] + "…"
+        self.shown.setToolTip(record.name)
         self.shown.setText(f"{name}  ({number} of {len(ids)})")
         if len(record.recipes) > 1:
             for at, how in enumerate(record.recipes):

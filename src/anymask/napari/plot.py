@@ -26,6 +26,11 @@ class Line:
     y: NDArray[np.float64]
     spread: NDArray[np.float64] | None = None
 
+    @property
+    def top(self) -> NDArray[np.float64]:
+        """The upper edge of the band, which must fit into the plot."""
+        return self.y if self.spread is None else self.y + np.nan_to_num(self.spread)
+
 
 class Plot(QWidget):
     """Curves with axes and a legend."""
@@ -61,7 +66,7 @@ class Plot(QWidget):
         font.setPointSizeF(8)
         painter.setFont(font)
         painter.setPen(_TEXT)
-        tops = [np.nanmax(line.y) for line in self.lines if np.isfinite(line.y).any()]
+        tops = [np.nanmax(line.top) for line in self.lines if np.isfinite(line.y).any()]
         if not tops or len(self._x) < 2:
             flags = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
             painter.drawText(self.rect().adjusted(12, 12, -12, -12), flags, self._empty)

@@ -141,27 +141,38 @@ class Tasks(QObject):
 
 
 class Latest:
-    """A thread that answers questions; of those that wait, only the newest is answered."""
+    """A thread that answers questions; of those that wait, only the newest is answered.
 
-    def __init__(self, main: MainThread, name: str) -> None:
+    Parameters
+    ----------
+    main : MainThread
+    name : str
+    in_between : bool
+        Whether an answer still counts when another question was asked meanwhile, as while a
+        slider moves. By default it comes to nothing, for something newer is on its way.
+    """
+
+    def __init__(self, main: MainThread, name: str, *, in_between: bool = False) -> None:
         self._main = main
-        self._waiting: tuple[Callable[[], Any], Done, Failed] | None = None
+        self._in_between = in_between
+        self._waiting: tuple[int, Callable[[], Any], Done, Failed] | None = None
         self._condition = threading.Condition()
+        self._asked = self._forgotten = 0
         self._closed = False
-        self.is_busy = False
         threading.Thread(target=self._run, name=f"anymask: {name}", daemon=True).start()
 
     def ask(self, work: Callable[[], Any], done: Done, failed: Failed) -> None:
         """Replace whatever waits; `done` or `failed` is called in the main thread."""
         with self._condition:
-            self._waiting = (work, done, failed)
-            self.is_busy = True
+            self._asked += 1
+            self._waiting = (self._asked, work, done, failed)
             self._condition.notify()
 
     def forget(self) -> None:
-        """Drop what waits."""
+        """Drop what waits, and the answer to what is being worked at."""
         with self._condition:
             self._waiting = None
+            self._forgotten = self._asked
 
     def close(self) -> None:
         """End the thread."""
@@ -173,13 +184,23 @@ class Latest:
         while True:
             with self._condition:
                 while self._waiting is None and not self._closed:
-                    self.is_busy = False
                     self._condition.wait()
                 if self._closed or self._waiting is None:
                     return
-                work, done, failed = self._waiting
+                number, work, done, failed = self._waiting
                 self._waiting = None
-            _answer(self._main, work, done, failed)
+            _answer(
+                self._main, work, self._if_wanted(number, done), self._if_wanted(number, failed)
+            )
+
+    def _if_wanted(self, number: int, function: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Have an answer dropped that nobody waits for any more when the main thread gets it."""
+
+        def call(value: Any) -> None:
+            if number > self._forgotten and (self._in_between or number == self._asked):
+                function(value)
+
+        return call
 
 
 class InTurn:

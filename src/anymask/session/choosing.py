@@ -88,9 +88,8 @@ class SessionChoices(SessionEdits):
         if not replace:
             self._refuse_edited([layer], "replaced")
         labels, infos = labelled(self._chosen(layer, thresholds), self._layer(layer).labels.shape)
-        meta = {**self.run_facts(layer), "thresholds": asdict(thresholds)}
-        kind = "segment" if self.edited_layers([layer]) else "thresholds"
-        return self._renew(layer, kind, labels, infos, meta, {"thresholds": asdict(thresholds)})
+        facts = {"thresholds": asdict(thresholds)}
+        return self._renew_chosen(layer, labels, infos, facts, replace)
 
     def preview_semantic(self, layer: LayerKey, threshold: float) -> NDArray[Any]:
         """The labels there would be at a logit; nothing is changed."""
@@ -109,9 +108,22 @@ class SessionChoices(SessionEdits):
         if not replace:
             self._refuse_edited([layer], "replaced")
         labels, infos = self._at_logit(layer, threshold)
-        meta = {**self.run_facts(layer), "semantic_threshold": threshold}
-        kind = "segment" if self.edited_layers([layer]) else "thresholds"
-        return self._renew(layer, kind, labels, infos, meta, {"semantic_threshold": threshold})
+        return self._renew_chosen(layer, labels, infos, {"semantic_threshold": threshold}, replace)
+
+    def _renew_chosen(
+        self,
+        layer: LayerKey,
+        labels: NDArray[Any],
+        infos: Infos,
+        facts: dict[str, Any],
+        replace: bool,
+    ) -> Change:
+        with self._mutex:
+            if not replace:  # edited while the masks were chosen
+                self._refuse_edited([layer], "replaced")
+            meta = {**self.run_facts(layer), **facts}
+            kind = "segment" if self.edited_layers([layer]) else "thresholds"
+            return self._renew(layer, kind, labels, infos, meta, facts)
 
     def _renew(
         self,

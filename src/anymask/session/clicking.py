@@ -39,6 +39,8 @@ class Prepared:
     layer : LayerKey
     plane : int
     region : Region
+    picture : str
+        What tells the picture from others (`Session.picture_hash`).
     seconds : float
         That it took.
     from_cache : bool
@@ -48,6 +50,7 @@ class Prepared:
     layer: LayerKey
     plane: int
     region: Region
+    picture: str
     predictor: SamPredictor = field(repr=False)
     seconds: float = 0.0
     from_cache: bool = False
@@ -136,8 +139,8 @@ class Preview:
 class Clicker:
     """Prompts a model with clicks in the images of a session.
 
-    `prepare` may run in one thread while `predict` runs in another; `predict` itself is for one
-    thread at a time.
+    `prepare` may run in one thread while `predict` runs in another; of several threads that
+    predict, as when an object is followed while somebody clicks, one waits for the other.
 
     Parameters
     ----------
@@ -158,6 +161,7 @@ class Clicker:
         self._cache = None if folder is None else EmbeddingCache(folder)
         self._ready: OrderedDict[tuple[str, int, Region], Prepared] = OrderedDict()
         self._guard = threading.Lock()
+        self._predicting = threading.Lock()
         self._selected: Prepared | None = None
 
     def region_for(
@@ -194,7 +198,8 @@ class Clicker:
             predictor.set_image(self.session.rgb_part(layer, plane, region))
             if self._cache is not None:
                 self._cache.save(predictor, name)
-        ready = Prepared(layer, plane, region, predictor, time.monotonic() - start, found)
+        took = time.monotonic() - start
+        ready = Prepared(layer, plane, region, key[0], predictor, took, found)
         with self._guard:
             self._ready[key] = ready
             while len(self._ready) > _HELD:
@@ -254,9 +259,10 @@ class Clicker:
             return []
         region = ready.region
         inner = np.array([_box_in(region, box) for box in boxes], np.float64)
-        masks, scores, low_res = ready.predictor.predict(
-            box=inner, multimask_output=False, batched=True
-        )
+        with self._predicting:
+            masks, scores, low_res = ready.predictor.predict(
+                box=inner, multimask_output=False, batched=True
+            )
         return [
             self._preview(ready, Prompts(box=tuple(map(float, box))), m, s, low)  # type: ignore[arg-type]
             for box, m, s, low in zip(boxes, masks, scores, low_res, strict=True)
@@ -289,7 +295,8 @@ class Clicker:
             mask = self.labels_of(ready.layer, ready.plane) == prompts.object_id
         if mask is not None:
             given["mask_input"] = self._logits_of(ready, mask)
-        masks, scores, low_res = ready.predictor.predict(multimask_output=multimask, **given)
+        with self._predicting:
+            masks, scores, low_res = ready.predictor.predict(multimask_output=multimask, **given)
         return self._preview(ready, prompts, masks, scores, low_res)
 
     def _preview(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from anymask.errors import AnymaskError
 from anymask.files import sha256
 from anymask.model.config import EverythingConfig
 from anymask.session.choosing import SessionChoices, choose, labelled, semantic_labels
-from anymask.session.errors import StoppedError
+from anymask.session.errors import SessionError, StoppedError
 from anymask.session.journal import inside
 from anymask.session.options import Options, Thresholds
 from anymask.session.records import (
@@ -135,7 +135,7 @@ class SessionRuns(SessionChoices):
         sam: Sam,
         layers: Iterable[LayerKey] | None = None,
         *,
-        replace: bool = False,
+        replace: bool | Collection[LayerKey] = False,
         progress: Callable[[Progress], None] | None = None,
         cancel: CancelToken | None = None,
     ) -> Run:
@@ -144,14 +144,24 @@ class SessionRuns(SessionChoices):
         One that fails is named and leaves the others; a run that is cancelled leaves what is
         done.
 
+        Parameters
+        ----------
+        sam : Sam
+        layers : iterable of LayerKey, optional
+        replace : bool or collection of LayerKey
+            Whether layers that were edited by hand may be replaced, or which. Others that are
+            edited while the model is at work keep their masks and are named as failed.
+        progress : callable, optional
+        cancel : CancelToken, optional
+
         Raises
         ------
         EditedError
-            If a layer was edited by hand and `replace` is false; before anything is done.
+            If a layer was edited by hand that may not be replaced; before anything is done.
         """
         keys = self.all_layers() if layers is None else list(layers)
-        if not replace:
-            self._refuse_edited(keys, "replaced")
+        replaceable = set(keys if replace is True else replace or ())
+        self._refuse_edited([key for key in keys if key not in replaceable], "replaced")
         self.use_model(sam)
         options, run, start = self.options, Run(), time.monotonic()
 
@@ -166,7 +176,7 @@ class SessionRuns(SessionChoices):
 
             try:
                 tell(0.0)
-                self._run_layer(sam, key, options, replace, tell)
+                self._run_layer(sam, key, options, key in replaceable, tell)
                 run.done.append(key)
             except StoppedError:
                 run.cancelled = True
@@ -236,8 +246,11 @@ class SessionRuns(SessionChoices):
                 sets.append(choose(masks, thresholds, meta["offset"], cleaned, tiled=tiled))
             labels, infos = labelled(sets, record.label_shape)
         with self._mutex:
-            if not replace:  # edited while the model ran
-                self._refuse_edited([key], "replaced")
+            if not replace and self.edited_layers([key]):
+                raise SessionError(
+                    "The masks were edited while the model was at work and were left as they are; "
+                    "segment again to replace them."
+                )
             args = {"options": meta["options"], "model": meta["model"]}
             if options.mode != "semantic":
                 args["thresholds"] = meta["thresholds"]

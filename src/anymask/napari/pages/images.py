@@ -41,6 +41,7 @@ class ImagesPage(Page):
         super().__init__()
         self._control = control
         self._icons: dict[tuple[str, str], QIcon] = {}
+        self._headless: list[Path] = []
         self.session_name = hint("")
         self.list = QListWidget()
         self.list.setIconSize(QSize(_SIDE, _SIDE))
@@ -78,6 +79,7 @@ class ImagesPage(Page):
         control.recipes_changed.connect(self._fill)
         control.states_changed.connect(self._mark)
         control.current_changed.connect(self._follow)
+        control.lost.connect(self._tell_lost)
         self._tell_session()
 
     def add(self, paths: Sequence[Path | str], header: Path | None = None) -> None:
@@ -106,16 +108,18 @@ class ImagesPage(Page):
         lost = [failure for failure in added.failed if not failure.needs_header]
         if lost:
             more = f" (and {len(lost) - 1} more, see the Log page)" if len(lost) > 1 else ""
-            control.say(lost[0].sentence + more, "error")
+            control.said.emit(lost[0].sentence + more, "error", None)  # the log has it already
         elif added.already and not added.ids:
             control.say("These images are in the session already.")
-        for failure in added.failed:
-            if failure.needs_header:
-                self._ask_header(failure.path)
-                break  # one at a time: the next is asked for when this one is in
+        self._headless += [failure.path for failure in added.failed if failure.needs_header]
+        self._ask_header()
 
-    def _ask_header(self, path: Path) -> None:
+    def _ask_header(self) -> None:
+        """Ask for the header of one file; the next is asked for when that one is in."""
         control = self._control
+        if not self._headless:
+            return
+        path = self._headless.pop(0)
         answer = ask(
             control.window,
             "ENVI header",
@@ -127,7 +131,14 @@ class ImagesPage(Page):
         if answer:
             header = choose_file(control.window, f"Header of {path.name}", _HEADERS)
         if header is None:
-            control.say(f"{path.name} was left out: without its header it cannot be read.")
+            left = [path, *self._headless]
+            self._headless = []
+            names = ", ".join(each.name for each in left[:3]) + (", …" if len(left) > 3 else "")
+            control.say(
+                f"{names} was left out: without its header it cannot be read."
+                if len(left) == 1
+                else f"{names} were left out: without their headers they cannot be read."
+            )
         else:
             self.add([path], header)
 
@@ -174,6 +185,9 @@ class ImagesPage(Page):
     def open(self, folder: Path) -> None:
         """Open a session in the background; one that another window has can be looked at."""
         control = self._control
+        if control.session is not None and control.session.folder == folder.absolute():
+            control.say("This session is open here already.")
+            return
         control.leave()
 
         def failed(error: Exception) -> None:
@@ -196,11 +210,12 @@ class ImagesPage(Page):
         self._control.set_session(session)
         missing = [r.name for r in session.images if session.is_missing(r.id)]
         if missing:
-            self._control.say(
-                f"{len(missing)} images are not where they were: {', '.join(missing[:3])}.",
-                "error",
-                ("Search in a folder…", self._search),
-            )
+            names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+            what = "1 image is" if len(missing) == 1 else f"{len(missing)} images are"
+            self._tell_lost(f"{what} not where they were when the session was closed: {names}.")
+
+    def _tell_lost(self, sentence: str) -> None:
+        self._control.say(sentence, "error", ("Search in a folder…", self._search))
 
     def _search(self) -> None:
         control, session = self._control, self._control.session
@@ -209,7 +224,17 @@ class ImagesPage(Page):
             return
 
         def done(found: list[str]) -> None:
-            control.say(f"{len(found)} images were found again.", "good" if found else "error")
+            if control.session is not session:
+                return
+            left = [r.name for r in session.images if session.is_missing(r.id)]
+            what = "1 image was" if len(found) == 1 else f"{len(found)} images were"
+            if left:
+                more = f"; {len(left)} are still missing" if len(left) > 1 else (
+                    f"; {left[0]} is still missing"
+                )  # fmt: skip
+                self._tell_lost(f"{what} found again{more}.")
+            else:
+                control.say(f"{what} found again.", "good")
             if control.current is not None:
                 control.show(control.current.image)
 
@@ -279,7 +304,13 @@ class ImagesPage(Page):
         blank.fill(Qt.GlobalColor.transparent)
         item.setIcon(QIcon(blank))
 
-        def done(pixels: NDArray[np.uint8]) -> None:
+        def work() -> NDArray[np.uint8] | None:
+            # A long list of another session must not hold this one up.
+            return session.thumbnail(image, 96) if self._control.session is session else None
+
+        def done(pixels: NDArray[np.uint8] | None) -> None:
+            if pixels is None:
+                return
             self._icons[name] = icon_of(pixels)
             for each in self._items():
                 if self._control.session is session and each.data(_ID) == image:
@@ -288,7 +319,7 @@ class ImagesPage(Page):
         def failed(error: Exception) -> None:
             session.log(str(error))
 
-        self._control.small.ask(lambda: session.thumbnail(image, 96), done, failed)
+        self._control.small.ask(work, done, failed)
 
     def _follow(self) -> None:
         current = self._control.current
@@ -308,4 +339,7 @@ def icon_of(pixels: NDArray[np.uint8]) -> QIcon:
     pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
     image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
-    return QIcon(QPixmap.fromImage(image))
+    pixmap = QPixmap.fromImage(image)
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)  # Qt would tint that of the chosen row
+    return icon

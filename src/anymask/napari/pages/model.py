@@ -28,6 +28,7 @@ class ModelPage(Page):
     def __init__(self, control: Controller, models: Models) -> None:
         super().__init__()
         self._control, self._models = control, models
+        self._told: Choice | None = None
         self.variant, self.checkpoint = chooser(), chooser()
         self.device, self.dtype = chooser(), chooser()
         for name, title in {**TITLES, ANY: "Whatever the checkpoint is"}.items():
@@ -122,5 +123,7 @@ class ModelPage(Page):
         loaded = self._models.loaded
         text = self._models.description
         self.state.setText(text[0].upper() + text[1:] + ".")
-        if loaded is not None:
+        if loaded is not None and loaded != self._told:
+            # Only once: what the user chooses next must not be turned back by later news.
+            self._told = loaded
             self.variant.setCurrentIndex(self.variant.findData(loaded.variant))

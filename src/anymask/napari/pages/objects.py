@@ -31,7 +31,7 @@ _MEASURES = {
     "size": "size and place",
     "intensity": "intensity",
 }
-_WIDTHS = (46, 70, 64, 60, 34)
+_WIDTHS = (48, 60, 60, 54, 30, 74)
 _PROPERTIES = {
     "shape": ("circularity", "eccentricity", "solidity"),
     "size": ("equivalent_diameter_area", "perimeter_crofton", "centroid"),
@@ -61,6 +61,7 @@ class ObjectsPage(Page):
         for at, width in enumerate(_WIDTHS):
             self.table.setColumnWidth(at, width)
         self.table.setMinimumHeight(190)
+        self.table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.table.doubleClicked.connect(lambda _: self._look())
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._chosen())
         self.measures = chooser()
@@ -112,6 +113,7 @@ class ObjectsPage(Page):
         control.session_changed.connect(self._fill_classes)
         control.selection_changed.connect(self._follow)
         canvas.shown.connect(self._soon.start)
+        control.current_changed.connect(self._latest.forget)
         control.current_changed.connect(self._soon.start)
 
     def shut(self) -> None:
@@ -125,24 +127,20 @@ class ObjectsPage(Page):
     def refresh(self) -> None:
         """List the objects again."""
         session, key = self._control.session, self._control.current
+        self._latest.forget()
         if session is None or key is None:
             self._fill(None)
             return
         wanted = _PROPERTIES.get(str(self.measures.currentData()), ())
         plane = self._control.plane
         if not wanted:
-            self._latest.forget()
             self._fill(self._control.guarded(lambda: session.objects(key)))
             return
         stack = session.image(key.image).planes > 1
 
-        def done(table: Any) -> None:
-            if self._control.current == key:
-                self._fill(table)
-
         self._latest.ask(
             lambda: session.objects(key, wanted, plane if stack else None),
-            done,
+            self._fill,
             self._control.fail,
         )
 

@@ -36,7 +36,7 @@ class PseudoRgbPage(Page):
     def __init__(self, control: Controller, canvas: Canvas) -> None:
         super().__init__()
         self._control, self._canvas = control, canvas
-        self._latest = Latest(control.main, "bands")
+        self._latest = Latest(control.main, "bands", in_between=True)
         self._checks = Latest(control.main, "expressions")
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
@@ -101,6 +101,8 @@ class PseudoRgbPage(Page):
 
     def _fill(self) -> None:
         record, current = self._control.record, self._control.current
+        self._latest.forget()
+        self._checks.forget()
         self.list.clear()
         for how in () if record is None else record.recipes:
             item = QListWidgetItem(how.name)
@@ -122,14 +124,11 @@ class PseudoRgbPage(Page):
         texts = [field.text().strip() for field in self.fields]
         return texts[:1] if not any(texts[1:]) else texts
 
-    def _image(self) -> Any:
-        session, current = self._control.session, self._control.current
-        return None if session is None or current is None else session.load(current.image)
-
     def check(self) -> None:
         """Say what is wrong with the expressions as they are."""
-        texts = self.texts
-        if not any(texts) or self._control.current is None:
+        texts, session, current = self.texts, self._control.session, self._control.current
+        self._checks.forget()
+        if not any(texts) or session is None or current is None:
             self._tell([], bool(any(texts)))
             return
 
@@ -138,7 +137,9 @@ class PseudoRgbPage(Page):
                 self._tell(problems, True)
 
         self._checks.ask(
-            lambda: check_expressions(self._image(), texts), done, lambda e: self._tell([e], True)
+            lambda: check_expressions(session.load(current.image), texts),
+            done,
+            lambda error: self._tell([error], True),
         )
 
     def _tell(self, problems: list[Any], given: bool) -> None:
@@ -214,19 +215,19 @@ class PseudoRgbPage(Page):
 
     def _show_band(self) -> None:
         band, record, plane = self.bands.value(), self._control.record, self._control.plane
-        if record is None:
+        session = self._control.session
+        if record is None or session is None:
             return
         nm = f" · {record.wavelengths[band]:.0f} nm" if record.wavelengths else ""
         title = f"band {band}{nm}"
         self.band_name.setText(title[0].upper() + title[1:])
 
         def work() -> Any:
-            image: Image = plane_of(self._image(), plane)
+            image: Image = plane_of(session.load(record.id), plane)
             return next(iter(image.channels([band]))) if "C" in image.axes else _sample(image, band)
 
         def done(pixels: Any) -> None:
-            if self._control.record == record:
-                self._canvas.show_band(pixels, f"{record.name} · {title}")
+            self._canvas.show_band(pixels, f"{record.name} · {title}")
 
         self._latest.ask(work, done, self._control.fail)
 

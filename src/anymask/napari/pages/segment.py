@@ -28,7 +28,8 @@ class SegmentPage(Page):
     def __init__(self, control: Controller, canvas: Canvas, models: Models) -> None:
         super().__init__()
         self._control, self._canvas, self._models = control, canvas, models
-        self._latest = Latest(control.main, "thresholds")
+        self._latest = Latest(control.main, "thresholds", in_between=True)
+        self._edits = 0
         self.everything = QRadioButton("Everything")
         self.semantic = QRadioButton("Semantic")
         self.everything.setToolTip("All objects, each with an id of its own")
@@ -171,6 +172,7 @@ class SegmentPage(Page):
 
     def _labels(self, key: LayerKey | None) -> None:
         if key == self._control.current:
+            self._edits += 1
             self.refresh()
 
     def _changed(self) -> None:
@@ -211,11 +213,14 @@ class SegmentPage(Page):
         if not wanted:
             return
 
+        # Those that are edited while the run goes on were not asked about.
+        may_go = session.edited_layers(wanted)
+
         def work(job: Job) -> Run:
             def tell(at: Progress) -> None:
                 job.progress(at.fraction, f"{at.title} ({at.index + 1} of {at.total})")
 
-            return session.segment(sam, wanted, replace=True, progress=tell, cancel=job.cancel)
+            return session.segment(sam, wanted, replace=may_go, progress=tell, cancel=job.cancel)
 
         def done(run: Run) -> None:
             count = f"{len(run.done)} of {len(wanted)}"
@@ -236,7 +241,7 @@ class SegmentPage(Page):
         session, key = self._control.session, self._control.current
         if session is None or key is None:
             return
-        wanted, logit = self.thresholds, self.logit.value
+        wanted, logit, edits = self.thresholds, self.logit.value, self._edits
         if session.has_candidates(key):
 
             def work() -> Any:
@@ -249,7 +254,8 @@ class SegmentPage(Page):
             return
 
         def done(found: Any) -> None:
-            if key == self._control.current:
+            shown = (self._control.session, self._control.current, self._edits)
+            if shown == (session, key, edits):
                 labels, count = found
                 self._canvas.preview(key, labels)
                 self._tell(count)
@@ -273,10 +279,13 @@ class SegmentPage(Page):
             return session.set_semantic_threshold(key, logit, replace=replacing)
 
         def done(_: Any) -> None:
-            self._canvas.preview(key, None)
-            self._note(session, wanted, logit)
+            if control.session is session:
+                self._canvas.preview(key, None)
+                self._note(session, wanted, logit)
 
         def failed(error: Exception) -> None:
+            if control.session is not session:
+                return
             self._canvas.preview(key, None)
             if isinstance(error, EditedError):
                 if control.allow_replacing([key]):

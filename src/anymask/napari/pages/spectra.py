@@ -29,7 +29,8 @@ class SpectraPage(Page):
     def __init__(self, control: Controller, canvas: Canvas) -> None:
         super().__init__()
         self._control = control
-        self._pixel, self._objects = Latest(control.main, "pixel"), Latest(control.main, "spectra")
+        self._pixel = Latest(control.main, "pixel", in_between=True)
+        self._objects = Latest(control.main, "spectra")
         self.plot = Plot()
         self.follow = QCheckBox("Pixel under the cursor")
         self.follow.setChecked(True)
@@ -98,7 +99,7 @@ class SpectraPage(Page):
             return np.asarray(pixel.numpy(), np.float64).ravel()
 
         def done(values: Any) -> None:
-            if control.current == current and len(values) == record.bands:
+            if len(values) == record.bands:
                 self._cursor = Line("cursor", _CURSOR, values)
                 self.place.setText(f"x {column}, y {row_}")
                 self._draw()
@@ -124,12 +125,9 @@ class SpectraPage(Page):
             return object_spectra(plane_of(session.load(current.image), plane), chosen)
 
         def done(spectra: Any) -> None:
-            if control.current == current:
-                self._spectra = spectra
-                self._means = [
-                    self._mean(spectra, at) for at in range(min(len(spectra.ids), _MOST))
-                ]
-                self._draw()
+            self._spectra = spectra
+            self._means = [self._mean(spectra, at) for at in range(min(len(spectra.ids), _MOST))]
+            self._draw()
 
         self._objects.ask(work, done, control.fail)
 
@@ -143,6 +141,8 @@ class SpectraPage(Page):
         return Line(f"object {label}", f"#{r:02x}{g:02x}{b:02x}", mean, std)
 
     def _clear(self) -> None:
+        self._pixel.forget()
+        self._objects.forget()
         self._cursor, self._means, self._spectra = None, [], None
         self.place.setText("")
         self._draw()

@@ -1,0 +1,130 @@
+"""`anymask gui` as a shell runs it: a process with a window of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import anymask
+from anymask.session import LayerKey, Session
+
+# Says what the window shows once nothing is running any more, and closes it as a user does.
+_WATCHED = """
+import sys
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+
+application = QApplication([])
+
+def look():
+    import napari
+    from anymask.napari.panel import Panel
+    viewer = napari.current_viewer()
+    panels = [w for w in application.allWidgets() if isinstance(w, Panel)]
+    if viewer is None or not panels or panels[0].control.tasks.is_busy:
+        return
+    panel = panels[0]
+    if panel.control.session is not None and panel.canvas.layer is None:
+        return
+    timer.stop()
+    print("title:", viewer.title)
+    print("layers:", ", ".join(layer.name for layer in viewer.layers))
+    print("listed:", ", ".join(r.name for r in panel.control.session.images)
+          if panel.control.session else "nothing")
+    viewer.close()
+
+timer = QTimer()
+timer.timeout.connect(look)
+timer.start(50)
+from anymask.cli.app import main
+main()
+"""
+
+
+def _run(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    source = str(Path(anymask.__file__).parents[1])
+    env = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={name: value for name, value in env.items() if value},
+        timeout=180,
+    )
+
+
+@pytest.fixture
+def home(tmp_path, screen):
+    """A folder for sessions that nobody named."""
+    return tmp_path / "sessions"
+
+
+def test_files_on_the_command_line_are_shown_and_begin_a_session(home, photos):
+    done = _run(_WATCHED, "gui", *photos, ANYMASK_SESSIONS=str(home))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "title: anymask",
+        "layers: photo1 · rgb, photo1 · rgb · masks",
+        "listed: photo1, photo2",
+    ]
+    (folder,) = home.glob("*.anymask")
+    with Session.open(folder) as session:  # closed with the window, and not locked any more
+        assert [record.path for record in session.images] == photos
+
+
+def test_a_session_on_the_command_line_opens_as_it_was_left(home, photos, tmp_path):
+    with Session.create(tmp_path / "work") as session:
+        session.add_images(photos)
+        labels = np.zeros((150, 100), np.uint16)
+        labels[5:9, 5:9] = 3
+        session.record_pixels(LayerKey("i2", "rgb"), labels)
+        session.remember(image="i2")
+    done = _run(_WATCHED, "gui", session.folder, ANYMASK_SESSIONS=str(home))
+    assert done.returncode == 0, done.stderr
+    assert "layers: photo2 · rgb, photo2 · rgb · masks" in done.stdout
+    assert not list(home.glob("*.anymask"))
+
+
+_PLAIN = "import sys\nfrom anymask.cli.app import main\nmain()"
+_WITHOUT_NAPARI = f"import sys\nsys.modules['napari'] = None\n{_PLAIN}"
+_WITHOUT_QT = f"import sys\nsys.modules['PySide6'] = sys.modules['PyQt6'] = None\n{_PLAIN}"
+
+
+def _sentence(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_a_file_that_is_not_there_ends_in_one_sentence(home, photos):
+    line = _sentence(_run(_PLAIN, "gui", photos[0], photos[0].with_name("none.png")))
+    assert "none.png" in line
+
+
+def test_a_session_that_is_not_there_ends_in_one_sentence(home, tmp_path):
+    line = _sentence(_run(_PLAIN, "gui", tmp_path / "none.anymask"))
+    assert "There is no session" in line
+    assert "none.anymask" in line
+
+
+def test_a_session_beside_other_files_ends_in_one_sentence(home, photos, tmp_path):
+    Session.create(tmp_path / "work").close()
+    line = _sentence(_run(_PLAIN, "gui", tmp_path / "work.anymask", photos[0]))
+    assert "cannot be opened beside other files" in line
+
+
+@pytest.mark.parametrize("code", [_WITHOUT_NAPARI, _WITHOUT_QT])
+def test_without_the_extra_one_sentence_says_what_to_install(home, photos, code):
+    line = _sentence(_run(code, "gui", photos[0]))
+    assert 'pip install "anymask[napari]"' in line
+
+
+def test_without_a_screen_one_sentence_says_what_to_use(photos):
+    none = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "QT_QPA_PLATFORM": ""}
+    line = _sentence(_run(_PLAIN, "gui", photos[0], **none))
+    assert "There is no screen" in line
