@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anymask.model.sam import ImageEmbedding, Sam, cut_at_boxes
-from anymask.training.losses import ambiguous_loss, mask_losses, true_iou
+from anymask.training.losses import ambiguous_loss, as_in_use, mask_losses, true_iou
 from anymask.training.pretrain.auxiliary import AuxiliaryHead
 from anymask.training.pretrain.batches import Batch
 from anymask.training.prompts import boxes_of, corrective_clicks, points_in
@@ -84,7 +84,6 @@ def _rounds(
     answers: _Answers,
 ) -> None:
     N = len(masks)
-    targets = F.avg_pool2d(masks[:, None].float(), 4)[:, 0]  # (N, 4·h, 4·w)
     # Clicks are drawn at half size, which is plenty and four times faster.
     halved = masks[:, ::2, ::2] | masks[:, 1::2, 1::2]
     boxes = coords = labels = None
@@ -95,7 +94,7 @@ def _rounds(
         coords = 2 * points_in(halved, central, generator)[:, None]
         labels = torch.ones(N, 1, dtype=torch.long, device=masks.device)
     low_res, iou = _decode(sam, image, coords, labels, boxes, None)
-    actual = _add_losses(low_res, iou, targets, kind, answers)
+    actual = _add_losses(low_res, iou, masks, kind, answers)
 
     # The mask a person would correct: the candidate predicted to be best after a lone point.
     index = torch.zeros_like(iou[:, 0], dtype=torch.long)
@@ -110,7 +109,7 @@ def _rounds(
         coords = 2 * new_coords if coords is None else torch.cat([coords, 2 * new_coords], 1)
         labels = new_labels if labels is None else torch.cat([labels, new_labels], 1)
         low_res, iou = _decode(sam, image, coords, labels, boxes, previous)
-        _add_losses(low_res, iou, targets, "refined", answers)
+        _add_losses(low_res, iou, masks, "refined", answers)
         index = torch.zeros_like(index)
 
 
@@ -141,10 +140,11 @@ def _decode(
 
 
 def _add_losses(
-    low_res: Tensor, iou: Tensor, targets: Tensor, kind: str, answers: _Answers
+    low_res: Tensor, iou: Tensor, masks: Tensor, kind: str, answers: _Answers
 ) -> Tensor:
-    losses = mask_losses(low_res, targets)  # (N, 4)
-    actual = true_iou(low_res, targets)
+    logits, targets = as_in_use(low_res, masks)
+    losses = mask_losses(logits, targets)  # (N, 4)
+    actual = true_iou(logits, targets)
     answers.loss = (
         answers.loss
         + losses[:, 0].mean()
