@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,7 +12,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import anymask
+from anymask.cli.after_training import advice
 from anymask.cli.finetune import finetune
+from anymask.model.sam import Sam
+from anymask.training.finetune.results import FineTuned
+from tests.training.finetune.conftest import TINY
 
 app = typer.Typer()
 app.command()(finetune)
@@ -55,7 +60,7 @@ def card_in(folder):
 
 
 def test_it_ends_with_the_verdict_on_the_images_held_out(run, tmp_path):
-    result = run()
+    result = run("--no-tune")
     assert result.exit_code == 0, result.output
     told = card_in(tmp_path / "out")["verdict"]
     assert told["images"] == 2
@@ -63,6 +68,8 @@ def test_it_ends_with_the_verdict_on_the_images_held_out(run, tmp_path):
     assert told["sentence"] in result.stdout
     for words in ("IoU, box", "IoU, 5 clicks", "AP .5", "F1 at .5", "95% interval"):
         assert words in result.stdout
+    assert "Thresholds" not in result.stdout
+    assert "everything" not in card_in(tmp_path / "out")
     assert "Most changed by" in (tmp_path / "out/report.html").read_text() or (
         told["overall"]["difference"] == 0
     )
@@ -87,8 +94,8 @@ def test_test_images_judge_and_take_no_part_in_training(run, tmp_path, data):
     assert card["verdict"]["images"] == 8
 
 
-def test_thresholds_are_tuned_on_training_images_and_saved(run, tmp_path):
-    result = run("--tune", "--verdict", "prompts")
+def test_thresholds_are_tuned_on_training_images_and_saved_unless_told_otherwise(run, tmp_path):
+    result = run()
     assert result.exit_code == 0, result.output
     assert "Thresholds of 'everything':" in result.stdout
     noted = card_in(tmp_path / "out")["everything"]
@@ -107,11 +114,42 @@ def test_a_learning_curve_is_written_and_shown(run, tmp_path):
     assert (tmp_path / "out/learning_curve/2/model.safetensors").is_file()
 
 
-def test_a_model_of_classes_ends_with_the_figures_of_its_classes(run, tmp_path):
-    result = run("--semantic")
+def test_a_model_of_classes_ends_with_a_verdict_on_its_classes(run, tmp_path, data):
+    result = run("--semantic", "--test", data)
     assert result.exit_code == 0, result.output
-    assert "IoU of classes" in result.stdout
+    told = card_in(tmp_path / "out")["verdict"]
+    assert told["images"] == 8
+    assert told["sentence"] in result.stdout
+    for words in ("IoU, 1", "Dice, 1", "all '1'", "95% interval"):
+        assert words in result.stdout
+    assert told["sentence"][:20] in (tmp_path / "out/report.html").read_text()
+    (tmp_path / "out").rename(tmp_path / "first")
+    plain = run("--semantic", "--verdict", "none")
+    assert "IoU of classes" in plain.stdout
     assert "verdict" not in card_in(tmp_path / "out")
+
+
+def test_images_of_classes_that_are_not_trained_are_refused_before_training(run, tmp_path, data):
+    for kind in ("images", "masks"):
+        (tmp_path / "other" / kind).mkdir(parents=True)
+    for number in range(2):
+        shutil.copy(data / "images" / f"{number}.png", tmp_path / "other/images")
+        mask = np.asarray(Image.open(data / "masks" / f"{number}.png"))
+        Image.fromarray(mask // 255 * 7).save(tmp_path / "other/masks" / f"{number}.png")
+    for option in ("--test", "--validation"):
+        result = run("--semantic", option, tmp_path / "other")
+        assert result.exit_code == 2
+        assert "an object of the class 7, and the classes declared are" in result.stderr
+        assert not (tmp_path / "out").exists()
+
+
+def test_advice_fits_the_epoch_that_was_best_and_is_given_only_where_it_is_needed(tmp_path):
+    history = [{}, {"lr": 3e-4}, {"lr": 1e-4}]
+    first, middle, last = (FineTuned(tmp_path, Sam(TINY["small"]), history, i) for i in range(3))
+    assert advice(last, "better") == advice(first, "untested") == []
+    assert "--lr 1e-04" in advice(first, "no different")[0]
+    assert "--learning-curve" in advice(middle, "no different")[0]
+    assert "--resume --epochs 4" in advice(last, "worse")[0]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +158,7 @@ def test_a_model_of_classes_ends_with_the_figures_of_its_classes(run, tmp_path):
         (("--verdict", "short"), "it can be full, prompts or none"),
         (("--learning-curve", "some"), "give numbers and 'all'"),
         (("--semantic", "--tune"), "--tune is about objects"),
-        (("--semantic", "--verdict", "full"), "--verdict is about objects"),
+        (("--semantic", "--verdict", "prompts"), "--verdict prompts is about objects"),
         (("--test", "nowhere"), "nowhere"),
         (("--test", "nowhere", "--verdict", "none"), "leaves it out"),
     ],

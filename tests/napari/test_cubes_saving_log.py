@@ -53,7 +53,7 @@ def test_several_pseudo_rgbs_have_buttons_and_masks_of_their_own(leaf, idle, wai
     assert [made.text() for made in leaf.recipe_buttons.values()] == ["RGB 1-1", "RGB 1-2"]
     cir = np.asarray(leaf.canvas.picture.data)
     assert cir[20, 20, 0] > 200
-    assert cir[20, 20, 0] > cir[20, 20, 1] + 100
+    assert int(cir[20, 20, 0]) > int(cir[20, 20, 1]) + 100
     leaf.canvas.layer.data[10:30, 12:34] = 5
     leaf.canvas.layer.events.paint(value=[])
     leaf.canvas.record()

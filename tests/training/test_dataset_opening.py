@@ -95,6 +95,17 @@ def test_more_than_a_tenth_of_bad_files_is_refused_in_one_sentence(twenty):
     assert len(open_quietly(twenty, max_bad=0.15)) == 17
 
 
+def test_what_is_wrong_alike_is_told_once_and_the_others_are_named(twenty):
+    for i in (1, 3, 4):
+        save(twenty / "masks" / f"{i:02}.png", two_discs()[:, :-1])
+    (twenty / "images" / "08.png").write_bytes(b"no picture")
+    with pytest.raises(ImageError) as refused:
+        open_dataset(twenty)
+    said = str(refused.value)
+    assert said.startswith("4 of 20 images cannot be used (01: ")
+    assert said.count("give masks at the image's size; likewise 03, 04; 08: ") == 1
+
+
 def test_coloured_masks_are_refused_with_the_reason(tmp_path):
     for i in range(4):
         save(tmp_path / "images" / f"{i}.png", noise(i, two_discs()))

@@ -140,7 +140,9 @@ def test_what_is_worse_though_the_whole_is_better_is_said():
     worse_box = replace(better, figures={**better.figures, "box": loss})
     assert worse_box.sentence.endswith("But by box it is worse.")
     worse_all = replace(better, figures={**better.figures, "f1_50": loss})
-    assert "'everything' is worse: F1 at IoU .5 goes from .600 to .500" in worse_all.sentence
+    said = "'everything' is worse: F1 at IoU .5 goes from .600 to .500"
+    assert f"{said}; 'anymask tune' fits its thresholds." in worse_all.sentence
+    assert f"{said}." in replace(worse_all, tuned=True).sentence
 
 
 def test_the_table_has_each_figure_and_its_interval(verdict):
@@ -208,9 +210,19 @@ def test_the_page_is_one_file_with_figures_intervals_calibration_and_pictures(ve
     assert all(p.shape[1] > 2 * p.shape[0] for p in pictures)  # two landscape pictures a pair
     assert "a &lt;b&gt;" in html
     assert not re.search(r"(src|href)=\"http", html)
-    for words in ("Most changed by: Box", "Best by: 1 click", "95% interval", "Predicted IoU, be"):
+    for words in ("Most changed by: Box", "Best by: 1 click", "95% interval", "<p>Before</p>"):
         assert words in html
     assert html.count("<svg") == 4  # IoU, AP and F1, and predicted IoU before and after
+
+
+def test_the_report_shows_the_curves_of_the_training(verdict, tmp_path):
+    write_verdict(verdict, tmp_path)
+    assert "Epoch by epoch" not in (tmp_path / "report.html").read_text()
+    Image.new("RGB", (30, 20), (9, 8, 7)).save(tmp_path / "curves.png")
+    write_verdict(verdict, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    shown = page.split('src="data:image/png;base64,')[1].split('"')[0]
+    assert base64.b64decode(shown) == (tmp_path / "curves.png").read_bytes()
 
 
 def test_a_page_made_twice_has_the_same_bytes(small_reference_sam, other, examples, verdict):

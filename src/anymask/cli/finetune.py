@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +26,7 @@ from anymask.cli.options import DeviceOption, DtypeOption, ModelOption
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
+    from anymask.evaluation.data import Objects
     from anymask.training.finetune.progress import Progress as FineTuneProgress
     from anymask.training.finetune.results import FineTuned
 
@@ -171,13 +172,15 @@ def finetune(
         ),
     ] = None,
     tune: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--tune",
-            help="Fit the thresholds of `anymask everything` to some of the training images, as "
-            "`anymask tune` does, and save them with the model.",
+            "--tune/--no-tune",
+            help="Fit the thresholds of `anymask everything` to ten of the training images, as "
+            "`anymask tune` does, and save them with the model. Done unless --verdict leaves "
+            "everything out, if there are four images or more.",
+            show_default=False,
         ),
-    ] = False,
+    ] = None,
     curve: Annotated[
         str | None,
         typer.Option(
@@ -213,7 +216,7 @@ def finetune(
     from anymask.training.finetune.loop import finetune as run
     from anymask.training.finetune.processes import Processes
 
-    after = after_training(verdict, tune, curve, test, semantic=semantic, components=components)
+    after = after_training(verdict, tune, curve, test=bool(test), semantic=semantic)
     is_main = Processes(device).is_main
     if curve is not None and Processes(device).count > 1:
         raise AnymaskError("A learning curve is trained by one process; leave out accelerate.")
@@ -235,15 +238,17 @@ def finetune(
         "seed": seed,
     }
 
-    with warnings.catch_warnings(), _bar() as progress:
+    with warnings.catch_warnings(), _told_how_to_go_on(output), _bar() as progress:
         warnings.showwarning = _tell_warning
+        opened = _opened(data, components, semantic)
+        known = (opened.classes or None) if semantic else None
+        judged = _opened(test, components, semantic, known) if test else None
         tuned = run(
             model,
-            _opened(data),
+            opened,
             output,
-            validation=_opened(validation) if validation else None,
+            validation=_opened(validation, components, semantic, known) if validation else None,
             group=group,
-            objects="components" if components else "auto",
             resume=resume,
             device=device,
             dtype=dtype,
@@ -257,6 +262,7 @@ def finetune(
             said = after.run(
                 tuned,
                 model,
+                judged,
                 group=group,
                 resume=resume,
                 device=device,
@@ -272,10 +278,15 @@ def finetune(
     out.print(Text(_sentence(tuned)), soft_wrap=True)
 
 
-def _opened(places: list[Path]) -> Any:
-    """What to train on: the places themselves, or what a session holds."""
+def _opened(
+    places: list[Path], components: bool, semantic: bool, classes: Sequence[str] | None = None
+) -> Any:
+    """Images with masks, of the classes that are known already; or what a session holds."""
     if not any(place.suffix == ".anymask" for place in places):
-        return list(places)
+        from anymask.training.datasets.opening import open_dataset
+
+        what: Objects = "components" if components else "classes" if semantic else "auto"
+        return open_dataset(*places, objects=what, classes=classes)
     if len(places) > 1:
         raise AnymaskError(
             "A session is trained on alone; write its masks with 'anymask export' to join them "
@@ -292,6 +303,18 @@ def _parts(text: str) -> tuple[str, ...]:
 
 def _tell_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     err.print(Text(str(message), style="yellow"), soft_wrap=True)
+
+
+@contextmanager
+def _told_how_to_go_on(output: Path) -> Iterator[None]:
+    """When the user stops a fine-tuning, say that it can go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (output / "last.safetensors").exists():
+            said = f"What is done is kept in {output}; the same command with --resume goes on."
+            err.print(Text(said), soft_wrap=True)
+        raise
 
 
 @contextmanager

@@ -172,7 +172,7 @@ def compare_objects(
     if keys[0] != keys[1] or not keys[0]:
         raise ValueError("the records are not of the same objects")
     pairs = []
-    for members in _units(keys[0], group).values():
+    for members in drawn_together(keys[0], group).values():
         count = [len(unit) for unit in members]
         sums = [
             [
@@ -213,14 +213,24 @@ def compare_everything(
         raise ValueError("the records are not of the same images")
     figure = {"ap50": _ap(0.5), "ap75": _ap(0.75), "f1_50": _f1}[name]
     pairs = []
-    for members in _units(keys[0], group).values():
+    for members in drawn_together(keys[0], group).values():
         found = [[[records[i].overlaps for i in u] for u in members] for records in (before, after)]
         pairs.append(Pair(len(members), *(figure(of_model) for of_model in found)))
     return difference(pairs, seed)
 
 
-def _units(keys: Sequence[tuple[Any, ...]], group: GroupOf | None) -> Mapping[str, list[list[int]]]:
-    """By set, the indices of the records that are drawn together."""
+def drawn_together(
+    keys: Sequence[tuple[Any, ...]], group: GroupOf | None
+) -> Mapping[str, list[list[int]]]:
+    """By set, the indices of the records that are drawn together.
+
+    Parameters
+    ----------
+    keys : sequence of tuples
+        Names of the set and the image of each record, and whatever else.
+    group : callable, optional
+        As in `compare_objects`.
+    """
     units: dict[str, dict[str, list[int]]] = {}
     for index, (set_name, image, *_) in enumerate(keys):
         unit = image if group is None else group(set_name, image)

@@ -24,6 +24,12 @@ from anymask.evaluation.report import (
 PICTURED = ("click1_predicted", "box")
 """Scores of which pictures are shown, if their masks were kept."""
 
+HOW_TO_READ = (
+    "<p>Across: predicted IoU. Up: true IoU. On the line the model judges itself rightly, "
+    "below it too kindly. The size of a dot tells the number of masks.</p>\n"
+)
+"""What a reliability diagram shows."""
+
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem }
@@ -36,7 +42,10 @@ th:first-child, td:first-child { text-align: left; white-space: nowrap }
 .pairs { grid-template-columns: repeat(auto-fill, minmax(26rem, 1fr)) }
 figure { margin: 0 } figure img { width: 100%; image-rendering: auto }
 figcaption { font-size: .85em; overflow-wrap: anywhere }
-dt { float: left; clear: left; width: 12rem; color: #888 } dd { margin-left: 12rem }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 1rem }
+dt { color: #888 } dd { margin: 0 }
+.beside { display: flex; flex-wrap: wrap; gap: 0 3rem } .beside h3 { max-width: 20rem }
+.curves { max-width: 100% }
 """
 
 
@@ -140,7 +149,9 @@ def _row(label: str, objects: str, names: Sequence[str], figures: Mapping[str, f
     return f"<tr><td>{escape(label)}</td><td>{objects}</td>{cells}</tr>"
 
 
-def reliability_diagram(data: Mapping[str, Any], heading: str = "h2") -> str:
+def reliability_diagram(
+    data: Mapping[str, Any], heading: str = "h2", explained: bool = True
+) -> str:
     """Draw true against predicted IoU, the diagonal being perfect, from `calibration_data`."""
     side = 240
     most = max(row["masks"] for row in data["bins"])
@@ -154,8 +165,7 @@ def reliability_diagram(data: Mapping[str, Any], heading: str = "h2") -> str:
     )
     return (
         f"<{heading}>{escape(calibration_sentence(data))}</{heading}>\n"
-        "<p>Across: predicted IoU. Up: true IoU. On the line the model judges itself rightly, "
-        "below it too kindly. The size of a dot tells the number of masks.</p>\n"
+        f"{HOW_TO_READ if explained else ''}"
         f'<svg viewBox="-12 -12 {side + 24} {side + 24}" width="{side + 24}" role="img">'
         f'<rect width="{side}" height="{side}" fill="none" stroke="#888"/>'
         f'<line x1="0" y1="{side}" x2="{side}" y2="0" stroke="#888" stroke-dasharray="4"/>'

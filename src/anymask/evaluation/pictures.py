@@ -85,8 +85,9 @@ def draw_answer(example: Example, record: ObjectRecord, name: str) -> NDArray[np
     picture = Image.fromarray(example.image).resize(size, Image.Resampling.BILINEAR, box=window)
     pixels = np.asarray(picture).astype(np.float64)
     pixels[found] = 0.5 * pixels[found] + 0.5 * _ANSWER
-    rows, cols = boundary_of(true).T
-    pixels[rows, cols] = _TRUTH
+    for mask, colour in ((found, _ANSWER), (true, _TRUTH)):
+        rows, cols = boundary_of(mask).T
+        pixels[rows, cols] = colour
     drawn = Image.fromarray(pixels.astype(np.uint8))
     pen = ImageDraw.Draw(drawn)
     if name == "box" or name in BOX_BASELINES:

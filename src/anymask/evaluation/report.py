@@ -16,7 +16,7 @@ from rich.table import Table
 
 from anymask.evaluation.baselines import BASELINES
 from anymask.evaluation.everything import EverythingRecord, everything_figures
-from anymask.evaluation.metrics import BOUNDARY_TOLERANCE
+from anymask.evaluation.metrics import BOUNDARY_TOLERANCE, Reliability
 from anymask.evaluation.protocols import calibration
 from anymask.evaluation.records import ObjectRecord, mean_over_sets, means_by_set
 
@@ -230,11 +230,15 @@ def calibration_data(records: Sequence[ObjectRecord]) -> dict[str, Any]:
     bias = {}
     for name in dict.fromkeys(record.set_name for record in records):
         bias[name] = calibration([r for r in records if r.set_name == name]).bias
+    return {**reliability_data(table), "bias_by_set": bias}
+
+
+def reliability_data(table: Reliability) -> dict[str, Any]:
+    """A reliability table as plain data."""
     return {
         "expected_calibration_error": table.expected_error,
         "mean_absolute_error": table.absolute_error,
         "bias": table.bias,
-        "bias_by_set": bias,
         "bins": [
             {
                 "from": float(table.edges[i]),

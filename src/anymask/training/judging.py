@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from anymask.evaluation.compare import GroupOf
 from anymask.evaluation.data import Example, Examples, spread
 from anymask.evaluation.tuning import Tuning, tune_everything
 from anymask.model.sam import Sam
+from anymask.training.class_maps import class_numbers
+from anymask.training.class_verdict import ClassVerdict, judge_class_maps
+from anymask.training.class_verdict_page import write_class_verdict
 from anymask.training.datasets.grouping import group_labels
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.results import CARD, MODEL, FineTuned
@@ -70,10 +73,9 @@ def judge_fine_tuning(
     card = json.loads((tuned.folder / CARD).read_text(encoding="utf-8"))
     if card["mode"] == "semantic":
         raise AnymaskError(
-            f"{tuned.folder} holds a model of classes of pixels, and the verdict is about objects; "
-            "its figures are in card.json."
+            f"{tuned.folder} holds a model of classes of pixels, and this verdict is about "
+            "objects; judge_class_fine_tuning gives the one about classes."
         )
-    given = examples is not None
     judged = tuned.held_out if examples is None else examples
     before = model if isinstance(model, Sam) else load(model, device=device, dtype=dtype)
     after = load(tuned.folder, device=before.device, dtype=before.dtype)
@@ -87,16 +89,80 @@ def judge_fine_tuning(
         progress=progress,
         **options,
     )
-    facts = {
+    facts = facts_of(card, other_images=examples is not None)
+    write_verdict(verdict, tuned.folder, finder(judged), facts)
+    return verdict
+
+
+def judge_class_fine_tuning(
+    tuned: FineTuned,
+    model: Model,
+    examples: Sequence[Example] | None = None,
+    *,
+    group: str | None = None,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    progress: Progress | None = None,
+) -> ClassVerdict:
+    """Judge a model that was fine-tuned for classes of pixels, as it was saved.
+
+    It is compared with the model that it started from if that was trained for the same classes,
+    which the card beside it tells; else with calling every pixel by the class that is most of the
+    images. Writes `report.html` to its folder, and the figures to its `card.json`.
+
+    Parameters
+    ----------
+    tuned, model, examples, group, device, dtype, progress
+        As to `judge_fine_tuning`; the classes of `examples` may come in another order.
+
+    Raises
+    ------
+    AnymaskError
+        If the images have other classes than the model, or none of its classes.
+    """
+    card = json.loads((tuned.folder / CARD).read_text(encoding="utf-8"))
+    judged = tuned.held_out if examples is None else examples
+    before = None
+    if not isinstance(model, Sam) and _knows(model, tuned.classes):
+        before = load(model, device=device, dtype=dtype)
+    verdict = judge_class_maps(
+        load(tuned.folder, device=device, dtype=dtype),
+        judged,
+        tuned.classes,
+        before=before,
+        group=group_of(judged, group),
+        progress=progress,
+    )
+    facts = facts_of(card, other_images=examples is not None)
+    numbers = class_numbers(judged, tuned.classes)
+    write_class_verdict(verdict, tuned.folder, finder(judged), facts, numbers)
+    return verdict
+
+
+def _knows(model: str | os.PathLike[str] | None, classes: tuple[str, ...]) -> bool:
+    """Whether a model is a fine-tuned one of these classes, by the card beside it."""
+    if model is None:
+        return False
+    place = Path(model).expanduser()
+    try:
+        card = json.loads(((place if place.is_dir() else place.parent) / CARD).read_text("utf-8"))
+        return card["mode"] == "semantic" and tuple(card["classes"]) == classes
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def facts_of(card: Mapping[str, Any], *, other_images: bool) -> dict[str, Any]:
+    """What a report tells of a fine-tuning besides its figures."""
+    return {
         "model": card["model"],
         "trained": card["trained"],
         "training_images": card["images"]["train"],
         "epochs": card["epochs"],
         "best_epoch": card["best_epoch"],
-        "the_epoch_was_chosen_by": "other images" if given else "these images",
+        "learning_rate": f"{card['settings']['lr']:g}",
+        "loss": card["settings"]["loss"],
+        "the_epoch_was_chosen_by": "other images" if other_images else "these images",
     }
-    write_verdict(verdict, tuned.folder, finder(judged), facts)
-    return verdict
 
 
 def tune_fine_tuned(

@@ -7,7 +7,7 @@ figure decides: the mean IoU over the prompts that were trained.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,8 @@ class Verdict:
         With the masks of `PICTURED`.
     everything : tuple of lists of EverythingRecord
         Before and after; of fewer images, or empty.
+    tuned : bool
+        The two have different thresholds of "everything".
     """
 
     figures: dict[str, Difference]
@@ -66,6 +68,7 @@ class Verdict:
     before: Sequence[ObjectRecord]
     after: Sequence[ObjectRecord]
     everything: tuple[Sequence[EverythingRecord], Sequence[EverythingRecord]]
+    tuned: bool = False
 
     @property
     def word(self) -> Word:
@@ -81,7 +84,7 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict for people: whether to use the model, by what figures, and what is worse."""
         change = self.overall
-        images = _count(self.images, "held-out image")
+        images = counted(self.images, "held-out image")
         measured = (
             f"the mean IoU {asked(self.trained)} goes from {format_figure(change.before)} to "
             f"{format_figure(change.after)}"
@@ -90,7 +93,7 @@ class Verdict:
             return (
                 f"Not told: {measured} on {images}, and one, or one group, is too few to judge by."
             )
-        measured += f" ({_interval(change)})"
+        measured += f" ({interval_of(change)})"
         said = {
             "better": f"Better: on {images} {measured}.",
             "no different": f"No different as far as {images} can tell: {measured}.",
@@ -107,9 +110,10 @@ class Verdict:
                 yield f"But by {column_title(name).lower()} it is worse."
         found = self.figures.get("f1_50")
         if found is not None and found.word == "worse":
+            advice = "" if self.tuned else "; 'anymask tune' fits its thresholds"
             yield (
                 f"But 'everything' is worse: F1 at IoU .5 goes from {format_figure(found.before)} "
-                f"to {format_figure(found.after)}; 'anymask tune' fits its thresholds."
+                f"to {format_figure(found.after)}{advice}."
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,8 +125,8 @@ class Verdict:
             "objects": len(self.after),
             "images_of_everything": len(self.everything[1]),
             "decided_by": list(self.trained),
-            "overall": _plain(self.overall),
-            "figures": {name: _plain(figure) for name, figure in self.figures.items()},
+            "overall": plain_difference(self.overall),
+            "figures": {name: plain_difference(figure) for name, figure in self.figures.items()},
             "calibration": {
                 when: {k: round(v, 6) for k, v in calibration_data(records).items() if _is(k)}
                 for when, records in (("before", self.before), ("after", self.after))
@@ -131,14 +135,8 @@ class Verdict:
 
     def table(self) -> Table:
         """Return figures before and after, for a terminal."""
-        table = Table(title=f"{_count(self.images, 'held-out image')}", title_justify="left")
-        for heading in ("", "before", "after", "difference", "95% interval"):
-            table.add_column(heading, justify="right" if heading else "left")
-        for name in self.figures:
-            if name == UNPROMPTED[0]:
-                table.add_section()
-            label, *cells = row_of(name, self.figures[name])
-            table.add_row(label, *cells)
+        table = Table(title=counted(self.images, "held-out image"), title_justify="left")
+        add_rows(table, ("before", "after"), self.figures)
         return table
 
 
@@ -185,7 +183,7 @@ def judge(
     progress = progress or Progress()
     answers = []
     for sam, which in ((before, "before"), (after, "after")):
-        seen = _watched(examples, f"Clicks and boxes, {which}", progress)
+        seen = watched(examples, f"Clicks and boxes, {which}", progress)
         records = evaluate_interactive(
             sam, seen, clicks=5, max_objects=max_objects, boundary=(), keep_masks=PICTURED
         )
@@ -202,7 +200,8 @@ def judge(
             figures[name] = compare_everything(*found, name, group=group, seed=seed)
     trained = (("box",) if "box" in prompts else ()) + (CLICKS if "point" in prompts else ())
     overall = compare_objects(first, second, trained, group=group, seed=seed)
-    return Verdict(figures, overall, trained, first, second, found)
+    tuned = before.config.everything != after.config.everything
+    return Verdict(figures, overall, trained, first, second, found, tuned)
 
 
 def _find_all(
@@ -218,13 +217,14 @@ def _find_all(
     chosen = [examples[i] for i in spread(len(examples), most)]
     found = []
     for sam, which in ((before, "before"), (after, "after")):
-        seen = _watched(chosen, f"Everything, {which}", progress)
+        seen = watched(chosen, f"Everything, {which}", progress)
         generator = SamAutomaticMaskGenerator(sam, points_per_side=points_per_side)
         found.append(evaluate_everything(generator.generate_masks, seen))
     return found[0], found[1]
 
 
-def _watched(examples: Sequence[Example], what: str, progress: Progress) -> Iterator[Example]:
+def watched(examples: Sequence[Example], what: str, progress: Progress) -> Iterator[Example]:
+    """The examples one by one, with progress told."""
     progress.begin(what, len(examples))
     for index in range(len(examples)):
         yield examples[index]
@@ -232,15 +232,30 @@ def _watched(examples: Sequence[Example], what: str, progress: Progress) -> Iter
     progress.end()
 
 
-def row_of(name: str, change: Difference) -> list[str]:
-    """A figure's name and its cells: before, after, difference and interval."""
-    label = f"IoU, {column_title(name).lower()}" if name in PROMPTED else column_title(name)
+def add_rows(table: Table, models: Sequence[str], figures: Mapping[str, Difference]) -> None:
+    """Fill a table for a terminal: a line a figure, for two models and their difference."""
+    for heading in ("", *models, "difference", "95% interval"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, change in figures.items():
+        if name == UNPROMPTED[0]:
+            table.add_section()
+        table.add_row(label_of(name), *cells_of(change))
+
+
+def label_of(name: str) -> str:
+    """What a figure is called in a table."""
+    return f"IoU, {column_title(name).lower()}" if name in PROMPTED else column_title(name)
+
+
+def cells_of(change: Difference) -> list[str]:
+    """A figure's cells: before, after, difference and interval."""
     interval = "–" if math.isnan(change.low) else f"{change.low:+.3f} to {change.high:+.3f}"
     values = [format_figure(change.before), format_figure(change.after)]
-    return [label, *values, f"{change.mean:+.3f}", interval]
+    return [*values, f"{change.mean:+.3f}", interval]
 
 
-def _interval(change: Difference) -> str:
+def interval_of(change: Difference) -> str:
+    """A difference with its interval, in words."""
     return f"{change.mean:+.3f}, 95% interval {change.low:+.3f} to {change.high:+.3f}"
 
 
@@ -251,11 +266,19 @@ def asked(trained: Sequence[str]) -> str:
     return "by box" if trained == ("box",) else "by clicks"
 
 
-def _count(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> counted(1, "image"), counted(3, "image")
+    ('1 image', '3 images')
+    """
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _plain(change: Difference) -> dict[str, float | None]:
+def plain_difference(change: Difference) -> dict[str, float | None]:
+    """A difference as JSON-ready data, None standing for NaN."""
     values = {
         "before": change.before,
         "after": change.after,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import base64
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 
 from anymask.errors import OutputError
 from anymask.evaluation.compare import Difference
+from anymask.evaluation.comparison_html import comparison_table, interval_diagram
 from anymask.evaluation.data import Example
-from anymask.evaluation.html import PICTURED, facts_list, page, reliability_diagram
+from anymask.evaluation.html import HOW_TO_READ, PICTURED, facts_list, page, reliability_diagram
 from anymask.evaluation.pictures import as_data_url, draw_answer, extremes
 from anymask.evaluation.records import ObjectRecord
 from anymask.evaluation.report import calibration_data, column_title
 from anymask.files import whole_file
-from anymask.training.verdict import PROMPTED, UNPROMPTED, Verdict, asked, row_of
+from anymask.training.verdict import PROMPTED, UNPROMPTED, Verdict, asked, cells_of, label_of
 
 REPORT = "report.html"
+CURVES = "curves.png"
 _CARD = "card.json"
 _GAP = 6  # pixels between a picture before and the one after
-_COLOURS = {"better": "#2a9d4a", "worse": "#d63a2f"}
 
 Find = Callable[[str, str], Example]
 Pair = tuple[ObjectRecord, ObjectRecord]
@@ -50,7 +51,9 @@ def write_verdict(
         If a file cannot be written, or the card is damaged.
     """
     with whole_file(folder / REPORT) as temporary:
-        temporary.write_text(to_html(verdict, find, facts), encoding="utf-8")
+        temporary.write_text(
+            to_html(verdict, find, facts, curves=folder / CURVES), encoding="utf-8"
+        )
     add_to_card(folder, verdict=verdict.to_dict())
     return folder / REPORT
 
@@ -80,6 +83,7 @@ def to_html(
     find: Find | None = None,
     facts: Mapping[str, Any] | None = None,
     pictures: int = 6,
+    curves: Path | None = None,
 ) -> str:
     """Write a verdict as one self-contained HTML page.
 
@@ -94,15 +98,24 @@ def to_html(
     pictures : int
         How many of the best, of the worst and of the most changed answers are shown by each kind
         of prompt.
+    curves : Path, optional
+        A picture of the training's curves, shown if it is there.
     """
     parts = [
         "<h1>Before and after fine-tuning</h1>",
         f"<p><strong>{escape(verdict.sentence)}</strong></p>",
-        facts_list({**(facts or {}), "images": verdict.images, "objects": len(verdict.after)}),
+        facts_list(
+            {
+                **(facts or {}),
+                "held_out_images": verdict.images,
+                "objects_asked_for": len(verdict.after),
+            }
+        ),
         _table(verdict),
         "<h2>Difference, with its 95% interval</h2>",
         *_intervals(verdict.figures),
         *_calibration(verdict),
+        *curves_shown(curves),
     ]
     if find is not None:
         parts += _all_pictures(verdict, find, pictures)
@@ -110,75 +123,44 @@ def to_html(
 
 
 def _table(verdict: Verdict) -> str:
-    heads = ("", "Before", "After", "Difference", "95% interval")
-    head = "".join(f"<th>{heading}</th>" for heading in heads)
-    rows = [row_of(name, change) for name, change in verdict.figures.items()]
-    decisive = row_of("", verdict.overall)
-    decisive[0] = f"Decides: mean IoU {asked(verdict.trained)}"
-    cells = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in [*rows, decisive]
-    )
+    rows = [[label_of(name), *cells_of(change)] for name, change in verdict.figures.items()]
+    rows.append([f"Decides: mean IoU {asked(verdict.trained)}", *cells_of(verdict.overall)])
     looked = len(verdict.everything[1])
     note = (
         f"<p>AP and F1 are of the masks found without prompts in {looked} of the images.</p>"
         if looked
         else ""
     )
-    return (
-        f'<h2>Figures</h2>\n<div class="wide"><table><tr>{head}</tr>\n{cells}\n</table></div>{note}'
-    )
+    return comparison_table(("Before", "After"), rows) + note
 
 
 def _intervals(figures: Mapping[str, Difference]) -> list[str]:
     """The differences with their intervals, each kind of figure on its own scale."""
-    drawn = []
-    for names in (PROMPTED, UNPROMPTED):
-        known = {n: figures[n] for n in names if n in figures and not math.isnan(figures[n].low)}
-        drawn += [_diagram(known)] if known else []
-    return drawn or ["<p>There are too few images for an interval.</p>"]
-
-
-def _diagram(known: Mapping[str, Difference]) -> str:
-    """Draw differences and intervals around nothing gained."""
-    width, left, line = 520, 170, 24
-    reach = max(0.02, *(abs(v) for c in known.values() for v in (c.low, c.high)))
-
-    def x(value: float) -> float:
-        return left + (value / reach + 1) / 2 * width
-
-    marks = []
-    for number, (name, change) in enumerate(known.items()):
-        y, colour = line * (number + 0.5), _COLOURS.get(change.word, "#888")
-        marks.append(
-            f'<text x="{left - 10}" y="{y + 4}" text-anchor="end" fill="currentColor" '
-            f'font-size="13">{escape(column_title(name))}</text>'
-            f'<line x1="{x(change.low):.1f}" x2="{x(change.high):.1f}" y1="{y}" y2="{y}" '
-            f'stroke="{colour}" stroke-width="3"/>'
-            f'<circle cx="{x(change.mean):.1f}" cy="{y}" r="5" fill="{colour}">'
-            f"<title>{change.mean:+.3f} ({change.low:+.3f} to {change.high:+.3f})</title></circle>"
-        )
-    height = line * len(known)
-    scale = "".join(
-        f'<text x="{x(value):.1f}" y="{height + 16}" text-anchor="middle" fill="currentColor" '
-        f'font-size="12">{value:+.2f}</text>'
-        for value in (-reach, 0, reach)
-    )
-    return (
-        f'<p><svg viewBox="0 0 {left + width + 30} {height + 22}" width="{left + width + 30}" '
-        f'role="img"><line x1="{x(0):.1f}" x2="{x(0):.1f}" y1="0" y2="{height}" stroke="#888" '
-        f'stroke-dasharray="4"/>{"".join(marks)}{scale}</svg></p>'
-    )
+    kinds = [{n: figures[n] for n in names if n in figures} for names in (PROMPTED, UNPROMPTED)]
+    drawn = [interval_diagram({column_title(n): c for n, c in of.items()}) for of in kinds]
+    return [picture for picture in drawn if picture] or [
+        "<p>There are too few images for an interval.</p>"
+    ]
 
 
 def _calibration(verdict: Verdict) -> list[str]:
-    parts = []
+    drawn = []
     for when, records in (("Before", verdict.before), ("After", verdict.after)):
         data = calibration_data(records)
         if data:
-            parts.append(f"<h2>Predicted IoU, {when.lower()}</h2>")
-            parts.append(reliability_diagram(data, heading="h3"))
-    return parts
+            diagram = reliability_diagram(data, heading="h3", explained=False)
+            drawn.append(f"<div><p>{when}</p>{diagram}</div>")
+    if not drawn:
+        return []
+    return [f'<h2>Predicted IoU</h2>\n{HOW_TO_READ}<div class="beside">{"".join(drawn)}</div>']
+
+
+def curves_shown(path: Path | None) -> list[str]:
+    """The picture of a training's curves as a part of a page; nothing where there is none."""
+    if path is None or not path.is_file():
+        return []
+    url = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+    return [f'<h2>Epoch by epoch</h2>\n<img class="curves" src="{url}" alt="curves">']
 
 
 def _all_pictures(verdict: Verdict, find: Find, count: int) -> list[str]:

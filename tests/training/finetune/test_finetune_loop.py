@@ -127,7 +127,7 @@ def test_killed_and_resumed_is_as_if_never_stopped(
 
 def test_a_folder_with_a_fine_tuning_is_not_overwritten_unasked(tune):
     tune()
-    with pytest.raises(FineTuneError, match="holds a fine-tuning already; resume"):
+    with pytest.raises(FineTuneError, match="holds a fine-tuning already; go on with it"):
         tune()
 
 

@@ -131,6 +131,15 @@ def test_more_is_needed_for_more_at_a_time_and_for_more_that_trains():
     assert 200e6 < decoder.disk < 220e6  # 2 MB an image
 
 
+def test_a_model_that_is_given_counts_twice_as_it_is_copied():
+    sam = tiny_sam()
+    read, copied = (
+        need_of(sam, Settings(), torch.float32, 1, None, copied=copied) for copied in (False, True)
+    )
+    weights = 4 * sum(p.numel() for p in sam.parameters())
+    assert copied.memory - read.memory == pytest.approx(weights)
+
+
 def test_what_is_too_much_is_said_with_what_helps():
     enough = Need(1e9, 8e9, 1e6, 1e9, ("take a smaller model",))
     assert enough.sentences() == [

@@ -14,6 +14,8 @@ from anymask.benchmarking.peers import metas_sam
 from anymask.checkpoints import load
 from anymask.checkpoints.hugging_face import save_hugging_face
 from anymask.errors import OutputError
+from anymask.training.datasets.opening import open_dataset
+from anymask.training.datasets.splits import write_split
 from anymask.training.finetune.loop import finetune
 from tests.training.finetune.conftest import FAST, TINY, tiny_sam
 
@@ -139,6 +141,34 @@ def test_the_split_is_written_down_and_covers_every_image_once(tmp_path, folder_
     assert (split["seed"], split["fraction"], len(split["validation"])) == (4, 0.25, 2)
     both = split["train"] + split["validation"]
     assert sorted(both) == [f"data/image{i}" for i in range(8)]
+
+
+@pytest.mark.parametrize("told_by", ["split.json", "folders"])
+def test_images_that_come_divided_stay_so(tmp_path, folder_of_examples, told_by):
+    data, held_out = folder_of_examples, {"image2", "image5", "image6"}
+    names = {path.stem for path in (data / "images").iterdir()}
+    if told_by == "split.json":
+        opened = open_dataset(data)
+        halves = [
+            opened.subset(i for i, s in enumerate(opened.sources) if (s.name in held_out) == held)
+            for held in (False, True)
+        ]
+        write_split(data / "split.json", *halves, seed=0, fraction=0.4)
+    else:
+        for name in names:
+            half = "val" if name in held_out else "train"
+            for kind in ("images", "masks"):
+                (data / half / kind).mkdir(parents=True, exist_ok=True)
+                (data / kind / f"{name}.png").rename(data / half / kind / f"{name}.png")
+        for kind in ("images", "masks"):
+            (data / kind).rmdir()
+    tuned = finetune(
+        tiny_sam(), data, tmp_path / "out", cache_dir=tmp_path / "cache", device="cpu", **FAST
+    )
+    assert {example.name for example in tuned.held_out} == held_out
+    assert {example.name for example in tuned.train} == names - held_out
+    written = json.loads((tmp_path / "out/split.json").read_text())
+    assert (written["seed"], written["fraction"], len(written["validation"])) == (None, None, 3)
 
 
 def test_nothing_temporary_is_left(tune, tmp_path):

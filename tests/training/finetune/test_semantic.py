@@ -14,6 +14,7 @@ from anymask.errors import PromptError
 from anymask.evaluation.data import Example
 from anymask.predict.class_map import class_map
 from anymask.predict.predictor import SamPredictor
+from anymask.training.datasets.opening import open_dataset
 from anymask.training.finetune.images import describe
 from anymask.training.finetune.loop import finetune
 from anymask.training.finetune.options import FineTuneError
@@ -131,6 +132,30 @@ def test_label_values_are_classes_where_files_are_read(tmp_path, of_classes):
     )  # fmt: skip
     assert len(tuned.classes) == 2
     assert {"val_class0_iou", "val_class1_iou"} <= set(tuned.after)
+
+
+def test_held_out_images_that_lack_a_class_are_read_by_the_training_images_classes(tmp_path):
+    for half, values in (("train", (1, 2, 3)), ("held_out", (3,))):
+        for kind in ("images", "masks"):
+            (tmp_path / half / kind).mkdir(parents=True)
+        for number in range(3):
+            example = draw_example(number, objects=1)
+            labels = example.masks[0] * np.uint8(values[number % len(values)])
+            Image.fromarray(example.image).save(tmp_path / half / "images" / f"{number}.png")
+            Image.fromarray(labels).save(tmp_path / half / "masks" / f"{number}.png")
+    tuned = finetune(
+        tiny_sam(), tmp_path / "train", tmp_path / "out", validation=tmp_path / "held_out",
+        device="cpu", dtype="float32", cache_dir=tmp_path / "cache", semantic=True,
+        **{**FAST, "epochs": 1},
+    )  # fmt: skip
+    assert tuned.classes == ("1", "2", "3")
+    assert {example.class_ids for example in tuned.held_out} == {(2,)}
+    with pytest.raises(FineTuneError, match="come with the classes 3, and the training images"):
+        finetune(
+            tiny_sam(), tmp_path / "train", tmp_path / "other",
+            validation=open_dataset(tmp_path / "held_out", objects="classes"),
+            device="cpu", semantic=True,
+        )  # fmt: skip
 
 
 def test_a_map_of_more_classes_than_the_model_has_is_refused():

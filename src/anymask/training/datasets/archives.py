@@ -87,7 +87,7 @@ def _unpacked(path: Path, _modified: int, size: int) -> Path:
         if isinstance(error, AnymaskError) or not isinstance(error, Exception):
             raise
         damage = (OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError)
-        if not isinstance(error, (*damage, RuntimeError, NotImplementedError)):
+        if not isinstance(error, (*damage, RuntimeError)):
             raise
         raise ImageError(
             f"{path} cannot be unpacked ({error}); it may be damaged or encrypted, so copy it "

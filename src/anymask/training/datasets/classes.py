@@ -74,7 +74,9 @@ def class_names(
     seen = {name for record in records for name in record.classes if name}
     values = {name for name in seen if name.isdecimal() and name not in (declared or ())}
     meaning: dict[str, str | None] = {}
-    if declared is not None:
+    # Where what is declared are values, as found in other images, a value means itself.
+    named = declared is not None and not all(name.isdecimal() for name in declared)
+    if declared is not None and named:
         meaning = {
             value: declared[int(value) - 1] for value in values if int(value) <= len(declared)
         }

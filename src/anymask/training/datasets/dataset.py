@@ -108,6 +108,21 @@ class Dataset(Examples):
             self.classes,
         )
 
+    def declared_halves(self) -> tuple[Dataset, Dataset] | None:
+        """Images to train on and images held out as the data set itself says; None if it does not.
+
+        What is in neither half is left out.
+        """
+        if self.declared_split is None:
+            return None
+        place = {key: index for index, key in enumerate(self.keys)}
+        split = self.declared_split
+        train, validation = (
+            self.subset(place[key] for key in half if key in place)
+            for half in (split.train, split.validation)
+        )
+        return train, validation
+
     def fingerprint(self) -> str:
         """SHA-256 over names, the contents of the image files, masks and classes.
 

@@ -216,8 +216,8 @@ def _dataset(
     _refuse_or_warn(skipped, len(sources), max_bad)
     if not any(record.areas for _, record in kept):
         raise ImageError(
-            "None of the images has an object in its masks that is large enough; check that the "
-            "masks are not black, or lower min_area."
+            f"None of the images has an object of {max(1, min_area)} pixels or more in its masks; "
+            "check that the masks are not black."
         )
     if empty:
         warnings.warn(
@@ -237,12 +237,25 @@ def _dataset(
 def _refuse_or_warn(skipped: list[Skipped], total: int, max_bad: float) -> None:
     """Raise if too much is bad, else warn of what is not used."""
     if skipped:
-        named = "; ".join(f"{bad.name}: {bad.reason.rstrip('.')}" for bad in skipped[:_MOST_NAMED])
-        more = f"; and {len(skipped) - _MOST_NAMED} more" if len(skipped) > _MOST_NAMED else ""
-        told = f"{len(skipped)} of {total} images cannot be used ({named}{more})"
+        told = f"{len(skipped)} of {total} images cannot be used ({_reasons(skipped)})"
         if len(skipped) > max_bad * total:
             raise ImageError(f"{told}; that is more than {max_bad:.0%}, so mend or remove them.")
         warnings.warn(f"{told}; they are skipped.", stacklevel=4)
+
+
+def _reasons(skipped: Sequence[Skipped]) -> str:
+    """Why images cannot be used: each kind of reason once, with the names of the others."""
+    alike: dict[str, list[Skipped]] = {}
+    for bad in skipped:
+        words = (re.escape(word) for word in (bad.image.stem, bad.name) if word)
+        kind = re.sub(rf"\S*({'|'.join(words)})\S*", "", bad.reason)
+        alike.setdefault(kind, []).append(bad)
+    told = []
+    for first, *others in list(alike.values())[:_MOST_NAMED]:
+        also = f"; likewise {_listed([bad.name for bad in others])}" if others else ""
+        told.append(f"{first.name}: {first.reason.rstrip('.')}{also}")
+    left = sum(len(bad) for bad in list(alike.values())[_MOST_NAMED:])
+    return "; ".join(told) + (f"; and {left} more" if left else "")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -58,14 +58,17 @@ def prepare(
     begun = (out / LAST).exists()
     if begun and not resume:
         raise FineTuneError(
-            f"{out} holds a fine-tuning already; resume it, or name another folder."
+            f"{out} holds a fine-tuning already; go on with it (--resume, or resume=True in "
+            "Python), or name another folder."
         )
     processes = Processes(device)
     arithmetic = _arithmetic(dtype, processes.device)
     sam = _load(model, processes.device)
     settings = settings.with_rate(sam.config.prompt_dim)
     start = model_hash(sam)
-    train, held_out = _open(data, validation, settings, group, objects)
+    train, held_out, drawn = _open(data, validation, settings, group, objects)
+    if validation is None and not drawn:
+        progress.say("The images are divided as split.json or the folders among them say.")
     side, semantic = sam.config.image_size, settings.semantic
     halves = [
         Material(half, _describe(half, side, semantic, name, progress))
@@ -94,10 +97,10 @@ def prepare(
         processes=processes,
         progress=progress,
     )
-    _tell(run)
+    _tell(run, copied=isinstance(model, Sam))
     _encode(run)
     if processes.is_main:
-        _write_split(run, None if validation is not None else group, validation is not None)
+        _write_split(run, None if validation is not None else group, drawn)
     if begun:
         run.resume()
     return run
@@ -122,19 +125,23 @@ def _load(model: str | os.PathLike[str] | Sam | None, device: torch.device) -> S
 
 def _open(
     data: Data, validation: Data | None, settings: Settings, group: str | None, objects: str
-) -> tuple[Sequence[Example], Sequence[Example]]:
-    """The two halves of the data."""
+) -> tuple[Sequence[Example], Sequence[Example], bool]:
+    """The two halves of the data, and whether they were drawn here."""
     objects = "classes" if settings.semantic and objects == "auto" else objects
     opened = _examples(data, objects)
     if validation is not None:
-        return opened, _examples(validation, objects)
+        declared = getattr(opened, "classes", None) if settings.semantic else None
+        return opened, _examples(validation, objects, declared or None), False
     if len(opened) < 2:
         raise FineTuneError(
             f"Fine-tuning needs at least two images with objects, one of them to judge by, and "
             f"{len(opened)} was given; label more, or give validation images apart."
         )
     if isinstance(opened, Dataset):
-        return opened.split(settings.validation_share, settings.seed, group)
+        halves = opened.declared_halves() if group is None else None
+        if halves is not None:
+            return *halves, False
+        return *opened.split(settings.validation_share, settings.seed, group), True
     order = list(range(len(opened)))
     random.Random(settings.seed).shuffle(order)
     count = min(len(order) - 1, max(1, round(settings.validation_share * len(order))))
@@ -142,14 +149,23 @@ def _open(
     return (
         [opened[i] for i in range(len(opened)) if i not in chosen],
         [opened[i] for i in sorted(chosen)],
+        True,
     )
 
 
-def _examples(data: Data, objects: str) -> Sequence[Example]:
+def _examples(data: Data, objects: str, classes: Sequence[str] | None = None) -> Sequence[Example]:
+    """Open what is not open yet; classes are those of the training images, in their order."""
     if isinstance(data, str | os.PathLike):
-        return open_dataset(Path(data), objects=cast(Any, objects))
+        data = [data]
     if data and all(isinstance(d, str | os.PathLike) for d in cast(Iterable[Any], data)):
-        return open_dataset(*map(Path, cast(Any, data)), objects=cast(Any, objects))
+        places = map(Path, cast(Any, data))
+        return open_dataset(*places, objects=cast(Any, objects), classes=classes)
+    own = tuple(getattr(data, "classes", ()) or ())
+    if classes and own and own != tuple(classes):
+        raise FineTuneError(
+            f"The validation images come with the classes {', '.join(own)}, and the training "
+            f"images with {', '.join(classes)}; open both with the same classes."
+        )
     return cast(Sequence[Example], data)
 
 
@@ -172,7 +188,7 @@ def _describe(
     return images
 
 
-def _tell(run: Run) -> None:
+def _tell(run: Run, copied: bool) -> None:
     """Say what will train and what that needs."""
     settings = run.settings
     trained = sum(p.numel() for p in run.parameters.values())
@@ -188,7 +204,8 @@ def _tell(run: Run) -> None:
     )
     views = len(_to_encode(run))
     folder = run.cache.folder if run.cache is not None else None
-    for sentence in need_of(run.sam, settings, run.dtype, views, folder).sentences():
+    need = need_of(run.sam, settings, run.dtype, views, folder, copied=copied)
+    for sentence in need.sentences():
         run.progress.say(sentence)
 
 
@@ -216,7 +233,7 @@ def _encode(run: Run) -> None:
     run.processes.wait()
 
 
-def _write_split(run: Run, group: str | None, given: bool) -> None:
+def _write_split(run: Run, group: str | None, drawn: bool) -> None:
     """Which images trained and which were held out, in the order of the data."""
     settings = run.settings
     names = [
@@ -224,9 +241,9 @@ def _write_split(run: Run, group: str | None, given: bool) -> None:
         for half in (run.train, run.held_out)
     ]
     split = {
-        "seed": None if given else settings.seed,
+        "seed": settings.seed if drawn else None,
         "group": group,
-        "fraction": None if given else settings.validation_share,
+        "fraction": settings.validation_share if drawn else None,
         "train": names[0],
         "validation": names[1],
     }
