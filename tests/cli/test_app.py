@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -155,3 +157,29 @@ def test_ctrl_c_that_an_import_turned_into_another_error_still_stops_quietly():
     with pytest.raises(typer.Exit) as stop:
         command()
     assert stop.value.exit_code == 130
+
+
+_SWALLOWS_CTRL_C = """
+import signal
+import typer
+from anymask.cli.console import ends_in_a_sentence, note_interrupts
+
+@ends_in_a_sentence
+def command():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        pass
+    raise RuntimeError("error of a library")
+
+note_interrupts()
+typer.run(command)
+"""
+
+
+def test_ctrl_c_that_a_library_turns_into_an_error_of_its_own_stops_the_command() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", _SWALLOWS_CTRL_C], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 130
+    assert ran.stderr == "Stopped.\n"

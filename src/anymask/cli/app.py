@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 from anymask import __version__
 from anymask.cli.benchmark import benchmark
 from anymask.cli.clean import clean
+from anymask.cli.console import note_interrupts
 from anymask.cli.convert import convert
 from anymask.cli.dataset import app as dataset
 from anymask.cli.evaluate import evaluate
@@ -94,5 +95,6 @@ app.add_typer(dataset)
 
 def main() -> None:
     """Run the command line; the entry point of the ``anymask`` script."""
+    note_interrupts()
     # Named, so that `python -m anymask` gives the same help and sets up the same completion.
     app(prog_name="anymask")

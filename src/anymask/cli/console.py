@@ -7,7 +7,10 @@ Exit codes: 0 done, 1 some of the images failed, 2 the command could not run, 13
 from __future__ import annotations
 
 import functools
+import signal
+import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import ParamSpec, TypeVar
 
 import typer
@@ -21,6 +24,7 @@ R = TypeVar("R")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+_interrupted = threading.Event()
 
 EXIT_SOME_FAILED = 1
 EXIT_ERROR = 2
@@ -32,11 +36,22 @@ def complain(message: str) -> None:
     err.print(Text(message, style="red"), soft_wrap=True)
 
 
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error: an import it falls into may turn it into another."""
+def note_interrupts() -> None:
+    """Remember Ctrl-C, for a library that it falls into may turn it into an error of its own."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        _interrupted.set()
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handle)
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return error is not None or _interrupted.is_set()
 
 
 def ends_in_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
@@ -46,13 +61,15 @@ def ends_in_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except AnymaskError as error:
-            complain(str(error))
-            raise typer.Exit(EXIT_ERROR) from None
-        except BaseException as error:
-            if not _was_interrupted(error):
+        except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, typer.Exit | typer.Abort):
                 raise
-            complain("Stopped.")
-            raise typer.Exit(EXIT_STOPPED) from None
+            if was_interrupted(error):
+                complain("Stopped.")
+                raise typer.Exit(EXIT_STOPPED) from None
+            if isinstance(error, AnymaskError):
+                complain(str(error))
+                raise typer.Exit(EXIT_ERROR) from None
+            raise
 
     return run

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anymask.cli.after_training import NONE, after_training
-from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.console import ends_in_a_sentence, err, out, was_interrupted
 from anymask.cli.options import DeviceOption, DtypeOption, ModelOption
 from anymask.errors import AnymaskError
 
@@ -310,8 +310,8 @@ def _told_how_to_go_on(output: Path) -> Iterator[None]:
     """When the user stops a fine-tuning, say that it can go on."""
     try:
         yield
-    except KeyboardInterrupt:
-        if (output / "last.safetensors").exists():
+    except (Exception, KeyboardInterrupt) as error:
+        if was_interrupted(error) and (output / "last.safetensors").exists():
             said = f"What is done is kept in {output}; the same command with --resume goes on."
             err.print(Text(said), soft_wrap=True)
         raise
