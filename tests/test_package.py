@@ -109,6 +109,7 @@ LAYERS = (
     ("files", "palette"),
     ("expressions",),
     ("images", "masks", "model"),
+    ("painting",),
     ("checkpoints", "show"),
     ("predict", "export", "samples"),
     ("evaluation", "benchmarking"),

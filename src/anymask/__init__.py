@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from anymask.masks.mask_set import MaskSet
     from anymask.masks.measure import measure
     from anymask.model.sam import Sam
+    from anymask.painting import overlay
     from anymask.predict.automatic import SamAutomaticMaskGenerator
     from anymask.predict.class_map import class_map
     from anymask.predict.predictor import SamPredictor
     from anymask.samples import sample
-    from anymask.show import overlay
     from anymask.training.datasets import check_dataset, contact_sheet, open_dataset
     from anymask.training.finetune.loop import finetune
 
@@ -104,7 +104,7 @@ _HOMES = {
     "measure": "anymask.masks.measure",
     "object_spectra": "anymask.images.object_spectra",
     "open_dataset": "anymask.training.datasets",
-    "overlay": "anymask.show",
+    "overlay": "anymask.painting",
     "pseudo_rgb": "anymask.images.pseudo_rgb",
     "pseudo_rgbs": "anymask.images.pseudo_rgb",
     "read": "anymask.images.read",

@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageColor
 from pycocotools import mask as coco_mask
 
 from anymask import SamPredictor
+from anymask.export import load_masks
+from anymask.painting import NEGATIVE, POSITIVE
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,34 @@ def test_json_on_stdout_names_the_files_and_nothing_else_is_there(cli, scene_fil
         for suffix in (".overlay.png", ".labels.tif", ".masks.csv", ".masks.json")
     ]
     assert (answer["width"], answer["height"]) == (240, 180)
+
+
+def test_the_overlay_shows_the_prompts(cli, scene_file, model, tmp_path):
+    prompts = ("-p", "120,90", "-p", "30,40,0", "-b", "60,20,200,150")
+    segment_json(cli, scene_file, model, *prompts, "-o", tmp_path)
+    painted = np.asarray(Image.open(tmp_path / "scene.overlay.png"))
+    assert painted.shape == (180, 240, 3)
+    assert painted[90, 120].tolist() == list(ImageColor.getrgb(POSITIVE))
+    assert painted[40, 30].tolist() == list(ImageColor.getrgb(NEGATIVE))
+    assert painted[20, 130].tolist() == list(ImageColor.getrgb(POSITIVE))
+
+
+def test_the_overlay_of_several_candidates_has_one_beside_the_other(
+    cli, scene_file, model, tmp_path
+):
+    answer = segment_json(
+        cli, scene_file, model, "-p", "120,90", "-p", "9,9,0", "--multimask", "-o", tmp_path
+    )
+    painted = np.asarray(Image.open(tmp_path / "scene.overlay.png"))
+    panels = np.split(painted, [240, 244, 484, 488], axis=1)[::2]
+    picture = np.asarray(Image.open(scene_file).convert("RGB"))
+    masks = load_masks(tmp_path / "scene.masks.json")
+    for panel, row in zip(panels, answer["masks"], strict=True):  # the best first
+        changed = (panel != picture).any(-1)
+        mask = masks[masks.ids.tolist().index(row["id"])]
+        for x, y in ((120, 90), (9, 9)):
+            mask[y - 5 : y + 6, x - 5 : x + 6] = changed[y - 5 : y + 6, x - 5 : x + 6]
+        assert (changed == mask).mean() > 0.99
 
 
 def test_without_output_the_scores_are_shown_and_nothing_is_written(

@@ -9,8 +9,8 @@ import pytest
 
 from anymask.errors import ImageError
 from anymask.masks.mask_set import MaskSet
+from anymask.painting import draw_prompts, overlay
 from anymask.palette import PALETTE_SIZE, colours_of, palette, rgb_to_lab
-from anymask.show import overlay
 
 
 def disc(shape: tuple[int, int], centre: tuple[int, int], radius: int) -> np.ndarray:
@@ -175,3 +175,28 @@ def test_500_masks_of_a_large_picture_cost_no_more_than_a_few_copies_of_it():
     tracemalloc.stop()
     # As a stack the masks would take 1,080 MB.
     assert peak < 120e6
+
+
+def test_prompts_are_drawn_where_they_are_on_a_copy(picture):
+    before = picture.copy()
+    drawn = draw_prompts(
+        picture, point_coords=[[20, 10], [60, 50]], point_labels=[1, 0], boxes=[5, 4, 70, 55]
+    )
+    np.testing.assert_array_equal(picture, before)
+    assert drawn[10, 20].tolist() == drawn[4, 40].tolist() == [46, 204, 64]
+    assert drawn[50, 60].tolist() == [255, 65, 54]
+    np.testing.assert_array_equal(drawn[25:35, 15:60], picture[25:35, 15:60])
+
+
+def test_larger_pictures_get_larger_marks():
+    def marked(side: int) -> int:
+        blank = np.zeros((side, side), np.uint8)
+        return int(draw_prompts(blank, point_coords=[[side / 2, side / 2]]).any(-1).sum())
+
+    assert marked(3000) > 4 * marked(300) > 0
+
+
+def test_a_box_with_its_corners_swapped_is_drawn_all_the_same(picture):
+    np.testing.assert_array_equal(
+        draw_prompts(picture, boxes=[70, 55, 5, 4]), draw_prompts(picture, boxes=[[5, 4, 70, 55]])
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,8 +118,9 @@ def segment(
 
     Points, one box and a mask given together describe one object. Several boxes are several
     objects. With -o the same four files are written as by 'anymask everything', over earlier ones
-    only if you agree or with --overwrite. With --rgb the prompts are answered in each pseudo-RGB,
-    and results are called NAME.RGB.
+    only if you agree or with --overwrite; the overlay shows the prompts too, and with --multimask
+    the best, the second and the third mask side by side. With --rgb the prompts are answered in
+    each pseudo-RGB, and results are called NAME.RGB.
 
     One click; on the cup but not on its saucer; two boxes; scores for a script; a leaf in a
     spectral cube:
@@ -159,7 +161,8 @@ def segment(
             if told := view.made_with(recipe):
                 made_with["view"] = told
             stem = _stem(output, image, recipe)
-            answer.files = _write(stem, picture, seen, masks, made_with)
+            painted = _painted(seen, answer, points, boxes)
+            answer.files = _write(stem, picture, seen, masks, made_with, painted)
         answers.append(answer)
     if as_json:
         _print_json(image, picture, answers)
@@ -211,6 +214,7 @@ def _write(
     seen: NDArray[np.uint8],
     masks: MaskSet,
     made_with: Mapping[str, Any],
+    painted: NDArray[np.uint8],
 ) -> list[Path]:
     from anymask.export.results import write_results
 
@@ -224,7 +228,41 @@ def _write(
         pixel_size=picture.pixel_size,
         unit=picture.unit,
         geo=picture.geo,
+        painted=painted,
     )
+
+
+def _painted(
+    seen: NDArray[np.uint8],
+    answer: _Answer,
+    points: list[tuple[float, float, int]],
+    boxes: list[tuple[float, float, float, float]],
+) -> NDArray[np.uint8]:
+    """The masks and the prompts over the picture; candidates for one object side by side."""
+    from anymask.painting import draw_prompts, overlay
+
+    panels = [
+        draw_prompts(
+            overlay(seen, masks),
+            point_coords=[(x, y) for x, y, _ in points],
+            point_labels=[label for _, _, label in points],
+            boxes=boxes,
+        )
+        for masks in _by_rank(answer)
+    ]
+    gap = np.full((seen.shape[0], max(4, seen.shape[1] // 60), 3), 255, np.uint8)
+    return np.hstack([part for panel in panels for part in (gap, panel)][1:])
+
+
+def _by_rank(answer: _Answer) -> list[MaskSet]:
+    """The best mask of each object, the second best of each, and so on; ids as they are."""
+    masks = answer.masks.with_ids(answer.masks.ids)
+    by_rank: dict[int, list[int]] = {}
+    found: Counter[int] = Counter()
+    for row in _rows(answer):  # of an object the best first
+        by_rank.setdefault(found[row["object"]], []).append(row["id"])
+        found[row["object"]] += 1
+    return [masks.select(np.flatnonzero(np.isin(masks.ids, ids))) for ids in by_rank.values()]
 
 
 def _segment(

@@ -26,7 +26,7 @@ from anymask.export.job import Job, place_of
 from anymask.export.label_images import class_notes, write_tiff
 from anymask.files import whole_file
 from anymask.masks.mask_set import MaskSet
-from anymask.show import overlay
+from anymask.painting import overlay
 
 OVERLAY, LABELS, CSV, JSON = ".overlay.png", ".labels.tif", ".masks.csv", ".masks.json"
 SUFFIXES = (OVERLAY, LABELS, CSV, JSON)
@@ -66,6 +66,7 @@ def write_results(
     pixel_size: tuple[float, float] | None = None,
     unit: str | None = None,
     geo: Mapping[str, Any] | None = None,
+    painted: np.ndarray | None = None,
 ) -> list[Path]:
     """Write all four results of one picture.
 
@@ -86,6 +87,8 @@ def write_results(
     unit : str, optional
     geo : mapping, optional
         Geo-reference of the picture as `Image.geo` has it, for the label image.
+    painted : ndarray, uint8, (h, w, 3), optional
+        What to save as the overlay; the masks over `image` if not given.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def write_results(
     with ExitStack() as pending:
         # Left in reverse order: the COCO file, which marks a picture as done, gets its name last.
         part = {s: pending.enter_context(whole_file(targets[s])) for s in reversed(SUFFIXES)}
-        save_png(part[OVERLAY], overlay(image, labels))
+        save_png(part[OVERLAY], overlay(image, labels) if painted is None else painted)
         job = Job(image_name, pixel_size=pixel_size, unit=unit, **place_of(geo))
         save_labels(part[LABELS], labels, job, class_notes(masks))
         save_table(part[CSV], masks)

@@ -17,8 +17,8 @@ from anymask.evaluation.html import facts_list, page, reliability_diagram
 from anymask.evaluation.pictures import as_data_url
 from anymask.evaluation.report import format_figure, reliability_data
 from anymask.files import whole_file
+from anymask.painting import overlay
 from anymask.palette import palette
-from anymask.show import overlay
 from anymask.training.class_maps import ClassRecord, class_numbers, class_reliability, true_masks
 from anymask.training.class_verdict import ClassVerdict
 from anymask.training.verdict import cells_of

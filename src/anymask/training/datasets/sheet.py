@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from anymask.errors import AnymaskError
 from anymask.evaluation.data import Example, spread
-from anymask.show import overlay
+from anymask.painting import overlay
 from anymask.training.datasets.dataset import Dataset
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

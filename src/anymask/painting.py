@@ -1,0 +1,207 @@
+"""Pictures of masks as arrays: `overlay` paints masks, `draw_prompts` what was asked.
+
+All masks go through a label image, one number a pixel, so that 500 masks on a large picture cost no
+more memory than one. Where masks overlap the smaller one is on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from PIL import Image, ImageDraw
+
+from anymask.errors import ImageError
+from anymask.masks.mask_set import MaskSet
+from anymask.palette import colours_of
+
+Masks = MaskSet | Sequence[Mapping[str, Any]] | np.ndarray
+POSITIVE, NEGATIVE = "#2ecc40", "#ff4136"
+"""Colours of points on the object, and of points off it."""
+
+
+def overlay(
+    image: np.ndarray,
+    masks: Masks,
+    *,
+    alpha: float = 0.45,
+    outline: bool = True,
+    outline_width: int | None = None,
+) -> np.ndarray:
+    """Paint masks over an image, each filled with its own colour and outlined.
+
+    Parameters
+    ----------
+    image : ndarray, uint8, (H, W, 3) or (H, W)
+        The picture; it is not changed.
+    masks : MaskSet, list of records, or ndarray
+        A `MaskSet`; the records of `SamAutomaticMaskGenerator`; a boolean stack (N, H, W) or a
+        single boolean mask (H, W); or a label image (H, W) of integers, 0 for background.
+    alpha : float
+        Opacity of the fill, 0 (none) to 1 (hides the picture).
+    outline : bool
+        Draw each mask's inner boundary at full opacity.
+    outline_width : int, optional
+        Width of the outline in pixels, 0 for none; by default 1 for small pictures and more for
+        large ones.
+
+    Returns
+    -------
+    ndarray, uint8, (H, W, 3)
+        The painted picture. A mask's colour depends on its id alone: its label, its place in the
+        `MaskSet`, or for a boolean stack its index plus 1.
+
+    Raises
+    ------
+    ImageError
+        If the image is not uint8 with one or three channels, or the masks have another size.
+
+    Examples
+    --------
+    >>> image = np.zeros((4, 6, 3), np.uint8)
+    >>> labels = np.zeros((4, 6), np.uint8)
+    >>> labels[1:3, 1:3] = 1
+    >>> painted = overlay(image, labels)
+    >>> painted.shape, bool((painted[labels == 0] == 0).all()), bool((painted[1, 1] > 0).any())
+    ((4, 6, 3), True, True)
+    """
+    picture = as_rgb(image)
+    labels = as_labels(masks, picture.shape[:2])
+    # 8-bit fixed point: the whole blend stays in uint16, four times less than float64.
+    weight = np.uint16(round(min(max(alpha, 0.0), 1.0) * 256))
+    colours = colours_of(labels)
+    blend = picture.astype(np.uint16) * (256 - weight) + colours.astype(np.uint16) * weight
+    painted = np.where((labels != 0)[..., None], (blend >> 8).astype(np.uint8), picture)
+    if outline:
+        width = default_width(labels.shape) if outline_width is None else outline_width
+        edge = inner_boundary(labels, width)
+        # Lightened, so that an outline differs from its own fill at any opacity.
+        painted[edge] = ((colours[edge].astype(np.uint16) * 2 + 255) // 3).astype(np.uint8)
+    return painted
+
+
+def draw_prompts(
+    picture: np.ndarray,
+    *,
+    point_coords: ArrayLike | None = None,
+    point_labels: ArrayLike | None = None,
+    boxes: ArrayLike | None = None,
+) -> np.ndarray:
+    """Draw prompts onto a picture: boxes and points on the object green, points off it red.
+
+    Parameters
+    ----------
+    picture : ndarray, uint8, (H, W, 3) or (H, W)
+        It is not changed.
+    point_coords : array_like, (N, 2), optional
+        Points as (x, y) in pixels.
+    point_labels : array_like, (N,), optional
+        1 for a point on the object, 0 for a point off it; all 1 if not given.
+    boxes : array_like, (4,) or (N, 4), optional
+        XYXY in pixels.
+
+    Returns
+    -------
+    ndarray, uint8, (H, W, 3)
+
+    Raises
+    ------
+    ImageError
+        If the picture is not uint8 with one or three channels.
+
+    Examples
+    --------
+    >>> drawn = draw_prompts(np.zeros((40, 40), np.uint8), point_coords=[[20, 10]])
+    >>> drawn[10, 20].tolist(), drawn[30, 20].tolist()
+    ([46, 204, 64], [0, 0, 0])
+    """
+    rgb = as_rgb(picture)
+    drawn = Image.fromarray(np.array(rgb))
+    pen = ImageDraw.Draw(drawn)
+    width = default_width(rgb.shape) + 1
+    for x0, y0, x1, y1 in np.asarray([] if boxes is None else boxes, float).reshape(-1, 4).tolist():
+        corners = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+        pen.rectangle(corners, outline=POSITIVE, width=width)
+    points = np.asarray([] if point_coords is None else point_coords, float).reshape(-1, 2)
+    labels = np.ones(len(points)) if point_labels is None else np.asarray(point_labels).reshape(-1)
+    radius = 2 + 1.5 * width
+    for (x, y), label in zip(points.tolist(), labels, strict=True):
+        corners = (x - radius, y - radius, x + radius, y + radius)
+        fill = POSITIVE if label == 1 else NEGATIVE
+        pen.ellipse(corners, fill=fill, outline="white", width=max(1, width // 2))
+    return np.asarray(drawn)
+
+
+def as_rgb(image: np.ndarray) -> np.ndarray:
+    """Bring a uint8 picture to (H, W, 3); anything else is refused."""
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or not (
+        image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))
+    ):
+        raise ImageError(
+            f"An overlay needs a uint8 picture of shape (H, W, 3) or (H, W), and this is "
+            f"{image.dtype} of shape {image.shape}; convert it with anymask.to_rgb first."
+        )
+    if image.ndim == 2:
+        image = image[..., None]
+    return np.broadcast_to(image, (*image.shape[:2], 3))
+
+
+def as_labels(masks: Masks, shape: tuple[int, int] | None) -> np.ndarray:
+    """Bring any accepted form of masks to one label image (H, W)."""
+    if isinstance(masks, MaskSet):
+        labels = masks.to_labels()
+    elif isinstance(masks, Sequence):
+        if not masks:
+            labels = np.zeros(shape or (1, 1), np.uint8)
+        elif isinstance(masks[0], Mapping):
+            labels = MaskSet.from_records(masks).to_labels()
+        else:
+            labels = _labels_of_stack(np.asarray(masks))
+    else:
+        labels = _labels_of_stack(np.asarray(masks))
+    if shape is not None and labels.shape != tuple(shape):
+        raise ImageError(
+            f"The masks are {labels.shape[1]}×{labels.shape[0]} pixels and the picture is "
+            f"{shape[1]}×{shape[0]}; use the masks that were made from this picture."
+        )
+    return labels
+
+
+def _labels_of_stack(array: np.ndarray) -> np.ndarray:
+    """Label image of a boolean stack (ids are index + 1, small masks on top), or the labels."""
+    if array.ndim == 2 and np.issubdtype(array.dtype, np.integer):
+        return array
+    if array.ndim not in (2, 3) or array.dtype != np.bool_:
+        raise ImageError(
+            f"Masks must be boolean (N, H, W) or (H, W), or an integer label image (H, W), and "
+            f"these are {array.dtype} of shape {array.shape}; threshold logits with '> 0' first."
+        )
+    stack = array[None] if array.ndim == 2 else array
+    areas = np.array([np.count_nonzero(mask) for mask in stack])
+    labels = np.zeros(stack.shape[1:], np.uint32)
+    for index in np.argsort(-areas, kind="stable"):
+        labels[stack[index]] = index + 1
+    return labels
+
+
+def default_width(shape: tuple[int, ...]) -> int:
+    """Width of an outline in pixels on a picture of this shape."""
+    return max(1, round(max(shape[:2]) / 600))
+
+
+def inner_boundary(labels: np.ndarray, width: int) -> np.ndarray:
+    """Pixels of a mask within `width` of a pixel that is not of it; the image border is none."""
+    edge = np.zeros(labels.shape, bool)
+    for step in range(1, width + 1):
+        for axis in (0, 1):
+            if labels.shape[axis] <= step:
+                continue
+            here = np.moveaxis(labels, axis, 0)
+            line = np.moveaxis(edge, axis, 0)
+            differs = here[step:] != here[:-step]
+            line[step:] |= differs
+            line[:-step] |= differs
+    return edge & (labels != 0)
