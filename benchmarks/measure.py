@@ -78,9 +78,14 @@ def write_results(path: Path, results: dict[str, Any]) -> None:
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         **results,
     }
+    replace_results(path, stamped)
+
+
+def replace_results(path: Path, results: dict[str, Any]) -> None:
+    """Write results as JSON as they are, those of an earlier run that were added to."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(stamped, indent=2, ensure_ascii=False) + "\n")
+    temporary.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     os.replace(temporary, path)
     print(f"\nWritten: {path}")
 

@@ -104,13 +104,13 @@ def _below(by_set: Figures, baseline: str) -> list[str]:
 
 def times(results: Mapping[str, Any]) -> str:
     """Calibration and speed in words."""
-    means, milliseconds = results["by_set"][MEAN], results["milliseconds"]
+    means, milliseconds = results["by_set"][MEAN], results["times"]["milliseconds"]
     bf16, f32 = milliseconds["bfloat16"], milliseconds["float32"]
-    threads = results["threads"]
+    threads = results["times"]["threads"]
     return (
         f"Predicted IoU: expected calibration error {means['iou_calibration_error']:.3f}, bias "
         f"{means['iou_bias']:+.3f}. On {threads} thread{'s' * (threads > 1)} of "
-        f"{results['machine']['cpu']}: encoder {bf16['encoder']:.0f} ms in bfloat16 and "
+        f"{results['times']['machine']['cpu']}: encoder {bf16['encoder']:.0f} ms in bfloat16 and "
         f"{f32['encoder']:.0f} ms in float32, a click {bf16['click']:.0f} and "
         f"{f32['click']:.0f} ms, 1,024 prompts {bf16['1024 prompts'] / 1000:.1f} and "
         f"{f32['1024 prompts'] / 1000:.1f} s."

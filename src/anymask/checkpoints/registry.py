@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHIPPED = "small"
 """Name of the model whose weights come with the package."""
 
-SMALL_SHA256 = "30bf176b65e1351c5d9c436a62f6eac9b0e07b5c21d402881a1504aa737efb36"
+SMALL_SHA256 = "938ac16b03eb4b2af4e1e04e322ba83f7f5a4bb9e1603f8bee66e17d2206f6cf"
 """SHA-256 of weights/small.safetensors, or None while the shipped weights are not final."""
 
 _SAM_CITATION = (
