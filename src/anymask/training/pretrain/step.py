@@ -1,8 +1,8 @@
 """One training step: prompts as a person would give them, and the losses of the answers.
 
 Half of each view's masks are first asked for by a box, half by a point; then again with corrective
-clicks on the answer and that answer's logits as mask prompt, boxes once and points twice (arXiv
-2304.02643, appendix A, "Training algorithm").
+clicks on the answer and that answer's logits as mask prompt, boxes once and points two to four
+times (arXiv 2304.02643, appendix A, "Training algorithm").
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from anymask.training.prompts import boxes_of, corrective_clicks, points_in
 _BOX_JITTER = 0.02
 _CENTRAL_POINTS = 0.5
 _IOU_WEIGHT = 1.0
-# How many times corrections follow. A person who clicks first goes on clicking; a box is mostly
-# the last word.
-_CORRECTIONS = {"point": 2, "box": 1}
-_MOST_CLICKS = 3  # a correction
+# How many times corrections follow, at least and at most. A person who clicks first goes on
+# clicking; a box is mostly the last word.
+_CORRECTIONS = {"point": (2, 4), "box": (1, 1)}
+_MOST_CLICKS = 2  # a correction
 # Of a correction, whose prompts are unambiguous, the candidates teach less.
 _CANDIDATE_WEIGHT = {"point": 1.0, "box": 0.5, "refined": 0.25}
 
@@ -101,7 +101,9 @@ def _rounds(
     if kind == "point":
         index = 1 + iou[:, 1:].argmax(1)
     answers.figures[f"{kind}_chosen"] = actual.gather(1, index[:, None]).mean().item()
-    for _ in range(_CORRECTIONS[kind]):
+    least, most = _CORRECTIONS[kind]
+    more = torch.randint(most - least + 1, (), generator=generator, device=masks.device)
+    for _ in range(least + int(more)):
         previous = low_res.detach()[torch.arange(N, device=index.device), index][:, None]
         predicted = F.interpolate(previous, scale_factor=2, mode="bilinear")[:, 0] > 0
         clicks = int(torch.randint(_MOST_CLICKS, (), generator=generator, device=masks.device)) + 1
