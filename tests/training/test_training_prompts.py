@@ -46,6 +46,14 @@ def test_jittered_boxes_differ_but_stay_on_the_image() -> None:
     assert moves.abs().max() <= 0.2 + 1e-5
 
 
+def test_each_box_can_have_a_jitter_of_its_own() -> None:
+    masks = _disks(200, 64, 1)
+    jitter = torch.tensor([0.0, 0.1]).repeat(100)[:, None]
+    moved = (boxes_of(masks, jitter, _generator()) - boxes_of(masks, 0.0, _generator())).abs()
+    assert moved[::2].max() == 0
+    assert moved[1::2].amax(1).median() > 1
+
+
 @given(seed=st.integers(0, 10_000), central=st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_points_lie_on_the_object(seed: int, central: bool) -> None:

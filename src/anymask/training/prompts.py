@@ -14,14 +14,14 @@ from torch.nn import functional as F
 _DENSITY_SIDES = (4, 8, 16, 32)
 
 
-def boxes_of(masks: Tensor, jitter: float, generator: torch.Generator) -> Tensor:
+def boxes_of(masks: Tensor, jitter: float | Tensor, generator: torch.Generator) -> Tensor:
     """Return the masks' bounding boxes, each side moved at random.
 
     Parameters
     ----------
     masks : (N, H, W) bool tensor
         None of them empty.
-    jitter : float
+    jitter : float or (N, 1) tensor
         Standard deviation of the move, as a fraction of the box's width or height. Moves are
         bounded to twice that.
     generator : torch.Generator

@@ -19,7 +19,8 @@ from anymask.training.pretrain.auxiliary import AuxiliaryHead
 from anymask.training.pretrain.batches import Batch
 from anymask.training.prompts import boxes_of, corrective_clicks, points_in
 
-_BOX_JITTER = 0.02
+# Boxes as a labeller's and, the smaller share, as a hasty hand's.
+_BOX_JITTER, _HASTY_JITTER, _HASTY_SHARE = 0.02, 0.06, 0.35
 _CENTRAL_POINTS = 0.5
 _IOU_WEIGHT = 1.0
 # How many times corrections follow, at least and at most. A person who clicks first goes on
@@ -88,7 +89,9 @@ def _rounds(
     halved = masks[:, ::2, ::2] | masks[:, 1::2, 1::2]
     boxes = coords = labels = None
     if kind == "box":
-        boxes = boxes_of(masks, _BOX_JITTER, generator)
+        hasty = torch.rand(N, 1, generator=generator, device=masks.device) < _HASTY_SHARE
+        jitter = torch.where(hasty, _HASTY_JITTER, _BOX_JITTER)
+        boxes = boxes_of(masks, jitter, generator)
     else:
         central = torch.rand(N, generator=generator, device=masks.device) < _CENTRAL_POINTS
         coords = 2 * points_in(halved, central, generator)[:, None]
