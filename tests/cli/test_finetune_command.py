@@ -73,12 +73,14 @@ def test_every_option_reaches_the_settings(run, tmp_path):
         "--freeze", "image_encoder", "--lora", 2, "--loss", "dice+bce", "--lr", "2e-4",
         "--optimizer", "adam", "--batch-size", 3, "--accumulate", 2, "--augment", 1, "--prompts",
         "point", "--patience", 4, "--seed", 9, "--box-jitter", 0.1, "--box-jitter-pixels", 3,
+        "--blend", 0.5,
     )  # fmt: skip
     settings = json.loads((tmp_path / "out/card.json").read_text())["settings"]
     expected = {
         "freeze": ["image_encoder"], "lora_rank": 2, "loss": "dice+bce", "lr": 2e-4,
         "optimizer": "adam", "batch_size": 3, "accumulate": 2, "augment": 1, "prompts": ["point"],
         "patience": 4, "seed": 9, "epochs": 1, "box_jitter": 0.1, "box_jitter_pixels": 3,
+        "blend": 0.5,
     }  # fmt: skip
     assert {k: settings[k] for k in expected} == expected
 

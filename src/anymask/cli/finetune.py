@@ -105,10 +105,22 @@ def finetune(
     optimizer: Annotated[str, typer.Option(help="adamw or adam.")] = "adamw",
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one pass.")] = 4,
     accumulate: Annotated[int, typer.Option(min=1, help="Passes to one update.")] = 1,
+    blend: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="How much of what the weights learnt is kept; by default 0.6, and 1 of classes.",
+        ),
+    ] = None,
     augment: Annotated[
-        int,
-        typer.Option(min=0, max=7, help="Turned and mirrored views of each image besides itself."),
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0,
+            max=7,
+            help="Turned and mirrored views of each image besides itself; by default 3, 1 of "
+            "classes, and none where a ViT is to encode them.",
+        ),
+    ] = None,
     prompts: Annotated[
         str, typer.Option(help="How objects are asked for: box, point or both with a comma.")
     ] = "box,point",
@@ -230,6 +242,7 @@ def finetune(
         "batch_size": batch_size,
         "accumulate": accumulate,
         "augment": augment,
+        "blend": blend,
         "prompts": _parts(prompts),
         "box_jitter": box_jitter,
         "box_jitter_pixels": box_jitter_pixels,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from anymask.training.finetune import memory, setup
 from anymask.training.finetune.cache import EmbeddingCache, embedding_bytes, encode, encoder_hash
 from anymask.training.finetune.images import describe, turned
 from anymask.training.finetune.loop import finetune
@@ -50,7 +51,8 @@ def test_a_later_run_finds_the_embeddings_of_an_earlier_one(tmp_path, sam, examp
     def tune(out, **options):
         finetune(
             sam, examples[:6], tmp_path / out, validation=examples[6:], device="cpu",
-            dtype="float32", cache_dir=tmp_path / "cache", **{**FAST, "epochs": 1, **options},
+            dtype="float32", cache_dir=tmp_path / "cache",
+            **{**FAST, "epochs": 1, "augment": 0, **options},
         )  # fmt: skip
 
     tune("a")
@@ -59,6 +61,23 @@ def test_a_later_run_finds_the_embeddings_of_an_earlier_one(tmp_path, sam, examp
     assert len(encoded) == 8
     tune("c", augment=1)
     assert sorted(view for _, view in encoded[8:]) == [1] * 6  # held-out images are not turned
+
+
+def test_the_size_that_is_told_is_of_all_views_that_are_encoded(
+    tmp_path, sam, examples, encoded, monkeypatch
+):
+    told = []
+
+    def need_of(*arguments, **options):
+        told.append(memory.need_of(*arguments, **options))
+        return told[-1]
+
+    monkeypatch.setattr(setup, "need_of", need_of)
+    finetune(
+        sam, examples[:6], tmp_path / "a", validation=examples[6:], device="cpu",
+        dtype="float32", cache_dir=tmp_path / "cache", **{**FAST, "epochs": 1, "augment": 3},
+    )  # fmt: skip
+    assert told[0].disk == len(encoded) * embedding_bytes(sam) == 26 * embedding_bytes(sam)
 
 
 def test_a_changed_image_or_encoder_is_encoded_anew_but_a_changed_decoder_is_not(

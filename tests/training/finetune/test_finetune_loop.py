@@ -54,7 +54,7 @@ def changed(before, after):
 
 
 def test_training_makes_held_out_masks_better(tune):
-    tuned = tune(epochs=12, lr=3e-3, objects_per_image=2, average=0.8)
+    tuned = tune(epochs=12, lr=3e-3, objects_per_image=2, average=0.8, blend=1)
     assert tuned.best > 0
     assert tuned.after["val_box_iou"] > tuned.before["val_box_iou"] + 0.15
     assert tuned.after["val_iou_error"] < tuned.before["val_iou_error"]

@@ -12,16 +12,19 @@ import pytest
 import torch
 
 import anymask
+from anymask.masks.rle import counts_of
 from anymask.model.config import VARIANTS
-from anymask.model.sam import Sam
+from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.answers import answer_loss
 from anymask.training.finetune.average import MovingAverage
+from anymask.training.finetune.images import TrainingImage
 from anymask.training.finetune.memory import Need, need_of
 from anymask.training.finetune.options import Settings
 from anymask.training.finetune.parts import build_optimizer, rate_at, trained_parameters
-from anymask.training.finetune.prompts import Asked
-from anymask.training.losses import MASK_LOSSES, mask_losses
-from tests.training.finetune.conftest import tiny_sam
+from anymask.training.finetune.prompts import Asked, Batch, first_prompts, generator_of
+from anymask.training.finetune.semantic import ask_for_classes, class_loss
+from anymask.training.losses import MASK_LOSSES, mask_losses, true_iou
+from tests.training.finetune.conftest import TINY, tiny_sam
 
 
 def test_the_rate_rises_to_its_highest_and_falls_to_nothing():
@@ -81,8 +84,8 @@ def test_dice_alone_does_not_depend_on_the_size_of_the_image():
 
 
 def test_the_predicted_iou_is_drawn_to_the_true_one():
-    targets = torch.zeros(2, 16, 16)
-    targets[:, 4:12, 4:12] = 1
+    targets = torch.zeros(2, 32, 32)
+    targets[:, 8:24, 8:24] = 1
     logits = torch.full((2, 4, 16, 16), -5.0)
     logits[:, :, 4:12, 4:8] = 5  # half of it
     iou = torch.full((2, 4), 0.9, requires_grad=True)
@@ -93,11 +96,68 @@ def test_the_predicted_iou_is_drawn_to_the_true_one():
     assert figures == {"box": 0.5}
 
 
+@pytest.mark.parametrize("semantic", [False, True])
+def test_a_line_thinner_than_the_pixels_of_an_answer_is_learnt(semantic):
+    line = torch.zeros(64, 64, dtype=torch.bool)
+    line[30:32, :48] = True
+    counts = counts_of(line.numpy())
+    image = TrainingImage(0, "", "line", (64, 64), (64, 64), "", (counts,), (0,))
+    if semantic:
+        asked = ask_for_classes([(image, 0)], 1, TINY["vit"], torch.device("cpu"))
+    else:
+        nothing = ImageEmbedding(torch.empty(0))
+        masks = {"box": image.mask(0, 0, 64)[None, None]}
+        batch = Batch(nothing, masks, torch.ones(1), torch.tensor([[64, 64]]))
+        (asked,) = first_prompts(batch, Settings(), generator_of(0))
+    low_res = torch.zeros(1, 1, 16, 16, requires_grad=True)
+    optimizer = torch.optim.Adam([low_res], 0.3)
+    for _ in range(200):
+        optimizer.zero_grad()
+        learn = class_loss if semantic else answer_loss
+        learn(low_res, torch.zeros(1, 1), asked, "dice+focal")[0].backward()
+        optimizer.step()
+    used = torch.nn.functional.interpolate(low_res.detach(), scale_factor=4, mode="bilinear")
+    assert true_iou(used, line[None].float())[0, 0] > 0.6
+
+
 def test_a_rate_that_is_not_given_is_lower_for_wider_models_and_for_whole_ones():
-    narrow, wide = (Settings().with_rate(width).rate for width in (128, 256))
+    narrow, wide = (Settings().chosen_for(VARIANTS[name]).rate for name in ("small", "vit_b"))
     assert narrow == 2 * wide
-    assert Settings(freeze=()).with_rate(128).rate < narrow
-    assert Settings(lr=0.5).with_rate(256).rate == 0.5
+    assert Settings(freeze=()).chosen_for(VARIANTS["small"]).rate < narrow
+    assert Settings(lr=0.5).chosen_for(VARIANTS["vit_b"]).rate == 0.5
+
+
+def test_part_of_the_change_is_judged_and_the_whole_goes_on_training():
+    weight = torch.nn.Parameter(torch.full((3,), 2.0))
+    average = MovingAverage({"w": weight}, 0.0, blend=0.25)
+    weight.data += 4
+    average.update()
+    with average.in_place():
+        assert torch.equal(weight, torch.full((3,), 3.0))
+    assert torch.equal(weight, torch.full((3,), 6.0))
+    assert torch.equal(average.judged()["w"], torch.full((3,), 3.0))
+    weight.data += 4  # what went before is not lost from one judgement to the next
+    average.update()
+    assert torch.equal(average.judged()["w"], torch.full((3,), 4.0))
+
+
+def test_of_objects_part_of_the_change_is_kept_and_of_classes_all():
+    config = VARIANTS["small"]
+    assert 0 < Settings().chosen_for(config).part < 1
+    assert Settings(semantic=True).chosen_for(config).part == 1
+    assert Settings(blend=0.3).chosen_for(config).part == 0.3
+
+
+def test_images_are_turned_unless_a_vit_would_have_to_encode_every_view():
+    def views(name, **options):
+        return Settings(**options).chosen_for(VARIANTS[name]).views
+
+    assert views("small") == views("vit_t") == 4
+    assert views("small", semantic=True) == 2  # upside down it may be another class
+    assert views("vit_b") == views("vit_b", semantic=True) == 1
+    assert views("vit_b", lora_rank=4) == 4  # encoded in every step anyway
+    assert views("vit_b", augment=7) == 8
+    assert views("small", augment=0) == 1
 
 
 def test_norms_and_biases_do_not_decay():

@@ -44,6 +44,15 @@ def answer(
     return low_res, iou.float()
 
 
+def enlarged(low_res: Tensor) -> Tensor:
+    """Logits (N, M, 4·h, 4·w) at half the size of the encoder's input, as they are judged.
+
+    At the answers' own size a line two pixels wide covers half of a pixel at most: a model judged
+    there learns to leave it out.
+    """
+    return F.interpolate(low_res, scale_factor=2, mode="bilinear")
+
+
 def answer_loss(
     low_res: Tensor, iou: Tensor, asked: Asked, kind: str
 ) -> tuple[Tensor, dict[str, float]]:
@@ -60,8 +69,9 @@ def answer_loss(
     kind : str
         One of `MASK_LOSSES`.
     """
-    losses = mask_losses(low_res, asked.targets, kind)  # (N, M)
-    actual = true_iou(low_res, asked.targets)
+    logits = enlarged(low_res)  # (N, M, 8·h, 8·w)
+    losses = mask_losses(logits, asked.targets, kind)  # (N, M)
+    actual = true_iou(logits, asked.targets)
     loss = losses[:, 0].mean() + F.mse_loss(iou, actual)
     if losses.shape[1] > 1:
         loss = loss + _CANDIDATE_WEIGHT[asked.kind] * ambiguous_loss(losses[:, 1:])

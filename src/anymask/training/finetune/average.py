@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights that train, which is what is judged and saved."""
+"""The weights that are judged and saved: a moving average, brought nearer to those before."""
 
 from __future__ import annotations
 
@@ -10,18 +10,28 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """Averages of named parameters.
+    """Exponential moving averages of named parameters.
+
+    What is judged lies between the parameters as they were and the average. Part of the way is
+    often better than all of it: it forgets less of what the model knew, and a few dozen images say
+    less than the model believes by then (arXiv 2109.01903).
 
     Parameters
     ----------
     parameters : dict of str to torch.nn.Parameter
+        As they are before training.
     decay : float
         Of an update; less at first, so that the beginning is soon forgotten. 0 is no averaging.
+    blend : float
+        The part of the way.
     """
 
-    def __init__(self, parameters: dict[str, nn.Parameter], decay: float) -> None:
-        self.parameters, self.decay, self.updates = parameters, decay, 0
-        self.values = {name: p.detach().clone() for name, p in parameters.items()}
+    def __init__(
+        self, parameters: dict[str, nn.Parameter], decay: float, blend: float = 1.0
+    ) -> None:
+        self.parameters, self.decay, self.blend, self.updates = parameters, decay, blend, 0
+        self.start = {name: p.detach().clone() for name, p in parameters.items()}
+        self.values = {name: tensor.clone() for name, tensor in self.start.items()}
 
     @torch.no_grad()
     def update(self) -> None:
@@ -31,18 +41,21 @@ class MovingAverage:
         for name, parameter in self.parameters.items():
             self.values[name].lerp_(parameter.detach(), 1 - decay)
 
+    def judged(self) -> dict[str, Tensor]:
+        """The weights to judge and save."""
+        return {n: torch.lerp(self.start[n], value, self.blend) for n, value in self.values.items()}
+
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the model have the averages for as long as this lasts."""
-        self._swap()
+        """Let the model have the weights to judge for as long as this lasts."""
+        kept = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self._give(self.judged())
         try:
             yield
         finally:
-            self._swap()
+            self._give(kept)
 
     @torch.no_grad()
-    def _swap(self) -> None:
+    def _give(self, tensors: dict[str, Tensor]) -> None:
         for name, parameter in self.parameters.items():
-            kept: Tensor = parameter.detach().clone()
-            parameter.copy_(self.values[name])
-            self.values[name] = kept
+            parameter.copy_(tensors[name])

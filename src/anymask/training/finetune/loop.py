@@ -211,7 +211,7 @@ def _groups(run: Run, epoch: int) -> Iterator[list[View]]:
     settings, images, world = run.settings, run.train.images, run.processes.count
     generator = generator_of(settings.seed, epoch)
     order = torch.randperm(len(images), generator=generator).tolist()
-    turns = torch.randint(settings.augment + 1, (len(images),), generator=generator).tolist()
+    turns = torch.randint(settings.views, (len(images),), generator=generator).tolist()
     size = settings.batch_size * settings.accumulate * world
     for at in range(0, len(order), size):
         chosen = order[at : at + size]

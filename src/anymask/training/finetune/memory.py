@@ -1,7 +1,7 @@
 """What a fine-tuning will need, told before it starts, and what to switch where it is too much.
 
 The figures are estimates from the sizes of the tensors that autograd keeps. The measured peaks of
-three configurations lay below them, by 6% to 35% (`docs/finetuning.md`); others were not
+three configurations lay below them, by 6% to 40% (`docs/finetuning.md`); others were not
 measured.
 """
 
@@ -20,9 +20,9 @@ from anymask.training.finetune.options import Settings
 
 _GB = 1e9
 # Tensors of the size of the image tokens (h·w × C) that one prompt's answer keeps for its
-# gradients, and tensors of the size of a low-resolution mask that its loss keeps.
-_TOKEN_TENSORS, _MASK_TENSORS = 34, 60
-_PROCESS = 0.8 * _GB  # Python and its libraries, and the verdict's second model
+# gradients, and of a low-resolution mask that its loss, at twice its height and width, keeps.
+_TOKEN_TENSORS, _MASK_TENSORS = 34, 160
+_PROCESS = 0.9 * _GB  # Python and its libraries, and the verdict's second model
 _SAVING = 1.5  # of the weights' bytes, for the copies from which a file is written
 
 
@@ -92,8 +92,8 @@ def need_of(
     prompts = 1 if settings.semantic else settings.objects_per_image
     rounds = settings.batch_size * prompts * _answer_bytes(sam.config) * half
     encoding = _encoder_bytes(sam.config, kept=settings.trains != "decoder") * half
-    # Gradients, two moments, the average and the best: five more of what trains.
-    kept = _PROCESS + (1 + copied + _SAVING) * weights + 5 * trained
+    # Gradients, two moments, the start, the average and what is judged: six more of what trains.
+    kept = _PROCESS + (1 + copied + _SAVING) * weights + 6 * trained
     if settings.trains == "decoder":  # encoding is over before training begins
         memory = kept + max(rounds, encoding)
     else:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from anymask.errors import AnymaskError
+from anymask.model.config import SamConfig, ViTConfig
 from anymask.training.losses import MASK_LOSSES
 
 PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
@@ -20,7 +21,10 @@ VIEWS = 8
 
 # By what trains, for the shipped model's decoder, whose tokens have 128 channels. Wider layers
 # sum more changes of the same size, so rates fall as the width grows (arXiv 2203.03466).
-_RATES, _WIDTH = {"decoder": 3e-4, "lora": 3e-4, "all": 1e-4}, 128
+_RATES, _WIDTH = {"decoder": 2e-4, "lora": 2e-4, "all": 1e-4}, 128
+_MIRRORED, _TURNED = 1, 3
+# Of objects and of classes, of which the model knew nothing that is worth keeping.
+_BLEND = (0.6, 1.0)
 
 
 class FineTuneError(AnymaskError):
@@ -49,8 +53,9 @@ class Settings:
         Images in one pass.
     accumulate : int
         Passes to one update.
-    augment : int
-        Turned and mirrored views of each image besides itself, 0 to 7.
+    augment : int or None
+        Turned and mirrored views of each image besides itself, 0 to 7; None chooses by what
+        encoding them costs.
     prompts : tuple of str
         How objects are first asked for: "box", "point" or both.
     objects_per_image : int
@@ -64,8 +69,10 @@ class Settings:
     warmup : float
         Share of the updates over which the rate rises; then it falls as a cosine, to nothing.
     average : float
-        Decay, an update, of the moving average of the weights, which is what is judged and
-        saved; 0 takes the weights as they are.
+        Decay, an update, of the moving average of the weights; 0 takes the weights as they are.
+    blend : float or None
+        What is judged and saved lies so far on the way from the weights before to that average;
+        None chooses by what is learnt.
     semantic : bool
         Learn classes of pixels of the whole image instead of single objects.
     patience : int or None
@@ -85,7 +92,7 @@ class Settings:
     weight_decay: float = 0.01
     batch_size: int = 4
     accumulate: int = 1
-    augment: int = 0
+    augment: int | None = None
     prompts: tuple[str, ...] = ("box", "point")
     objects_per_image: int = 2
     corrections: int = 1
@@ -93,6 +100,7 @@ class Settings:
     box_jitter_pixels: float = 0.0
     warmup: float = 0.05
     average: float = 0.98
+    blend: float | None = None
     semantic: bool = False
     patience: int | None = None
     validation_share: float = 0.2
@@ -115,19 +123,50 @@ class Settings:
         assert self.lr is not None
         return self.lr
 
-    def with_rate(self, width: int) -> Settings:
-        """Choose the rate, if it is not given, for a decoder of so many channels.
+    @property
+    def views(self) -> int:
+        """Views of each image, itself included, once it is chosen."""
+        assert self.augment is not None
+        return 1 + self.augment
+
+    @property
+    def part(self) -> float:
+        """The part of the way that is saved, once it is chosen."""
+        assert self.blend is not None
+        return self.blend
+
+    def chosen_for(self, config: SamConfig) -> Settings:
+        """Choose the rate, the views and the blend, where they are not given, for a model.
 
         Examples
         --------
-        >>> Settings().with_rate(256).lr, Settings(lr=1e-5).with_rate(256).lr
-        (0.00015, 1e-05)
+        >>> from anymask.model.config import VARIANTS
+        >>> for name in ("small", "vit_b"):
+        ...     chosen = Settings().chosen_for(VARIANTS[name])
+        ...     chosen.lr, chosen.augment
+        (0.0002, 3)
+        (0.0001, 0)
         """
-        return self if self.lr else replace(self, lr=_RATES[self.trains] * _WIDTH / width)
+        rate = self.lr or _RATES[self.trains] * _WIDTH / config.prompt_dim
+        blend = _BLEND[self.semantic] if self.blend is None else self.blend
+        return replace(self, lr=rate, augment=_views_for(self, config), blend=blend)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-ready data."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def _views_for(s: Settings, config: SamConfig) -> int:
+    """How many views besides the image itself, if that is not said.
+
+    Every view is encoded once where the encoder is frozen, which takes a ViT far longer than
+    training. Classes of pixels may depend on what is up, objects that are pointed at do not.
+    """
+    if s.augment is not None:
+        return s.augment
+    if s.trains == "decoder" and isinstance(config.image_encoder, ViTConfig):
+        return 0
+    return _MIRRORED if s.semantic else _TURNED
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
@@ -193,6 +232,7 @@ def _check_numbers(s: Settings) -> None:
         "box_jitter_pixels": (0, 10_000),
         "warmup": (0, 1),
         "average": (0, 0.9999),
+        "blend": (0.01, 1),
         "patience": (1, 100_000),
         "validation_share": (0.01, 0.9),
     }

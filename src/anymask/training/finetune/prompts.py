@@ -57,8 +57,8 @@ class Asked:
     ----------
     kind : str
         "box", "point" or, after the first round, "refined".
-    targets : (N, 4·h, 4·w) tensor
-        The share of each pixel of the decoder's masks that the object covers.
+    targets : (N, S/2, S/2) tensor
+        The share of each pixel that the object covers.
     halved : (N, S/2, S/2) bool tensor
         The objects, where corrective clicks are drawn.
     boxes, coords, labels, previous : tensors or None
@@ -80,7 +80,7 @@ def first_prompts(batch: Batch, settings: Settings, generator: torch.Generator) 
     for kind, masks in batch.masks.items():
         P = masks.shape[1]
         flat = masks.flatten(0, 1)  # (N, S, S)
-        targets = F.avg_pool2d(flat[:, None].float(), 4)[:, 0]  # (N, S/4, S/4)
+        targets = F.avg_pool2d(flat[:, None].float(), 2)[:, 0]  # (N, S/2, S/2)
         # Clicks are drawn at half size, which is plenty and four times faster.
         halved = flat[:, ::2, ::2] | flat[:, 1::2, 1::2]
         if kind == "box":

@@ -87,7 +87,7 @@ class Run:
             self.cache = EmbeddingCache(cache_dir, sam, dtype, self.pixels_of)
         self.parameters = trained_parameters(sam, settings)
         self.optimizer = build_optimizer(self.parameters, settings)
-        self.average = MovingAverage(self.parameters, settings.average)
+        self.average = MovingAverage(self.parameters, settings.average, settings.part)
         self.validation: Validation | ClassValidation = (
             ClassValidation(held_out.images, len(classes))
             if settings.semantic
@@ -125,7 +125,7 @@ class Run:
             return
         facts = {"settings": self.settings.to_dict(), **self.facts}
         if is_best or len(self.history) == 1:
-            write_tensors(self.best_file, self.average.values, {"epoch": self.best})
+            write_tensors(self.best_file, self.average.judged(), {"epoch": self.best})
         write_metrics(self.history, self.out / "metrics.csv")
         if time.monotonic() - self._drawn > _DRAW_SECONDS:
             self.draw()

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from anymask.masks.rle import mask_of
 from anymask.model.config import SamConfig
 from anymask.model.sam import ImageEmbedding, Sam
-from anymask.training.finetune.answers import answer
+from anymask.training.finetune.answers import answer, enlarged
 from anymask.training.finetune.images import TrainingImage, on_canvas, turned
 from anymask.training.finetune.options import FineTuneError
 from anymask.training.finetune.prompts import Asked
@@ -86,7 +86,7 @@ def ask_for_classes(
     Returns
     -------
     Asked
-        With (B, K, S/4, S/4) targets.
+        With (B, K, S/2, S/2) targets.
     """
     side, targets, boxes = config.image_size, [], []
     for image, view in views:
@@ -97,7 +97,7 @@ def ask_for_classes(
                 mask = turned(mask_of(counts, image.input_size), view)
                 whole[number] = torch.maximum(whole[number], on_canvas(mask, side).float())
         h, w = image.input_size[::-1] if view & 4 else image.input_size
-        targets.append(F.avg_pool2d(whole[None], 4)[0])
+        targets.append(F.avg_pool2d(whole[None], 2)[0])
         boxes.append([0.0, 0.0, w - 1.0, h - 1.0])
     nothing = torch.empty(0, device=device)
     return Asked(
@@ -119,8 +119,9 @@ def class_loss(
     low_res: Tensor, iou: Tensor, asked: Asked, kind: str
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of the masks of all classes, and their mean IoU in images that have the class."""
-    losses = mask_losses(low_res, asked.targets, kind)  # (B, K)
-    actual = true_iou(low_res, asked.targets)
+    logits = enlarged(low_res)  # (B, K, S/2, S/2)
+    losses = mask_losses(logits, asked.targets, kind)  # (B, K)
+    actual = true_iou(logits, asked.targets)
     present = (asked.targets > 0.5).any(3).any(2)
     loss = losses.mean() + F.mse_loss(iou[present], actual[present]) if present.any() else None
     mean = actual[present].mean().item() if present.any() else float("nan")

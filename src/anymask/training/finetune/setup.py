@@ -64,7 +64,7 @@ def prepare(
     processes = Processes(device)
     arithmetic = _arithmetic(dtype, processes.device)
     sam = _load(model, processes.device)
-    settings = settings.with_rate(sam.config.prompt_dim)
+    settings = settings.chosen_for(sam.config)
     start = model_hash(sam)
     train, held_out, drawn = _open(data, validation, settings, group, objects)
     if validation is None and not drawn:
@@ -202,7 +202,7 @@ def _tell(run: Run, copied: bool) -> None:
         f"{len(run.train.images)} images to train on, {len(run.held_out.images)} held out; "
         f"{trained / 1e6:.1f} of {total / 1e6:.1f} million weights train ({what})."
     )
-    views = len(_to_encode(run))
+    views = sum(len(missing) for _, missing in _to_encode(run))
     folder = run.cache.folder if run.cache is not None else None
     need = need_of(run.sam, settings, run.dtype, views, folder, copied=copied)
     for sentence in need.sentences():
@@ -213,7 +213,7 @@ def _to_encode(run: Run) -> list[tuple[TrainingImage, list[int]]]:
     """Images with those of their views that are not encoded yet; each process has its share."""
     if run.cache is None:
         return []
-    wanted = [(image, 1 + run.settings.augment) for image in run.train.images]
+    wanted = [(image, run.settings.views) for image in run.train.images]
     wanted += [(image, 1) for image in run.held_out.images]
     found = [(image, run.cache.missing(image, views)) for image, views in wanted]
     found = [(image, views) for image, views in found if views]
