@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from anymask.checkpoints import load
 from anymask.checkpoints.download import cache_dir, cached_path, fetch
@@ -293,6 +294,46 @@ def test_a_cache_that_cannot_be_written_is_told(entry: CheckpointEntry, home: Pa
     home.write_text("a file where the folder should be")
     with pytest.raises(CheckpointError, match=r"cannot be kept in .*set ANYMASK_HOME to a"):
         fetch(entry)
+
+
+def test_what_is_told_of_a_download_may_stop_it(server: Server, entry: CheckpointEntry, home: Path):
+    told: list[tuple[int, int | None]] = []
+
+    class Enough(Exception):
+        pass
+
+    def tell(done: int, total: int | None) -> None:
+        told.append((done, total))
+        if done >= HALF:
+            raise Enough
+
+    with pytest.raises(Enough):
+        fetch(entry, progress=tell)
+    assert names(home) == [f"{entry.file_name}.part"]
+    kept = (home / f"{entry.file_name}.part").stat().st_size
+    assert HALF <= kept < len(CONTENT)
+    assert told[0] == (0, len(CONTENT))
+    assert told[-1] == (kept, len(CONTENT))
+    told.clear()
+    path = fetch(entry, progress=lambda done, total: told.append((done, total)))
+    assert path.read_bytes() == CONTENT
+    assert server.requests == [None, f"bytes={kept}-"]
+    assert told[0] == (kept, len(CONTENT))
+    assert told[-1] == (len(CONTENT), len(CONTENT))
+
+
+def test_waiting_for_somebody_elses_download_may_be_stopped(
+    server: Server, entry: CheckpointEntry, home: Path
+):
+    home.mkdir()
+
+    def tell(done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with FileLock(f"{home / entry.file_name}.lock"), pytest.raises(KeyboardInterrupt):
+        fetch(entry, progress=tell)
+    assert server.requests == []
+    assert fetch(entry, progress=False).read_bytes() == CONTENT
 
 
 def test_two_threads_download_a_file_once(server: Server, entry: CheckpointEntry, home: Path):

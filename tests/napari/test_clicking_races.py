@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -150,3 +152,17 @@ def test_news_of_the_model_in_use_leave_prompts_and_choices_alone(clicking, wait
     assert panel.clicks.is_ready
     assert panel.model.variant.currentData() == "vit_l"
     panel.model.variant.setCurrentIndex(panel.model.variant.findData("small"))
+
+
+def test_an_image_that_is_a_copy_of_another_can_be_clicked(clicking, photos, tmp_path, idle, wait):
+    panel, session = clicking, clicking.control.session
+    shutil.copy(photos[0], tmp_path / "copy.png")
+    panel.images.add([tmp_path / "copy.png"])
+    idle()
+    assert panel.control.current == LayerKey("i3", "rgb")
+    wait(lambda: panel.clicks.is_ready)
+    panel.clicks.add_points([(40, 45)], 1)
+    wait(lambda: bool(panel.clicks.previews))
+    panel.clicks.commit()
+    assert len(session.objects(LayerKey("i3", "rgb"))) == 1
+    assert len(session.objects(KEY)) == 0

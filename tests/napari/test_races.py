@@ -86,6 +86,35 @@ def test_masks_edited_while_a_run_goes_on_are_kept(shown, shipped, gate, idle):
     assert "edited while the model was at work" in panel.message.text.text()
 
 
+def test_an_image_removed_while_a_run_goes_on_is_not_missed(shown, shipped, gate, idle):
+    panel, session = shown, shown.control.session
+    panel.control.sam = shipped
+    panel.segment.points.setValue(4)
+    held = gate(session, "rgb")
+    panel.segment.run()
+    held.wait_until_reached()
+    session.remove_images(["i2"])
+    held._opened.set()
+    idle()
+    assert panel.message.kind == "good"
+    assert panel.message.text.text().startswith("Segmented 1 of 2")
+
+
+def test_no_new_session_is_begun_while_a_task_runs(shown, shipped, gate, idle, monkeypatch):
+    panel, session = shown, shown.control.session
+    panel.control.sam = shipped
+    monkeypatch.setattr("anymask.napari.pages.images.choose_new_file", None)
+    held = gate(session, "rgb")
+    panel.segment.run()
+    held.wait_until_reached()
+    panel.images._new_session()
+    assert "still running" in panel.message.text.text()
+    assert panel.control.session is session
+    panel.control.tasks.cancel()
+    held._opened.set()
+    idle()
+
+
 @pytest.fixture
 def segmented(shown, shipped, idle):
     """The first photograph segmented."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,6 +42,74 @@ def test_a_click_gives_what_the_predictor_gives(session, layer, clicker, shipped
     assert preview.chosen == int(np.argmax(scores))
 
 
+def test_a_picture_that_two_threads_want_is_encoded_once(session, layer, shipped, monkeypatch):
+    real, calls = SamPredictor.set_image, []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(self, *args, **options):
+        calls.append(1)
+        begun.set()
+        assert go_on.wait(60)
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(SamPredictor, "set_image", slow)
+    clicker, found = Clicker(shipped, session), []
+    first = threading.Thread(target=lambda: found.append(clicker.prepare(layer)))
+    first.start()
+    assert begun.wait(60)
+    second = threading.Thread(target=lambda: found.append(clicker.prepare(layer)))
+    second.start()
+    second.join(0.2)
+    assert second.is_alive()
+    go_on.set()
+    first.join()
+    second.join()
+    assert len(calls) == 1
+    assert found[0].predictor is found[1].predictor
+
+
+def test_two_images_that_are_the_same_picture_are_encoded_once_and_clicked_each(
+    session, layer, clicker, pictures, tmp_path, monkeypatch
+):
+    shutil.copy(pictures / "a.png", tmp_path / "copy.png")
+    (copy,) = session.add_images(tmp_path / "copy.png").ids
+    monkeypatch.setattr(SamPredictor, "set_image", None)
+    ready = clicker.prepare(LayerKey(copy, "rgb"))
+    assert ready.layer == LayerKey(copy, "rgb")
+    clicker.select(ready)
+    session.commit(clicker.predict(Prompts().with_point(36, 30)))
+    assert len(session.objects(LayerKey(copy, "rgb"))) == 1
+    assert len(session.objects(layer)) == 0
+
+
+def test_where_one_thread_cannot_encode_the_other_tries(session, layer, shipped, monkeypatch):
+    real, calls = SamPredictor.set_image, []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def failing_once(self, *args, **options):
+        calls.append(1)
+        if len(calls) > 1:
+            return real(self, *args, **options)
+        begun.set()
+        assert go_on.wait(60)
+        raise MemoryError
+
+    monkeypatch.setattr(SamPredictor, "set_image", failing_once)
+    clicker = Clicker(shipped, session)
+
+    def fail():
+        with pytest.raises(MemoryError):
+            clicker.prepare(layer)
+
+    first = threading.Thread(target=fail)
+    first.start()
+    assert begun.wait(60)
+    threading.Timer(0.2, go_on.set).start()
+    assert clicker.prepare(layer).layer == layer
+    first.join()
+    assert len(calls) == 2
+
+
 def test_candidates_are_cycled_by_score_and_come_round(clicker):
     preview = clicker.predict(Prompts().with_point(36, 30))
     seen = [preview]
@@ -53,7 +124,7 @@ def test_candidates_are_cycled_by_score_and_come_round(clicker):
 
 
 def test_the_chosen_mask_becomes_an_object_and_can_be_undone(session, layer, clicker):
-    preview = clicker.predict(Prompts(box=(16, 10, 60, 50)))
+    preview = clicker.predict(Prompts(box=(20, 14, 52, 46)))
     change = session.commit(preview, class_name="disc")
     np.testing.assert_array_equal(session.labels(layer) == 1, preview.shown)
     assert change.ids == (1,)
@@ -68,7 +139,7 @@ def test_the_chosen_mask_becomes_an_object_and_can_be_undone(session, layer, cli
 
 def test_a_new_object_leaves_others_their_pixels_unless_told(session, layer, clicker, paint):
     paint(session, layer, 5, slice(20, 30), slice(20, 40))
-    preview = clicker.predict(Prompts(box=(16, 10, 60, 50)))
+    preview = clicker.predict(Prompts(box=(20, 14, 52, 46)))
     overlap = preview.shown & (session.labels(layer) == 5)
     assert overlap.any()
     session.commit(preview)
@@ -218,7 +289,7 @@ def test_in_a_large_picture_a_click_gives_a_mask_at_full_size(tmp_path, shipped,
 def test_a_mask_shown_at_half_size_is_committed_at_full_size(session, layer, shipped):
     clicker = Clicker(shipped, session)
     clicker.select(clicker.prepare(layer, 0, Region(0, 0, 90, 120, 2)))
-    preview = clicker.predict(Prompts(box=(16, 10, 60, 50)))
+    preview = clicker.predict(Prompts(box=(20, 14, 52, 46)))
     assert preview.shown.shape == (45, 60)
     session.commit(preview)
     full = session.labels(layer) == 1

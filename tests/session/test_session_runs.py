@@ -10,7 +10,7 @@ import pytest
 import anymask
 from anymask.predict.predictor import SamPredictor
 from anymask.predict.semantic import score_map
-from anymask.session import CancelToken, EditedError, Session, SessionError, Thresholds
+from anymask.session import CancelToken, EditedError, LayerKey, Session, SessionError, Thresholds
 from anymask.session.running import Progress
 
 OPEN = Thresholds(0.1, 0.4, 0.7)
@@ -274,3 +274,40 @@ def test_an_edit_made_while_thresholds_are_applied_is_not_replaced(
     with pytest.raises(EditedError):
         ready.set_thresholds(layer, replace(OPEN, min_area=50))
     assert ready.labels(layer)[4, 4] == 60
+
+
+def test_an_image_that_is_removed_while_a_run_goes_on_is_left_out(session, shipped):
+    session.set_options(points_per_side=4)
+    keys = session.all_layers()
+
+    def remove(progress):
+        if progress.index == 1 and keys[2] in session.all_layers():
+            session.remove_images([keys[1].image, keys[2].image])
+
+    run = session.segment(shipped, progress=remove)
+    assert run.done == [keys[0]]
+    assert run.failed == []
+    assert session.all_layers() == [keys[0]]
+
+
+def test_a_pseudo_rgb_that_is_replaced_while_it_is_segmented_gets_no_masks(session, shipped):
+    session.set_options(points_per_side=4)
+    session.add_recipe("ch[0]", name="red")
+    key = LayerKey("i1", "red")
+
+    def change(progress):
+        if session.recipes("i1")[-1].source == ("ch[0]",) and progress.fraction > 0:
+            session.add_recipe("ch[1]", name="red")
+
+    run = session.segment(shipped, [key], progress=change)
+    assert run.done == []
+    assert "other expressions while the model was at work" in run.failed[0][1]
+    assert session.state(key) == "new"
+
+
+def test_a_session_to_look_at_only_refuses_a_run_before_it_begins(session, shipped):
+    with Session.open(session.folder, read_only=True) as looked:
+        told = []
+        with pytest.raises(SessionError, match="look at only"):
+            looked.segment(shipped, progress=told.append)
+        assert told == []

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from anymask.session import CancelToken, Clicker, LayerKey, Session, SessionError
-from anymask.session.stacks import interpolated, projected
+from anymask.session.replaying import replay
+from anymask.session.stacks import followed, interpolated, projected
 
 
 def disc(row: float, column: float, radius: float) -> np.ndarray:
@@ -46,7 +47,7 @@ def test_an_object_is_followed_until_it_ends(stack, drawn, shipped, project):
         assert iou(labels[plane] == 4, disc(40, 40 + 3 * plane, 18)) > 0.85
     assert not labels[4].any()
     assert "plane 4" in found.ended[1]
-    assert "last plane" in found.ended[-1]
+    assert "first plane" in found.ended[-1]
     assert stack.can_undo(KEY) == "propagate"
     stack.undo(KEY)
     np.testing.assert_array_equal(stack.labels(KEY), drawn)
@@ -145,3 +146,63 @@ def test_planes_of_time_and_depth_are_counted_depth_first(tmp_path):
         image = session.load("i1")
         assert session.image("i1").planes == 6
         np.testing.assert_array_equal(plane_of(image, 4).numpy(), data[1, 1])
+
+
+@pytest.fixture
+def times(tmp_path, discs):
+    """A disc at two times in four depths each, at the same place all the time."""
+    import tifffile
+
+    planes = [discs((90, 120), [(40, 40, 18)], seed)[..., 0] for seed in range(8)]
+    data = np.stack(planes).reshape(2, 4, 90, 120)
+    tifffile.imwrite(tmp_path / "times.tif", data, imagej=True, metadata={"axes": "TZYX"})
+    with Session.create(tmp_path / "work") as session:
+        session.add_images(tmp_path / "times.tif")
+        labels = np.array(session.labels(KEY))
+        labels[2][disc(40, 40, 18)] = 4
+        session.record_pixels(KEY, labels)
+        yield session
+
+
+def test_an_object_is_followed_through_the_depths_of_its_time_alone(times, shipped):
+    found = times.propagate(Clicker(shipped, times), KEY, 4, 2)
+    assert found.planes == [0, 1, 3]
+    assert found.ended == {
+        1: "It reached the last depth of this time.",
+        -1: "It reached the first depth of this time.",
+    }
+    assert (times.labels(KEY) == 4).any((1, 2)).tolist() == [True] * 4 + [False] * 4
+    labels = np.array(times.labels(KEY))
+    labels[6][disc(40, 40, 18)] = 4
+    times.record_pixels(KEY, labels)
+    assert times.propagate(Clicker(shipped, times), KEY, 4, 6).planes == [4, 5, 7]
+    replayed = replay(times.folder, sam=shipped)
+    assert [layer.status for layer in replayed.layers] == ["same"]
+
+
+def test_nothing_is_filled_in_between_two_times(times):
+    labels = np.array(times.labels(KEY))
+    labels[5][disc(40, 40, 18)] = 4
+    times.record_pixels(KEY, labels)
+    with pytest.raises(SessionError, match="no empty planes between"):
+        times.interpolate(KEY, 4)
+    labels[7][disc(40, 40, 18)] = 4
+    times.record_pixels(KEY, labels)
+    times.interpolate(KEY, 4)
+    has = (times.labels(KEY) == 4).any((1, 2)).tolist()
+    assert has == [False, False, True, False, False, True, True, True]
+    assert [layer.status for layer in replay(times.folder).layers] == ["same"]
+
+
+def test_steps_that_were_recorded_across_times_are_repeated_as_they_were(times, shipped):
+    clicker = Clicker(shipped, times)
+    args = {
+        "id": 4, "plane": 2, "direction": 1, "until": None, "min_score": 0.5,
+        "min_overlap": 0.3, "project": "box", "done": [3, 4],
+    }  # fmt: skip
+    assert followed(clicker, KEY, np.array(times.labels(KEY)), args)[1] == [3, 4]
+    labels = np.array(times.labels(KEY))
+    labels[5] = labels[2]
+    assert (interpolated(labels, 4) == 4).any((1, 2)).tolist() == [False] * 2 + [True] * 4 + (
+        [False] * 2
+    )

@@ -12,10 +12,12 @@ import http.client
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -32,8 +34,12 @@ from anymask.files import sha256
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30.0  # seconds without a byte
+_LOCK_SECONDS = 0.2  # between two looks at a download of the same file by somebody else
 # A connection that breaks is taken up again where it broke, as long as each try brings bytes.
 _BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
+
+Told = Callable[[int, int | None], object]
+"""Called with the bytes that are there and those that there are in all, None where unknown."""
 
 
 def cache_dir() -> Path:
@@ -60,14 +66,16 @@ def cached_path(entry: CheckpointEntry) -> Path | None:
     return path if entry.size in (None, size) else None
 
 
-def fetch(entry: CheckpointEntry, progress: bool = True) -> Path:
+def fetch(entry: CheckpointEntry, progress: bool | Told = True) -> Path:
     """Return the cached file of a known checkpoint, downloading it if need be.
 
     Parameters
     ----------
     entry : CheckpointEntry
-    progress : bool
-        Show a progress bar on stderr.
+    progress : bool or callable
+        Show a progress bar on stderr; or call this with the bytes that are there and those that
+        there are in all (None where unknown). What it raises ends the download and comes out of
+        here.
 
     Raises
     ------
@@ -88,13 +96,15 @@ def fetch(entry: CheckpointEntry, progress: bool = True) -> Path:
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{target}.lock"):  # two processes must not append to one file
-            cached = cached_path(entry)
-            if cached:
-                return cached
-            _download(url, part, entry, progress)
-            _verify(part, entry, url)
-            os.replace(part, target)
+        with _telling(entry, progress) as tell:
+            # Two processes must not append to one file.
+            with _locked(target, lambda: tell(_size(part), entry.size)):
+                cached = cached_path(entry)
+                if cached:
+                    return cached
+                _download(url, part, entry, tell)
+                _verify(part, entry, url)
+                os.replace(part, target)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             why = "the disk is full; free some space or set ANYMASK_HOME to another folder"
@@ -134,9 +144,12 @@ def _address(entry: CheckpointEntry) -> str:
     return entry.url
 
 
-def _download(url: str, part: Path, entry: CheckpointEntry, progress: bool) -> None:
-    """Bring `part` to its full length, taking up broken connections."""
-    console = Console(stderr=True)
+@contextmanager
+def _telling(entry: CheckpointEntry, progress: bool | Told) -> Iterator[Told]:
+    """What to tell of a download: the caller's function, or a bar on stderr."""
+    if callable(progress):
+        yield progress
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -144,27 +157,50 @@ def _download(url: str, part: Path, entry: CheckpointEntry, progress: bool) -> N
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not progress) as bar:
+    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
         task = bar.add_task(f"Downloading {entry.file_name}", total=entry.size)
-        while True:
-            before = _size(part)
-            try:
-                total = _receive(url, part, lambda **k: bar.update(task, **k))
-            except _BROKEN as error:
-                cause: Exception | None = error
-                total = None
-            else:
-                cause = None
-                if total is None or _size(part) >= total:
-                    return
-            if _size(part) <= before:
-                raise CheckpointError(
-                    f"The download of {entry.name} from {url} broke off at {_size(part):,} bytes; "
-                    f"load it again to go on from there."
-                ) from cause
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _receive(url: str, part: Path, report: Any) -> int | None:
+@contextmanager
+def _locked(target: Path, waiting: Callable[[], object]) -> Iterator[None]:
+    """Hold the lock of a file; while somebody else has it, call something now and then."""
+    lock = FileLock(f"{target}.lock")
+    while True:
+        try:
+            lock.acquire(timeout=_LOCK_SECONDS)
+        except Timeout:
+            waiting()
+        else:
+            break
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _download(url: str, part: Path, entry: CheckpointEntry, tell: Told) -> None:
+    """Bring `part` to its full length, taking up broken connections."""
+    while True:
+        before = _size(part)
+        tell(before, entry.size)
+        try:
+            total = _receive(url, part, tell)
+        except _BROKEN as error:
+            cause: Exception | None = error
+            total = None
+        else:
+            cause = None
+            if total is None or _size(part) >= total:
+                return
+        if _size(part) <= before:
+            raise CheckpointError(
+                f"The download of {entry.name} from {url} broke off at {_size(part):,} bytes; "
+                f"load it again to go on from there."
+            ) from cause
+
+
+def _receive(url: str, part: Path, tell: Told) -> int | None:
     """Append what is missing of `url` to `part` and return the full length, if it is known."""
     have = _size(part)
     headers = {"User-Agent": "anymask"}
@@ -179,7 +215,7 @@ def _receive(url: str, part: Path, report: Any) -> int | None:
             if error.headers.get("Content-Range", "").rpartition("/")[2] == str(have):
                 return have
             part.unlink()
-            return _receive(url, part, report)
+            return _receive(url, part, tell)
         raise CheckpointError(
             f"{url} cannot be downloaded: the server answers {error.code} {error.reason}; check "
             f"ANYMASK_MIRROR, or download the file by hand and load it by its path."
@@ -196,10 +232,10 @@ def _receive(url: str, part: Path, report: Any) -> int | None:
         # A server that ignores Range sends the whole file anew.
         with part.open("r+b" if have and start == have else "wb") as file:
             file.seek(start if start == have else 0)
-            report(completed=file.tell(), total=total)
-            while chunk := response.read(_CHUNK):
+            # What is there is taken, however little: on a slow line a megabyte takes long.
+            while chunk := response.read1(_CHUNK):
                 file.write(chunk)
-                report(advance=len(chunk))
+                tell(file.tell(), total)
     return total
 
 

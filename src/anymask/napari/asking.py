@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
 
 
@@ -20,6 +21,7 @@ def ask(parent: QWidget | None, title: str, question: str, choices: Sequence[str
     """
     box = QMessageBox(parent)
     box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)  # names of files are shown as they are
     box.setText(question)
     buttons = {box.addButton(text, QMessageBox.ButtonRole.ActionRole): text for text in choices}
     cancel = box.addButton(QMessageBox.StandardButton.Cancel)

@@ -12,8 +12,9 @@ from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
+from anymask.napari.colours import cyclic, rgba
 from anymask.napari.painting import Painting
-from anymask.palette import colours_of, palette
+from anymask.palette import colours_of
 from anymask.session import Event, LayerKey, Session
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Canvas(QObject):
         self._painting: dict[LayerKey, Painting] = {}
         self._band: Image | None = None
         self.by_class = False
-        self._quiet = False
+        self._quiet = self._is_removing = False
         self._tool = ("pan_zoom", 10.0)
         # napari 0.9 goes on drawing the (invisible) box behind its brush after the last layer is
         # gone, at which Mesa's driver crashes.
@@ -82,6 +83,7 @@ class Canvas(QObject):
         control.selection_changed.connect(self._select)
         control.before_leaving.append(self.record)
         self._viewer.dims.events.current_step.connect(self._moved_through)
+        self._viewer.layers.events.removed.connect(self._deleted)
 
     @property
     def layer(self) -> Labels | None:
@@ -113,6 +115,7 @@ class Canvas(QObject):
         if session is None or current is None:
             self._clear([])
             return
+        self._drop_deleted()
         keys = [LayerKey(current.image, how.name) for how in session.recipes(current.image)]
         wanted = [key for key in keys if key == current or session.state(key) != "new"]
         self._clear(wanted)
@@ -160,6 +163,7 @@ class Canvas(QObject):
         if labels is not None and key not in self.labels:
             made = Labels(labels, name=f"{name} · masks", opacity=0.55)
             made.contour = 0
+            made.editable = not session.read_only  # strokes that are not kept would mislead
             self.labels[key] = made
             made.events.selected_label.connect(lambda _: self.picked(made.selected_label))
             made.mouse_drag_callbacks.append(self._clicked)
@@ -181,7 +185,15 @@ class Canvas(QObject):
             if active in (*self.labels.values(), *self.pictures.values()):
                 self._viewer.layers.selection.active = self.labels[current]
         self._recolour(current)
+        self._name_slider()
         self.shown.emit()
+
+    def _name_slider(self) -> None:
+        """Say at the slider of a stack what it moves through."""
+        record, ndim = self._control.record, self._viewer.dims.ndim
+        if record is not None and record.planes > 1 and ndim == 3:
+            along = [axis for axis in "TZ" if record.planes_along(axis) > 1]
+            self._viewer.dims.axis_labels = ("×".join(along).lower(), "y", "x")
 
     def _clear(self, keep: list[LayerKey]) -> None:
         """Remove layers of other images; those of pseudo-RGBs that stay are kept."""
@@ -200,13 +212,30 @@ class Canvas(QObject):
             self._painting.pop(key).close()
             self._remove(self.labels.pop(key))
 
+    def _drop_deleted(self) -> None:
+        """Forget layers that the user deleted in napari; the session has all of them."""
+        for key in [key for key, each in self.labels.items() if each not in self._viewer.layers]:
+            self._painting.pop(key).close()
+            del self.labels[key]
+        for key in [key for key, each in self.pictures.items() if each not in self._viewer.layers]:
+            del self.pictures[key]
+
+    def _deleted(self, event: Any) -> None:
+        """Say that a layer of the session which was deleted in napari is not lost."""
+        if self._is_removing or self.own(event.value) is None:
+            return
+        what = f"{event.value.name} was only taken from the canvas; the session still has it."
+        self._control.say(what, "info", ("Show it again", self._show))
+
     def _remove(self, layer: Layer) -> None:
         if layer in self._viewer.layers:
             if isinstance(layer, Labels):
                 # The next image's masks get the same tool; napari's brush goes with its layer.
                 self._tool = (str(layer.mode), float(layer.brush_size))
                 layer.mode = "pan_zoom"
+            self._is_removing = True
             self._viewer.layers.remove(layer)
+            self._is_removing = False
 
     def _redraw(self, event: Event) -> None:
         """Draw again what an edit changed."""
@@ -214,7 +243,7 @@ class Canvas(QObject):
         if session is None or key is None:
             return
         layer = self.labels.get(key)
-        if layer is None:
+        if layer is None or layer not in self._viewer.layers:
             if self._control.current is not None and key.image == self._control.current.image:
                 self._show()
             return
@@ -333,13 +362,13 @@ class Canvas(QObject):
                 not isinstance(layer.colormap, CyclicLabelColormap)
                 or layer.metadata.get("anymask colours") != "own"
             ):
-                self._colour(layer, _cyclic())
+                self._colour(layer, cyclic())
                 layer.metadata["anymask colours"] = "own"
             return
         ids = session.objects(key).ids
         colours = {int(i): (*c, 1.0) for i, c in zip(ids, colours_of(ids) / 255, strict=True)}
         if self.by_class:
-            known = {record.name: _rgba(record.color) for record in session.classes}
+            known = {record.name: rgba(record.color) for record in session.classes}
             names = session.class_names(key)
             colours = {i: known.get(names.get(i, ""), _NO_CLASS) for i in colours}
         colours |= {i: _SELECTED for i in selected}
@@ -364,16 +393,3 @@ class Canvas(QObject):
         if plane != self._control.plane and plane < record.planes:
             self._control.plane = plane
             self.shown.emit()
-
-
-def _cyclic() -> CyclicLabelColormap:
-    """Our colours in napari's table, whose first entry is that of the background."""
-    colours = np.concatenate([palette()[-1:], palette()[:-1]]) / 255.0
-    table = np.concatenate([colours, np.ones((len(colours), 1))], axis=1)
-    table[0] = 0
-    return CyclicLabelColormap(table)
-
-
-def _rgba(color: str) -> tuple[float, float, float, float]:
-    r, g, b = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    return r, g, b, 1.0

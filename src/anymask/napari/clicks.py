@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from anymask.napari.ahead import Ahead, Clickers
 from anymask.napari.click_layers import ClickLayers, visible_part
 from anymask.napari.tasks import Latest
-from anymask.session import Clicker, Preview, Prompts, Region, points_along
+from anymask.session import Preview, Prompts, points_along
 
 if TYPE_CHECKING:
     from anymask.napari.canvas import Canvas
     from anymask.napari.controller import Controller
     from anymask.napari.models import Models
+    from anymask.session import Clicker, Region
 
 TOOLS = {"points": "Points", "box": "Boxes", "scribble": "Scribble", "eraser": "Eraser"}
 _VIEW_SETTLED_MS = 500
@@ -35,11 +37,12 @@ class Clicks(QObject):
 
     def __init__(self, control: Controller, canvas: Canvas, models: Models) -> None:
         super().__init__(control)
-        self._control, self._canvas, self._models = control, canvas, models
+        self._control, self._canvas, self.models = control, canvas, models
         self._encoding = Latest(control.main, "encoding", in_between=True)
         self._asking = Latest(control.main, "answers")
         # What asks the model, once there are a model and a session.
         self.clicker: Clicker | None = None
+        self.clickers = Clickers()
         self.layers = ClickLayers(control.viewer, self._on_click, self._on_stroke, self._on_boxes)
         self.is_on = False
         self.tool = "points"
@@ -66,6 +69,7 @@ class Clicks(QObject):
         control.session_changed.connect(self._renew)
         control.current_changed.connect(self._follow)
         canvas.shown.connect(self._on_shown)
+        self._ahead = Ahead(control, canvas, self)
 
     def _now(self) -> tuple[Any, ...]:
         """Which picture is shown; prompts for another one mean nothing."""
@@ -85,7 +89,7 @@ class Clicks(QObject):
         if self._control.current is None:
             self._control.say("Add an image first, on the Images page.")
             return
-        self._models.with_model(lambda _: self._start(then))
+        self.models.with_model(lambda _: self._start(then))
 
     def _start(self, then: Callable[[], Any] | None) -> None:
         if self._control.current is None:  # closed while the model was loaded
@@ -116,8 +120,8 @@ class Clicks(QObject):
 
     def close(self) -> None:
         """End the threads."""
-        self._encoding.close()
-        self._asking.close()
+        for thread in (self._ahead, self._encoding, self._asking):
+            thread.close()
 
     def _forget_preparing(self) -> None:
         self._encoding.forget()
@@ -132,6 +136,7 @@ class Clicks(QObject):
         self._forget_preparing()
         self.clear()
         self.clicker = None
+        self.clickers.forget()
         if self.is_on:
             self._prepare()
 
@@ -180,7 +185,7 @@ class Clicks(QObject):
         self._preparing = question
 
         def work() -> Any:
-            clicker = known or Clicker(sam, session)
+            clicker = known or self.clickers.of(sam, session)
             return clicker, clicker.prepare(key, plane, clicker.region_for(size, view))
 
         def done(found: Any) -> None:
@@ -243,7 +248,7 @@ class Clicks(QObject):
         inside = [(max(x, 0.0), max(y, 0.0)) for x, y in points if self._inside(x, y)]
         if inside:
             self.prompts = self.prompts.with_points(inside, label)
-            self._draw()
+            self.layers.draw(self.prompts, self.boxes)
             self._ask()
 
     def erase_at(self, x: float, y: float) -> None:
@@ -283,7 +288,7 @@ class Clicks(QObject):
         self.prompts = self.prompts.without_last()
         if self.prompts.box is None:
             self.boxes = []
-        self._draw()
+        self.layers.draw(self.prompts, self.boxes)
         self._ask()
 
     def clear(self) -> None:
@@ -292,13 +297,10 @@ class Clicks(QObject):
         self._is_asking = False
         self._later.clear()
         self._asking.forget()
-        self._draw()
+        self.layers.draw(self.prompts, self.boxes)
         self.layers.show_masks([])
         self._look.start()  # what is visible may have changed while there were prompts
         self.changed.emit()
-
-    def _draw(self) -> None:
-        self.layers.draw(self.prompts, self.boxes)
 
     def _ask(self, prepared: bool = False) -> None:
         """Have the model answer the prompts as they are now."""

@@ -129,10 +129,16 @@ class Controller(QObject):
         failed: Callable[[Exception], None] | None = None,
     ) -> bool:
         """Start a long task; if one is running say so."""
-        started = self.tasks.run(title, work, done, failed or self.fail)
-        if not started and self.tasks.job is not None:
-            self.say(f"“{self.tasks.job.title}” is still running; wait for it, or press Cancel.")
-        return started
+        if self.is_occupied():
+            return False
+        return self.tasks.run(title, work, done, failed or self.fail)
+
+    def is_occupied(self) -> bool:
+        """Whether a long task is running; if so say it."""
+        job = self.tasks.job
+        if job is not None:
+            self.say(f"“{job.title}” is still running; wait for it, or press Cancel.")
+        return job is not None
 
     def need_session(self) -> Session:
         """The session; one with today's date if there is none yet."""

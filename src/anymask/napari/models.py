@@ -30,6 +30,7 @@ TITLES = {
 ANY = "any"
 """In place of a model's type: whatever the checkpoint is."""
 _POLL_SECONDS = 0.2
+_STOP_SECONDS = 2.0  # that a download which was cancelled is given to end
 
 
 class WrongTypeError(CheckpointError):
@@ -44,6 +45,10 @@ class WrongTypeError(CheckpointError):
     def __init__(self, message: str, variant: str) -> None:
         super().__init__(message)
         self.variant = variant
+
+
+class StoppedLoadingError(CheckpointError):
+    """A model was not loaded because Cancel was pressed."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ def load_chosen(choice: Choice, job: Job) -> tuple[Sam, list[str]]:
     ------
     WrongTypeError
         If the checkpoint is another model than was chosen.
+    StoppedLoadingError
+        If Cancel was pressed.
     CheckpointError
         If it cannot be loaded.
     """
@@ -104,6 +111,10 @@ def load_chosen(choice: Choice, job: Job) -> tuple[Sam, list[str]]:
                     "what it is, or choose another file.",
                     right,
                 ) from error
+    if job.cancel.is_cancelled:
+        raise StoppedLoadingError(
+            f"{Path(choice.source).name} was not loaded, as you cancelled it."
+        )
     notices = [str(w.message) for w in caught if "anymask" in type(w.message).__module__]
     return sam, notices
 
@@ -128,37 +139,49 @@ def _download(entry: CheckpointEntry, job: Job) -> None:
 
     Raises
     ------
+    StoppedLoadingError
+        If Cancel was pressed; what came is kept for the next time.
     CheckpointError
-        If it cannot be downloaded, or Cancel was pressed; what came is kept for the next time.
+        If it cannot be downloaded.
     """
-    from anymask.checkpoints.download import cache_dir, cached_path, fetch
+    from anymask.checkpoints.download import cached_path, fetch
 
     if entry.url is None or cached_path(entry) is not None:
         return
-    part = cache_dir() / (entry.file_name + ".part")
     errors: list[Exception] = []
+    there, whole = 0, entry.size
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal there, whole
+        there, whole = done, total
+        if job.cancel.is_cancelled:
+            raise StoppedLoadingError(_stopped(entry, there))
 
     def work() -> None:
         try:
-            fetch(entry, progress=False)
+            fetch(entry, progress=tell)
         except Exception as error:
             errors.append(error)
 
+    # In a thread of its own, since a server that sends nothing holds it up for half a minute.
     thread = threading.Thread(target=work, name="anymask: download", daemon=True)
     thread.start()
     while thread.is_alive():
         thread.join(_POLL_SECONDS)
-        size = part.stat().st_size if part.exists() else 0
-        if size and entry.size:
-            done = f"{size / 1e6:,.0f} of {entry.size / 1e6:,.0f} MB"
-            job.progress(size / entry.size, f"{entry.file_name}, {done}")
-        if job.cancel.is_cancelled and thread.is_alive():
-            raise CheckpointError(
-                f"{entry.file_name} was not waited for; its download goes on behind the window, "
-                "and what has come is kept for the next time."
-            )
+        if there and whole:
+            text = f"{entry.file_name}, {there / 1e6:,.0f} of {whole / 1e6:,.0f} MB"
+            job.progress(there / whole, text)
+        if job.cancel.is_cancelled:
+            thread.join(_STOP_SECONDS)
+            if thread.is_alive():
+                raise StoppedLoadingError(_stopped(entry, there))
     if errors:
         raise errors[0]
+
+
+def _stopped(entry: CheckpointEntry, there: int) -> str:
+    kept = f"the {there / 1e6:,.0f} MB that came are kept, and loading it again goes on from there."
+    return f"The download of {entry.file_name} was stopped; {kept}"
 
 
 class Models(QObject):
@@ -189,6 +212,9 @@ class Models(QObject):
                 then()
 
         def failed(error: Exception) -> None:
+            if isinstance(error, StoppedLoadingError):
+                control.say(str(error))
+                return
             if not isinstance(error, WrongTypeError):
                 control.fail(error)
                 return

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -37,7 +36,7 @@ from anymask.napari.pages.pseudo_rgb import PseudoRgbPage
 from anymask.napari.pages.save import SavePage
 from anymask.napari.pages.segment import SegmentPage
 from anymask.napari.pages.spectra import SpectraPage
-from anymask.napari.widgets import MessageBar, Page, button, row
+from anymask.napari.widgets import MessageBar, Page, button, plain, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +137,7 @@ class Panel(QWidget):
         column = QVBoxLayout(part)
         column.setContentsMargins(2, 2, 2, 2)
         column.setSpacing(3)
-        self.shown = QLabel("No image yet")
+        self.shown = plain("No image yet")
         self.shown.setStyleSheet("font-weight: bold;")
         self._undo = _tool("↶", "Undo (Ctrl+Z)", self.control.undo)
         self._redo = _tool("↷", "Redo (Ctrl+Shift+Z)", self.control.redo)
@@ -157,7 +156,7 @@ class Panel(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(12)
-        self.task_text = QLabel("")
+        self.task_text = plain()
         self.task_text.setMinimumWidth(10)
         self.cancel = button("Cancel", self.control.tasks.cancel, "Stop; what is finished stays")
         self.cancel.setStyleSheet("padding: 2px 8px;")
@@ -173,9 +172,12 @@ class Panel(QWidget):
         control, tasks = self.control, self.control.tasks
         control.said.connect(self.message.say)
         control.current_changed.connect(self._tell)
+        control.current_changed.connect(self.message.outdate)
+        self.clicks.changed.connect(self._go_on)
         control.recipes_changed.connect(self._tell)
         control.images_changed.connect(self._tell)
         control.states_changed.connect(self._tell_history)
+        self.canvas.shown.connect(self._tell_place)
         tasks.started.connect(self._begin)
         tasks.moved.connect(self._move)
         tasks.ended.connect(self._task.hide)
@@ -221,6 +223,7 @@ class Panel(QWidget):
             item = self._recipes.takeAt(0)
             widget = None if item is None else item.widget()
             if widget is not None:
+                widget.hide()  # until it is deleted it would lie over the others
                 widget.deleteLater()
         self.recipe_buttons = {}
         if record is None or current is None or session is None:
@@ -230,9 +233,7 @@ class Panel(QWidget):
             return
         ids = [each.id for each in session.images]
         number = ids.index(record.id) + 1
-        name = record.name if len(record.name) < 22 else record.name[:20] + "…"
-        self.shown.setToolTip(record.name)
-        self.shown.setText(f"{name}  ({number} of {len(ids)})")
+        self._tell_place()
         if len(record.recipes) > 1:
             for at, how in enumerate(record.recipes):
                 made = _tool(
@@ -245,9 +246,27 @@ class Panel(QWidget):
                 made.setStyleSheet(_RECIPE)
                 self._recipes.addWidget(made)
                 self.recipe_buttons[how.name] = made
-            self._recipes.addWidget(QLabel(current.recipe))
+            self._recipes.addWidget(plain(current.recipe))
             self._recipes.addStretch(1)
         self._tell_history()
+
+    def _go_on(self) -> None:
+        """A mask is there, so what went wrong before is of no interest any more."""
+        if self.clicks.previews:
+            self.message.outdate()
+
+    def _tell_place(self) -> None:
+        """Say which image is shown, and where in a stack."""
+        record, session = self.control.record, self.control.session
+        if record is None or session is None:
+            return
+        ids = [each.id for each in session.images]
+        name = record.name if len(record.name) < 22 else record.name[:20] + "…"
+        place = record.place_of(self.control.plane)
+        self.shown.setToolTip(record.name)
+        self.shown.setText(
+            f"{name}  ({ids.index(record.id) + 1} of {len(ids)})" + (f"\n{place}" if place else "")
+        )
 
     def _tell_history(self) -> None:
         session, key = self.control.session, self.control.current

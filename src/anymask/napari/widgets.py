@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +22,9 @@ from qtpy.QtWidgets import (
 )
 
 _STEPS = 1000
-# News go by themselves; errors and questions stay.
+# News go by themselves; errors stay until they were seen, questions until they are answered.
 _FADE_MS = 10_000
+_SEEN_SECONDS = 4.0
 
 # Light text on a saturated ground, readable in napari's dark theme and in its light one.
 _GROUNDS = {"info": "#2d4a6b", "good": "#23603a", "error": "#8a2f2f"}
@@ -37,9 +39,17 @@ def button(text: str, pressed: Callable[[], Any], tip: str = "") -> QPushButton:
     return made
 
 
-def hint(text: str) -> QLabel:
+def plain(text: str = "") -> QLabel:
+    """Make a text in which names, of files above all, are shown as they are."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setText(text)
+    return label
+
+
+def hint(text: str, *, is_html: bool = False) -> QLabel:
     """Make a short explanation that wraps."""
-    label = QLabel(text)
+    label = QLabel(text) if is_html else plain(text)
     label.setWordWrap(True)
     label.setStyleSheet("color: #9aa3ad;")
     return label
@@ -198,7 +208,7 @@ class MessageBar(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.text = QLabel()
+        self.text = plain()
         self.text.setWordWrap(True)
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
@@ -226,6 +236,7 @@ class MessageBar(QWidget):
         self._fade.setInterval(_FADE_MS)
         self._fade.timeout.connect(self.hide)
         self._help: Callable[[], Any] | None = None
+        self._since = 0.0
         self.hide()
 
     def say(
@@ -247,10 +258,16 @@ class MessageBar(QWidget):
         self.action.setVisible(action is not None)
         if action is not None:
             self.action.setText(action[0])
+        self._since = time.monotonic()
         self.show()
         self._fade.stop()
         if kind != "error" and action is None:
             self._fade.start()
+
+    def outdate(self) -> None:
+        """Take away an error that was there long enough to be seen; the user went on."""
+        if self._help is None and time.monotonic() - self._since > _SEEN_SECONDS:
+            self.hide()
 
     def _act(self) -> None:
         helps, self._help = self._help, None

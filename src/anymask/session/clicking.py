@@ -139,8 +139,9 @@ class Preview:
 class Clicker:
     """Prompts a model with clicks in the images of a session.
 
-    `prepare` may run in one thread while `predict` runs in another; of several threads that
-    predict, as when an object is followed while somebody clicks, one waits for the other.
+    `prepare` may run in one thread while `predict` runs in another, and where two threads want
+    the same picture it is encoded once. Of several threads that predict, as when an object is
+    followed while somebody clicks, one waits for the other.
 
     Parameters
     ----------
@@ -161,6 +162,8 @@ class Clicker:
         self._cache = None if folder is None else EmbeddingCache(folder)
         self._ready: OrderedDict[tuple[str, int, Region], Prepared] = OrderedDict()
         self._guard = threading.Lock()
+        # What is being encoded, by whichever thread; others that want the same wait for it.
+        self._going: dict[tuple[str, int, Region], threading.Event] = {}
         self._predicting = threading.Lock()
         self._selected: Prepared | None = None
 
@@ -186,10 +189,26 @@ class Clicker:
         """
         region = self._region(layer, region)
         key = self._key(layer, plane, region)
-        with self._guard:
-            if key in self._ready:
-                self._ready.move_to_end(key)
-                return self._ready[key]
+        while True:
+            with self._guard:
+                if key in self._ready:
+                    self._ready.move_to_end(key)
+                    # Another image of the session may be the very same picture.
+                    return replace(self._ready[key], layer=layer)
+                going = self._going.get(key)
+                if going is None:
+                    self._going[key] = threading.Event()
+                    break
+            going.wait()
+        try:
+            return self._encode(layer, plane, region, key)
+        finally:
+            with self._guard:
+                self._going.pop(key).set()
+
+    def _encode(
+        self, layer: LayerKey, plane: int, region: Region, key: tuple[str, int, Region]
+    ) -> Prepared:
         start = time.monotonic()
         predictor = self._new_predictor()
         name = f"{key[0]}-{plane}-{region.text}-{self.model_hash[:16]}"

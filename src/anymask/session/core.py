@@ -190,11 +190,17 @@ class SessionCore:
         """The last lines of the log."""
         return list(self._log)[-count:]
 
+    def _refuse_read_only(self) -> None:
+        if self.read_only:
+            raise SessionError(
+                f"{self.folder.name} was opened to look at only; close the window that has it, and "
+                "open it again."
+            )
+
     def _record(self, do: str, **facts: Any) -> int:
         """Append a step to the journal and to the state; return its number."""
         with self._mutex:
-            if self.read_only:
-                raise SessionError(f"{self.folder.name} was opened to look at only.")
+            self._refuse_read_only()
             if not self._is_open:
                 raise SessionError(f"{self.folder.name} is closed; open it again.")
             step = {"n": self._state.number + 1, "t": round(time.time(), 2), "do": do, **facts}

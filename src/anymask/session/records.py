@@ -80,6 +80,24 @@ class ImageRecord:
         return self._length("T") * self._length("Z")
 
     @property
+    def along(self) -> int:
+        """How many planes are neighbours: the depths of one time, or the times where it has none.
+
+        Planes are counted through the depths of each time in turn.
+        """
+        return self._length("Z") if self._length("Z") > 1 else self._length("T")
+
+    def planes_along(self, axis: str) -> int:
+        """How many times ("T") or depths ("Z") there are."""
+        return self._length(axis)
+
+    def place_of(self, plane: int) -> str:
+        """Where a plane is: "time 1, depth 4", "depth 4"; "" in a single picture."""
+        time, depth = divmod(plane, self._length("Z"))
+        named = (("T", f"time {time}"), ("Z", f"depth {depth}"))
+        return ", ".join(text for axis, text in named if self._length(axis) > 1)
+
+    @property
     def bands(self) -> int:
         """Channels and colour samples."""
         return self._length("C") * self._length("S")

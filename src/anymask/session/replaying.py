@@ -190,7 +190,7 @@ def _again(
     if kind in EDITS and "ids" in args:  # without, it is a stroke of an eraser
         return edited(kind, labels, args)
     if kind == "interpolate":
-        return interpolated(labels, int(args["id"]))
+        return interpolated(labels, int(args["id"]), args.get("along"))
     if kind in ("segment", "thresholds"):
         if "options" in args:
             found[:] = _run_again(session, key, _needed(clicker).sam, args)

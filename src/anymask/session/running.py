@@ -141,8 +141,8 @@ class SessionRuns(SessionChoices):
     ) -> Run:
         """Segment layers, all by default, with the options of the session. Slow.
 
-        One that fails is named and leaves the others; a run that is cancelled leaves what is
-        done.
+        One that fails is named and leaves the others, one that is removed meanwhile is left out;
+        a run that is cancelled leaves what is done.
 
         Parameters
         ----------
@@ -158,7 +158,10 @@ class SessionRuns(SessionChoices):
         ------
         EditedError
             If a layer was edited by hand that may not be replaced; before anything is done.
+        SessionError
+            If the session was opened to look at only.
         """
+        self._refuse_read_only()
         keys = self.all_layers() if layers is None else list(layers)
         replaceable = set(keys if replace is True else replace or ())
         self._refuse_edited([key for key in keys if key not in replaceable], "replaced")
@@ -183,7 +186,8 @@ class SessionRuns(SessionChoices):
                 self.log(f"Cancelled; {len(run.done)} of {len(keys)} are done.")
                 break
             except AnymaskError as error:
-                run.failed.append((key, str(error)))
+                if key in self.all_layers():  # else it was removed meanwhile, and nobody misses it
+                    run.failed.append((key, str(error)))
             except (MemoryError, RuntimeError, OSError) as error:
                 # Of torch above all: a GPU without memory is the commonest.
                 self.log("".join(traceback.format_exception(error)[-4:]))
@@ -193,6 +197,8 @@ class SessionRuns(SessionChoices):
                 # A run over hundreds of images holds the labels of one.
                 if len(self._layers) > 8:
                     self.release(keep=[key])
+        there = self.all_layers()
+        run.failed = [(key, sentence) for key, sentence in run.failed if key in there]
         for key, sentence in run.failed:
             self.log(f"{self.title(key)}: {sentence}")
         run.seconds = time.monotonic() - start
@@ -207,6 +213,7 @@ class SessionRuns(SessionChoices):
         tell: Callable[[float], None],
     ) -> None:
         record = self.image(key.image)
+        how = record.recipe(key.recipe)
         thresholds = options.thresholds or Thresholds.of(sam)
         found: list[Any] = []
         for plane in range(record.planes):
@@ -250,6 +257,11 @@ class SessionRuns(SessionChoices):
                 raise SessionError(
                     "The masks were edited while the model was at work and were left as they are; "
                     "segment again to replace them."
+                )
+            if self.image(key.image).recipe(key.recipe) != how:
+                raise SessionError(
+                    f"The pseudo-RGB {key.recipe} was given other expressions while the model was "
+                    "at work; segment again."
                 )
             args = {"options": meta["options"], "model": meta["model"]}
             if options.mode != "semantic":

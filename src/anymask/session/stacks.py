@@ -66,9 +66,10 @@ class SessionStacks(SessionClicks):
     ) -> Propagated:
         """Follow an object from one plane to its neighbours until it ends. Slow.
 
-        In each plane the model is asked where the object was in the plane before; it ends where
-        the model is unsure, the mask is another one, or the object was annotated already. What
-        was found is one step; a run that is cancelled keeps what it has.
+        Neighbours are the depths of one time; in a series without depths, the times. In each
+        plane the model is asked where the object was in the plane before; it ends where the model
+        is unsure, the mask is another one, or the object was annotated already. What was found is
+        one step; a run that is cancelled keeps what it has.
 
         Parameters
         ----------
@@ -93,11 +94,13 @@ class SessionStacks(SessionClicks):
             Called with planes done and planes to look at, at most.
         cancel : CancelToken, optional
         """
+        self._refuse_read_only()
         labels = np.array(self.labels(layer))
         args: dict[str, Any] = {
             "id": self._known(layer, [label])[0], "plane": plane, "direction": direction,
             "until": until, "min_score": min_score, "min_overlap": min_overlap,
             "project": project, "model": self._model_hash(),
+            "along": self.image(layer.image).along,
         }  # fmt: skip
         new, planes, ended = followed(clicker, layer, labels, args, progress, cancel)
         with self._mutex:
@@ -114,6 +117,8 @@ class SessionStacks(SessionClicks):
     def interpolate(self, layer: LayerKey, label: int) -> Change:
         """Fill the planes between those in which an object is annotated.
 
+        Of a stack at several times, the depths of each time are filled by themselves.
+
         Raises
         ------
         SessionError
@@ -122,10 +127,10 @@ class SessionStacks(SessionClicks):
         self._known(layer, [label])
         with self._mutex:
             found = self._layer(layer)
-            new = interpolated(found.labels, label)
-            step = found.step_to(
-                "interpolate", Delta.between(found.labels, new), args={"id": int(label)}
-            )
+            along = self.image(layer.image).along
+            new = interpolated(found.labels, label, along)
+            args = {"id": int(label), "along": along}
+            step = found.step_to("interpolate", Delta.between(found.labels, new), args=args)
             if step is None:
                 raise SessionError(
                     f"Object {label} has no empty planes between annotated ones; draw it in two "
@@ -163,14 +168,19 @@ def followed(
     directions = (1, -1) if args["direction"] == "both" else (int(args["direction"]),)
     until = args.get("until")
     done_before = args.get("done")
-    ways = {d: _way(plane, d, len(labels), until) for d in directions}
+    # So many planes are neighbours; steps recorded before this was told walked through all.
+    along = int(args.get("along", len(labels)))
+    first = plane // along * along
+    ways = {d: _way(plane, d, first, first + along, until) for d in directions}
     if done_before is not None:  # when it is repeated, it goes as far as it went
         ways = {d: [p for p in way if p in done_before] for d, way in ways.items()}
     total, done = sum(map(len, ways.values())), 0
     new, planes, ended = labels.copy(), [], {}
     for direction, way in ways.items():
         mask = labels[plane] == label
-        ended[direction] = "It reached the last plane."
+        end = "last" if direction > 0 else "first"
+        what = "plane" if along == len(labels) else "depth of this time"
+        ended[direction] = f"It reached the {end} {what}."
         for other in way:
             if progress is not None:
                 progress(done, total)
@@ -266,11 +276,12 @@ def projected(mask: NDArray[np.bool_], how: Projection) -> Prompts:
     return Prompts(box=box).with_points(points)
 
 
-def interpolated(labels: NDArray[Any], label: int) -> NDArray[Any]:
+def interpolated(labels: NDArray[Any], label: int, along: int | None = None) -> NDArray[Any]:
     """Labels (planes, H, W) with an object filled in between the planes that have it.
 
     The distance to its outline, negative outside, is interpolated between the two planes, after
-    both masks were moved to where its centre is on the way.
+    both masks were moved to where its centre is on the way. `along` planes at a time are
+    neighbours: the depths of one time; by default all.
 
     Examples
     --------
@@ -282,10 +293,10 @@ def interpolated(labels: NDArray[Any], label: int) -> NDArray[Any]:
     """
     if labels.ndim != 3:
         raise SessionError("The image is a single picture; there are no planes between.")
-    new = labels.copy()
+    new, length = labels.copy(), along or len(labels)
     annotated = np.flatnonzero((labels == label).any((1, 2)))
     for first, last in pairwise(annotated.tolist()):
-        if last - first < 2:
+        if last - first < 2 or first // length != last // length:
             continue
         ends = [_centred(labels[p] == label) for p in (first, last)]
         reach = max(max(part.shape) for part, _ in ends) // 2 + 2
@@ -305,9 +316,9 @@ def interpolated(labels: NDArray[Any], label: int) -> NDArray[Any]:
     return new
 
 
-def _way(plane: int, direction: int, count: int, until: int | None) -> list[int]:
-    """Planes to look at in one direction."""
-    planes = range(plane + 1, count) if direction > 0 else range(plane - 1, -1, -1)
+def _way(plane: int, direction: int, first: int, stop: int, until: int | None) -> list[int]:
+    """Planes to look at in one direction, of those from `first` to before `stop`."""
+    planes = range(plane + 1, stop) if direction > 0 else range(plane - 1, first - 1, -1)
     if until is None:
         return list(planes)
     return [p for p in planes if (p <= until if direction > 0 else p >= until)]

@@ -12,6 +12,7 @@ from anymask.napari.clicks import TOOLS, Clicks
 from anymask.napari.widgets import Form, Page, button, heading, hint, row
 
 if TYPE_CHECKING:
+    from anymask.model.sam import Sam
     from anymask.napari.controller import Controller
     from anymask.napari.tasks import Job
 
@@ -89,7 +90,7 @@ class ClickPage(Page):
             ),
             self._stack,
             heading("Keys"),
-            hint(_keys_as_table()),
+            hint(_keys_as_table(), is_html=True),
         )
         self.column.addStretch(1)
         clicks.changed.connect(self._tell)
@@ -176,20 +177,23 @@ class ClickPage(Page):
         return self._control.selected[0]
 
     def _propagate(self) -> None:
-        control, clicker, label = self._control, self._clicks.clicker, self._one_selected()
-        if label is None:
-            return
-        if clicker is None:
-            control.say("Press “Start clicking” first: the model follows the object.")
-            return
+        label = self._one_selected()
+        if label is not None:
+            self._clicks.models.with_model(lambda sam: self._follow(sam, label))
+
+    def _follow(self, sam: Sam, label: int) -> None:
+        """Take an object to the neighbours of the plane that is shown."""
+        control, clickers = self._control, self._clicks.clickers
         control.leave()
-        session, key = control.need_current()
+        session, key = control.session, control.current
+        if session is None or key is None or control.selected != (label,):
+            return  # something else is shown since the model was asked for
         plane = control.plane
         direction: Any = ("both", 1, -1)[self.follow_up.currentIndex()]
 
         def work(job: Job) -> Any:
             return session.propagate(
-                clicker, key, label, plane,
+                clickers.of(sam, session), key, label, plane,
                 direction=direction,
                 progress=lambda done, total: job.progress(done / max(total, 1), f"plane {done}"),
                 cancel=job.cancel,
@@ -197,7 +201,9 @@ class ClickPage(Page):
 
         def done(found: Any) -> None:
             ends = " ".join(found.ended.values())
-            control.say(f"Object {label} was found in {len(found.planes)} more planes. {ends}")
+            count = len(found.planes)
+            where = "no other plane" if not count else f"{count} more plane{'s'[: count > 1]}"
+            control.say(f"Object {label} was found in {where}. {ends}")
 
         control.run(f"Following object {label}", work, done)
 

@@ -170,6 +170,8 @@ class ImagesPage(Page):
         control.guarded(lambda: session.remove_images(ids))
 
     def _new_session(self) -> None:
+        if self._control.is_occupied():
+            return
         start = str(sessions_folder() / "session.anymask")
         path = choose_new_file(self._control.window, "New session", start, "Sessions (*.anymask)")
         if path is not None:

@@ -235,6 +235,9 @@ class ObjectsPage(Page):
     def next_unreviewed(self) -> None:
         """Select the next object to review, and move it into view."""
         selected = self._control.selected
+        if self._control.current is None:
+            self._control.say("Add an image first, on the Images page.")
+            return
         after = selected[-1] if selected else None
         self._go_to(self._control.edit(lambda session, key: session.next_unreviewed(key, after)))
 

@@ -223,10 +223,14 @@ class SegmentPage(Page):
             return session.segment(sam, wanted, replace=may_go, progress=tell, cancel=job.cancel)
 
         def done(run: Run) -> None:
+            if control.session is not session:  # its log has it
+                return
+            there = session.all_layers()
+            failed = [(key, sentence) for key, sentence in run.failed if key in there]
             count = f"{len(run.done)} of {len(wanted)}"
-            if run.failed:
-                key, sentence = run.failed[0]
-                more = f" (and {len(run.failed) - 1} more)" if len(run.failed) > 1 else ""
+            if failed:
+                key, sentence = failed[0]
+                more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
                 control.say(f"{session.title(key)}: {sentence}{more}", "error")
             elif run.cancelled:
                 control.say(f"Cancelled: {count} were finished and are kept.")

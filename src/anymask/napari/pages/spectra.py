@@ -109,6 +109,9 @@ class SpectraPage(Page):
     def measure(self) -> None:
         """Plot the mean spectra of the selected objects."""
         control = self._control
+        if control.current is None:
+            control.say("Add an image first, on the Images page.")
+            return
         if not control.selected or not self._has_spectra:
             control.say(
                 "Select objects on the Objects page first." if self._has_spectra else

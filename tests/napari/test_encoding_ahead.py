@@ -1,0 +1,115 @@
+"""What a first click needs is there before clicking is turned on, and nothing waits for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from anymask.predict.predictor import SamPredictor
+from anymask.session import LayerKey
+
+KEY = LayerKey("i1", "rgb")
+SHAPES = [(120, 160, 3), (150, 100, 3)]
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """Shapes of the pictures that are encoded, with the priority and thread of who does it."""
+    real, found = SamPredictor.set_image, []
+
+    def noted(self, image, *args, **options):
+        thread = threading.get_native_id()
+        nice = os.getpriority(os.PRIO_PROCESS, thread) if sys.platform == "linux" else 0
+        found.append((image.shape, nice, threading.current_thread().name))
+        return real(self, image, *args, **options)
+
+    monkeypatch.setattr(SamPredictor, "set_image", noted)
+    return found
+
+
+def _is_prepared(panel, key=KEY):
+    made = panel.clicks.clickers._made
+    return made is not None and made.session is panel.control.session and made.is_prepared(key)
+
+
+def test_the_first_click_finds_its_picture_encoded(panel, shipped, photos, idle, wait, encoded):
+    panel.images.add(photos[:1])
+    idle()
+    wait(lambda: _is_prepared(panel))
+    assert [shape for shape, *_ in encoded] == SHAPES[:1]
+    assert panel.clicks.status == "Off"
+    assert list((panel.control.session.folder / "embeddings").glob("*.safetensors"))
+    panel.clicks.start()
+    wait(lambda: panel.clicks.is_ready)
+    panel.clicks.add_points([(40, 45)], 1)
+    wait(lambda: bool(panel.clicks.previews))
+    assert len(encoded) == 1
+
+
+def test_who_turns_clicking_on_meanwhile_waits_for_that_one(
+    panel, shipped, photos, idle, wait, gate, encoded
+):
+    held = gate(SamPredictor, "set_image")
+    panel.images.add(photos[:1])
+    idle()
+    held.wait_until_reached()
+    panel.clicks.start()
+    assert panel.clicks.status == "Preparing the image…"
+    held.open()
+    wait(lambda: panel.clicks.is_ready)
+    assert len(encoded) == 1
+
+
+def test_only_the_picture_that_somebody_looks_at_is_encoded(
+    panel, shipped, photos, idle, wait, encoded, qtbot
+):
+    panel.images.add(photos)
+    idle()
+    panel.control.step(1)
+    wait(lambda: _is_prepared(panel, LayerKey("i2", "rgb")))
+    assert [shape for shape, *_ in encoded] == SHAPES[1:]
+    panel.control.step(1)
+    wait(lambda: _is_prepared(panel))
+    panel.control.step(1)
+    qtbot.wait(1500)
+    assert [shape for shape, *_ in encoded] == SHAPES[::-1]
+
+
+def test_it_yields_to_everything_else(panel, shipped, photos, idle, wait, encoded):
+    panel.images.add(photos[:1])
+    idle()
+    wait(lambda: _is_prepared(panel))
+    ((_, nice, thread),) = encoded
+    assert nice >= (10 if sys.platform == "linux" else 0)  # elsewhere threads have none
+    assert "ahead" in thread
+
+
+def test_nothing_is_encoded_while_a_task_runs_but_after_it(
+    panel, shipped, photos, idle, wait, encoded, qtbot
+):
+    panel.images.add(photos[:1])
+    idle()
+    go_on = threading.Event()
+    assert panel.control.run("Something long", lambda job: go_on.wait(60))
+    qtbot.wait(1500)
+    assert encoded == []
+    go_on.set()
+    wait(lambda: _is_prepared(panel))
+    assert len(encoded) == 1
+
+
+def test_without_a_model_nothing_happens_and_with_it_the_picture_is_encoded(
+    panel, shipped, photos, idle, wait, encoded, qtbot
+):
+    panel.control.sam = None
+    panel.images.add(photos[:1])
+    idle()
+    qtbot.wait(1500)
+    assert encoded == []
+    panel.control.sam = shipped
+    panel.control.model_changed.emit()
+    wait(lambda: _is_prepared(panel))
+    assert len(encoded) == 1
