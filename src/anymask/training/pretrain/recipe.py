@@ -49,7 +49,8 @@ class Recipe:
     warmup : int
         Updates over which the rates rise.
     ema : float
-        Decay of the moving average, an update.
+        Decay of the moving average, an update. A longer memory is the better just after the rate
+        has fallen, and far worse once the weights wander at a high one.
     auxiliary_weight, auxiliary_images : float, int
         Weight of the dense losses at the start, and the number of images over which it falls
         to a fifth of that.
@@ -67,7 +68,7 @@ class Recipe:
     matrix_rate: float = 2e-3
     weight_decay: float = 0.05
     warmup: int = 400
-    ema: float = 0.9985
+    ema: float = 0.99
     auxiliary_weight: float = 1.0
     auxiliary_images: int = 300_000
     finish_share: float = 0.5
