@@ -41,6 +41,7 @@ from anymask.training.pretrain.drawing.scenes_medical import (
 )
 from anymask.training.pretrain.drawing.scenes_partition import draw_grains, draw_membranes
 from anymask.training.pretrain.drawing.scenes_photo import draw_pasted
+from anymask.training.pretrain.drawing.scenes_plants import draw_arms, draw_beds
 from anymask.training.pretrain.drawing.scenes_things import draw_leaves, draw_objects
 
 __all__ = ["KINDS", "KIND_WEIGHTS", "PhotoSource", "Scene", "draw_scene"]
@@ -62,6 +63,8 @@ KINDS: dict[str, Callable[[Canvas], None]] = {
     "table": draw_table,
     "wares": draw_wares,
     "pasted": draw_pasted,
+    "beds": draw_beds,
+    "arms": draw_arms,
     "ultrasound": draw_ultrasound,
     "endoscopy": draw_endoscopy,
     "radiology": draw_radiology,
@@ -75,17 +78,20 @@ NEEDS_PHOTOS = frozenset({"pasted"})
 
 KIND_WEIGHTS: dict[str, float] = {
     # Everyday things: the largest share, photographs being what most users bring.
-    "leaves": 0.12,
-    "objects": 0.095,
-    "pasted": 0.155,
+    "leaves": 0.11,
+    "objects": 0.085,
+    "pasted": 0.145,
     "letters": 0.02,
     "panels": 0.025,
-    "table": 0.045,
-    "wares": 0.035,
+    "table": 0.035,
+    "wares": 0.03,
+    # Plants and other things whose boxes hold more ground than thing.
+    "beds": 0.06,
+    "arms": 0.04,
     # Microscopy.
-    "fluorescence": 0.05,
-    "brightfield": 0.035,
-    "stain": 0.035,
+    "fluorescence": 0.045,
+    "brightfield": 0.03,
+    "stain": 0.03,
     "smear": 0.015,
     "membranes": 0.02,
     "grains": 0.03,
@@ -94,10 +100,10 @@ KIND_WEIGHTS: dict[str, float] = {
     "endoscopy": 0.025,
     "radiology": 0.025,
     "skin": 0.015,
-    # Thin and branching: a quarter, for there are few real ones, and they are learnt late.
-    "roots": 0.07,
-    "vessels": 0.045,
-    "cracks": 0.06,
+    # Thin and branching: a fifth, for there are few real ones, and they are learnt late.
+    "roots": 0.06,
+    "vessels": 0.04,
+    "cracks": 0.05,
     "roads": 0.025,
     "strands": 0.035,
 }
