@@ -43,6 +43,7 @@ from anymask.training.pretrain.drawing.scenes_partition import draw_grains, draw
 from anymask.training.pretrain.drawing.scenes_photo import draw_pasted
 from anymask.training.pretrain.drawing.scenes_plants import draw_arms, draw_beds
 from anymask.training.pretrain.drawing.scenes_things import draw_leaves, draw_objects
+from anymask.training.pretrain.drawing.scenes_tissue import draw_tissue
 
 __all__ = ["KINDS", "KIND_WEIGHTS", "PhotoSource", "Scene", "draw_scene"]
 
@@ -52,6 +53,7 @@ KINDS: dict[str, Callable[[Canvas], None]] = {
     "fluorescence": draw_fluorescence,
     "brightfield": draw_brightfield,
     "stain": draw_stain,
+    "tissue": draw_tissue,
     "smear": draw_smear,
     "roots": draw_roots,
     "vessels": draw_vessels,
@@ -80,7 +82,7 @@ KIND_WEIGHTS: dict[str, float] = {
     # Everyday things: the largest share, photographs being what most users bring.
     "leaves": 0.11,
     "objects": 0.085,
-    "pasted": 0.145,
+    "pasted": 0.135,
     "letters": 0.02,
     "panels": 0.025,
     "table": 0.035,
@@ -91,7 +93,8 @@ KIND_WEIGHTS: dict[str, float] = {
     # Microscopy.
     "fluorescence": 0.045,
     "brightfield": 0.03,
-    "stain": 0.03,
+    "stain": 0.02,
+    "tissue": 0.03,
     "smear": 0.015,
     "membranes": 0.02,
     "grains": 0.03,
