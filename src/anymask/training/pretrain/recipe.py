@@ -254,7 +254,7 @@ class _Run:
 
     def averaged(self) -> Sam:
         """Return the averaged model at its own input size, as it would be exported."""
-        sam = Sam(self.config)
+        sam = Sam(self.config).to(self.device)
         sam.load_state_dict(self.ema.module.state_dict())
         return sam.eval()
 
@@ -299,7 +299,7 @@ def export_weights(sam: Sam, path: Path, notes: dict[str, float]) -> None:
     Coordinates' frequencies stay float32.
     """
     state = {
-        k: v.contiguous() if "gaussian_matrix" in k else v.half().contiguous()
+        k: (v if "gaussian_matrix" in k else v.half()).cpu().contiguous()
         for k, v in sam.state_dict().items()
     }
     metadata = {"anymask_config": json.dumps(sam.config.to_dict()), "training": json.dumps(notes)}

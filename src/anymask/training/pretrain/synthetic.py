@@ -97,7 +97,7 @@ KIND_WEIGHTS: dict[str, float] = {
     "tissue": 0.03,
     "smear": 0.015,
     "membranes": 0.02,
-    "grains": 0.03,
+    "grains": 0.025,
     # The clinic.
     "ultrasound": 0.025,
     "endoscopy": 0.025,

@@ -1,0 +1,118 @@
+"""How fast the recipe of the shipped model is fed, and how fast it trains.
+
+Usage: python benchmarks/pretraining.py [--data FOLDER_OF_SETS] [--side PIXELS ...]
+       [--batch-size N] [--threads N] [--device NAME] [--seconds N] [--output FILE]
+
+Feeding is what comes before the network: views of cached images with their masks, on the device
+that trains. Training is whole steps, prompts and corrections and the optimiser included, fed as in
+`anymask pretrain`. Images are drawn scenes, and with `--data` the training images of those sets as
+well. The weights are random and are thrown away. Images a second are those of the median batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from measure import machine, print_table, versions, write_results
+
+from anymask.model.config import VARIANTS
+from anymask.model.sam import Sam
+from anymask.training.pretrain.auxiliary import AuxiliaryHead
+from anymask.training.pretrain.bank import draw_bank
+from anymask.training.pretrain.batches import BatchMaker
+from anymask.training.pretrain.cache import ImageCache, build_cache, find_sources, split
+from anymask.training.pretrain.optimizer import build_optimizers
+from anymask.training.pretrain.recipe import Recipe
+from anymask.training.pretrain.step import training_step
+
+RESULTS = Path(__file__).parent / "results" / "pretraining.json"
+_SCENES = 256
+
+
+def images_per_second(
+    work: Callable[[], object], images: int, seconds: float, device: torch.device
+) -> float:
+    """Rate of the median call in some seconds, after two calls that do not count."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - start
+
+    once()
+    once()
+    end = time.perf_counter() + seconds
+    taken = [once()]
+    while time.perf_counter() < end:
+        taken.append(once())
+    return images / statistics.median(taken)
+
+
+def training_work(maker: BatchMaker, side: int, device: torch.device) -> Callable[[], None]:
+    """Make a function that does one update with the next batch."""
+    recipe, config = Recipe(), VARIANTS["small"]
+    sam = Sam(replace(config, image_size=side)).to(device)
+    auxiliary = AuxiliaryHead(config.prompt_dim).to(device)
+    optimizers = build_optimizers(
+        [sam, auxiliary], recipe.learning_rate, recipe.matrix_rate, recipe.weight_decay
+    )
+    generator = torch.Generator(device).manual_seed(0)
+    batches = maker.stream()
+
+    def work() -> None:
+        loss, _ = training_step(sam, auxiliary, next(batches), generator, recipe.auxiliary_weight)
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return work
+
+
+def main() -> None:
+    """Measure every size asked for, print a table and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, nargs="*", default=[])
+    parser.add_argument("--side", type=int, nargs="+", default=[256, 320, 384])
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device, count = torch.device(options.device), options.batch_size
+    prompts, rows, rates = Recipe().prompts, [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        caches: list[tuple[ImageCache, float]] = []
+        if options.data:
+            sources, _ = split(find_sources(options.data))
+            caches.append((build_cache(sources, Path(folder) / "real"), 0.65))
+        photos = Path(folder) / "real" if options.data else None
+        caches.append((draw_bank(Path(folder) / "drawn", _SCENES, photos), 0.35))
+        for side in options.side:
+            grey = torch.full((3, 1, 1), 128.0, device=device)
+            maker = BatchMaker(caches, side, count, prompts, grey, 0, device)
+            fed = images_per_second(maker.batch, count, options.seconds, device)
+            work = training_work(maker, side, device)
+            trained = images_per_second(work, count, options.seconds, device)
+            rates[side] = {"feeding": fed, "training": trained}
+            rows.append([str(side), f"{fed:.0f}", f"{trained:.1f}"])
+    print_table("Images a second", ["side", "feeding", "training"], rows)
+    results: dict[str, Any] = {"machine": machine(), "versions": versions("torch", "numpy")}
+    results |= {"device": str(device), "threads": options.threads, "batch_size": count}
+    write_results(options.output, results | {"images_per_second": rates})
+
+
+if __name__ == "__main__":
+    main()
