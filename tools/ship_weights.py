@@ -1,4 +1,6 @@
-"""Put trained weights into the package, with the configuration now in the code, and their hash.
+"""Put trained weights into the package, with the configuration now in the code and a new version.
+
+The registry gets their hash.
 
 Usage: python tools/ship_weights.py RUN/weights.safetensors
 """
@@ -12,8 +14,9 @@ import sys
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from anymask.checkpoints.registry import SMALL_VERSION
 from anymask.model.config import VARIANTS
 
 PACKAGE = Path(__file__).parent.parent / "src" / "anymask" / "checkpoints"
@@ -21,30 +24,27 @@ LIMIT = 24_000_000  # bytes, so that the package stays small
 
 
 def main(source: Path) -> None:
-    """Write `source` over the shipped weights and their SHA-256 into the registry."""
+    """Write `source` over the shipped weights, and version and SHA-256 into the registry."""
     with safe_open(source, "pt") as file:
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         metadata = dict(file.metadata())
     metadata["anymask_config"] = json.dumps(VARIANTS["small"].to_dict())
     target = PACKAGE / "weights" / "small.safetensors"
-    target.parent.mkdir(exist_ok=True)
-    save_file(state, target, metadata)
-    target.chmod(0o644)
-    size = target.stat().st_size
-    if size > LIMIT:
-        target.unlink()
-        sys.exit(f"{source} would take {size} bytes; the package has room for {LIMIT}.")
-    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    version = SMALL_VERSION + 1
+    metadata["version"] = str(version)
+    content = save(state, metadata)
+    if len(content) > LIMIT:
+        sys.exit(f"{source} would take {len(content)} bytes; the package has room for {LIMIT}.")
     registry = PACKAGE / "registry.py"
-    text, changed = re.subn(
-        r"^SMALL_SHA256.*$",
-        f'SMALL_SHA256 = "{digest}"',
-        registry.read_text(),
-        count=1,
-        flags=re.MULTILINE,
-    )
-    if changed != 1:
-        sys.exit(f"{registry} has no line SMALL_SHA256 to change.")
+    text = registry.read_text()
+    digest = hashlib.sha256(content).hexdigest()
+    for name, value in (("SMALL_SHA256", f'"{digest}"'), ("SMALL_VERSION", str(version))):
+        text, changed = re.subn(
+            rf"^{name} = .*$", f"{name} = {value}", text, count=1, flags=re.MULTILINE
+        )
+        if changed != 1:
+            sys.exit(f"{registry} has no line {name} to change.")
+    target.write_bytes(content)
     registry.write_text(text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 
 from anymask.model.config import SamConfig, SmallEncoderConfig
 from anymask.model.sam import Sam
+from anymask.training.pretrain.batches import Batch, BatchMaker
 from anymask.training.pretrain.cache import CacheWriter, ImageCache
 from anymask.training.pretrain.optimizer import build_optimizers
 from anymask.training.pretrain.recipe import Recipe, train
@@ -63,6 +65,26 @@ def _train(cache: ImageCache, out: Path, updates: int, finish: bool = False) -> 
     )
 
 
+def _interrupted(cache: ImageCache, out: Path, before_update: int, updates: int) -> None:
+    """Stop a finishing run as Ctrl-C does."""
+
+    made = iter(range(before_update))
+
+    def stream(self: BatchMaker) -> Iterator[Batch]:
+        for _ in made:
+            yield self.batch()
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BatchMaker, "stream", stream)
+        with pytest.raises(KeyboardInterrupt):
+            _train(cache, out, updates, finish=True)
+
+
+def _state(out: Path) -> dict[str, dict[str, float]]:
+    return torch.load(out / "state.pt", weights_only=True)
+
+
 def test_the_loss_falls_and_a_resumed_run_goes_on_without_a_jump(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     _train(cache, out, 100)
@@ -80,6 +102,60 @@ def test_a_finishing_run_lets_the_learning_rate_fall(tmp_path: Path) -> None:
     rates = [r["learning_rate"] for r in _log(out)]
     assert rates[0] > 0.9 * RECIPE.learning_rate
     assert rates[1] < 0.05 * RECIPE.learning_rate
+
+
+def test_a_fall_that_is_interrupted_goes_on_where_it_was_and_starts_anew_when_over(
+    tmp_path: Path,
+) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    _interrupted(cache, out, before_update=75, updates=100)
+    factor = _state(out)["progress"]["factor"]
+    assert factor == pytest.approx(0.5, abs=0.05)
+    _train(cache, out, 40, finish=True)
+    assert [r["updates"] for r in _log(out)] == [50, 100]
+    rate = RECIPE.learning_rate
+    assert 0.7 * factor * rate < _log(out)[1]["learning_rate"] < 0.9 * factor * rate
+    _train(cache, out, 40)
+    assert _log(out)[2]["learning_rate"] == RECIPE.learning_rate
+
+
+def test_an_interrupted_training_is_kept(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    _interrupted(cache, out, before_update=7, updates=100)
+    assert _state(out)["progress"]["updates"] == 7
+    _train(cache, out, 3)
+    assert _state(out)["progress"]["updates"] == 10
+
+
+def test_the_log_never_goes_backwards(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    _train(cache, out, 50)
+    state = (out / "state.pt").read_bytes()
+    _train(cache, out, 50)
+    # As after a kill some time after the state was saved, in the middle of a line.
+    (out / "state.pt").write_bytes(state)
+    with (out / "log.jsonl").open("a") as file:
+        file.write('{"kind": "train", "upd')
+    _train(cache, out, 100)
+    assert [r["updates"] for r in _log(out)] == [50, 100, 150]
+    (out / "state.pt").unlink()
+    _train(cache, out, 50)
+    assert [r["updates"] for r in _log(out)] == [50]
+
+
+def test_what_is_evaluated_is_what_is_exported(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def evaluate(sam: Sam) -> dict[str, float]:
+        seen.append({k: v.clone() for k, v in sam.state_dict().items()})
+        return {"box": 0.5}
+
+    weights = train([(cache, 1.0)], out, recipe=RECIPE, config=TINY, updates=2, evaluate=evaluate)
+    exported = load_file(weights)
+    assert seen
+    assert all(torch.equal(exported[k].float(), v.float()) for k, v in seen[-1].items())
+    assert (out / "curves.png").exists()
 
 
 def test_the_export_holds_its_configuration_and_half_precision(tmp_path: Path) -> None:
@@ -126,6 +202,8 @@ def test_every_parameter_has_exactly_one_optimiser_and_moves() -> None:
     module(x).square().sum().backward()
     for optimizer in optimizers:
         optimizer.step()
+        optimizer.zero_grad()
+    assert all(p.grad is None for p in module.parameters())
     moved = [not torch.equal(p, b) for p, b in zip(module.parameters(), before, strict=True)]
     assert all(moved)
     count = sum(len(g["params"]) for o in optimizers for g in o.param_groups)

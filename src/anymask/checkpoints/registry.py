@@ -19,7 +19,10 @@ SHIPPED = "small"
 """Name of the model whose weights come with the package."""
 
 SMALL_SHA256 = "938ac16b03eb4b2af4e1e04e322ba83f7f5a4bb9e1603f8bee66e17d2206f6cf"
-"""SHA-256 of weights/small.safetensors, or None while the shipped weights are not final."""
+"""SHA-256 of weights/small.safetensors."""
+
+SMALL_VERSION = 4
+"""Version of those weights: one more each time they are replaced."""
 
 _SAM_CITATION = (
     "Kirillov et al., Segment Anything, ICCV 2023, https://arxiv.org/abs/2304.02643; "

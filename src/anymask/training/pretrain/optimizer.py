@@ -32,6 +32,15 @@ class ConvMuon(torch.optim.Muon):
             flat.grad = None if grad is None else grad.reshape(flat.shape)
         return super().step(closure)
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the weights' gradients, not only their flat copies."""
+        super().zero_grad(set_to_none)
+        for weight in self._weights:
+            if set_to_none:
+                weight.grad = None
+            elif weight.grad is not None:
+                weight.grad.zero_()
+
 
 def build_optimizers(
     modules: Iterable[nn.Module], learning_rate: float, matrix_rate: float, weight_decay: float

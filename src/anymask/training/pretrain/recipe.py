@@ -17,9 +17,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from anymask.checkpoints import load
+from anymask.files import whole_file
 from anymask.model.config import VARIANTS, SamConfig
 from anymask.model.sam import Sam
 from anymask.training.pretrain.auxiliary import AuxiliaryHead
@@ -83,6 +87,8 @@ class Progress:
     updates: int = 0
     images: int = 0
     seconds: float = 0.0
+    # Of the learning rate; below one while it falls, so that a killed fall goes on where it was.
+    factor: float = 1.0
 
 
 def train(
@@ -117,14 +123,15 @@ def train(
     updates : int, optional
         Stop after so many updates even if there is time left.
     finish : bool
-        Let the learning rate fall to nothing over the last `recipe.finish_share` of the call.
+        Let the learning rate fall to nothing over the last `recipe.finish_share` of the call, from
+        where it is if an earlier fall was cut short.
     start_from : Path, optional
         Weights of an earlier training, as exported, for an `out` that has none yet.
     device : str
     threads : int
         CPU threads of the arithmetic.
     evaluate : callable, optional
-        Given the averaged model at its own input size, returns figures to log.
+        Given the exported model at its own input size, returns figures to log.
     evaluate_minutes, save_minutes : float
     report : callable
         Takes each log line.
@@ -149,31 +156,40 @@ def train(
         recipe.seed + run.progress.updates,
         run.device,
     )
-    start = saved = evaluated = time.monotonic()
+    start = evaluated = time.monotonic()
+    saved = -math.inf  # at once, so that there always is something to resume
     before = run.progress.seconds
     first = run.progress.updates
-    for batches in _groups(maker.stream(), recipe.accumulate):
-        now = time.monotonic()
-        share = (now - start) / (60 * minutes)
-        if updates is not None:
-            share = max(share, (run.progress.updates - first) / updates)
-        if share >= 1:
-            break
-        fall = (1 - share) / recipe.finish_share if finish else 1.0
-        line = run.update(batches, min(1.0, fall))
-        run.progress.seconds = before + time.monotonic() - start
-        if line:
-            report(line)
-        if now - saved > 60 * save_minutes:
-            run.save()
-            saved = now
-        if evaluate and now - evaluated > 60 * evaluate_minutes:
-            report(run.evaluate(evaluate))
-            evaluated = time.monotonic()
+    began = run.progress.factor if finish else 1.0
+    try:
+        for batches in _groups(maker.stream(), recipe.accumulate):
+            now = time.monotonic()
+            share = (now - start) / (60 * minutes)
+            if updates is not None:
+                share = max(share, (run.progress.updates - first) / updates)
+            if share >= 1:
+                break
+            fall = began * min(1.0, (1 - share) / recipe.finish_share) if finish else 1.0
+            line = run.update(batches, fall)
+            run.progress.seconds = before + time.monotonic() - start
+            if line:
+                report(line)
+            if now - saved > 60 * save_minutes:
+                run.save()
+                saved = now
+            if evaluate and now - evaluated > 60 * evaluate_minutes:
+                report(run.evaluate(evaluate))
+                evaluated = time.monotonic()
+    except KeyboardInterrupt:
+        run.save()
+        raise
+    # A fall that has come to its end is over: who goes on from here begins at the full rate.
+    run.progress.factor = 1.0
     run.save()
     if evaluate:
         report(run.evaluate(evaluate))
-    return out / "weights.safetensors"
+    run.draw_curves()
+    return run.weights
 
 
 class _Run:
@@ -182,6 +198,7 @@ class _Run:
     def __init__(self, recipe: Recipe, config: SamConfig, device: torch.device, out: Path) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.config, self.device, self.out = recipe, config, device, out
+        self.weights, self._log = out / "weights.safetensors", out / "log.jsonl"
         self.sam = Sam(replace(config, image_size=recipe.side)).to(device)
         self.auxiliary = AuxiliaryHead(config.prompt_dim).to(device)
         self.ema = AveragedModel(self.sam, multi_avg_fn=_moving_average(recipe.ema))
@@ -196,13 +213,14 @@ class _Run:
         self._rates = [recipe.matrix_rate, recipe.learning_rate]
         self.generator = torch.Generator(device).manual_seed(recipe.seed)
         self.progress = Progress()
-        self._sums: dict[str, float] = {}
+        self._sums: dict[str, Tensor] = {}
         self._summed = 0
         self._since = time.monotonic()
 
     def update(self, batches: list[Batch], fall: float) -> str | None:
         """Make one update; now and then return a log line."""
         recipe, progress = self.recipe, self.progress
+        progress.factor = fall
         factor = min(1.0, (progress.updates + 1) / recipe.warmup) * fall
         for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
             for group in optimizer.param_groups:
@@ -215,36 +233,49 @@ class _Run:
         for batch in batches:
             loss, figures = training_step(self.sam, self.auxiliary, batch, self.generator, weight)
             (loss / len(batches)).backward()
-            for name, value in {"loss": loss.item(), **figures}.items():
-                self._sums[name] = self._sums.get(name, 0.0) + value / len(batches)
+            for name, value in {"loss": loss.detach(), **figures}.items():
+                self._add(name, value / len(batches))
             progress.images += len(batch.images)
         norm = torch.nn.utils.clip_grad_norm_(self.sam.parameters(), 3.0)
         if torch.isfinite(norm):
             for optimizer in self.optimizers:
                 optimizer.step()
             self.ema.update_parameters(self.sam)
-        self._sums["gradient"] = self._sums.get("gradient", 0.0) + float(norm)
+        self._add("gradient", norm)
         progress.updates += 1
         self._summed += 1
         if progress.updates % _LOG_EVERY:
             return None
-        figures = {k: v / self._summed for k, v in self._sums.items()}
+        means = {k: float(v) / self._summed for k, v in self._sums.items()}
         images = self._summed * recipe.batch_size * recipe.accumulate
-        figures["images_per_second"] = images / (time.monotonic() - self._since)
-        figures["learning_rate"] = recipe.learning_rate * factor
+        means["images_per_second"] = images / (time.monotonic() - self._since)
+        means["learning_rate"] = recipe.learning_rate * factor
         self._sums, self._summed, self._since = {}, 0, time.monotonic()
-        return self.log(figures, kind="train")
+        return self.log(means, kind="train")
+
+    def _add(self, name: str, value: Tensor) -> None:
+        # Kept as tensors: to ask a GPU for a number is to wait for it.
+        self._sums[name] = self._sums[name] + value if name in self._sums else value
 
     def evaluate(self, evaluate: Callable[[Sam], dict[str, float]]) -> str:
-        """Log figures of the averaged model, redraw the curves, and return the log line."""
-        line = self.log(evaluate(self.averaged()), kind="evaluation")
-        draw_curves(self.out / "log.jsonl", self.out / "curves.png")
+        """Log figures of the exported model, redraw the curves, and return the log line."""
+        began = time.monotonic()
+        self.save()
+        exported = load(self.weights, device=str(self.device), dtype="float32")
+        line = self.log(evaluate(exported), kind="evaluation")
+        self.draw_curves()
+        self._since += time.monotonic() - began
         return line
+
+    def draw_curves(self) -> None:
+        """Draw what the log holds so far."""
+        if self._log.exists():
+            draw_curves(self._log, self.out / "curves.png")
 
     def log(self, figures: dict[str, float], kind: str) -> str:
         """Append figures to `log.jsonl` and return them as a line to read."""
         record = {"kind": kind, **asdict(self.progress), **figures}
-        with (self.out / "log.jsonl").open("a") as file:
+        with self._log.open("a") as file:
             file.write(json.dumps(record) + "\n")
         shown = " ".join(f"{k} {v:.3g}" for k, v in figures.items() if isinstance(v, float | int))
         progress = self.progress
@@ -253,8 +284,8 @@ class _Run:
         )
 
     def averaged(self) -> Sam:
-        """Return the averaged model at its own input size, as it would be exported."""
-        sam = Sam(self.config).to(self.device)
+        """Return the averaged model at its own input size."""
+        sam = Sam(self.config)
         sam.load_state_dict(self.ema.module.state_dict())
         return sam.eval()
 
@@ -270,7 +301,7 @@ class _Run:
         }
         torch.save(state, self.out / "state.pt.part")
         os.replace(self.out / "state.pt.part", self.out / "state.pt")
-        export_weights(self.averaged(), self.out / "weights.safetensors", asdict(self.progress))
+        export_weights(self.averaged(), self.weights, asdict(self.progress))
 
     def start_from(self, weights: Path) -> None:
         """Begin with exported weights instead of random ones."""
@@ -279,9 +310,13 @@ class _Run:
         self.ema.module.load_state_dict(state)
 
     def resume(self) -> None:
-        """Go on from `state.pt` if there is one."""
+        """Go on from `state.pt` if there is one.
+
+        What a killed run had logged after that state is dropped, as it will be logged again.
+        """
         path = self.out / "state.pt"
         if not path.exists():
+            self._log.unlink(missing_ok=True)
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.sam.load_state_dict(state["sam"])
@@ -291,6 +326,10 @@ class _Run:
             optimizer.load_state_dict(saved)
         self.generator.set_state(state["generator"].cpu())
         self.progress = Progress(**state["progress"])
+        if self._log.exists():
+            lines = self._log.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if _updates_of(line) <= self.progress.updates]
+            self._log.write_text("".join(kept))
 
 
 def export_weights(sam: Sam, path: Path, notes: dict[str, float]) -> None:
@@ -303,8 +342,8 @@ def export_weights(sam: Sam, path: Path, notes: dict[str, float]) -> None:
         for k, v in sam.state_dict().items()
     }
     metadata = {"anymask_config": json.dumps(sam.config.to_dict()), "training": json.dumps(notes)}
-    save_file(state, path.with_suffix(".part"), metadata)
-    os.replace(path.with_suffix(".part"), path)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(to_safetensors(state, metadata))
 
 
 def _moving_average(decay: float) -> Callable[..., None]:
@@ -316,6 +355,13 @@ def _moving_average(decay: float) -> Callable[..., None]:
         torch._foreach_lerp_(averaged, current, share)
 
     return update
+
+
+def _updates_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["updates"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def _groups(stream: Iterator[Batch], size: int) -> Iterator[list[Batch]]:

@@ -36,7 +36,7 @@ class _Answers:
     """Sums of losses and mean IoU by kind of prompt."""
 
     loss: Tensor
-    figures: dict[str, float] = field(default_factory=dict)
+    figures: dict[str, Tensor] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
 
 
@@ -46,8 +46,10 @@ def training_step(
     batch: Batch,
     generator: torch.Generator,
     auxiliary_weight: float,
-) -> tuple[Tensor, dict[str, float]]:
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of a batch and figures to log: mean IoU by kind of prompt.
+
+    All are tensors on the batch's device, so that nothing waits for a GPU.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ def training_step(
     if auxiliary_weight:
         with torch.autocast(batch.images.device.type, dtype):
             dense = auxiliary(image.embedding, batch.labels, generator)
-        answers.figures["auxiliary"] = dense.item()
+        answers.figures["auxiliary"] = dense.detach()
         loss = loss + auxiliary_weight * dense
     return loss, answers.figures
 
@@ -103,7 +105,7 @@ def _rounds(
     index = torch.zeros_like(iou[:, 0], dtype=torch.long)
     if kind == "point":
         index = 1 + iou[:, 1:].argmax(1)
-    answers.figures[f"{kind}_chosen"] = actual.gather(1, index[:, None]).mean().item()
+    answers.figures[f"{kind}_chosen"] = actual.gather(1, index[:, None]).mean()
     least, most = _CORRECTIONS[kind]
     more = torch.randint(most - least + 1, (), generator=generator, device=masks.device)
     for _ in range(least + int(more)):
@@ -158,13 +160,13 @@ def _add_losses(
     )
     best = actual[:, 1:].amax(1)
     figures = {
-        kind: actual[:, 0].mean().item(),
-        f"{kind}_best": best.mean().item(),
-        f"{kind}_iou_error": (iou - actual).abs().mean().item(),
+        kind: actual[:, 0].mean(),
+        f"{kind}_best": best.mean(),
+        f"{kind}_iou_error": (iou.detach() - actual).abs().mean(),
     }
     for name, value in figures.items():
         # Corrections of both kinds are logged as one, by their mean.
         answers.seen[name] = answers.seen.get(name, 0) + 1
-        before = answers.figures.get(name, 0.0)
+        before = answers.figures.get(name, torch.zeros_like(value))
         answers.figures[name] = before + (value - before) / answers.seen[name]
     return actual
