@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from anymask.checkpoints import load
+from anymask.errors import ImageError
 from anymask.evaluation.metrics import mask_iou
 from anymask.masks.mask_set import MaskSet
 from anymask.model.config import EverythingConfig
 from anymask.training.pretrain.cache import CacheWriter, find_sources
 from anymask.training.pretrain.own_masks import add_own_masks, sparse_sets, with_masks
+from tests.training.disk_sets import write_disks
 
 
 def square(top, left, side, size=(40, 60)):
@@ -70,3 +73,19 @@ def test_sets_say_whether_they_are_labelled_throughout(tmp_path):
         for path in ("images/x.jpg", "masks/x.png"):
             (tmp_path / name / path).touch()
     assert sparse_sets(find_sources([tmp_path])) == {"a", "c"}
+
+
+def test_of_two_sets_of_one_name_both_must_be_sparse(tmp_path):
+    folders = [write_disks(tmp_path / place / "cells", 1) for place in ("a", "b")]
+    for folder, kind in zip(folders, ("instances", "partition"), strict=True):
+        (folder / "set.json").write_text(f'{{"kind": "{kind}"}}')
+    assert sparse_sets(find_sources(folders[:1])) == {"cells"}
+    assert sparse_sets(find_sources(folders)) == set()
+
+
+@pytest.mark.parametrize("text", ["", '{"kind": '])
+def test_a_set_json_that_cannot_be_read_is_named(tmp_path, text):
+    folder = write_disks(tmp_path / "cells", 1)
+    (folder / "set.json").write_text(text)
+    with pytest.raises(ImageError, match=r"cells/set\.json cannot be read"):
+        sparse_sets(find_sources([folder]))

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from anymask.errors import ImageError
+from anymask.training.pretrain import batches
 from anymask.training.pretrain.augment import random_views
 from anymask.training.pretrain.batches import BatchMaker
 from anymask.training.pretrain.cache import ImageCache, build_cache, find_sources, split
@@ -118,3 +119,18 @@ def test_the_same_seed_gives_the_same_batches(cache: ImageCache) -> None:
     )
     assert torch.equal(first.images, second.images)
     assert torch.equal(first.masks, second.masks)
+
+
+def test_labels_that_no_view_can_show_end_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_MOST_IN_VAIN", 60)  # for time
+    data = _write_set(tmp_path / "data", "specks", 2)
+    for path in (data / "masks").iterdir():
+        speck = np.zeros(Image.open(path).size[::-1], np.uint8)
+        speck[0, 0] = 1
+        Image.fromarray(speck).save(path)
+    cache = build_cache(find_sources([data]), tmp_path / "cache")
+    maker = BatchMaker([(cache, 1.0)], 64, 8, 2, GREY, 0, torch.device("cpu"))
+    with pytest.raises(ImageError, match=r"None of 60 views shows a labelled region"):
+        maker.batch()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -16,29 +15,15 @@ from anymask.cli.app import app
 from anymask.errors import AnymaskError
 from anymask.training.pretrain.recipe import Recipe
 from anymask.training.pretrain.run import pretrain
+from tests.training.disk_sets import write_disks
 
 SHIPPED = Path(anymask.__file__).parent / "checkpoints" / "weights" / "small.safetensors"
 
 
-def _write_disks(folder: Path, count: int) -> None:
-    rng = np.random.default_rng(0)
-    for sub in ("images", "masks"):
-        (folder / sub).mkdir(parents=True)
-    (folder / "set.json").write_text("{}")
-    y, x = np.mgrid[:90, :120]
-    for i in range(count):
-        cx, cy, r = *rng.uniform(30, 60, 2), rng.uniform(15, 28)
-        disk = (x - cx) ** 2 + (y - cy) ** 2 < r * r
-        Image.fromarray(np.where(disk, 220, 30).astype(np.uint8)).save(
-            folder / "images" / f"{i}.png"
-        )
-        Image.fromarray(disk.astype(np.uint16)).save(folder / "masks" / f"{i}.png")
-
-
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    _write_disks(tmp_path / "data" / "disks", 6)
-    _write_disks(tmp_path / "data" / "crackforest", 2)  # by licence, validation only
+    write_disks(tmp_path / "data" / "disks", 6)
+    write_disks(tmp_path / "data" / "crackforest", 2)  # by licence, validation only
     return tmp_path / "data"
 
 
@@ -52,7 +37,7 @@ def test_a_run_gives_weights_figures_and_curves_and_is_resumed(data: Path, tmp_p
     assert log[-1]["kind"] == "evaluation"
     assert 0 <= log[-1]["box"] <= 1
     by_set = json.loads((out / "figures_by_set.jsonl").read_text().splitlines()[-1])
-    assert set(by_set) == {"crackforest"}
+    assert set(by_set) == {"crackforest", "disks"}
     assert Image.open(out / "curves.png").size[0] > 500
     with pytest.raises(AnymaskError, match=r"already.*--resume"):
         pretrain([data], out, **options)
@@ -68,7 +53,7 @@ def test_masks_of_earlier_weights_are_searched_for_in_sets_with_sparse_labels(
     lines: list[str] = []
     options = {"recipe": Recipe(side=64, batch_size=2, prompts=2), "drawn": 0, "minutes": 0.01}
     pretrain([data], tmp_path / "run", own_masks=SHIPPED, report=lines.append, **options)
-    assert any(line.startswith("6 images searched") for line in lines)
+    assert any(line.startswith("5 images searched") for line in lines)
 
 
 def test_there_must_be_a_training_to_resume(data: Path, tmp_path: Path) -> None:

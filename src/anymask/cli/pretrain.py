@@ -32,16 +32,19 @@ def pretrain(
             help="Folder for caches, log, curves, the state to resume from and the weights.",
         ),
     ],
-    minutes: Annotated[float, typer.Option(min=0.0, help="How long to train.")] = 60.0,
+    minutes: Annotated[float, typer.Option(min=0.001, help="How long to train.")] = 60.0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the training in --out.")
     ] = False,
     finish: Annotated[
         bool,
         typer.Option(
-            "--finish", help="Let the learning rate fall to nothing in the second half of the time."
+            "--finish", help="Let the learning rate fall to nothing towards the end of the time."
         ),
     ] = False,
+    finish_share: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="The share of the time in which it falls.")
+    ] = 0.5,
     start_from: Annotated[
         Path | None,
         typer.Option(
@@ -67,8 +70,28 @@ def pretrain(
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one pass.")] = 16,
     accumulate: Annotated[int, typer.Option(min=1, help="Passes to one update.")] = 1,
     drawn: Annotated[int, typer.Option(min=0, help="Scenes to draw besides the data.")] = 3000,
-    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of the arithmetic.")] = 1,
+    drawn_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the views that are of drawn scenes.")
+    ] = 0.35,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-7, max=1.0, help="Of vectors, by AdamW.")
+    ] = 1e-3,
+    matrix_rate: Annotated[
+        float, typer.Option(min=1e-7, max=1.0, help="Of weight matrices, by Muon.")
+    ] = 2e-3,
+    ema: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=0.99999,
+            help="Decay of the moving average, an update; the weights exported are that average.",
+        ),
+    ] = 0.99,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
+    threads: Annotated[
+        int,
+        typer.Option(min=1, help="CPU threads of the arithmetic, and processes that draw scenes."),
+    ] = 1,
     compile_encoder: Annotated[
         bool,
         typer.Option(
@@ -82,6 +105,8 @@ def pretrain(
     ] = 15.0,
 ) -> None:
     """Train a model of the shipped geometry from nothing.
+
+    An eighth of the images of a set of yours, 60 at most, is held out to evaluate on.
 
     Stop it when you like, with Ctrl-C too, and go on with --resume. What is written every few
     minutes: log.jsonl, curves.png, and weights.safetensors, which --model of the other commands
@@ -113,6 +138,10 @@ def pretrain(
             side=side,
             batch_size=batch_size,
             accumulate=accumulate,
+            learning_rate=learning_rate,
+            matrix_rate=matrix_rate,
+            ema=ema,
+            finish_share=finish_share,
             compile_encoder=compile_encoder,
         ),
         minutes=minutes,
@@ -121,6 +150,7 @@ def pretrain(
         start_from=start_from,
         own_masks=own_masks,
         drawn=drawn,
+        drawn_share=drawn_share,
         device=device,
         threads=threads,
         evaluate_minutes=evaluate_minutes,

@@ -6,13 +6,12 @@ scenes are drawn into a cache by processes of their own and read like real image
 
 from __future__ import annotations
 
-import zlib
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from anymask.training.pretrain.cache import CacheWriter, ImageCache
+from anymask.training.pretrain.cache import CacheWriter, ImageCache, key_of, open_cache
 from anymask.training.pretrain.synthetic import Scene, draw_scene
 
 SCENE_SIDE = 384
@@ -22,7 +21,9 @@ _CHUNK = 16
 def draw_bank(
     folder: Path, count: int, photos: Path | None, *, seed: int = 0, processes: int = 1
 ) -> ImageCache:
-    """Draw scenes into a cache in `folder`, or open the one that is already there.
+    """Draw scenes into a cache in `folder`, or open the one of them that is already there.
+
+    They are drawn anew if another number or seed is asked for, or the photos are others.
 
     Parameters
     ----------
@@ -34,9 +35,11 @@ def draw_bank(
     seed, processes : int
         The same seed gives the same scenes with any number of processes.
     """
-    key = zlib.crc32(f"{count} {photos} {seed}".encode())
-    if (folder / "index.json").exists():
-        return ImageCache(folder)
+    taken_from = None if photos is None else ImageCache(photos).key
+    key = key_of("drawn", SCENE_SIDE, count, seed, taken_from)
+    cache = open_cache(folder, key)
+    if cache is not None:
+        return cache
     writer = CacheWriter(folder, count)
     seeds = [(seed, i) for i in range(count)]
     chunks = [seeds[i : i + _CHUNK] for i in range(0, count, _CHUNK)]

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anymask.errors import ImageError
 from anymask.training.pretrain.augment import random_views
 from anymask.training.pretrain.cache import ImageCache
 
@@ -30,6 +31,8 @@ _SET_WEIGHTS = {
 _MIN_AREA = 1 / 3000
 _MAX_AREA = 0.9
 _AREA_POWER = 0.3
+# Views in a row without any region to ask for, before it is taken that there are none.
+_MOST_IN_VAIN = 5000
 
 
 @dataclass
@@ -97,7 +100,25 @@ class BatchMaker:
             ]
 
     def batch(self) -> Batch:
-        """Draw the next batch."""
+        """Draw the next batch.
+
+        Raises
+        ------
+        ImageError
+            If views never show a region that could be asked for.
+        """
+        for _ in range(-(-_MOST_IN_VAIN // self.batch_size)):
+            drawn = self._draw()
+            if drawn is not None:
+                return drawn
+        raise ImageError(
+            f"None of {_MOST_IN_VAIN} views shows a labelled region of fitting size, "
+            f"1/{round(1 / _MIN_AREA)} to {_MAX_AREA:.0%} of the view; check that the masks label "
+            "objects, 0 being background."
+        )
+
+    def _draw(self) -> Batch | None:
+        """A batch, or nothing if none of its views shows a region to ask for."""
         picks = self._rng.choice(len(self._choices), self.batch_size, p=self._odds)
         rows = sorted(self._choices[pick] for pick in picks)
         chosen = [self._canvases(c, [i for k, i in rows if k == c]) for c in {c for c, _ in rows}]
@@ -112,7 +133,7 @@ class BatchMaker:
         )
         masks, kept = self._choose_masks(ids, [self._caches[c].parents[i] for c, i in rows])
         if not kept:
-            return self.batch()
+            return None
         # Views that show no region lend their place to the others, so that sizes stay fixed.
         order = torch.tensor([kept[i % len(kept)] for i in range(len(rows))], device=views.device)
         return Batch(views[order], ids[order], masks[order])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 _TRAINING = {
     "box": "box",
@@ -25,7 +27,7 @@ def draw_curves(log: Path, picture: Path) -> None:
     Parameters
     ----------
     log : Path
-        `log.jsonl` of a training.
+        `log.jsonl` of a training. Lines that were cut short when it was killed are left out.
     picture : Path
         PNG to write.
     """
@@ -34,13 +36,13 @@ def draw_curves(log: Path, picture: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    records = [json.loads(line) for line in log.read_text().splitlines()]
+    records = _records(log)
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     for axis, kind, names in zip(
         axes, ("train", "evaluation"), (_TRAINING, _VALIDATION), strict=True
     ):
-        chosen = [r for r in records if r["kind"] == kind]
+        chosen = [r for r in records if r.get("kind") == kind and "images" in r]
         for name, label in names.items():
             values = [r[name] for r in chosen if name in r]
             images = [r["images"] / 1000 for r in chosen if name in r]
@@ -54,3 +56,11 @@ def draw_curves(log: Path, picture: Path) -> None:
     part = picture.with_suffix(".part.png")
     figure.savefig(part, dpi=120)
     part.replace(picture)
+
+
+def _records(log: Path) -> list[dict[str, Any]]:
+    found = []
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return [record for record in found if isinstance(record, dict)]

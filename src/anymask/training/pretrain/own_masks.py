@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.errors import ImageError
 from anymask.masks.mask_set import MaskSet
 from anymask.model.config import EverythingConfig
 from anymask.model.sam import Sam
 from anymask.predict.automatic import SamAutomaticMaskGenerator
-from anymask.training.pretrain.cache import CacheWriter, ImageCache, Source
+from anymask.training.pretrain.cache import CacheWriter, ImageCache, Source, key_of, open_cache
 
 SURE = EverythingConfig(
     pred_iou_thresh=0.75,
@@ -37,13 +39,30 @@ _LARGEST = 0.5  # of the image: larger masks are mostly background
 
 
 def sparse_sets(sources: list[Source]) -> set[str]:
-    """Names of the sets whose `set.json` says that they are not labelled throughout."""
-    folders = {source.set_name: source.image.parents[1] for source in sources}
-    kinds = {
-        name: json.loads((folder / "set.json").read_text()).get("kind")
-        for name, folder in folders.items()
-    }
-    return {name for name, kind in kinds.items() if kind in _SPARSE_KINDS}
+    """Names of the sets whose `set.json` says that they are not labelled throughout.
+
+    Of several sets of one name all must say so.
+
+    Raises
+    ------
+    ImageError
+        If a `set.json` cannot be read.
+    """
+    kinds: dict[str, set[bool]] = {}
+    for name, folder in {(source.set_name, source.folder) for source in sources}:
+        kinds.setdefault(name, set()).add(_kind(folder / "set.json") in _SPARSE_KINDS)
+    return {name for name, sparse in kinds.items() if sparse == {True}}
+
+
+def _kind(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["kind"])
+    except (KeyError, TypeError):
+        return ""
+    except (OSError, ValueError) as error:
+        raise ImageError(
+            f"{path} cannot be read ({error}); write into it what the set is, at least {{}}."
+        ) from error
 
 
 def add_own_masks(
@@ -63,7 +82,8 @@ def add_own_masks(
     cache : ImageCache
     sam : Sam
     folder : Path
-        Where the copy is written; one that is there already is opened instead.
+        Where the copy is written; one that is there already of the same cache, sets and
+        thresholds is opened instead. Copies by other models belong into other folders.
     sets : set of str
         Sets whose unlabelled pixels may be objects.
     thresholds : EverythingConfig
@@ -77,8 +97,10 @@ def add_own_masks(
     ImageCache
         The same images in the same order.
     """
-    if (folder / "index.json").exists():
-        return ImageCache(folder)
+    key = key_of("own", cache.key, sorted(sets), asdict(thresholds), points_per_side)
+    grown = open_cache(folder, key)
+    if grown is not None:
+        return grown
     generator = SamAutomaticMaskGenerator(
         sam,
         points_per_side,
@@ -104,7 +126,7 @@ def add_own_masks(
                 report(f"{images} images searched, {added / images:.2f} masks added an image")
         writer.append(image, labels, parents, set_name)
     report(f"{images} images searched, {added} masks added")
-    return writer.finish()
+    return writer.finish(key)
 
 
 def with_masks(labels: NDArray[np.uint16], found: MaskSet) -> NDArray[np.uint16]:

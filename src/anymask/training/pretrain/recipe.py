@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
@@ -305,7 +304,7 @@ class _Run:
 
     def start_from(self, weights: Path) -> None:
         """Begin with exported weights instead of random ones."""
-        state = {key: value.float() for key, value in load_file(weights).items()}
+        state = load(weights, variant=self.config, dtype="float32").state_dict()
         self.sam.load_state_dict(state)
         self.ema.module.load_state_dict(state)
 

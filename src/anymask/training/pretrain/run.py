@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from anymask.checkpoints import load
+from anymask.checkpoints.devices import resolve_device
 from anymask.errors import AnymaskError
-from anymask.evaluation.data import Examples, open_examples, spread
+from anymask.evaluation import data as evaluation_data
+from anymask.evaluation.data import Examples, in_sets
+from anymask.evaluation.label_files import truth_of
 from anymask.evaluation.protocols import quick_figures
+from anymask.files import check_writable, sha256
 from anymask.model.sam import Sam
 from anymask.training.pretrain.bank import draw_bank
-from anymask.training.pretrain.cache import ImageCache, build_cache, find_sources, split
+from anymask.training.pretrain.cache import ImageCache, Source, build_cache, find_sources, split
+from anymask.training.pretrain.checks import check_beginning, check_figures
 from anymask.training.pretrain.own_masks import add_own_masks, sparse_sets
 from anymask.training.pretrain.recipe import Recipe, train
 
@@ -48,7 +52,8 @@ def pretrain(
     Parameters
     ----------
     data : iterable of Path
-        Sets, or folders of sets, each with `images/`, `masks/` and `set.json`.
+        Sets, or folders of sets, each with `images/`, `masks/` and `set.json`. `cache.split`
+        says which images are held out to evaluate on.
     out : Path
         Folder for caches, log, learning curves, the state to resume from and the weights.
     recipe : Recipe
@@ -66,9 +71,9 @@ def pretrain(
     drawn, drawn_share : int, float
         Scenes to draw, and their share of the images.
     device : str
-        As torch names it.
+        As torch names it, or "auto".
     threads : int
-        CPU threads of the arithmetic.
+        CPU threads of the arithmetic, and processes that draw scenes.
     evaluate_minutes : float
         Between evaluations on validation images.
     report : callable
@@ -82,50 +87,54 @@ def pretrain(
     Raises
     ------
     AnymaskError
-        If there is no data, or `out` holds a training that `resume` does not ask for, or none
-        that it asks for.
+        If there is no data, or a file of it cannot be trained on; if `out` holds a training that
+        `resume` does not ask for, or none that it asks for; if there is no such device, no time,
+        or the weights to begin with are of another geometry.
     """
     data = [Path(d) for d in data]
-    state = out / "state.pt"
-    if state.exists() and not resume:
-        raise AnymaskError(f"{out} holds a training already; go on with --resume or name another.")
-    if resume and not state.exists():
-        raise AnymaskError(f"{out} holds no training to resume; leave --resume out to start one.")
+    check_figures(recipe, minutes)
+    device = str(resolve_device(device))
+    check_beginning(out, resume, start_from)
+    engine = None if own_masks is None else load(own_masks, device=device)
     sources, held_out = split(find_sources(data))
     if not sources:
         raise AnymaskError("All images given are for validation; there is nothing to train on.")
+    sparse = set() if own_masks is None else sparse_sets(sources)
+    check_writable(out)
     report(f"{len(sources)} images to train on, {len(held_out)} for validation")
+    examples = _examples(held_out, _VALIDATION_IMAGES)
+    # Each is read once now, so that a damaged file is not met only when the first hour is over.
+    if not any([len(example.masks) > 0 for example in examples]):
+        report("no validation image has an object, so that nothing is evaluated while training")
+        examples = examples[:0]
     real = build_cache(sources, out / "cache" / "real")
-    if own_masks is not None:
+    if own_masks is not None and engine is not None:
         # By the weights' hash, so that other weights give other labels.
-        digest = hashlib.sha256(own_masks.read_bytes()).hexdigest()[:12]
-        grown = out / "cache" / f"own_{digest}"
-        real = add_own_masks(
-            real, load(own_masks, device=device), grown, sets=sparse_sets(sources), report=report
-        )
+        grown = out / "cache" / f"own_{sha256(own_masks)[:12]}"
+        real = add_own_masks(real, engine, grown, sets=sparse, report=report)
+        del engine  # it may be large, and the training is long
+    drawn_share = drawn_share if drawn else 0.0
     caches: list[tuple[ImageCache, float]] = [(real, 1 - drawn_share)]
-    if drawn and drawn_share:
+    if drawn_share:
         report(f"drawing {drawn} scenes, unless they are there already")
         bank = draw_bank(
             out / "cache" / "drawn",
             drawn,
             out / "cache" / "real",
             seed=recipe.seed,
-            processes=os.cpu_count() or 1,
+            processes=min(threads, os.cpu_count() or 1),
         )
         caches.append((bank, drawn_share))
-    names = {source.name for source in held_out}
-    evaluate = _Evaluation(validation_examples(data, names), out) if names else None
     return train(
         caches,
         out,
         recipe=recipe,
         minutes=minutes,
         finish=finish,
-        start_from=None if resume else start_from,
+        start_from=start_from,
         device=device,
         threads=threads,
-        evaluate=evaluate,
+        evaluate=_Evaluation(examples, out) if examples else None,
         evaluate_minutes=evaluate_minutes,
         report=report,
     )
@@ -134,27 +143,31 @@ def pretrain(
 def validation_examples(
     data: Iterable[Path], names: set[str], per_set: int | None = _VALIDATION_IMAGES
 ) -> Examples:
-    """Return validation images, as many of each set, evenly spread by name.
+    """Return images of some names, as many of each set, evenly spread by name.
 
     Parameters
     ----------
     data : iterable of Path
         As for `pretrain`.
     names : set of str
-        Validation images as "set/stem".
+        Images as "set/stem", as `Source.name` has them.
     per_set : int, optional
         None takes all.
     """
-    by_set = defaultdict(list)
-    for source in open_examples(*data).sources:
-        if f"{source.set_name}/{source.name}" in names:
-            by_set[source.set_name].append(source)
-    chosen = [
-        by_set[name][i]
-        for name in sorted(by_set)
-        for i in spread(len(by_set[name]), per_set or len(by_set[name]))
-    ]
-    return Examples(chosen, min_area=_VALIDATION_MIN_AREA)
+    sources = [source for source in find_sources(data) if source.name in names]
+    return _examples(sources, per_set)
+
+
+def _examples(sources: Iterable[Source], per_set: int | None) -> Examples:
+    """So many of each set; of two sets with one name, the second is called "name (2)"."""
+    by_folder: dict[Path, list[evaluation_data.Source]] = {}
+    for source in sources:
+        read = partial(truth_of, [source.labels], "auto")
+        by_folder.setdefault(source.folder, []).append(
+            evaluation_data.Source(source.set_name, source.image.stem, source.image, read)
+        )
+    sets = sorted(by_folder.values(), key=lambda members: members[0].set_name)
+    return Examples(in_sets(sets, per_set or None), min_area=_VALIDATION_MIN_AREA)
 
 
 class _Evaluation:
