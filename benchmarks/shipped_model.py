@@ -10,7 +10,7 @@ follow the interactive protocol (`anymask.evaluation.protocols`), three objects 
 baselines are given the same ones. "Everything" runs with the model's own thresholds.
 Times want a quiet machine, which the rest, half an hour of it, does not: `--only-times` measures
 them anew and leaves what else is in the results as it is. `tools/card.py` writes the results into
-the model card.
+the model card, if the hash of the weights in them is that of the shipped ones.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from anymask import load
 from anymask.evaluation.baselines import available_baselines, evaluate_baselines
 from anymask.evaluation.data import Examples
 from anymask.evaluation.everything import evaluate_everything, everything_figures
+from anymask.evaluation.model_facts import model_facts
 from anymask.evaluation.protocols import quick_figures
 from anymask.evaluation.records import mean_over_sets, means_by_set
 from anymask.model.sam import Sam
@@ -47,6 +48,7 @@ COLUMNS = {
     "click5": "5 clicks",
     "box": "box",
     "boundary_f_box": "boundary F",
+    "iou_calibration_error": "IoU error",
     "grabcut_box": "GrabCut box",
     "ellipse": "ellipse",
     "filled_box": "filled box",
@@ -159,8 +161,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     print_table("Mean IoU, and boundary F of the box's masks", *rows_of(by_set, COLUMNS))
     means = by_set[MEAN]
     print(
-        f"\nPredicted IoU: calibration error {means['iou_calibration_error']:.3f}, "
-        f"bias {means['iou_bias']:+.3f}"
+        f"\nPredicted IoU, mean over sets: calibration error "
+        f"{means['iou_calibration_error']:.3f}, bias {means['iou_bias']:+.3f}"
     )
     found: dict[str, dict[str, float]] = {}
     if options.everything_per_set:
@@ -172,8 +174,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "machine": machine(),
         "versions": versions("anymask", "torch", "numpy"),
-        "input_size": sam.config.image_size,
-        "dtype": str(sam.dtype).removeprefix("torch."),
+        **model_facts(sam, options.model),  # "weights_sha256" among them
         "images_per_set": options.per_set,
         "by_set": by_set,
         "everything": {

@@ -2,7 +2,8 @@
 
 Usage: python -m tools.card [benchmarks/results/shipped_model.json]
 
-The figures are those of `benchmarks/shipped_model.py`; views and hours are the weights' own notes.
+The figures are those of `benchmarks/shipped_model.py`, measured with the weights that ship; views
+and hours are the weights' own notes.
 What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in the card is replaced, for the
 names "figures" and "everything", and so are the lines "Compute" and "Figures" of the table that
 `anymask info` prints. All other text is written by hand.
@@ -22,9 +23,11 @@ from safetensors import safe_open
 from tools.tune_shipped import COMPLETE
 
 from anymask.evaluation.records import mean_over_sets
+from anymask.files import sha256
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "src" / "anymask" / "checkpoints" / "weights"
+SHIPPED = WEIGHTS / "small.safetensors"
 CARD = WEIGHTS / "small.md"
 RESULTS = ROOT / "benchmarks" / "results" / "shipped_model.json"
 MEAN = "mean over sets"
@@ -38,6 +41,7 @@ MODEL = {
     "click5": "5 clicks",
     "box": "box",
     "boundary_f_box": "boundary F, box",
+    "iou_calibration_error": "IoU error",
 }
 BASELINES = {
     "grabcut_box": "GrabCut (box)",
@@ -90,6 +94,10 @@ def figures(results: Mapping[str, Any]) -> str:
                 f"{', '.join(f'`{name}`' for name in NEVER_TRAINED_ON)} were never trained on."
             ),
             table(by_set, MODEL),
+            paragraph(
+                "IoU error is by how much predicted IoU is off: its expected calibration error "
+                "within the set."
+            ),
             "Without a network, on the same prompts:",
             table(by_set, BASELINES),
             paragraph(f"By box the model is below {below}."),
@@ -108,9 +116,10 @@ def times(results: Mapping[str, Any]) -> str:
     bf16, f32 = milliseconds["bfloat16"], milliseconds["float32"]
     threads = results["times"]["threads"]
     return (
-        f"Predicted IoU: expected calibration error {means['iou_calibration_error']:.3f}, bias "
-        f"{means['iou_bias']:+.3f}. On {threads} thread{'s' * (threads > 1)} of "
-        f"{results['times']['machine']['cpu']}: encoder {bf16['encoder']:.0f} ms in bfloat16 and "
+        f"Predicted IoU: expected calibration error {means['iou_calibration_error']:.3f} and bias "
+        f"{means['iou_bias']:+.3f} on average over sets. "
+        f"On {threads} thread{'s' * (threads > 1)} of {results['times']['machine']['cpu']}: "
+        f"encoder {bf16['encoder']:.0f} ms in bfloat16 and "
         f"{f32['encoder']:.0f} ms in float32, a click {bf16['click']:.0f} and "
         f"{f32['click']:.0f} ms, 1,024 prompts {bf16['1024 prompts'] / 1000:.1f} and "
         f"{f32['1024 prompts'] / 1000:.1f} s."
@@ -163,7 +172,8 @@ def headline(results: Mapping[str, Any]) -> str:
         f"| Figures | mean IoU over {len(results['by_set']) - 1} validation sets: box "
         f"{means['box']:.2f} ({titles[best]} {means[best]:.2f}), 1 click "
         f"{means['click1_single']:.2f} (best of 3 {means['click1_oracle']:.2f}), 5 clicks "
-        f"{means['click5']:.2f}; predicted IoU off by {means['iou_calibration_error']:.3f} |"
+        f"{means['click5']:.2f}; predicted IoU off by {means['iou_calibration_error']:.3f} "
+        "in a set |"
     )
 
 
@@ -198,10 +208,28 @@ def replace_line(text: str, line: str) -> str:
     return replaced
 
 
+def check_weights(results: Mapping[str, Any], source: Path) -> None:
+    """Refuse figures of other weights than the shipped ones.
+
+    Raises
+    ------
+    SystemExit
+        If the hash in the results is another, or there is none.
+    """
+    measured, shipped = results.get("weights_sha256"), sha256(SHIPPED)
+    if measured != shipped:
+        which = f"the weights {measured[:12]}" if measured else "weights it does not name"
+        raise SystemExit(
+            f"{source} was measured with {which}, and those shipped are {shipped[:12]}; run "
+            "'python benchmarks/shipped_model.py --data SETS' and then this again."
+        )
+
+
 def main(source: Path) -> None:
     """Read, write."""
     results = json.loads(source.read_text())
-    with safe_open(WEIGHTS / "small.safetensors", "pt") as file:
+    check_weights(results, source)
+    with safe_open(SHIPPED, "pt") as file:
         notes = json.loads(file.metadata()["training"])
     text = CARD.read_text()
     for line in (compute(notes, text), headline(results)):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import anymask
+from anymask.checkpoints.registry import SMALL_SHA256
 from anymask.cli.evaluate import parse_prompts
 from anymask.errors import AnymaskError
 
@@ -73,7 +80,8 @@ def test_only_what_is_asked_is_measured(cli, model, discs):
         (["--prompts", "guess"], "'guess', which is none of point, box, clicks:N, everything"),
         (["--prompts", ","], "names none"),
         (["--baselines", "magic"], "no baseline 'magic'"),
-        (["--min-area", "99999"], "No object of at least 99999 pixels"),
+        (["--min-area", "99999"], "No object of at least 99999 pixels is in any of the 2 images;"),
+        (["--min-area", "99999", "--limit", 1], "of at least 99999 pixels is in the image;"),
     ],
 )
 def test_mistakes_end_with_a_sentence(cli, model, discs, options, says):
@@ -86,6 +94,143 @@ def test_a_folder_without_masks_ends_with_a_sentence(cli, model, tmp_path):
     result = cli("evaluate", "--model", model, "--data", tmp_path)
     assert result.exit_code == 2
     assert "No image with masks" in result.stderr
+
+
+def test_bad_images_are_named_and_left_out_and_the_rest_is_measured(cli, model, discs, tmp_path):
+    expected = measured_by_box(cli, model, discs)
+    (discs / "images" / "c.png").write_bytes(b"no picture")
+    (discs / "masks" / "c.png").write_bytes((discs / "masks" / "a.png").read_bytes())
+    Image.fromarray(np.zeros((50, 60, 3), np.uint8)).save(discs / "images" / "d.png")
+    (discs / "masks" / "d.png").write_bytes((discs / "masks" / "a.png").read_bytes())
+    result = cli(
+        *("evaluate", "--model", model, "--data", discs, "--dtype", "float32"),
+        *("--prompts", "box", "--baselines", "ellipse", "-o", tmp_path / "out"),
+    )
+    assert result.exit_code == 1
+    for text in (result.stderr, (tmp_path / "out" / "evaluation.html").read_text()):
+        assert text.count(str(discs / "images" / "c.png")) == 1
+        assert "60×50" in text
+    assert "discs/c" in result.stdout
+    data = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert [bad["file"] for bad in data["unreadable"]] == [
+        str(discs / "images" / f"{name}.png") for name in "cd"
+    ]
+    assert data["counts"] == {"discs": {"images": 2, "objects": 4}}
+    assert data["figures"]["iou"]["by_set"]["discs"]["box"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_where_no_image_is_left_the_command_fails_and_writes_nothing(cli, model, discs, tmp_path):
+    for name in "ab":
+        (discs / "images" / f"{name}.png").write_bytes(b"no picture")
+    result = cli("evaluate", "--model", model, "--data", discs, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert result.stderr.rstrip().endswith("None of the 2 images can be used, as told above.")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_pictures_without_masks_and_masks_without_pictures_are_told(cli, model, discs):
+    for name in ("one", "two", "three", "four"):
+        (discs / "images" / f"{name}.png").write_bytes((discs / "images" / "a.png").read_bytes())
+    (discs / "masks" / "orphan.png").write_bytes((discs / "masks" / "a.png").read_bytes())
+    result = cli(
+        *("evaluate", "--model", model, "--data", discs, "--prompts", "box", "--json"),
+        *("--baselines", "none"),
+    )
+    assert result.exit_code == 0
+    assert "4 images without masks are left out: four.png, one.png, three.png, …" in result.stderr
+    assert "1 file without its image is left out: orphan.png." in result.stderr
+    unused = json.loads(result.stdout)["unused"]
+    assert (unused["without_masks"]["count"], unused["without_image"]["count"]) == (4, 1)
+
+
+def test_a_name_that_is_no_utf_8_is_escaped_and_can_be_read_back(cli, model, discs, tmp_path):
+    odd = os.fsdecode(b"caf\xe9")
+    for kind in ("images", "masks"):
+        (discs / kind / "a.png").rename(discs / kind / f"{odd}.png")
+    discs = discs.rename(discs.with_name(f"{odd} [red]"))
+    result = cli(
+        *("evaluate", "--model", model, "--data", discs, "-o", tmp_path / "out"),
+        *("--prompts", "box,everything", "--baselines", "none", "--dtype", "float32"),
+    )
+    assert result.exit_code == 0
+    assert "caf\\udce9 [red]" in result.stdout
+    data = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    assert {each["image"] for each in data["objects"]} == {odd, "b"}
+    assert "caf\\udce9" in (tmp_path / "out" / "evaluation.html").read_text(encoding="utf-8")
+
+
+def test_the_settings_tell_all_that_changes_figures_and_the_model_its_hash(cli, model, discs):
+    result = cli(
+        *("evaluate", "--model", model, "--data", discs, "--json", "--components"),
+        *("--prompts", "box,everything", "--baselines", "ellipse,filled_box"),
+    )
+    data = json.loads(result.stdout)
+    settings = data["settings"]
+    assert settings["data"] == [str(discs)]
+    assert settings["components"] is True
+    assert settings["baselines"] == ["ellipse", "filled_box"]
+    assert settings["everything"]["pred_iou_thresh"] == 0.88
+    assert data["model"]["model"] == str(model)
+    assert data["model"]["anymask"] == anymask.__version__
+    assert data["model"]["weights_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+
+
+def test_the_shipped_model_is_told_by_its_name_and_the_beginning_of_its_hash(cli, discs, tmp_path):
+    result = cli(
+        *("evaluate", "--data", discs, "--limit", 1, "--max-objects", 1, "-o", tmp_path / "out"),
+        *("--prompts", "box", "--baselines", "none"),
+    )
+    assert f"Model small, weights sha256 {SMALL_SHA256[:12]}, input size 512" in result.stdout
+    data = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert data["model"]["weights_sha256"] == SMALL_SHA256
+    assert f"<dd>{SMALL_SHA256[:12]}</dd>" in (tmp_path / "out" / "evaluation.html").read_text()
+
+
+def test_everything_has_figures_and_pictures_of_each_image(cli, model, discs, tmp_path):
+    result = cli(
+        *("evaluate", "--model", model, "--data", discs, "--prompts", "everything"),
+        *("--dtype", "float32", "-o", tmp_path / "out"),
+    )
+    assert result.exit_code == 0
+    everything = json.loads((tmp_path / "out" / "evaluation.json").read_text())["everything"]
+    assert [(e["set"], e["image"], e["objects"]) for e in everything["images"]] == [
+        ("discs", "a", 2),
+        ("discs", "b", 2),
+    ]
+    overlaps = [e["mean_best_overlap"] for e in everything["images"]]
+    mean = everything["by_set"]["discs"]["mean_best_overlap"]
+    assert np.mean(overlaps) == pytest.approx(mean, abs=2e-6)
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 4  # both as the worst and as the best
+    assert "Worst whole images by mean best overlap" in page
+
+
+def test_the_page_on_measuring_names_what_the_json_has_and_options_that_there_are(
+    cli, model, discs, tmp_path
+):
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.S)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) == 2
+    for line in lines:
+        words = shlex.split(line.replace("mine.pth", str(model)).replace(" report/", " {out}"))
+        words = [w.replace("{out}", str(tmp_path / "out")) for w in words[1:]]
+        words[words.index("--data") + 1] = str(discs)
+        assert cli(*words, "--limit", 1, "--max-objects", 1).exit_code == 0
+    data = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    for names in re.findall(r"`(everything\.\w+|calibration\.\w+|unreadable|unused)`", page):
+        found = data
+        for name in names.split("."):
+            assert name in found
+            found = found[name]
+
+
+def measured_by_box(cli, model, data):
+    result = cli(
+        *("evaluate", "--model", model, "--data", data, "--dtype", "float32", "--json"),
+        *("--prompts", "box", "--baselines", "none"),
+    )
+    return json.loads(result.stdout)["figures"]["iou"]["by_set"]["discs"]["box"]
 
 
 def test_prompts_are_read_in_any_order_and_the_most_clicks_count():

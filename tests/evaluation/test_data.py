@@ -106,6 +106,46 @@ def test_coco_polygons_and_run_lengths_are_read_and_crowds_left_out(tmp_path):
         np.testing.assert_array_equal(example.masks, [LABELS == 7, LABELS == 300])
 
 
+@pytest.fixture
+def coco(tmp_path):
+    """COCO of four images: one with a mask, one that is not there, and two without masks."""
+    for name in ("a.png", "blank.png", "crowd.png"):
+        write_image(tmp_path / name)
+    names = ("a.png", "gone.png", "blank.png", "crowd.png")
+    square = [[3, 2, 13, 2, 13, 12, 3, 12]]
+    annotations = [{"id": i, "image_id": i, "segmentation": square} for i in (0, 1)]
+    annotations.append({"id": 3, "image_id": 3, "segmentation": square, "iscrowd": 1})
+    images = [{"id": i, "file_name": name} for i, name in enumerate(names)]
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations}))
+    return path
+
+
+def test_what_a_coco_file_names_in_vain_and_what_has_no_mask_is_told_from_file_and_folder(coco):
+    for place in (coco, coco.parent):
+        examples = open_examples(place)
+        assert [example.name for example in examples] == ["a"]
+        assert examples.unused.without_image == (coco.parent / "gone.png",)
+        assert examples.unused.without_masks == (
+            coco.parent / "blank.png",
+            coco.parent / "crowd.png",
+        )
+
+
+def test_a_coco_file_of_which_no_image_is_there_is_refused_with_the_first_name(coco):
+    (coco.parent / "a.png").unlink()
+    with pytest.raises(ImageError, match=r"names the image a\.png, which is not in"):
+        open_examples(coco)
+
+
+def test_images_without_masks_and_masks_without_images_are_told(many):
+    write_image(many / "images" / "alone.png")
+    write_labels(many / "masks" / "orphan.png", LABELS.astype(np.uint8))
+    unused = open_examples(many, limit=2).unused
+    assert unused.without_masks == (many / "images" / "alone.png",)
+    assert unused.without_image == (many / "masks" / "orphan.png",)
+
+
 def test_a_folder_of_sets_is_read_set_by_set_with_their_names(tmp_path, many):
     write_image(tmp_path / "b" / "images" / "x.png")
     write_labels(tmp_path / "b" / "masks" / "x.png", LABELS)

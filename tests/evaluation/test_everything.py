@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 
 from anymask.evaluation.data import Example
-from anymask.evaluation.everything import evaluate_everything, everything_figures
+from anymask.evaluation.everything import (
+    evaluate_everything,
+    everything_figures,
+    extremes_of_everything,
+)
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import counts_of
 from anymask.predict.automatic import SamAutomaticMaskGenerator
@@ -63,6 +69,33 @@ def test_images_without_true_masks_are_passed_over_and_sets_kept_apart(ellipses)
     assert figures["drawn"]["mean_best_overlap"] == 1
     blue, rest = ellipses.masks[1], ~ellipses.masks[0]
     assert figures["inverse"]["mean_best_overlap"] == pytest.approx(blue.sum() / rest.sum())
+
+
+def test_masks_are_kept_of_the_worst_and_the_best_images_alone(ellipses):
+    red = ellipses.masks[0]
+    examples = []
+    for n in np.random.default_rng(0).permutation(40):
+        image = ellipses.image.copy()
+        image[0, 0] = n
+        examples.append(Example(f"{n:02}", image, [red], f"set{n % 5}"))
+    alive: weakref.WeakSet[MaskSet] = weakref.WeakSet()
+    counted = []
+
+    def generate(image):
+        # The higher an image's number, the more of the red ellipse is found in it.
+        answer = found([red & (np.arange(120) < 16 + int(image[0, 0, 0]))], [0.9], [0.9])
+        alive.add(answer)
+        counted.append(len(alive))
+        return answer
+
+    records = evaluate_everything(generate, examples, keep_masks=3)
+    kept = sorted(record.image for record in records if record.masks is not None)
+    assert kept == ["00", "01", "02", "37", "38", "39"]
+    assert max(counted) <= 8  # six that are kept, the last one and the new one
+    assert all(record.masks is None for record in evaluate_everything(generate, examples))
+    for worst, expected in ((True, ["00", "01", "02"]), (False, ["39", "38", "37"])):
+        chosen = extremes_of_everything(records, 3, worst=worst)
+        assert [record.image for record in chosen] == expected
 
 
 def test_a_real_generator_s_masks_are_scored_at_the_image_s_size(

@@ -174,7 +174,9 @@ def test_quick_figures_are_means_over_objects_first_and_sets_then(
         assert means[name] == pytest.approx((a + b) / 2)
     f = means_by_set(records, "boundary_f")
     assert means["boundary_f_box"] == pytest.approx((f["a"]["box"] + f["b"]["box"]) / 2)
-    assert means["iou_calibration_error"] == pytest.approx(calibration(records).expected_error)
+    errors = [calibration([r for r in records if r.set_name == s]).expected_error for s in "ab"]
+    assert means["iou_calibration_error"] == pytest.approx(np.mean(errors))
+    assert means["iou_bias"] == pytest.approx(calibration(records).bias)
     assert set(means) == set(by_set["a"]) == set(by_set["b"])
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,14 +16,16 @@ from rich.console import Console
 
 from anymask.evaluation.baselines import evaluate_baselines
 from anymask.evaluation.clicks import Click
-from anymask.evaluation.data import Example
+from anymask.evaluation.data import Example, Unused
 from anymask.evaluation.everything import EverythingRecord
 from anymask.evaluation.html import PICTURED, to_html
 from anymask.evaluation.matching import Overlaps
-from anymask.evaluation.pictures import draw_answer, extremes
+from anymask.evaluation.pictures import draw_answer, draw_everything, extremes
 from anymask.evaluation.protocols import evaluate_interactive
+from anymask.evaluation.readable import Unreadable
 from anymask.evaluation.records import ObjectRecord, Score, merged
 from anymask.evaluation.report import Report, format_figure
+from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import counts_of
 
 SIMPLE = ["filled_box", "ellipse"]
@@ -53,6 +56,14 @@ def test_means_over_sets_weigh_sets_alike_however_many_objects_they_have():
     assert data["counts"]["a"] == {"images": 1, "objects": 9}
 
 
+def test_too_high_on_one_set_does_not_make_up_for_too_low_on_another():
+    data = Report({}, {}, [record(1.0, "a"), record(0.8, "b")]).to_dict()["calibration"]
+    assert data["bias"] == pytest.approx(0)  # .9 predicted of both
+    assert data["error_by_set"] == pytest.approx({"a": 0.1, "b": 0.1})
+    assert data["expected_calibration_error"] == pytest.approx(0.1)
+    assert [row["masks"] for row in data["bins"] if row["masks"]] == [2]
+
+
 def test_json_holds_every_object_s_scores_and_no_nan(report):
     data = json.loads(report.to_json(), parse_constant=lambda name: pytest.fail(name))
     assert len(data["objects"]) == len(report.records) == 5
@@ -60,6 +71,10 @@ def test_json_holds_every_object_s_scores_and_no_nan(report):
         assert given["scores"]["box"]["iou"] == pytest.approx(record.scores["box"].iou, abs=1e-6)
         assert given["scores"]["ellipse"]["predicted_iou"] is None
     assert data["everything"]["by_set"]["a"]["average_recall"] == pytest.approx(0.35)
+    (image,) = data["everything"]["images"]
+    assert (image["set"], image["image"], image["masks"], image["objects"]) == ("a", "left", 1, 2)
+    assert image["mean_best_overlap"] == pytest.approx(0.45)
+    assert image["f1_50"] == pytest.approx(2 / 3, abs=1e-6)
 
 
 def test_a_report_made_twice_has_the_same_bytes(small_reference_sam, scene_examples, report):
@@ -184,3 +199,51 @@ def finder(examples: list[Example]):
     return lambda set_name, name: next(
         e for e in examples if (e.set_name, e.name) == (set_name, name)
     )
+
+
+def test_whole_images_are_shown_with_what_was_found_and_the_true_outlines(scene_examples):
+    left, right = scene_examples
+    records = [
+        EverythingRecord("a", "left", Overlaps(np.full((1, 2), 0.25), np.ones(1)), found(left)),
+        EverythingRecord("b", "right", Overlaps(np.full((1, 3), 0.75), np.ones(1)), found(right)),
+    ]
+    page = to_html(Report({}, {}, [], records), finder(scene_examples), pictures=1)
+    worst, best = page.split("<h2>Best whole images by mean best overlap</h2>")
+    assert "a / left: mean best overlap 0.25, F1 0.00; masks found 1, labelled 2" in worst
+    assert "b / right: mean best overlap 0.75, F1 0.50; masks found 1, labelled 3" in best
+    assert page.count("data:image/jpeg;base64,") == 2
+    forgotten = [EverythingRecord(r.set_name, r.image, r.overlaps) for r in records]
+    assert "<img" not in to_html(Report({}, {}, [], forgotten), finder(scene_examples))
+
+
+def test_a_found_mask_is_tinted_and_the_truth_outlined_on_the_whole_image():
+    truth, answer = np.zeros((2, 120, 240), bool)
+    truth[20:60, 20:60], answer[70:110, 150:200] = True, True
+    example = Example("x", np.zeros((120, 240, 3), np.uint8), [truth], "a")
+    drawn = draw_everything(example, MaskSet.from_masks(answer[None]))
+    assert drawn.shape == (240, 480, 3)
+    assert tuple(drawn[40, 80]) == (255, 220, 0)  # upper edge of the truth, twice as large
+    assert tuple(drawn[80, 80]) == (0, 0, 0)
+    assert drawn[180, 350].max() > 40
+
+
+def test_the_page_and_the_json_say_what_was_left_out_and_which_weights_were_measured():
+    model = {"model": "mine.pth", "known_as": None, "weights_sha256": "0123456789abcdef" * 4}
+    bad = Unreadable("a", "x", Path("a/x.png"), "a/x.png <is> damaged.")
+    unused = Unused((Path("a/y.png"),), tuple(Path(f"a/z{i}.png") for i in range(12)))
+    report = Report(model, {}, [record(0.5)], unreadable=[bad], unused=unused)
+    page = to_html(report)
+    assert "a/x.png &lt;is&gt; damaged." in page
+    assert "1 image without masks is left out: y.png." in page
+    assert "12 files without their images are left out: z0.png, z1.png, z2.png, …" in page
+    assert "<dd>0123456789ab</dd>" in page
+    assert report.heading == "model mine.pth, weights sha256 0123456789ab"
+    data = report.to_dict()
+    assert data["model"]["weights_sha256"] == "0123456789abcdef" * 4
+    assert [each["file"] for each in data["unreadable"]] == ["a/x.png"]
+    assert data["unused"]["without_masks"] == {"count": 1, "first": ["a/y.png"]}
+    assert data["unused"]["without_image"]["count"] == 12
+
+
+def found(example: Example) -> MaskSet:
+    return MaskSet.from_masks(np.stack(example.masks[:1]))

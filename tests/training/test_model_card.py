@@ -21,6 +21,7 @@ from tools.card import (
     replace_line,
 )
 
+from anymask.checkpoints.registry import SMALL_SHA256
 from anymask.cli.info import essentials_of
 
 SETS = ("camvid", "voc2012_sbd", MEAN)
@@ -33,14 +34,15 @@ def results():
         name: {figure: 0.31 + 0.01 * i + 0.2 * j for i, figure in enumerate((*MODEL, *BASELINES))}
         for j, name in enumerate(SETS)
     }
-    for of_set in by_set.values():
-        of_set.update(iou_calibration_error=0.024, iou_bias=-0.013)
+    for error, of_set in zip((0.041, 0.007, 0.024), by_set.values(), strict=True):
+        of_set.update(iou_calibration_error=error, iou_bias=-0.013)
     by_set["camvid"]["ellipse"], by_set["voc2012_sbd"]["ellipse"] = 0.99, 0.1
     found = {
         name: {f: 0.11 + 0.01 * i + 0.3 * j for i, f in enumerate(EVERYTHING)}
         for j, name in enumerate(SETS)
     }
     return {
+        "weights_sha256": SMALL_SHA256,
         "machine": {"cpu": "Some CPU"},
         "input_size": 512,
         "dtype": "bfloat16",
@@ -74,11 +76,12 @@ def test_the_card_has_its_places_for_figures_and_its_essentials():
 def test_figures_are_written_by_set_with_the_sets_that_a_baseline_wins(results):
     text = figures(results)
     words = " ".join(text.split())
-    assert "| camvid | 0.31 | 0.32 | 0.33 | 0.34 | 0.35 | 0.36 | 0.37 |" in text
+    assert "| boundary F, box | IoU error |" in text
+    assert "| camvid | 0.31 | 0.32 | 0.33 | 0.34 | 0.35 | 0.36 | 0.37 | 0.04 |" in text
     assert "| **mean over sets** | 0.71 |" in text
     assert "GrabCut (box) | ellipse (box) | filled box | GrabCut (click) | flood fill" in text
     assert "below the ellipse on camvid; GrabCut on camvid, voc2012_sbd." in words
-    assert "calibration error 0.024, bias -0.013. On 2 threads of Some CPU" in words
+    assert "calibration error 0.024 and bias -0.013 on average over sets. On 2 threads" in words
     assert "1.9 and 1.9 s" in words
     assert max(len(line) for line in text.splitlines() if "|" not in line) <= 100
 
@@ -105,6 +108,7 @@ def test_essentials_are_replaced_line_by_line(results):
     first, second = card.splitlines()
     assert first == "| Compute | 94,712 views in 2.0 hours; two cores |"
     assert second.startswith("| Figures | mean IoU over 2 validation sets: box 0.76")
+    assert second.endswith("predicted IoU off by 0.024 in a set |")
     with pytest.raises(SystemExit, match="no line"):
         replace_line("nothing", headline(results))
     with pytest.raises(SystemExit, match="no block"):
@@ -125,3 +129,22 @@ def test_the_tool_rewrites_a_card_and_doing_so_twice_changes_nothing(
     assert "## Intended use, and known weaknesses" in once
     main(source)
     assert card.read_text(encoding="utf-8") == once
+
+
+@pytest.mark.parametrize(
+    ("measured", "says"),
+    [("0123456789abcdef", "with the weights 0123456789ab,"), (None, "weights it does not name")],
+)
+def test_figures_of_other_weights_are_refused_and_the_card_stays(
+    results, tmp_path, monkeypatch, measured, says
+):
+    card = tmp_path / "small.md"
+    card.write_text("as it was")
+    monkeypatch.setattr("tools.card.CARD", card)
+    del results["weights_sha256"]
+    source = tmp_path / "results.json"
+    source.write_text(json.dumps(results | ({"weights_sha256": measured} if measured else {})))
+    with pytest.raises(SystemExit, match=says) as refused:
+        main(source)
+    assert f"those shipped are {SMALL_SHA256[:12]}; run" in str(refused.value)
+    assert card.read_text() == "as it was"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +11,15 @@ import typer
 from rich.progress import track
 from rich.text import Text
 
-from anymask.cli.console import complain, ends_in_a_sentence, err, out
+from anymask import __version__
+from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
 from anymask.cli.options import DeviceOption, DtypeOption, JsonOption, ModelOption, load_model
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
     from anymask.evaluation.data import Examples
+    from anymask.evaluation.everything import EverythingRecord
+    from anymask.evaluation.readable import ReadableExamples
     from anymask.evaluation.records import ObjectRecord
     from anymask.evaluation.report import Report
     from anymask.model.sam import Sam
@@ -100,6 +104,9 @@ def evaluate(
     prompts are answered by simple methods without a network. Figures are means over the objects
     of a set, then over sets. The same images and settings give the same figures.
 
+    An image that cannot be read, or whose masks do not fit it, is named and left out; the exit
+    code is then 1.
+
     The shipped model on a folder of sets; a checkpoint, all prompts, with a page to look at:
 
     ```
@@ -111,50 +118,55 @@ def evaluate(
 
     # Only now, so that help and mistakes in the command are answered at once.
     from anymask.evaluation.data import open_examples
+    from anymask.evaluation.model_facts import model_facts
+    from anymask.evaluation.readable import ReadableExamples
     from anymask.evaluation.report import Report
+    from anymask.evaluation.wording import printable, unused_sentences
     from anymask.files import check_writable
 
     if output is not None:
         check_writable(output)
     chosen = _baselines(baselines, interactive=clicks > 0 or box)
-    examples = open_examples(
+    found = open_examples(
         *data,
         limit=limit,
         min_area=min_area,
         objects="components" if components else "auto",
     )
+    for sentence in unused_sentences(found.unused):
+        complain(printable(sentence))
+    examples = ReadableExamples(found, lambda bad: complain(printable(bad.reason)))
     sam = load_model(model, device, dtype)
     records = _ask(sam, examples, clicks, box, max_objects or None, chosen)
+    whole = _find_all(sam, examples) if everything else []
     report = Report(
-        model={
-            "model": model or "small",
-            "input_size": sam.config.image_size,
-            "dtype": str(sam.dtype).removeprefix("torch."),
-        },
+        model={**model_facts(sam, model), "anymask": __version__},
         settings={
+            "data": [str(place) for place in data],
             "prompts": prompts,
             "images": len(examples),
             "limit": limit,
             "max_objects": max_objects or None,
             "min_area": min_area,
+            "components": components,
+            "baselines": chosen,
+            "everything": asdict(sam.config.everything) if everything else None,
         },
         records=records,
-        everything=_find_all(sam, examples) if everything else [],
+        everything=whole,
+        unreadable=examples.unreadable,
+        unused=examples.unused,
     )
     if not report.sections:
-        raise AnymaskError(
-            f"No object of at least {min_area} pixels is in the {len(examples)} images; lower "
-            "--min-area or look at the masks."
-        )
+        raise AnymaskError(_nothing(examples, min_area))
     if output is not None:
         _write(report, examples, output)
     if as_json:
         typer.echo(report.to_json(), nl=False)
-        return
-    for table in report.tables():
-        out.print(table)
-    if output is not None:
-        out.print(Text(f"Written: {output / JSON_NAME}, {output / HTML_NAME}"), soft_wrap=True)
+    else:
+        _print(report, output)
+    if examples.unreadable:
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
 def parse_prompts(text: str) -> tuple[int, bool, bool]:
@@ -217,7 +229,7 @@ def _baselines(text: str, *, interactive: bool) -> list[str]:
 
 def _ask(
     sam: Sam,
-    examples: Examples,
+    examples: ReadableExamples,
     clicks: int,
     box: bool,
     max_objects: int | None,
@@ -240,18 +252,24 @@ def _ask(
     )
     if not baselines:
         return records
+    read = {(bad.set_name, bad.name) for bad in examples.unreadable}
     others = evaluate_baselines(
         _progress(examples, "Baselines"), baselines, max_objects=max_objects
     )
-    return merged(records, others)
+    # A file may become unreadable between the two.
+    late = {(bad.set_name, bad.name) for bad in examples.unreadable} - read
+    return merged([r for r in records if (r.set_name, r.image) not in late], others)
 
 
-def _find_all(sam: Sam, examples: Examples) -> list[Any]:
+def _find_all(sam: Sam, examples: Examples) -> list[EverythingRecord]:
     from anymask.evaluation.everything import evaluate_everything
+    from anymask.evaluation.html import PICTURES
     from anymask.predict.automatic import SamAutomaticMaskGenerator
 
     generator = SamAutomaticMaskGenerator(sam)
-    return evaluate_everything(generator.generate_masks, _progress(examples, "Everything"))
+    return evaluate_everything(
+        generator.generate_masks, _progress(examples, "Everything"), keep_masks=PICTURES
+    )
 
 
 def _progress(examples: Examples, what: str) -> Iterable[Any]:
@@ -267,4 +285,31 @@ def _write(report: Report, examples: Examples, folder: Path) -> None:
         (HTML_NAME, to_html(report, examples.find)),
     ):
         with whole_file(folder / name) as path:
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _print(report: Report, output: Path | None) -> None:
+    from anymask.evaluation.wording import printable
+
+    out.print(Text(printable(report.heading[:1].upper() + report.heading[1:])), soft_wrap=True)
+    for table in report.tables():
+        out.print(table)
+    if output is not None:
+        written = f"Written: {output / JSON_NAME}, {output / HTML_NAME}"
+        out.print(Text(printable(written)), soft_wrap=True)
+
+
+def _nothing(examples: ReadableExamples, min_area: int) -> str:
+    """Why there is no figure at all, in a sentence."""
+    left = len(examples) - len(examples.unreadable)
+    if left == 0:
+        return (
+            "The only image cannot be used, as told above."
+            if len(examples) == 1
+            else f"None of the {len(examples)} images can be used, as told above."
+        )
+    where = "the image" if left == 1 else f"any of the {left} images"
+    return (
+        f"No object of at least {min_area} pixels is in {where}; lower --min-area or look at the "
+        "masks."
+    )

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from anymask.evaluation.data import Example
 from anymask.evaluation.matching import Overlaps, pairwise_iou
+from anymask.evaluation.packed_masks import counts_of_masks
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.rle import Counts, compress, counts_of
+from anymask.masks.rle import Counts, compress
 from anymask.model.config import EverythingConfig
 from anymask.model.sam import Sam
 from anymask.predict.candidates import conflicts, find, kept, passing, suppress
@@ -104,7 +105,7 @@ def find_candidates(
         Further options of `SamAutomaticMaskGenerator`, such as `points_per_side`.
     """
     masks = find(sam, example.image, loosest, **options)
-    true = tuple(counts_of(mask) for mask in example.masks)
+    true = counts_of_masks(example.masks)
     return Candidates(
         example.set_name,
         example.name,

@@ -10,14 +10,15 @@ from typing import Any
 from anymask.errors import AnymaskError, ImageError
 from anymask.evaluation.data import Objects, Source, Truth
 from anymask.evaluation.label_files import joined_by_class
+from anymask.evaluation.packed_masks import PackedMasks
 from anymask.masks import rle
 from anymask.masks.coco import draw_polygons
 
 
 def find(
     path: Path, set_name: str, objects: Objects, *, required: bool
-) -> tuple[list[Source], list[Path]]:
-    """List the images of a COCO file that have masks.
+) -> tuple[list[Source], list[Path], list[Path]]:
+    """List the images of a COCO file that have masks, and those that cannot be used.
 
     Parameters
     ----------
@@ -28,18 +29,20 @@ def find(
     objects : {"auto", "ids", "components", "classes"}
         "classes" makes one object of all of a category.
     required : bool
-        Whether it must be COCO, with all its images there.
+        Whether it must be COCO.
 
     Returns
     -------
     sources : list of Source
+    without_masks : list of Path
+        Images that are there and have no annotation with a mask.
     missing : list of Path
-        Images that are named and not there.
+        Images that have masks, and are not there.
 
     Raises
     ------
     ImageError
-        If it is required and is not COCO, or one of its images is missing.
+        If it is required and is not COCO, or all of its images are missing.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -48,7 +51,7 @@ def find(
         for annotation in annotations:
             if not annotation.get("iscrowd") and annotation.get("segmentation"):
                 by_image.setdefault(annotation["image_id"], []).append(annotation)
-        listed = [(i["file_name"], by_image[i["id"]]) for i in images if i["id"] in by_image]
+        listed = [(str(i["file_name"]), by_image.get(i["id"], [])) for i in images]
         names = {
             category["id"]: "" if category.get("unnamed") else str(category["name"])
             for category in data.get("categories") or []
@@ -59,24 +62,26 @@ def find(
                 f"{path} is not COCO JSON with 'images' and 'annotations' ({error!r}); "
                 "export the annotations again."
             ) from error
-        return [], []
+        return [], [], []
     top = folder_of(path)
     inside = sorted(place for place in top.iterdir() if place.is_dir())
     places = list(dict.fromkeys([path.parent, top, *inside]))
-    sources, missing = [], []
+    sources, without_masks, missing = [], [], []
     for name, own in listed:
         image = next((place / name for place in places if (place / name).is_file()), None)
-        if image is None and required:
-            raise ImageError(
-                f"{path} names the image {name}, which is not in {top} or a folder in it; put the "
-                "images there."
-            )
-        if image is None:
+        if own and image is None:
             missing.append(top / name)
-            continue
-        read = partial(_read, path, own, names, objects)
-        sources.append(Source(set_name, str(Path(name).with_suffix("")), image, read))
-    return sources, missing
+        elif own and image is not None:
+            read = partial(_read, path, own, names, objects)
+            sources.append(Source(set_name, str(Path(name).with_suffix("")), image, read))
+        elif image is not None:
+            without_masks.append(image)
+    if required and missing and not sources:
+        raise ImageError(
+            f"{path} names the image {missing[0].name}, which is not in {top} or a folder in "
+            "it, nor is any other that has masks; put the images there."
+        )
+    return sources, without_masks, missing
 
 
 def folder_of(path: Path) -> Path:
@@ -92,13 +97,13 @@ def _read(
     size: tuple[int, int],
 ) -> Truth:
     """Masks of one image's annotations: polygons, or run lengths in either form."""
-    masks = []
+    counts, sizes = [], []
     for annotation in annotations:
         segmentation = annotation["segmentation"]
         try:
             if not isinstance(segmentation, dict):
                 segmentation = draw_polygons(segmentation, size)
-            masks.append(rle.decode(rle.from_coco(segmentation)))
+            of_mask, size_of_mask = rle.read_rle(rle.from_coco(segmentation))
             known = annotation.get("category_id") in names or not names
         except (AnymaskError, TypeError) as error:
             raise ImageError(f"Annotation {annotation.get('id')} of {path}: {error}") from error
@@ -108,6 +113,8 @@ def _read(
                 f"{annotation.get('category_id')}, which the file does not declare; add it to "
                 "'categories' or correct the annotation."
             )
+        counts.append(of_mask)
+        sizes.append(size_of_mask)
     classes = tuple(names[a["category_id"]] for a in annotations) if any(names.values()) else ()
-    truth = Truth(masks, classes)
+    truth = Truth(PackedMasks(counts, sizes), classes)
     return joined_by_class(truth) if objects == "classes" and classes else truth

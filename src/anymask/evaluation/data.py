@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError, ImageError
+from anymask.evaluation.packed_masks import PackedMasks, areas_of
 from anymask.images.read import read_rgb
 
 Objects = Literal["auto", "ids", "components", "classes"]
@@ -31,7 +32,8 @@ class Example:
     image : (H, W, 3) uint8 array
         RGB.
     masks : sequence of (H, W) bool arrays
-        One an object; they may overlap.
+        One an object; they may overlap. Those of files are `PackedMasks`, of which each is made
+        when it is asked for.
     set_name : str
         The data set it belongs to; figures are averaged within sets first.
     class_ids : sequence of int
@@ -51,14 +53,20 @@ class Truth(NamedTuple):
 
     Attributes
     ----------
-    masks : list of (H, W) bool arrays
-        One an object.
+    masks : sequence of (H, W) bool arrays
+        One an object; best `PackedMasks`, which take little memory.
     classes : tuple of str
         What each object is, "" where that is unknown; nothing at all where no class is known.
     """
 
-    masks: list[NDArray[np.bool_]]
+    masks: Sequence[NDArray[np.bool_]]
     classes: tuple[str, ...] = ()
+
+    def take(self, indices: Iterable[int]) -> Truth:
+        """Return some of the objects, in the order of their indices, and pack their masks."""
+        chosen = list(indices)
+        classes = tuple(self.classes[i] for i in chosen) if self.classes else ()
+        return Truth(PackedMasks.of(self.masks).take(chosen), classes)
 
 
 @dataclass(frozen=True)
@@ -87,16 +95,31 @@ class Source:
             If a file cannot be read, or a mask has another size than the image.
         """
         image = read_rgb(self.image)
-        masks, classes = self.read_truth(image.shape[:2])
-        for mask in masks:
-            if mask.shape != image.shape[:2]:
+        truth = self.read_truth(image.shape[:2])
+        masks = PackedMasks.of(truth.masks)
+        for height, width in masks.sizes:
+            if (height, width) != image.shape[:2]:
                 raise ImageError(
-                    f"A mask of {self.image} is {mask.shape[1]}×{mask.shape[0]} pixels and the "
-                    f"image is {image.shape[1]}×{image.shape[0]}; give masks at the image's size."
+                    f"A mask of {self.image} is {width}×{height} pixels and the image is "
+                    f"{image.shape[1]}×{image.shape[0]}; give masks at the image's size."
                 )
-        kept = [i for i, mask in enumerate(masks) if np.count_nonzero(mask) >= max(1, min_area)]
-        chosen = tuple(classes[i] for i in kept) if classes else ()
-        return image, Truth([masks[i] for i in kept], chosen)
+        kept = [i for i, area in enumerate(areas_of(masks)) if area >= max(1, min_area)]
+        return image, Truth(masks, truth.classes).take(kept)
+
+
+class Unused(NamedTuple):
+    """Files of data sets that are no example.
+
+    Attributes
+    ----------
+    without_masks : tuple of Path
+        Images that have none.
+    without_image : tuple of Path
+        Masks whose image is not there, and images that an annotation file names in vain.
+    """
+
+    without_masks: tuple[Path, ...] = ()
+    without_image: tuple[Path, ...] = ()
 
 
 class Examples(Sequence[Example]):
@@ -107,11 +130,16 @@ class Examples(Sequence[Example]):
     sources : sequence of Source
     min_area : int
         Objects of fewer pixels are left out.
+    unused : Unused
+        What else lies where they were found.
     """
 
-    def __init__(self, sources: Sequence[Source], min_area: int = 0) -> None:
+    def __init__(
+        self, sources: Sequence[Source], min_area: int = 0, unused: Unused | None = None
+    ) -> None:
         self.sources = list(sources)
         self.min_area = min_area
+        self.unused = unused or Unused()
 
     @property
     def set_names(self) -> list[str]:
@@ -173,18 +201,23 @@ def open_examples(
     Returns
     -------
     Examples
+        Their `unused` tells what has no masks or no image.
 
     Raises
     ------
     ImageError
         If a place does not exist or holds no image with masks.
     """
-    from anymask.evaluation.layouts import find_sources
+    from anymask.evaluation.layouts import find
 
     if limit is not None and limit < 1:
         raise AnymaskError(f"The limit must be at least 1 image a set, and it is {limit}.")
-    by_place = [find_sources(Path(place), objects) for place in places]
-    return Examples(in_sets(by_place, limit), min_area)
+    found = [find(Path(place), objects) for place in places]
+    unused = Unused(
+        tuple(path for each in found for path in each.without_masks),
+        tuple(path for each in found for path in each.without_image),
+    )
+    return Examples(in_sets([each.sources for each in found], limit), min_area, unused)
 
 
 def in_sets(by_place: Iterable[Sequence[Source]], limit: int | None = None) -> list[Source]:

@@ -7,7 +7,8 @@ things nobody labelled; recall and best overlap do not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,9 @@ from anymask.evaluation.matching import (
     mean_best_overlap,
     pairwise_iou,
 )
+from anymask.evaluation.packed_masks import counts_of_masks
+from anymask.evaluation.records import spread_over_sets
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.rle import counts_of
 
 Generate = Callable[[NDArray[np.uint8]], MaskSet]
 
@@ -36,14 +38,24 @@ class EverythingRecord:
     set_name, image : str
         The example.
     overlaps : Overlaps
+    masks : MaskSet or None
+        What was found, if it was kept.
     """
 
     set_name: str
     image: str
     overlaps: Overlaps
+    masks: MaskSet | None = None
+
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """The figures of this image alone, named as in `everything_figures`."""
+        return _figures_of([self.overlaps])
 
 
-def evaluate_everything(generate: Generate, examples: Iterable[Example]) -> list[EverythingRecord]:
+def evaluate_everything(
+    generate: Generate, examples: Iterable[Example], keep_masks: int = 0
+) -> list[EverythingRecord]:
     """Find all masks of images and compare them with the true ones.
 
     Parameters
@@ -53,6 +65,9 @@ def evaluate_everything(generate: Generate, examples: Iterable[Example]) -> list
         ``SamAutomaticMaskGenerator(sam).generate_masks``.
     examples : iterable of Example
         Those without true masks are passed over.
+    keep_masks : int
+        Of so many of the worst and so many of the best images, as `extremes_of_everything`
+        chooses them, the masks are kept; never of many more at a time.
 
     Returns
     -------
@@ -60,18 +75,57 @@ def evaluate_everything(generate: Generate, examples: Iterable[Example]) -> list
         Masks are ranked by the mean of predicted IoU and stability (arXiv 2304.02643, appendix
         D.3).
     """
-    records = []
+    records: list[EverythingRecord] = []
+    kept: list[int] = []  # indices of records that have their masks
     for example in examples:
         if not len(example.masks):
             continue
         found = generate(example.image)
-        true = [counts_of(mask) for mask in example.masks]
-        iou = pairwise_iou(found.counts, true, found.image_size)
+        iou = pairwise_iou(found.counts, counts_of_masks(example.masks), found.image_size)
         known = np.stack([found.predicted_iou, found.stability_score])
         known = np.where(np.isnan(known), 0, known)
         overlaps = Overlaps(iou, known.mean(0))
-        records.append(EverythingRecord(example.set_name, example.name, overlaps))
+        record = EverythingRecord(example.set_name, example.name, overlaps)
+        if keep_masks:
+            record = replace(record, masks=found)
+            kept.append(len(records))
+        records.append(record)
+        kept = _forget_all_but_extremes(records, kept, keep_masks)
     return records
+
+
+def _forget_all_but_extremes(
+    records: list[EverythingRecord], kept: Sequence[int], count: int
+) -> list[int]:
+    """Drop the masks of those that are not shown; indices of the others.
+
+    What is not among the extremes of some images is not among those of more.
+    """
+    with_masks = [records[i] for i in kept]
+    chosen = {
+        id(record)
+        for worst in (True, False)
+        for record in extremes_of_everything(with_masks, count, worst=worst)
+    }
+    left = [i for i in kept if id(records[i]) in chosen]
+    for i in kept:
+        if i not in left:
+            records[i] = replace(records[i], masks=None)
+    return left
+
+
+def extremes_of_everything(
+    records: Sequence[EverythingRecord], count: int, *, worst: bool
+) -> list[EverythingRecord]:
+    """Choose the images with the lowest or the highest mean best overlap, from several sets.
+
+    Best overlap is what to go by, since it does not punish masks of things nobody labelled.
+    """
+    sign = 1 if worst else -1
+    ranked = sorted(
+        records, key=lambda r: (sign * r.figures["mean_best_overlap"], r.set_name, r.image)
+    )
+    return spread_over_sets(ranked, count)
 
 
 def everything_figures(records: Sequence[EverythingRecord]) -> dict[str, dict[str, float]]:
@@ -86,14 +140,15 @@ def everything_figures(records: Sequence[EverythingRecord]) -> dict[str, dict[st
     by_set: dict[str, list[Overlaps]] = {}
     for record in records:
         by_set.setdefault(record.set_name, []).append(record.overlaps)
+    return {set_name: _figures_of(images) for set_name, images in by_set.items()}
+
+
+def _figures_of(images: Sequence[Overlaps]) -> dict[str, float]:
     return {
-        set_name: {
-            "average_recall": average_recall(images),
-            "ap50": average_precision(images, 0.5),
-            "ap75": average_precision(images, 0.75),
-            "mean_best_overlap": mean_best_overlap(images),
-            "f1_50": matched_f1(images),
-            "masks_per_image": float(np.mean([len(image.iou) for image in images])),
-        }
-        for set_name, images in by_set.items()
+        "average_recall": average_recall(images),
+        "ap50": average_precision(images, 0.5),
+        "ap75": average_precision(images, 0.75),
+        "mean_best_overlap": mean_best_overlap(images),
+        "f1_50": matched_f1(images),
+        "masks_per_image": float(np.mean([len(image.iou) for image in images])),
     }

@@ -10,7 +10,8 @@ from html import escape
 from typing import Any
 
 from anymask.evaluation.data import Example
-from anymask.evaluation.pictures import as_data_url, draw_answer, extremes
+from anymask.evaluation.everything import EverythingRecord, extremes_of_everything
+from anymask.evaluation.pictures import as_data_url, draw_answer, draw_everything, extremes
 from anymask.evaluation.records import ObjectRecord
 from anymask.evaluation.report import (
     MEAN,
@@ -20,9 +21,13 @@ from anymask.evaluation.report import (
     column_title,
     format_figure,
 )
+from anymask.evaluation.wording import model_facts_for_reading, printable, unused_sentences
 
 PICTURED = ("click1_predicted", "box")
 """Scores of which pictures are shown, if their masks were kept."""
+
+PICTURES = 8
+"""How many of the worst and of the best are shown of each kind."""
 
 HOW_TO_READ = (
     "<p>Across: predicted IoU. Up: true IoU. On the line the model judges itself rightly, "
@@ -50,7 +55,9 @@ dt { color: #888 } dd { margin: 0 }
 
 
 def to_html(
-    report: Report, find: Callable[[str, str], Example] | None = None, pictures: int = 8
+    report: Report,
+    find: Callable[[str, str], Example] | None = None,
+    pictures: int = PICTURES,
 ) -> str:
     """Write a report as one self-contained HTML page.
 
@@ -61,7 +68,8 @@ def to_html(
         From the names of a set and of an image to the example, for the pictures; without it
         there are none.
     pictures : int
-        How many of the worst and of the best answers are shown for each of `PICTURED`.
+        How many of the worst and of the best answers are shown for each of `PICTURED`, and of
+        whole images whose masks were kept.
 
     Returns
     -------
@@ -70,7 +78,8 @@ def to_html(
     data = report.to_dict()
     parts = [
         "<h1>How good the masks are</h1>",
-        facts_list({**data["model"], **data["settings"]}),
+        facts_list({**model_facts_for_reading(data["model"]), **data["settings"]}),
+        *_left_out(report),
         _summary(report),
         *(_table(section) for section in report.sections),
     ]
@@ -85,6 +94,7 @@ def to_html(
                     which = "Worst" if worst else "Best"
                     parts.append(f"<h2>{which} by: {escape(column_title(name))}</h2>")
                     parts.append(_pictures(chosen, name, find))
+        parts += _everything_pictures(report.everything, find, pictures)
     return page("anymask evaluation", parts)
 
 
@@ -94,7 +104,7 @@ def page(title: str, parts: Sequence[str]) -> str:
     return (
         '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n{body}\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n{printable(body)}\n</html>\n"
     )
 
 
@@ -108,9 +118,23 @@ def facts_list(facts: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {item}" for name, item in value.items())
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return ", ".join(map(str, value)) or "none"
     return "–" if value is None else str(value)
+
+
+def _left_out(report: Report) -> list[str]:
+    """What is in no figure: images that cannot be used, files that are no example."""
+    parts = []
+    if report.unreadable:
+        rows = "".join(f"<li>{escape(each.reason)}</li>" for each in report.unreadable)
+        parts.append(f"<h2>Left out, as it cannot be used</h2>\n<ul>{rows}</ul>")
+    sentences = unused_sentences(report.unused)
+    if sentences:
+        parts.append("".join(f"<p>{escape(sentence)}</p>" for sentence in sentences))
+    return parts
 
 
 def _summary(report: Report) -> str:
@@ -190,4 +214,38 @@ def _pictures(
     return (
         "<p>Blue: the answer. Yellow: the true outline. Red: the prompt.</p>\n"
         f'<div class="pictures">{"".join(figures)}</div>'
+    )
+
+
+def _everything_pictures(
+    records: Sequence[EverythingRecord], find: Callable[[str, str], Example], count: int
+) -> list[str]:
+    """The worst and the best whole images, of those whose masks were kept."""
+    kept = [record for record in records if record.masks is not None]
+    parts = []
+    for worst in (True, False):
+        chosen = extremes_of_everything(kept, count, worst=worst)
+        if chosen:
+            which = "Worst" if worst else "Best"
+            figures = "".join(_everything_figure(record, find) for record in chosen)
+            parts.append(
+                f"<h2>{which} whole images by mean best overlap</h2>\n"
+                "<p>In colours: the masks found. Yellow: the true outlines.</p>\n"
+                f'<div class="pictures pairs">{figures}</div>'
+            )
+    return parts
+
+
+def _everything_figure(record: EverythingRecord, find: Callable[[str, str], Example]) -> str:
+    assert record.masks is not None
+    url = as_data_url(draw_everything(find(record.set_name, record.image), record.masks))
+    found, true = record.overlaps.iou.shape
+    caption = (
+        f"{record.set_name} / {record.image}: mean best overlap "
+        f"{record.figures['mean_best_overlap']:.2f}, F1 {record.figures['f1_50']:.2f}; "
+        f"masks found {found}, labelled {true}"
+    )
+    return (
+        f'<figure><img src="{url}" alt="{escape(caption)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )

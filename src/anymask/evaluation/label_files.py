@@ -14,7 +14,9 @@ from scipy import ndimage
 
 from anymask.errors import ImageError
 from anymask.evaluation.data import Objects, Truth
+from anymask.evaluation.packed_masks import PackedMasks
 from anymask.images.memory import check_fits
+from anymask.masks import rle
 from anymask.masks.mask_set import MaskSet
 
 JPEG = (".jpg", ".jpeg")
@@ -72,7 +74,7 @@ def read_labels(path: Path) -> NDArray[Any]:
     return labels
 
 
-def masks_of_labels(labels: NDArray[Any], objects: Objects = "auto") -> list[NDArray[np.bool_]]:
+def masks_of_labels(labels: NDArray[Any], objects: Objects = "auto") -> PackedMasks:
     """Take a label image apart into one mask an object, in order of the ids.
 
     Examples
@@ -86,9 +88,8 @@ def masks_of_labels(labels: NDArray[Any], objects: Objects = "auto") -> list[NDA
     labels, ids = _with_ids(labels, objects)
     binary = labels.dtype == np.bool_ or ids.tolist() == [_WHITE]
     if objects == "components" or (objects == "auto" and binary):
-        labels, count = ndimage.label(labels != 0, np.ones((3, 3), int))
-        ids = np.arange(1, count + 1)
-    return [labels == i for i in ids]
+        labels, _ = ndimage.label(labels != 0, np.ones((3, 3), int))
+    return PackedMasks.of_labels(labels)
 
 
 def truth_of(paths: Sequence[Path], objects: Objects, size: tuple[int, int]) -> Truth:
@@ -106,9 +107,9 @@ def truth_of(paths: Sequence[Path], objects: Objects, size: tuple[int, int]) -> 
     """
     if len(paths) == 1 and paths[0].is_dir():
         files = sorted(p for p in paths[0].iterdir() if p.suffix.lower() in PICTURES)
-        return Truth([read_labels(path) != 0 for path in files])
+        return Truth(PackedMasks.of(read_labels(path) != 0 for path in files))
     parts = [_truth_of_file(path, objects, size, alone=len(paths) == 1) for path in paths]
-    masks = [mask for part in parts for mask in part.masks]
+    masks = PackedMasks.joined(PackedMasks.of(part.masks) for part in parts)
     if not any(part.classes for part in parts):
         return Truth(masks)
     classes = [name for p in parts for name in p.classes or ("",) * len(p.masks)]
@@ -120,18 +121,25 @@ def truth_of_set(masks: MaskSet, objects: Objects = "auto") -> Truth:
     order = np.argsort(masks.ids)
     names = masks.class_names
     classes = tuple(names[i] for i in order) if names is not None and any(names) else ()
-    truth = Truth([masks[int(i)] for i in order], classes)
+    truth = Truth(PackedMasks.of(masks.select(order)), classes)
     return joined_by_class(truth) if objects == "classes" else truth
 
 
 def joined_by_class(truth: Truth) -> Truth:
     """Make one object of all objects of a class; those without one are left out."""
     names = [name for name in dict.fromkeys(truth.classes) if name]
-    groups = [
-        [mask for mask, own in zip(truth.masks, truth.classes, strict=True) if own == name]
-        for name in names
-    ]
-    return Truth([np.logical_or.reduce(group) for group in groups], tuple(names))
+    masks = PackedMasks.of(truth.masks)
+    groups = [[i for i, own in enumerate(truth.classes) if own == name] for name in names]
+    for name, group in zip(names, groups, strict=True):
+        sizes = sorted({masks.sizes[i] for i in group})
+        if len(sizes) > 1:
+            (h, w), (other_h, other_w) = sizes[:2]
+            raise ImageError(
+                f"Masks of the class {name} are {w}×{h} and {other_w}×{other_h} pixels; give all "
+                "at the image's size."
+            )
+    united = [rle.union([masks.counts[i] for i in g], masks.sizes[g[0]]) for g in groups]
+    return Truth(PackedMasks(united, [masks.sizes[g[0]] for g in groups]), tuple(names))
 
 
 def _truth_of_file(path: Path, objects: Objects, size: tuple[int, int], *, alone: bool) -> Truth:
@@ -141,9 +149,9 @@ def _truth_of_file(path: Path, objects: Objects, size: tuple[int, int], *, alone
         return truth_of_set(load_masks(path, size), objects)
     labels, ids = _with_ids(read_labels(path), objects)
     if objects == "classes":
-        return Truth([labels == i for i in ids], tuple(str(int(i)) for i in ids))
+        return Truth(PackedMasks.of_labels(labels), tuple(str(int(i)) for i in ids))
     if objects == "auto" and not alone and len(ids) == 1:
-        return Truth([labels != 0])
+        return Truth(PackedMasks.of([labels != 0]))
     return Truth(masks_of_labels(labels, objects))
 
 

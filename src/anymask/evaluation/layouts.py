@@ -64,16 +64,6 @@ class Found:
         self.without_image += other.without_image
 
 
-def find_sources(
-    place: Path, objects: Objects = "auto", images: Sequence[Path] = ()
-) -> list[Source]:
-    """Find the images with masks of a data set, or of the data sets in a folder.
-
-    Parameters and errors are those of `find`.
-    """
-    return find(place, objects, images).sources
-
-
 def find(place: Path, objects: Objects = "auto", images: Sequence[Path] = ()) -> Found:
     """Find the images with masks of a data set, or of the data sets in a folder.
 
@@ -93,7 +83,7 @@ def find(place: Path, objects: Objects = "auto", images: Sequence[Path] = ()) ->
     """
     if place.is_file() and place.suffix.lower() == ".json":
         name = _set_name(coco_files.folder_of(place))
-        found = Found(coco_files.find(place, name, objects, required=True)[0])
+        found = Found(*coco_files.find(place, name, objects, required=True))
     elif place.is_dir():
         place = innermost(place)
         found = _set_in(place, objects, images)
@@ -175,10 +165,12 @@ def _coco(folder: Path, name: str, objects: Objects) -> Found:
     taken: set[Path] = set()
     for place in (folder, folder / "annotations"):
         for path in sorted(place.glob("*.json")):
-            sources, missing = coco_files.find(path, name, objects, required=False)
-            found.sources += [source for source in sources if source.image not in taken]
-            taken.update(source.image for source in sources)
-            found.without_image += missing if sources else []
+            of_file = Found(*coco_files.find(path, name, objects, required=False))
+            if of_file.sources:
+                of_file.sources = [s for s in of_file.sources if s.image not in taken]
+                taken.update(source.image for source in of_file.sources)
+                found.add(of_file)
+    found.without_masks = sorted(set(found.without_masks) - taken)
     return found
 
 

@@ -13,9 +13,12 @@ from PIL import Image, ImageDraw
 from anymask.evaluation.baselines import BOX_BASELINES
 from anymask.evaluation.data import Example
 from anymask.evaluation.metrics import boundary_of
-from anymask.evaluation.records import ObjectRecord, shrink_mask
+from anymask.evaluation.records import ObjectRecord, shrink_mask, spread_over_sets
+from anymask.masks.mask_set import MaskSet
+from anymask.painting import overlay
 
 PICTURE_SIZE = 320
+WHOLE_SIZE = 480
 _ANSWER = np.array([30, 144, 255])
 _TRUTH = (255, 220, 0)
 _PROMPT = (255, 40, 40)
@@ -42,13 +45,7 @@ def extremes(
     known.sort(
         key=lambda r: (sign * r.scores[name].iou, r.set_name, r.image, r.index)  # ties by name
     )
-    taken: dict[str, int] = {}
-    chosen: list[ObjectRecord] = []
-    for record in known:
-        if len(chosen) < count and taken.get(record.set_name, 0) < most_of_a_set:
-            taken[record.set_name] = taken.get(record.set_name, 0) + 1
-            chosen.append(record)
-    return chosen
+    return spread_over_sets(known, count, most_of_a_set)
 
 
 def draw_answer(example: Example, record: ObjectRecord, name: str) -> NDArray[np.uint8]:
@@ -99,6 +96,31 @@ def draw_answer(example: Example, record: ObjectRecord, name: str) -> NDArray[np
         x, y = (record.click.x + 0.5 - left) * scale, (record.click.y + 0.5 - top) * scale
         pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=_PROMPT, outline=(255, 255, 255))
     return np.asarray(drawn)
+
+
+def draw_everything(example: Example, masks: MaskSet) -> NDArray[np.uint8]:
+    """Draw all masks found in an image, each in a colour of its own, true outlines yellow.
+
+    Parameters
+    ----------
+    example : Example
+    masks : MaskSet
+        What was found in it.
+
+    Returns
+    -------
+    (h, w, 3) uint8 array
+        The whole image, its longest side `WHOLE_SIZE`.
+    """
+    height, width = example.image.shape[:2]
+    scale = WHOLE_SIZE / max(height, width)
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    picture = Image.fromarray(example.image).resize(size[::-1], Image.Resampling.BILINEAR)
+    drawn = overlay(np.asarray(picture), shrink_mask(masks.to_labels(), size))
+    for mask in example.masks:
+        rows, cols = boundary_of(shrink_mask(mask, size)).T
+        drawn[rows, cols] = _TRUTH
+    return drawn
 
 
 def _surroundings(record: ObjectRecord) -> tuple[int, int, int, int]:

@@ -112,7 +112,7 @@ class PromptedImage:
         )
         full = self.sam.postprocess_masks(masks, self.input_size, self.size)
         return Answer(
-            (full > self.sam.mask_threshold).cpu().numpy(), masks, ious.double().cpu().numpy()
+            (full > self.sam.mask_threshold).cpu().numpy(), masks, ious.cpu().double().numpy()
         )
 
     def _tensor(self, coordinates: ArrayLike) -> Tensor:
@@ -205,9 +205,10 @@ def quick_figures(
     -------
     means : dict
         Mean over sets of "click1_single", "click1_predicted", "click1_oracle", "click3",
-        "click5" and "box" (IoU) and of "boundary_f_box"; "iou_calibration_error" (expected
-        calibration error of predicted IoU, every set weighing the same) and "iou_bias" (mean of
-        predicted less true IoU).
+        "click5" and "box" (IoU), of "boundary_f_box", "iou_calibration_error" (expected
+        calibration error of predicted IoU within a set, so that what is too high on one set does
+        not make up for what is too low on another) and "iou_bias" (mean of predicted less true
+        IoU).
     by_set : dict
         The same for each set.
     """
@@ -219,15 +220,10 @@ def quick_figures(
         by_set[set_name]["boundary_f_box"] = figures["box"]
     for figures in by_set.values():
         del figures["click2"], figures["click4"]
-    means = mean_over_sets(by_set)
-    for figures, chosen in [
-        (means, records),
-        *((by_set[name], [r for r in records if r.set_name == name]) for name in by_set),
-    ]:
-        table = calibration(chosen)
-        figures["iou_calibration_error"] = table.expected_error
-        figures["iou_bias"] = table.bias
-    return means, by_set
+    for set_name, table in calibration_by_set(records).items():
+        by_set[set_name]["iou_calibration_error"] = table.expected_error
+        by_set[set_name]["iou_bias"] = table.bias
+    return mean_over_sets(by_set), by_set
 
 
 def calibration(records: Sequence[ObjectRecord], bins: int = 10) -> Reliability:
@@ -247,6 +243,15 @@ def calibration(records: Sequence[ObjectRecord], bins: int = 10) -> Reliability:
             true.append(answer.iou)
             weights.append(weight / len(answers))
     return reliability(predicted, true, weights, bins)
+
+
+def calibration_by_set(records: Sequence[ObjectRecord], bins: int = 10) -> dict[str, Reliability]:
+    """Compare predicted with true IoU within each set that has answers of its own judgement."""
+    of_sets: dict[str, list[ObjectRecord]] = {}
+    for record in records:
+        of_sets.setdefault(record.set_name, []).append(record)
+    tables = {name: calibration(of_set, bins) for name, of_set in of_sets.items()}
+    return {name: table for name, table in tables.items() if not np.isnan(table.expected_error)}
 
 
 def _answer_clicks(

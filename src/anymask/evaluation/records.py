@@ -6,8 +6,9 @@ not drown a small one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,19 @@ from numpy.typing import NDArray
 from anymask.evaluation.clicks import Click, first_click
 from anymask.evaluation.data import Example, choose_objects
 from anymask.evaluation.metrics import boundary_f_score, dice_of_iou, mask_iou
+from anymask.evaluation.packed_masks import areas_of
 from anymask.images.resize import ResizeLongestSide
 from anymask.masks.boxes import boxes_of_masks
 from anymask.masks.rle import Counts, counts_of, mask_of
+
+
+class _OfASet(Protocol):
+    @property
+    def set_name(self) -> str: ...
+
+
+Record = TypeVar("Record", bound=_OfASet)
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 SCORE_SIZE = 512
 """Longest side at which masks are compared; larger images are shrunk to it for scoring."""
@@ -115,8 +126,8 @@ def scored_size(image: NDArray[np.uint8], score_size: int = SCORE_SIZE) -> tuple
     return ResizeLongestSide.get_preprocess_shape(height, width, score_size)
 
 
-def shrink_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Take the pixel nearest to the centre of each pixel of a smaller frame (h, w)."""
+def shrink_mask(mask: NDArray[Pixel], size: tuple[int, int]) -> NDArray[Pixel]:
+    """Take the pixel nearest to the centre of each pixel of another frame (h, w)."""
     if mask.shape == size:
         return mask
     rows, cols = (
@@ -140,9 +151,8 @@ def targets_of(
         Longest side of the frame in which they are scored.
     """
     size = scored_size(example.image, score_size)
-    areas = [int(np.count_nonzero(mask)) for mask in example.masks]
     targets = []
-    for index in choose_objects(areas, max_objects):
+    for index in choose_objects(areas_of(example.masks), max_objects):
         mask = shrink_mask(example.masks[index], size)
         if mask.any():  # a speck may vanish when shrunk
             targets.append(Target(index, mask, boxes_of_masks(mask[None])[0], first_click(mask)))
@@ -200,6 +210,26 @@ def merged(first: Sequence[ObjectRecord], second: Sequence[ObjectRecord]) -> lis
             raise ValueError(f"object {a.index} of {a.image} is not object {b.index} of {b.image}")
         joined.append(replace(a, scores={**a.scores, **b.scores}))
     return joined
+
+
+def spread_over_sets(ranked: Iterable[Record], count: int, most_of_a_set: int = 2) -> list[Record]:
+    """Take the first records of a ranking, but not many of one set.
+
+    Parameters
+    ----------
+    ranked : iterable of records
+        With a `set_name`, in order.
+    count : int
+    most_of_a_set : int
+        No more than so many of one set, else one hard set would fill the page.
+    """
+    taken: dict[str, int] = {}
+    chosen: list[Record] = []
+    for record in ranked:
+        if len(chosen) < count and taken.get(record.set_name, 0) < most_of_a_set:
+            taken[record.set_name] = taken.get(record.set_name, 0) + 1
+            chosen.append(record)
+    return chosen
 
 
 def means_by_set(

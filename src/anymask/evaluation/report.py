@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from anymask.evaluation.baselines import BASELINES
+from anymask.evaluation.data import Unused
 from anymask.evaluation.everything import EverythingRecord, everything_figures
 from anymask.evaluation.metrics import BOUNDARY_TOLERANCE, Reliability
-from anymask.evaluation.protocols import calibration
+from anymask.evaluation.protocols import calibration, calibration_by_set
+from anymask.evaluation.readable import Unreadable
 from anymask.evaluation.records import ObjectRecord, mean_over_sets, means_by_set
+from anymask.evaluation.wording import model_facts_for_reading, printable
 
 Figures = dict[str, dict[str, float]]
 
@@ -43,6 +47,8 @@ TITLES = {
 """What the names of scores and figures are called for readers."""
 
 MEAN = "mean over sets"
+# Of files that are no example, so many are named.
+_FIRST = 10
 
 
 @dataclass(frozen=True)
@@ -88,12 +94,24 @@ class Report:
         Empty if neither clicks nor boxes were asked.
     everything : list of EverythingRecord
         Empty if whole images were not asked.
+    unreadable : list of Unreadable
+        Images that could not be used; they are in no figure.
+    unused : Unused
+        Files of the data sets that are no example.
     """
 
     model: Mapping[str, Any]
     settings: Mapping[str, Any]
     records: Sequence[ObjectRecord] = field(default_factory=list)
     everything: Sequence[EverythingRecord] = field(default_factory=list)
+    unreadable: Sequence[Unreadable] = field(default_factory=list)
+    unused: Unused = field(default_factory=Unused)
+
+    @property
+    def heading(self) -> str:
+        """One line on what was measured: the model, the beginning of its hash, size, dtype."""
+        facts = model_facts_for_reading(self.model)
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -152,7 +170,10 @@ class Report:
                 figure: _with_means(means_by_set(self.records, figure))
                 for figure in ("iou", "dice", "boundary_f")
             },
-            "everything": _with_means(everything_figures(self.everything)),
+            "everything": {
+                **_with_means(everything_figures(self.everything)),
+                "images": [_image_figures(record) for record in self.everything],
+            },
             "calibration": calibration_data(self.records),
             "objects": [
                 {
@@ -174,16 +195,29 @@ class Report:
                 }
                 for record in self.records
             ],
+            "unreadable": [
+                {"set": u.set_name, "image": u.name, "file": str(u.image), "reason": u.reason}
+                for u in self.unreadable
+            ],
+            "unused": {
+                kind: {"count": len(paths), "first": [str(path) for path in paths[:_FIRST]]}
+                for kind, paths in self.unused._asdict().items()
+            },
         }
         cleaned: dict[str, Any] = _json_ready(data)
         return cleaned
 
     def to_json(self) -> str:
-        """Return `to_dict` as text."""
-        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        """Return `to_dict` as text.
+
+        Names of files that are not UTF-8 stand in it as JSON's own escapes of what Python calls
+        surrogates, and are read back as Python had them.
+        """
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return printable(text)
 
     def tables(self) -> list[Table]:
-        """Return tables for a terminal: IoU by set, means of all figures, calibration."""
+        """Return tables for a terminal: IoU by set, means of all, calibration, what failed."""
         tables = [
             _rich_table(section)
             for section in self.sections
@@ -194,6 +228,8 @@ class Report:
         reliability = calibration_data(self.records)
         if reliability:
             tables.append(_rich_calibration(reliability))
+        if self.unreadable:
+            tables.append(_rich_unreadable(self.unreadable))
         return tables
 
 
@@ -223,14 +259,22 @@ def _with_means(by_set: Figures) -> dict[str, Any]:
 
 
 def calibration_data(records: Sequence[ObjectRecord]) -> dict[str, Any]:
-    """The reliability table as plain data; nothing if no answer predicts its IoU."""
-    table = calibration(records)
-    if math.isnan(table.expected_error):
+    """The reliability table as plain data; nothing if no answer predicts its IoU.
+
+    The table is of all answers, every set weighing the same. The expected calibration error is
+    the mean over sets of that within each: in the table too high on one set makes up for too low
+    on another.
+    """
+    by_set = calibration_by_set(records)
+    if not by_set:
         return {}
-    bias = {}
-    for name in dict.fromkeys(record.set_name for record in records):
-        bias[name] = calibration([r for r in records if r.set_name == name]).bias
-    return {**reliability_data(table), "bias_by_set": bias}
+    errors = {name: table.expected_error for name, table in by_set.items()}
+    return {
+        **reliability_data(calibration(records)),
+        "expected_calibration_error": sum(errors.values()) / len(errors),
+        "error_by_set": errors,
+        "bias_by_set": {name: table.bias for name, table in by_set.items()},
+    }
 
 
 def reliability_data(table: Reliability) -> dict[str, Any]:
@@ -249,6 +293,19 @@ def reliability_data(table: Reliability) -> dict[str, Any]:
             }
             for i in range(len(table.count))
         ],
+    }
+
+
+def _image_figures(record: EverythingRecord) -> dict[str, Any]:
+    figures = dict(record.figures)
+    masks, objects = record.overlaps.iou.shape
+    del figures["masks_per_image"]
+    return {
+        "set": record.set_name,
+        "image": record.image,
+        "masks": masks,
+        "objects": objects,
+        **figures,
     }
 
 
@@ -271,7 +328,7 @@ def _rich_table(section: Section) -> Table:
         table.add_column(column_title(name), justify="right")
     for set_name, figures in section.figures.items():
         objects = str(section.objects[set_name])
-        table.add_row(set_name, objects, *_cells(section.names, figures))
+        table.add_row(Text(printable(set_name)), objects, *_cells(section.names, figures))
     table.add_section()
     table.add_row(MEAN, "", *_cells(section.names, section.means), style="bold")
     return table
@@ -302,11 +359,21 @@ def _rich_calibration(data: Mapping[str, Any]) -> Table:
     return table
 
 
+def _rich_unreadable(unreadable: Sequence[Unreadable]) -> Table:
+    table = Table(title="Left out of all figures, as it cannot be used", title_justify="left")
+    table.add_column("Image", overflow="fold")
+    table.add_column("Reason", overflow="fold")
+    for each in unreadable:
+        table.add_row(*(Text(printable(t)) for t in (f"{each.set_name}/{each.name}", each.reason)))
+    return table
+
+
 def calibration_sentence(data: Mapping[str, Any]) -> str:
     """One sentence on how predicted IoU compares with true IoU."""
+    of_several = " (mean over sets)" if len(data.get("error_by_set", ())) > 1 else ""
     return (
         f"Predicted against true IoU: expected calibration error "
-        f"{data['expected_calibration_error']:.3f}, bias {data['bias']:+.3f}"
+        f"{data['expected_calibration_error']:.3f}{of_several}, bias {data['bias']:+.3f}"
     )
 
 

@@ -127,7 +127,7 @@ def _read(read_truth: object, meaning: dict[str, str | None], size: tuple[int, i
     kept = [i for i, name in enumerate(names) if name is not None]
     if not truth.classes:
         return truth
-    return Truth([truth.masks[i] for i in kept], tuple(str(names[i]) for i in kept))
+    return truth.take(kept)._replace(classes=tuple(str(names[i]) for i in kept))
 
 
 def _by_number(name: str) -> tuple[int, str]:

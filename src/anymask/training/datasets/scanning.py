@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from anymask.errors import AnymaskError
 from anymask.evaluation.data import Source, Truth
+from anymask.evaluation.packed_masks import areas_of
 from anymask.images.formats import ENVI_HEADER
 
 THUMBNAIL = 32
@@ -99,12 +100,9 @@ def _look_at(source: Source, min_area: int) -> Record | Skipped:
     except (AnymaskError, OSError, ValueError, MemoryError) as error:
         reason = str(error).strip() or type(error).__name__
         return Skipped(source.set_name, source.name, source.image, reason.splitlines()[0])
-    areas = [int(np.count_nonzero(mask)) for mask in truth.masks]
+    areas = areas_of(truth.masks)
     kept = [i for i, area in enumerate(areas) if area >= max(1, min_area)]
-    truth = Truth(
-        [truth.masks[i] for i in kept],
-        tuple(truth.classes[i] for i in kept) if truth.classes else (),
-    )
+    truth = truth.take(kept)
     height, width = image.shape[:2]
     small = Image.fromarray(image).convert("L")
     small = small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)

@@ -1,0 +1,37 @@
+"""What was measured: enough to know whether two figures are of the same weights."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from anymask.checkpoints.info import info
+from anymask.checkpoints.registry import SHIPPED
+from anymask.checkpoints.sources import resolve
+from anymask.model.sam import Sam
+
+
+def model_facts(sam: Sam, source: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Tell what a loaded model is.
+
+    Parameters
+    ----------
+    sam : Sam
+    source : str, path or None
+        What `anymask.load` was given for it.
+
+    Returns
+    -------
+    dict
+        "model", as it was called; "known_as", its name if it is a published file; "weights_sha256"
+        in hex, None where the weights are in several files; "input_size" in pixels; "dtype".
+    """
+    # As a path, so that a file called like a model is not taken for that.
+    what = info(resolve(source))
+    return {
+        "model": SHIPPED if source is None else os.fspath(source),
+        "known_as": what.known_as,
+        "weights_sha256": what.sha256,
+        "input_size": sam.config.image_size,
+        "dtype": str(sam.dtype).removeprefix("torch."),
+    }
