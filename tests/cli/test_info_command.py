@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+from anymask.checkpoints.registry import SMALL_VERSION
 from anymask.cli.info import essentials_of
 
 
@@ -12,7 +13,7 @@ def test_info_of_the_shipped_model_tells_what_its_card_says_in_short(cli):
     shown = cli("info", "small").stdout
     for heading in ("Data", "Compute", "Figures", "Good for", "Not good for"):
         assert f"│ {heading} " in shown
-    assert "shipped with anymask" in shown
+    assert f"shipped with anymask, version {SMALL_VERSION}" in shown
     assert "Note: training" not in shown
     assert "{" not in shown
     found = json.loads(cli("info", "small", "--json").stdout)

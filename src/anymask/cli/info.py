@@ -16,7 +16,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from anymask.checkpoints.registry import SHIPPED
+from anymask.checkpoints.registry import SHIPPED, SMALL_VERSION
 from anymask.cli.console import ends_in_a_sentence, out
 from anymask.cli.options import JsonOption
 
@@ -107,7 +107,7 @@ def _as_dict(found: CheckpointInfo) -> dict[str, object]:
 def _as_lines(found: CheckpointInfo) -> dict[str, str]:
     known = f", the published {found.known_as}" if found.known_as else ""
     if found.known_as == SHIPPED:
-        known = ", shipped with anymask"
+        known = f", shipped with anymask, version {SMALL_VERSION}"
     lines = {
         "File": f"{found.path} ({found.size:,} bytes)",
         "Variant": f"{found.variant}{known}",

@@ -103,8 +103,9 @@ class _Truth:
 
     def __call__(self, size: tuple[int, int]) -> Truth:
         from anymask.evaluation.data import Truth
+        from anymask.evaluation.packed_masks import PackedMasks
 
-        return Truth(list(self._masks), self._masks.class_names or ())
+        return Truth(PackedMasks.of(self._masks), self._masks.class_names or ())
 
 
 def _picture(session: Session, key: LayerKey, plane: int) -> Path:
