@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 SHIPPED = "small"
 """Name of the model whose weights come with the package."""
 
-SMALL_SHA256 = "938ac16b03eb4b2af4e1e04e322ba83f7f5a4bb9e1603f8bee66e17d2206f6cf"
+SMALL_SHA256 = "e1af752241179891a422df64a06a7cc711ec38e3103f9b537f80da046ce39b4f"
 """SHA-256 of weights/small.safetensors."""
 
-SMALL_VERSION = 4
+SMALL_VERSION = 5
 """Version of those weights: one more each time they are replaced."""
 
 _SAM_CITATION = (

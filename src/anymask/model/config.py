@@ -220,7 +220,7 @@ VARIANTS: dict[str, SamConfig] = {
             pred_iou_thresh=0.5,
             stability_score_thresh=0.7,
             stability_score_offset=0.6,
-            box_nms_thresh=0.5,
+            box_nms_thresh=0.4,
             min_mask_region_area=100,
         ),
     ),
