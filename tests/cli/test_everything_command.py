@@ -233,6 +233,7 @@ def test_every_option_of_the_generator_arrives_there(cli, scene_file, scene, mod
         "crop_overlap_ratio": 0.25,
         "crop_n_points_downscale_factor": 2,
         "min_mask_region_area": 30,
+        "max_mask_share": 0.6,
         "tile_size": 200,
         "tile_overlap": 40,
     }

@@ -46,6 +46,19 @@ def model_with_skips() -> Sam:
     return sam
 
 
+def test_masks_that_cover_more_than_the_largest_share_are_left_out(small_reference_sam, scene):
+    all_of_them = SamAutomaticMaskGenerator(small_reference_sam, **LOOSE, box_nms_thresh=1.0)
+    masks = all_of_them.generate_masks(scene)
+    share = masks.areas / scene[..., 0].size
+    limit = float(np.median(share))
+    assert share.max() > limit
+    small = SamAutomaticMaskGenerator(
+        small_reference_sam, **LOOSE, box_nms_thresh=1.0, max_mask_share=limit
+    )
+    found = small.generate_masks(scene)
+    assert_same_records(found.to_records(), masks.select(share <= limit).to_records())
+
+
 def assert_same_records(actual, expected):
     assert len(actual) == len(expected)
     for a, e in zip(actual, expected, strict=True):

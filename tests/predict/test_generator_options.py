@@ -32,7 +32,7 @@ PUBLISHED = {
 
 def test_options_have_the_published_names_order_and_defaults(small_reference_sam):
     parameters = inspect.signature(SamAutomaticMaskGenerator).parameters
-    assert list(parameters) == ["model", *PUBLISHED, "tile_size", "tile_overlap"]
+    assert list(parameters) == ["model", *PUBLISHED, "tile_size", "tile_overlap", "max_mask_share"]
     generator = SamAutomaticMaskGenerator(small_reference_sam)
     for name, default in PUBLISHED.items():
         if name not in ("points_per_side", "point_grids"):
@@ -42,7 +42,7 @@ def test_options_have_the_published_names_order_and_defaults(small_reference_sam
 
 
 def test_a_model_with_defaults_of_its_own_is_asked_with_them_unless_told_otherwise():
-    own = EverythingConfig(0.5, 0.6, 0.7, 0.8, 9)
+    own = EverythingConfig(0.5, 0.6, 0.7, 0.8, 9, 0.9)
     encoder = ViTConfig(width=16, depth=1, num_heads=2, global_attn_indexes=(0,))
     model = Sam(SamConfig("own", encoder, image_size=64, prompt_dim=32, everything=own))
     for option, value in asdict(own).items():
@@ -74,6 +74,7 @@ GRID = np.array([[0.5, 0.5]])
         ({"crop_overlap_ratio": 2}, "crop_overlap_ratio is 2"),
         ({"crop_n_points_downscale_factor": 0}, "crop_n_points_downscale_factor is 0"),
         ({"min_mask_region_area": -5}, "min_mask_region_area is -5"),
+        ({"max_mask_share": 1.1}, "max_mask_share is 1.1; it must be a number from 0 to 1"),
         ({"tile_size": 1}, "tile_size is 1; it must be a whole number of at least 2"),
         ({"tile_size": 99.5}, "tile_size is 99.5"),
         ({"tile_overlap": 10}, "tile_overlap is 10 and there are no tiles; give tile_size"),

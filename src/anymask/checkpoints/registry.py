@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHIPPED = "small"
 """Name of the model whose weights come with the package."""
 
-SMALL_SHA256 = "e1af752241179891a422df64a06a7cc711ec38e3103f9b537f80da046ce39b4f"
+SMALL_SHA256 = "ddbb653034ae145ba7b768d7dd98306dfd6a9d4c4b9260d7f6d40ed279ba2ada"
 """SHA-256 of weights/small.safetensors."""
 
 SMALL_VERSION = 5

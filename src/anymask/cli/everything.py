@@ -144,6 +144,16 @@ def everything(
             help="Fill holes and remove islands of fewer pixels than this.",
         ),
     ] = None,
+    max_mask_share: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=1,
+            rich_help_panel=_FILTER,
+            help="Leave out masks that cover more than this share of the picture.",
+        ),
+    ] = None,
     crop_n_layers: Annotated[
         int | None,
         typer.Option(
@@ -247,6 +257,7 @@ def everything(
         "stability_score_offset": stability_score_offset,
         "box_nms_thresh": box_nms_thresh,
         "min_mask_region_area": min_mask_region_area,
+        "max_mask_share": max_mask_share,
         "crop_n_layers": crop_n_layers,
         "crop_nms_thresh": crop_nms_thresh,
         "crop_overlap_ratio": crop_overlap_ratio,

@@ -87,6 +87,7 @@ class EverythingConfig:
     stability_score_offset: float = 1.0
     box_nms_thresh: float = 0.7
     min_mask_region_area: int = 0
+    max_mask_share: float = 1.0
 
 
 EncoderConfig = ViTConfig | TinyViTConfig | SmallEncoderConfig
@@ -222,6 +223,7 @@ VARIANTS: dict[str, SamConfig] = {
             stability_score_offset=0.6,
             box_nms_thresh=0.4,
             min_mask_region_area=100,
+            max_mask_share=0.95,
         ),
     ),
 }

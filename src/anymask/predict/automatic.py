@@ -84,6 +84,9 @@ class SamAutomaticMaskGenerator:
     tile_overlap : int, optional
         The least that neighbouring tiles have in common, in pixels; an eighth of `tile_size`.
         Objects smaller than that are seen whole by one of them.
+    max_mask_share : float, optional
+        Leave out masks that cover more than this share of the picture, or of the tile; 1, the
+        published models' default, keeps all.
 
     Raises
     ------
@@ -120,6 +123,7 @@ class SamAutomaticMaskGenerator:
         output_mode: OutputMode = "binary_mask",
         tile_size: int | None = None,
         tile_overlap: int | None = None,
+        max_mask_share: float | None = None,
     ) -> None:
         own = model.config.everything
         pred_iou_thresh = own.pred_iou_thresh if pred_iou_thresh is None else pred_iou_thresh
@@ -130,6 +134,7 @@ class SamAutomaticMaskGenerator:
         box_nms_thresh = own.box_nms_thresh if box_nms_thresh is None else box_nms_thresh
         if min_mask_region_area is None:
             min_mask_region_area = own.min_mask_region_area
+        max_mask_share = own.max_mask_share if max_mask_share is None else max_mask_share
         self.point_grids = check_options(
             points_per_side=points_per_side,
             points_per_batch=points_per_batch,
@@ -146,6 +151,7 @@ class SamAutomaticMaskGenerator:
             output_mode=output_mode,
             tile_size=tile_size,
             tile_overlap=tile_overlap,
+            max_mask_share=max_mask_share,
         )
         self.predictor = SamPredictor(model)
         self.points_per_batch = points_per_batch
@@ -161,6 +167,7 @@ class SamAutomaticMaskGenerator:
         self.output_mode: OutputMode = output_mode
         self.tile_size = tile_size
         self.tile_overlap = tile_overlap
+        self.max_mask_share = max_mask_share
 
     def generate(self, image: Picture, progress: Progress | None = None) -> list[dict[str, Any]]:
         """Find all objects of an image.
@@ -287,4 +294,6 @@ class SamAutomaticMaskGenerator:
             point_coords=[points[each.point] + (x0, y0) for each in found],
             crop_box=[(x0, y0, *crop.size[::-1])] * len(found),
         )
+        if self.max_mask_share < 1:
+            masks = masks.select(masks.areas <= self.max_mask_share * math.prod(tile.size))
         return masks.select(nms(masks.boxes, masks.predicted_iou, self.box_nms_thresh))

@@ -33,6 +33,7 @@ def check_options(
     output_mode: str,
     tile_size: int | None,
     tile_overlap: int | None,
+    max_mask_share: float,
 ) -> list[NDArray[np.float64]]:
     """Refuse options that make no sense; return the grid of points of each layer of crops.
 
@@ -56,6 +57,7 @@ def check_options(
     _check_number("crop_overlap_ratio", crop_overlap_ratio, 0, 1)
     _check_number("crop_n_points_downscale_factor", crop_n_points_downscale_factor, 1)
     _check_number("min_mask_region_area", min_mask_region_area, 0)
+    _check_number("max_mask_share", max_mask_share, 0, 1)
     if output_mode not in _OUTPUT_MODES:
         raise AnymaskError(
             f"output_mode is {output_mode!r}; it can be {', '.join(map(repr, _OUTPUT_MODES))}."
