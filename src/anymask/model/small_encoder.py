@@ -51,7 +51,7 @@ class SmallEncoder(nn.Module):
         self.down4 = _downsample(sixteenth, last)
         self.stage4 = nn.Sequential(
             *(
-                _AttentionBlock(last, config.num_heads, config.mlp_ratio)
+                AttentionBlock(last, config.num_heads, config.mlp_ratio)
                 for _ in range(config.depths[3])
             )
         )
@@ -59,7 +59,7 @@ class SmallEncoder(nn.Module):
         self.from_eighth = nn.Conv2d(eighth, out_chans, 2, 2)
         self.from_sixteenth = PointwiseConv2d(sixteenth, out_chans)
         self.from_last = PointwiseConv2d(last, out_chans)
-        self.fuse = _ResidualBlock(out_chans)
+        self.fuse = ResidualBlock(out_chans)
         self.norm = LayerNorm2d(out_chans)
         self.skip_eighth = PointwiseConv2d(eighth, out_chans // 4)
         self.skip_quarter = PointwiseConv2d(quarter, out_chans // 8)
@@ -93,11 +93,11 @@ def _downsample(in_chans: int, out_chans: int) -> nn.Sequential:
 
 
 def _residual_stage(chans: int, depth: int) -> nn.Sequential:
-    return nn.Sequential(*(_ResidualBlock(chans) for _ in range(depth)))
+    return nn.Sequential(*(ResidualBlock(chans) for _ in range(depth)))
 
 
-class _ResidualBlock(nn.Module):
-    """x + gain · conv(relu(conv(relu(x))))"""
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(relu(x))))"""
 
     def __init__(self, chans: int) -> None:
         super().__init__()
@@ -112,8 +112,13 @@ class _ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv2(F.relu(self.conv1(F.relu(x))))
 
+    def pass_on(self) -> None:
+        """Become a block that returns what it is given, and can learn from there."""
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
 
-class _AttentionBlock(nn.Module):
+
+class AttentionBlock(nn.Module):
     """A pre-norm transformer block; a depthwise convolution tells positions apart.
 
     Such a conditional positional encoding (arXiv 2102.10882) works at any image size.
@@ -141,3 +146,9 @@ class _AttentionBlock(nn.Module):
         tokens = self.proj(y, plus=tokens)
         tokens = self.mlp(self.norm2(tokens), plus=tokens)
         return tokens.view(B, H, W, C).permute(0, 3, 1, 2)
+
+    def pass_on(self) -> None:
+        """Become a block that returns what it is given, and can learn from there."""
+        for layer in (self.position, self.proj, self.mlp.lin2):
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)

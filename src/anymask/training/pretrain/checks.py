@@ -14,6 +14,7 @@ from anymask.checkpoints.geometry import describe
 from anymask.errors import AnymaskError, CheckpointError
 from anymask.model.config import VARIANTS
 from anymask.model.sam import Sam
+from anymask.training.pretrain.growing import fits
 from anymask.training.pretrain.recipe import Recipe
 
 _STATE = frozenset({"sam", "auxiliary", "ema", "optimizers", "generator", "progress"})
@@ -62,10 +63,10 @@ def check_beginning(out: Path, resume: bool, start_from: Path | None) -> None:
         _check_state(state)
     if start_from is not None:
         sam = load(start_from, device="cpu", dtype="float32")
-        if not _fits(sam.state_dict()):
+        if not fits(sam.state_dict(), Sam(VARIANTS["small"])):
             raise CheckpointError(
                 f"{start_from} is a {describe(sam.config)}; give weights of the shipped model's "
-                "geometry, as an earlier `anymask pretrain` wrote them."
+                "geometry or with fewer blocks, as an earlier `anymask pretrain` wrote them."
             )
 
 

@@ -29,6 +29,7 @@ from anymask.training.pretrain.auxiliary import AuxiliaryHead
 from anymask.training.pretrain.batches import Batch, BatchMaker
 from anymask.training.pretrain.cache import ImageCache
 from anymask.training.pretrain.curves import draw_curves
+from anymask.training.pretrain.growing import grow_from
 from anymask.training.pretrain.optimizer import build_optimizers
 from anymask.training.pretrain.step import training_step
 
@@ -125,7 +126,8 @@ def train(
         Let the learning rate fall to nothing over the last `recipe.finish_share` of the call, from
         where it is if an earlier fall was cut short.
     start_from : Path, optional
-        Weights of an earlier training, as exported, for an `out` that has none yet.
+        Weights of an earlier training, as exported, for an `out` that has none yet; of `config`,
+        or with fewer blocks in the encoder.
     device : str
     threads : int
         CPU threads of the arithmetic.
@@ -304,9 +306,8 @@ class _Run:
 
     def start_from(self, weights: Path) -> None:
         """Begin with exported weights instead of random ones."""
-        state = load(weights, variant=self.config, dtype="float32").state_dict()
-        self.sam.load_state_dict(state)
-        self.ema.module.load_state_dict(state)
+        grow_from(load(weights, dtype="float32").state_dict(), self.sam)
+        self.ema.module.load_state_dict(self.sam.state_dict())
 
     def resume(self) -> None:
         """Go on from `state.pt` if there is one.

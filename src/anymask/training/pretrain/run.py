@@ -64,7 +64,8 @@ def pretrain(
     resume : bool
         Go on with the training in `out`; without it a folder with a training is refused.
     start_from : Path, optional
-        Weights of an earlier training to begin with, instead of nothing.
+        Weights of an earlier training to begin with, instead of nothing; their encoder may have
+        fewer blocks than today's.
     own_masks : Path, optional
         Weights of an earlier training whose confident masks are added to the labels of sets that
         are not labelled throughout; see `own_masks`.
