@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 SHIPPED = "small"
 """Name of the model whose weights come with the package."""
 
-SMALL_SHA256 = "ddbb653034ae145ba7b768d7dd98306dfd6a9d4c4b9260d7f6d40ed279ba2ada"
+SMALL_SHA256 = "2cdedbb72a408c665f154738dfaa39e4e28e4e23dba74bc0f51308fae4a971fa"
 """SHA-256 of weights/small.safetensors."""
 
-SMALL_VERSION = 5
+SMALL_VERSION = 6
 """Version of those weights: one more each time they are replaced."""
 
 _SAM_CITATION = (

@@ -68,7 +68,7 @@ class SmallEncoderConfig:
     """
 
     widths: tuple[int, int, int, int] = (48, 96, 192, 288)
-    depths: tuple[int, int, int, int] = (2, 2, 3, 5)
+    depths: tuple[int, int, int, int] = (3, 3, 4, 6)
     num_heads: int = 9
     mlp_ratio: float = 4.0
     patch_size: int = 16
