@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHIPPED = "small"
 """Name of the model whose weights come with the package."""
 
-SMALL_SHA256 = "2cdedbb72a408c665f154738dfaa39e4e28e4e23dba74bc0f51308fae4a971fa"
+SMALL_SHA256 = "482418d0e7e5f94bb7fa6c777dbc704299aea6d064de6d3a7b71dbf46795acc5"
 """SHA-256 of weights/small.safetensors."""
 
 SMALL_VERSION = 6
