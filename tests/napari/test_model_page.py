@@ -27,7 +27,7 @@ def test_the_shipped_model_loads_and_says_what_it_is(panel, idle):
     panel.model.load()
     idle()
     assert panel.message.kind == "good"
-    assert panel.message.text.text().startswith("The model is ready: anymask small, 9 million")
+    assert panel.message.text.text().startswith("The model is ready: anymask small, 11 million")
     assert "on cpu in" in panel.model.state.text()
 
 
@@ -52,7 +52,9 @@ def test_a_checkpoint_of_another_type_is_refused_and_the_right_one_offered(panel
     assert panel.model.variant.currentData() == "small"
 
 
-def test_a_geometry_without_a_name_can_be_loaded_as_what_it_is(panel, idle, fine_tuned):
+def test_a_geometry_without_a_name_can_be_loaded_as_what_it_is(
+    panel, idle, fine_tuned, small_reference_sam
+):
     panel.model.add_checkpoint(fine_tuned)
     _choose(panel, "vit_l")
     panel.model.load()
@@ -61,7 +63,9 @@ def test_a_geometry_without_a_name_can_be_loaded_as_what_it_is(panel, idle, fine
     panel.message.action.click()
     idle()
     assert panel.message.kind == "good"
-    assert panel.control.sam.config.image_size == 64 * 4 or panel.control.sam.config.image_size
+    config = panel.control.sam.config
+    assert config.image_encoder == small_reference_sam.config.image_encoder
+    assert config.image_size == small_reference_sam.config.image_size
 
 
 def test_a_broken_checkpoint_ends_in_a_sentence_and_the_model_stays(panel, idle, tmp_path):
