@@ -47,7 +47,8 @@ def test_added_blocks_change_no_feature_and_can_learn(depths: tuple[int, ...]) -
         sum(f.square().mean() for f in deep.image_encoder(image)).backward()
         optimizer.step()
     after = deep.image_encoder.state_dict()
-    assert all(not torch.equal(before[k], after[k]) for k in after if k.endswith("conv1.weight"))
+    inner = [k for k in after if k.endswith(("conv1.weight", "qkv.weight", "lin1.weight"))]
+    assert all(not torch.equal(before[k], after[k]) for k in inner)
 
 
 def test_what_is_deeper_or_wider_or_not_whole_does_not_fit() -> None:
