@@ -41,10 +41,12 @@ def test_added_blocks_change_no_feature_and_can_learn(depths: tuple[int, ...]) -
     assert all(torch.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in features)
 
     optimizer = torch.optim.SGD(deep.image_encoder.parameters(), lr=0.1)
+    wanted = [torch.randn_like(f) for f in deep.image_encoder(image)]
     for _ in range(2):
         before = {k: v.clone() for k, v in deep.image_encoder.state_dict().items()}
         optimizer.zero_grad()
-        sum(f.square().mean() for f in deep.image_encoder(image)).backward()
+        found = deep.image_encoder(image)
+        sum((f - w).square().mean() for f, w in zip(found, wanted, strict=True)).backward()
         optimizer.step()
     after = deep.image_encoder.state_dict()
     inner = [k for k in after if k.endswith(("conv1.weight", "qkv.weight", "lin1.weight"))]
