@@ -31,12 +31,6 @@ def test_importing_anymask_loads_no_torch_and_nothing_else_slow():
     assert slow.isdisjoint(loaded)
 
 
-def test_importing_anymask_takes_less_than_three_tenths_of_a_second():
-    code = "import time; t = time.perf_counter(); import anymask; print(time.perf_counter() - t)"
-    # The least of three: others may be using the machine.
-    assert min(float(run_python(code)) for _ in range(3)) < 0.3
-
-
 def test_the_command_line_answers_without_torch():
     code = (
         "import sys; from typer.testing import CliRunner; from anymask.cli.app import app;"

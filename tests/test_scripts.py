@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -73,7 +72,7 @@ def test_packages_of_the_cuda_build_are_told_from_others(tmp_path, requirement, 
     assert (done.returncode, done.stdout.strip()) == (0, found)
 
 
-def test_an_environment_made_from_the_same_files_is_reused_at_once(tmp_path):
+def test_an_environment_made_from_the_same_files_is_reused(tmp_path):
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
     (venv / "bin" / "python").symlink_to(sys.executable)
@@ -81,10 +80,8 @@ def test_an_environment_made_from_the_same_files_is_reused_at_once(tmp_path):
     (tmp_path / "constraints.txt").write_text("torch==2.13.0\n")
     stamp = f'echo "{tmp_path} $(cat "{tmp_path}"/{{pyproject.toml,constraints.txt}} | sha256sum)"'
     bash(f'{stamp} >"{venv}/anymask-stamp"')
-    began = time.monotonic()
     done = bash(f'prepare_environment "{tmp_path}"; echo "$VENV"', ANYMASK_VENV=venv)
     assert (done.returncode, done.stdout) == (0, f"{venv}\n")
-    assert time.monotonic() - began < 5
 
     # Other constraints, and it would install again: here, fail for want of an interpreter.
     (tmp_path / "constraints.txt").write_text("torch==2.12.0\n")
