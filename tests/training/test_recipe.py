@@ -19,6 +19,7 @@ from anymask.training.pretrain.batches import Batch, BatchMaker
 from anymask.training.pretrain.cache import CacheWriter, ImageCache
 from anymask.training.pretrain.optimizer import build_optimizers
 from anymask.training.pretrain.recipe import Recipe, train
+from anymask.training.pretrain.stages import train_in_stages
 
 TINY = SamConfig(
     "tiny",
@@ -117,6 +118,47 @@ def test_a_fall_that_is_interrupted_goes_on_where_it_was_and_starts_anew_when_ov
     assert 0.7 * factor * rate < _log(out)[1]["learning_rate"] < 0.9 * factor * rate
     _train(cache, out, 40)
     assert _log(out)[2]["learning_rate"] == RECIPE.learning_rate
+
+
+def test_the_last_views_of_a_finishing_run_are_larger_and_the_fall_goes_on(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    sides = []
+    with pytest.MonkeyPatch.context() as patch:
+        made = BatchMaker.batch
+
+        def batch(self: BatchMaker) -> Batch:
+            found = made(self)
+            sides.append(tuple(found.images.shape))
+            return found
+
+        patch.setattr(BatchMaker, "batch", batch)
+        recipe = replace(RECIPE, batch_size=4, last_side=128, last_share=0.25, finish_share=1.0)
+        train_in_stages(
+            [(cache, 1.0)],
+            out,
+            recipe=recipe,
+            config=TINY,
+            updates=200,
+            finish=True,
+            report=lambda _: None,
+        )
+    small, large = (4, 3, 64, 64), (1, 3, 128, 128)
+    # Batches are made ahead, so that a few of each stage are never trained on.
+    assert set(sides) == {small, large}
+    assert sides == sorted(sides, key=lambda shape: shape[2])
+    assert 150 <= sides.count(small) <= 160
+    assert 200 <= sides.count(large) <= 210
+    rates = [r["learning_rate"] / RECIPE.learning_rate for r in _log(out)]
+    assert rates == pytest.approx([0.75, 0.5, 0.25, 0.0], abs=0.02)
+    assert _state(out)["progress"]["factor"] == 1
+
+
+def test_views_of_one_size_throughout_where_the_last_ones_are_no_larger(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    recipe = replace(RECIPE, last_side=RECIPE.side)
+    options = {"config": TINY, "updates": 50, "finish": True, "report": lambda _: None}
+    train_in_stages([(cache, 1.0)], out, recipe=recipe, **options)
+    assert [r["updates"] for r in _log(out)] == [50]
 
 
 def test_an_interrupted_training_is_kept(tmp_path: Path) -> None:

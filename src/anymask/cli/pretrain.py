@@ -67,6 +67,17 @@ def pretrain(
     side: Annotated[
         int, typer.Option(min=64, help="Side of the training views in pixels; multiples of 32.")
     ] = 256,
+    last_side: Annotated[
+        int,
+        typer.Option(
+            min=64,
+            help="Side of the views towards the end of a run with --finish, where the model is "
+            "used at 512; multiples of 32. No more than --side leaves the views as they are.",
+        ),
+    ] = 512,
+    last_share: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="The share of the time for those last views.")
+    ] = 0.15,
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one pass.")] = 16,
     accumulate: Annotated[int, typer.Option(min=1, help="Passes to one update.")] = 1,
     drawn: Annotated[int, typer.Option(min=0, help="Scenes to draw besides the data.")] = 3000,
@@ -117,8 +128,9 @@ def pretrain(
     anymask pretrain --data sets/ --out run/ --minutes 60 --resume --finish
     ```
     """
-    if side % 32:
-        raise AnymaskError(f"--side is {side}; it must be a multiple of 32.")
+    for option, value in (("--side", side), ("--last-side", last_side)):
+        if value % 32:
+            raise AnymaskError(f"{option} is {value}; it must be a multiple of 32.")
     try:
         import cv2
         import matplotlib  # noqa: F401
@@ -142,6 +154,8 @@ def pretrain(
             matrix_rate=matrix_rate,
             ema=ema,
             finish_share=finish_share,
+            last_side=last_side,
+            last_share=last_share,
             compile_encoder=compile_encoder,
         ),
         minutes=minutes,

@@ -60,6 +60,9 @@ class Recipe:
         to a fifth of that.
     finish_share : float
         The share of a finishing run's time in which the learning rate falls to nothing.
+    last_side, last_share : int, float
+        Side of the views in the last share of a finishing run's time, when it is trained by
+        `stages.train_in_stages`; no more than `side` for views of one size throughout.
     compile_encoder : bool
         Let `torch.compile` fuse the encoder's passes over memory. Weights stay interchangeable.
     """
@@ -76,6 +79,8 @@ class Recipe:
     auxiliary_weight: float = 1.0
     auxiliary_images: int = 300_000
     finish_share: float = 0.5
+    last_side: int = 0
+    last_share: float = 0.15
     compile_encoder: bool = False
     seed: int = 0
 
@@ -100,6 +105,7 @@ def train(
     minutes: float = math.inf,
     updates: int | None = None,
     finish: bool = False,
+    stop_share: float = 1.0,
     start_from: Path | None = None,
     device: str = "cpu",
     threads: int = 1,
@@ -125,6 +131,9 @@ def train(
     finish : bool
         Let the learning rate fall to nothing over the last `recipe.finish_share` of the call, from
         where it is if an earlier fall was cut short.
+    stop_share : float
+        The share of the time or of the updates after which to stop, with the rest of the fall for
+        a later call.
     start_from : Path, optional
         Weights of an earlier training, as exported, for an `out` that has none yet; of `config`,
         or with fewer blocks in the encoder.
@@ -168,7 +177,7 @@ def train(
             share = (now - start) / (60 * minutes)
             if updates is not None:
                 share = max(share, (run.progress.updates - first) / updates)
-            if share >= 1:
+            if share >= stop_share:
                 break
             fall = began * min(1.0, (1 - share) / recipe.finish_share) if finish else 1.0
             line = run.update(batches, fall)
@@ -184,8 +193,9 @@ def train(
     except KeyboardInterrupt:
         run.save()
         raise
-    # A fall that has come to its end is over: who goes on from here begins at the full rate.
-    run.progress.factor = 1.0
+    if stop_share == 1 or not finish:
+        # A fall that has come to its end is over: who goes on begins at the full rate.
+        run.progress.factor = 1.0
     run.save()
     if evaluate:
         report(run.evaluate(evaluate))

@@ -23,7 +23,8 @@ from anymask.training.pretrain.bank import draw_bank
 from anymask.training.pretrain.cache import ImageCache, Source, build_cache, find_sources, split
 from anymask.training.pretrain.checks import check_beginning, check_figures
 from anymask.training.pretrain.own_masks import add_own_masks, sparse_sets
-from anymask.training.pretrain.recipe import Recipe, train
+from anymask.training.pretrain.recipe import Recipe
+from anymask.training.pretrain.stages import train_in_stages
 
 # Images of each set that are evaluated while training.
 _VALIDATION_IMAGES = 8
@@ -60,7 +61,8 @@ def pretrain(
     minutes : float
         How long to train in this call; caching and drawing come before.
     finish : bool
-        Let the learning rate fall to nothing towards the end of the call.
+        Let the learning rate fall to nothing towards the end of the call, and train on views of
+        `recipe.last_side` at its end.
     resume : bool
         Go on with the training in `out`; without it a folder with a training is refused.
     start_from : Path, optional
@@ -126,7 +128,7 @@ def pretrain(
             processes=min(threads, os.cpu_count() or 1),
         )
         caches.append((bank, drawn_share))
-    return train(
+    return train_in_stages(
         caches,
         out,
         recipe=recipe,
