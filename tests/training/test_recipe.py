@@ -122,7 +122,7 @@ def test_a_fall_that_is_interrupted_goes_on_where_it_was_and_starts_anew_when_ov
 
 def test_the_last_views_of_a_finishing_run_are_larger_and_the_fall_goes_on(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
-    sides = []
+    sides, lines = [], []
     with pytest.MonkeyPatch.context() as patch:
         made = BatchMaker.batch
 
@@ -140,7 +140,7 @@ def test_the_last_views_of_a_finishing_run_are_larger_and_the_fall_goes_on(tmp_p
             config=TINY,
             updates=200,
             finish=True,
-            report=lambda _: None,
+            report=lines.append,
         )
     small, large = (4, 3, 64, 64), (1, 3, 128, 128)
     # Batches are made ahead, so that a few of each stage are never trained on.
@@ -148,6 +148,7 @@ def test_the_last_views_of_a_finishing_run_are_larger_and_the_fall_goes_on(tmp_p
     assert sides == sorted(sides, key=lambda shape: shape[2])
     assert 150 <= sides.count(small) <= 160
     assert 200 <= sides.count(large) <= 210
+    assert "views of 128 pixels from here on" in lines
     rates = [r["learning_rate"] / RECIPE.learning_rate for r in _log(out)]
     assert rates == pytest.approx([0.75, 0.5, 0.25, 0.0], abs=0.02)
     assert _state(out)["progress"]["factor"] == 1

@@ -8,6 +8,7 @@ size throughout would take.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,14 @@ def train_in_stages(
     updates: int | None = None,
     finish: bool = False,
     start_from: Path | None = None,
+    report: Callable[[str], None] = print,
     **options: Any,
 ) -> Path:
     """Train as `recipe.train` does, the last share of a finishing run at the recipe's last side.
 
     Parameters
     ----------
-    caches, out, recipe, minutes, updates, finish, start_from, **options
+    caches, out, recipe, minutes, updates, finish, start_from, report, **options
         As for `recipe.train`.
 
     Returns
@@ -48,6 +50,7 @@ def train_in_stages(
             updates=updates,
             finish=finish,
             start_from=start_from,
+            report=report,
             **options,
         )
     share = recipe.last_share
@@ -60,8 +63,10 @@ def train_in_stages(
         finish=True,
         stop_share=1 - share,
         start_from=start_from,
+        report=report,
         **options,
     )
+    report(f"views of {recipe.last_side} pixels from here on")
     return train(
         caches,
         out,
@@ -69,6 +74,7 @@ def train_in_stages(
         minutes=minutes * share,
         updates=None if updates is None else round(updates * share),
         finish=True,
+        report=report,
         **options,
     )
 
