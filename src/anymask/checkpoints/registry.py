@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 SHIPPED = "small"
 """Name of the model whose weights come with the package."""
 
-SMALL_SHA256 = "482418d0e7e5f94bb7fa6c777dbc704299aea6d064de6d3a7b71dbf46795acc5"
+SMALL_SHA256 = "01d6e7ba01f71965382cfd4425993f576b3f5cbc699f7d82e43c87cdebff3351"
 """SHA-256 of weights/small.safetensors."""
 
-SMALL_VERSION = 6
+SMALL_VERSION = 7
 """Version of those weights: one more each time they are replaced."""
 
 _SAM_CITATION = (

@@ -219,9 +219,9 @@ VARIANTS: dict[str, SamConfig] = {
         box_margin=0.05,
         everything=EverythingConfig(
             pred_iou_thresh=0.5,
-            stability_score_thresh=0.65,
+            stability_score_thresh=0.6,
             stability_score_offset=0.6,
-            box_nms_thresh=0.4,
+            box_nms_thresh=0.5,
             min_mask_region_area=100,
             max_mask_share=0.95,
         ),
