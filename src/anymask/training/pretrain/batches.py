@@ -15,8 +15,8 @@ from anymask.errors import ImageError
 from anymask.training.pretrain.augment import random_views
 from anymask.training.pretrain.cache import ImageCache
 
-# How often a set is drawn from grows with this power of its size, times its weight here: photographs
-# are what most people have.
+# How often a set is drawn from grows with this power of its size, times its weight here, as most
+# people have photographs.
 _SIZE_POWER = 0.35
 _SET_WEIGHTS = {"voc2012_sbd": 1.8, "coco128": 1.5}
 # Regions smaller than this share of the view are not asked for.
