@@ -132,13 +132,13 @@ def test_the_last_views_of_a_finishing_run_are_larger_and_the_fall_goes_on(tmp_p
             return found
 
         patch.setattr(BatchMaker, "batch", batch)
-        recipe = replace(RECIPE, batch_size=4, last_side=128, last_share=0.25, finish_share=1.0)
+        recipe = replace(RECIPE, batch_size=4, last_side=128, last_share=0.5, finish_share=1.0)
         train_in_stages(
             [(cache, 1.0)],
             out,
             recipe=recipe,
             config=TINY,
-            updates=200,
+            updates=100,
             finish=True,
             report=lines.append,
         )
@@ -146,11 +146,11 @@ def test_the_last_views_of_a_finishing_run_are_larger_and_the_fall_goes_on(tmp_p
     # Batches are made ahead, so that a few of each stage are never trained on.
     assert set(sides) == {small, large}
     assert sides == sorted(sides, key=lambda shape: shape[2])
-    assert 150 <= sides.count(small) <= 160
+    assert 50 <= sides.count(small) <= 60
     assert 200 <= sides.count(large) <= 210
     assert "views of 128 pixels from here on" in lines
     rates = [r["learning_rate"] / RECIPE.learning_rate for r in _log(out)]
-    assert rates == pytest.approx([0.75, 0.5, 0.25, 0.0], abs=0.02)
+    assert rates == pytest.approx([0.5, 0.0], abs=0.02)
     assert _state(out)["progress"]["factor"] == 1
 
 
