@@ -97,7 +97,9 @@ def test_sliders_act_at_once_and_letting_go_makes_a_step(segmented, wait):
     key = LayerKey("i1", "rgb")
     before = session.labels(key).copy()
     assert page.area.slider.isEnabled()
-    areas = session.objects(key).columns["area"]
+    objects = session.objects(key).columns
+    areas = objects["area"]
+    largest = before == objects["id"][np.argmax(areas)]
     page.area.slider.setSliderDown(True)
     limit = float(np.sort(areas)[-1])
     page.area.set_value(limit)
@@ -109,6 +111,7 @@ def test_sliders_act_at_once_and_letting_go_makes_a_step(segmented, wait):
     wait(lambda: session.can_undo(key) == "thresholds")
     left = len(session.objects(key))
     assert 1 <= left < len(areas)
+    assert session.labels(key)[largest].all()
     assert page.count.text() == f"{left} object{'s' if left > 1 else ''} in photo1"
     panel.control.undo()
     wait(lambda: np.array_equal(panel.canvas.layer.data, before))

@@ -41,31 +41,21 @@ def train_in_stages(
     Path
         The exported weights.
     """
-    if not finish or recipe.last_side <= recipe.side:
-        return train(
-            caches,
-            out,
-            recipe=recipe,
-            minutes=minutes,
-            updates=updates,
-            finish=finish,
-            start_from=start_from,
-            report=report,
-            **options,
-        )
-    share = recipe.last_share
-    train(
+    share = recipe.last_share if finish and recipe.last_side > recipe.side else 0.0
+    weights = train(
         caches,
         out,
         recipe=recipe,
         minutes=minutes,
         updates=updates,
-        finish=True,
+        finish=finish,
         stop_share=1 - share,
         start_from=start_from,
         report=report,
         **options,
     )
+    if not share:
+        return weights
     report(f"views of {recipe.last_side} pixels from here on")
     return train(
         caches,
