@@ -109,3 +109,28 @@ def test_autocast_decides_the_dtype_of_a_product(library):
 
 def test_a_product_of_no_rows_has_no_rows(library):
     assert products.linear(draw(0, 48), draw(33, 48)).shape == (0, 33)
+
+
+@BOTH
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("shared", [1, 3, 6])
+def test_a_linear_layer_onto_what_several_share_is_their_sum(library, dtype, biased, shared):
+    torch.manual_seed(0)
+    x, weight = draw(6, 7, 48, dtype=dtype), draw(33, 48, dtype=dtype)
+    bias = draw(33, dtype=dtype) if biased else None
+    onto = draw(shared, 33, 7, dtype=dtype).transpose(1, 2)
+    kept = onto.clone()
+    expected = x.double() @ weight.double().t() + (bias.double() if biased else 0)
+    expected = expected + onto.double().repeat_interleave(6 // shared, 0)
+    actual = products.linear_plus_shared(x, weight, bias, onto)
+    assert actual.dtype == dtype
+    assert relative_l2(actual, expected) < TOLERANCE[dtype]
+    assert torch.equal(onto, kept)
+
+
+def test_a_linear_layer_onto_what_several_share_has_gradients():
+    torch.manual_seed(0)
+    x, weight, bias, onto = (
+        draw(*shape).double().requires_grad_() for shape in ((4, 5, 3), (2, 3), (2,), (2, 5, 2))
+    )
+    assert torch.autograd.gradcheck(products.linear_plus_shared, (x, weight, bias, onto))

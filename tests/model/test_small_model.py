@@ -80,7 +80,8 @@ def _maps(**prompts: torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None) ->
     layer = DensePrompts(dim=5, patch_size=16)
     with torch.no_grad():
         layer.proj.weight.copy_(torch.eye(5).view(5, 5, 1, 1))
-        return layer(prompts.get("points"), prompts.get("boxes"), (8, 8))
+        onto = torch.zeros(1, 5, 8, 8)
+        return layer(prompts.get("points"), prompts.get("boxes"), onto)
 
 
 def test_a_point_is_brightest_in_its_own_cell() -> None:

@@ -15,6 +15,7 @@ from anymask.checkpoints.reading import RawCheckpoint, read_checkpoint
 from anymask.checkpoints.sources import resolve
 from anymask.errors import CheckpointError
 from anymask.model.config import SamConfig
+from anymask.model.memory import keep_freed_memory
 from anymask.model.sam import Sam
 
 _WEIGHTS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -88,6 +89,8 @@ one of the names small, vit_b, vit_l, vit_h or vit_t.
     target = resolve_device(device)
     weights_dtype = resolve_dtype(dtype, target)
     fitted = _fitted(source, variant, image_size)
+    if target.type == "cpu":
+        keep_freed_memory()
     sam = fitted.model.to(target, torch.float32).eval()
     # The rest stays in float32: rounding the decoder costs the masks a hundredth of their IoU.
     sam.image_encoder.to(weights_dtype)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from anymask.model.layers import PointwiseConv2d
+from anymask.model.products import linear_plus_shared
 
 # Widths, in cells of the embedding, of the bumps drawn at the points.
 _POINT_SIGMAS = (0.7, 3.0)
@@ -28,16 +29,23 @@ class DensePrompts(nn.Module):
         self,
         points: tuple[Tensor, Tensor] | None,
         boxes: Tensor | None,
-        size: tuple[int, int],
+        onto: Tensor,
     ) -> Tensor:
-        """Draw prompts given as to `PromptEncoder` on a map of `size` (h, w) cells.
+        """Draw prompts given as to `PromptEncoder` onto a map.
+
+        Parameters
+        ----------
+        points : tuple of (N, P, 2) and (N, P) tensors, or None
+        boxes : (N, 4) tensor or None
+        onto : (N, dim, h, w) tensor
+            Stays as it is; of stride 0 over N where it does not differ by prompt.
 
         Returns
         -------
         (N, dim, h, w) tensor
             Channels last in memory, as image tokens are.
         """
-        weight = self.proj.weight
+        weight, size = self.proj.weight, (onto.shape[2], onto.shape[3])
         count = len(points[0]) if points is not None else len(boxes) if boxes is not None else 1
         maps = torch.zeros(count, weight.shape[1], *size, device=weight.device)
         if points is not None:
@@ -47,7 +55,13 @@ class DensePrompts(nn.Module):
                 maps[:, i * len(_POINT_SIGMAS) : (i + 1) * len(_POINT_SIGMAS)] = bumps
         if boxes is not None:
             maps[:, -1] = _coverage((boxes.float() + 0.5) / self.patch_size, size)
-        return self.proj(maps.to(weight.dtype))
+        rows = linear_plus_shared(
+            maps.to(weight.dtype).flatten(2).transpose(1, 2),
+            weight.flatten(1),
+            None,
+            (onto[:1] if onto.stride(0) == 0 else onto).flatten(2).transpose(1, 2),
+        )
+        return rows.transpose(1, 2).unflatten(2, size)
 
 
 def _centres(n: int, like: Tensor) -> Tensor:

@@ -15,7 +15,14 @@ from anymask.model.config import SamConfig
 from anymask.model.layers import MLP, LayerNorm2d
 from anymask.model.mask_quality import MaskQualityHead
 from anymask.model.pieces import cut, prompts_in_a_piece
-from anymask.model.products import add_shared, in_inference, linear, rows_by_rows
+from anymask.model.products import (
+    add_shared,
+    gelu,
+    in_inference,
+    linear,
+    linear_plus_shared,
+    rows_by_rows,
+)
 from anymask.model.transformer import TwoWayTransformer
 
 
@@ -104,15 +111,20 @@ class MaskDecoder(nn.Module):
         tokens = torch.cat(
             [output_tokens.expand(N, -1, -1), sparse_prompt_embeddings], 1
         )  # (N, 1 + masks + T, C)
-        if dense_prompt_embeddings.stride(0) == 0:
-            # The same for all prompts: the image side is then shared until they first differ.
-            dense_prompt_embeddings = dense_prompt_embeddings[:1]
         image = _to_tokens(image_embeddings)
-        image = add_shared(_to_tokens(dense_prompt_embeddings), image)  # (B or N, h·w, C)
         image_pe = _to_tokens(image_pe).to(image.dtype)
         on_cpu = image.device.type == "cpu" and in_inference(image, self.iou_token.weight)
         pieces = cut(N, B, prompts_in_a_piece(image) if on_cpu else N)
-        tokens, parts = self.transformer(image, image_pe, tokens, pieces)
+        if dense_prompt_embeddings.stride(0) == 0:
+            # The same for all prompts: the image side is then shared until they first differ.
+            image = add_shared(_to_tokens(dense_prompt_embeddings[:1]), image)  # (B, h·w, C)
+            parts = [image if B == 1 else image[images] for _, images in pieces]
+        else:
+            parts = [
+                add_shared(_to_tokens(dense_prompt_embeddings[of]), image[images])
+                for of, images in pieces
+            ]
+        tokens, parts = self.transformer(parts, image_pe, tokens, pieces)
 
         mask_tokens = tokens[:, 1 + chosen.start : 1 + chosen.stop]  # (N, M, C)
         weights = torch.stack(
@@ -143,15 +155,17 @@ class MaskDecoder(nn.Module):
         n, S = len(weights), image.shape[1]
         if len(image) < n:  # after a transformer of no layers
             image = image.repeat_interleave(n // len(image), 0)
-        x = linear(image, *_as_product(first)).view(n, S * 4, -1)
         if skips:
-            x = add_shared(x, skips[0])
-        x = F.gelu(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
-        if skips:
-            x = linear(x, *_as_product(second)).view(n, S * 16, -1)
-            x = F.gelu(add_shared(x, skips[1]))
+            x = linear_plus_shared(image, *_as_product(first), _beside(skips[0], S))
         else:
-            x = linear(x, *_as_product(second), activation="gelu").view(n, S * 16, -1)
+            x = linear(image, *_as_product(first))
+        x = x.view(n, S * 4, -1)
+        x = gelu(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+        if skips:
+            x = gelu(linear_plus_shared(x, *_as_product(second), _beside(skips[1], S * 4)))
+        else:
+            x = linear(x, *_as_product(second), activation="gelu")
+        x = x.view(n, S * 16, -1)
         return _pixels_in_rows(rows_by_rows(weights, x), size)
 
 
@@ -163,6 +177,11 @@ def _as_product(conv: nn.ConvTranspose2d) -> tuple[Tensor, Tensor | None]:
     """Weight (2·2·out, in) and bias that apply a 2×2 stride-2 transposed convolution to tokens."""
     weight = conv.weight.permute(2, 3, 1, 0).flatten(0, 2)
     return weight, conv.bias.repeat(4) if conv.bias is not None else None
+
+
+def _beside(cells: Tensor, rows: int) -> Tensor:
+    """Pixels in token order as rows of four, as the product that they are added to has them."""
+    return cells.reshape(len(cells), rows, -1)
 
 
 def _pixels_to_token_order(maps: Tensor, size: tuple[int, int], scale: int) -> Tensor:

@@ -58,10 +58,13 @@ def mask_statistics(logits: Tensor) -> Tensor:
         the mask that is object, and the share of the object that is in the mask. Last, the side
         of the mask's area, as a share of the image's.
     """
-    probability = logits.sigmoid()
-    inside = logits > 0
-    area = inside.float().mean((2, 3)) + _EMPTY
-    mass = probability.float().mean((2, 3)) + _EMPTY
-    overlap = (probability * inside).float().mean((2, 3)) + _EMPTY
+    # In one array, in place: most of the time here is taken by passes over memory.
+    probability = logits.float().sigmoid()
+    mass = probability.mean((2, 3)) + _EMPTY
+    excess = probability.sub_(0.5).clamp_(min=0)
+    overlap = excess.mean((2, 3))
+    area = excess.ceil_().mean((2, 3))
+    overlap += 0.5 * area + _EMPTY
+    area += _EMPTY
     expected_iou = overlap / (area + mass - overlap)
     return torch.stack([expected_iou, overlap / area, overlap / mass, area.sqrt()], 2)

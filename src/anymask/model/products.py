@@ -50,8 +50,7 @@ def linear(
     if not in_onednn(x, weight, bias, plus):
         y = F.linear(x, weight, bias)
         if activation == "gelu":
-            # Memory that is not in the caches yet costs as much as the work: take none afresh.
-            y = torch.ops.aten.gelu_(y) if in_inference(x, weight, bias) else F.gelu(y)
+            y = gelu(y, weight)
         return y if plus is None else y + plus
     onednn = torch.ops.mkldnn._linear_pointwise
     x = x.contiguous()  # with other strides oneDNN is a hundred times slower, or wrong about them
@@ -80,6 +79,8 @@ def rows_by_rows(
     -------
     (B, R, S) tensor
     """
+    if plus is not None and _adds_in_product(a, b, bias, plus):
+        return torch.baddbmm(plus if bias is None else plus + bias, a, b.transpose(1, 2))
     if len(a) == 1:
         return linear(a[0], b[0], bias, plus=None if plus is None else plus[0])[None]
     one_by_one = a.dtype == torch.float32 or plus is not None
@@ -113,6 +114,35 @@ def rows_by_columns(a: Tensor, b: Tensor) -> Tensor:
     return total
 
 
+def linear_plus_shared(x: Tensor, weight: Tensor, bias: Tensor | None, shared: Tensor) -> Tensor:
+    """Return x·Wᵀ + bias + shared.
+
+    Parameters
+    ----------
+    x : (N, S, K) tensor
+    weight : (R, K) tensor
+    bias : (R,) tensor or None
+    shared : (M, S, R) tensor
+        M divides N; each member serves N / M consecutive members of `x`.
+
+    Returns
+    -------
+    (N, S, R) tensor
+    """
+    if _adds_in_product(x, weight, bias, shared):
+        onto = shared if bias is None else shared + bias
+        return torch.baddbmm(onto, x, weight.t().expand(len(x), -1, -1))
+    return add_shared(linear(x, weight, bias), shared)
+
+
+def gelu(x: Tensor, *others: Tensor) -> Tensor:
+    """Exact GELU of a result that nothing else needs, made from `others`, overwriting it if it may.
+
+    Memory that is not in the caches yet costs as much as the work: take none afresh.
+    """
+    return torch.ops.aten.gelu_(x) if in_inference(x, *others) else F.gelu(x)
+
+
 def add_shared(x: Tensor, shared: Tensor) -> Tensor:
     """Sum of (N, …) and (M, …); of N and M one divides the other and is shared by the larger."""
     if len(shared) in (1, len(x)) or len(x) == 1:
@@ -132,6 +162,16 @@ def in_inference(x: Tensor, *others: Tensor | None) -> bool:
         or torch.jit.is_tracing()
         or torch.is_autocast_enabled(x.device.type)
         or wants_gradient(x, *others)
+    )
+
+
+def _adds_in_product(x: Tensor, weight: Tensor, bias: Tensor | None, plus: Tensor) -> bool:
+    """Whether MKL is to add its product to `plus`: one pass over memory less than a sum takes."""
+    return (
+        len(plus) in (1, len(x))
+        and x.device.type == "cpu"
+        and in_inference(x, weight, bias, plus)
+        and not in_onednn(x, weight, bias, plus)
     )
 
 

@@ -88,7 +88,7 @@ class PromptEncoder(nn.Module):
         else:
             dense = self.no_mask_embed.weight.view(1, -1, 1, 1).expand(count, -1, h, w)
         if self.dense_prompts is not None:
-            dense = dense + self.dense_prompts(points, boxes, (h, w))
+            dense = self.dense_prompts(points, boxes, dense)
         return tokens.to(device, dtype), dense
 
     def _embed_points(self, coords: Tensor, labels: Tensor, pad: bool) -> Tensor:

@@ -108,10 +108,10 @@ class Attention(nn.Module):
         scores = rows_by_rows(keys.view(len(q), -1, dim), q).view(N, self.num_heads, T, -1)
         by_bias = (k * self.q_proj.bias).view(N, T, self.num_heads, -1).sum(3).transpose(1, 2)
         shares = softmax_of_columns(scores + by_bias[..., None]).flatten(1, 2)  # (N, heads·T, S)
-        values = self._widen(self.v_proj(v), self.out_proj.weight.t())
-        return rows_by_rows(
-            shares.transpose(1, 2), values.transpose(1, 2), self.out_proj.bias, plus
-        )
+        # A head's shares sum to one, so a part of the bias in each of its values adds just that.
+        bias = self.out_proj.bias / self.num_heads
+        values = self._widen(self.v_proj(v), self.out_proj.weight.t()) + bias
+        return rows_by_rows(shares.transpose(1, 2), values.transpose(1, 2), plus=plus)
 
     def _is_less_work(self, few: Tensor, *others: Tensor) -> bool:
         """Whether to project a few tokens in place of the many.
@@ -177,20 +177,25 @@ class TwoWayAttentionBlock(nn.Module):
             tokens = tokens + self.self_attn(q, q, tokens)
         tokens = self.norm1(tokens)
         q = tokens + token_pe
+        placed = _plus_each(image, image_pe)
         read = [
-            self.cross_attn_token_to_image.read(q[of], x + image_pe, x)
-            for x, (of, _) in zip(image, pieces, strict=True)
+            self.cross_attn_token_to_image.read(q[of], keys, x)
+            for x, keys, (of, _) in zip(image, placed, pieces, strict=True)
         ]
         tokens = self.norm2(tokens + torch.cat(read))
         tokens = self.norm3(tokens + self.mlp(tokens))
         k = tokens + token_pe
         updated = [
-            self.norm4(
-                self.cross_attn_image_to_token.write(x + image_pe, k[of], tokens[of], plus=x)
-            )
-            for x, (of, _) in zip(image, pieces, strict=True)
+            self.norm4(self.cross_attn_image_to_token.write(queries, k[of], tokens[of], plus=x))
+            for x, queries, (of, _) in zip(image, placed, pieces, strict=True)
         ]
         return tokens, updated
+
+
+def _plus_each(parts: Sequence[Tensor], shift: Tensor) -> list[Tensor]:
+    """Each part plus the same; parts that are one tensor stay one."""
+    sums = {id(x): x + shift for x in {id(x): x for x in parts}.values()}
+    return [sums[id(x)] for x in parts]
 
 
 class TwoWayTransformer(nn.Module):
@@ -206,14 +211,19 @@ class TwoWayTransformer(nn.Module):
         self.norm_final_attn = nn.LayerNorm(dim)
 
     def forward(
-        self, image: Tensor, image_pe: Tensor, tokens: Tensor, pieces: Sequence[Piece]
-    ) -> tuple[Tensor, list[Tensor]]:
+        self,
+        parts: Sequence[Tensor],
+        image_pe: Tensor,
+        tokens: Tensor,
+        pieces: Sequence[Piece],
+    ) -> tuple[Tensor, Sequence[Tensor]]:
         """Update prompt tokens and image tokens by each other.
 
         Parameters
         ----------
-        image : (B or N, h·w, C) tensor
-            Image tokens.
+        parts : sequence of (n or 1, h·w, C) tensors
+            Image tokens of each piece of n prompts, its prompts' own or the image's that all of
+            them ask about.
         image_pe : (1, h·w, C) tensor
             Their positional encoding.
         tokens : (N, T, C) tensor
@@ -224,11 +234,9 @@ class TwoWayTransformer(nn.Module):
         Returns
         -------
         tokens : (N, T, C) tensor
-        image : list of (n, h·w, C) tensors
-            One for each piece of n prompts, or of n images if there are no layers.
+        parts : sequence of (n, h·w, C) tensors
+            Of each piece; as given if there are no layers.
         """
-        shared = len(image) < len(tokens)
-        parts = [image[piece.images if shared else piece.prompts] for piece in pieces]
         token_pe = tokens
         for layer in self.layers:
             tokens, parts = layer(tokens, token_pe, parts, image_pe, pieces)

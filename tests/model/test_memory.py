@@ -1,0 +1,36 @@
+"""The memory of one pass serves the next."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PAGES_TAKEN = """
+import resource, torch, anymask
+torch.set_num_threads(1)
+sam = anymask.load(device="cpu")
+size = sam.config.image_size
+points, labels = torch.rand(8, 1, 2) * size, torch.ones(8, 1, dtype=torch.long)
+with torch.inference_mode():
+    image = sam.encode_image(sam.preprocess(torch.zeros(3, size, size))[None])
+    for _ in range(2):
+        sam.decode(image, point_coords=points, point_labels=labels)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        sam.decode(image, point_coords=points, point_labels=labels)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 4)
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other C libraries keep memory anyway"
+)
+def test_a_pass_of_the_decoder_takes_hardly_any_memory_anew():
+    done = subprocess.run(
+        [sys.executable, "-c", PAGES_TAKEN], capture_output=True, text=True, check=True
+    )
+    # Some 40 MB pass through it; without care it takes 3,000 pages or more of 4 kB.
+    assert int(done.stdout) < 500
