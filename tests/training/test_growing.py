@@ -11,8 +11,9 @@ import torch
 from anymask.checkpoints import load
 from anymask.model.config import VARIANTS, SmallEncoderConfig
 from anymask.model.sam import Sam
+from anymask.training.pretrain.averaging import export_weights
 from anymask.training.pretrain.growing import fits, grow_from
-from anymask.training.pretrain.recipe import Recipe, export_weights
+from anymask.training.pretrain.recipe import Recipe
 from anymask.training.pretrain.run import pretrain
 from tests.training.disk_sets import write_disks
 

@@ -269,3 +269,31 @@ def test_a_compiled_encoder_trains_as_the_other_does(tmp_path: Path) -> None:
         losses.append(_log(out)[0]["loss"])
         assert load_file(out / "weights.safetensors").keys() == Sam(TINY).state_dict().keys()
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
+def test_two_processes_train_as_one_does_on_twice_the_views(tmp_path: Path) -> None:
+    cache = _disks(tmp_path / "cache")
+    out = tmp_path / "out"
+    for updates in (3, 47):  # the second is a resumption
+        train(
+            [(cache, 1.0)],
+            out,
+            recipe=replace(RECIPE, accumulate=2),
+            config=TINY,
+            updates=updates,
+            processes=2,
+            report=lambda _: None,
+        )
+    (line,) = _log(out)
+    assert line["updates"] == 50
+    assert line["images"] == 50 * 2 * RECIPE.batch_size
+    alone = tmp_path / "alone"
+    train(
+        [(cache, 1.0)],
+        alone,
+        recipe=replace(RECIPE, accumulate=2),
+        config=TINY,
+        updates=50,
+        report=lambda _: None,
+    )
+    assert line["loss"] == pytest.approx(_log(alone)[0]["loss"], rel=0.15)

@@ -101,7 +101,15 @@ def pretrain(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
     threads: Annotated[
         int,
-        typer.Option(min=1, help="CPU threads of the arithmetic, and processes that draw scenes."),
+        typer.Option(min=1, help="CPU threads of the arithmetic in each process."),
+    ] = 1,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes that train together, each on its share of the passes of an update "
+            "(--accumulate). On a CPU one of one thread for each core is the fastest.",
+        ),
     ] = 1,
     compile_encoder: Annotated[
         bool,
@@ -124,7 +132,7 @@ def pretrain(
     takes.
 
     ```
-    anymask pretrain --data sets/ --out run/ --minutes 120 --threads 2
+    anymask pretrain --data sets/ --out run/ --minutes 120 --processes 2 --accumulate 2
     anymask pretrain --data sets/ --out run/ --minutes 60 --resume --finish
     ```
     """
@@ -167,6 +175,7 @@ def pretrain(
         drawn_share=drawn_share,
         device=device,
         threads=threads,
+        processes=processes,
         evaluate_minutes=evaluate_minutes,
         report=typer.echo,
     )

@@ -21,16 +21,20 @@ _STATE = frozenset({"sam", "auxiliary", "ema", "optimizers", "generator", "progr
 _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError)
 
 
-def check_figures(recipe: Recipe, minutes: float) -> None:
+def check_figures(recipe: Recipe, minutes: float, processes: int, device: str) -> None:
     """Refuse a time and a recipe that nothing can be trained with.
 
     Raises
     ------
     AnymaskError
-        If there is no time, or too few masks are asked for.
+        If there is no time, too few masks are asked for, or several processes are to share a GPU.
     """
     if not minutes > 0:
         raise AnymaskError(f"The time to train is {minutes:g} minutes; give more than 0.")
+    if processes > 1 and device != "cpu":
+        raise AnymaskError(
+            f"--processes {processes} is for the CPU, and the device is {device}; leave it out."
+        )
     if recipe.prompts < 2:
         raise AnymaskError(
             f"{recipe.prompts} masks are asked for of each image; give at least 2 prompts, as half "

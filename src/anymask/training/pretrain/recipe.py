@@ -17,23 +17,24 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save as to_safetensors
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from anymask.checkpoints import load
-from anymask.files import whole_file
 from anymask.model.config import VARIANTS, SamConfig
 from anymask.model.sam import Sam
 from anymask.training.pretrain.auxiliary import AuxiliaryHead
+from anymask.training.pretrain.averaging import export_weights, moving_average
 from anymask.training.pretrain.batches import Batch, BatchMaker
 from anymask.training.pretrain.cache import ImageCache
 from anymask.training.pretrain.curves import draw_curves
 from anymask.training.pretrain.growing import grow_from
 from anymask.training.pretrain.optimizer import build_optimizers
+from anymask.training.pretrain.processes import Team, team_of
 from anymask.training.pretrain.step import training_step
 
 _LOG_EVERY = 50  # updates
+_APART = 1_000_003  # seeds of two processes; more than a run has updates
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Recipe:
     side : int
         Side of the training views in pixels; the model itself works at any.
     batch_size, accumulate : int
-        Images a pass, passes an update.
+        Images a pass, and passes an update, which processes that train together share out.
     prompts : int
         Masks asked for of each image; half by box, half by point.
     learning_rate, matrix_rate, weight_decay : float
@@ -109,6 +110,7 @@ def train(
     start_from: Path | None = None,
     device: str = "cpu",
     threads: int = 1,
+    processes: int = 1,
     evaluate: Callable[[Sam], dict[str, float]] | None = None,
     evaluate_minutes: float = 15.0,
     save_minutes: float = 4.0,
@@ -139,7 +141,10 @@ def train(
         or with fewer blocks in the encoder.
     device : str
     threads : int
-        CPU threads of the arithmetic.
+        CPU threads of the arithmetic, in each process.
+    processes : int
+        How many train together, see `processes`; on a CPU alone. What is logged are the figures
+        of the first.
     evaluate : callable, optional
         Given the exported model at its own input size, returns figures to log.
     evaluate_minutes, save_minutes : float
@@ -150,6 +155,11 @@ def train(
     -------
     Path
         The exported weights.
+
+    Raises
+    ------
+    AnymaskError
+        If one of several processes ends.
     """
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
@@ -157,42 +167,37 @@ def train(
     if start_from is not None:
         run.start_from(start_from)
     run.resume()
-    maker = BatchMaker(
-        caches,
-        recipe.side,
-        recipe.batch_size,
-        recipe.prompts,
-        run.sam.pixel_mean,
-        recipe.seed + run.progress.updates,
-        run.device,
-    )
-    start = evaluated = time.monotonic()
-    saved = -math.inf  # at once, so that there always is something to resume
-    before = run.progress.seconds
-    first = run.progress.updates
-    began = run.progress.factor if finish else 1.0
-    try:
-        for batches in _groups(maker.stream(), recipe.accumulate):
-            now = time.monotonic()
-            share = (now - start) / (60 * minutes)
-            if updates is not None:
-                share = max(share, (run.progress.updates - first) / updates)
-            if share >= stop_share:
-                break
-            fall = began * min(1.0, (1 - share) / recipe.finish_share) if finish else 1.0
-            line = run.update(batches, fall)
-            run.progress.seconds = before + time.monotonic() - start
-            if line:
-                report(line)
-            if now - saved > 60 * save_minutes:
-                run.save()
-                saved = now
-            if evaluate and now - evaluated > 60 * evaluate_minutes:
-                report(run.evaluate(evaluate))
-                evaluated = time.monotonic()
-    except KeyboardInterrupt:
-        run.save()
-        raise
+    run.trim_log()
+    folders = [(cache.folder, share) for cache, share in caches]
+    beginning = (folders, out, recipe, config, start_from, threads)
+    with team_of(processes, sum(p.numel() for p in run.parameters), _assist, *beginning) as team:
+        start = evaluated = time.monotonic()
+        saved = -math.inf  # at once, so that there always is something to resume
+        before = run.progress.seconds
+        first = run.progress.updates
+        began = run.progress.factor if finish else 1.0
+        try:
+            for batches in run.batches(caches, team):
+                now = time.monotonic()
+                share = (now - start) / (60 * minutes)
+                if updates is not None:
+                    share = max(share, (run.progress.updates - first) / updates)
+                if share >= stop_share:
+                    break
+                fall = began * min(1.0, (1 - share) / recipe.finish_share) if finish else 1.0
+                line = run.update(batches, fall, team)
+                run.progress.seconds = before + time.monotonic() - start
+                if line:
+                    report(line)
+                if now - saved > 60 * save_minutes:
+                    run.save()
+                    saved = now
+                if evaluate and now - evaluated > 60 * evaluate_minutes:
+                    report(run.evaluate(evaluate))
+                    evaluated = time.monotonic()
+        except KeyboardInterrupt:
+            run.save()
+            raise
     if stop_share == 1 or not finish:
         # A fall that has come to its end is over: who goes on begins at the full rate.
         run.progress.factor = 1.0
@@ -201,6 +206,27 @@ def train(
         report(run.evaluate(evaluate))
     run.draw_curves()
     return run.weights
+
+
+def _assist(
+    team: Team,
+    folders: list[tuple[Path, float]],
+    out: Path,
+    recipe: Recipe,
+    config: SamConfig,
+    start_from: Path | None,
+    threads: int,
+) -> None:
+    """Make the updates that `train` makes, from the same beginning, until it ends."""
+    torch.set_num_threads(threads)
+    run = _Run(recipe, config, torch.device("cpu"), out)
+    if start_from is not None:
+        run.start_from(start_from)
+    run.resume()
+    run.generator.manual_seed(run.seed_of(team))
+    caches = [(ImageCache(folder), share) for folder, share in folders]
+    for batches in run.batches(caches, team):
+        run.update(batches, 1.0, team)
 
 
 class _Run:
@@ -212,7 +238,7 @@ class _Run:
         self.weights, self._log = out / "weights.safetensors", out / "log.jsonl"
         self.sam = Sam(replace(config, image_size=recipe.side)).to(device)
         self.auxiliary = AuxiliaryHead(config.prompt_dim).to(device)
-        self.ema = AveragedModel(self.sam, multi_avg_fn=_moving_average(recipe.ema))
+        self.ema = AveragedModel(self.sam, multi_avg_fn=moving_average(recipe.ema))
         if recipe.compile_encoder:
             self.sam.image_encoder.compile(dynamic=False)
         self.optimizers = build_optimizers(
@@ -228,9 +254,36 @@ class _Run:
         self._summed = 0
         self._since = time.monotonic()
 
-    def update(self, batches: list[Batch], fall: float) -> str | None:
-        """Make one update; now and then return a log line."""
+    @property
+    def parameters(self) -> list[Tensor]:
+        """All that is trained."""
+        return [*self.sam.parameters(), *self.auxiliary.parameters()]
+
+    def seed_of(self, team: Team) -> int:
+        """What gives each process of a team, and each resumption, chances of its own."""
+        return self.recipe.seed + self.progress.updates + team.rank * _APART
+
+    def batches(self, caches: list[tuple[ImageCache, float]], team: Team) -> Iterator[list[Batch]]:
+        """Yield this process's share of the batches of each update, for ever."""
+        recipe = self.recipe
+        maker = BatchMaker(
+            caches,
+            recipe.side,
+            recipe.batch_size,
+            recipe.prompts,
+            self.sam.pixel_mean,
+            self.seed_of(team),
+            self.device,
+        )
+        stream = maker.stream()
+        passes = -(-recipe.accumulate // team.size)
+        while True:
+            yield [next(stream) for _ in range(passes)]
+
+    def update(self, batches: list[Batch], fall: float, team: Team) -> str | None:
+        """Make one update; now and then the first of a team logs and returns a line."""
         recipe, progress = self.recipe, self.progress
+        fall = team.agree(fall)
         progress.factor = fall
         factor = min(1.0, (progress.updates + 1) / recipe.warmup) * fall
         for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
@@ -246,7 +299,8 @@ class _Run:
             (loss / len(batches)).backward()
             for name, value in {"loss": loss.detach(), **figures}.items():
                 self._add(name, value / len(batches))
-            progress.images += len(batch.images)
+            progress.images += len(batch.images) * team.size
+        team.average(self.parameters)
         norm = torch.nn.utils.clip_grad_norm_(self.sam.parameters(), 3.0)
         if torch.isfinite(norm):
             for optimizer in self.optimizers:
@@ -255,10 +309,10 @@ class _Run:
         self._add("gradient", norm)
         progress.updates += 1
         self._summed += 1
-        if progress.updates % _LOG_EVERY:
+        if progress.updates % _LOG_EVERY or team.rank:
             return None
         means = {k: float(v) / self._summed for k, v in self._sums.items()}
-        images = self._summed * recipe.batch_size * recipe.accumulate
+        images = self._summed * recipe.batch_size * len(batches) * team.size
         means["images_per_second"] = images / (time.monotonic() - self._since)
         means["learning_rate"] = recipe.learning_rate * factor
         self._sums, self._summed, self._since = {}, 0, time.monotonic()
@@ -320,13 +374,9 @@ class _Run:
         self.ema.module.load_state_dict(self.sam.state_dict())
 
     def resume(self) -> None:
-        """Go on from `state.pt` if there is one.
-
-        What a killed run had logged after that state is dropped, as it will be logged again.
-        """
+        """Go on from `state.pt` if there is one."""
         path = self.out / "state.pt"
         if not path.exists():
-            self._log.unlink(missing_ok=True)
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.sam.load_state_dict(state["sam"])
@@ -336,35 +386,15 @@ class _Run:
             optimizer.load_state_dict(saved)
         self.generator.set_state(state["generator"].cpu())
         self.progress = Progress(**state["progress"])
+
+    def trim_log(self) -> None:
+        """Drop what a killed run had logged after the state begun with: it is logged again."""
+        if not (self.out / "state.pt").exists():
+            self._log.unlink(missing_ok=True)
         if self._log.exists():
             lines = self._log.read_text().splitlines(keepends=True)
             kept = [line for line in lines if _updates_of(line) <= self.progress.updates]
             self._log.write_text("".join(kept))
-
-
-def export_weights(sam: Sam, path: Path, notes: dict[str, float]) -> None:
-    """Write a model in half precision with its configuration.
-
-    Coordinates' frequencies stay float32.
-    """
-    state = {
-        k: (v if "gaussian_matrix" in k else v.half()).cpu().contiguous()
-        for k, v in sam.state_dict().items()
-    }
-    metadata = {"anymask_config": json.dumps(sam.config.to_dict()), "training": json.dumps(notes)}
-    with whole_file(path) as temporary:
-        temporary.write_bytes(to_safetensors(state, metadata))
-
-
-def _moving_average(decay: float) -> Callable[..., None]:
-    """Exponential averaging that forgets the untrained beginning sooner than `decay` alone."""
-
-    @torch.no_grad()
-    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], count: int) -> None:
-        share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
-        torch._foreach_lerp_(averaged, current, share)
-
-    return update
 
 
 def _updates_of(line: str) -> float:
@@ -372,8 +402,3 @@ def _updates_of(line: str) -> float:
         return float(json.loads(line)["updates"])
     except (ValueError, KeyError, TypeError):
         return math.inf
-
-
-def _groups(stream: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
-    while True:
-        yield [next(stream) for _ in range(size)]

@@ -45,6 +45,7 @@ def pretrain(
     drawn_share: float = 0.35,
     device: str = "cpu",
     threads: int = 1,
+    processes: int = 1,
     evaluate_minutes: float = 15.0,
     report: Callable[[str], None] = print,
 ) -> Path:
@@ -76,7 +77,9 @@ def pretrain(
     device : str
         As torch names it, or "auto".
     threads : int
-        CPU threads of the arithmetic, and processes that draw scenes.
+        CPU threads of the arithmetic in each process.
+    processes : int
+        How many train together, on a CPU. As many times `threads` draw scenes.
     evaluate_minutes : float
         Between evaluations on validation images.
     report : callable
@@ -95,8 +98,8 @@ def pretrain(
         or the weights to begin with are of another geometry.
     """
     data = [Path(d) for d in data]
-    check_figures(recipe, minutes)
     device = str(resolve_device(device))
+    check_figures(recipe, minutes, processes, device)
     check_beginning(out, resume, start_from)
     engine = None if own_masks is None else load(own_masks, device=device)
     sources, held_out = split(find_sources(data))
@@ -125,7 +128,7 @@ def pretrain(
             drawn,
             out / "cache" / "real",
             seed=recipe.seed,
-            processes=min(threads, os.cpu_count() or 1),
+            processes=min(threads * processes, os.cpu_count() or 1),
         )
         caches.append((bank, drawn_share))
     return train_in_stages(
@@ -137,6 +140,7 @@ def pretrain(
         start_from=start_from,
         device=device,
         threads=threads,
+        processes=processes,
         evaluate=_Evaluation(examples, out) if examples else None,
         evaluate_minutes=evaluate_minutes,
         report=report,
