@@ -2,11 +2,16 @@
 
 Usage: python benchmarks/pretraining.py [--data FOLDER_OF_SETS] [--side PIXELS ...]
        [--batch-size N] [--threads N] [--device NAME] [--seconds N] [--output FILE]
+       python benchmarks/pretraining.py --processes N [--data ...] [--side ...] [--batch-size N]
 
 Feeding is what comes before the network: views of cached images with their masks, on the device
 that trains. Training is whole steps, prompts and corrections and the optimiser included, fed as in
 `anymask pretrain`. Images are drawn scenes, and with `--data` the training images of those sets as
 well. The weights are random and are thrown away. Images a second are those of the median batch.
+
+`--processes N` compares instead, in whole trainings of the same views an update, one process of N
+threads with N processes of one thread. Images a second are those of the time that further updates
+take, and of the better of two turns.
 """
 
 from __future__ import annotations
@@ -30,11 +35,13 @@ from anymask.training.pretrain.bank import draw_bank
 from anymask.training.pretrain.batches import BatchMaker
 from anymask.training.pretrain.cache import ImageCache, build_cache, find_sources, split
 from anymask.training.pretrain.optimizer import build_optimizers
-from anymask.training.pretrain.recipe import Recipe
+from anymask.training.pretrain.recipe import Recipe, train
 from anymask.training.pretrain.step import training_step
 
 RESULTS = Path(__file__).parent / "results" / "pretraining.json"
 _SCENES = 256
+_FEW, _MORE = 2, 10  # updates
+_TURNS = 2
 
 
 def images_per_second(
@@ -79,6 +86,47 @@ def training_work(maker: BatchMaker, side: int, device: torch.device) -> Callabl
     return work
 
 
+def rate_of_training(
+    caches: list[tuple[ImageCache, float]], recipe: Recipe, processes: int, threads: int
+) -> float:
+    """Images a second of whole trainings, without what starting them takes."""
+
+    def seconds(updates: int) -> float:
+        with tempfile.TemporaryDirectory() as out:
+            start = time.perf_counter()
+            train(
+                caches,
+                Path(out),
+                recipe=recipe,
+                updates=updates,
+                processes=processes,
+                threads=threads,
+                report=lambda _: None,
+            )
+            return time.perf_counter() - start
+
+    images = (_MORE - _FEW) * recipe.batch_size * recipe.accumulate
+    return images / (seconds(_MORE) - seconds(_FEW))
+
+
+def compare_processes(
+    caches: list[tuple[ImageCache, float]], sides: list[int], count: int, processes: int
+) -> None:
+    """Print the rates of one process of several threads and of as many processes, in turn."""
+    rows = []
+    for side in sides:
+        recipe = Recipe(side=side, batch_size=count, accumulate=processes)
+        ways = {"threads": (1, processes), "processes": (processes, 1)}
+        best = dict.fromkeys(ways, 0.0)
+        for _ in range(_TURNS):
+            for name, (together, threads) in ways.items():
+                rate = rate_of_training(caches, recipe, together, threads)
+                best[name] = max(best[name], rate)
+        rows.append([str(side), f"{best['threads']:.1f}", f"{best['processes']:.1f}"])
+    head = ["side", f"one process, {processes} threads", f"{processes} processes, one thread each"]
+    print_table("Images trained on a second", head, rows)
+
+
 def main() -> None:
     """Measure every size asked for, print a table and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -88,6 +136,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--processes", type=int, help="compare with as many threads")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -100,6 +149,9 @@ def main() -> None:
             caches.append((build_cache(sources, Path(folder) / "real"), 0.65))
         photos = Path(folder) / "real" if options.data else None
         caches.append((draw_bank(Path(folder) / "drawn", _SCENES, photos), 0.35))
+        if options.processes:
+            compare_processes(caches, options.side, count, options.processes)
+            return
         for side in options.side:
             grey = torch.full((3, 1, 1), 128.0, device=device)
             maker = BatchMaker(caches, side, count, prompts, grey, 0, device)

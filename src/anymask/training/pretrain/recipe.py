@@ -33,7 +33,6 @@ from anymask.training.pretrain.optimizer import build_optimizers
 from anymask.training.pretrain.processes import Team, team_of
 from anymask.training.pretrain.step import training_step
 
-_LOG_EVERY = 50  # updates
 _APART = 1_000_003  # seeds of two processes; more than a run has updates
 
 
@@ -66,6 +65,8 @@ class Recipe:
         `stages.train_in_stages`; no more than `side` for views of one size throughout.
     compile_encoder : bool
         Let `torch.compile` fuse the encoder's passes over memory. Weights stay interchangeable.
+    log_images : int
+        Images between two lines of the log.
     """
 
     side: int = 256
@@ -83,6 +84,7 @@ class Recipe:
     last_side: int = 0
     last_share: float = 0.15
     compile_encoder: bool = False
+    log_images: int = 800
     seed: int = 0
 
 
@@ -309,11 +311,11 @@ class _Run:
         self._add("gradient", norm)
         progress.updates += 1
         self._summed += 1
-        if progress.updates % _LOG_EVERY or team.rank:
+        views = recipe.batch_size * len(batches) * team.size
+        if progress.updates % max(1, round(recipe.log_images / views)) or team.rank:
             return None
         means = {k: float(v) / self._summed for k, v in self._sums.items()}
-        images = self._summed * recipe.batch_size * len(batches) * team.size
-        means["images_per_second"] = images / (time.monotonic() - self._since)
+        means["images_per_second"] = self._summed * views / (time.monotonic() - self._since)
         means["learning_rate"] = recipe.learning_rate * factor
         self._sums, self._summed, self._since = {}, 0, time.monotonic()
         return self.log(means, kind="train")
