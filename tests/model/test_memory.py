@@ -26,7 +26,8 @@ with torch.inference_mode():
 
 
 @pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="other C libraries keep memory anyway"
+    platform.libc_ver()[0] != "glibc",
+    reason="what is asked of glibc is asked of no other C library, which keeps memory as it likes",
 )
 def test_a_pass_of_the_decoder_takes_hardly_any_memory_anew():
     done = subprocess.run(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from torch import nn
 
 from anymask.errors import AnymaskError
+from anymask.training.pretrain.checks import check_figures
 from anymask.training.pretrain.processes import Team, team_of
+from anymask.training.pretrain.recipe import Recipe
 
 
 def _gradient(layer: nn.Linear, row: float) -> list[nn.Parameter]:
@@ -83,12 +85,12 @@ def test_a_process_that_ends_is_told_of_in_a_sentence():
         team.agree(1.0)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="kill(2)")
 def test_no_process_outlives_the_first(tmp_path):
     path = tmp_path / "pid"
     code = (
         "import sys; from pathlib import Path; from tests.training import test_processes as t\n"
-        "from anymask.training.pretrain.processes import team_of\n"
+        "from anymask.training.pretrain.checks import check_figures
+from anymask.training.pretrain.processes import team_of\n"
         "import time\n"
         "if __name__ == '__main__':\n"
         "    with team_of(2, 8, t._wait, Path(sys.argv[1])):\n"
@@ -104,7 +106,7 @@ def test_no_process_outlives_the_first(tmp_path):
     while not (path.exists() and path.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     other = int(path.read_text())
-    first.send_signal(signal.SIGKILL)
+    first.kill()
     first.wait()
     while _is_running(other) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -113,8 +115,12 @@ def test_no_process_outlives_the_first(tmp_path):
 
 def _is_running(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_processes_that_train_together_are_for_the_processor():
+    check_figures(Recipe(), minutes=1, processes=2, device="cpu")
+    with pytest.raises(AnymaskError, match="--processes 2 is for the CPU, and the device is cuda"):
+        check_figures(Recipe(), minutes=1, processes=2, device="cuda")
