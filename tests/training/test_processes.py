@@ -89,8 +89,7 @@ def test_no_process_outlives_the_first(tmp_path):
     path = tmp_path / "pid"
     code = (
         "import sys; from pathlib import Path; from tests.training import test_processes as t\n"
-        "from anymask.training.pretrain.checks import check_figures
-from anymask.training.pretrain.processes import team_of\n"
+        "from anymask.training.pretrain.processes import team_of\n"
         "import time\n"
         "if __name__ == '__main__':\n"
         "    with team_of(2, 8, t._wait, Path(sys.argv[1])):\n"
