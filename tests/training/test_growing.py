@@ -77,7 +77,7 @@ def test_a_training_begins_with_the_weights_of_a_shallower_model(tmp_path: Path)
         [data],
         tmp_path / "run",
         # With a warm-up this long, an update moves the weights by next to nothing.
-        recipe=Recipe(side=64, batch_size=2, prompts=2, warmup=10**9),
+        recipe=Recipe(side=64, batch_size=2, prompts=2, warmup_images=10**9),
         minutes=0.01,
         drawn=0,
         start_from=tmp_path / "shallow.safetensors",

@@ -37,7 +37,7 @@ RECIPE = Recipe(
     side=64,
     batch_size=2,
     prompts=2,
-    warmup=10,
+    warmup_images=20,
     learning_rate=1e-3,
     matrix_rate=1e-3,
     ema=0.95,
@@ -223,7 +223,7 @@ def test_a_training_can_begin_with_the_weights_of_another(tmp_path: Path) -> Non
     cache = _disks(tmp_path / "cache")
     weights = _train(cache, tmp_path / "first", 2)
     # With a warm-up this long, one update moves the weights by next to nothing.
-    careful = replace(RECIPE, warmup=10**6)
+    careful = replace(RECIPE, warmup_images=10**6)
     again = train(
         [(cache, 1.0)],
         tmp_path / "second",

@@ -90,6 +90,18 @@ def pretrain(
     matrix_rate: Annotated[
         float, typer.Option(min=1e-7, max=1.0, help="Of weight matrices, by Muon.")
     ] = 2e-3,
+    warmup_images: Annotated[
+        int,
+        typer.Option(min=0, help="Images over which the rates rise; fewer do with --start-from."),
+    ] = 6400,
+    auxiliary_weight: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=100.0,
+            help="Weight of the dense losses beside those of the masks; 0 leaves them out.",
+        ),
+    ] = 1.0,
     ema: Annotated[
         float,
         typer.Option(
@@ -98,6 +110,9 @@ def pretrain(
             help="Decay of the moving average, an update; the weights exported are that average.",
         ),
     ] = 0.99,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of chance: which views are taken and what is drawn.")
+    ] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
     threads: Annotated[
         int,
@@ -160,7 +175,10 @@ def pretrain(
             accumulate=accumulate,
             learning_rate=learning_rate,
             matrix_rate=matrix_rate,
+            warmup_images=warmup_images,
+            auxiliary_weight=auxiliary_weight,
             ema=ema,
+            seed=seed,
             finish_share=finish_share,
             last_side=last_side,
             last_share=last_share,

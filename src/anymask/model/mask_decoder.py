@@ -23,6 +23,7 @@ from anymask.model.products import (
     linear_plus_shared,
     rows_by_rows,
 )
+from anymask.model.token_order import pixels_in_rows, pixels_to_token_order
 from anymask.model.transformer import TwoWayTransformer
 
 
@@ -130,7 +131,7 @@ class MaskDecoder(nn.Module):
         weights = torch.stack(
             [self.output_hypernetworks_mlps[i](mask_tokens[:, m]) for m, i in enumerate(chosen)], 1
         )  # (N, M, C/8)
-        cells = [_pixels_to_token_order(s, (h, w), 2 << i) for i, s in enumerate(skips)]
+        cells = [pixels_to_token_order(s, (h, w), 2 << i) for i, s in enumerate(skips)]
         masks = torch.cat(
             [
                 self._masks(part, weights[of], [c[images] for c in cells], (h, w))
@@ -166,7 +167,7 @@ class MaskDecoder(nn.Module):
         else:
             x = linear(x, *_as_product(second), activation="gelu")
         x = x.view(n, S * 16, -1)
-        return _pixels_in_rows(rows_by_rows(weights, x), size)
+        return pixels_in_rows(rows_by_rows(weights, x), size)
 
 
 def _to_tokens(maps: Tensor) -> Tensor:
@@ -182,30 +183,3 @@ def _as_product(conv: nn.ConvTranspose2d) -> tuple[Tensor, Tensor | None]:
 def _beside(cells: Tensor, rows: int) -> Tensor:
     """Pixels in token order as rows of four, as the product that they are added to has them."""
     return cells.reshape(len(cells), rows, -1)
-
-
-def _pixels_to_token_order(maps: Tensor, size: tuple[int, int], scale: int) -> Tensor:
-    """Rearrange (B, c, s·h, s·w) to (B, h·w·s², c): cells of the embedding, then within them.
-
-    Within a cell the order is that of repeated doubling: halves of the rows, halves of the
-    columns, then quarters of each.
-    """
-    B, c, (h, w) = maps.shape[0], maps.shape[1], size
-    if scale == 2:
-        maps = maps.view(B, c, h, 2, w, 2).permute(0, 2, 4, 3, 5, 1)
-    else:
-        maps = maps.view(B, c, h, 2, 2, w, 2, 2).permute(0, 2, 5, 3, 6, 4, 7, 1)
-    return maps.reshape(B, h * w * scale * scale, c)
-
-
-def _pixels_in_rows(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Rearrange (n, M, h·w·16) in token order to (n, M, 4·h, 4·w)."""
-    n, M, (h, w) = len(masks), masks.shape[1], size
-    masks = masks.view(n, M, h, w, 2, 2, 2, 2)
-    if masks.device.type == "cpu" and not masks.requires_grad:
-        # Two neighbours move as one number of twice the width: moving runs of two numbers is ten
-        # times slower than moving single ones.
-        pairs = masks.view(torch.float64 if masks.dtype == torch.float32 else torch.float32)
-        pairs = pairs.permute(0, 1, 2, 4, 6, 3, 5, 7).contiguous()
-        return pairs.view(masks.dtype).view(n, M, 4 * h, 4 * w)
-    return masks.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(n, M, 4 * h, 4 * w)

@@ -43,27 +43,6 @@ def mask_losses(logits: Tensor, targets: Tensor, kind: str = "dice+focal") -> Te
     return FOCAL_WEIGHT * focal + dice
 
 
-def as_in_use(low_res: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits and targets at half of the view's size, the answers enlarged as they are in use.
-
-    At the answers' own size a line two pixels wide covers half of a pixel at most: a model judged
-    there learns to leave it out.
-
-    Parameters
-    ----------
-    low_res : (N, M, H/4, W/4) float32 tensor
-    masks : (N, H, W) bool tensor
-
-    Returns
-    -------
-    logits : (N, M, H/2, W/2) tensor
-    targets : (N, H/2, W/2) tensor
-        The share of each pixel that the object covers.
-    """
-    targets = F.avg_pool2d(masks[:, None].float(), 2)[:, 0]
-    return F.interpolate(low_res, scale_factor=2, mode="bilinear"), targets
-
-
 def true_iou(logits: Tensor, targets: Tensor) -> Tensor:
     """IoU of thresholded masks with thresholded targets, (N, M), without gradient.
 

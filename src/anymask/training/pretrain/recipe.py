@@ -50,8 +50,8 @@ class Recipe:
         Masks asked for of each image; half by box, half by point.
     learning_rate, matrix_rate, weight_decay : float
         Of AdamW, of Muon, and of Muon.
-    warmup : int
-        Updates over which the rates rise.
+    warmup_images : int
+        Number of images over which the rates rise.
     ema : float
         Decay of the moving average, an update. A longer memory is the better just after the rate
         has fallen, and far worse once the weights wander at a high one.
@@ -76,7 +76,7 @@ class Recipe:
     learning_rate: float = 1e-3
     matrix_rate: float = 2e-3
     weight_decay: float = 0.05
-    warmup: int = 400
+    warmup_images: int = 6400
     ema: float = 0.99
     auxiliary_weight: float = 1.0
     auxiliary_images: int = 300_000
@@ -287,7 +287,8 @@ class _Run:
         recipe, progress = self.recipe, self.progress
         fall = team.agree(fall)
         progress.factor = fall
-        factor = min(1.0, (progress.updates + 1) / recipe.warmup) * fall
+        views = recipe.batch_size * len(batches) * team.size
+        factor = min(1.0, (progress.images + views) / max(1, recipe.warmup_images)) * fall
         for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
@@ -311,7 +312,6 @@ class _Run:
         self._add("gradient", norm)
         progress.updates += 1
         self._summed += 1
-        views = recipe.batch_size * len(batches) * team.size
         if progress.updates % max(1, round(recipe.log_images / views)) or team.rank:
             return None
         means = {k: float(v) / self._summed for k, v in self._sums.items()}

@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anymask.model.sam import ImageEmbedding, Sam, cut_at_boxes
-from anymask.training.losses import ambiguous_loss, as_in_use, mask_losses, true_iou
+from anymask.training.losses import ambiguous_loss
 from anymask.training.pretrain.auxiliary import AuxiliaryHead
 from anymask.training.pretrain.batches import Batch
+from anymask.training.pretrain.losses_in_use import losses_in_use, targets_in_use
 from anymask.training.prompts import boxes_of, corrective_clicks, points_in
 
 # Boxes as a labeller's and, the smaller share, as a hasty hand's.
@@ -62,19 +63,18 @@ def training_step(
     auxiliary_weight : float
         Weight of the dense auxiliary losses; 0 leaves them out.
     """
-    dtype = torch.bfloat16
-    with torch.autocast(batch.images.device.type, dtype):
-        image = sam.encode_image(sam.preprocess(batch.images))
     half = batch.masks.shape[1] // 2
     answers = _Answers(torch.zeros((), device=batch.images.device))
-    for kind, masks in (("box", batch.masks[:, :half]), ("point", batch.masks[:, half:])):
-        _rounds(sam, image, masks.flatten(0, 1), kind, generator, answers)
-    loss = answers.loss
-    if auxiliary_weight:
-        with torch.autocast(batch.images.device.type, dtype):
+    # One context for all rounds: weights are then rounded once.
+    with torch.autocast(batch.images.device.type, torch.bfloat16):
+        image = sam.encode_image(sam.preprocess(batch.images))
+        for kind, masks in (("box", batch.masks[:, :half]), ("point", batch.masks[:, half:])):
+            _rounds(sam, image, masks.flatten(0, 1), kind, generator, answers)
+        loss = answers.loss
+        if auxiliary_weight:
             dense = auxiliary(image.embedding, batch.labels, generator)
-        answers.figures["auxiliary"] = dense.detach()
-        loss = loss + auxiliary_weight * dense
+            answers.figures["auxiliary"] = dense.detach()
+            loss = loss + auxiliary_weight * dense
     return loss, answers.figures
 
 
@@ -87,8 +87,9 @@ def _rounds(
     answers: _Answers,
 ) -> None:
     N = len(masks)
+    targets = targets_in_use(masks)
     # Clicks are drawn at half size, which is plenty and four times faster.
-    halved = masks[:, ::2, ::2] | masks[:, 1::2, 1::2]
+    halved = targets > 0
     boxes = coords = labels = None
     if kind == "box":
         hasty = torch.rand(N, 1, generator=generator, device=masks.device) < _HASTY_SHARE
@@ -99,7 +100,7 @@ def _rounds(
         coords = 2 * points_in(halved, central, generator)[:, None]
         labels = torch.ones(N, 1, dtype=torch.long, device=masks.device)
     low_res, iou = _decode(sam, image, coords, labels, boxes, None)
-    actual = _add_losses(low_res, iou, masks, kind, answers)
+    actual = _add_losses(low_res, iou, targets, kind, answers)
 
     # The mask a person would correct: the candidate predicted to be best after a lone point.
     index = torch.zeros_like(iou[:, 0], dtype=torch.long)
@@ -116,7 +117,7 @@ def _rounds(
         coords = 2 * new_coords if coords is None else torch.cat([coords, 2 * new_coords], 1)
         labels = new_labels if labels is None else torch.cat([labels, new_labels], 1)
         low_res, iou = _decode(sam, image, coords, labels, boxes, previous)
-        _add_losses(low_res, iou, masks, "refined", answers)
+        _add_losses(low_res, iou, targets, "refined", answers)
         index = torch.zeros_like(index)
 
 
@@ -130,16 +131,15 @@ def _decode(
 ) -> tuple[Tensor, Tensor]:
     """All four masks, cut at the box as in use, (N, 4, 4·h, 4·w), and their predicted IoU."""
     points = None if coords is None or labels is None else (coords, labels)
-    with torch.autocast(image.embedding.device.type, torch.bfloat16):
-        sparse, dense = sam.prompt_encoder(points, boxes, previous)
-        low_res, iou = sam.mask_decoder.predict_masks(
-            image.embedding,
-            sam.prompt_encoder.get_dense_pe(),
-            sparse,
-            dense,
-            range(sam.mask_decoder.num_mask_tokens),
-            image.skips,
-        )
+    sparse, dense = sam.prompt_encoder(points, boxes, previous)
+    low_res, iou = sam.mask_decoder.predict_masks(
+        image.embedding,
+        sam.prompt_encoder.get_dense_pe(),
+        sparse,
+        dense,
+        range(sam.mask_decoder.num_mask_tokens),
+        image.skips,
+    )
     low_res = low_res.float()
     if boxes is not None:
         low_res = cut_at_boxes(low_res, boxes, sam.config)
@@ -147,11 +147,9 @@ def _decode(
 
 
 def _add_losses(
-    low_res: Tensor, iou: Tensor, masks: Tensor, kind: str, answers: _Answers
+    low_res: Tensor, iou: Tensor, targets: Tensor, kind: str, answers: _Answers
 ) -> Tensor:
-    logits, targets = as_in_use(low_res, masks)
-    losses = mask_losses(logits, targets)  # (N, 4)
-    actual = true_iou(logits, targets)
+    losses, actual = losses_in_use(low_res, targets)  # (N, 4)
     answers.loss = (
         answers.loss
         + losses[:, 0].mean()

@@ -1,0 +1,121 @@
+"""The losses of answers enlarged as they are in use, and the losses' slopes, worked out by hand.
+
+A step judges a hundred and more masks at half of the view's size. Left to automatic
+differentiation that makes some thirty passes over tensors far larger than a processor's caches,
+and takes longer than the encoder. Here each prompt's masks are enlarged, judged and differentiated
+while they are in the cache, and only slopes of the answers' own size are kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from anymask.training.losses import FOCAL_WEIGHT
+
+
+def targets_in_use(masks: Tensor) -> Tensor:
+    """Share of each pixel of half the view's size that the object covers.
+
+    Parameters
+    ----------
+    masks : (N, H, W) bool tensor
+
+    Returns
+    -------
+    (N, H/2, W/2) float32 tensor
+    """
+    return F.avg_pool2d(masks[:, None].float(), 2)[:, 0]
+
+
+def losses_in_use(low_res: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss and IoU of every mask at twice its size, to which it is enlarged bilinearly.
+
+    At the answers' own size a line two pixels wide covers half of a pixel at most: a model judged
+    there learns to leave it out.
+
+    Parameters
+    ----------
+    low_res : (N, M, h, w) float32 tensor
+        Logits.
+    targets : (N, 2·h, 2·w) float32 tensor
+        As of `targets_in_use`.
+
+    Returns
+    -------
+    losses : (N, M) tensor
+        As `losses.mask_losses` has them: dice and focal loss.
+    iou : (N, M) tensor
+        Of thresholded masks with thresholded targets, without gradient.
+    """
+    losses, iou = _LossesInUse.apply(low_res, targets)
+    return losses, iou
+
+
+class _LossesInUse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, low_res: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        device = low_res.device.type
+        h, w = low_res.shape[2:]
+        # On a GPU all at once: there each call costs more than what it moves.
+        count = 1 if device == "cpu" else max(1, len(low_res))
+        with torch.autocast(device, enabled=False):
+            down, across = _doubling(h, low_res), _doubling(w, low_res)
+            judged = [
+                _judge(z, t, down, across)
+                for z, t in zip(low_res.split(count), targets.split(count), strict=True)
+            ]
+        losses, iou, slopes = (torch.cat(parts) for parts in zip(*judged, strict=True))
+        ctx.save_for_backward(slopes)
+        ctx.mark_non_differentiable(iou)
+        return losses, iou
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (slopes,) = ctx.saved_tensors
+        return gradients[0][..., None, None] * slopes, None
+
+
+def _doubling(size: int, like: Tensor) -> Tensor:
+    """Matrix (2·size, size) that enlarges a line of pixels to twice its length."""
+    line = torch.eye(size, dtype=like.dtype, device=like.device)
+    return F.interpolate(line[None], scale_factor=2, mode="linear")[0].t().contiguous()
+
+
+def _judge(
+    low_res: Tensor, targets: Tensor, down: Tensor, across: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Losses and IoU of some masks, and each loss's slope by its logits.
+
+    With z a logit, p its probability and t its target: the focal loss is the mean of (p − t)²·c,
+    c being the cross-entropy, whose slope by z is p − t; the slope of p by z is p·(1 − p).
+    """
+    z = down @ (low_res @ across.t())
+    t = targets[:, None]
+    pixels = z.shape[2] * z.shape[3]
+    wanted = (t > 0.5).float()
+    predicted = torch.gt(z, 0, out=torch.empty_like(z))  # as numbers: faster than as booleans
+    union = predicted.sum((2, 3)) + wanted.sum((2, 3))
+    overlapping = predicted.mul_(wanted).sum((2, 3))
+    iou = overlapping / (union - overlapping).clamp(min=1)
+
+    # Beyond 30 the logarithm is nothing, and numbers too small for float32 take ten times as long.
+    cross_entropy = z.abs().clamp_(max=30).neg_().exp_().add_(1).log_()
+    cross_entropy += z.clamp(min=0)
+    cross_entropy.addcmul_(z, t, value=-1)
+    p = z.sigmoid_()
+    off = p - t
+    squared = off.square()
+    focal = (squared * cross_entropy).sum((2, 3)) / pixels
+    mass = p.sum((2, 3)) + t.sum((2, 3)) + 1
+    overlap = 2 * (p * t).sum((2, 3)) + 1
+    dice = 1 - overlap / mass
+
+    spread = p.addcmul_(p, p, value=-1)
+    slope = cross_entropy.mul_(spread).mul_(2).add_(squared).mul_(off).mul_(FOCAL_WEIGHT / pixels)
+    by_dice = (overlap / mass.square())[..., None, None] - t * (2 / mass)[..., None, None]
+    slope.addcmul_(spread, by_dice)
+    return FOCAL_WEIGHT * focal + dice, iou, down.t() @ (slope @ across)

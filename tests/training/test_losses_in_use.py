@@ -1,0 +1,61 @@
+"""Answers are judged at the size at which they are used, and learn from it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from anymask.training.losses import mask_losses, true_iou
+from anymask.training.pretrain.losses_in_use import losses_in_use, targets_in_use
+
+
+def _some(scale: float, size: tuple[int, int] = (12, 20)) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    low_res = scale * torch.randn(3, 4, *size, generator=generator)
+    view = torch.rand(3, 4 * size[0], 4 * size[1], generator=generator)
+    return low_res.requires_grad_(), targets_in_use(view > 0.6)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 15.0, 300.0])
+def test_losses_and_slopes_are_those_of_the_plain_formula_on_enlarged_masks(scale):
+    low_res, targets = _some(scale)
+    losses, iou = losses_in_use(low_res, targets)
+    weights = torch.rand(3, 4)
+    (slopes,) = torch.autograd.grad((losses * weights).sum(), low_res)
+
+    enlarged = F.interpolate(low_res, scale_factor=2, mode="bilinear")
+    plain = mask_losses(enlarged, targets)
+    (plain_slopes,) = torch.autograd.grad((plain * weights).sum(), low_res)
+    assert torch.allclose(losses, plain, rtol=1e-4, atol=1e-5)
+    assert torch.allclose(slopes, plain_slopes, rtol=1e-3, atol=1e-6)
+    assert torch.allclose(iou, true_iou(enlarged, targets), atol=2 / targets[0].numel())
+    assert not iou.requires_grad
+
+
+def test_rounding_to_half_precision_around_it_does_not_reach_the_losses():
+    low_res, targets = _some(10.0)
+    alone, _ = losses_in_use(low_res, targets)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside, _ = losses_in_use(low_res, targets)
+    assert torch.equal(inside, alone)
+
+
+def test_a_target_is_the_share_of_four_pixels_that_the_object_covers():
+    view = torch.tensor([[[1, 1, 0, 0], [1, 0, 0, 0]]], dtype=torch.bool)
+    assert targets_in_use(view).tolist() == [[[0.75, 0.0]]]
+
+
+def test_answers_judged_as_in_use_learn_to_draw_a_thin_line():
+    line = torch.zeros(1, 64, 64, dtype=torch.bool)
+    line[:, 30:32] = True
+    low_res = torch.zeros(1, 1, 16, 16, requires_grad=True)
+    optimizer = torch.optim.Adam([low_res], 0.3)
+    for _ in range(200):
+        optimizer.zero_grad()
+        losses_in_use(low_res, targets_in_use(line))[0].sum().backward()
+        optimizer.step()
+    used = F.interpolate(low_res.detach(), scale_factor=4, mode="bilinear")
+    assert true_iou(used, line.float())[0, 0] > 0.6
+    shares = F.avg_pool2d(line[:, None].float(), 4)[:, 0]
+    assert not (shares > 0.5).any()  # at the answers' own size there is nothing to draw
