@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import types
 import zlib
 from pathlib import Path
@@ -17,6 +19,13 @@ from safetensors.torch import load_file
 from anymask.benchmarking import peers
 from anymask.model.config import SamConfig, ViTConfig
 from anymask.model.sam import Sam
+
+# A screen's width is fixed by this when the command line is imported; tests set their own.
+os.environ.pop("COLUMNS", None)
+
+# What a shell starts in the background has Ctrl-C ignored, and so has whatever a test starts then.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REFERENCE = Path(__file__).parent / "reference"
 

@@ -42,10 +42,15 @@ def test_a_failing_task_is_an_error_that_names_it(capfd):
     assert "no_such_task" in capfd.readouterr().err
 
 
-def test_a_command_reports_what_it_needed():
+def test_a_command_reports_what_it_needed_whatever_its_starter_holds():
+    held = np.ones(10**9, np.uint8)
     found = run_command(["models"], threads=1)
+    assert found["cpu_seconds"] > 0
     assert found["seconds"] > 0
-    assert 10 < found["peak_mb"] < 2_000
+    if resident_mb() is None:
+        assert found["peak_mb"] is None  # a system that does not say
+    else:
+        assert 10 < found["peak_mb"] < held.nbytes / 1e6
 
 
 def test_a_failing_command_is_an_error(capfd):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -46,11 +46,14 @@ def cli() -> Callable[..., Result]:
 def start_process() -> Callable[..., subprocess.Popen[str]]:
     """Start a command as a process of its own, as a shell does."""
 
-    def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
+    def start(
+        *arguments: object, variables: Mapping[str, str] = {}, **options: object
+    ) -> subprocess.Popen[str]:
         source = str(Path(anymask.__file__).parents[1])
+        clean = {"PYTHONPATH": source, "PATH": "", "HOME": "/nonexistent", "OMP_NUM_THREADS": "1"}
         return subprocess.Popen(
             [sys.executable, "-m", "anymask", *map(str, arguments)],
-            env={"PYTHONPATH": source, "PATH": "", "HOME": "/nonexistent", "OMP_NUM_THREADS": "1"},
+            env={**clean, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

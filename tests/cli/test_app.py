@@ -60,9 +60,12 @@ def test_a_mistyped_command_exits_2_without_a_traceback(cli, arguments):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_offered(start_process, shell):
-    process = start_process("--show-completion", shell)
+    # Without this the shell that the tests were started from is taken, whatever is asked for.
+    asked = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    process = start_process("--show-completion", shell, variables=asked)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
+    assert {"bash": "complete -o", "zsh": "#compdef", "fish": "complete --command"}[shell] in out
     assert "_ANYMASK_COMPLETE" in out
 
 

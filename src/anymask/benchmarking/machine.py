@@ -170,23 +170,20 @@ def run_command(arguments: Sequence[str], threads: int | None = None) -> dict[st
     -------
     dict
         `seconds` from the start of Python to its end, `cpu_seconds`, and `peak_mb`, the most
-        memory it held; the latter two are None where the system does not say.
+        memory it held, None where the system does not say.
 
     Raises
     ------
     AnymaskError
         If the command failed; what it said is on stderr.
     """
-    command = [sys.executable, "-m", "anymask", *arguments]
+    command = [sys.executable, "-m", "anymask.benchmarking.whole_process", *arguments]
     began = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=_environment(threads)) as process:
-        used = None
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=_environment(threads)
+    ) as process:
         try:
-            if hasattr(os, "wait4"):
-                _, status, used = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
-            else:
-                process.wait()
+            output, _ = process.communicate()
         except BaseException:
             process.kill()
             raise
@@ -196,14 +193,7 @@ def run_command(arguments: Sequence[str], threads: int | None = None) -> dict[st
             f"'anymask {arguments[0]}' failed with exit code {process.returncode} in the "
             f"benchmark; its own message is above."
         )
-    if used is None:
-        return {"seconds": seconds, "cpu_seconds": None, "peak_mb": None}
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {
-        "seconds": seconds,
-        "cpu_seconds": used.ru_utime + used.ru_stime,
-        "peak_mb": used.ru_maxrss * unit / 1e6,
-    }
+    return {"seconds": seconds, **json.loads(output.splitlines()[-1])}
 
 
 def _environment(threads: int | None) -> dict[str, str]:
