@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from anymask.benchmarking.machine import (
     machine,
-    peak_mb,
-    reset_peak,
     resident_mb,
     run_command,
     run_fresh,
@@ -17,16 +18,25 @@ from anymask.benchmarking.machine import (
 from anymask.benchmarking.network import take_turns
 from anymask.errors import AnymaskError
 
+# In a process of its own: others before it may have left memory that is given out again.
+HELD_AND_GIVEN_BACK = """
+import numpy as np
+from anymask.benchmarking.machine import peak_mb, reset_peak, resident_mb
+before = resident_mb()
+reset_peak()
+array = np.ones(10**8, np.uint8)
+del array
+print(None if before is None else peak_mb() - before)
+"""
+
 
 def test_the_peak_counts_memory_that_is_given_back():
-    before = resident_mb()
-    if before is None:
-        assert peak_mb() is None  # a system that does not say
-        return
-    reset_peak()
-    array = np.ones(10**8, np.uint8)
-    del array
-    assert 95 < peak_mb() - before < 150
+    command = [sys.executable, "-c", HELD_AND_GIVEN_BACK]
+    found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    if found == "None":
+        assert resident_mb() is None  # a system that does not say
+    else:
+        assert 95 < float(found) < 150
 
 
 def test_the_machine_and_its_versions_are_named():

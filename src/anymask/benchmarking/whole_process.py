@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import sys
 import time
 
 from anymask.benchmarking.machine import peak_mb
-from anymask.cli.app import main
 
 
 def _needs() -> dict[str, float | None]:
@@ -28,7 +28,7 @@ def _needs() -> dict[str, float | None]:
 
 if __name__ == "__main__":
     try:
-        main()
+        runpy.run_module("anymask", run_name="__main__")
     finally:
         sys.stdout.write(f"\n{json.dumps(_needs())}\n")
         sys.stdout.flush()
