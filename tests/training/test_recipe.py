@@ -104,6 +104,17 @@ def test_the_loss_falls_and_a_resumed_run_goes_on_without_a_jump(tmp_path: Path)
     assert after < before + 0.2 * (first - before)
 
 
+def test_the_rate_rises_over_so_many_images_and_no_weight_leaves_the_dense_losses_out(
+    tmp_path: Path,
+) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    recipe = replace(RECIPE, warmup_images=8, log_images=2, auxiliary_weight=0.0)
+    train([(cache, 1.0)], out, recipe=recipe, config=TINY, updates=5, report=lambda _: None)
+    rates = [r["learning_rate"] / RECIPE.learning_rate for r in _log(out)]
+    assert rates == pytest.approx([0.25, 0.5, 0.75, 1, 1])
+    assert not any("auxiliary" in r for r in _log(out))
+
+
 def test_a_finishing_run_lets_the_learning_rate_fall(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     _train(cache, out, 16, finish=True)
