@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from anymask.model.sam import ImageEmbedding, Sam, cut_at_boxes
+from anymask.model.sam import ImageEmbedding, Sam
+from anymask.training.answering import answer_prompts
 from anymask.training.finetune.prompts import Asked
 from anymask.training.losses import ambiguous_loss, mask_losses, true_iou
 
@@ -25,23 +26,8 @@ def answer(
         Logits, cut at the box as in use.
     iou : (N, M) float32 tensor
     """
-    points = None
-    if asked.coords is not None and asked.labels is not None:
-        points = asked.coords, asked.labels
     with torch.autocast(sam.device.type, dtype, enabled=dtype != torch.float32):
-        sparse, dense = sam.prompt_encoder(points, asked.boxes, asked.previous)
-        low_res, iou = sam.mask_decoder.predict_masks(
-            image.embedding,
-            sam.prompt_encoder.get_dense_pe(),
-            sparse,
-            dense,
-            range(sam.mask_decoder.num_mask_tokens),
-            image.skips,
-        )
-    low_res = low_res.float()
-    if asked.boxes is not None and sam.config.box_margin is not None:
-        low_res = cut_at_boxes(low_res, asked.boxes, sam.config)
-    return low_res, iou.float()
+        return answer_prompts(sam, image, asked.coords, asked.labels, asked.boxes, asked.previous)
 
 
 def enlarged(low_res: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from anymask.model.sam import ImageEmbedding, Sam, cut_at_boxes
+from anymask.model.sam import ImageEmbedding, Sam
+from anymask.training.answering import answer_prompts
 from anymask.training.losses import ambiguous_loss
 from anymask.training.pretrain.auxiliary import AuxiliaryHead
 from anymask.training.pretrain.batches import Batch
@@ -99,7 +100,7 @@ def _rounds(
         central = torch.rand(N, generator=generator, device=masks.device) < _CENTRAL_POINTS
         coords = 2 * points_in(halved, central, generator)[:, None]
         labels = torch.ones(N, 1, dtype=torch.long, device=masks.device)
-    low_res, iou = _decode(sam, image, coords, labels, boxes, None)
+    low_res, iou = answer_prompts(sam, image, coords, labels, boxes, None)
     actual = _add_losses(low_res, iou, targets, kind, answers)
 
     # The mask a person would correct: the candidate predicted to be best after a lone point.
@@ -116,34 +117,9 @@ def _rounds(
         new_coords, new_labels = corrective_clicks(predicted, halved, clicks, generator)
         coords = 2 * new_coords if coords is None else torch.cat([coords, 2 * new_coords], 1)
         labels = new_labels if labels is None else torch.cat([labels, new_labels], 1)
-        low_res, iou = _decode(sam, image, coords, labels, boxes, previous)
+        low_res, iou = answer_prompts(sam, image, coords, labels, boxes, previous)
         _add_losses(low_res, iou, targets, "refined", answers)
         index = torch.zeros_like(index)
-
-
-def _decode(
-    sam: Sam,
-    image: ImageEmbedding,
-    coords: Tensor | None,
-    labels: Tensor | None,
-    boxes: Tensor | None,
-    previous: Tensor | None,
-) -> tuple[Tensor, Tensor]:
-    """All four masks, cut at the box as in use, (N, 4, 4·h, 4·w), and their predicted IoU."""
-    points = None if coords is None or labels is None else (coords, labels)
-    sparse, dense = sam.prompt_encoder(points, boxes, previous)
-    low_res, iou = sam.mask_decoder.predict_masks(
-        image.embedding,
-        sam.prompt_encoder.get_dense_pe(),
-        sparse,
-        dense,
-        range(sam.mask_decoder.num_mask_tokens),
-        image.skips,
-    )
-    low_res = low_res.float()
-    if boxes is not None:
-        low_res = cut_at_boxes(low_res, boxes, sam.config)
-    return low_res, iou.float()
 
 
 def _add_losses(
