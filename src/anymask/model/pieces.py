@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-_BYTES = 1 << 21  # of image tokens in a piece
+_BYTES = 1 << 22  # of image tokens in a piece
 
 
 class Piece(NamedTuple):

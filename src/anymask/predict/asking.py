@@ -1,17 +1,17 @@
-"""Asking a grid of points: low-resolution masks are decoded on one side and judged on the other.
+"""Asking a grid of points, some at a time: masks are decoded and judged at once.
 
-Judging runs on threads of its own while the network goes on. What comes out does not depend on
-them, nor on how many points are in flight, nor on the points asked before and after: a matrix
-product rounds differently at different sizes, so every pass of the decoder has the same number of
-points, the last one being filled up.
+Several threads do so, each with points of its own. What comes out does not depend on them, nor on
+how many points are in flight, nor on the points asked before and after: a matrix product rounds
+differently at different sizes, so every pass of the decoder has the same number of points, the
+last one being filled up.
 """
 
 from __future__ import annotations
 
-import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import NamedTuple
 
 import numpy as np
@@ -22,11 +22,11 @@ from torch import Tensor
 from anymask.masks.rle import Counts
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.predict.filtering import Frame, Thresholds, judge_masks
+from anymask.predict.workers import workers
 
 # Points decoded in one pass. On a CPU small passes stay in the caches.
 _POINTS_PER_PASS = {"cpu": 8}
 _POINTS_PER_PASS_ELSEWHERE = 64
-_JUDGES = max(1, min(4, (os.cpu_count() or 1) // 2))
 
 
 class Found(NamedTuple):
@@ -68,7 +68,7 @@ def ask(
     pred_iou_thresh : float
         Masks whose predicted IoU is not above this are dropped; 0 keeps all.
     points_in_flight : int
-        The most points whose low-resolution masks are held, rounded up to whole passes.
+        The most points asked at a time, rounded up to whole passes.
     advance : callable
         Called with a number of points when they are done.
 
@@ -78,7 +78,16 @@ def ask(
         In the order of the points.
     """
 
-    def judge(masks: _LowRes) -> list[Found]:
+    coords = torch.from_numpy(points).float()
+    per_pass = points_per_pass(model.device)
+    in_flight = -(-points_in_flight // per_pass)
+    # Other devices have one queue of work and memory for one pass.
+    decoding = threading.Semaphore(in_flight if model.device.type == "cpu" else 1)
+
+    def ask_some(start: int) -> list[Found]:
+        part = coords[start : start + per_pass]
+        with decoding, torch.no_grad():
+            masks = _decode(model, features, part, start, per_pass, pred_iou_thresh)
         return [
             Found(
                 int(masks.points[survivor.index]),
@@ -89,16 +98,11 @@ def ask(
             for survivor in judge_masks(masks.logits, frame, thresholds)
         ]
 
-    coords = torch.from_numpy(points).float()
-    per_pass = points_per_pass(model.device)
-    most_waiting = -(-points_in_flight // per_pass) - 1
     waiting: deque[tuple[int, Future[list[Found]]]] = deque()
-    with ThreadPoolExecutor(_JUDGES) as judges:
+    with workers(model.device, in_flight) as pool:
         for start in range(0, len(coords), per_pass):
-            part = coords[start : start + per_pass]
-            low_res = _decode(model, features, part, start, per_pass, pred_iou_thresh)
-            waiting.append((len(part), judges.submit(judge, low_res)))
-            while len(waiting) > most_waiting:
+            waiting.append((len(coords[start : start + per_pass]), pool.submit(ask_some, start)))
+            while len(waiting) >= in_flight:
                 yield from _finished(waiting, advance)
         while waiting:
             yield from _finished(waiting, advance)
