@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from anymask.checkpoints import load
-from anymask.errors import ImageError
+from anymask.errors import ImageError, OutputError
 from anymask.training.pretrain.bank import draw_bank
 from anymask.training.pretrain.cache import CacheWriter, ImageCache, build_cache, find_sources
 from anymask.training.pretrain.own_masks import add_own_masks
@@ -149,3 +149,17 @@ def test_caches_without_a_key_can_still_be_opened(tmp_path: Path) -> None:
     del index["key"]
     path.write_text(json.dumps(index))
     assert len(ImageCache(tmp_path / "cache")) == 2
+
+
+def test_too_little_room_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="what limits a file's size is Unix's")
+    sources = find_sources([write_disks(tmp_path / "data", 4)])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        with pytest.raises(OutputError, match=r"need 0\.0 GB in .*cache.* GB are free .*make room"):
+            build_cache(sources, tmp_path / "cache")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "cache" / "images.bin").exists()
+    assert len(build_cache(sources, tmp_path / "cache")) == 4

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import shutil
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anymask.errors import ImageError
+from anymask.errors import ImageError, OutputError
 from anymask.evaluation.label_files import read_labels
 from anymask.images.listing import list_images
 from anymask.images.read import read_rgb
@@ -288,6 +290,26 @@ def _renumbered(labels: NDArray[np.integer], path: Path) -> NDArray[np.integer]:
     return numbered
 
 
+def _room_for(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.memmap:
+    """A new array on disk whose room is taken now.
+
+    Where that can't be done, a disk that is full later kills the process (SIGBUS).
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    with path.open("wb") as file:
+        try:
+            if size and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            path.unlink()
+            raise OutputError(
+                f"The images to train on, decoded, need {size / 1e9:.1f} GB in {path.parent}, and "
+                f"{shutil.disk_usage(path.parent).free / 1e9:.1f} GB are free there "
+                f"({error.strerror}); make room, or give --out on another disk."
+            ) from error
+    return np.memmap(path, dtype, "r+" if size else "w+", shape=shape)
+
+
 class CacheWriter:
     """Fill the arrays of a cache; it can be opened once `finish` has written its index."""
 
@@ -297,8 +319,8 @@ class CacheWriter:
         (folder / "index.json").unlink(missing_ok=True)
         self.folder = folder
         shape = (capacity, CANVAS, CANVAS)
-        self._images = np.memmap(folder / "images.bin", np.uint8, "w+", shape=(*shape, 3))
-        self._labels = np.memmap(folder / "labels.bin", np.uint16, "w+", shape=shape)
+        self._images = _room_for(folder / "images.bin", np.uint8, (*shape, 3))
+        self._labels = _room_for(folder / "labels.bin", np.uint16, shape)
         self._capacity = capacity
         self._sizes: list[list[int]] = []
         self._sets: list[str] = []
