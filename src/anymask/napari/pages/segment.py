@@ -61,7 +61,7 @@ class SegmentPage(Page):
         sliders = Form()
         sliders.add("Predicted IoU ≥", self.iou, "How sure the model is of a mask")
         sliders.add("Stability ≥", self.stability, "How little a mask depends on the cut-off")
-        sliders.add("Area ≥", self.area, "Pixels")
+        sliders.add("Area ≥", self.area, "Pixels of a mask, with those that another mask hides")
         self._sliders.setLayout(sliders)
         self._logits = QWidget()
         logits = Form()
