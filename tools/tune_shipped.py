@@ -4,7 +4,8 @@ Usage: python -m tools.tune_shipped --data FOLDER_OF_SETS --weights RUN/weights.
        [--per-set N] [--try .45,.7,.4,50 ...] [--threads N] [--output FILE.json]
 
 Images are the validation images listed in the repository. `--try` names further settings to
-compare: least predicted IoU, least stability, overlap of boxes, area of specks. What it chooses
+compare: least predicted IoU, least stability, overlap, area of specks and, after them, whether
+"box" or "mask" overlaps; the search keeps to the model's way there. What it chooses
 goes into `VARIANTS["small"].everything` in `model/config.py`, after a look at pictures
 (`tools/everything_sheet.py`): these sets say little of what people think of a photograph.
 """
@@ -71,14 +72,15 @@ def examples_of(data: Path, per_set: int) -> Iterator[Example]:
 
 
 def settings_of(text: str, own: EverythingConfig) -> EverythingConfig:
-    """Read ".45,.7,.4,50"; the stability offset stays the model's."""
-    iou, stability, overlap, area = text.split(",")
+    """Read ".45,.7,.4,50" or ".45,.7,.4,50,box"; what is not said stays the model's."""
+    iou, stability, overlap, area, *by = text.split(",")
     return replace(
         own,
         pred_iou_thresh=float(iou),
         stability_score_thresh=float(stability),
         box_nms_thresh=float(overlap),
         min_mask_region_area=int(area),
+        nms_by=by[0] if by else own.nms_by,
     )
 
 

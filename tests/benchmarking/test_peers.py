@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from anymask.benchmarking.random_weights import write_random_weights
 from anymask.benchmarking.replay import _in_both
 from anymask.checkpoints import load
 from anymask.masks.nms import nms
-from anymask.model.config import VARIANTS
+from anymask.model.config import VARIANTS, EverythingConfig
 
 
 def test_metas_model_with_our_weights_gives_our_embedding(small_reference_sam):
@@ -22,6 +23,12 @@ def test_metas_model_with_our_weights_gives_our_embedding(small_reference_sam):
     with torch.no_grad():
         ours = small_reference_sam.encode_image(pixels).embedding
         torch.testing.assert_close(ours, theirs.image_encoder(pixels), rtol=1e-5, atol=1e-5)
+
+
+def test_metas_generator_takes_the_defaults_of_a_published_model(small_reference_sam):
+    theirs = peers.metas_sam(small_reference_sam.config)
+    generator = peers.metas_generator(theirs, asdict(EverythingConfig()))
+    assert (generator.pred_iou_thresh, generator.box_nms_thresh) == (0.88, 0.7)
 
 
 def test_the_stand_in_for_torchvision_is_gone_after_the_import():

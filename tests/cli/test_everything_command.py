@@ -228,6 +228,7 @@ def test_every_option_of_the_generator_arrives_there(cli, scene_file, scene, mod
         "stability_score_thresh": 0.3,
         "stability_score_offset": 0.5,
         "box_nms_thresh": 0.6,
+        "nms_by": "mask",
         "crop_n_layers": 1,
         "crop_nms_thresh": 0.5,
         "crop_overlap_ratio": 0.25,

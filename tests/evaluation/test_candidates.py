@@ -33,6 +33,8 @@ def candidates(small_reference_sam, scene):
         replace(LOOSEST, stability_score_thresh=0.6, box_nms_thresh=0.9),
         EverythingConfig(0.15, 0.4, 0.5, 0.5, 0),
         EverythingConfig(0.0, 0.3, 0.5, 0.5, 40),
+        EverythingConfig(0.1, 0.4, 0.5, 0.5, 0, nms_by="mask"),
+        EverythingConfig(0.0, 0.3, 0.5, 0.3, 40, nms_by="mask"),
         EverythingConfig(0.1, 0.4, 0.5, 0.95, 400),
     ],
 )
@@ -47,6 +49,7 @@ def test_candidates_at_thresholds_are_what_the_generator_returns(
         stability_score_offset=config.stability_score_offset,
         box_nms_thresh=config.box_nms_thresh,
         min_mask_region_area=config.min_mask_region_area,
+        nms_by=config.nms_by,
     )
     expected = generator.generate_masks(scene)
     kept = candidates.kept(config)

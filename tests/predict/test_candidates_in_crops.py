@@ -25,6 +25,7 @@ def found(small_reference_sam, scene):
         replace(LOOSEST, box_nms_thresh=0.5),
         EverythingConfig(0.1, 0.4, 0.5, 0.7, 0),
         EverythingConfig(0.05, 0.5, 0.5, 0.3, 60),
+        EverythingConfig(0.05, 0.4, 0.5, 0.4, 60, nms_by="mask"),
     ],
 )
 def test_candidates_of_crops_at_thresholds_are_what_the_generator_returns(
@@ -39,6 +40,7 @@ def test_candidates_of_crops_at_thresholds_are_what_the_generator_returns(
         stability_score_offset=config.stability_score_offset,
         box_nms_thresh=config.box_nms_thresh,
         min_mask_region_area=config.min_mask_region_area,
+        nms_by=config.nms_by,
     )
     expected = generator.generate_masks(scene)
     masks = kept(found, config)

@@ -30,9 +30,12 @@ PUBLISHED = {
 }
 
 
+OUR_OWN = ("tile_size", "tile_overlap", "max_mask_share", "nms_by")
+
+
 def test_options_have_the_published_names_order_and_defaults(small_reference_sam):
     parameters = inspect.signature(SamAutomaticMaskGenerator).parameters
-    assert list(parameters) == ["model", *PUBLISHED, "tile_size", "tile_overlap", "max_mask_share"]
+    assert list(parameters) == ["model", *PUBLISHED, *OUR_OWN]
     generator = SamAutomaticMaskGenerator(small_reference_sam)
     for name, default in PUBLISHED.items():
         if name not in ("points_per_side", "point_grids"):
@@ -42,13 +45,14 @@ def test_options_have_the_published_names_order_and_defaults(small_reference_sam
 
 
 def test_a_model_with_defaults_of_its_own_is_asked_with_them_unless_told_otherwise():
-    own = EverythingConfig(0.5, 0.6, 0.7, 0.8, 9, 0.9)
+    own = EverythingConfig(0.5, 0.6, 0.7, 0.8, 9, 0.9, "mask")
     encoder = ViTConfig(width=16, depth=1, num_heads=2, global_attn_indexes=(0,))
     model = Sam(SamConfig("own", encoder, image_size=64, prompt_dim=32, everything=own))
     for option, value in asdict(own).items():
         assert getattr(SamAutomaticMaskGenerator(model), option) == value
-        told = SamAutomaticMaskGenerator(model, **{option: 0})
-        assert getattr(told, option) == 0
+        other = "box" if option == "nms_by" else 0
+        told = SamAutomaticMaskGenerator(model, **{option: other})
+        assert getattr(told, option) == other
 
 
 GRID = np.array([[0.5, 0.5]])
@@ -75,6 +79,7 @@ GRID = np.array([[0.5, 0.5]])
         ({"crop_n_points_downscale_factor": 0}, "crop_n_points_downscale_factor is 0"),
         ({"min_mask_region_area": -5}, "min_mask_region_area is -5"),
         ({"max_mask_share": 1.1}, "max_mask_share is 1.1; it must be a number from 0 to 1"),
+        ({"nms_by": "boxes"}, "nms_by is 'boxes'; it can be 'box', 'mask'"),
         ({"tile_size": 1}, "tile_size is 1; it must be a whole number of at least 2"),
         ({"tile_size": 99.5}, "tile_size is 99.5"),
         ({"tile_overlap": 10}, "tile_overlap is 10 and there are no tiles; give tile_size"),

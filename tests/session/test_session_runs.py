@@ -50,6 +50,7 @@ def test_a_run_gives_what_the_generator_gives_at_these_thresholds(ready, small_r
         {"pred_iou": 0.2},
         {"stability": 0.7, "nms": 0.4},
         {"clean_area": 30},
+        {"nms": 0.4, "nms_by": "mask"},
         {"min_area": 200, "max_area": 6000},
     ],
 )
@@ -67,6 +68,7 @@ def test_thresholds_are_moved_without_the_model(ready, small_reference_sam, chan
         pred_iou_thresh=wanted.pred_iou,
         stability_score_thresh=wanted.stability,
         box_nms_thresh=wanted.nms,
+        nms_by=wanted.nms_by,
         min_mask_region_area=wanted.clean_area,
     )
     expected = generator.generate_masks(ready.rgb(key)).filter(

@@ -44,6 +44,7 @@ def test_held_out_images_are_used_thin_sets_left_out_and_wholes_of_parts_added(s
 def test_settings_are_read_and_keep_the_offset():
     own = EverythingConfig(0.5, 0.65, 0.6, 0.5, 25)
     assert settings_of(".45,.7,.4,50", own) == EverythingConfig(0.45, 0.7, 0.6, 0.4, 50)
+    assert settings_of(".45,.7,.4,50,mask", own).nms_by == "mask"
 
 
 def test_every_set_of_the_list_is_known_to_be_completely_labelled_or_not():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -89,6 +90,13 @@ def metas_sam(config: SamConfig, weights: Mapping[str, Tensor] | None = None) ->
     if weights is not None:
         sam.load_state_dict(weights)
     return sam
+
+
+def metas_generator(sam: nn.Module, settings: Mapping[str, Any]) -> Any:
+    """Meta's generator with our options, without those whose defaults are all that it knows."""
+    generator = metas_package().SamAutomaticMaskGenerator
+    known = inspect.signature(generator).parameters
+    return generator(sam, **{name: v for name, v in settings.items() if name in known})
 
 
 def transformers_sam(config: SamConfig) -> nn.Module:

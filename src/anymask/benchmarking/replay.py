@@ -137,4 +137,4 @@ def _our_generator(
 def _metas_generator(geometry: SamConfig, decoder: _RecordedDecoder, settings: Config) -> Any:
     sam: Any = peers.metas_sam(geometry)
     sam.image_encoder, sam.mask_decoder = _NoEncoder(geometry), decoder
-    return peers.metas_package().SamAutomaticMaskGenerator(sam, **settings)
+    return peers.metas_generator(sam, settings)

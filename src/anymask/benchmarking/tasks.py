@@ -218,13 +218,13 @@ def _our_generator(config: Config) -> Any:
 
 
 def _metas_generator(config: Config) -> Any:
-    from anymask.benchmarking.peers import metas_package, metas_sam
+    from anymask.benchmarking.peers import metas_generator, metas_sam
     from anymask.checkpoints import load
     from anymask.model.config import SamConfig
 
     weights = load(config["model"], device="cpu", dtype="float32").state_dict()
     sam = metas_sam(SamConfig.from_dict(config["config"]), weights).to(config["device"])
-    return metas_package().SamAutomaticMaskGenerator(sam, **config["settings"])
+    return metas_generator(sam, config["settings"])
 
 
 _GENERATORS = {"anymask": _our_generator, "segment-anything": _metas_generator}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -132,7 +132,14 @@ def everything(
             min=0,
             max=1,
             rich_help_panel=_FILTER,
-            help="Of two masks whose boxes overlap more than this (IoU), keep the better.",
+            help="Of two masks that overlap more than this (IoU), keep the better.",
+        ),
+    ] = None,
+    nms_by: Annotated[
+        Literal["box", "mask"] | None,
+        typer.Option(
+            rich_help_panel=_FILTER,
+            help="Whether that is the overlap of their boxes or of the masks themselves.",
         ),
     ] = None,
     min_mask_region_area: Annotated[
@@ -256,6 +263,7 @@ def everything(
         "stability_score_thresh": stability_score_thresh,
         "stability_score_offset": stability_score_offset,
         "box_nms_thresh": box_nms_thresh,
+        "nms_by": nms_by,
         "min_mask_region_area": min_mask_region_area,
         "max_mask_share": max_mask_share,
         "crop_n_layers": crop_n_layers,

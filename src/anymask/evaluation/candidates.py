@@ -16,9 +16,9 @@ from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import Counts, compress
 from anymask.model.config import EverythingConfig
 from anymask.model.sam import Sam
-from anymask.predict.candidates import conflicts, find, kept, passing, suppress
+from anymask.predict.candidates import find, kept, passing, suppress
 
-__all__ = ["Candidates", "Labels", "conflicts", "find_candidates", "is_judged", "suppress"]
+__all__ = ["Candidates", "Labels", "find_candidates", "is_judged", "suppress"]
 
 Labels = Literal["complete", "sparse"]
 

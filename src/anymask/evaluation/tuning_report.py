@@ -89,7 +89,9 @@ def _thresholds(own: EverythingConfig, tuned: EverythingConfig) -> Table:
     for heading in ("own", "tuned"):
         table.add_column(heading, justify="right")
     for name, value in asdict(own).items():
-        table.add_row(name, f"{value:g}", f"{asdict(tuned)[name]:g}")
+        table.add_row(
+            name, *(v if isinstance(v, str) else f"{v:g}" for v in (value, asdict(tuned)[name]))
+        )
     return table
 
 

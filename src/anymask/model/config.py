@@ -9,7 +9,7 @@ MobileSAM's (arXiv 2306.14289).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class EverythingConfig:
     box_nms_thresh: float = 0.7
     min_mask_region_area: int = 0
     max_mask_share: float = 1.0
+    nms_by: Literal["box", "mask"] = "box"
 
 
 EncoderConfig = ViTConfig | TinyViTConfig | SmallEncoderConfig
@@ -221,9 +222,10 @@ VARIANTS: dict[str, SamConfig] = {
             pred_iou_thresh=0.5,
             stability_score_thresh=0.6,
             stability_score_offset=0.6,
-            box_nms_thresh=0.5,
+            box_nms_thresh=0.55,
             min_mask_region_area=100,
             max_mask_share=0.95,
+            nms_by="mask",
         ),
     ),
 }

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from anymask.masks.distinct import Compared, distinct
 from anymask.masks.mask_set import MaskSet, OutputMode
-from anymask.masks.nms import nms
 from anymask.model.sam import Sam
 from anymask.predict.asking import ask
 from anymask.predict.cleaning import clean
@@ -56,8 +56,8 @@ class SamAutomaticMaskGenerator:
     stability_score_offset : float, optional
         How much higher and lower, 1 logit.
     box_nms_thresh : float, optional
-        Of two masks whose boxes have an IoU above this, 0.7, keep that of the higher predicted
-        IoU.
+        Of two masks whose boxes (or, see `nms_by`, that themselves) have an IoU above this, 0.7,
+        keep that of the higher predicted IoU.
     crop_n_layers : int
         Also look at crops of the image: layer i has 2ⁱ×2ⁱ of them.
     crop_nms_thresh : float
@@ -87,6 +87,11 @@ class SamAutomaticMaskGenerator:
     max_mask_share : float, optional
         Leave out masks that cover more than this share of the picture, or of the tile; 1, the
         published models' default, keeps all.
+    nms_by : {"box", "mask"}, optional
+        Whether `box_nms_thresh` and `crop_nms_thresh` are compared with the IoU of bounding boxes,
+        as the published code does, or of the masks, which also keeps things that lie in the box of
+        another, such as what is in a cup. By default what the model brings; "box" for the
+        published ones.
 
     Raises
     ------
@@ -124,6 +129,7 @@ class SamAutomaticMaskGenerator:
         tile_size: int | None = None,
         tile_overlap: int | None = None,
         max_mask_share: float | None = None,
+        nms_by: Compared | None = None,
     ) -> None:
         own = model.config.everything
         pred_iou_thresh = own.pred_iou_thresh if pred_iou_thresh is None else pred_iou_thresh
@@ -135,6 +141,7 @@ class SamAutomaticMaskGenerator:
         if min_mask_region_area is None:
             min_mask_region_area = own.min_mask_region_area
         max_mask_share = own.max_mask_share if max_mask_share is None else max_mask_share
+        nms_by = own.nms_by if nms_by is None else nms_by
         self.point_grids = check_options(
             points_per_side=points_per_side,
             points_per_batch=points_per_batch,
@@ -152,6 +159,7 @@ class SamAutomaticMaskGenerator:
             tile_size=tile_size,
             tile_overlap=tile_overlap,
             max_mask_share=max_mask_share,
+            nms_by=nms_by,
         )
         self.predictor = SamPredictor(model)
         self.points_per_batch = points_per_batch
@@ -168,6 +176,7 @@ class SamAutomaticMaskGenerator:
         self.tile_size = tile_size
         self.tile_overlap = tile_overlap
         self.max_mask_share = max_mask_share
+        self.nms_by: Compared = nms_by
 
     def generate(self, image: Picture, progress: Progress | None = None) -> list[dict[str, Any]]:
         """Find all objects of an image.
@@ -230,10 +239,12 @@ class SamAutomaticMaskGenerator:
 
             low_res = self.predictor.model.config.low_res_size
             found = join_tiles(parts, size, math.ceil(_NEAR_EDGE * max(tiles[0].size) / low_res))
-            found = found.select(nms(found.boxes, found.predicted_iou, self.crop_nms_thresh))
+            found = found.select(
+                distinct(found, found.predicted_iou, self.crop_nms_thresh, self.nms_by)
+            )
         if self.min_mask_region_area > 0:
             threshold = max(self.box_nms_thresh, self.crop_nms_thresh)
-            found = clean(found, self.min_mask_region_area, threshold)
+            found = clean(found, self.min_mask_region_area, threshold, self.nms_by)
         return found
 
     def _masks_of_tile(
@@ -253,7 +264,7 @@ class SamAutomaticMaskGenerator:
         found = MaskSet.concatenate(each, size)
         if len(crops) > 1:
             nearness = 1 / found.crop_box[:, 2:].prod(1).astype(np.float32)
-            found = found.select(nms(found.boxes, nearness, self.crop_nms_thresh))
+            found = found.select(distinct(found, nearness, self.crop_nms_thresh, self.nms_by))
         return found
 
     def _masks_of_crop(
@@ -296,4 +307,4 @@ class SamAutomaticMaskGenerator:
         )
         if self.max_mask_share < 1:
             masks = masks.select(masks.areas <= self.max_mask_share * math.prod(tile.size))
-        return masks.select(nms(masks.boxes, masks.predicted_iou, self.box_nms_thresh))
+        return masks.select(distinct(masks, masks.predicted_iou, self.box_nms_thresh, self.nms_by))

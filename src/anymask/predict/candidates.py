@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.masks.distinct import distinct
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.nms import box_iou, nms
 from anymask.model.config import EverythingConfig
 from anymask.predict.cleaning import clean
 from anymask.predict.pictures import Picture
@@ -110,14 +110,14 @@ def kept(
     chosen = good
     if len(good):
         stay = [
-            members[suppress(conflicts(masks.boxes[good[members]], config.box_nms_thresh))]
+            members[_best(masks.select(good[members]), config.box_nms_thresh, config)]
             for members in (np.flatnonzero(crop_of.ravel() == c) for c in range(crop_of.max() + 1))
         ]
         chosen = good[np.sort(np.concatenate(stay))]
         if len(stay) > 1:
             areas = masks.crop_box[chosen, 2:].prod(1).astype(np.float32)
             order = masks.predicted_iou[chosen] if tiled else 1 / areas
-            chosen = chosen[nms(masks.boxes[chosen], order, CROP_NMS)]
+            chosen = chosen[distinct(masks.select(chosen), order, CROP_NMS, config.nms_by)]
     found = masks.select(chosen)
     area = config.min_mask_region_area
     if area <= 0:
@@ -131,19 +131,18 @@ def kept(
     touched = [c is not masks.counts[i] for c, i in zip(whole, chosen, strict=True)]
     ordered = replace(found, counts=tuple(whole)).select(np.argsort(touched, kind="stable"))
     limit = max(config.box_nms_thresh, CROP_NMS)
-    return ordered.select(suppress(conflicts(ordered.boxes, limit)))
+    return ordered.select(_best(ordered, limit, config))
 
 
-def conflicts(boxes: NDArray[np.int64], threshold: float) -> NDArray[np.bool_]:
-    """Which boxes (N, 4) overlap which by more than a threshold, (N, N)."""
-    rows = [box_iou(box, boxes).astype(np.float64) > threshold for box in boxes]
-    return np.stack(rows) if rows else np.zeros((0, 0), bool)
+def _best(masks: MaskSet, threshold: float, config: EverythingConfig) -> NDArray[np.int64]:
+    """Those of masks in order of worth that stay."""
+    return distinct(masks, -np.arange(len(masks)), threshold, config.nms_by)
 
 
 def suppress(
     conflict: NDArray[np.bool_], alive: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int64]:
-    """Greedy suppression of candidates that come best first; as `masks.nms` does it.
+    """Greedy suppression of candidates that come best first; as `masks.distinct` does it.
 
     Parameters
     ----------

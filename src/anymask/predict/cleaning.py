@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from anymask.masks.distinct import Compared, distinct
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.nms import nms
 from anymask.masks.regions import without_small_regions
 
 
-def clean(masks: MaskSet, min_area: float, iou_threshold: float) -> MaskSet:
+def clean(
+    masks: MaskSet, min_area: float, iou_threshold: float, nms_by: Compared = "box"
+) -> MaskSet:
     """Fill small holes and remove small islands of all masks, then drop duplicates.
 
     Masks that needed no cleaning come first and win over those that did.
@@ -22,7 +24,9 @@ def clean(masks: MaskSet, min_area: float, iou_threshold: float) -> MaskSet:
     min_area : float
         Holes and islands of fewer pixels are small.
     iou_threshold : float
-        Of two masks whose boxes have an IoU above this, one is dropped.
+        Of two masks whose IoU is above this, one is dropped.
+    nms_by : {"box", "mask"}
+        Whether it is the IoU of their boxes or their own.
 
     Returns
     -------
@@ -38,4 +42,4 @@ def clean(masks: MaskSet, min_area: float, iou_threshold: float) -> MaskSet:
             untouched[index] = False
             counts[index] = after
     cleaned = replace(masks, counts=tuple(counts))
-    return cleaned.select(nms(cleaned.boxes, untouched, iou_threshold))
+    return cleaned.select(distinct(cleaned, untouched, iou_threshold, nms_by))

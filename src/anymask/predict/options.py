@@ -13,7 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.errors import AnymaskError
 from anymask.predict.grids import point_grids as regular_grids
 
-_OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
+_CHOICES = {
+    "output_mode": ("binary_mask", "uncompressed_rle", "coco_rle"),
+    "nms_by": ("box", "mask"),
+}
 
 
 def check_options(
@@ -34,6 +37,7 @@ def check_options(
     tile_size: int | None,
     tile_overlap: int | None,
     max_mask_share: float,
+    nms_by: str,
 ) -> list[NDArray[np.float64]]:
     """Refuse options that make no sense; return the grid of points of each layer of crops.
 
@@ -58,10 +62,10 @@ def check_options(
     _check_number("crop_n_points_downscale_factor", crop_n_points_downscale_factor, 1)
     _check_number("min_mask_region_area", min_mask_region_area, 0)
     _check_number("max_mask_share", max_mask_share, 0, 1)
-    if output_mode not in _OUTPUT_MODES:
-        raise AnymaskError(
-            f"output_mode is {output_mode!r}; it can be {', '.join(map(repr, _OUTPUT_MODES))}."
-        )
+    for name, value in {"output_mode": output_mode, "nms_by": nms_by}.items():
+        if value not in _CHOICES[name]:
+            known = ", ".join(map(repr, _CHOICES[name]))
+            raise AnymaskError(f"{name} is {value!r}; it can be {known}.")
     _check_tiles(tile_size, tile_overlap)
     if (points_per_side is None) == (point_grids is None):
         raise AnymaskError(

@@ -220,7 +220,7 @@ def choose(
 
     config = EverythingConfig(
         thresholds.pred_iou, thresholds.stability, offset, thresholds.nms,
-        int(thresholds.clean_area),
+        int(thresholds.clean_area), nms_by=thresholds.nms_by,
     )  # fmt: skip
     return kept(masks, config, cleaned, tiled=tiled).filter(
         min_area=thresholds.min_area or None, max_area=thresholds.max_area

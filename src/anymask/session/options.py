@@ -18,11 +18,13 @@ class Thresholds:
     pred_iou, stability : float
         The least scores.
     nms : float
-        Of two masks whose boxes overlap by more (IoU), the better one stays.
+        Of two masks that overlap by more (IoU), the better one stays.
     min_area, max_area : float or None
         Limits of an object's pixels.
     clean_area : float
         Holes and islands of fewer pixels are filled or removed.
+    nms_by : {"box", "mask"}
+        Whether masks overlap as their boxes do or as themselves.
     """
 
     pred_iou: float = 0.88
@@ -31,6 +33,7 @@ class Thresholds:
     min_area: float = 0.0
     max_area: float | None = None
     clean_area: float = 0.0
+    nms_by: Literal["box", "mask"] = "box"
 
     @classmethod
     def of(cls, sam: Any) -> Thresholds:
@@ -41,6 +44,7 @@ class Thresholds:
             own.stability_score_thresh,
             own.box_nms_thresh,
             clean_area=own.min_mask_region_area,
+            nms_by=own.nms_by,
         )
 
 

@@ -108,6 +108,7 @@ def add_own_masks(
         stability_score_thresh=thresholds.stability_score_thresh,
         stability_score_offset=thresholds.stability_score_offset,
         box_nms_thresh=thresholds.box_nms_thresh,
+        nms_by=thresholds.nms_by,
         min_mask_region_area=thresholds.min_mask_region_area,
     )
     writer = CacheWriter(folder, len(cache))

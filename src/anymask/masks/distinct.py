@@ -1,0 +1,122 @@
+"""Masks without duplicates: by the overlap of their boxes, or by their own.
+
+Meta's code compares boxes. That is quick, and takes a cup and what is in it for one thing when
+both have the same box. Comparing the masks tells them apart.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.nms import box_iou, nms
+from anymask.masks.rle import CocoRle, compress
+
+Compared = Literal["box", "mask"]
+
+
+def distinct(
+    masks: MaskSet, scores: ArrayLike, iou_threshold: float, by: Compared
+) -> NDArray[np.int64]:
+    """Choose masks in order of score, leaving out those that overlap a chosen one too much.
+
+    Parameters
+    ----------
+    masks : MaskSet
+        N masks.
+    scores : (N,) array_like
+    iou_threshold : float
+        A mask is left out if its intersection over union with a chosen one is above this. Empty
+        masks overlap nothing.
+    by : {"box", "mask"}
+        Whether the IoU is of bounding boxes, by `nms`, or of the masks.
+
+    Returns
+    -------
+    (K,) int64 array
+        Indices of the masks chosen, best score first; among equal scores the earlier one first.
+
+    Examples
+    --------
+    >>> stack = np.zeros((2, 4, 4), bool)
+    >>> stack[0], stack[1, 0], stack[1, :, 0] = True, True, True
+    >>> masks = MaskSet.from_masks(stack)
+    >>> distinct(masks, [0.5, 0.9], 0.7, "box"), distinct(masks, [0.5, 0.9], 0.7, "mask")
+    (array([1]), array([1, 0]))
+    """
+    if by == "box":
+        return nms(masks.boxes, scores, iou_threshold)
+    waiting = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    if iou_threshold >= 1:
+        return waiting
+    overlaps = _MaskOverlaps(masks)
+    chosen = []
+    while len(waiting):
+        best, waiting = waiting[0], waiting[1:]
+        chosen.append(best)
+        waiting = waiting[overlaps.of(best, waiting, iou_threshold) <= iou_threshold]
+    return np.array(chosen, np.int64)
+
+
+def overlap_matrix(masks: MaskSet, by: Compared, least: float) -> NDArray[np.float64]:
+    """IoU of every two masks, or of their boxes.
+
+    Parameters
+    ----------
+    masks : MaskSet
+        N masks.
+    by : {"box", "mask"}
+    least : float
+        Below it, 0 may stand for an IoU of masks.
+
+    Returns
+    -------
+    (N, N) float64 array
+        What `distinct` compares with its threshold.
+    """
+    found = np.zeros((len(masks), len(masks)))
+    if by == "box":
+        for row, box in zip(found, masks.boxes, strict=True):
+            row[:] = box_iou(box, masks.boxes)
+        return found
+    overlaps = _MaskOverlaps(masks)
+    for index in range(len(masks)):
+        others = np.arange(index, len(masks))
+        found[index, index:] = found[index:, index] = overlaps.of(index, others, least)
+    return found
+
+
+class _MaskOverlaps:
+    """IoU of masks, taken only where boxes and areas allow for a high one."""
+
+    def __init__(self, masks: MaskSet) -> None:
+        self._masks = masks
+        self._areas = masks.areas.astype(np.float64)
+        self._boxes = masks.boxes
+        self._packed: dict[int, CocoRle] = {}
+
+    def of(self, one: int, others: NDArray[np.int64], least: float) -> NDArray[np.float64]:
+        """IoU of a mask with others, 0 in place of what is surely not above `least`."""
+        from pycocotools import mask as coco_mask
+
+        box, boxes = self._boxes[one], self._boxes[others]
+        corners = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+        common = np.maximum(corners[1] - corners[0] + 1, 0).prod(1)
+        area, areas = self._areas[one], self._areas[others]
+        shared = np.minimum(common, np.minimum(area, areas))
+        with np.errstate(invalid="ignore"):
+            near = np.flatnonzero(shared / (area + areas - shared) > least)
+        iou = np.zeros(len(others))
+        if len(near):
+            packed = [self._pack(index) for index in others[near]]
+            found = coco_mask.iou([self._pack(one)], packed, [0] * len(packed))
+            iou[near] = np.asarray(found, np.float64)[0]
+        return iou
+
+    def _pack(self, index: int) -> CocoRle:
+        if index not in self._packed:
+            self._packed[index] = compress(self._masks.counts[index], self._masks.image_size)
+        return self._packed[index]
