@@ -1,16 +1,18 @@
 """How good and how fast the shipped model is: figures by set beside baselines, and times.
 
 Usage: python benchmarks/shipped_model.py --data FOLDER_OF_SETS [--per-set N]
-       [--everything-per-set N] [--model FILE] [--threads N]
+       [--everything-per-set N] [--model FILE] [--threads N] [--same-baselines]
        python benchmarks/shipped_model.py --only-times [--threads N]
 
 Quality is measured on the validation images listed in the repository
 (`training/pretrain/validation_split.json`), so the folder must hold the sets named there. Prompts
 follow the interactive protocol (`anymask.evaluation.protocols`), three objects an image, and the
-baselines are given the same ones. "Everything" runs with the model's own thresholds.
-Times want a quiet machine, which the rest, half an hour of it, does not: `--only-times` measures
-them anew and leaves what else is in the results as it is. `tools/card.py` writes the results into
-the model card, if the hash of the weights in them is that of the shipped ones.
+baselines are given the same ones. As these know nothing of the model, `--same-baselines` takes
+their figures from the results that are there, if they are of as many images. "Everything" runs
+with the model's own thresholds. Times want a quiet machine, which the rest, half an hour of it,
+does not: `--only-times` measures them anew and leaves what else is in the results as it is.
+`tools/card.py` writes the results into the model card, if the hash of the weights in them is that
+of the shipped ones.
 """
 
 from __future__ import annotations
@@ -75,13 +77,30 @@ def held_out(data: Path, per_set: int | None) -> Examples:
     return validation_examples([data], {source.name for source in sources}, per_set)
 
 
-def quality(sam: Sam, examples: Examples) -> dict[str, dict[str, float]]:
-    """Mean figures by set, the baselines' among them."""
+def quality(
+    sam: Sam, examples: Examples, baselines: dict[str, dict[str, float]] | None
+) -> dict[str, dict[str, float]]:
+    """Mean figures by set, the baselines' among them, which are measured if not given."""
     means, by_set = quick_figures(sam, examples)
-    baselines = means_by_set(evaluate_baselines(examples, available_baselines()))
+    if baselines is None:
+        baselines = means_by_set(evaluate_baselines(examples, available_baselines()))
     by_set = {name: {**figures, **baselines[name]} for name, figures in by_set.items()}
     by_set[MEAN] = {**means, **mean_over_sets(baselines)}
     return by_set
+
+
+def baselines_in(results: dict[str, Any], per_set: int | None) -> dict[str, dict[str, float]]:
+    """The baselines' figures by set of earlier results, of the same images and prompts."""
+    if results["images_per_set"] != per_set:
+        raise SystemExit(
+            f"The results there are of {results['images_per_set']} images a set, not of {per_set}; "
+            "measure the baselines too."
+        )
+    return {
+        set_name: {name: figures[name] for name in available_baselines()}
+        for set_name, figures in results["by_set"].items()
+        if set_name != MEAN
+    }
 
 
 def everything(sam: Sam, examples: Examples) -> dict[str, dict[str, float]]:
@@ -150,6 +169,9 @@ def main() -> None:
     )
     parser.add_argument("--model", help="weights other than the shipped ones")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--same-baselines", action="store_true", help="take these from the results that are there"
+    )
     parser.add_argument("--only-times", action="store_true", help="measure times, keep the rest")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -167,7 +189,9 @@ def main() -> None:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Measure and print everything there is."""
     sam = load(options.model)
-    by_set = quality(sam, held_out(options.data, options.per_set))
+    earlier = json.loads(options.output.read_text()) if options.same_baselines else None
+    baselines = None if earlier is None else baselines_in(earlier, options.per_set)
+    by_set = quality(sam, held_out(options.data, options.per_set), baselines)
     print_table("Mean IoU, and boundary F of the box's masks", *rows_of(by_set, COLUMNS))
     means = by_set[MEAN]
     print(
