@@ -24,6 +24,7 @@ from tools.tune_shipped import COMPLETE
 
 from anymask.evaluation.records import mean_over_sets
 from anymask.files import sha256
+from anymask.model.config import EverythingConfig
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "src" / "anymask" / "checkpoints" / "weights"
@@ -130,7 +131,8 @@ def everything(results: Mapping[str, Any]) -> str:
     """The section on whole images: completely labelled sets and others apart."""
     found = results["everything"]
     by_set = {name: f for name, f in found["by_set"].items() if name != MEAN}
-    thresholds = ", ".join(f"{name} {value:g}" for name, value in found["thresholds"].items())
+    options = EverythingConfig(**found["thresholds"]).in_words()
+    thresholds = ", ".join(f"{name} {value}" for name, value in options.items())
     complete = {name: f for name, f in by_set.items() if name in COMPLETE}
     sparse = {name: f for name, f in by_set.items() if name not in COMPLETE}
     # Of masks that nobody labelled nobody knows whether they are right: no precision there.

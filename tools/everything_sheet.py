@@ -3,8 +3,8 @@
 Usage: python -m tools.everything_sheet OUT.png [--model FILE] [--try .45,.7,.4,50 ...]
 
 One row a picture and one column a setting: the model's own thresholds first, then each `--try`
-(least predicted IoU, least stability, overlap of boxes, area of specks). A picture is segmented
-once, at permissive thresholds.
+(least predicted IoU, least stability, overlap, area of specks, and "box" or "mask" for what
+overlaps). A picture is segmented once, at permissive thresholds.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def main() -> None:
             masks = candidates.kept(config)
             text = (
                 f"{name}: {config.pred_iou_thresh:g}, {config.stability_score_thresh:g}, "
-                f"{config.box_nms_thresh:g}, {config.min_mask_region_area}: {len(masks)}"
+                f"{config.box_nms_thresh:g} {config.nms_by}, {config.min_mask_region_area}: "
+                f"{len(masks)}"
             )
             row.append(captioned(overlay(image, masks), text))
         rows.append(row)

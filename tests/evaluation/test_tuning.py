@@ -238,6 +238,27 @@ def test_a_model_is_tuned_on_images_and_keeps_what_was_found(small_reference_sam
         sam.config = before
 
 
+@pytest.mark.parametrize("area", [0, 40])
+def test_a_setting_that_tells_duplicates_the_other_way_is_compared_as_if_it_were_the_own(
+    small_reference_sam, scene, area
+):
+    sam, before = small_reference_sam, small_reference_sam.config
+    example = Example("half", scene, [scene[..., 0] > 100, scene[..., 1] > 120], "drawn")
+    by_mask = EverythingConfig(0.1, 0.4, 0.5, 0.5, area, nms_by="mask")
+    by_box = replace(by_mask, nms_by="box")
+    found = {}
+    for own, other in ((by_mask, by_box), (by_box, by_mask)):
+        sam.config = replace(before, everything=own)
+        try:
+            tuning = tune_everything(sam, [example], compare=[other], points_per_side=7)
+        finally:
+            sam.config = before
+        found[own] = (tuning.figures["before"], tuning.compared[0])
+    assert found[by_mask] == found[by_box][::-1]
+    counts = [figures["drawn"]["masks_per_image"] for figures in found[by_mask]]
+    assert counts[0] != counts[1]
+
+
 def test_images_without_objects_and_unknown_labels_are_refused_in_a_sentence(
     small_reference_sam, scene
 ):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from anymask.masks.distinct import distinct, overlap_matrix
+from anymask.errors import AnymaskError
+from anymask.masks.distinct import conflicts, distinct
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.nms import nms
 from anymask.predict.candidates import suppress
@@ -39,14 +40,14 @@ def test_masks_that_stay_are_distinct_and_each_other_one_is_like_a_better_one(dr
         assert any(like) == (index not in chosen)
 
 
-@given(STACKS, THRESHOLDS, st.sampled_from(["box", "mask"]))
-def test_the_matrix_holds_what_decides(drawn, threshold, by):
+@given(STACKS, THRESHOLDS, st.sampled_from([0.0, 0.1, 1.0]), st.sampled_from(["box", "mask"]))
+def test_conflicts_found_once_decide_at_any_threshold(drawn, threshold, share, by):
     stack, scores = drawn
     masks = MaskSet.from_masks(stack) if len(stack) else MaskSet.from_counts((5, 7), [])
     masks = masks.select(np.argsort(-scores, kind="stable"))
     scores = -np.arange(len(masks))
     expected = distinct(masks, scores, threshold, by)
-    conflict = overlap_matrix(masks, by, threshold) > threshold
+    conflict = conflicts(masks, by, share * threshold)(threshold)
     np.testing.assert_array_equal(suppress(conflict), expected)
     if by == "box":
         np.testing.assert_array_equal(nms(masks.boxes, scores, threshold), expected)
@@ -58,3 +59,10 @@ def test_what_is_in_a_ring_stays_beside_the_ring_if_masks_are_compared(by, stay)
     distance = np.hypot(y - 30, x - 30)
     ring, inside = (distance < 25) & (distance > 22), distance < 22
     assert distinct(MaskSet.from_masks([ring, inside]), [0.6, 0.7], 0.5, by).tolist() == stay
+
+
+def test_masks_can_be_compared_in_two_ways_only():
+    masks = MaskSet.from_masks(np.ones((1, 2, 2), bool))
+    for call in (lambda: distinct(masks, [1], 0.5, "boxes"), lambda: conflicts(masks, "", 0.5)):
+        with pytest.raises(AnymaskError, match="it can be 'box' or 'mask'"):
+            call()

@@ -151,15 +151,17 @@ def test_caches_without_a_key_can_still_be_opened(tmp_path: Path) -> None:
     assert len(ImageCache(tmp_path / "cache")) == 2
 
 
-def test_too_little_room_is_said_before_anything_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [1_000_000, 2_500_000])
+def test_too_little_room_is_said_before_anything_is_read(tmp_path: Path, limit: int) -> None:
     resource = pytest.importorskip("resource", reason="what limits a file's size is Unix's")
+    # Labels alone would fit the larger limit.
     sources = find_sources([write_disks(tmp_path / "data", 4)])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
-        with pytest.raises(OutputError, match=r"need 0\.0 GB in .*cache.* GB are free .*make room"):
+        with pytest.raises(OutputError, match=r"need 0\.01 GB, decoded, in .*cache.* make room"):
             build_cache(sources, tmp_path / "cache")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not (tmp_path / "cache" / "images.bin").exists()
+    assert not list((tmp_path / "cache").iterdir())
     assert len(build_cache(sources, tmp_path / "cache")) == 4

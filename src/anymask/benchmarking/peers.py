@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from anymask.model.config import SamConfig, ViTConfig
+from anymask.errors import AnymaskError
+from anymask.model.config import EverythingConfig, SamConfig, ViTConfig
 
 SEGMENT_ANYTHING = "segment-anything"
 TRANSFORMERS = "transformers"
@@ -93,9 +95,21 @@ def metas_sam(config: SamConfig, weights: Mapping[str, Tensor] | None = None) ->
 
 
 def metas_generator(sam: nn.Module, settings: Mapping[str, Any]) -> Any:
-    """Meta's generator with our options, without those whose defaults are all that it knows."""
+    """Meta's generator with our options; what it has no option for must be as it does it.
+
+    Raises
+    ------
+    AnymaskError
+        If it cannot do what is asked for.
+    """
     generator = metas_package().SamAutomaticMaskGenerator
-    known = inspect.signature(generator).parameters
+    known, published = inspect.signature(generator).parameters, asdict(EverythingConfig())
+    for name, value in settings.items():
+        if name not in known and value != published.get(name):
+            raise AnymaskError(
+                f"Meta's package has no {name}, which is {value!r} for this model; leave the "
+                "peers out."
+            )
     return generator(sam, **{name: v for name, v in settings.items() if name in known})
 
 

@@ -122,7 +122,7 @@ def _as_lines(found: CheckpointInfo) -> dict[str, str]:
         more = ", …" if len(found.extras) > _MOST_EXTRAS else ""
         lines["Left out"] = f"{len(found.extras)} tensors of no SAM: {shown}{more}"
     lines["Everything"] = ", ".join(
-        f"{name} {value:g}" for name, value in asdict(found.config.everything).items()
+        f"{name} {value}" for name, value in found.config.everything.in_words().items()
     )
     card = essentials_of(found.path)
     # What a card says in words need not be read as raw notes.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.evaluation.candidates import Candidates, suppress
-from anymask.masks.distinct import overlap_matrix
+from anymask.masks.distinct import conflicts
 from anymask.model.config import EverythingConfig
 
 MATCH_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -118,9 +118,9 @@ def score_grid(
     scores = np.zeros(grid.shape)
     used = np.zeros(len(candidates.masks), bool)
     predicted = candidates.masks.predicted_iou.astype(np.float32)
-    overlaps = overlap_matrix(candidates.masks, grid.own.nms_by, grid.box_nms[0])
+    conflict_at = conflicts(candidates.masks, grid.own.nms_by, grid.box_nms[0])
     for k, overlap in enumerate(grid.box_nms):
-        conflict = overlaps > overlap
+        conflict = conflict_at(overlap)
         for j, stability in enumerate(grid.stability):
             level = replace(grid.loosest, stability_score_thresh=stability)
             kept = suppress(conflict, candidates.passing(level))

@@ -24,6 +24,7 @@ from anymask.evaluation.records import mean_over_sets
 from anymask.evaluation.threshold_grid import ThresholdGrid, score_grid, score_of
 from anymask.model.config import EverythingConfig
 from anymask.model.sam import Sam
+from anymask.predict.candidates import distinct_at
 
 FEWEST_TO_TEST = 4
 """With fewer images none is left out: too little would remain to choose by."""
@@ -143,7 +144,7 @@ def tune_everything(
 ) -> Tuning:
     """Find the thresholds of "everything" that fit annotated images.
 
-    Least predicted IoU, least stability and overlap of boxes are searched together; then the area
+    Least predicted IoU, least stability and overlap are searched together; then the area
     below which holes are filled and islands removed. The model's own thresholds stay unless
     others are better on the images one by one, and of equally good ones the nearest to them are
     chosen. The model's own stability offset stays.
@@ -190,6 +191,8 @@ def tune_everything(
             kind = labels_of(example.set_name, labels)
             candidates = find_candidates(sam, example, grid.loosest, kind, **options)
             scores, used = score_grid(candidates, grid)
+            for config in compare:
+                used[distinct_at(candidates.masks, config)] = True
             found.append(candidates.only(used))
             tables.append(scores)
     if not found:
@@ -278,7 +281,8 @@ class _Search:
         """The score of an image, remembered."""
         key = (image, config)
         if key not in self._cleaned:
-            if config.min_mask_region_area <= 0:
+            same_way = config.nms_by == self.grid.own.nms_by
+            if same_way and config.min_mask_region_area <= 0:
                 score = float(self.scores[image][self.grid.place(config)])
             else:
                 score = score_of(self.found[image], config)

@@ -88,10 +88,9 @@ def _thresholds(own: EverythingConfig, tuned: EverythingConfig) -> Table:
     table.add_column("Option")
     for heading in ("own", "tuned"):
         table.add_column(heading, justify="right")
-    for name, value in asdict(own).items():
-        table.add_row(
-            name, *(v if isinstance(v, str) else f"{v:g}" for v in (value, asdict(tuned)[name]))
-        )
+    after = tuned.in_words()
+    for name, value in own.in_words().items():
+        table.add_row(name, value, after[name])
     return table
 
 

@@ -6,11 +6,13 @@ both have the same box. Comparing the masks tells them apart.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anymask.errors import AnymaskError
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.nms import box_iou, nms
 from anymask.masks.rle import CocoRle, compress
@@ -39,6 +41,11 @@ def distinct(
     (K,) int64 array
         Indices of the masks chosen, best score first; among equal scores the earlier one first.
 
+    Raises
+    ------
+    AnymaskError
+        If `by` is neither.
+
     Examples
     --------
     >>> stack = np.zeros((2, 4, 4), bool)
@@ -47,6 +54,7 @@ def distinct(
     >>> distinct(masks, [0.5, 0.9], 0.7, "box"), distinct(masks, [0.5, 0.9], 0.7, "mask")
     (array([1]), array([1, 0]))
     """
+    _check(by)
     if by == "box":
         return nms(masks.boxes, scores, iou_threshold)
     waiting = np.argsort(-np.asarray(scores, np.float64), kind="stable")
@@ -61,8 +69,8 @@ def distinct(
     return np.array(chosen, np.int64)
 
 
-def overlap_matrix(masks: MaskSet, by: Compared, least: float) -> NDArray[np.float64]:
-    """IoU of every two masks, or of their boxes.
+def conflicts(masks: MaskSet, by: Compared, least: float) -> Callable[[float], NDArray[np.bool_]]:
+    """Which masks cannot stay beside which, at any threshold.
 
     Parameters
     ----------
@@ -70,23 +78,41 @@ def overlap_matrix(masks: MaskSet, by: Compared, least: float) -> NDArray[np.flo
         N masks.
     by : {"box", "mask"}
     least : float
-        Below it, 0 may stand for an IoU of masks.
+        The lowest threshold that will be asked for.
 
     Returns
     -------
-    (N, N) float64 array
-        What `distinct` compares with its threshold.
+    callable
+        From a threshold to an (N, N) bool array: whether the IoU is above it.
     """
-    found = np.zeros((len(masks), len(masks)))
-    if by == "box":
-        for row, box in zip(found, masks.boxes, strict=True):
-            row[:] = box_iou(box, masks.boxes)
-        return found
+    _check(by)
     overlaps = _MaskOverlaps(masks)
+    first, second, iou = [], [], []
     for index in range(len(masks)):
         others = np.arange(index, len(masks))
-        found[index, index:] = found[index:, index] = overlaps.of(index, others, least)
-    return found
+        if by == "box":
+            row = box_iou(masks.boxes[index], masks.boxes[others]).astype(np.float64)
+        else:
+            row = overlaps.of(index, others, least)
+        near = row > least
+        first.append(np.full(int(near.sum()), index))
+        second.append(others[near])
+        iou.append(row[near])
+    pairs = [np.concatenate(each or [np.zeros(0, np.int64)]) for each in (first, second)]
+    overlap = np.concatenate(iou or [np.zeros(0)])
+
+    def above(threshold: float) -> NDArray[np.bool_]:
+        found = np.zeros((len(masks), len(masks)), np.bool_)
+        one, other = (each[overlap > threshold] for each in pairs)
+        found[one, other] = found[other, one] = True
+        return found
+
+    return above
+
+
+def _check(by: str) -> None:
+    if by not in get_args(Compared):
+        raise AnymaskError(f"Masks are compared by {by!r}; it can be 'box' or 'mask'.")
 
 
 class _MaskOverlaps:

@@ -90,6 +90,16 @@ class EverythingConfig:
     max_mask_share: float = 1.0
     nms_by: Literal["box", "mask"] = "box"
 
+    def in_words(self) -> dict[str, str]:
+        """Each option as a person writes it.
+
+        Examples
+        --------
+        >>> EverythingConfig().in_words()["pred_iou_thresh"]
+        '0.88'
+        """
+        return {n: v if isinstance(v, str) else f"{v:g}" for n, v in asdict(self).items()}
+
 
 EncoderConfig = ViTConfig | TinyViTConfig | SmallEncoderConfig
 
@@ -222,7 +232,7 @@ VARIANTS: dict[str, SamConfig] = {
             pred_iou_thresh=0.5,
             stability_score_thresh=0.6,
             stability_score_offset=0.6,
-            box_nms_thresh=0.55,
+            box_nms_thresh=0.5,
             min_mask_region_area=100,
             max_mask_share=0.95,
             nms_by="mask",

@@ -1,6 +1,7 @@
-"""Asking a grid of points, some at a time: masks are decoded and judged at once.
+"""Asking a grid of points, some at a time.
 
-Several threads do so, each with points of its own. What comes out does not depend on them, nor on
+On a CPU several threads decode and judge, each with points of its own; elsewhere the masks of one
+pass are judged while the next is decoded. What comes out does not depend on the threads, nor on
 how many points are in flight, nor on the points asked before and after: a matrix product rounds
 differently at different sizes, so every pass of the decoder has the same number of points, the
 last one being filled up.
@@ -8,7 +9,6 @@ last one being filled up.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -80,14 +80,17 @@ def ask(
 
     coords = torch.from_numpy(points).float()
     per_pass = points_per_pass(model.device)
-    in_flight = -(-points_in_flight // per_pass)
-    # Other devices have one queue of work and memory for one pass.
-    decoding = threading.Semaphore(in_flight if model.device.type == "cpu" else 1)
+    starts = range(0, len(coords), per_pass)
+    in_flight = min(-(-points_in_flight // per_pass), len(starts))
+    if not starts:
+        return
 
-    def ask_some(start: int) -> list[Found]:
+    def decode(start: int) -> _LowRes:
         part = coords[start : start + per_pass]
-        with decoding, torch.no_grad():
-            masks = _decode(model, features, part, start, per_pass, pred_iou_thresh)
+        with torch.no_grad():
+            return _decode(model, features, part, start, per_pass, pred_iou_thresh)
+
+    def judge(masks: _LowRes) -> list[Found]:
         return [
             Found(
                 int(masks.points[survivor.index]),
@@ -98,11 +101,17 @@ def ask(
             for survivor in judge_masks(masks.logits, frame, thresholds)
         ]
 
+    on_cpu = model.device.type == "cpu"
     waiting: deque[tuple[int, Future[list[Found]]]] = deque()
-    with workers(model.device, in_flight) as pool:
-        for start in range(0, len(coords), per_pass):
-            waiting.append((len(coords[start : start + per_pass]), pool.submit(ask_some, start)))
-            while len(waiting) >= in_flight:
+    with workers(in_flight) as pool:
+        for start in starts:
+            if on_cpu:
+                future = pool.submit(lambda start: judge(decode(start)), start)
+            else:
+                future = pool.submit(judge, decode(start))
+            waiting.append((len(coords[start : start + per_pass]), future))
+            # The first pass alone, as a compiled decoder is compiled by it.
+            while waiting and (start == 0 or len(waiting) >= in_flight):
                 yield from _finished(waiting, advance)
         while waiting:
             yield from _finished(waiting, advance)

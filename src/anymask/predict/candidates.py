@@ -104,20 +104,7 @@ def kept(
         Whether the crops that masks were found in are tiles of a large picture. Duplicates
         between tiles are decided by predicted IoU, those between crops by the size of the crop.
     """
-    good = np.flatnonzero(passing(masks, config))
-    crops = masks.crop_box[good]
-    _, crop_of = np.unique(crops, axis=0, return_inverse=True)
-    chosen = good
-    if len(good):
-        stay = [
-            members[_best(masks.select(good[members]), config.box_nms_thresh, config)]
-            for members in (np.flatnonzero(crop_of.ravel() == c) for c in range(crop_of.max() + 1))
-        ]
-        chosen = good[np.sort(np.concatenate(stay))]
-        if len(stay) > 1:
-            areas = masks.crop_box[chosen, 2:].prod(1).astype(np.float32)
-            order = masks.predicted_iou[chosen] if tiled else 1 / areas
-            chosen = chosen[distinct(masks.select(chosen), order, CROP_NMS, config.nms_by)]
+    chosen = distinct_at(masks, config, tiled=tiled)
     found = masks.select(chosen)
     area = config.min_mask_region_area
     if area <= 0:
@@ -126,12 +113,33 @@ def kept(
     whole = []
     for index in map(int, chosen):
         if (index, area) not in memory:
-            memory[index, area] = clean(masks.select([index]), area, 1.0)
+            memory[index, area] = clean(masks.select([index]), area, 1.0, "box")
         whole.append(memory[index, area].counts[0])
     touched = [c is not masks.counts[i] for c, i in zip(whole, chosen, strict=True)]
     ordered = replace(found, counts=tuple(whole)).select(np.argsort(touched, kind="stable"))
     limit = max(config.box_nms_thresh, CROP_NMS)
     return ordered.select(_best(ordered, limit, config))
+
+
+def distinct_at(
+    masks: MaskSet, config: EverythingConfig, *, tiled: bool = False
+) -> NDArray[np.int64]:
+    """Indices of the masks that a configuration keeps, before any cleaning; as for `kept`."""
+    good = np.flatnonzero(passing(masks, config))
+    crops = masks.crop_box[good]
+    _, crop_of = np.unique(crops, axis=0, return_inverse=True)
+    if not len(good):
+        return good
+    stay = [
+        members[_best(masks.select(good[members]), config.box_nms_thresh, config)]
+        for members in (np.flatnonzero(crop_of.ravel() == c) for c in range(crop_of.max() + 1))
+    ]
+    chosen = good[np.sort(np.concatenate(stay))]
+    if len(stay) > 1:
+        areas = masks.crop_box[chosen, 2:].prod(1).astype(np.float32)
+        order = masks.predicted_iou[chosen] if tiled else 1 / areas
+        chosen = chosen[distinct(masks.select(chosen), order, CROP_NMS, config.nms_by)]
+    return chosen
 
 
 def _best(masks: MaskSet, threshold: float, config: EverythingConfig) -> NDArray[np.int64]:

@@ -11,9 +11,7 @@ from anymask.masks.mask_set import MaskSet
 from anymask.masks.regions import without_small_regions
 
 
-def clean(
-    masks: MaskSet, min_area: float, iou_threshold: float, nms_by: Compared = "box"
-) -> MaskSet:
+def clean(masks: MaskSet, min_area: float, iou_threshold: float, nms_by: Compared) -> MaskSet:
     """Fill small holes and remove small islands of all masks, then drop duplicates.
 
     Masks that needed no cleaning come first and win over those that did.

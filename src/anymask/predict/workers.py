@@ -9,21 +9,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
 # Each holds what one pass needs, so there are not as many as a large machine has processors.
 _MOST = 4
+_starting = threading.Lock()
 
 
 @contextmanager
-def workers(device: torch.device, passes: int) -> Iterator[ThreadPoolExecutor]:
+def workers(passes: int) -> Iterator[ThreadPoolExecutor]:
     """Threads among which those that PyTorch has on a CPU are divided.
 
     Parameters
     ----------
-    device : torch.device
     passes : int
         The most passes to be under way at a time, at least 1.
 
@@ -32,22 +32,44 @@ def workers(device: torch.device, passes: int) -> Iterator[ThreadPoolExecutor]:
     ThreadPoolExecutor
         What waits in it when the block is left by an error is not begun any more.
     """
-    threads = torch.get_num_threads()
-    count = min(passes, _MOST, threads if device.type == "cpu" else _MOST)
-    started = threading.Barrier(count + 1)
+    with _starting:  # while the number is that of new threads, as this one may be
+        threads = torch.get_num_threads()
+    count = min(passes, _MOST, threads)
+    shares = [threads // count + (i < threads % count) for i in range(count)]
+    pool = _started(shares)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _started(shares: list[int]) -> ThreadPoolExecutor:
+    """A pool whose threads have these numbers of PyTorch's.
+
+    `torch.set_num_threads` is for the thread that calls it, and for all that use PyTorch for the
+    first time afterwards. So these get their number back at once, from a thread of its own, and
+    two pools are not started together.
+    """
+    waiting, ready = list(shares), threading.Barrier(len(shares) + 1)
 
     def start() -> None:
-        torch.set_num_threads(max(1, threads // count))
-        # A thread takes over what was set last, by any thread, when it asks for the first time.
-        torch.get_num_threads()
-        started.wait()
+        torch.get_num_threads()  # the first use
+        torch.set_num_threads(waiting.pop())
+        with suppress(threading.BrokenBarrierError):
+            ready.wait()
 
-    with ThreadPoolExecutor(count, "anymask-pass", start) as pool:
+    with _starting, ThreadPoolExecutor(1) as new:
+        of_new_threads = new.submit(torch.get_num_threads).result()
+        pool = ThreadPoolExecutor(len(shares), "anymask-pass", start)
         try:
-            for _ in range(count):
+            for _ in shares:
                 pool.submit(int)
-            started.wait()
-            torch.set_num_threads(threads)  # for threads that begin later in this process
-            yield pool
-        finally:
+            ready.wait()
+        except BaseException:
+            # Those that were started would wait for the others for ever.
+            ready.abort()
             pool.shutdown(cancel_futures=True)
+            raise
+        finally:
+            new.submit(torch.set_num_threads, of_new_threads).result()
+    return pool

@@ -6,6 +6,7 @@ one indexing operation on the host or, where the arrays fit, on the GPU.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -290,24 +291,38 @@ def _renumbered(labels: NDArray[np.integer], path: Path) -> NDArray[np.integer]:
     return numbered
 
 
-def _room_for(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.memmap:
-    """A new array on disk whose room is taken now.
+def _take_room(files: list[Path], sizes: list[int]) -> None:
+    """Write empty files that have their room on the disk already, all of them or none.
 
-    Where that can't be done, a disk that is full later kills the process (SIGBUS).
+    An array that is mapped to a file without room kills the process when the disk is full
+    (SIGBUS).
     """
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    with path.open("wb") as file:
-        try:
-            if size and hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            path.unlink()
-            raise OutputError(
-                f"The images to train on, decoded, need {size / 1e9:.1f} GB in {path.parent}, and "
-                f"{shutil.disk_usage(path.parent).free / 1e9:.1f} GB are free there "
-                f"({error.strerror}); make room, or give --out on another disk."
-            ) from error
-    return np.memmap(path, dtype, "r+" if size else "w+", shape=shape)
+    free = shutil.disk_usage(files[0].parent).free + sum(
+        path.stat().st_size for path in files if path.exists()
+    )
+    try:
+        for path, size in zip(files, sizes, strict=True):
+            with path.open("wb") as file:
+                file.truncate(size)
+                if hasattr(os, "posix_fallocate") and size:
+                    _allocate(file.fileno(), size)
+    except OSError as error:
+        for path in files:
+            path.unlink(missing_ok=True)
+        raise OutputError(
+            f"The images to train on need {sum(sizes) / 1e9:.2f} GB, decoded, in "
+            f"{files[0].parent}, and there are {free / 1e9:.2f} GB ({error.strerror}); make room, "
+            "or give --out on another disk."
+        ) from error
+
+
+def _allocate(file: int, size: int) -> None:
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        # Others say that this file system cannot allocate ahead.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
 
 
 class CacheWriter:
@@ -319,8 +334,12 @@ class CacheWriter:
         (folder / "index.json").unlink(missing_ok=True)
         self.folder = folder
         shape = (capacity, CANVAS, CANVAS)
-        self._images = _room_for(folder / "images.bin", np.uint8, (*shape, 3))
-        self._labels = _room_for(folder / "labels.bin", np.uint16, shape)
+        files = [folder / "labels.bin", folder / "images.bin"]
+        pixels = math.prod(shape)
+        _take_room(files, [2 * pixels, 3 * pixels])
+        mode = "r+" if pixels else "w+"
+        self._labels = np.memmap(files[0], np.uint16, mode, shape=shape)  # type: ignore[call-overload]
+        self._images = np.memmap(files[1], np.uint8, mode, shape=(*shape, 3))  # type: ignore[call-overload]
         self._capacity = capacity
         self._sizes: list[list[int]] = []
         self._sets: list[str] = []
