@@ -110,7 +110,3 @@ def test_an_installation_without_weights_says_so(
 
 def test_the_shipped_weights_carry_the_configuration_in_the_code() -> None:
     assert load().config == VARIANTS["small"]
-
-
-def test_its_defaults_of_everything_are_those_in_the_code(shipped):
-    assert shipped.config.everything == VARIANTS["small"].everything
