@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 SHIPPED = "small"
 """Name of the model whose weights come with the package."""
 
-SMALL_SHA256 = "01d6e7ba01f71965382cfd4425993f576b3f5cbc699f7d82e43c87cdebff3351"
+SMALL_SHA256 = "ee16f647cf77c2148442f19d5a3e436fc1c4c6fda1969ffdd7249ee4f5acd286"
 """SHA-256 of weights/small.safetensors."""
 
-SMALL_VERSION = 7
+SMALL_VERSION = 8
 """Version of those weights: one more each time they are replaced."""
 
 _SAM_CITATION = (
