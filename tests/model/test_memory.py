@@ -18,10 +18,12 @@ with torch.inference_mode():
     image = sam.encode_image(sam.preprocess(torch.zeros(3, size, size))[None])
     for _ in range(2):
         sam.decode(image, point_coords=points, point_labels=labels)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(4):
+    taken = []
+    for _ in range(9):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         sam.decode(image, point_coords=points, point_labels=labels)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 4)
+        taken.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    print(sorted(taken)[4])
 """
 
 
@@ -33,5 +35,6 @@ def test_a_pass_of_the_decoder_takes_hardly_any_memory_anew():
     done = subprocess.run(
         [sys.executable, "-c", PAGES_TAKEN], capture_output=True, text=True, check=True
     )
-    # Some 40 MB pass through it; without care it takes 3,000 pages or more of 4 kB.
+    # Some 40 MB pass through it; without care each takes 3,000 pages or more of 4 kB. With it one
+    # in a dozen does, where blocks happen to lie badly, so the median is looked at.
     assert int(done.stdout) < 500
