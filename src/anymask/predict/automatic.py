@@ -56,8 +56,8 @@ class SamAutomaticMaskGenerator:
     stability_score_offset : float, optional
         How much higher and lower, 1 logit.
     box_nms_thresh : float, optional
-        Of two masks whose boxes (or, see `nms_by`, that themselves) have an IoU above this, 0.7,
-        keep that of the higher predicted IoU.
+        Of two masks that overlap by an IoU above this, 0.7, keep that of the higher predicted IoU.
+        `nms_by` says what overlaps, their boxes or themselves.
     crop_n_layers : int
         Also look at crops of the image: layer i has 2ⁱ×2ⁱ of them.
     crop_nms_thresh : float
