@@ -1,10 +1,10 @@
 """Asking a grid of points, some at a time.
 
 On a CPU several threads decode and judge, each with points of its own. Elsewhere passes are decoded
-one after another and, with more points in flight than one has, judged meanwhile. What comes out does not depend on the threads, nor on
-how many points are in flight, nor on the points asked before and after: a matrix product rounds
-differently at different sizes, so every pass of the decoder has the same number of points, the
-last one being filled up.
+one after another and, with more points in flight than one has, judged meanwhile. What comes out
+does not depend on the threads, nor on how many points are in flight, nor on the points asked before
+and after: a matrix product rounds differently at different sizes, so every pass of the decoder has
+the same number of points, the last one being filled up.
 """
 
 from __future__ import annotations
