@@ -40,6 +40,15 @@ def test_only_masks_on_unlabelled_ground_are_added_the_surest_first():
     assert grown.max() == 9
 
 
+def test_a_mask_along_the_rim_of_what_is_labelled_is_no_object():
+    labels = square(10, 10, 15).astype(np.uint16)
+    rim = square(8, 8, 19) & ~square(10, 10, 15)
+    beside = square(10, 25, 15)
+    grown = with_masks(labels, MaskSet.from_masks([rim, beside], predicted_iou=[0.9, 0.8]))
+    assert np.array_equal(grown == 2, beside)
+    assert grown.max() == 2
+
+
 def test_a_copied_cache_has_the_models_masks_in_sparse_sets_only(tmp_path):
     y, x = np.mgrid[:256, :256]
     disks = ((x % 128 - 64) ** 2 + (y % 128 - 64) ** 2 < 40**2) & (y < 128)

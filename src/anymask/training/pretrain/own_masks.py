@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from anymask.errors import ImageError
 from anymask.masks.mask_set import MaskSet
@@ -24,11 +25,12 @@ from anymask.predict.automatic import SamAutomaticMaskGenerator
 from anymask.training.pretrain.cache import CacheWriter, ImageCache, Source, key_of, open_cache
 
 SURE = EverythingConfig(
-    pred_iou_thresh=0.75,
-    stability_score_thresh=0.85,
+    pred_iou_thresh=0.65,
+    stability_score_thresh=0.75,
     stability_score_offset=0.6,
     box_nms_thresh=0.5,
     min_mask_region_area=100,
+    nms_by="mask",
 )
 """What makes a mask of the shipped model a target."""
 
@@ -36,6 +38,7 @@ SURE = EverythingConfig(
 _SPARSE_KINDS = frozenset({"instances", "parts", "semantic"})
 _MOST_ON_LABELS = 0.1  # of a new mask's pixels
 _LARGEST = 0.5  # of the image: larger masks are mostly background
+_RIM = 3  # pixels round a label that annotators often leave out: a mask of these is no object
 
 
 def sparse_sets(sources: list[Source]) -> set[str]:
@@ -72,7 +75,7 @@ def add_own_masks(
     *,
     sets: set[str],
     thresholds: EverythingConfig = SURE,
-    points_per_side: int = 24,
+    points_per_side: int = 16,
     report: Callable[[str], None] = print,
 ) -> ImageCache:
     """Copy a cache, with masks that a model finds in images of some sets added to the labels.
@@ -138,19 +141,25 @@ def with_masks(labels: NDArray[np.uint16], found: MaskSet) -> NDArray[np.uint16]
     labels : (H, W) uint16 array
     found : MaskSet
         A mask is left out if more than a tenth of it is labelled already, by the set or by a
-        surer mask, or if it covers over half of the image.
+        surer mask, if half of it lies within three pixels of what the set labels, or if it
+        covers over half of the image.
 
     Returns
     -------
     (H, W) uint16 array
         New regions have the ids above the largest one.
     """
+    near = binary_dilation(labels > 0, iterations=_RIM)
     labels = labels.copy()
     for index in np.argsort(-np.asarray(found.predicted_iou), kind="stable"):
         mask = found[int(index)]
         area = np.count_nonzero(mask)
         free = mask & (labels == 0)
-        if area > _LARGEST * mask.size or np.count_nonzero(free) < (1 - _MOST_ON_LABELS) * area:
+        if (
+            area > _LARGEST * mask.size
+            or np.count_nonzero(free) < (1 - _MOST_ON_LABELS) * area
+            or np.count_nonzero(mask & near) > area / 2
+        ):
             continue
         labels[free] = int(labels.max()) + 1
     return labels
