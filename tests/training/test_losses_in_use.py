@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from anymask.training.losses import mask_losses, true_iou
-from anymask.training.pretrain.losses_in_use import losses_in_use, targets_in_use
+from anymask.training.losses import MASK_LOSSES, mask_losses, true_iou
+from anymask.training.losses_in_use import losses_in_use, targets_in_use
 
 
 def _some(scale: float, size: tuple[int, int] = (12, 20)) -> tuple[torch.Tensor, torch.Tensor]:
@@ -17,19 +17,25 @@ def _some(scale: float, size: tuple[int, int] = (12, 20)) -> tuple[torch.Tensor,
     return low_res.requires_grad_(), targets_in_use(view > 0.6)
 
 
+@pytest.mark.parametrize("each", ["prompt", "mask"])
+@pytest.mark.parametrize("kind", MASK_LOSSES)
 @pytest.mark.parametrize("scale", [0.0, 1.0, 15.0, 300.0])
-def test_losses_and_slopes_are_those_of_the_plain_formula_on_enlarged_masks(scale):
+def test_losses_and_slopes_are_those_of_the_plain_formula_on_enlarged_masks(scale, kind, each):
     low_res, targets = _some(scale)
-    losses, iou = losses_in_use(low_res, targets)
+    if each == "mask":
+        targets = torch.stack([targets, targets.flip(1), 1 - targets, targets.roll(3, 2)], 1)
+    losses, iou = losses_in_use(low_res, targets, kind)
     weights = torch.rand(3, 4)
     (slopes,) = torch.autograd.grad((losses * weights).sum(), low_res)
 
     enlarged = F.interpolate(low_res, scale_factor=2, mode="bilinear")
-    plain = mask_losses(enlarged, targets)
+    plain = mask_losses(enlarged, targets, kind)
     (plain_slopes,) = torch.autograd.grad((plain * weights).sum(), low_res)
     assert torch.allclose(losses, plain, rtol=1e-4, atol=1e-5)
     assert torch.allclose(slopes, plain_slopes, rtol=1e-3, atol=1e-6)
-    assert torch.allclose(iou, true_iou(enlarged, targets), atol=2 / targets[0].numel())
+    assert torch.allclose(
+        iou, true_iou(enlarged, targets), atol=2 / targets.shape[-1] / targets.shape[-2]
+    )
     assert not iou.requires_grad
 
 

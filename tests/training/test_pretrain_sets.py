@@ -77,6 +77,16 @@ def test_a_set_named_twice_counts_once(tmp_path: Path) -> None:
     assert len(find_sources([tmp_path, folder, folder / ".." / "cells"])) == 6
 
 
+def test_sets_linked_into_one_folder_are_found(tmp_path: Path) -> None:
+    folder = write_disks(tmp_path / "elsewhere" / "cells", 6)
+    (tmp_path / "sets").mkdir()
+    try:
+        (tmp_path / "sets" / "cells").symlink_to(folder, target_is_directory=True)
+    except OSError:
+        pytest.skip("this system makes no links without rights")
+    assert len(find_sources([tmp_path / "sets"])) == 6
+
+
 def test_masks_may_be_tiff(tmp_path: Path) -> None:
     write_disks(tmp_path / "cells", 3, mask_suffix=".tiff")
     assert [s.labels.name for s in find_sources([tmp_path])] == ["0.tiff", "1.tiff", "2.tiff"]

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.answering import answer_prompts
 from anymask.training.finetune.prompts import Asked
-from anymask.training.losses import ambiguous_loss, mask_losses, true_iou
+from anymask.training.losses import ambiguous_loss
+from anymask.training.losses_in_use import losses_in_use
 
 # Of a prompt that is not ambiguous, the candidates teach less.
 _CANDIDATE_WEIGHT = {"point": 1.0, "box": 0.5, "refined": 0.25}
@@ -55,9 +56,7 @@ def answer_loss(
     kind : str
         One of `MASK_LOSSES`.
     """
-    logits = enlarged(low_res)  # (N, M, 8·h, 8·w)
-    losses = mask_losses(logits, asked.targets, kind)  # (N, M)
-    actual = true_iou(logits, asked.targets)
+    losses, actual = losses_in_use(low_res, asked.targets, kind)  # (N, M)
     loss = losses[:, 0].mean() + F.mse_loss(iou, actual)
     if losses.shape[1] > 1:
         loss = loss + _CANDIDATE_WEIGHT[asked.kind] * ambiguous_loss(losses[:, 1:])

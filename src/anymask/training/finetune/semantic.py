@@ -20,11 +20,11 @@ from torch.nn import functional as F
 from anymask.masks.rle import mask_of
 from anymask.model.config import SamConfig
 from anymask.model.sam import ImageEmbedding, Sam
-from anymask.training.finetune.answers import answer, enlarged
+from anymask.training.finetune.answers import answer
 from anymask.training.finetune.images import TrainingImage, on_canvas, turned
 from anymask.training.finetune.options import FineTuneError
 from anymask.training.finetune.prompts import Asked
-from anymask.training.losses import mask_losses, true_iou
+from anymask.training.losses_in_use import losses_in_use
 
 
 def class_names(data: object, images: Sequence[TrainingImage]) -> tuple[str, ...]:
@@ -119,9 +119,7 @@ def class_loss(
     low_res: Tensor, iou: Tensor, asked: Asked, kind: str
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of the masks of all classes, and their mean IoU in images that have the class."""
-    logits = enlarged(low_res)  # (B, K, S/2, S/2)
-    losses = mask_losses(logits, asked.targets, kind)  # (B, K)
-    actual = true_iou(logits, asked.targets)
+    losses, actual = losses_in_use(low_res, asked.targets, kind)  # (B, K)
     present = (asked.targets > 0.5).any(3).any(2)
     loss = losses.mean() + F.mse_loss(iou[present], actual[present]) if present.any() else None
     mean = actual[present].mean().item() if present.any() else float("nan")

@@ -76,7 +76,9 @@ def find_sources(folders: Iterable[Path]) -> list[Source]:
     sources: list[Source] = []
     known: set[Path] = set()
     for folder in map(Path, folders):
-        sets = [p.parent for p in sorted(folder.glob("**/set.json"))]
+        # "**" passes over links to folders, and sets are often linked into one folder.
+        found = {*folder.glob("**/set.json"), *folder.glob("*/set.json")}
+        sets = [p.parent for p in sorted(found)]
         if not sets:
             raise ImageError(
                 f"{folder} holds no training set: a folder with images/, masks/ and set.json."

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.answering import answer_prompts
 from anymask.training.losses import ambiguous_loss
+from anymask.training.losses_in_use import losses_in_use, targets_in_use
 from anymask.training.pretrain.auxiliary import AuxiliaryHead
 from anymask.training.pretrain.batches import Batch
-from anymask.training.pretrain.losses_in_use import losses_in_use, targets_in_use
 from anymask.training.prompts import boxes_of, corrective_clicks, points_in
 
 # Boxes as a labeller's and, the smaller share, as a hasty hand's.

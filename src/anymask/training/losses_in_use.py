@@ -1,9 +1,9 @@
 """The losses of answers enlarged as they are in use, and the losses' slopes, worked out by hand.
 
-A step judges a hundred and more masks at half of the view's size. Left to automatic
+A step judges up to a hundred and more masks at half of the view's size. Left to automatic
 differentiation that makes some thirty passes over tensors far larger than a processor's caches,
-and takes longer than the encoder. Here each prompt's masks are enlarged, judged and differentiated
-while they are in the cache, and only slopes of the answers' own size are kept.
+and in pretraining takes longer than the encoder. Here each prompt's masks are enlarged, judged and
+differentiated while they are in the cache, and only slopes of the answers' own size are kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def targets_in_use(masks: Tensor) -> Tensor:
     return F.avg_pool2d(masks[:, None].float(), 2)[:, 0]
 
 
-def losses_in_use(low_res: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def losses_in_use(
+    low_res: Tensor, targets: Tensor, kind: str = "dice+focal"
+) -> tuple[Tensor, Tensor]:
     """Loss and IoU of every mask at twice its size, to which it is enlarged bilinearly.
 
     At the answers' own size a line two pixels wide covers half of a pixel at most: a model judged
@@ -41,23 +43,27 @@ def losses_in_use(low_res: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     ----------
     low_res : (N, M, h, w) float32 tensor
         Logits.
-    targets : (N, 2·h, 2·w) float32 tensor
-        As of `targets_in_use`.
+    targets : (N, 2·h, 2·w) or (N, M, 2·h, 2·w) float32 tensor
+        As of `targets_in_use`; of each prompt, or of each mask.
+    kind : str
+        One of `MASK_LOSSES`.
 
     Returns
     -------
     losses : (N, M) tensor
-        As `losses.mask_losses` has them: dice and focal loss.
+        As `losses.mask_losses` has them.
     iou : (N, M) tensor
         Of thresholded masks with thresholded targets, without gradient.
     """
-    losses, iou = _LossesInUse.apply(low_res, targets)
+    losses, iou = _LossesInUse.apply(
+        low_res, targets if targets.ndim == 4 else targets[:, None], kind
+    )
     return losses, iou
 
 
 class _LossesInUse(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, low_res: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, low_res: Tensor, targets: Tensor, kind: str) -> tuple[Tensor, Tensor]:
         device = low_res.device.type
         h, w = low_res.shape[2:]
         # On a GPU all at once: there each call costs more than what it moves.
@@ -65,7 +71,7 @@ class _LossesInUse(torch.autograd.Function):
         with torch.autocast(device, enabled=False):
             down, across = _doubling(h, low_res), _doubling(w, low_res)
             judged = [
-                _judge(z, t, down, across)
+                _judge(z, t, down, across, kind)
                 for z, t in zip(low_res.split(count), targets.split(count), strict=True)
             ]
         losses, iou, slopes = (torch.cat(parts) for parts in zip(*judged, strict=True))
@@ -74,9 +80,9 @@ class _LossesInUse(torch.autograd.Function):
         return losses, iou
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (slopes,) = ctx.saved_tensors
-        return gradients[0][..., None, None] * slopes, None
+        return gradients[0][..., None, None] * slopes, None, None
 
 
 def _doubling(size: int, like: Tensor) -> Tensor:
@@ -86,15 +92,14 @@ def _doubling(size: int, like: Tensor) -> Tensor:
 
 
 def _judge(
-    low_res: Tensor, targets: Tensor, down: Tensor, across: Tensor
+    low_res: Tensor, t: Tensor, down: Tensor, across: Tensor, kind: str
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Losses and IoU of some masks, and each loss's slope by its logits.
 
-    With z a logit, p its probability and t its target: the focal loss is the mean of (p − t)²·c,
-    c being the cross-entropy, whose slope by z is p − t; the slope of p by z is p·(1 − p).
+    With z a logit, p its probability and t its target: the slope of the cross-entropy c by z is
+    p − t, and the slope of p by z is p·(1 − p). The focal loss is the mean of (p − t)²·c.
     """
     z = down @ (low_res @ across.t())
-    t = targets[:, None]
     pixels = z.shape[2] * z.shape[3]
     wanted = (t > 0.5).float()
     predicted = torch.gt(z, 0, out=torch.empty_like(z))  # as numbers: faster than as booleans
@@ -102,20 +107,27 @@ def _judge(
     overlapping = predicted.mul_(wanted).sum((2, 3))
     iou = overlapping / (union - overlapping).clamp(min=1)
 
+    p = z.sigmoid()
+    off = p - t
+    mass = p.sum((2, 3)) + t.sum((2, 3)) + 1
+    overlap = 2 * (p * t).sum((2, 3)) + 1
+    losses = 1 - overlap / mass
+    spread = p.addcmul_(p, p, value=-1)
+    by_dice = (overlap / mass.square())[..., None, None] - t * (2 / mass)[..., None, None]
+    slope = by_dice.mul_(spread)
+    if kind == "dice+bce":
+        losses += _cross_entropy(z, t).sum((2, 3)) / pixels
+        slope.add_(off, alpha=1 / pixels)
+    elif kind == "dice+focal":
+        squared, cross_entropy = off.square(), _cross_entropy(z, t)
+        losses += FOCAL_WEIGHT / pixels * (squared * cross_entropy).sum((2, 3))
+        by_focal = cross_entropy.mul_(spread).mul_(2).add_(squared).mul_(off)
+        slope.add_(by_focal, alpha=FOCAL_WEIGHT / pixels)
+    return losses, iou, down.t() @ (slope @ across)
+
+
+def _cross_entropy(z: Tensor, t: Tensor) -> Tensor:
     # Beyond 30 the logarithm is nothing, and numbers too small for float32 take ten times as long.
     cross_entropy = z.abs().clamp_(max=30).neg_().exp_().add_(1).log_()
     cross_entropy += z.clamp(min=0)
-    cross_entropy.addcmul_(z, t, value=-1)
-    p = z.sigmoid_()
-    off = p - t
-    squared = off.square()
-    focal = (squared * cross_entropy).sum((2, 3)) / pixels
-    mass = p.sum((2, 3)) + t.sum((2, 3)) + 1
-    overlap = 2 * (p * t).sum((2, 3)) + 1
-    dice = 1 - overlap / mass
-
-    spread = p.addcmul_(p, p, value=-1)
-    slope = cross_entropy.mul_(spread).mul_(2).add_(squared).mul_(off).mul_(FOCAL_WEIGHT / pixels)
-    by_dice = (overlap / mass.square())[..., None, None] - t * (2 / mass)[..., None, None]
-    slope.addcmul_(spread, by_dice)
-    return FOCAL_WEIGHT * focal + dice, iou, down.t() @ (slope @ across)
+    return cross_entropy.addcmul_(z, t, value=-1)
