@@ -1,7 +1,7 @@
 """Random views of cached images as batched tensor operations, on any device.
 
-A view is a random affine map of the canvas followed by photometric changes. Every operation
-draws its strength for each image of the batch separately.
+A view is a random affine map of the canvas, with objects of other views pasted in, followed by
+photometric changes. Every operation draws its strength for each image of the batch separately.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Half of the views show the whole image at the top left, padded at right and bottom, as the
+from anymask.training.pretrain.pasting import paste_across
+
+# So many of the views show the whole image at the top left, padded at right and bottom, as the
 # model sees images in use.
-_WHOLE_VIEW = 0.5
+_WHOLE_VIEW = 0.4
 
 
 def random_views(
@@ -45,7 +47,7 @@ def random_views(
     images : (B, 3, side, side) float32 tensor
         0 to 255.
     labels : (B, side, side) int64 tensor
-        -1 beyond the image.
+        -1 beyond the image; pasted objects have numbers above those given.
     """
     B, canvas = len(images), images.shape[1]
     sizes = sizes.to(images.device, torch.float32)
@@ -72,6 +74,7 @@ def random_views(
             source = F.avg_pool2d(source, 2)
         place = (2 * torch.minimum(at[chosen].clamp(min=0), last[chosen]) + 1) / canvas - 1
         pixels[chosen] = F.grid_sample(source, place, align_corners=False, padding_mode="border")
+    pixels, seen = paste_across(pixels, seen, int(labels.max()) + 1, generator)
     pixels = _photometric(pixels, generator)
     return torch.where(inside[:, None], pixels, pad_colour), seen
 
