@@ -47,21 +47,47 @@ def test_an_object_comes_whole_with_its_own_colours_and_a_number_of_its_own():
 
 def test_it_is_put_at_any_place():
     square = (slice(20, 40), slice(5, 25))
-    corners = set()
+    corners = []
     for seed in range(30):
         _, labels = _pasted(*_batch(square, None), seed)
-        rows, columns = (labels[1] == NEW + 1).nonzero(as_tuple=True)
-        corners.add((int(rows.min()), int(columns.min())))
-    assert len(corners) > 20
-    assert min(corners)[0] < 10
-    assert max(corners)[0] > 35
+        corners.append((labels[1] == NEW + 1).nonzero().amin(0))
+    rows_and_columns = torch.stack(corners)
+    assert (rows_and_columns.amin(0) < 10).all()
+    assert (rows_and_columns.amax(0) > 35).all()
+
+
+def test_it_is_mirrored_as_often_as_not_with_its_colours():
+    pixels, labels = _batch(None, None)
+    labels[0, 20:40, 5:15] = labels[0, 30:40, 15:25] = 3  # an L
+    pixels[0, :, :, 10:][:, labels[0, :, 10:] == 3] = 200
+    mirrored = []
+    for seed in range(30):
+        after, ids = _pasted(pixels, labels, seed)
+        rows, columns = (ids[1] == NEW + 1).nonzero(as_tuple=True)
+        upper = columns[rows == rows.min()].float().mean()
+        mirrored.append(bool(upper > columns.float().mean()))
+        bright = columns[after[1, 0][ids[1] == NEW + 1] > 150].float().mean()
+        assert (bright < columns.float().mean()) == mirrored[-1]
+    assert 8 <= sum(mirrored) <= 22
+
+
+def test_any_other_view_gives_its_objects_as_they_were():
+    square = (slice(20, 40), slice(5, 25))
+    givers = set()
+    for seed in range(20):
+        pixels, _ = _pasted(*_batch(square, square, None), seed)
+        # The colours of objects, in views whose ground is 0, 10 and 20.
+        givers |= {float(value) for value in pixels[2].unique() if value in (100, 110)}
+        assert pixels.max() <= 110
+        assert not (pixels[2] == 120).any()
+    assert givers == {100.0, 110.0}
 
 
 @pytest.mark.parametrize(
     "region",
     [
         (slice(0, 20), slice(5, 25)),  # cut by the view
-        (slice(30, 31), slice(5, 60)),  # nothing of it would stay
+        (slice(30, 33), slice(5, 60)),  # hardly anything of it would stay
         (slice(1, 63), slice(1, 63)),  # would hide the view
         (slice(30, 32), slice(30, 32)),  # a speck
     ],

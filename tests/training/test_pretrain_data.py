@@ -101,7 +101,8 @@ def test_beyond_the_image_there_is_padding_and_no_label(cache: ImageCache) -> No
 
 def test_batches_ask_for_regions_that_are_there(cache: ImageCache) -> None:
     maker = BatchMaker([(cache, 1.0)], 96, 4, 4, GREY, 0, torch.device("cpu"))
-    for _ in range(5):
+    asked_for_pasted = 0
+    for _ in range(12):
         batch = maker.batch()
         assert batch.images.shape == (4, 3, 96, 96)
         assert batch.masks.shape == (4, 4, 96, 96)
@@ -111,6 +112,8 @@ def test_batches_ask_for_regions_that_are_there(cache: ImageCache) -> None:
                 # One region, a pasted one among them, or the union of all: a whole cell.
                 inside = set(ids[mask].tolist())
                 assert inside in ({5}, {20}, {21}, {22}, {5, 20})
+                asked_for_pasted += bool(inside & {21, 22})
+    assert asked_for_pasted
 
 
 def test_the_same_seed_gives_the_same_batches(cache: ImageCache) -> None:

@@ -87,6 +87,15 @@ def test_sets_linked_into_one_folder_are_found(tmp_path: Path) -> None:
     assert len(find_sources([tmp_path / "sets"])) == 6
 
 
+def test_a_set_comes_by_its_own_name_and_not_by_that_of_a_link_beside_it(tmp_path: Path) -> None:
+    folder = write_disks(tmp_path / "wbc", 6)
+    try:
+        (tmp_path / "alias").symlink_to(folder, target_is_directory=True)
+    except OSError:
+        pytest.skip("this system makes no links without rights")
+    assert {source.set_name for source in find_sources([tmp_path])} == {"wbc"}
+
+
 def test_masks_may_be_tiff(tmp_path: Path) -> None:
     write_disks(tmp_path / "cells", 3, mask_suffix=".tiff")
     assert [s.labels.name for s in find_sources([tmp_path])] == ["0.tiff", "1.tiff", "2.tiff"]

@@ -12,7 +12,9 @@ MASK_LOSSES = ("dice", "dice+bce", "dice+focal")
 
 
 def mask_losses(logits: Tensor, targets: Tensor, kind: str = "dice+focal") -> Tensor:
-    """Loss of every mask.
+    """Loss of every mask, as a plain formula.
+
+    Training takes the same losses from `losses_in_use`, which is held against this one.
 
     Parameters
     ----------

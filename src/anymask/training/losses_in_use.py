@@ -118,7 +118,7 @@ def _judge(
     if kind == "dice+bce":
         losses += _cross_entropy(z, t).sum((2, 3)) / pixels
         slope.add_(off, alpha=1 / pixels)
-    elif kind == "dice+focal":
+    elif kind != "dice":
         squared, cross_entropy = off.square(), _cross_entropy(z, t)
         losses += FOCAL_WEIGHT / pixels * (squared * cross_entropy).sum((2, 3))
         by_focal = cross_entropy.mul_(spread).mul_(2).add_(squared).mul_(off)

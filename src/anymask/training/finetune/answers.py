@@ -31,15 +31,6 @@ def answer(
         return answer_prompts(sam, image, asked.coords, asked.labels, asked.boxes, asked.previous)
 
 
-def enlarged(low_res: Tensor) -> Tensor:
-    """Logits (N, M, 4·h, 4·w) at half the size of the encoder's input, as they are judged.
-
-    At the answers' own size a line two pixels wide covers half of a pixel at most: a model judged
-    there learns to leave it out.
-    """
-    return F.interpolate(low_res, scale_factor=2, mode="bilinear")
-
-
 def answer_loss(
     low_res: Tensor, iou: Tensor, asked: Asked, kind: str
 ) -> tuple[Tensor, dict[str, float]]:

@@ -20,8 +20,11 @@ from anymask.training.finetune.options import Settings
 
 _GB = 1e9
 # Tensors of the size of the image tokens (h·w × C) that one prompt's answer keeps for its
-# gradients, and of a low-resolution mask that its loss, at twice its height and width, keeps.
-_TOKEN_TENSORS, _MASK_TENSORS = 34, 160
+# gradients, and of its low-resolution masks that answer, loss and their slopes are.
+_TOKEN_TENSORS, _MASK_TENSORS = 34, 4
+# Of the size of those masks while a loss at twice their height and width is worked out: of one
+# prompt at a time on a CPU, of all on a GPU.
+_JUDGING_TENSORS = 48
 _PROCESS = 0.9 * _GB  # Python and its libraries, and the verdict's second model
 _SAVING = 1.5  # of the weights' bytes, for the copies from which a file is written
 
@@ -90,7 +93,10 @@ def need_of(
     trained = sum(p.numel() for p in sam.parameters() if p.requires_grad) * 4.0
     half = 0.65 if dtype != torch.float32 else 1.0  # some tensors stay float32
     prompts = 1 if settings.semantic else settings.objects_per_image
-    rounds = settings.batch_size * prompts * _answer_bytes(sam.config) * half
+    asked = settings.batch_size * prompts
+    judged = asked if sam.device.type != "cpu" else 1
+    rounds = asked * _answer_bytes(sam.config) * half
+    rounds += judged * _JUDGING_TENSORS * _masks_bytes(sam.config)
     encoding = _encoder_bytes(sam.config, kept=settings.trains != "decoder") * half
     # Gradients, two moments, the start, the average and what is judged: six more of what trains.
     kept = _PROCESS + (1 + copied + _SAVING) * weights + 6 * trained
@@ -106,8 +112,12 @@ def need_of(
 def _answer_bytes(config: SamConfig) -> float:
     """Of one prompt's answer and its loss, with what their gradients need."""
     tokens = config.embedding_size**2 * config.prompt_dim * 4.0
-    masks = config.low_res_size**2 * (config.num_multimask_outputs + 1) * 4.0
-    return _TOKEN_TENSORS * tokens + _MASK_TENSORS * masks / 4
+    return _TOKEN_TENSORS * tokens + _MASK_TENSORS * _masks_bytes(config)
+
+
+def _masks_bytes(config: SamConfig) -> float:
+    """Of all low-resolution masks of one prompt."""
+    return config.low_res_size**2 * (config.num_multimask_outputs + 1) * 4.0
 
 
 def _encoder_bytes(config: SamConfig, kept: bool) -> float:

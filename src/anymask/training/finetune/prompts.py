@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from anymask.model.sam import ImageEmbedding
 from anymask.training.finetune.options import Settings
+from anymask.training.losses_in_use import targets_in_use
 from anymask.training.prompts import boxes_of, corrective_clicks, points_in
 
 _CENTRAL_POINTS = 0.5
@@ -58,7 +59,7 @@ class Asked:
     kind : str
         "box", "point" or, after the first round, "refined".
     targets : (N, S/2, S/2) tensor
-        The share of each pixel that the object covers.
+        The share of each pixel that the object covers; (B, K, S/2, S/2) of K classes of pixels.
     halved : (N, S/2, S/2) bool tensor
         The objects, where corrective clicks are drawn.
     boxes, coords, labels, previous : tensors or None
@@ -80,7 +81,7 @@ def first_prompts(batch: Batch, settings: Settings, generator: torch.Generator) 
     for kind, masks in batch.masks.items():
         P = masks.shape[1]
         flat = masks.flatten(0, 1)  # (N, S, S)
-        targets = F.avg_pool2d(flat[:, None].float(), 2)[:, 0]  # (N, S/2, S/2)
+        targets = targets_in_use(flat)  # (N, S/2, S/2)
         # Clicks are drawn at half size, which is plenty and four times faster.
         halved = flat[:, ::2, ::2] | flat[:, 1::2, 1::2]
         if kind == "box":

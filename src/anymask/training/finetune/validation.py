@@ -23,7 +23,7 @@ from anymask.evaluation.records import mean_over_sets
 from anymask.masks.boxes import boxes_of_masks
 from anymask.masks.rle import mask_of
 from anymask.model.sam import ImageEmbedding, Sam
-from anymask.training.finetune.answers import answer, enlarged
+from anymask.training.finetune.answers import answer
 from anymask.training.finetune.images import TrainingImage
 from anymask.training.finetune.prompts import Asked
 from anymask.training.losses import true_iou
@@ -112,7 +112,7 @@ def _answers(
             index = 1 + iou[:, 1:].argmax(1)
         everyone = torch.arange(N, device=device)
         chosen = low_res[everyone, index][:, None]
-        actual = true_iou(enlarged(chosen), targets)[:, 0]
+        actual = true_iou(_enlarged(chosen), targets)[:, 0]
         figures[f"val_{name}_iou"] = actual.tolist()
         figures[f"val_{name}_dice"] = [dice_of_iou(value) for value in actual.tolist()]
         figures["val_iou_error"] += (iou[everyone, index] - actual).abs().tolist()
@@ -142,7 +142,7 @@ class ClassValidation:
         for image in self._images:
             asked = ask_for_classes([(image, 0)], self._classes, sam.config, sam.device)
             low_res, _ = class_answers(sam, encoded(image), asked, dtype)  # (1, K, S/4, S/4)
-            won = _winners(enlarged(low_res))[0].cpu().numpy()  # (K, S/2, S/2)
+            won = _winners(_enlarged(low_res))[0].cpu().numpy()  # (K, S/2, S/2)
             true = (asked.targets[0] > 0.5).cpu().numpy()
             overlap += (won & true).sum((1, 2))
             union += (won | true).sum((1, 2))
@@ -153,6 +153,11 @@ class ClassValidation:
         dice = float(np.mean([dice_of_iou(v) for v in ious])) if present.any() else 0.0
         each: dict[str, float] = dict(zip(names, ious.tolist(), strict=True))
         return {"val_iou": mean, "val_dice": dice, **each, "val_score": mean}
+
+
+def _enlarged(low_res: Tensor) -> Tensor:
+    """Logits (N, M, S/2, S/2), the size at which training judges them too (`losses_in_use`)."""
+    return F.interpolate(low_res, scale_factor=2, mode="bilinear")
 
 
 def _winners(logits: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ _MASKS = (".png", ".tif", ".tiff")
 # Of a set that the repository's list does not know, one in so many is held out.
 _HELD_OUT, _MOST_HELD_OUT = 8, 60
 # Label maps are computed with as int16.
-_LARGEST_ID = 32767
+LARGEST_ID = 32767
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Source:
 def find_sources(folders: Iterable[Path]) -> list[Source]:
     """List the pairs of sets, each a folder with `images/`, `masks/` and `set.json`.
 
-    The mask of `images/x.jpg` is `masks/x.png`, or `x.tif`. Images without one are left out, and
+    Links to sets are followed where they lie directly in a folder given. The mask of
+    `images/x.jpg` is `masks/x.png`, or `x.tif`. Images without one are left out, and
     a set that is named twice counts once.
 
     Parameters
@@ -76,9 +77,11 @@ def find_sources(folders: Iterable[Path]) -> list[Source]:
     sources: list[Source] = []
     known: set[Path] = set()
     for folder in map(Path, folders):
-        # "**" passes over links to folders, and sets are often linked into one folder.
-        found = {*folder.glob("**/set.json"), *folder.glob("*/set.json")}
-        sets = [p.parent for p in sorted(found)]
+        # "**" passes over links to folders. A set comes by its own name, not by a link's: by name
+        # its validation images are known.
+        real = sorted(folder.glob("**/set.json"))
+        linked = sorted(set(folder.glob("*/set.json")) - set(real))
+        sets = [path.parent for path in (*real, *linked)]
         if not sets:
             raise ImageError(
                 f"{folder} holds no training set: a folder with images/, masks/ and set.json."
@@ -269,7 +272,7 @@ def _read(source: Source) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
             f"The mask {source.labels} is {labels.shape[1]}×{labels.shape[0]} pixels and the image "
             f"{source.image} is {image.shape[1]}×{image.shape[0]}; give masks at the image's size."
         )
-    if labels.size and (int(labels.max()) > _LARGEST_ID or int(labels.min()) < 0):
+    if labels.size and (int(labels.max()) > LARGEST_ID or int(labels.min()) < 0):
         labels = _renumbered(labels, source.labels)
     ids = labels.astype(np.uint16)
     if max(ids.shape) > CANVAS:
@@ -284,9 +287,9 @@ def _renumbered(labels: NDArray[np.integer], path: Path) -> NDArray[np.integer]:
     """Number ids that are too large or negative from 1; 0 stays background."""
     ids, inverse = np.unique(labels, return_inverse=True)
     ids, numbers = ids[ids != 0], np.cumsum(ids != 0)
-    if len(ids) > _LARGEST_ID:
+    if len(ids) > LARGEST_ID:
         raise ImageError(
-            f"{path} has {len(ids)} ids, and at most {_LARGEST_ID} can be trained on; check that "
+            f"{path} has {len(ids)} ids, and at most {LARGEST_ID} can be trained on; check that "
             "it is a label image."
         )
     numbered: NDArray[np.integer] = np.where(labels == 0, 0, numbers[inverse.reshape(labels.shape)])

@@ -22,7 +22,14 @@ from anymask.masks.mask_set import MaskSet
 from anymask.model.config import EverythingConfig
 from anymask.model.sam import Sam
 from anymask.predict.automatic import SamAutomaticMaskGenerator
-from anymask.training.pretrain.cache import CacheWriter, ImageCache, Source, key_of, open_cache
+from anymask.training.pretrain.cache import (
+    LARGEST_ID,
+    CacheWriter,
+    ImageCache,
+    Source,
+    key_of,
+    open_cache,
+)
 
 SURE = EverythingConfig(
     pred_iou_thresh=0.65,
@@ -38,7 +45,7 @@ SURE = EverythingConfig(
 _SPARSE_KINDS = frozenset({"instances", "parts", "semantic"})
 _MOST_ON_LABELS = 0.1  # of a new mask's pixels
 _LARGEST = 0.5  # of the image: larger masks are mostly background
-_RIM = 3  # pixels round a label that annotators often leave out: a mask of these is no object
+_RIM = 3  # steps round a label that annotators often leave out: a mask of these is no object
 
 
 def sparse_sets(sources: list[Source]) -> set[str]:
@@ -100,7 +107,8 @@ def add_own_masks(
     ImageCache
         The same images in the same order.
     """
-    key = key_of("own", cache.key, sorted(sets), asdict(thresholds), points_per_side)
+    rules = (_RIM, _MOST_ON_LABELS, _LARGEST)
+    key = key_of("own", cache.key, sorted(sets), asdict(thresholds), points_per_side, rules)
     grown = open_cache(folder, key)
     if grown is not None:
         return grown
@@ -113,6 +121,7 @@ def add_own_masks(
         box_nms_thresh=thresholds.box_nms_thresh,
         nms_by=thresholds.nms_by,
         min_mask_region_area=thresholds.min_mask_region_area,
+        max_mask_share=thresholds.max_mask_share,
     )
     writer = CacheWriter(folder, len(cache))
     images = added = 0
@@ -141,8 +150,8 @@ def with_masks(labels: NDArray[np.uint16], found: MaskSet) -> NDArray[np.uint16]
     labels : (H, W) uint16 array
     found : MaskSet
         A mask is left out if more than a tenth of it is labelled already, by the set or by a
-        surer mask, if half of it lies within three pixels of what the set labels, or if it
-        covers over half of the image.
+        surer mask, if more than half of it lies on what the set labels or within three steps of
+        it, or if it covers over half of the image.
 
     Returns
     -------
@@ -159,6 +168,7 @@ def with_masks(labels: NDArray[np.uint16], found: MaskSet) -> NDArray[np.uint16]
             area > _LARGEST * mask.size
             or np.count_nonzero(free) < (1 - _MOST_ON_LABELS) * area
             or np.count_nonzero(mask & near) > area / 2
+            or int(labels.max()) == LARGEST_ID
         ):
             continue
         labels[free] = int(labels.max()) + 1

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_SHARE = 0.3  # of the views, in each round
+# Of the views, in each round. Many get nothing, as the view it would be from shows nothing whole.
+_SHARE = 0.3
 _ROUNDS = 2
 # Of the view: what is smaller teaches little, what is larger hides the view.
 _SMALLEST, _LARGEST = 1 / 600, 0.25
@@ -23,7 +24,9 @@ _LEAST_LEFT = 0.6
 def paste_across(
     pixels: Tensor, labels: Tensor, new_id: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Paste whole objects of some views of a batch into others, at other places and mirrored.
+    """Paste regions of some views of a batch into others, at other places and mirrored.
+
+    Only regions that neither the view's border nor the image's end cuts are taken.
 
     Parameters
     ----------
