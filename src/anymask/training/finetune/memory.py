@@ -1,7 +1,7 @@
 """What a fine-tuning will need, told before it starts, and what to switch where it is too much.
 
 The figures are estimates from the sizes of the tensors that autograd keeps. The measured peaks of
-three configurations lay below them, by 6% to 40% (`docs/finetuning.md`); others were not
+three configurations lay below them, by 6% to 33% (`docs/finetuning.md`); others were not
 measured.
 """
 
@@ -25,7 +25,7 @@ _TOKEN_TENSORS, _MASK_TENSORS = 34, 4
 # Of the size of those masks while a loss at twice their height and width is worked out: of one
 # prompt at a time on a CPU, of all on a GPU.
 _JUDGING_TENSORS = 48
-_PROCESS = 0.9 * _GB  # Python and its libraries, and the verdict's second model
+_PROCESS = 1.0 * _GB  # Python and its libraries, and the verdict's second model
 _SAVING = 1.5  # of the weights' bytes, for the copies from which a file is written
 
 
