@@ -96,10 +96,12 @@ def _state(out: Path) -> dict[str, dict[str, float]]:
 def test_the_loss_falls_and_a_resumed_run_goes_on_without_a_jump(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     _train(cache, out, 64)
-    _train(cache, out, 8)
+    _train(cache, out, 16)
     log = _log(out)
-    first, *_, before, after = (r["loss"] for r in log)
-    assert [r["updates"] for r in log] == [8, 16, 24, 32, 40, 48, 56, 64, 72]
+    assert [r["updates"] for r in log] == list(range(8, 81, 8))
+    losses = [r["loss"] for r in log]
+    # Of several lines: one line's loss, of sixteen images, varies by a fifth.
+    first, before, after = losses[0], np.mean(losses[4:8]), np.mean(losses[8:])
     assert before < 0.8 * first
     assert after < before + 0.2 * (first - before)
 
