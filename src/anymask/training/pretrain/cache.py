@@ -77,11 +77,11 @@ def find_sources(folders: Iterable[Path]) -> list[Source]:
     sources: list[Source] = []
     known: set[Path] = set()
     for folder in map(Path, folders):
-        # "**" passes over links to folders. A set comes by its own name, not by a link's: by name
-        # its validation images are known.
+        # "**" passes over links to folders. A linked set comes by its own name, not by the link's:
+        # by name its validation images are known.
         real = sorted(folder.glob("**/set.json"))
         linked = sorted(set(folder.glob("*/set.json")) - set(real))
-        sets = [path.parent for path in (*real, *linked)]
+        sets = [path.parent for path in real] + [path.parent.resolve() for path in linked]
         if not sets:
             raise ImageError(
                 f"{folder} holds no training set: a folder with images/, masks/ and set.json."
