@@ -91,12 +91,13 @@ def test_every_kind_has_a_weight() -> None:
 def test_each_kind_is_drawn_when_none_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: set[str] = set()
 
-    def spy(name: str):
-        original = KINDS[name]
+    # Each family's own drawing is seen in the tests above; here one that is quick stands for all.
+    quick = KINDS["grains"]
 
+    def spy(name: str):
         def call(canvas: Canvas) -> None:
             drawn.add(name)
-            original(canvas)
+            quick(canvas)
 
         return call
 
