@@ -47,6 +47,10 @@ for item in json.load(sys.stdin)["install"]:
 '
 }
 
+# --no-compile: Python compiles what is imported when it is; all that is never imported would take
+# pip more than a minute. So what is imported shall be kept compiled.
+unset PYTHONDONTWRITEBYTECODE
+
 install_torch() {
     local constraints=$1 plan
     echo "Installing torch (some 200 MB to fetch) ..."
@@ -60,7 +64,7 @@ To take the small CPU build instead, stop now (Ctrl-C), point pip at a source of
 or extra-index-url setting) and run this again.
 END
     fi
-    "$VENV/bin/python" -m pip install --quiet -c "$constraints" torch ||
+    "$VENV/bin/python" -m pip install --quiet --no-compile -c "$constraints" torch ||
         fail "pip could not install torch; its message is above."
 }
 
@@ -85,7 +89,8 @@ prepare_environment() {
     fi
     install_torch "$root/constraints.txt"
     echo "Installing anymask$extras ..."
-    "$VENV/bin/python" -m pip install --quiet -c "$root/constraints.txt" -e "$root$extras" ||
+    "$VENV/bin/python" -m pip install --quiet --no-compile -c "$root/constraints.txt" \
+        -e "$root$extras" ||
         fail "pip could not install anymask; its message is above."
     printf '%s\n' "$wanted" >"$stamp"
 }

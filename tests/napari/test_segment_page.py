@@ -33,7 +33,7 @@ def test_a_run_over_all_images_shows_progress_and_gives_labels_layers(
     idle()
     texts = []
     panel.control.tasks.moved.connect(lambda fraction, text: texts.append(text))
-    panel.segment.points.setValue(32)
+    panel.segment.points.setValue(16)
     panel.segment.run()
     assert panel._task.isVisibleTo(panel)
     idle()

@@ -67,7 +67,7 @@ class Panel(QWidget):
         super().__init__()
         self.setMinimumWidth(_WIDTH)
         self.viewer = napari_viewer
-        self._collector = Collector(self)
+        self._collector = Collector(napari_viewer, self)
         self.control = Controller(napari_viewer, self)
         self.canvas = Canvas(self.control)
         self.models = Models(self.control)
@@ -174,6 +174,7 @@ class Panel(QWidget):
         control.current_changed.connect(self._tell)
         control.current_changed.connect(self.message.outdate)
         self.clicks.changed.connect(self._go_on)
+        control.model_changed.connect(self._collector.freeze)
         control.recipes_changed.connect(self._tell)
         control.images_changed.connect(self._tell)
         control.states_changed.connect(self._tell_history)

@@ -1,0 +1,54 @@
+"""What napari and torch brought is left out of collections; removed layers are freed."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import numpy as np
+
+
+def _added(window: Any) -> weakref.ref[Any]:
+    return weakref.ref(window.viewer.add_labels(np.zeros((20, 20), np.uint8)))
+
+
+def _remove(window: Any, layer: weakref.ref[Any]) -> None:
+    window.viewer.layers.remove(layer())
+
+
+def test_removing_a_layer_looks_through_little_but_that_layer(panel: Any, qtbot: Any) -> None:
+    panel.control.model_changed.emit()
+    assert gc.get_freeze_count() > 100_000
+    layer = _added(panel)
+    _remove(panel, layer)
+    assert len(gc.get_objects()) < 50_000
+    qtbot.waitUntil(lambda: gc.collect() >= 0 and layer() is None)
+
+
+def test_a_layer_that_was_there_before_the_model_is_freed_when_it_is_removed(
+    panel: Any, qtbot: Any
+) -> None:
+    gc.unfreeze()
+    layer = _added(panel)
+    panel.control.model_changed.emit()
+    _remove(panel, layer)
+    assert gc.get_freeze_count() == 0
+    qtbot.waitUntil(lambda: gc.get_freeze_count() > 100_000)
+    assert layer() is None
+
+
+def test_a_closed_panel_leaves_python_as_it_was(qapp: Any) -> None:
+    from napari.components import ViewerModel
+
+    from anymask.napari.collecting import Collector
+
+    collected_by_itself, frozen = gc.isenabled(), gc.get_freeze_count()
+    collector = Collector(ViewerModel())
+    assert not gc.isenabled()
+    collector.stop()
+    assert gc.get_freeze_count() == 0
+    if collected_by_itself:
+        assert gc.isenabled()
+    if frozen:
+        gc.freeze()
