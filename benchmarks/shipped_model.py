@@ -176,6 +176,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if (options.only_times or options.same_baselines) and not options.output.is_file():
+        parser.error(f"there are no earlier results in {options.output}; measure everything first")
     if options.only_times:
         results = json.loads(options.output.read_text())
         results["times"] = all_times(options.model, options.threads)
