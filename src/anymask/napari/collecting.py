@@ -50,7 +50,10 @@ class Collector(QObject):
 
     def freeze(self) -> None:
         """Leave what is there, if it is much, out of collections until a layer of it is removed."""
-        if not self._is_thawed and len(gc.get_objects()) >= _MANY:
+        # A model may arrive when the panel is closed already.
+        if not self._timer.isActive() or self._is_thawed:
+            return
+        if len(gc.get_objects()) >= _MANY:
             self._collect_all_and_freeze()
 
     def stop(self) -> None:
