@@ -62,7 +62,7 @@ def anymask(
 
     ```
     anymask everything photos/ -o masks/
-    anymask segment coffee.png --point 250,187 -o masks/
+    anymask segment coffee.png --point 285,165 -o masks/
     anymask info sam_vit_b_01ec64.pth
     ```
     """

@@ -126,10 +126,10 @@ def segment(
     spectral cube:
 
     ```
-    anymask segment coffee.png --point 250,187 -o masks/
-    anymask segment coffee.png -p 250,187 -p 320,360,0 -o masks/
+    anymask segment coffee.png --point 285,165 -o masks/
+    anymask segment coffee.png -p 285,165 -p 320,360,0 -o masks/
     anymask segment cats.png --box 15,60,180,330 --box 200,70,390,380 -o masks/
-    anymask segment coffee.png -p 250,187 --multimask --json
+    anymask segment coffee.png -p 285,165 --multimask --json
     anymask segment cube.hdr -p 62,62 -o masks/ --rgb "nm(860)" "nm(680)" "nm(550)"
     ```
     """
