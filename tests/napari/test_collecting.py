@@ -37,6 +37,8 @@ def test_a_layer_from_before_the_model_is_looked_through_with_all_and_later_ones
     qtbot.waitUntil(lambda: gc.get_freeze_count() > 100_000)
     _remove(panel, _added(panel))
     assert gc.get_freeze_count() > 100_000
+    gc.unfreeze()
+    qtbot.waitUntil(lambda: gc.collect() >= 0 and layer() is None)
 
 
 def test_a_closed_panel_leaves_python_as_it_was(qapp: Any) -> None:
