@@ -14,6 +14,8 @@ SIDE, NEW = 64, 10
 @pytest.fixture(autouse=True)
 def _in_every_view(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pasting, "_SHARE", 1.0)
+    monkeypatch.setattr(pasting, "_ALIKE", 0.0)
+    monkeypatch.setattr(pasting, "_ROUNDS", 2)
 
 
 def _batch(*regions: tuple[slice, slice] | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -69,6 +71,24 @@ def test_it_is_mirrored_as_often_as_not_with_its_colours():
         bright = columns[after[1, 0][ids[1] == NEW + 1] > 150].float().mean()
         assert (bright < columns.float().mean()) == mirrored[-1]
     assert 8 <= sum(mirrored) <= 22
+
+
+def test_a_view_may_get_its_own_object_once_more_and_both_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(pasting, "_ALIKE", 1.0)
+    monkeypatch.setattr(pasting, "_ROUNDS", 1)
+    square = (slice(20, 40), slice(5, 25))
+    beside = 0
+    for seed in range(20):
+        pixels, labels = _pasted(*_batch(square, None), seed)
+        assert torch.equal(labels[1], _batch(square, None)[1][1])  # it has no object to copy
+        copy = labels[0] == NEW
+        assert 300 <= copy.sum() <= 400
+        assert (pixels[0][:, copy] > 50).all()
+        assert (pixels[0][:, copy] == 100).float().mean() > 0.6
+        beside += int((labels[0] == 3).sum() == 400)
+    assert beside > 3  # the others lie in part on the first
 
 
 def test_any_other_view_gives_its_objects_as_they_were():

@@ -75,6 +75,35 @@ class SmallEncoderConfig:
 
 
 @dataclass(frozen=True)
+class EfficientNetLiteConfig:
+    """EfficientNet-Lite with attention at 1/32 and a feature pyramid as its neck.
+
+    Attributes
+    ----------
+    stem_width : int
+        Channels at 1/2 of the input.
+    widths, depths : tuple of 7 int
+        Channels and blocks of each stage of EfficientNet (arXiv 1905.11946, table 1).
+    attention_width, attention_depth, num_heads : int
+        Channels, blocks and heads of the attention at 1/32.
+    mlp_ratio : float
+        Hidden channels of a transformer block's MLP over its width.
+    neck_widths : tuple of 2 int
+        Channels of the neck at 1/8 and at 1/4.
+    """
+
+    stem_width: int = 32
+    widths: tuple[int, ...] = (16, 24, 48, 88, 120, 208, 352)
+    depths: tuple[int, ...] = (1, 3, 3, 4, 4, 5, 1)
+    attention_width: int = 256
+    attention_depth: int = 3
+    num_heads: int = 8
+    mlp_ratio: float = 4.0
+    neck_widths: tuple[int, int] = (64, 32)
+    patch_size: int = 16
+
+
+@dataclass(frozen=True)
 class EverythingConfig:
     """What `SamAutomaticMaskGenerator` does with a model unless told otherwise.
 
@@ -101,12 +130,13 @@ class EverythingConfig:
         return {n: v if isinstance(v, str) else f"{v:g}" for n, v in asdict(self).items()}
 
 
-EncoderConfig = ViTConfig | TinyViTConfig | SmallEncoderConfig
+EncoderConfig = ViTConfig | TinyViTConfig | SmallEncoderConfig | EfficientNetLiteConfig
 
 _ENCODER_KINDS: dict[str, type] = {
     "vit": ViTConfig,
     "tiny_vit": TinyViTConfig,
     "small": SmallEncoderConfig,
+    "efficientnet_lite": EfficientNetLiteConfig,
 }
 
 
@@ -118,7 +148,7 @@ class SamConfig:
     ----------
     name : str
         What the model is called in messages and files.
-    image_encoder : ViTConfig, TinyViTConfig or SmallEncoderConfig
+    image_encoder : ViTConfig, TinyViTConfig, SmallEncoderConfig or EfficientNetLiteConfig
     image_size : int
         Side in pixels of the square that the encoder sees.
     prompt_dim : int

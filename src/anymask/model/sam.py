@@ -9,7 +9,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anymask.errors import PromptError
-from anymask.model.config import SamConfig, SmallEncoderConfig, TinyViTConfig, ViTConfig
+from anymask.model.config import (
+    EfficientNetLiteConfig,
+    SamConfig,
+    SmallEncoderConfig,
+    TinyViTConfig,
+    ViTConfig,
+)
+from anymask.model.efficientnet_encoder import EfficientNetLiteEncoder
 from anymask.model.image_encoder import ImageEncoderViT
 from anymask.model.layers import Float32Buffers
 from anymask.model.mask_decoder import MaskDecoder
@@ -261,5 +268,7 @@ def _build_image_encoder(config: SamConfig) -> torch.nn.Module:
         return ImageEncoderViT(encoder, config.image_size, config.prompt_dim)
     if isinstance(encoder, TinyViTConfig):
         return TinyViT(encoder, config.image_size, config.prompt_dim)
+    if isinstance(encoder, EfficientNetLiteConfig):
+        return EfficientNetLiteEncoder(encoder, config.image_size, config.prompt_dim)
     assert isinstance(encoder, SmallEncoderConfig)
     return SmallEncoder(encoder, config.image_size, config.prompt_dim)

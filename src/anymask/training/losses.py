@@ -10,6 +10,8 @@ FOCAL_WEIGHT = 20.0
 MASK_LOSSES = ("dice", "dice+bce", "dice+focal")
 """What `mask_losses` computes."""
 
+_RANKING_STEP = 0.1  # a difference of predicted IoU that is sure
+
 
 def mask_losses(logits: Tensor, targets: Tensor, kind: str = "dice+focal") -> Tensor:
     """Loss of every mask, as a plain formula.
@@ -69,3 +71,20 @@ def ambiguous_loss(losses: Tensor) -> Tensor:
     losses : (N, 3) tensor
     """
     return losses.amin(1).mean() + 0.1 * losses.mean()
+
+
+def ranking_loss(predicted: Tensor, actual: Tensor) -> Tensor:
+    """How far predicted IoU is from ordering a prompt's candidates as their true IoU does.
+
+    Each pair is a logistic loss of the difference of its predictions (RankNet, Burges et al. 2005),
+    weighted by how much the choice between the two matters.
+
+    Parameters
+    ----------
+    predicted, actual : (N, M) tensors
+        Only `predicted` gets a gradient.
+    """
+    better = actual[:, :, None] - actual[:, None]  # (N, M, M): of the first over the second
+    margin = (predicted[:, :, None] - predicted[:, None]) / _RANKING_STEP
+    pairs = better.clamp(min=0) * F.softplus(-margin)
+    return pairs.sum((1, 2)).mean() / (predicted.shape[1] - 1)

@@ -32,7 +32,7 @@ def targets_in_use(masks: Tensor) -> Tensor:
 
 
 def losses_in_use(
-    low_res: Tensor, targets: Tensor, kind: str = "dice+focal"
+    low_res: Tensor, targets: Tensor, kind: str = "dice+focal", emphasis: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Loss and IoU of every mask at twice its size, to which it is enlarged bilinearly.
 
@@ -47,6 +47,8 @@ def losses_in_use(
         As of `targets_in_use`; of each prompt, or of each mask.
     kind : str
         One of `MASK_LOSSES`.
+    emphasis : tensor of the targets' shape, optional
+        Weights of pixels whose cross-entropies are added up to the loss, as of `near_boundary`.
 
     Returns
     -------
@@ -56,23 +58,47 @@ def losses_in_use(
         Of thresholded masks with thresholded targets, without gradient.
     """
     losses, iou = _LossesInUse.apply(
-        low_res, targets if targets.ndim == 4 else targets[:, None], kind
+        low_res,
+        targets if targets.ndim == 4 else targets[:, None],
+        kind,
+        None if emphasis is None else emphasis if emphasis.ndim == 4 else emphasis[:, None],
     )
     return losses, iou
 
 
+def near_boundary(targets: Tensor) -> Tensor:
+    """Weights that add up to one over the pixels about each target's boundary.
+
+    Those are few beside all pixels of a large object, and yet are its outline. They have both
+    object and other pixels within two steps.
+
+    Parameters
+    ----------
+    targets : (N, H, W) float32 tensor
+        As of `targets_in_use`.
+    """
+    widest = F.max_pool2d(targets, 5, 1, 2)
+    narrowest = -F.max_pool2d(-targets, 5, 1, 2)
+    band = (widest - narrowest > 0.5).float()
+    return band / band.sum((1, 2), keepdim=True).clamp(min=1)
+
+
 class _LossesInUse(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, low_res: Tensor, targets: Tensor, kind: str) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, low_res: Tensor, targets: Tensor, kind: str, emphasis: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         device = low_res.device.type
         h, w = low_res.shape[2:]
         # On a GPU all at once: there each call costs more than what it moves.
         count = 1 if device == "cpu" else max(1, len(low_res))
         with torch.autocast(device, enabled=False):
             down, across = _doubling(h, low_res), _doubling(w, low_res)
+            parts = [low_res.split(count), targets.split(count)]
+            bands = [None] * len(parts[0]) if emphasis is None else emphasis.split(count)
             judged = [
-                _judge(z, t, down, across, kind)
-                for z, t in zip(low_res.split(count), targets.split(count), strict=True)
+                _judge(z, t, band, down, across, kind)
+                for z, t, band in zip(*parts, bands, strict=True)
             ]
         losses, iou, slopes = (torch.cat(parts) for parts in zip(*judged, strict=True))
         ctx.save_for_backward(slopes)
@@ -80,9 +106,9 @@ class _LossesInUse(torch.autograd.Function):
         return losses, iou
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (slopes,) = ctx.saved_tensors
-        return gradients[0][..., None, None] * slopes, None, None
+        return gradients[0][..., None, None] * slopes, None, None, None
 
 
 def _doubling(size: int, like: Tensor) -> Tensor:
@@ -92,7 +118,7 @@ def _doubling(size: int, like: Tensor) -> Tensor:
 
 
 def _judge(
-    low_res: Tensor, t: Tensor, down: Tensor, across: Tensor, kind: str
+    low_res: Tensor, t: Tensor, band: Tensor | None, down: Tensor, across: Tensor, kind: str
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Losses and IoU of some masks, and each loss's slope by its logits.
 
@@ -115,6 +141,9 @@ def _judge(
     spread = p.addcmul_(p, p, value=-1)
     by_dice = (overlap / mass.square())[..., None, None] - t * (2 / mass)[..., None, None]
     slope = by_dice.mul_(spread)
+    if band is not None:
+        losses += (_cross_entropy(z, t) * band).sum((2, 3))
+        slope.addcmul_(off, band)
     if kind == "dice+bce":
         losses += _cross_entropy(z, t).sum((2, 3)) / pixels
         slope.add_(off, alpha=1 / pixels)

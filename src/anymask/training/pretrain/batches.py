@@ -19,6 +19,18 @@ from anymask.training.pretrain.cache import ImageCache
 # people have photographs.
 _SIZE_POWER = 0.35
 _SET_WEIGHTS = {"voc2012_sbd": 1.8, "coco128": 1.5}
+# Sets in which what has no label is no object: a point there is on nothing.
+_LABELLED_THROUGHOUT = frozenset(
+    {
+        "camvid",
+        "digital_rock",
+        "drawn",
+        "dsb2018_nuclei",
+        "em_membrane",
+        "kvasir_polyp",
+        "magnetic_tile",
+    }
+)
 # Regions smaller than this share of the view are not asked for.
 _MIN_AREA = 1 / 3000
 _MAX_AREA = 0.9
@@ -39,11 +51,14 @@ class Batch:
         Finest regions; 0 where nothing is labelled, -1 beyond the image.
     masks : (B, P, S, S) bool tensor
         None of them empty; a view with few regions has some of them twice.
+    throughout : (B,) bool tensor
+        Whether all objects of the view are labelled, so that a point elsewhere is on nothing.
     """
 
     images: Tensor
     labels: Tensor
     masks: Tensor
+    throughout: Tensor
 
 
 class BatchMaker:
@@ -128,7 +143,11 @@ class BatchMaker:
             return None
         # Views that show no region lend their place to the others, so that sizes stay fixed.
         order = torch.tensor([kept[i % len(kept)] for i in range(len(rows))], device=views.device)
-        return Batch(views[order], ids[order], masks[order])
+        throughout = torch.tensor(
+            [self._caches[c].set_names[i] in _LABELLED_THROUGHOUT for c, i in rows],
+            device=views.device,
+        )
+        return Batch(views[order], ids[order], masks[order], throughout[order])
 
     def _canvases(self, c: int, rows: list[int]) -> tuple[Tensor, Tensor]:
         """Images and label maps of some rows of a cache, on the device."""

@@ -28,7 +28,7 @@ from anymask.images.read import read_rgb
 
 CANVAS = 512
 # Sets in which all labelled regions of an image together are one object.
-_WHOLE_IS_UNION = frozenset({"car_parts", "ccp_clothing", "wbc"})
+_WHOLE_IS_UNION = frozenset({"car_parts", "ccp_clothing", "ccp_clothing_more", "wbc"})
 _SPLIT_FILE = Path(__file__).with_name("validation_split.json")
 # Of two masks of one name, the first of these.
 _MASKS = (".png", ".tif", ".tiff")

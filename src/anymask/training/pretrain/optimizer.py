@@ -1,7 +1,7 @@
 """The optimisers of the shipped model's training.
 
 Weight matrices, convolutions among them, are updated by Muon (orthogonalised momentum; Jordan
-2024, and arXiv 2502.16982 for the scale of its updates); everything else, embeddings, norms,
+2024, and arXiv 2502.16982); everything else, embeddings, norms,
 biases and depthwise filters, by AdamW.
 """
 
@@ -10,40 +10,81 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from anymask.checkpoints.devices import resolve_dtype
 
 
-class ConvMuon(torch.optim.Muon):
-    """Muon for weights of any shape, each seen as a matrix of its first axis by the others."""
+class ConvMuon(torch.optim.Optimizer):
+    """Muon for weights of any shape, each seen as a matrix of its first axis by the others.
 
-    def __init__(self, weights: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
-        self._weights = list(weights)
-        # The flat parameters share the memory of the weights, so updating one updates the other.
-        self._flat = [nn.Parameter(w.detach().view(len(w), -1)) for w in self._weights]
-        super().__init__(
-            self._flat, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
-        )
+    An update has the direction of the momentum with all its singular values made about one, and
+    the size that AdamW's updates have (arXiv 2502.16982, section 2.2). `torch.optim.Muon` takes
+    matrices alone and computes in bfloat16, which many processors only imitate.
+
+    Parameters
+    ----------
+    weights : iterable of torch.nn.Parameter
+    lr, weight_decay, momentum : float
+    """
+
+    def __init__(
+        self,
+        weights: Iterable[nn.Parameter],
+        lr: float,
+        weight_decay: float,
+        momentum: float = 0.95,
+    ) -> None:
+        super().__init__(weights, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure=None):  # type: ignore[no-untyped-def]
         """Make one update from the weights' gradients."""
-        for flat, weight in zip(self._flat, self._weights, strict=True):
-            grad = weight.grad
-            flat.grad = None if grad is None else grad.reshape(flat.shape)
-        return super().step(closure)
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                if not state:
+                    state["momentum"] = torch.zeros_like(weight.grad)
+                momentum = state["momentum"]
+                momentum.lerp_(weight.grad, 1 - group["momentum"])
+                ahead = weight.grad.lerp(momentum, group["momentum"])  # as Nesterov looks ahead
+                update = orthogonal(ahead.flatten(1))
+                size = 0.2 * max(update.shape) ** 0.5
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                weight.add_(update.view_as(weight), alpha=-group["lr"] * size)
+        return loss
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the weights' gradients, not only their flat copies."""
-        super().zero_grad(set_to_none)
-        for weight in self._weights:
-            if set_to_none:
-                weight.grad = None
-            elif weight.grad is not None:
-                weight.grad.zero_()
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """Bring a matrix's singular values near to one: between about .7 and 1.2.
+
+    Five steps of a Newton-Schulz iteration whose polynomial is steep at zero (Jordan 2024).
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix.to(resolve_dtype("auto", matrix.device))
+    tall = x.shape[0] > x.shape[1]
+    if tall:
+        x = x.t()
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(5):
+        gram = x @ x.t()
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.t() if tall else x).to(matrix.dtype)
 
 
 def build_optimizers(
-    modules: Iterable[nn.Module], learning_rate: float, matrix_rate: float, weight_decay: float
+    modules: Iterable[nn.Module],
+    learning_rate: float,
+    matrix_rate: float,
+    weight_decay: float,
+    backbone: Iterable[nn.Parameter] = (),
+    backbone_rate: float = 0.0,
 ) -> list[torch.optim.Optimizer]:
     """Divide the parameters of modules between Muon and AdamW.
 
@@ -54,18 +95,37 @@ def build_optimizers(
         Of AdamW and of Muon.
     weight_decay : float
         Of weights; norms, biases and embeddings have none.
+    backbone : iterable of torch.nn.Parameter
+        Pretrained ones among the parameters: an AdamW of their own updates them, if there are any.
+        Muon moves every direction of a matrix alike, also those that were learnt well.
+    backbone_rate : float
+        Of that AdamW.
+
+    Returns
+    -------
+    list of torch.optim.Optimizer
+        Muon, AdamW and perhaps the backbone's AdamW.
     """
+    pretrained = list(backbone)
+    apart = {id(parameter) for parameter in pretrained}
     matrices: list[nn.Parameter] = []
     vectors: list[nn.Parameter] = []
     for module in modules:
         for part in module.modules():
             depthwise = isinstance(part, nn.Conv2d) and part.groups > 1
             for name, parameter in part.named_parameters(recurse=False):
+                if id(parameter) in apart:
+                    continue
                 is_matrix = name == "weight" and isinstance(
                     part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d
                 )
                 (matrices if is_matrix and not depthwise else vectors).append(parameter)
-    return [
+    optimizers: list[torch.optim.Optimizer] = [
         ConvMuon(matrices, matrix_rate, weight_decay),
         torch.optim.AdamW(vectors, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
+    if pretrained:
+        optimizers.append(
+            torch.optim.AdamW(pretrained, lr=backbone_rate, betas=(0.9, 0.98), weight_decay=0.0)
+        )
+    return optimizers

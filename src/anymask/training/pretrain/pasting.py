@@ -2,7 +2,8 @@
 
 The sets are small: seen a hundred times, a photograph can be known by heart, and with it what is
 labelled in it. An object on the ground of another picture can only be found by what it looks like
-(arXiv 2012.07177). Batched tensor operations, on any device.
+(arXiv 2012.07177). And an object beside itself can only be told by where the prompt is. Batched
+tensor operations, on any device.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from torch.nn import functional as F
 
 # Of the views, in each round. Many get nothing, as the view it would be from shows nothing whole.
 _SHARE = 0.3
-_ROUNDS = 2
+_ROUNDS = 3
+# Of those, the share that get a copy of one of their own objects: two alike, one asked for.
+_ALIKE = 0.4
 # Of the view: what is smaller teaches little, what is larger hides the view.
 _SMALLEST, _LARGEST = 1 / 600, 0.25
 _AREA_POWER = 0.3
@@ -53,7 +56,8 @@ def paste_across(
         if not len(rows):
             continue
         by = 1 + int(torch.randint(B - 1, (), generator=generator, device=device))
-        source = (rows + by) % B
+        alike = torch.rand(len(rows), generator=generator, device=device) < _ALIKE
+        source = torch.where(alike, rows, (rows + by) % B)
         opacity = _soft(_one_object(given_labels[source], generator))
         layer = torch.cat([given[source], opacity[:, None]], 1)
         mirrored = (chances[1, rows] < 0.5)[:, None, None, None]

@@ -13,7 +13,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from anymask.checkpoints import load
 from anymask.model.config import VARIANTS, SamConfig
+from anymask.model.efficientnet_encoder import EfficientNetLiteEncoder
 from anymask.model.sam import Sam
 from anymask.training.pretrain.auxiliary import AuxiliaryHead
 from anymask.training.pretrain.averaging import export_weights, moving_average
@@ -31,7 +32,7 @@ from anymask.training.pretrain.curves import draw_curves
 from anymask.training.pretrain.growing import grow_from
 from anymask.training.pretrain.optimizer import build_optimizers
 from anymask.training.pretrain.processes import Team, team_of
-from anymask.training.pretrain.step import training_step
+from anymask.training.pretrain.step import Weights, training_step
 
 _APART = 1_000_003  # seeds of two processes; more than a run has updates
 
@@ -50,6 +51,8 @@ class Recipe:
         Masks asked for of each image; half by box, half by point.
     learning_rate, matrix_rate, weight_decay : float
         Of AdamW, of Muon, and of Muon.
+    backbone_rate : float
+        Of the AdamW that updates a pretrained backbone.
     warmup_images : int
         Number of images over which the rates rise.
     ema : float
@@ -65,6 +68,8 @@ class Recipe:
         `stages.train_in_stages`; no more than `side` for views of one size throughout.
     compile_encoder : bool
         Let `torch.compile` fuse the encoder's passes over memory. Weights stay interchangeable.
+    weights : step.Weights
+        Of the parts of the loss.
     log_images : int
         Images between two lines of the log.
     """
@@ -75,6 +80,7 @@ class Recipe:
     prompts: int = 6
     learning_rate: float = 1e-3
     matrix_rate: float = 2e-3
+    backbone_rate: float = 1.5e-4
     weight_decay: float = 0.05
     warmup_images: int = 6400
     ema: float = 0.99
@@ -84,6 +90,7 @@ class Recipe:
     last_side: int = 0
     last_share: float = 0.15
     compile_encoder: bool = False
+    weights: Weights = field(default_factory=Weights)
     log_images: int = 800
     seed: int = 0
 
@@ -248,8 +255,10 @@ class _Run:
             recipe.learning_rate,
             recipe.matrix_rate,
             recipe.weight_decay,
+            backbone_of(self.sam),
+            recipe.backbone_rate,
         )
-        self._rates = [recipe.matrix_rate, recipe.learning_rate]
+        self._rates = [recipe.matrix_rate, recipe.learning_rate, recipe.backbone_rate]
         self.generator = torch.Generator(device).manual_seed(recipe.seed)
         self.progress = Progress()
         self._sums: dict[str, Tensor] = {}
@@ -289,7 +298,7 @@ class _Run:
         progress.factor = fall
         views = recipe.batch_size * len(batches) * team.size
         factor = min(1.0, (progress.images + views) / max(1, recipe.warmup_images)) * fall
-        for optimizer, rate in zip(self.optimizers, self._rates, strict=True):
+        for optimizer, rate in zip(self.optimizers, self._rates, strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
         weight = recipe.auxiliary_weight * max(
@@ -298,7 +307,9 @@ class _Run:
         self.sam.zero_grad(set_to_none=True)
         self.auxiliary.zero_grad(set_to_none=True)
         for batch in batches:
-            loss, figures = training_step(self.sam, self.auxiliary, batch, self.generator, weight)
+            loss, figures = training_step(
+                self.sam, self.auxiliary, batch, self.generator, weight, recipe.weights
+            )
             (loss / len(batches)).backward()
             for name, value in {"loss": loss.detach(), **figures}.items():
                 self._add(name, value / len(batches))
@@ -397,6 +408,14 @@ class _Run:
             lines = self._log.read_text().splitlines(keepends=True)
             kept = [line for line in lines if _updates_of(line) <= self.progress.updates]
             self._log.write_text("".join(kept))
+
+
+def backbone_of(sam: Sam) -> list[torch.nn.Parameter]:
+    """The parameters that began with ImageNet's weights."""
+    encoder = sam.image_encoder
+    if isinstance(encoder, EfficientNetLiteEncoder):
+        return encoder.backbone_parameters()
+    return []
 
 
 def _updates_of(line: str) -> float:

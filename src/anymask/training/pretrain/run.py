@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from anymask.checkpoints import load
-from anymask.checkpoints.devices import resolve_device
+from anymask.checkpoints.devices import resolve_device, resolve_dtype
 from anymask.errors import AnymaskError
 from anymask.evaluation import data as evaluation_data
 from anymask.evaluation.data import Examples, in_sets
@@ -186,7 +186,7 @@ class _Evaluation:
     @torch.no_grad()
     def __call__(self, sam: Sam) -> dict[str, float]:
         # As in use: the decoder's answers suffer from rounding, the encoder's hardly.
-        sam.image_encoder.to(torch.bfloat16)
+        sam.image_encoder.to(resolve_dtype("auto", sam.device))
         means, by_set = quick_figures(sam, self.examples)
         with (self.out / "figures_by_set.jsonl").open("a") as file:
             file.write(json.dumps(by_set) + "\n")
