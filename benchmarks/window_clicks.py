@@ -79,8 +79,8 @@ def measure(folder: Path, clicks: int, only_shipped: bool) -> dict[str, Any]:
     from skimage import data
 
     os.environ["ANYMASK_SESSIONS"] = str(folder / "sessions")
-    from anymask.napari.models import ANY, Choice
-    from anymask.napari.opening import open_window
+    from anymask.napari.model_loading import ANY, Choice
+    from anymask.napari.window import open_window
 
     picture = folder / "coffee.png"
     Image.fromarray(data.coffee()).save(picture)

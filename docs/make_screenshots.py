@@ -26,7 +26,7 @@ class Show:
     """A window with the panel, and what it takes to photograph it."""
 
     def __init__(self, folder: Path) -> None:
-        from anymask.napari.opening import open_window
+        from anymask.napari.window import open_window
 
         self.folder = folder
         self.viewer, self.panel = open_window()

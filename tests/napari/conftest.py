@@ -64,7 +64,7 @@ def qapp_cls(screen: None) -> type:
 def window(qapp: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The panel in a napari window, as `anymask gui` opens it."""
     os.environ["ANYMASK_SESSIONS"] = str(tmp_path_factory.mktemp("sessions"))
-    from anymask.napari.opening import open_window
+    from anymask.napari.window import open_window
 
     viewer, panel = open_window()
     viewer.window._qt_window.resize(1366, 768)
@@ -92,7 +92,7 @@ def panel(window: Any, qtbot: Any, tmp_path: Path) -> Iterator[Any]:
 def shipped(window: Any) -> Any:
     """The shipped model, loaded once, in float32 as on any machine."""
     from anymask.checkpoints.loading import load
-    from anymask.napari.models import Choice
+    from anymask.napari.model_loading import Choice
 
     window.control.sam = load("small", device="cpu", dtype="float32")
     window.control.model_source = "small"

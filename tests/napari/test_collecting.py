@@ -44,7 +44,7 @@ def test_a_layer_from_before_the_model_is_looked_through_with_all_and_later_ones
 def test_a_closed_panel_leaves_python_as_it_was(qapp: Any) -> None:
     from napari.components import ViewerModel
 
-    from anymask.napari.collecting import Collector
+    from anymask.napari.garbage import Collector
 
     collected_by_itself, frozen = gc.isenabled(), gc.get_freeze_count()
     collector = Collector(ViewerModel())

@@ -21,7 +21,7 @@ _PAINTS_UNTIL_KILLED = """
 import sys, time
 from pathlib import Path
 from qtpy.QtWidgets import QApplication
-from anymask.napari.opening import open_window
+from anymask.napari.window import open_window
 
 folder, photo = sys.argv[1:]
 viewer, panel = open_window()
@@ -48,7 +48,7 @@ with layer.block_history():  # the mouse is down and stays down
 _SEGMENTS_UNTIL_KILLED = """
 import sys, time
 from qtpy.QtWidgets import QApplication
-from anymask.napari.opening import open_window
+from anymask.napari.window import open_window
 
 folder, *photos = sys.argv[1:]
 viewer, panel = open_window()

@@ -32,7 +32,7 @@ def test_names_of_files_are_not_taken_for_html(named, answer, qtbot):
     from qtpy.QtCore import Qt
     from qtpy.QtWidgets import QMessageBox
 
-    from anymask.napari.asking import ask
+    from anymask.napari.dialogs import ask
 
     plain = Qt.TextFormat.PlainText
     assert named.shown.textFormat() == plain

@@ -8,7 +8,7 @@ import pytest
 from qtpy.QtCore import QItemSelectionModel
 from qtpy.QtWidgets import QFileDialog, QInputDialog
 
-from anymask.napari.pages.table import COLUMNS
+from anymask.napari.pages.object_rows import COLUMNS
 from anymask.session import LayerKey
 
 KEY = LayerKey("i1", "rgb")

@@ -103,7 +103,7 @@ def test_an_image_removed_while_a_run_goes_on_is_not_missed(shown, shipped, gate
 def test_no_new_session_is_begun_while_a_task_runs(shown, shipped, gate, idle, monkeypatch):
     panel, session = shown, shown.control.session
     panel.control.sam = shipped
-    monkeypatch.setattr("anymask.napari.pages.images.choose_new_file", None)
+    monkeypatch.setattr("anymask.napari.pages.images_page.choose_new_file", None)
     held = gate(session, "rgb")
     panel.segment.run()
     held.wait_until_reached()

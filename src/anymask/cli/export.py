@@ -62,9 +62,9 @@ def export(
 
     with Session.open(session, read_only=True) as opened:
         if images is not None:
-            opened.search_folders.append(images)
+            opened.images.search_folders.append(images)
         with err.status("Writing"):
-            saved = opened.save(output, to, overwrite=overwrite)
+            saved = opened.export.save(output, to, overwrite=overwrite)
     for name, sentence in saved.losses[:_MOST_LINES]:
         err.print(Text(f"{name}: {sentence}", style="yellow"), soft_wrap=True)
     for path in saved.files[:_MOST_LINES]:

@@ -34,7 +34,7 @@ def gui(
     anymask gui work.anymask
     ```
     """
-    from anymask.napari.opening import check_files, open_window
+    from anymask.napari.window import check_files, open_window
 
     # Before the window, which takes seconds to open and would hide the shell.
     check_files(files or [])

@@ -61,10 +61,11 @@ def replay(
     from anymask.session.replaying import replay as again
 
     with Session.open(session, read_only=True) as opened:
-        chosen = opened.model.source if model is None and opened.model is not None else model
-        sam = None
-        if opened.model is not None or model is not None:
-            sam = load_model(chosen, device, dtype)
+        used, sam = opened.runs.model, None
+        if model is not None:
+            sam = load_model(model, device, dtype)
+        elif used is not None:
+            sam = load_model(used.source, device, dtype)
         with err.status("Doing the steps again"):
             result = again(opened, sam=sam, images=images)
     if output is not None:

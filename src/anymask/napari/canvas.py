@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from anymask.napari.colours import cyclic, rgba
-from anymask.napari.painting import Painting
+from anymask.napari.strokes import Strokes
 from anymask.palette import colours_of
 from anymask.session import Event, LayerKey, Session
 
@@ -31,7 +31,7 @@ class Planes:
     """The pictures of a stack as napari reads arrays: (planes, H, W, 3), one read when needed."""
 
     def __init__(self, session: Session, key: LayerKey) -> None:
-        record = session.image(key.image)
+        record = session.images[key.image]
         self.shape = (record.planes, *record.size, 3)
         self.dtype = np.dtype(np.uint8)
         self.ndim = 4
@@ -43,8 +43,8 @@ class Planes:
         first, rest = parts[0], parts[1:]
         if isinstance(first, slice):
             planes = range(*first.indices(self.shape[0]))
-            return np.stack([self._session.rgb(self._key, plane)[rest] for plane in planes])
-        return self._session.rgb(self._key, int(first))[rest]
+            return np.stack([self._session.images.rgb(self._key, plane)[rest] for plane in planes])
+        return self._session.images.rgb(self._key, int(first))[rest]
 
 
 class Canvas(QObject):
@@ -65,7 +65,7 @@ class Canvas(QObject):
         self.pictures: dict[LayerKey, Image] = {}
         self._hashes: dict[LayerKey, str] = {}
         self.labels: dict[LayerKey, Labels] = {}
-        self._painting: dict[LayerKey, Painting] = {}
+        self._strokes: dict[LayerKey, Strokes] = {}
         self._band: Image | None = None
         self.by_class = False
         self._quiet = self._is_removing = False
@@ -97,8 +97,8 @@ class Canvas(QObject):
 
     def record(self) -> None:
         """Give strokes that are not in the session yet to it."""
-        for painting in list(self._painting.values()):
-            painting.record()
+        for strokes in list(self._strokes.values()):
+            strokes.record()
 
     def own(self, layer: Layer) -> LayerKey | None:
         """Of which layer of the session napari's is; None if of none."""
@@ -116,8 +116,8 @@ class Canvas(QObject):
             self._clear([])
             return
         self._drop_deleted()
-        keys = [LayerKey(current.image, how.name) for how in session.recipes(current.image)]
-        wanted = [key for key in keys if key == current or session.state(key) != "new"]
+        keys = [LayerKey(current.image, how.name) for how in session.images[current.image].recipes]
+        wanted = [key for key in keys if key == current or session.layers.state(key) != "new"]
         self._clear(wanted)
         if current in self.pictures and all(key in self.labels for key in wanted):
             self._arrange(current)
@@ -126,13 +126,13 @@ class Canvas(QObject):
         def load() -> list[tuple[LayerKey, Any, Any]]:
             found = []
             for key in wanted:
-                labels = np.array(session.labels(key)) if key not in self.labels else None
+                labels = np.array(session.layers.labels(key)) if key not in self.labels else None
                 picture = None
                 if key == current and key not in self.pictures:
-                    stack = session.image(key.image).planes > 1
-                    picture = Planes(session, key) if stack else session.rgb(key)
+                    stack = session.images[key.image].planes > 1
+                    picture = Planes(session, key) if stack else session.images.rgb(key)
                     if stack:
-                        session.rgb(key, 0)
+                        session.images.rgb(key, 0)
                 found.append((key, picture, labels))
             return found
 
@@ -145,7 +145,7 @@ class Canvas(QObject):
             self._arrange(current)
 
         def failed(error: Exception) -> None:
-            if session.is_missing(current.image):
+            if session.images.is_missing(current.image):
                 self._control.lost.emit(str(error))
             else:
                 self._control.fail(error)
@@ -153,12 +153,12 @@ class Canvas(QObject):
         self._control.pictures.ask(load, done, failed)
 
     def _add(self, session: Session, key: LayerKey, picture: Any, labels: Any) -> None:
-        name = f"{session.image(key.image).name} · {key.recipe}"
+        name = f"{session.images[key.image].name} · {key.recipe}"
         if picture is not None and key not in self.pictures:
             below = len(self.pictures)
             layer = Image(picture, name=name, rgb=True, multiscale=False)
             self.pictures[key] = layer
-            self._hashes[key] = session.picture_hash(key)
+            self._hashes[key] = session.images.rgb_hash(key)
             self._viewer.layers.insert(below, layer)
         if labels is not None and key not in self.labels:
             made = Labels(labels, name=f"{name} · masks", opacity=0.55)
@@ -168,7 +168,7 @@ class Canvas(QObject):
             made.events.selected_label.connect(lambda _: self.picked(made.selected_label))
             made.mouse_drag_callbacks.append(self._clicked)
             self._viewer.add_layer(made)
-            self._painting[key] = Painting(self._control, key, made)
+            self._strokes[key] = Strokes(self._control, key, made)
             self._recolour(key)
 
     def _arrange(self, current: LayerKey) -> None:
@@ -201,21 +201,23 @@ class Canvas(QObject):
         session, current = self._control.session, self._control.current
         known = set()
         if session is not None and current is not None:
-            known = {LayerKey(current.image, how.name) for how in session.recipes(current.image)}
+            known = {
+                LayerKey(current.image, how.name) for how in session.images[current.image].recipes
+            }
         for key in list(self.pictures):
             # A pseudo-RGB that has no masks yet may have been given other expressions.
             if session is None or key not in known or (
-                session.picture_hash(key) != self._hashes[key]
+                session.images.rgb_hash(key) != self._hashes[key]
             ):  # fmt: skip
                 self._remove(self.pictures.pop(key))
         for key in [key for key in self.labels if key not in keep]:
-            self._painting.pop(key).close()
+            self._strokes.pop(key).close()
             self._remove(self.labels.pop(key))
 
     def _drop_deleted(self) -> None:
         """Forget layers that the user deleted in napari; the session has all of them."""
         for key in [key for key, each in self.labels.items() if each not in self._viewer.layers]:
-            self._painting.pop(key).close()
+            self._strokes.pop(key).close()
             del self.labels[key]
         for key in [key for key, each in self.pictures.items() if each not in self._viewer.layers]:
             del self.pictures[key]
@@ -247,11 +249,11 @@ class Canvas(QObject):
             if self._control.current is not None and key.image == self._control.current.image:
                 self._show()
             return
-        labels, painting = session.labels(key), self._painting[key]
-        if painting.is_own(change):
+        labels, strokes = session.layers.labels(key), self._strokes[key]
+        if strokes.is_own(change):
             return  # as it came from here, it is here already
-        has_others = painting.is_held
-        with painting.quiet():
+        has_others = strokes.is_held
+        with strokes.quiet():
             if change is None or change.whole or layer.data.dtype != labels.dtype:
                 layer.data = np.array(labels)
             elif has_others:
@@ -268,8 +270,8 @@ class Canvas(QObject):
         layer, session = self.labels.get(key), self._control.session
         if layer is None or session is None:
             return
-        shown = session.labels(key) if labels is None else labels
-        with self._painting[key].quiet(hold=labels is not None):
+        shown = session.layers.labels(key) if labels is None else labels
+        with self._strokes[key].quiet(hold=labels is not None):
             if layer.data.dtype == shown.dtype:
                 layer.data[...] = shown
                 layer.refresh()
@@ -310,7 +312,7 @@ class Canvas(QObject):
         session, current = self._control.session, self._control.current
         if self._quiet or session is None or current is None or not label:
             return
-        if label in session.objects(current).ids:
+        if label in session.layers.objects(current).ids:
             self._control.select([label])
 
     def _clicked(self, layer: Any, event: Any) -> Iterator[None]:
@@ -338,7 +340,7 @@ class Canvas(QObject):
         session, current = self._control.session, self._control.current
         if session is None or current is None:
             return
-        found = np.nonzero(session.labels(current) == label)
+        found = np.nonzero(session.layers.labels(current) == label)
         if not len(found[0]):
             return
         if len(found) == 3:
@@ -365,11 +367,11 @@ class Canvas(QObject):
                 self._colour(layer, cyclic())
                 layer.metadata["anymask colours"] = "own"
             return
-        ids = session.objects(key).ids
+        ids = session.layers.objects(key).ids
         colours = {int(i): (*c, 1.0) for i, c in zip(ids, colours_of(ids) / 255, strict=True)}
         if self.by_class:
-            known = {record.name: rgba(record.color) for record in session.classes}
-            names = session.class_names(key)
+            known = {record.name: rgba(record.color) for record in session.layers.classes}
+            names = session.layers.class_names(key)
             colours = {i: known.get(names.get(i, ""), _NO_CLASS) for i in colours}
         colours |= {i: _SELECTED for i in selected}
         table: defaultdict[int | None, Any] = defaultdict(lambda: np.array(_NO_CLASS))

@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QObject, Signal
 
 from anymask.errors import AnymaskError
-from anymask.napari.asking import ask
-from anymask.napari.tasks import InTurn, Job, Latest, MainThread, Tasks, sentence_of, trace_of
+from anymask.napari.dialogs import ask
+from anymask.napari.tasks import InTurn, Latest, MainThread, Task, Tasks, sentence_of, trace_of
 from anymask.session import Event, LayerKey, Session
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Controller(QObject):
     def run(
         self,
         title: str,
-        work: Callable[[Job], Any],
+        work: Callable[[Task], Any],
         done: Callable[[Any], None] | None = None,
         failed: Callable[[Exception], None] | None = None,
     ) -> bool:
@@ -135,10 +135,10 @@ class Controller(QObject):
 
     def is_occupied(self) -> bool:
         """Whether a long task is running; if so say it."""
-        job = self.tasks.job
-        if job is not None:
-            self.say(f"“{job.title}” is still running; wait for it, or press Cancel.")
-        return job is not None
+        task = self.tasks.task
+        if task is not None:
+            self.say(f"“{task.title}” is still running; wait for it, or press Cancel.")
+        return task is not None
 
     def need_session(self) -> Session:
         """The session; one with today's date if there is none yet."""
@@ -183,9 +183,8 @@ class Controller(QObject):
             return
         if self.sam is not None:
             self.note_model()
-        images = [record.id for record in session.images]
-        wanted = session.ui.get("image")
-        self.show(wanted if wanted in images else (images[0] if images else None))
+        ids, wanted = session.images.ids, session.ui.get("image")
+        self.show(wanted if wanted in ids else (ids[0] if ids else None))
         for message in session.messages:
             self.said.emit(message, "info", None)
 
@@ -199,7 +198,7 @@ class Controller(QObject):
             if self.session is session:  # one that was closed meanwhile takes nothing down
                 self.fail(error)
 
-        self.small.ask(lambda: session.use_model(sam, source), lambda _: None, failed)
+        self.small.ask(lambda: session.runs.use_model(sam, source), lambda _: None, failed)
 
     def leave(self) -> None:
         """Write down what is still on its way, such as a stroke."""
@@ -226,7 +225,7 @@ class Controller(QObject):
         if self.session is None or image is None:
             self.current = None
         else:
-            names = [how.name for how in self.session.recipes(image)]
+            names = [how.name for how in self.session.images[image].recipes]
             last = self.session.ui.get("recipe") if recipe is None else recipe
             self.current = LayerKey(image, last if last in names else names[0])
             if self.session.ui.get("image") != image or self.session.ui.get("recipe") != (
@@ -245,7 +244,7 @@ class Controller(QObject):
         """Show the next image, or the one before."""
         if self.session is None or not self.session.images:
             return
-        ids = [record.id for record in self.session.images]
+        ids = self.session.images.ids
         at = ids.index(self.current.image) if self.current else 0
         self.show(ids[(at + by) % len(ids)])
 
@@ -254,7 +253,7 @@ class Controller(QObject):
         """The image that is shown."""
         if self.session is None or self.current is None:
             return None
-        return self.session.image(self.current.image)
+        return self.session.images[self.current.image]
 
     def select(self, ids: Iterable[int]) -> None:
         """Select objects of the layer that is shown."""
@@ -272,10 +271,10 @@ class Controller(QObject):
             The layers that may be; None if the user thought better of it.
         """
         assert self.session is not None
-        edited = self.session.edited_layers(layers)
+        edited = self.session.layers.edited(layers)
         if not edited:
             return list(layers)
-        names = ", ".join(self.session.title(key) for key in edited[:4])
+        names = ", ".join(self.session.layers.title(key) for key in edited[:4])
         names += f" and {len(edited) - 4} more" if len(edited) > 4 else ""
         keep = "Keep the edited ones" if len(edited) < len(layers) else None
         answer = ask(
@@ -298,28 +297,30 @@ class Controller(QObject):
         return self.guarded(run)
 
     def undo(self) -> None:
-        """Take back the last step in the layer that is shown."""
+        """Undo the last step in the layer that is shown."""
         self._turn("undo")
 
     def redo(self) -> None:
-        """Do the step again that was taken back last."""
+        """Redo the step that was undone last."""
         self._turn("redo")
 
-    def _turn(self, which: str) -> None:
+    def _turn(self, name: Literal["undo", "redo"]) -> None:
         if self.session is None or self.current is None:
             return
         self.leave()
-        if getattr(self.session, f"can_{which}")(self.current) is None:
-            self.said.emit(f"There is nothing to {which} in this layer.", "info", None)
+        edits, key = self.session.edits, self.current
+        waiting = edits.can_undo(key) if name == "undo" else edits.can_redo(key)
+        if waiting is None:
+            self.said.emit(f"There is nothing to {name} in this layer.", "info", None)
         else:
-            self.edit(lambda session, key: getattr(session, which)(key))
+            self.guarded(lambda: edits.undo(key) if name == "undo" else edits.redo(key))
 
     def _on_event(self, session: Session, event: Event) -> None:
         """Pass on an event, in the main thread."""
         if session is not self.session:
             return
         if event.kind == "images":
-            ids = [record.id for record in session.images]
+            ids = session.images.ids
             if self.current is None or self.current.image not in ids:
                 self.current = None  # whatever was not written down went with the image
                 self.images_changed.emit()
@@ -328,7 +329,7 @@ class Controller(QObject):
                 self.images_changed.emit()
         elif event.kind == "recipes":
             image = None if self.current is None else self.current.image
-            names = [] if image is None else [how.name for how in session.recipes(image)]
+            names = [] if image is None else [how.name for how in session.images[image].recipes]
             if self.current is not None and self.current.recipe not in names:
                 self.current = None  # whatever was not written down went with the pseudo-RGB
                 self.show(image)
@@ -354,5 +355,5 @@ class Controller(QObject):
     def _drop_lost(self, session: Session, event: Event) -> None:
         """Objects that are gone are not selected any more."""
         if event.layer == self.current and self.current is not None and self.selected:
-            there = set(session.objects(self.current).ids.tolist())
+            there = set(session.layers.objects(self.current).ids.tolist())
             self.select(i for i in self.selected if i in there)

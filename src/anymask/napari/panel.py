@@ -22,20 +22,20 @@ from qtpy.QtWidgets import (
 )
 
 from anymask.napari.canvas import Canvas
-from anymask.napari.clicks import Clicks
-from anymask.napari.collecting import Collector
+from anymask.napari.clicking import Clicking
 from anymask.napari.controller import Controller
-from anymask.napari.models import Models
-from anymask.napari.pages.cleanup import CleanUpPage
-from anymask.napari.pages.click import ClickPage
-from anymask.napari.pages.images import ImagesPage
-from anymask.napari.pages.log import LogPage
-from anymask.napari.pages.model import ModelPage
-from anymask.napari.pages.objects import ObjectsPage
-from anymask.napari.pages.pseudo_rgb import PseudoRgbPage
-from anymask.napari.pages.save import SavePage
-from anymask.napari.pages.segment import SegmentPage
-from anymask.napari.pages.spectra import SpectraPage
+from anymask.napari.garbage import Collector
+from anymask.napari.model_loading import Models
+from anymask.napari.pages.cleanup_page import CleanUpPage
+from anymask.napari.pages.click_page import ClickPage
+from anymask.napari.pages.images_page import ImagesPage
+from anymask.napari.pages.log_page import LogPage
+from anymask.napari.pages.model_page import ModelPage
+from anymask.napari.pages.objects_page import ObjectsPage
+from anymask.napari.pages.pseudo_rgb_page import PseudoRgbPage
+from anymask.napari.pages.save_page import SavePage
+from anymask.napari.pages.segment_page import SegmentPage
+from anymask.napari.pages.spectra_page import SpectraPage
 from anymask.napari.widgets import MessageBar, Page, button, plain, row
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Panel(QWidget):
         self.control = Controller(napari_viewer, self)
         self.canvas = Canvas(self.control)
         self.models = Models(self.control)
-        self.clicks = Clicks(self.control, self.canvas, self.models)
+        self.clicks = Clicking(self.control, self.canvas, self.models)
         self.images = ImagesPage(self.control)
         self.model = ModelPage(self.control, self.models)
         self.pseudo_rgb = PseudoRgbPage(self.control, self.canvas)
@@ -271,8 +271,8 @@ class Panel(QWidget):
 
     def _tell_history(self) -> None:
         session, key = self.control.session, self.control.current
-        undo = None if session is None or key is None else session.can_undo(key)
-        redo = None if session is None or key is None else session.can_redo(key)
+        undo = None if session is None or key is None else session.edits.can_undo(key)
+        redo = None if session is None or key is None else session.edits.can_redo(key)
         self._undo.setEnabled(undo is not None)
         self._redo.setEnabled(redo is not None)
         self._undo.setToolTip(f"Undo {undo} (Ctrl+Z)" if undo else "Nothing to undo")
@@ -285,14 +285,14 @@ class Panel(QWidget):
         self._task.show()
 
     def _move(self, fraction: float | None, text: str) -> None:
-        job = self.control.tasks.job
-        if job is None:
+        task = self.control.tasks.task
+        if task is None:
             return
         if fraction is not None:
             self.bar.setRange(0, 1000)
             self.bar.setValue(round(fraction * 1000))
-        stopping = "Stopping… " if job.cancel.is_cancelled else ""
-        self.task_text.setText(f"{stopping}{job.title}: {text}" if text else f"{job.title}…")
+        stopping = "Stopping… " if task.cancel.is_cancelled else ""
+        self.task_text.setText(f"{stopping}{task.title}: {text}" if text else f"{task.title}…")
 
     def showEvent(self, event: Any) -> None:
         """Watch the window, so that the session is closed with it."""

@@ -52,7 +52,7 @@ class MainThread(QObject):
             function()
 
 
-class Job:
+class Task:
     """What a task is given: a place to say how far it is, and a token that says to stop."""
 
     def __init__(self, title: str, report: Callable[[float | None, str], None]) -> None:
@@ -85,17 +85,17 @@ class Tasks(QObject):
     def __init__(self, main: MainThread) -> None:
         super().__init__(main)
         self._main = main
-        self.job: Job | None = None
+        self.task: Task | None = None
 
     @property
     def is_busy(self) -> bool:
         """Whether a task is running."""
-        return self.job is not None
+        return self.task is not None
 
     def run(
         self,
         title: str,
-        work: Callable[[Job], Any],
+        work: Callable[[Task], Any],
         done: Done | None = None,
         failed: Failed | None = None,
     ) -> bool:
@@ -106,24 +106,24 @@ class Tasks(QObject):
         title : str
             What the bar says.
         work : callable
-            Called with the `Job` in a thread of its own.
+            Called with the `Task` in a thread of its own.
         done, failed : callable
             Called in the main thread with the result or the error.
         """
-        if self.job is not None:
+        if self.task is not None:
             return False
-        job = Job(title, lambda f, t: self._main.post(lambda: self.moved.emit(f, t)))
-        self.job = job
+        task = Task(title, lambda f, t: self._main.post(lambda: self.moved.emit(f, t)))
+        self.task = task
 
         def end(function: Callable[[Any], None] | None, value: Any) -> None:
-            self.job = None
+            self.task = None
             self.ended.emit()
             if function is not None:
                 function(value)
 
         def run() -> None:
             try:
-                result = work(job)
+                result = work(task)
             except Exception as caught:
                 error = caught
                 self._main.post(lambda: end(failed, error))
@@ -136,8 +136,8 @@ class Tasks(QObject):
 
     def cancel(self) -> None:
         """Ask the running task to stop."""
-        if self.job is not None:
-            self.job.cancel.cancel()
+        if self.task is not None:
+            self.task.cancel.cancel()
 
 
 class Latest:

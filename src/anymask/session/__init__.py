@@ -9,12 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anymask.session.clicking import Clicker, Prepared, Preview
+    from anymask.session.bug_report import bug_report
+    from anymask.session.click_prompts import Prompts, points_along
     from anymask.session.errors import EditedError, SessionError
-    from anymask.session.images import Added
-    from anymask.session.objects import ObjectTable
+    from anymask.session.export import Saved
+    from anymask.session.image_files import Added, Failure
+    from anymask.session.object_table import ObjectTable
     from anymask.session.options import OPTION_RANGES, Options, Thresholds
-    from anymask.session.prompts import Prompts, points_along
+    from anymask.session.previews import Prepared, Preview
     from anymask.session.records import (
         DEFAULT_RECIPE,
         CancelToken,
@@ -29,10 +31,8 @@ if TYPE_CHECKING:
     from anymask.session.regions import Region, region_for
     from anymask.session.rendering import Problem, check_expressions
     from anymask.session.replaying import Replay, replay
-    from anymask.session.running import Progress, Run
-    from anymask.session.saving import Saved
+    from anymask.session.runs import RunProgress, RunResult
     from anymask.session.session import Session
-    from anymask.session.sources import Failure
     from anymask.session.stacks import Propagated
     from anymask.session.training_data import session_dataset, session_examples
 
@@ -41,28 +41,28 @@ _RECORDS = (
     "ModelRecord", "ObjectInfo",
 )  # fmt: skip
 _HOMES = dict.fromkeys(_RECORDS, "records") | {
-    "Added": "images",
-    "Clicker": "clicking",
+    "Added": "image_files",
     "EditedError": "errors",
-    "Failure": "sources",
+    "Failure": "image_files",
     "OPTION_RANGES": "options",
-    "ObjectTable": "objects",
+    "ObjectTable": "object_table",
     "Options": "options",
-    "Prepared": "clicking",
-    "Preview": "clicking",
+    "Prepared": "previews",
+    "Preview": "previews",
     "Problem": "rendering",
-    "Progress": "running",
-    "Prompts": "prompts",
+    "Prompts": "click_prompts",
     "Propagated": "stacks",
     "Region": "regions",
     "Replay": "replaying",
-    "Run": "running",
-    "Saved": "saving",
+    "RunProgress": "runs",
+    "RunResult": "runs",
+    "Saved": "export",
     "Session": "session",
     "SessionError": "errors",
     "Thresholds": "options",
+    "bug_report": "bug_report",
     "check_expressions": "rendering",
-    "points_along": "prompts",
+    "points_along": "click_prompts",
     "region_for": "regions",
     "replay": "replaying",
     "session_dataset": "training_data",
@@ -70,16 +70,20 @@ _HOMES = dict.fromkeys(_RECORDS, "records") | {
 }
 
 __all__ = [
-    "DEFAULT_RECIPE", "OPTION_RANGES", "Added", "CancelToken", "Change", "ClassRecord", "Clicker",
+    "DEFAULT_RECIPE", "OPTION_RANGES", "Added", "CancelToken", "Change", "ClassRecord",
     "EditedError", "Event", "Failure", "ImageRecord", "LayerKey", "ModelRecord", "ObjectInfo",
-    "ObjectTable", "Options", "Prepared", "Preview", "Problem", "Progress", "Prompts",
-    "Propagated", "Region", "Replay", "Run", "Saved", "Session", "SessionError", "Thresholds",
-    "check_expressions", "points_along", "region_for", "replay", "session_dataset",
+    "ObjectTable", "Options", "Prepared", "Preview", "Problem", "Prompts", "Propagated", "Region",
+    "Replay", "RunProgress", "RunResult", "Saved", "Session", "SessionError", "Thresholds",
+    "bug_report", "check_expressions", "points_along", "region_for", "replay", "session_dataset",
     "session_examples",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("Clicker", "Progress", "Run"):
+        from anymask.session.renamed import renamed_class
+
+        return renamed_class(name)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

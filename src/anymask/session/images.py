@@ -1,20 +1,34 @@
-"""The images of a session and their pseudo-RGBs."""
+"""`session.images`: the images of a session, their pseudo-RGBs, and the pixels they show."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError
+from anymask.files import whole_file
 from anymask.images.image import Image
 from anymask.images.listing import list_images
-from anymask.images.recipes import Recipe
-from anymask.session.errors import SessionError
-from anymask.session.history import SessionHistory
+from anymask.images.recipes import Recipe, recipe
+from anymask.session.errors import EditedError, SessionError
+from anymask.session.image_files import (
+    Added,
+    Failure,
+    ImageFiles,
+    find_moved,
+    fingerprint,
+    needs_header,
+    read_source,
+)
 from anymask.session.records import (
     DEFAULT_RECIPE,
     CancelToken,
@@ -24,57 +38,71 @@ from anymask.session.records import (
     LayerKey,
     State,
 )
-from anymask.session.rendering import check_recipe
-from anymask.session.sources import (
-    Failure,
-    find_moved,
-    fingerprint,
-    is_unchanged,
-    needs_header,
-    open_source,
-    read_source,
-)
+from anymask.session.regions import Region
+from anymask.session.rendering import check_recipe, plane_of, render
+from anymask.session.store.folder import inside
+from anymask.session.store.store import Store
 
-# Images and pictures held in memory: the current one and its neighbours.
-_HELD = 4
+# RGB images in memory: the current one and its neighbours.
+_MOST_IN_MEMORY = 4
+# Images with at most this many pixels are rendered whole and kept.
+_MOST_PIXELS = 2**26
 
 
-@dataclass
-class Added:
-    """What became of files that were added.
+class Images:
+    """The images of a session in order: a sequence of `ImageRecord`.
 
-    Attributes
-    ----------
-    ids : list of str
-        The new images.
-    failed : list of Failure
-    already : list of str
-        Images that the session had already.
+    ``images[0]`` is the first image, ``images["i1"]`` the one with that id.
     """
 
-    ids: list[ImageId] = field(default_factory=list)
-    failed: list[Failure] = field(default_factory=list)
-    already: list[ImageId] = field(default_factory=list)
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._files = ImageFiles(store)
+        self._rendered: OrderedDict[tuple[LayerKey, Recipe, int], NDArray[np.uint8]] = OrderedDict()
 
+    def _records(self) -> tuple[ImageRecord, ...]:
+        return tuple(self._store.state.images.values())
 
-class SessionImages(SessionHistory):
-    """Adding, finding and showing images."""
+    def __len__(self) -> int:
+        return len(self._store.state.images)
 
-    def __init__(self, folder: Path, *, read_only: bool) -> None:
-        super().__init__(folder, read_only=read_only)
-        self._images: OrderedDict[ImageId, Image] = OrderedDict()
-        self.search_folders: list[Path] = []
+    def __iter__(self) -> Iterator[ImageRecord]:
+        return iter(self._records())
+
+    def __contains__(self, image: object) -> bool:
+        return image in self._store.state.images if isinstance(image, str) else (
+            image in self._records()
+        )  # fmt: skip
+
+    @overload
+    def __getitem__(self, which: ImageId | SupportsIndex) -> ImageRecord: ...
+    @overload
+    def __getitem__(self, which: slice) -> tuple[ImageRecord, ...]: ...
+    def __getitem__(
+        self, which: ImageId | SupportsIndex | slice
+    ) -> ImageRecord | tuple[ImageRecord, ...]:
+        """An image by its id or its place.
+
+        Raises
+        ------
+        SessionError
+            If there is none with that id.
+        IndexError
+            If there is none at that place.
+        """
+        return self._store.state.image(which) if isinstance(which, str) else self._records()[which]
 
     @property
-    def images(self) -> tuple[ImageRecord, ...]:
-        """The images in order."""
-        return tuple(self._state.images.values())
+    def ids(self) -> list[ImageId]:
+        """The ids of the images, in order."""
+        return list(self._store.state.images)
 
-    def image(self, image: ImageId) -> ImageRecord:
-        """The record of an image."""
-        return self._state.image(image)
+    @property
+    def search_folders(self) -> list[Path]:
+        """Folders in which files that moved are looked for; add yours."""
+        return self._files.search_folders
 
-    def add_images(
+    def add(
         self,
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         header: str | os.PathLike[str] | None = None,
@@ -83,9 +111,9 @@ class SessionImages(SessionHistory):
         cancel: CancelToken | None = None,
         **read_options: Any,
     ) -> Added:
-        """Add files, folders and patterns; one that cannot be read leaves the others.
+        """Add files, folders and patterns; a file that cannot be read does not stop the others.
 
-        Slow: reads the files once to know their content.
+        Slow: reads each file once, to recognise it later by its content.
 
         Parameters
         ----------
@@ -93,7 +121,7 @@ class SessionImages(SessionHistory):
         header : path-like, optional
             The ENVI header of the one data file given.
         progress : callable, optional
-            Called with the files done and the files in all.
+            Called with the number of files done and of all files.
         cancel : CancelToken, optional
         **read_options
             Further options of `anymask.read`.
@@ -114,13 +142,13 @@ class SessionImages(SessionHistory):
         if progress is not None:
             progress(len(files), len(files))
         for failure in added.failed:
-            self.log(failure.sentence)
+            self._store.log(failure.sentence)
         if added.ids:
-            self._tell(Event("images"))
+            self._store.tell(Event("images"))
         return added
 
     def _add(self, path: Path, header: Any, read_options: dict[str, Any], added: Added) -> None:
-        for record in self.images:
+        for record in self:
             if record.path == path and dict(record.read_options or {}) == read_options:
                 added.already.append(record.id)
                 return
@@ -134,9 +162,10 @@ class SessionImages(SessionHistory):
         except OSError as error:
             added.failed.append(Failure(path, f"{path} cannot be read: {error.strerror}."))
             return
-        with self._mutex:
+        store = self._store
+        with store.mutex:
             record = ImageRecord(
-                f"i{self._state.next_image}",
+                f"i{store.state.next_image}",
                 self._free_name(path, image.name),
                 path,
                 image.axes,
@@ -148,13 +177,13 @@ class SessionImages(SessionHistory):
                 () if image.wavelengths is None else tuple(map(float, image.wavelengths)),
                 self._shared_recipes(image),
             )
-            self._record("images.add", images=[record.to_json(self.folder)])
-            self._hold(self._images, record.id, image)
+            store.record("images.add", images=[record.to_json(store.folder)])
+            self._files.keep(record.id, image)
         added.ids.append(record.id)
 
     def _shared_recipes(self, image: Image) -> tuple[Recipe, ...]:
-        """The pseudo-RGBs that all other images have, as far as they fit; else the default."""
-        known = [record.recipes for record in self.images]
+        """The pseudo-RGBs that all other images have and that fit; otherwise the default."""
+        known = [record.recipes for record in self]
         shared = [how for how in known[0] if all(how in each for each in known)] if known else []
         fitting = []
         for how in shared:
@@ -167,7 +196,7 @@ class SessionImages(SessionHistory):
 
     def _free_name(self, path: Path, stem: str) -> str:
         """A name that no image has: the stem, the file name, or one with the folder before it."""
-        taken = {record.name.casefold() for record in self.images}
+        taken = {record.name.casefold() for record in self}
         stem = stem or path.stem
         for name in (stem, path.name, f"{path.parent.name}_{stem}"):
             if name and name.casefold() not in taken:
@@ -177,42 +206,104 @@ class SessionImages(SessionHistory):
             number += 1
         return f"{stem}-{number}"
 
-    def remove_images(self, ids: Iterable[ImageId]) -> None:
-        """Take images out of the session, with their layers; their files stay where they are."""
-        gone = [self.image(image).id for image in ids]
-        with self._mutex:
-            self._record("images.remove", ids=gone)
+    def remove(self, ids: Iterable[ImageId]) -> None:
+        """Remove images from the session, with their layers; their files stay where they are."""
+        store = self._store
+        gone = [self[image].id for image in ids]
+        with store.mutex:
+            keys = [key for key in store.state.layer_keys() if key.image in gone]
+            store.record("images.remove", ids=gone)
             for image in gone:
-                self._images.pop(image, None)
-                for key in [key for key in self._layers if key.image == image]:
-                    del self._layers[key]
-        self._tell(Event("images"))
+                self._files.forget(image)
+            store.forget(keys)
+        store.tell(Event("images"))
 
-    def order_images(self, ids: Sequence[ImageId]) -> None:
-        """Put images in this order; those not named follow."""
-        self._record("images.order", ids=list(ids))
-        self._tell(Event("images"))
+    def order(self, ids: Sequence[ImageId]) -> None:
+        """Put images in this order; the others follow."""
+        self._store.record("images.order", ids=list(ids))
+        self._store.tell(Event("images"))
 
-    def layer_state(self, key: LayerKey) -> State:
-        """Whether a layer is new, segmented, edited, or saved as it is."""
-        history = self._state.history(key)
-        if not history.done:
-            return "new"
-        if history.saved >= history.last:
-            return "saved"
-        return "edited" if history.is_edited else "segmented"
-
-    def state(self, of: ImageId | LayerKey) -> State:
-        """State of a layer, or of an image: of its layers the one that needs most attention."""
-        if isinstance(of, LayerKey):
-            return self.layer_state(of)
-        states = [self.layer_state(LayerKey(of, how.name)) for how in self.image(of).recipes]
+    def state(self, image: ImageId) -> State:
+        """The state of the layer that needs most attention: "edited" before "segmented"."""
+        layers = [LayerKey(image, how.name) for how in self[image].recipes]
+        states = [self._store.state.layer_state(key) for key in layers]
         order: tuple[State, ...] = ("edited", "segmented", "saved")
         return next((s for s in order if s in states), "new")
 
+    def add_recipe(
+        self,
+        *source: str | Recipe,
+        name: str | None = None,
+        images: Iterable[ImageId] | None = None,
+    ) -> Recipe:
+        """Give images a pseudo-RGB, after checking that it fits each. Slow: opens the images.
+
+        Parameters
+        ----------
+        *source : str or Recipe
+            What `anymask.recipe` takes.
+        name : str, optional
+        images : iterable of str, optional
+            All by default.
+
+        Raises
+        ------
+        ExpressionError, ImageError
+            If it does not fit one of the images; then none gets it.
+        EditedError
+            If layers with that name were segmented with other expressions.
+        """
+        how = source[0] if isinstance(source[0], Recipe) else recipe(*map(str, source), name=name)
+        ids = self.ids if images is None else [self[image].id for image in images]
+        used = []
+        for image in ids:
+            same = [r for r in self[image].recipes if r.name == how.name]
+            key = LayerKey(image, how.name)
+            changes = bool(same) and same[0].source != how.source
+            if changes and self._store.state.layer_state(key) != "new":
+                used.append(key)
+            check_recipe(self.load(image), how)
+        if used:
+            raise EditedError(
+                f"There are masks under the name {how.name!r} already, in {len(used)} images; give "
+                "the new pseudo-RGB another name.",
+                used,
+            )
+        self._store.record("recipe.add", recipe=[how.name, list(how.source)], images=ids)
+        self._store.tell(Event("recipes"))
+        return how
+
+    def remove_recipe(
+        self, name: str, images: Iterable[ImageId] | None = None, *, force: bool = False
+    ) -> None:
+        """Remove a pseudo-RGB from images (all by default), with its layers.
+
+        Raises
+        ------
+        EditedError
+            If one of the layers was edited and `force` is false.
+        SessionError
+            If it is the only pseudo-RGB of an image.
+        """
+        wanted = self.ids if images is None else list(images)
+        ids = [i for i in wanted if any(how.name == name for how in self[i].recipes)]
+        bare = [self[i].name for i in ids if len(self[i].recipes) == 1]
+        if bare:
+            raise SessionError(
+                f"{name!r} is the only pseudo-RGB of {bare[0]}; add another one first."
+            )
+        store = self._store
+        keys = [LayerKey(image, name) for image in ids]
+        if not force:
+            store.state.refuse_edited(keys, "removed")
+        with store.mutex:
+            store.record("recipe.remove", name=name, images=ids)
+            store.forget(keys)
+        store.tell(Event("recipes"))
+
     def is_missing(self, image: ImageId) -> bool:
-        """Whether an image's file is not where it was."""
-        return not self.image(image).path.exists()
+        """Whether the file of an image is no longer where it was."""
+        return not self[image].path.exists()
 
     def load(self, image: ImageId) -> Image:
         """Read an image; the last few stay in memory. Slow.
@@ -222,60 +313,11 @@ class SessionImages(SessionHistory):
         Raises
         ------
         SessionError
-            If it is not found, or its content is another and of another size.
+            If it is not found, or was replaced by an image of another shape.
         ImageError
             If it cannot be read.
         """
-        with self._mutex:
-            if image in self._images:
-                self._images.move_to_end(image)
-                return self._images[image]
-            record = self.image(image)
-        if not record.path.exists():
-            found = find_moved(record, [*self.search_folders, self.folder.parent])
-            if found is None:
-                raise SessionError(
-                    f"{record.name}: {record.path} is gone and was not found in "
-                    f"{self.folder.parent}; say where it is now."
-                )
-            self._say(f"{record.name} was found again at {found}.")
-            record = self._moved(record, found)
-        picture = open_source(record)
-        if not is_unchanged(record):
-            record = self._rehashed(record, picture)
-        with self._mutex:
-            self._hold(self._images, image, picture)
-        return picture
-
-    def _rehashed(self, record: ImageRecord, picture: Image) -> ImageRecord:
-        """Look whether files with another time or place have the content they had."""
-        facts = fingerprint(picture, record.path, record.header)
-        if facts["sha256"] != record.fingerprint.get("sha256"):
-            if tuple(picture.shape) != record.shape or picture.axes != record.axes:
-                raise SessionError(
-                    f"{record.path} is another image than {record.name} was (now {picture.axes} "
-                    f"{picture.shape}, before {record.axes} {record.shape}); put the file back, "
-                    "or add this one as a new image."
-                )
-            self._say(f"{record.path} has changed since it was added; its masks may not fit it.")
-        return self._change_image(replace(record, fingerprint=facts))
-
-    def _moved(self, record: ImageRecord, path: Path) -> ImageRecord:
-        header = record.header
-        if header is not None and not header.exists():
-            header = path.parent / header.name
-        return self._change_image(replace(record, path=path.absolute(), header=header))
-
-    def _change_image(self, record: ImageRecord) -> ImageRecord:
-        if self.read_only:
-            self._state.images[record.id] = record
-        else:
-            self._record("image.changed", image=record.to_json(self.folder))
-        return record
-
-    def _say(self, sentence: str) -> None:
-        self.messages.append(sentence)
-        self.log(sentence)
+        return self._files.load(image)
 
     def relocate(self, image: ImageId, path: str | os.PathLike[str]) -> None:
         """Say where the file of an image is now. Slow: its content is compared.
@@ -285,35 +327,84 @@ class SessionImages(SessionHistory):
         SessionError
             If it is another image.
         """
-        record, place = self.image(image), Path(path).absolute()
-        moved = replace(record, path=place)
-        if record.header is not None and not record.header.exists():
-            moved = replace(moved, header=place.parent / record.header.name)
-        picture = open_source(moved)
-        facts = fingerprint(picture, place, moved.header)
-        if facts["sha256"] != record.fingerprint.get("sha256"):
-            raise SessionError(
-                f"{place} is not the file that {record.name} was made from; its content is another."
-            )
-        self._change_image(replace(moved, fingerprint=facts))
-        self._tell(Event("images", image))
+        self._files.relocate(image, Path(path).absolute())
+        self._store.tell(Event("images", image))
 
-    def search_in(self, folder: str | os.PathLike[str]) -> list[ImageId]:
-        """Look in a folder for all files that are missing; return the images found. Slow."""
+    def search(self, folder: str | os.PathLike[str]) -> list[ImageId]:
+        """Search a folder for all missing files; return the images found. Slow."""
         found = []
-        for record in self.images:
+        for record in self:
             if not record.path.exists():
                 path = find_moved(record, [Path(folder)])
                 if path is not None:
-                    self._moved(record, path)
-                    self._say(f"{record.name} was found again at {path}.")
+                    self._files.note_moved(record, path)
                     found.append(record.id)
         if found:
-            self._tell(Event("images"))
+            self._store.tell(Event("images"))
         return found
 
-    def _hold(self, held: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-        held[key] = value
-        held.move_to_end(key)
-        while len(held) > _HELD:
-            held.popitem(last=False)
+    def rgb(self, layer: LayerKey, plane: int = 0) -> NDArray[np.uint8]:
+        """An image through a pseudo-RGB, (H, W, 3) uint8. Slow; the last few stay in memory."""
+        how = self[layer.image].recipe(layer.recipe)
+        wanted = (layer, how, plane)
+        with self._store.mutex:
+            if wanted in self._rendered:
+                self._rendered.move_to_end(wanted)
+                return self._rendered[wanted]
+        pixels = render(self.load(layer.image), how, plane)
+        with self._store.mutex:
+            self._rendered[wanted] = pixels
+            while len(self._rendered) > _MOST_IN_MEMORY:
+                self._rendered.popitem(last=False)
+        return pixels
+
+    def rgb_part(self, layer: LayerKey, plane: int, region: Region) -> NDArray[np.uint8]:
+        """A region of `rgb`, reduced by the region's step. Slow.
+
+        Of images with more than 64 million pixels only the region is read; if such an image is
+        not 8-bit, the region has its own contrast.
+        """
+        record = self[layer.image]
+        if math.prod(record.size) <= _MOST_PIXELS:
+            pixels = self.rgb(layer, plane)[region.window]
+        else:
+            part = plane_of(self.load(layer.image), plane).region(
+                region.top, region.left, region.height, region.width
+            )
+            pixels = render(part, record.recipe(layer.recipe))
+        if region.step > 1:
+            from PIL import Image as Pillow
+
+            pixels = np.asarray(Pillow.fromarray(np.ascontiguousarray(pixels)).reduce(region.step))
+        return np.ascontiguousarray(pixels)
+
+    def rgb_hash(self, layer: LayerKey) -> str:
+        """What identifies the pixels of `rgb`: content of the file, options and pseudo-RGB."""
+        record = self[layer.image]
+        facts = [
+            record.fingerprint.get("sha256"),
+            list(record.recipe(layer.recipe).source),
+            sorted((record.read_options or {}).items()),
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+    def thumbnail(self, image: ImageId, side: int = 96) -> NDArray[np.uint8]:
+        """A small image (h, w, 3) through the first pseudo-RGB. Slow the first time."""
+        from PIL import Image as Pillow
+
+        record = self[image]
+        layer = LayerKey(image, record.recipes[0].name)
+        # Named after the pixels, not the pseudo-RGB, which may be given other expressions.
+        path = inside(self._store.folder, f"thumbnails/{self.rgb_hash(layer)}-{side}.png")
+        if path.is_file():
+            try:
+                with Pillow.open(path) as kept:
+                    return np.asarray(kept.convert("RGB"))
+            except OSError:
+                pass  # damaged; made again
+        small = Pillow.fromarray(self.rgb(layer, record.planes // 2))
+        small.thumbnail((side, side), reducing_gap=2.0)
+        if not self._store.read_only:
+            with whole_file(path) as part:
+                small.save(part)
+        return np.asarray(small)

@@ -1,258 +1,214 @@
-"""One layer: its labels and objects, and the history of its steps."""
+"""`session.layers`: the labels and objects of each layer, to look at; `session.edits` edits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.masks.labels import label_dtype
-from anymask.session.deltas import Delta
+from anymask.masks.choose import binarise, keep
+from anymask.masks.mask_set import MaskSet
 from anymask.session.errors import SessionError
-from anymask.session.records import Change, LayerKey, ObjectInfo
-
-ObjectChanges = dict[int, tuple[ObjectInfo | None, ObjectInfo | None]]
-"""Of each object that a step touches what was known before and after; None where it was not."""
-
-# What a run made and chose by itself is no edit.
-RUNS = ("segment", "thresholds")
+from anymask.session.images import Images
+from anymask.session.object_table import ObjectTable, measured, table_of
+from anymask.session.records import ClassRecord, LayerKey, ObjectInfo, State
+from anymask.session.rendering import plane_of
+from anymask.session.store.store import Store
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One change of a layer, which can be undone.
+class Layers:
+    """The layers of a session: one per pseudo-RGB of each image, a sequence of `LayerKey`."""
 
-    Attributes
-    ----------
-    kind : str
-        What was done: "segment", "thresholds", "click", "paint", "merge", ….
-    args : dict
-        With what; enough to do it again.
-    delta : Delta or None
-        The pixels that changed.
-    objects : dict
-        The objects that changed.
-    meta : pair of dict or None
-        What is known of the layer as a whole, before and after, where that changed.
-    """
+    def __init__(self, store: Store, images: Images) -> None:
+        self._store, self._images = store, images
 
-    kind: str
-    args: Mapping[str, Any] = field(default_factory=dict)
-    delta: Delta | None = None
-    objects: ObjectChanges = field(default_factory=dict)
-    meta: tuple[dict[str, Any], dict[str, Any]] | None = None
+    def __len__(self) -> int:
+        return len(self._store.state.layer_keys())
 
-    def reversed(self) -> Step:
-        """The step that undoes this one."""
-        return replace(
-            self,
-            delta=None if self.delta is None else self.delta.reversed(),
-            objects={i: (after, before) for i, (before, after) in self.objects.items()},
-            meta=None if self.meta is None else (self.meta[1], self.meta[0]),
-        )
+    def __iter__(self) -> Iterator[LayerKey]:
+        return iter(self._store.state.layer_keys())
 
+    def __contains__(self, layer: object) -> bool:
+        return layer in self._store.state.layer_keys()
 
-class Layer:
-    """Labels of an image seen through one pseudo-RGB.
+    @overload
+    def __getitem__(self, which: SupportsIndex) -> LayerKey: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[LayerKey]: ...
+    def __getitem__(self, which: SupportsIndex | slice) -> LayerKey | list[LayerKey]:
+        return self._store.state.layer_keys()[which]
 
-    Attributes
-    ----------
-    key : LayerKey
-    labels : (H, W) or (P, H, W) array
-        uint16, or uint32 once an id needs it.
-    objects : dict of int to ObjectInfo
-        Every id that has a pixel.
-    areas : dict of int to int
-        Pixels of every id.
-    meta : dict
-        "candidates" or "scores": files of what a run found; "thresholds", "options", "model":
-        of the run.
-    """
+    def title(self, layer: LayerKey) -> str:
+        """What a layer is called: its image, and its pseudo-RGB if the image has several."""
+        return self._store.state.title(layer)
 
-    def __init__(self, key: LayerKey, shape: tuple[int, ...]) -> None:
-        self.key = key
-        self.labels: NDArray[Any] = np.zeros(shape, np.uint16)
-        self.objects: dict[int, ObjectInfo] = {}
-        self.areas: dict[int, int] = {}
-        self.meta: dict[str, Any] = {}
+    def state(self, layer: LayerKey) -> State:
+        """Whether a layer is new, segmented, edited, or saved as it is."""
+        return self._store.state.layer_state(layer)
 
-    @property
-    def next_id(self) -> int:
-        """The id for a new object: one that none has now."""
-        return max(self.areas, default=0) + 1
+    def edited(self, layers: Iterable[LayerKey] | None = None) -> list[LayerKey]:
+        """Which layers (of all by default) were edited by hand."""
+        state = self._store.state
+        keys = state.layer_keys() if layers is None else layers
+        return [key for key in keys if state.history(key).is_edited]
 
-    def step_to(
-        self,
-        kind: str,
-        delta: Delta | None,
-        *,
-        args: Mapping[str, Any] | None = None,
-        infos: Mapping[int, ObjectInfo] | None = None,
-        meta: dict[str, Any] | None = None,
-        renew: bool = False,
-    ) -> Step | None:
-        """Plan a step; None if it would change nothing.
+    def with_masks(self) -> Iterator[LayerKey]:
+        """Layers that have an object."""
+        for key in self:
+            if self._store.state.history(key).done and self._store.layer(key).areas:
+                yield key
 
-        Objects that lose their last pixel are forgotten, and ids that appear become objects.
+    def labels(self, layer: LayerKey, plane: int | None = None) -> NDArray[Any]:
+        """The label image of a layer, read-only; it changes as the layer does.
 
         Parameters
         ----------
-        kind, delta, args
-            Of the step.
-        infos : mapping, optional
-            What becomes known of objects, by id.
-        meta : dict, optional
-            What becomes known of the layer.
-        renew : bool
-            Whether all objects are others than before, even where ids are the same.
+        layer : LayerKey
+        plane : int, optional
+            Of a stack: one plane, (H, W); by default all, (planes, H, W).
+
+        Returns
+        -------
+        (H, W) or (planes, H, W) array of uint16, or uint32 once an id needs it
         """
-        areas = dict(self.areas)
-        touched: set[int] = set(infos or ())
-        if delta is not None:
-            changed = delta.changed
-            for pixels, sign in ((delta.before, -1), (delta.after, 1)):
-                for label, count in _counted(pixels[changed]):
-                    areas[label] = areas.get(label, 0) + sign * count
-                    touched.add(label)
-        if renew:
-            touched |= set(self.objects)
-        changes: ObjectChanges = {}
-        origin = kind if kind not in RUNS else "everything"
-        for label in touched:
-            before, after = self.objects.get(label), None
-            if areas.get(label, 0) > 0:
-                kept = None if renew else before
-                after = (infos or {}).get(label) or kept or ObjectInfo(origin=origin)
-            if not (before is None and after is None) and not (before and before.same_as(after)):
-                changes[label] = (before, after)
-        new_meta = None if meta is None or meta == self.meta else (dict(self.meta), dict(meta))
-        if delta is None and not changes and new_meta is None:
-            return None
-        return Step(kind, dict(args or {}), delta, changes, new_meta)
+        labels = self._store.layer(layer).labels
+        view = (labels if plane is None or labels.ndim == 2 else labels[plane]).view()
+        view.flags.writeable = False
+        return view
 
-    def apply(self, step: Step) -> Change:
-        """Do a step."""
-        whole = False
-        window: tuple[slice, ...] = tuple(slice(0, 0) for _ in self.labels.shape)
-        if step.delta is not None:
-            delta = step.delta
-            window = delta.window
-            if any(p.stop > n for p, n in zip(window, self.labels.shape, strict=False)) or (
-                len(window) != self.labels.ndim
-            ):
-                raise SessionError("An edit lies outside of its image; it was left out.")
-            largest = int(delta.after.max(initial=0))
-            if largest > np.iinfo(self.labels.dtype).max:
-                self.labels = self.labels.astype(label_dtype(largest))
-                whole = True
-            # Counted on what is there, so that areas are right even after a damaged step.
-            changed = delta.changed
-            for label, count in _counted(self.labels[window][changed]):
-                self.areas[label] = self.areas.get(label, 0) - count
-            delta.apply(self.labels)
-            for label, count in _counted(delta.after[changed]):
-                self.areas[label] = self.areas.get(label, 0) + count
-            for label in [label for label, area in self.areas.items() if area <= 0]:
-                del self.areas[label]
-        for label, (_, after) in step.objects.items():
-            if after is None:
-                self.objects.pop(label, None)
-            else:
-                self.objects[label] = after
-        if step.meta is not None:
-            self.meta = dict(step.meta[1])
-        return Change(self.key, window, tuple(sorted(step.objects)), whole)
+    def next_id(self, layer: LayerKey) -> int:
+        """The id that a new object gets."""
+        return self._store.layer(layer).next_id
 
-    def restore(
-        self, labels: NDArray[Any], objects: Mapping[int, ObjectInfo], meta: Mapping[str, Any]
-    ) -> None:
-        """Become what a snapshot holds."""
-        dtype = np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
-        self.labels = labels.astype(dtype)
-        self.objects, self.meta = dict(objects), dict(meta)
-        self.areas = dict(_counted(self.labels))
+    def info(self, layer: LayerKey, label: int) -> ObjectInfo:
+        """What is known about an object.
 
+        Raises
+        ------
+        SessionError
+            If there is none with that id.
+        """
+        self.check_ids(layer, [label])
+        return self._store.layer(layer).objects[label]
 
-@dataclass(frozen=True)
-class Ref:
-    """Where a step of a layer stands in the journal, and of what kind it is.
+    def check_ids(self, layer: LayerKey, ids: Iterable[int]) -> list[int]:
+        """Ids as integers, each once.
 
-    One that `continues` the step before it is undone and done again together with that.
-    """
+        Raises
+        ------
+        SessionError
+            If an id has no object.
+        """
+        wanted = list(dict.fromkeys(int(i) for i in ids))
+        known = self._store.layer(layer).areas
+        absent = [i for i in wanted if i not in known]
+        if absent:
+            raise SessionError(f"{self.title(layer)} has no object {absent[0]}.")
+        return wanted
 
-    number: int
-    kind: str
-    offset: int
-    length: int
-    continues: bool = False
+    def objects(
+        self, layer: LayerKey, measurements: Sequence[str] = (), plane: int | None = None
+    ) -> ObjectTable:
+        """The objects of a layer as a table.
 
+        Parameters
+        ----------
+        layer : LayerKey
+        measurements : sequence of str
+            Names in `anymask.masks.measure.PROPERTIES`. Slow; intensities read the image. In a
+            stack one plane is measured.
+        plane : int, optional
+            Only the objects that have a pixel in this plane.
+        """
+        with self._store.mutex:
+            found = self._store.layer(layer)
+            labels = found.labels[plane] if plane is not None and found.labels.ndim == 3 else None
+            ids = sorted(found.areas)
+            if labels is not None:
+                ids = [int(i) for i in np.unique(labels) if i]
+            infos = [found.objects.get(i, ObjectInfo()) for i in ids]
+            areas = [found.areas[i] for i in ids]
+        table = table_of(ids, infos, areas)
+        if not measurements or not ids:
+            return table
+        image = plane_of(self._images.load(layer.image), plane or 0)
+        return measured(table, self.labels(layer, plane or 0), image, measurements)
 
-@dataclass
-class History:
-    """The steps of a layer in order, and which of them are undone.
+    def masks(self, layer: LayerKey, plane: int = 0) -> MaskSet:
+        """The objects of a layer, or of one plane of a stack; ids are those of the labels."""
+        with self._store.mutex:
+            found = self._store.layer(layer)
+            labels = np.array(found.labels[plane] if found.labels.ndim == 3 else found.labels)
+            infos = dict(found.objects)
+        masks = MaskSet.from_labels(labels)
+        known = [infos.get(int(i), ObjectInfo()) for i in masks.ids]
+        masks = replace(
+            masks,
+            predicted_iou=np.array([o.predicted_iou for o in known], np.float64),
+            stability_score=np.array([o.stability_score for o in known], np.float64),
+        )
+        if any(o.class_name for o in known):
+            masks = masks.with_class_names([o.class_name for o in known])
+        return masks
 
-    Attributes
-    ----------
-    events : list of (number, reference, forward)
-        All that happened to the layer: steps done, undone and done again.
-    done, undone : list of Ref
-        The two ends of undo and redo.
-    snapshots : list of (number, file)
-        What the labels were after the event of that number.
-    saved : int
-        Number of the last event that a saved file has.
-    """
+    def matching(self, layer: LayerKey, choice: str, plane: int | None = 0) -> list[int]:
+        """Ids of the objects that a list ("1-8,14") or a condition ("area > 200") selects.
 
-    events: list[tuple[int, Ref, bool]] = field(default_factory=list)
-    done: list[Ref] = field(default_factory=list)
-    undone: list[Ref] = field(default_factory=list)
-    snapshots: list[tuple[int, str]] = field(default_factory=list)
-    saved: int = 0
+        Parameters
+        ----------
+        layer : LayerKey
+        choice : str
+            As `anymask.masks.choose.keep` takes it.
+        plane : int or None
+            In which plane of a stack; None for all planes, each measured by itself.
+        """
+        if plane is not None or self._images[layer.image].planes == 1:
+            return [int(i) for i in keep(self.masks(layer, plane or 0), choice).ids]
+        found: set[int] = set()
+        for each in range(self._images[layer.image].planes):
+            masks = self.masks(layer, each)
+            if len(masks):
+                found |= {int(i) for i in keep(masks, choice, missing_ids=True).ids}
+        return sorted(found)
 
-    @property
-    def last(self) -> int:
-        """Number of the last event."""
-        return self.events[-1][0] if self.events else 0
+    def binarise(
+        self, layer: LayerKey, choice: str | None = None, plane: int = 0
+    ) -> NDArray[np.bool_]:
+        """One boolean mask (H, W) of all objects, or of those that `matching` selects."""
+        return binarise(self.masks(layer, plane), choice)
 
     @property
-    def is_edited(self) -> bool:
-        """Whether a step made by hand is part of what the layer is now."""
-        for ref in reversed(self.done):
-            if ref.kind == "segment":
-                return False
-            if ref.kind not in RUNS:
-                return True
-        return False
+    def classes(self) -> tuple[ClassRecord, ...]:
+        """Names and colours of the classes, in the order of their numbers in files."""
+        return self._store.state.classes
 
-    def add(self, ref: Ref) -> None:
-        """Note a new step; what was undone is gone for good."""
-        self.events.append((ref.number, ref, True))
-        self.done.append(ref)
-        self.undone.clear()
+    def class_names(self, layer: LayerKey) -> dict[int, str]:
+        """The class of each object that has one."""
+        with self._store.mutex:
+            objects = self._store.layer(layer).objects
+            return {i: o.class_name for i, o in objects.items() if o.class_name}
 
-    def undo(self, number: int) -> Ref:
-        """Note that the last step was undone."""
-        ref = self.done.pop()
-        self.undone.append(ref)
-        self.events.append((number, ref, False))
-        return ref
+    def review_queue(self, layer: LayerKey) -> list[int]:
+        """Objects that nobody has reviewed, the one with the lowest predicted quality first.
 
-    def redo(self, number: int) -> Ref:
-        """Note that the step undone last was done again."""
-        ref = self.undone.pop()
-        self.done.append(ref)
-        self.events.append((number, ref, True))
-        return ref
+        Objects without scores, which were made by hand, come last.
+        """
+        with self._store.mutex:
+            objects = dict(self._store.layer(layer).objects)
+        waiting = [(o.quality, label) for label, o in objects.items() if not o.reviewed]
+        return [i for _, i in sorted((math.inf if math.isnan(q) else q, i) for q, i in waiting)]
 
+    def next_unreviewed(self, layer: LayerKey, after: int | None = None) -> int | None:
+        """The next object to review: the one after `after` in the queue, or the first."""
+        queue = self.review_queue(layer)
+        if after in queue:
+            queue = queue[queue.index(after) + 1 :] + queue[: queue.index(after)]
+        return queue[0] if queue else None
 
-def _counted(pixels: NDArray[Any]) -> list[tuple[int, int]]:
-    """Ids in an array, 0 left out, and how often each is there."""
-    if pixels.size and int(pixels.max()) < 2**20:
-        counts = np.bincount(pixels.ravel())
-        found = np.flatnonzero(counts)
-        return [(int(i), int(counts[i])) for i in found if i]
-    ids, numbers = np.unique(pixels, return_counts=True)
-    return [(int(i), int(n)) for i, n in zip(ids, numbers, strict=True) if i]
+    def release(self, keep: Collection[LayerKey] = ()) -> None:
+        """Drop the labels of all layers but some from memory; they are on disk."""
+        self._store.release(keep)

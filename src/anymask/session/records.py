@@ -1,4 +1,4 @@
-"""The things a session is made of, as plain data that goes to the journal and comes back."""
+"""What a session is made of, as plain data that goes to the journal and comes back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EventKind = Literal[
 ]
 
 DEFAULT_RECIPE = Recipe("rgb", ("rgb",))
-"""The picture as `to_rgb` shows it; what every image has from the start."""
+"""The image as `to_rgb` shows it; every image has this one from the start."""
 
 
 class LayerKey(NamedTuple):
@@ -40,12 +40,12 @@ class ImageRecord:
     Attributes
     ----------
     id : str
-        Its own through the whole session.
+        Never changes and is never used again.
     name : str
-        What it and its results are called; no two images have the same.
+        Names the image and its results; unique in the session.
     path : Path
     header : Path or None
-        Of an ENVI data file, where it does not lie beside it.
+        Of an ENVI data file, if it is not beside it.
     axes, shape, dtype
         As `anymask.read` gives them.
     read_options : dict
@@ -76,14 +76,14 @@ class ImageRecord:
 
     @property
     def planes(self) -> int:
-        """Time points times depths; 1 for a single picture."""
+        """Time points times depths; 1 for a single image."""
         return self._length("T") * self._length("Z")
 
     @property
     def along(self) -> int:
-        """How many planes are neighbours: the depths of one time, or the times where it has none.
+        """How many planes are neighbours: the depths of one time, or all times if it has none.
 
-        Planes are counted through the depths of each time in turn.
+        Planes are numbered through the depths of the first time, then of the next.
         """
         return self._length("Z") if self._length("Z") > 1 else self._length("T")
 
@@ -92,7 +92,7 @@ class ImageRecord:
         return self._length(axis)
 
     def place_of(self, plane: int) -> str:
-        """Where a plane is: "time 1, depth 4", "depth 4"; "" in a single picture."""
+        """Where a plane is: "time 1, depth 4", "depth 4"; "" in a single image."""
         time, depth = divmod(plane, self._length("Z"))
         named = (("T", f"time {time}"), ("Z", f"depth {depth}"))
         return ", ".join(text for axis, text in named if self._length(axis) > 1)
@@ -113,7 +113,7 @@ class ImageRecord:
         Raises
         ------
         SessionError
-            If it has none of that name.
+            If it has none with that name.
         """
         for how in self.recipes:
             if how.name == name:
@@ -121,7 +121,7 @@ class ImageRecord:
         raise SessionError(f"{self.name} has no pseudo-RGB called {name!r}; add it first.")
 
     def to_json(self, folder: Path) -> dict[str, Any]:
-        """As the journal has it, with its path seen from the session folder as well."""
+        """As the journal has it, with its path relative to the session folder as well."""
         data = {
             "id": self.id, "name": self.name, "path": str(self.path), "axes": self.axes,
             "shape": list(self.shape), "dtype": self.dtype, "fingerprint": dict(self.fingerprint),
@@ -167,13 +167,13 @@ class ModelRecord:
     Attributes
     ----------
     name : str
-        Of its geometry.
+        Of its architecture.
     source : str or None
         What `anymask.load` was given.
     sha256 : str or None
-        Of the checkpoint file, where it is one.
+        Of the checkpoint, if it is a file.
     model_hash : str
-        Of geometry and weights (`anymask.predict.embeddings.model_hash`).
+        Of architecture and weights (`anymask.predict.embeddings.model_hash`).
     image_size : int
         Side of the square that the encoder sees.
     """
@@ -187,7 +187,7 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What is known of an object beside its pixels.
+    """What is known about an object besides its pixels.
 
     Attributes
     ----------
@@ -197,7 +197,7 @@ class ObjectInfo:
         NaN where unknown.
     reviewed : bool
     origin : str
-        How it came about: "everything", "semantic", "click", "paint", "propagate", ….
+        What made it: "everything", "semantic", "click", "paint", "propagate", ….
     """
 
     class_name: str = ""
@@ -208,7 +208,7 @@ class ObjectInfo:
 
     @property
     def quality(self) -> float:
-        """The model's own estimate: the product of the scores that are known, or NaN."""
+        """The model's own estimate: the product of the known scores, or NaN."""
         known = [s for s in (self.predicted_iou, self.stability_score) if not math.isnan(s)]
         return math.prod(known) if known else math.nan
 
@@ -230,7 +230,7 @@ class ObjectInfo:
         return cls(str(name), iou, stability, bool(reviewed), str(origin))
 
     def same_as(self, other: ObjectInfo | None) -> bool:
-        """Whether another is equal, NaN being equal to NaN."""
+        """Whether another is equal; NaN equals NaN."""
         return other is not None and self.to_json() == other.to_json()
 
 
@@ -244,7 +244,7 @@ class ClassRecord:
 
 @dataclass(frozen=True)
 class Change:
-    """What an edit changed, so that a window draws that part again.
+    """What an edit changed, so that a window can redraw that part.
 
     Attributes
     ----------
@@ -252,15 +252,20 @@ class Change:
     window : tuple of slice
         Of the label array.
     ids : tuple of int
-        Objects that came, went or changed.
+        Objects that were added, removed or changed.
     whole : bool
-        Whether the label array is another one: of another dtype, or new altogether.
+        Whether the label array was replaced, for example by one of another dtype.
     """
 
     layer: LayerKey
     window: tuple[slice, ...]
     ids: tuple[int, ...]
     whole: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing changed: no pixel and no object."""
+        return not self.ids and any(part.stop <= part.start for part in self.window)
 
 
 def joined_changes(changes: Sequence[Change]) -> Change:
@@ -278,7 +283,7 @@ def joined_changes(changes: Sequence[Change]) -> Change:
 
 @dataclass(frozen=True)
 class Event:
-    """Something in the session that is not as it was."""
+    """Something in the session changed."""
 
     kind: EventKind
     image: ImageId | None = None
@@ -287,7 +292,7 @@ class Event:
 
 
 class CancelToken:
-    """Pressed once, seen by the run that was given it.
+    """Asks a run to stop; the run looks at it between steps.
 
     >>> token = CancelToken()
     >>> token.cancel()
@@ -299,5 +304,5 @@ class CancelToken:
         self.is_cancelled = False
 
     def cancel(self) -> None:
-        """Ask the run to stop at the next opportunity; what is finished stays."""
+        """Ask the run to stop soon; what is finished is kept."""
         self.is_cancelled = True

@@ -1,9 +1,9 @@
-"""Doing the steps of a session again, and saying where the masks come out as others."""
+"""Doing the steps of a session again, and comparing the masks with those recorded."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,19 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError
-from anymask.masks.mask_set import MaskSet
-from anymask.session.choosing import choose, labelled, semantic_labels
-from anymask.session.clicking import Clicker
-from anymask.session.committing import clicked_again
+from anymask.session.click_model import ClickModel
+from anymask.session.clicks import clicked_again
+from anymask.session.found import labels_again, run_again
 from anymask.session.label_edits import EDITS, edited
-from anymask.session.layers import Layer, Step
-from anymask.session.options import Options, Thresholds
-from anymask.session.records import (
-    LayerKey,
-)
-from anymask.session.running import find_masks, find_semantic
+from anymask.session.records import LayerKey
 from anymask.session.session import Session
 from anymask.session.stacks import followed, interpolated
+from anymask.session.store.layer import Layer, Step
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -38,22 +33,22 @@ _NOTES = ("classify", "review")
 
 @dataclass(frozen=True, eq=False)
 class ReplayedLayer:
-    """How the masks of a layer came out.
+    """How the masks of a layer compare with those recorded.
 
     Attributes
     ----------
     key : LayerKey
     title : str
     status : {"same", "close", "different", "not repeated"}
-        The same at every pixel; the same but for rounding; others; or not to be had without the
-        recorded pixels, because the image or the model was missing.
+        Equal at every pixel; equal except for rounding; different; or made from the recorded
+        pixels in part, because the image or the model was missing.
     labels : array
-        As they came out.
+        The masks of the replay.
     iou : float
-        Between all pixels of objects then and now.
+        Between the pixels of all objects then and now.
     different_pixels : int
     sentences : tuple of str
-        What could not be repeated, and from which step on the masks are others.
+        What could not be repeated, and from which step on the masks differ.
     """
 
     key: LayerKey
@@ -67,7 +62,7 @@ class ReplayedLayer:
 
 @dataclass(frozen=True)
 class Replay:
-    """How the masks of a session came out.
+    """How the masks of a session compare with those recorded.
 
     Attributes
     ----------
@@ -81,7 +76,7 @@ class Replay:
 
     @property
     def is_reproduced(self) -> bool:
-        """Whether every layer is the same, or the same but for rounding."""
+        """Whether every layer is equal, or equal except for rounding."""
         return all(layer.status in ("same", "close") for layer in self.layers)
 
 
@@ -92,7 +87,7 @@ def replay(
     images: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Replay:
-    """Make the masks of a session again from prompts and edits; the session stays as it is.
+    """Make the masks of a session again from prompts and edits; the session is not changed.
 
     Parameters
     ----------
@@ -100,34 +95,34 @@ def replay(
     sam : Sam, optional
         The model; by default the one that the session names.
     images : path-like, optional
-        Folder in which images are looked for that are not where they were.
+        Folder in which to look for images that moved.
     progress : callable, optional
-        Called with layers done and layers in all.
+        Called with the number of layers done and of all layers.
 
     Raises
     ------
     SessionError
-        If the folder is no session.
+        If the folder is not a session.
     """
     if not isinstance(session, Session):
         with Session.open(session, read_only=True) as opened:
             return replay(opened, sam=sam, images=images, progress=progress)
     sentences: list[str] = []
     if images is not None:
-        session.search_folders.append(Path(images))
+        session.images.search_folders.append(Path(images))
     if sam is None:
         try:
             sam = _model_of(session)
         except AnymaskError as error:
             sentences.append(f"The model of the session is not here: {error}")
-    clicker = None if sam is None else Clicker(sam, session)
-    keys = [key for key in session.all_layers() if session.steps(key)]
+    model = None if sam is None else session.clicks.model(sam)
+    keys = [key for key in session.layers if session.layers.state(key) != "new"]
     layers = []
     for index, key in enumerate(keys):
         if progress is not None:
             progress(index, len(keys))
-        layers.append(_replay_layer(session, key, clicker))
-        session.release()
+        layers.append(_replay_layer(session, key, model))
+        session.layers.release()
     if progress is not None:
         progress(len(keys), len(keys))
     return Replay(layers, sentences + session.messages)
@@ -137,32 +132,32 @@ def _model_of(session: Session) -> Sam | None:
     """The model that the session used last, or None if it used none."""
     from anymask.checkpoints import load
 
-    record = session.model
+    record = session.runs.model
     if record is None:
         return None
     return load(record.source, image_size=record.image_size)
 
 
-def _replay_layer(session: Session, key: LayerKey, clicker: Clicker | None) -> ReplayedLayer:
-    shape = session.image(key.image).label_shape
+def _replay_layer(session: Session, key: LayerKey, model: ClickModel | None) -> ReplayedLayer:
+    shape = session.images[key.image].label_shape
     recorded, labels = Layer(key, shape), np.zeros(shape, np.uint16)
     found: list[Any] = []
     sentences: list[str] = []
     missing, deviates = False, False
-    for number, step in enumerate(session.steps(key), start=1):
+    for number, step in enumerate(session.edits.steps(key), start=1):
         recorded.apply(step)
         try:
-            labels = _again(session, key, clicker, labels, step, found)
+            labels = _again(session, key, model, labels, step, found)
         except AnymaskError as error:
             sentences.append(f"Step {number} ({step.kind}) could not be repeated: {error}")
             labels, missing = _by_pixels(labels, step), True
         used = step.args.get("model")
-        if used is not None and clicker is not None and used != clicker.model_hash:
+        if used is not None and model is not None and used != model.model_hash:
             sentences.append(f"Step {number} ({step.kind}) was made with another model.")
         if not deviates and not np.array_equal(labels, recorded.labels):
             deviates = True
             count = int(np.count_nonzero(labels != recorded.labels))
-            sentences.append(f"From step {number} ({step.kind}) on {count} pixels are others.")
+            sentences.append(f"From step {number} ({step.kind}) on {count} pixels differ.")
     different = int(np.count_nonzero(labels != recorded.labels))
     both = np.count_nonzero((labels > 0) & (labels == recorded.labels))
     either = np.count_nonzero((labels > 0) | (recorded.labels > 0))
@@ -171,14 +166,20 @@ def _replay_layer(session: Session, key: LayerKey, clicker: Clicker | None) -> R
     if missing:
         status = "not repeated"
     return ReplayedLayer(
-        key, session.title(key), status, labels, iou, different, tuple(dict.fromkeys(sentences))
+        key,
+        session.layers.title(key),
+        status,
+        labels,
+        iou,
+        different,
+        tuple(dict.fromkeys(sentences)),
     )
 
 
 def _again(
     session: Session,
     key: LayerKey,
-    clicker: Clicker | None,
+    model: ClickModel | None,
     labels: NDArray[Any],
     step: Step,
     found: list[Any],
@@ -193,63 +194,27 @@ def _again(
         return interpolated(labels, int(args["id"]), args.get("along"))
     if kind in ("segment", "thresholds"):
         if "options" in args:
-            found[:] = _run_again(session, key, _needed(clicker).sam, args)
-        return _chosen_again(found, args, labels.shape)
+            planes = range(session.images[key.image].planes)
+            images = (session.images.rgb(key, plane) for plane in planes)
+            found[:] = run_again(_needed(model).sam, images, args)
+        if not found:
+            raise AnymaskError("the run before it was not repeated.")
+        return labels_again(found, args, labels.shape)
     if kind == "click":
-        return _with_labels(_needed(clicker), labels, lambda c: clicked_again(c, key, labels, args))
+        return clicked_again(_needed(model), key, labels, args)
     if kind == "propagate":
-        return _with_labels(_needed(clicker), labels, lambda c: followed(c, key, labels, args)[0])
+        return followed(_needed(model), key, labels, args)[0]
     return _by_pixels(labels, step)
 
 
-def _needed(clicker: Clicker | None) -> Clicker:
-    if clicker is None:
+def _needed(model: ClickModel | None) -> ClickModel:
+    if model is None:
         raise AnymaskError("there is no model; name one.")
-    return clicker
-
-
-def _with_labels(
-    clicker: Clicker, labels: NDArray[Any], do: Callable[[Clicker], NDArray[Any]]
-) -> NDArray[Any]:
-    """Do something with a clicker that sees these labels and not those of the session."""
-    before = clicker.labels_of
-    clicker.labels_of = lambda _, plane: labels[plane] if labels.ndim == 3 else labels
-    try:
-        return do(clicker)
-    finally:
-        clicker.labels_of = before
-
-
-def _run_again(session: Session, key: LayerKey, sam: Sam, args: Mapping[str, Any]) -> list[Any]:
-    options = Options.from_json(args["options"])
-    pictures = (session.rgb(key, plane) for plane in range(session.image(key.image).planes))
-    if options.mode == "semantic":
-        return [find_semantic(sam, picture, options) for picture in pictures]
-    thresholds = Thresholds(**args["thresholds"])
-    tiled = options.tile_size is not None
-    offset = sam.config.everything.stability_score_offset
-    return [(find_masks(sam, picture, options, thresholds), offset, tiled) for picture in pictures]
-
-
-def _chosen_again(
-    found: list[Any], args: Mapping[str, Any], shape: tuple[int, ...]
-) -> NDArray[Any]:
-    if not found:
-        raise AnymaskError("the run before it was not repeated.")
-    if not isinstance(found[0], tuple):
-        threshold = args.get("semantic_threshold", (args.get("options") or {}).get(
-            "semantic_threshold", 0.0
-        ))  # fmt: skip
-        return semantic_labels(found, shape, float(threshold))[0]
-    thresholds = Thresholds(**args["thresholds"])
-    sets: list[MaskSet] = [
-        choose(masks, thresholds, offset, tiled=tiled) for masks, offset, tiled in found
-    ]
-    return labelled(sets, shape)[0]
+    return model
 
 
 def _by_pixels(labels: NDArray[Any], step: Step) -> NDArray[Any]:
-    """Change the pixels that a step changed to what it made of them."""
+    """Change the pixels that a step changed, as it did."""
     if step.delta is None:
         return labels
     delta = step.delta

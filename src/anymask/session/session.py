@@ -1,72 +1,191 @@
-"""A session: everything that is done with images, kept in a folder from the first click on."""
+"""A session: images, masks and every step between, kept in a folder from the first click on."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from typing import Any
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
-from anymask.session.records import Event, LayerKey
-from anymask.session.saving import SessionSaving
+from anymask.session.clicks import Clicks
+from anymask.session.edits import Edits
+from anymask.session.export import Export
+from anymask.session.images import Images
+from anymask.session.layers import Layers
+from anymask.session.options import Options
+from anymask.session.records import ModelRecord
+from anymask.session.runs import Runs
+from anymask.session.store.events import Listener
+from anymask.session.store.folder import create_folder, find_folder
+from anymask.session.store.store import Store
+
+# Steps of the journal that the store keeps without knowing what they mean.
+_READERS = {"options": Options.from_json, "model": lambda facts: ModelRecord(**facts)}
 
 
-class Session(SessionSaving):
-    """Images, their masks, and every step that led to these.
+class Session:
+    """Images, their masks, and every step that led to them.
 
-    A session is a folder ``NAME.anymask``. What is done in it is written to its journal before it
-    is done, so that a program that is killed loses nothing but the step at hand. Make one with
-    `Session.create`, open it with `Session.open`, and close it, best in a `with` statement.
+    A session is a folder ``NAME.anymask``. Each step is written to its journal before it is done,
+    so a program that is killed loses nothing but the step at hand. Make one with
+    `Session.create`, open it with `Session.open`, and close it, best by a `with` statement.
 
     All methods may be called from any thread; those called slow belong in a thread of their own
-    where there is a window.
+    if there is a window.
+
+    Attributes
+    ----------
+    images : Images
+        The images, their pseudo-RGBs and pixels.
+    layers : Layers
+        Labels and objects, to look at.
+    edits : Edits
+        Changes made by hand; undo and redo.
+    runs : Runs
+        The model over many images, and thresholds moved afterwards.
+    clicks : Clicks
+        Masks from clicks and boxes.
+    export : Export
+        Masks written to files.
+    folder : Path
+    read_only : bool
+    messages : list of str
+        What was found on opening, such as damaged or moved files.
 
     Examples
     --------
     >>> import tempfile
     >>> import numpy as np
-    >>> from anymask.session import LayerKey, Session
+    >>> from anymask.session import Session
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     np.save(f"{folder}/cell.npy", np.zeros((6, 8), np.uint8))
     ...     with Session.create(f"{folder}/work") as session:
-    ...         added = session.add_images(f"{folder}/cell.npy")
-    ...         layer = LayerKey(added.ids[0], "rgb")
-    ...         painted = session.labels(layer).copy()
+    ...         _ = session.images.add(f"{folder}/cell.npy")
+    ...         layer = session.layers[0]
+    ...         painted = session.layers.labels(layer).copy()
     ...         painted[2:4, 3:6] = 1
-    ...         _ = session.record_pixels(layer, painted)
-    ...         _ = session.undo(layer)
-    ...         _ = session.redo(layer)
+    ...         _ = session.edits.paint(layer, painted)
+    ...         _ = session.edits.undo(layer)
+    ...         _ = session.edits.redo(layer)
     ...     with Session.open(f"{folder}/work") as session:
-    ...         session.objects(layer).columns["area"].tolist()
+    ...         session.layers.objects(layer).columns["area"].tolist()
     [6]
     """
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._store = store = Store(folder, read_only=read_only, readers=_READERS)
+        self.images = Images(store)
+        self.layers = Layers(store, self.images)
+        self.edits = Edits(store, self.images, self.layers)
+        self.runs = Runs(store, self.images, self.layers)
+        self.clicks = Clicks(store, self.images, self.layers, self.edits)
+        self.export = Export(store, self.images, self.layers)
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike[str]) -> Self:
+        """Make a session.
+
+        Parameters
+        ----------
+        folder : path-like
+            The suffix ``.anymask`` is added if it is missing.
+
+        Raises
+        ------
+        SessionError
+            If something of that name exists.
+        OutputError
+            If it cannot be written.
+        """
+        return cls(create_folder(folder))
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], *, read_only: bool = False) -> Self:
+        """Open a session as it was after its last step, however it ended.
+
+        Parameters
+        ----------
+        folder : path-like
+            The suffix ``.anymask`` may be left out.
+        read_only : bool
+            Whether only to look at it: nothing is locked and nothing written.
+
+        Raises
+        ------
+        SessionError
+            If it is not a session, is of a later version, or is open in another window.
+        """
+        return cls(find_folder(folder), read_only=read_only)
+
+    def close(self) -> None:
+        """Write snapshots of what changed, and give the session up; a second call does nothing."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Have a function called with an `Event` after each change, in the thread of the change.
+
+        Returns
+        -------
+        callable
+            Ends it.
+        """
+        return self._store.subscribe(listener)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the session."""
+        return self._store.folder
+
+    @property
+    def name(self) -> str:
+        """The name of the folder without its suffix."""
+        return self.folder.stem
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the session was opened only to look at it."""
+        return self._store.read_only
+
+    @property
+    def messages(self) -> list[str]:
+        """What was found on opening and reading, such as damaged or moved files."""
+        return self._store.messages
 
     @property
     def ui(self) -> dict[str, Any]:
         """What a window noted with `remember`."""
-        return dict(self._state.ui)
+        return dict(self._store.state.ui)
 
     def remember(self, **values: Any) -> None:
         """Note something for the next time the session is open, such as the current image."""
-        if any(self._state.ui.get(name) != value for name, value in values.items()):
+        if any(self.ui.get(name) != value for name, value in values.items()):
             json.dumps(values)  # what cannot be written is refused before the journal is touched
-            self._record("ui", ui=values)
+            self._store.record("ui", ui=values)
 
-    def picture_hash(self, layer: LayerKey) -> str:
-        """What tells the picture of a layer from all others: content and pseudo-RGB."""
-        record = self.image(layer.image)
-        facts = [
-            record.fingerprint.get("sha256"),
-            list(record.recipe(layer.recipe).source),
-            sorted((record.read_options or {}).items()),
-        ]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+    def log(self, text: str) -> None:
+        """Add lines with the time to the log."""
+        self._store.log(text)
 
-    def bug_report(self) -> str:
-        """Versions, device, model and the last lines of the log, without names of folders."""
-        from anymask.session.report import report_of
+    def log_lines(self, count: int = 200) -> list[str]:
+        """The last lines of the log."""
+        return self._store.log_lines(count)
 
-        return report_of(self)
+    if not TYPE_CHECKING:  # a type checker knows the new names alone
 
-    def refresh(self) -> None:
-        """Tell all listeners that everything may be another, such as after opening."""
-        self._tell(Event("images"))
+        def __getattr__(self, name: str) -> Any:
+            from anymask.session.renamed import forwarded
+
+            return forwarded(self, name)

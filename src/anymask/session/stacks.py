@@ -1,4 +1,4 @@
-"""Objects through the planes of a stack or a time series."""
+"""Objects through the planes of a stack or a time series: followed, and filled in between."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from numpy.typing import NDArray
 
 from anymask.errors import PromptError
 from anymask.masks.objects import Crop
-from anymask.session.committing import SessionClicks
-from anymask.session.deltas import Delta
+from anymask.session.click_prompts import Prompts
 from anymask.session.errors import SessionError, StoppedError
 from anymask.session.label_edits import placed
-from anymask.session.prompts import Prompts
 from anymask.session.records import CancelToken, Change, LayerKey
 
 if TYPE_CHECKING:
-    from anymask.session.clicking import Clicker
+    from anymask.session.click_model import ClickModel
 
 Projection = Literal["box", "points", "mask"]
 PlaneProgress = Callable[[int, int], None]
-# How much larger than the mask in one plane the box in the next one is, of its sides.
+# The box in the next plane is larger than the mask in this one, by this share of its sides.
 _GROWTH = 0.08
 
 
@@ -36,7 +34,7 @@ class Propagated:
     ----------
     change : Change
     planes : list of int
-        In which it was found.
+        Where it was found.
     ended : dict of int to str
         For each direction, -1 and 1, why it ended there.
     """
@@ -46,108 +44,15 @@ class Propagated:
     ended: dict[int, str]
 
 
-class SessionStacks(SessionClicks):
-    """Following objects through planes, and filling in between."""
-
-    def propagate(
-        self,
-        clicker: Clicker,
-        layer: LayerKey,
-        label: int,
-        plane: int,
-        *,
-        direction: Literal["both", 1, -1] = "both",
-        until: int | None = None,
-        min_score: float = 0.5,
-        min_overlap: float = 0.3,
-        project: Projection = "box",
-        progress: PlaneProgress | None = None,
-        cancel: CancelToken | None = None,
-    ) -> Propagated:
-        """Follow an object from one plane to its neighbours until it ends. Slow.
-
-        Neighbours are the depths of one time; in a series without depths, the times. In each
-        plane the model is asked where the object was in the plane before; it ends where the model
-        is unsure, the mask is another one, or the object was annotated already. What was found is
-        one step; a run that is cancelled keeps what it has.
-
-        Parameters
-        ----------
-        clicker : Clicker
-        layer : LayerKey
-        label : int
-            The object.
-        plane : int
-            From here.
-        direction : {"both", 1, -1}
-        until : int, optional
-            The last plane to look at.
-        min_score : float
-            The model's estimate of the mask must be at least this; and with points alone for a
-            prompt at least half of it.
-        min_overlap : float
-            IoU with the mask in the plane before must be at least this.
-        project : {"box", "points", "mask"}
-            What the model is told: a box a little larger with a point inside, points alone, or
-            the box and the mask itself.
-        progress : callable, optional
-            Called with planes done and planes to look at, at most.
-        cancel : CancelToken, optional
-        """
-        self._refuse_read_only()
-        labels = np.array(self.labels(layer))
-        args: dict[str, Any] = {
-            "id": self._known(layer, [label])[0], "plane": plane, "direction": direction,
-            "until": until, "min_score": min_score, "min_overlap": min_overlap,
-            "project": project, "model": self._model_hash(),
-            "along": self.image(layer.image).along,
-        }  # fmt: skip
-        new, planes, ended = followed(clicker, layer, labels, args, progress, cancel)
-        with self._mutex:
-            found = self._layer(layer)
-            # What others changed meanwhile in these planes stays; the object goes round it.
-            merged = np.array(found.labels)
-            free = (new == label) & ((merged == 0) | (merged == label))
-            merged = merged.astype(np.promote_types(merged.dtype, new.dtype))
-            merged[free] = label
-            args["done"] = planes
-            step = found.step_to("propagate", Delta.between(found.labels, merged), args=args)
-            return Propagated(self._commit(layer, step), planes, ended)
-
-    def interpolate(self, layer: LayerKey, label: int) -> Change:
-        """Fill the planes between those in which an object is annotated.
-
-        Of a stack at several times, the depths of each time are filled by themselves.
-
-        Raises
-        ------
-        SessionError
-            If there is no plane between.
-        """
-        self._known(layer, [label])
-        with self._mutex:
-            found = self._layer(layer)
-            along = self.image(layer.image).along
-            new = interpolated(found.labels, label, along)
-            args = {"id": int(label), "along": along}
-            step = found.step_to("interpolate", Delta.between(found.labels, new), args=args)
-            if step is None:
-                raise SessionError(
-                    f"Object {label} has no empty planes between annotated ones; draw it in two "
-                    "planes that are not neighbours."
-                )
-            return self._commit(layer, step)
-
-
 def followed(
-    clicker: Clicker,
+    model: ClickModel,
     layer: LayerKey,
     labels: NDArray[Any],
     args: Mapping[str, Any],
     progress: PlaneProgress | None = None,
     cancel: CancelToken | None = None,
 ) -> tuple[NDArray[Any], list[int], dict[int, str]]:
-    """Follow an object through labels (planes, H, W); see `SessionStacks.propagate`.
+    """Follow an object through labels (planes, H, W); see `Clicks.propagate`.
 
     Returns
     -------
@@ -159,7 +64,7 @@ def followed(
         Why, for each direction.
     """
     if labels.ndim != 3:
-        raise SessionError("The image is a single picture; there are no planes to follow it to.")
+        raise SessionError("The image has a single plane; there is none to follow the object to.")
     label, plane = int(args["id"]), int(args["plane"])
     if not 0 <= plane < len(labels) or not (labels[plane] == label).any():
         raise SessionError(
@@ -168,11 +73,11 @@ def followed(
     directions = (1, -1) if args["direction"] == "both" else (int(args["direction"]),)
     until = args.get("until")
     done_before = args.get("done")
-    # So many planes are neighbours; steps recorded before this was told walked through all.
+    # This many planes are neighbours; steps recorded before this was noted walked through all.
     along = int(args.get("along", len(labels)))
     first = plane // along * along
     ways = {d: _way(plane, d, first, first + along, until) for d in directions}
-    if done_before is not None:  # when it is repeated, it goes as far as it went
+    if done_before is not None:  # a replay goes as far as the step did
         ways = {d: [p for p in way if p in done_before] for d, way in ways.items()}
     total, done = sum(map(len, ways.values())), 0
     new, planes, ended = labels.copy(), [], {}
@@ -189,7 +94,7 @@ def followed(
                 ended[direction] = f"Stopped before plane {other}."
                 break
             try:
-                mask = _next_mask(clicker, layer, new, label, mask, other, args)
+                mask = _next_mask(model, layer, new, label, mask, other, args)
             except StoppedError as reason:
                 ended[direction] = str(reason)
                 break
@@ -201,7 +106,7 @@ def followed(
 
 
 def _next_mask(
-    clicker: Clicker,
+    model: ClickModel,
     layer: LayerKey,
     labels: NDArray[Any],
     label: int,
@@ -218,21 +123,17 @@ def _next_mask(
     """
     if (labels[plane] == label).any():
         raise StoppedError(f"It is annotated in plane {plane} already.")
-    ready = clicker.prepare(layer, plane)
+    ready = model.prepare(layer, plane)
     try:
-        preview = clicker.predict(
-            projected(mask, args["project"]),
-            multimask=False,
-            mask=mask if args["project"] == "mask" else None,
-            on=ready,
-        )
+        given = mask if args["project"] == "mask" else None
+        preview = model.predict(ready, projected(mask, args["project"]), False, given)
         crop = preview.mask
     except PromptError:
         raise StoppedError(f"In plane {plane} there is nothing of it.") from None
     score = preview.score
     if args["project"] != "points":
         # A box is filled with something even where nothing is; points on nothing score low.
-        alone = clicker.predict(projected(mask, "points"), multimask=False, on=ready)
+        alone = model.predict(ready, projected(mask, "points"), False)
         score = min(score, 2 * alone.score)
     if score < args["min_score"]:
         raise StoppedError(f"In plane {plane} the model is unsure (score {score:.2f}).")
@@ -279,9 +180,9 @@ def projected(mask: NDArray[np.bool_], how: Projection) -> Prompts:
 def interpolated(labels: NDArray[Any], label: int, along: int | None = None) -> NDArray[Any]:
     """Labels (planes, H, W) with an object filled in between the planes that have it.
 
-    The distance to its outline, negative outside, is interpolated between the two planes, after
-    both masks were moved to where its centre is on the way. `along` planes at a time are
-    neighbours: the depths of one time; by default all.
+    The distance to its outline, negative outside, is interpolated between two planes, after both
+    masks were moved to where its centre is in between. `along` planes at a time are neighbours:
+    the depths of one time; by default all.
 
     Examples
     --------
@@ -292,7 +193,7 @@ def interpolated(labels: NDArray[Any], label: int, along: int | None = None) -> 
     array([0, 0, 0, 4, 4, 4, 0, 0, 0], dtype=uint8)
     """
     if labels.ndim != 3:
-        raise SessionError("The image is a single picture; there are no planes between.")
+        raise SessionError("The image has a single plane; there are no planes between.")
     new, length = labels.copy(), along or len(labels)
     annotated = np.flatnonzero((labels == label).any((1, 2)))
     for first, last in pairwise(annotated.tolist()):
@@ -317,7 +218,7 @@ def interpolated(labels: NDArray[Any], label: int, along: int | None = None) -> 
 
 
 def _way(plane: int, direction: int, first: int, stop: int, until: int | None) -> list[int]:
-    """Planes to look at in one direction, of those from `first` to before `stop`."""
+    """Planes to look at in one direction, of those from `first` up to `stop`."""
     planes = range(plane + 1, stop) if direction > 0 else range(plane - 1, first - 1, -1)
     if until is None:
         return list(planes)
@@ -325,7 +226,7 @@ def _way(plane: int, direction: int, first: int, stop: int, until: int | None) -
 
 
 def _centred(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[int, int]]:
-    """A mask in a square around the centre of its box, and where that is."""
+    """A mask in a square around the centre of its box, and that centre."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     y, x = (int(rows[0] + rows[-1]) // 2, int(columns[0] + columns[-1]) // 2)
     reach = max(rows[-1] - y, y - rows[0], columns[-1] - x, x - columns[0]) + 1
@@ -345,7 +246,7 @@ def _depth(part: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
 
 
 def _cut(pixels: NDArray[np.bool_], top: int, left: int, size: Sequence[int]) -> Crop:
-    """A crop as far as it lies within a picture."""
+    """The part of a crop that lies within an image of this size."""
     height, width = size
     y0, x0 = max(0, -top), max(0, -left)
     part = pixels[y0 : max(y0, height - top), x0 : max(x0, width - left)]

@@ -44,17 +44,17 @@ def session_examples(folder: str | os.PathLike[str], *, edited_only: bool = Fals
 
     with Session.open(folder, read_only=True) as session:
         found = []
-        for key in session.layers_with_masks():
-            if edited_only and session.state(key) == "segmented":
+        for key in session.layers.with_masks():
+            if edited_only and session.layers.state(key) == "segmented":
                 continue
-            record = session.image(key.image)
+            record = session.images[key.image]
             for plane in range(record.planes):
-                masks = session.masks(key, plane)
+                masks = session.layers.masks(key, plane)
                 if len(masks):
-                    name = session.title(key) + (f".{plane}" if record.planes > 1 else "")
+                    name = session.layers.title(key) + (f".{plane}" if record.planes > 1 else "")
                     picture = _picture(session, key, plane)
                     found.append(Source(session.name, name, picture, _Truth(masks)))
-            session.release()
+            session.layers.release()
         if not found:
             raise SessionError(f"{session.folder} has no masks to learn from.")
         return found
@@ -82,7 +82,7 @@ def session_dataset(
 
     sources = session_examples(folder, edited_only=edited_only)
     with Session.open(folder, read_only=True) as session:
-        declared = [c.name for c in session.classes]
+        declared = [c.name for c in session.layers.classes]
     looks = zip(sources, scan(sources, min_area), strict=True)
     kept = [(s, look) for s, look in looks if isinstance(look, Record) and look.areas]
     if not kept:
@@ -112,14 +112,14 @@ def _picture(session: Session, key: LayerKey, plane: int) -> Path:
     """A file that `read_rgb` reads as the picture that was annotated."""
     from PIL import Image
 
-    record = session.image(key.image)
+    record = session.images[key.image]
     how = record.recipe(key.recipe)
     # What `read_rgb` shows as the session does needs no copy.
     by_path_alone = record.planes == 1 and record.header is None and not record.read_options
     if by_path_alone and how.source == DEFAULT_RECIPE.source and record.path.exists():
         return record.path
-    path = session.folder / "pictures" / f"{session.picture_hash(key)}-{plane}.png"
+    path = session.folder / "pictures" / f"{session.images.rgb_hash(key)}-{plane}.png"
     if not path.is_file():
         with whole_file(path) as part:
-            Image.fromarray(session.rgb(key, plane)).save(part)
+            Image.fromarray(session.images.rgb(key, plane)).save(part)
     return path

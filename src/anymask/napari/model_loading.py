@@ -1,0 +1,256 @@
+"""Loading models for the window: progress of a download, the right variant after a wrong one."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject
+
+from anymask.checkpoints.registry import CHECKPOINTS, SHIPPED, CheckpointEntry
+from anymask.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+    from anymask.napari.controller import Controller
+    from anymask.napari.tasks import Task
+
+TITLES = {
+    "small": "anymask small (built in)",
+    "vit_b": "SAM ViT-B",
+    "vit_l": "SAM ViT-L",
+    "vit_h": "SAM ViT-H",
+    "vit_t": "MobileSAM ViT-T",
+}
+"""What the models are called in the window."""
+ANY = "any"
+"""In place of a model's type: whatever the checkpoint is."""
+_POLL_SECONDS = 0.2
+_STOP_SECONDS = 2.0  # that a download which was cancelled is given to end
+
+
+class WrongTypeError(CheckpointError):
+    """A checkpoint is of another type than was chosen.
+
+    Attributes
+    ----------
+    variant : str
+        What it is; `ANY` where it has no name.
+    """
+
+    def __init__(self, message: str, variant: str) -> None:
+        super().__init__(message)
+        self.variant = variant
+
+
+class StoppedLoadingError(CheckpointError):
+    """A model was not loaded because Cancel was pressed."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model as it was chosen.
+
+    Attributes
+    ----------
+    variant : str
+        A key of `TITLES`, or `ANY`.
+    path : str or None
+        A checkpoint; None for the one that the variant comes with.
+    device, dtype : str
+        As `anymask.load` takes them.
+    """
+
+    variant: str = SHIPPED
+    path: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+
+    @property
+    def source(self) -> str:
+        """What `anymask.load` is given."""
+        return self.path or self.variant
+
+
+def load_chosen(choice: Choice, task: Task) -> tuple[Sam, list[str]]:
+    """Load a model; return it with what there is to say about its checkpoint.
+
+    Raises
+    ------
+    WrongTypeError
+        If the checkpoint is another model than was chosen.
+    StoppedLoadingError
+        If Cancel was pressed.
+    CheckpointError
+        If it cannot be loaded.
+    """
+    task.progress(None, "Starting PyTorch…")
+    from anymask.checkpoints.loading import load
+
+    task.progress(None, f"Reading {Path(choice.source).name}…")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if choice.path is None:
+            _download(CHECKPOINTS[choice.variant], task)
+            sam = load(choice.variant, device=choice.device, dtype=choice.dtype)
+        else:
+            variant = None if choice.variant == ANY else choice.variant
+            try:
+                sam = load(choice.path, variant=variant, device=choice.device, dtype=choice.dtype)
+            except CheckpointError as error:
+                right = _right_variant(choice)
+                if right is None:
+                    raise
+                what = "another model" if right == ANY else TITLES[right].split(" (")[0]
+                raise WrongTypeError(
+                    f"{Path(choice.path).name} is {what}, not {TITLES[choice.variant]}; load it as "
+                    "what it is, or choose another file.",
+                    right,
+                ) from error
+    if task.cancel.is_cancelled:
+        raise StoppedLoadingError(
+            f"{Path(choice.source).name} was not loaded, as you cancelled it."
+        )
+    notices = [str(w.message) for w in caught if "anymask" in type(w.message).__module__]
+    return sam, notices
+
+
+def _right_variant(choice: Choice) -> str | None:
+    """What a checkpoint is if it is a model, and another one than was chosen."""
+    from anymask.checkpoints.info import info
+
+    if choice.variant == ANY or choice.path is None:
+        return None
+    try:
+        found = info(choice.path).variant
+    except CheckpointError:
+        return None
+    if found == choice.variant:
+        return None
+    return found if found in TITLES else ANY
+
+
+def _download(entry: CheckpointEntry, task: Task) -> None:
+    """Fetch a checkpoint that is not in the cache, and tell how much of it is there.
+
+    Raises
+    ------
+    StoppedLoadingError
+        If Cancel was pressed; what came is kept for the next time.
+    CheckpointError
+        If it cannot be downloaded.
+    """
+    from anymask.checkpoints.download import cached_path, fetch
+
+    if entry.url is None or cached_path(entry) is not None:
+        return
+    errors: list[Exception] = []
+    there, whole = 0, entry.size
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal there, whole
+        there, whole = done, total
+        if task.cancel.is_cancelled:
+            raise StoppedLoadingError(_stopped(entry, there))
+
+    def work() -> None:
+        try:
+            fetch(entry, progress=tell)
+        except Exception as error:
+            errors.append(error)
+
+    # In a thread of its own, since a server that sends nothing holds it up for half a minute.
+    thread = threading.Thread(target=work, name="anymask: download", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_POLL_SECONDS)
+        if there and whole:
+            text = f"{entry.file_name}, {there / 1e6:,.0f} of {whole / 1e6:,.0f} MB"
+            task.progress(there / whole, text)
+        if task.cancel.is_cancelled:
+            thread.join(_STOP_SECONDS)
+            if thread.is_alive():
+                raise StoppedLoadingError(_stopped(entry, there))
+    if errors:
+        raise errors[0]
+
+
+def _stopped(entry: CheckpointEntry, there: int) -> str:
+    kept = f"the {there / 1e6:,.0f} MB that came are kept, and loading it again goes on from there."
+    return f"The download of {entry.file_name} was stopped; {kept}"
+
+
+class Models(QObject):
+    """The model of the window."""
+
+    def __init__(self, control: Controller) -> None:
+        super().__init__(control)
+        self._control = control
+        self.choice = Choice()
+        self.checkpoints: list[str] = []
+        self.loaded: Choice | None = None
+
+    def load(self, choice: Choice, then: Callable[[], Any] | None = None) -> bool:
+        """Load a model in the background; then do something with it."""
+        control = self._control
+        self.choice = choice
+
+        def done(found: tuple[Sam, list[str]]) -> None:
+            sam, notices = found
+            control.sam, control.model_source = sam, choice.source
+            self.loaded = choice
+            for notice in notices:
+                control.say(notice)
+            control.say(f"The model is ready: {self.description}.", "good")
+            control.model_changed.emit()
+            control.note_model()
+            if then is not None:
+                then()
+
+        def failed(error: Exception) -> None:
+            if isinstance(error, StoppedLoadingError):
+                control.say(str(error))
+                return
+            if not isinstance(error, WrongTypeError):
+                control.fail(error)
+                return
+            right = error.variant
+            title = "whatever the file is" if right == ANY else TITLES[right]
+            better = Choice(right, choice.path, choice.device, choice.dtype)
+            control.say(
+                str(error), "error", (f"Load it as {title}", lambda: self.load(better, then))
+            )
+
+        return control.run(
+            "Loading the model", lambda task: load_chosen(choice, task), done, failed
+        )
+
+    def with_model(self, function: Callable[[Sam], Any]) -> None:
+        """Call something with the model; load the chosen one first if none is loaded."""
+        control = self._control
+        if control.sam is not None:
+            function(control.sam)
+            return
+
+        def then() -> None:
+            assert control.sam is not None
+            function(control.sam)
+
+        self.load(self.choice, then)
+
+    @property
+    def description(self) -> str:
+        """The loaded model in words."""
+        sam, choice = self._control.sam, self.loaded
+        if sam is None or choice is None:
+            return "no model yet"
+        name = TITLES.get(sam.config.name, sam.config.name).split(" (")[0]
+        if choice.path is not None:
+            name = f"{Path(choice.path).name} ({name})"
+        millions = sum(p.numel() for p in sam.parameters()) / 1e6
+        dtype = str(sam.dtype).removeprefix("torch.")
+        return f"{name}, {millions:,.0f} million weights, on {sam.device.type} in {dtype}"

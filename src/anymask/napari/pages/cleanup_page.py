@@ -1,0 +1,170 @@
+"""The Clean up page: objects chosen by ids or a condition, holes, outlines, one binary mask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLineEdit, QSpinBox
+
+from anymask.errors import AnymaskError
+from anymask.napari.dialogs import choose_new_file
+from anymask.napari.widgets import Form, Page, button, chooser, heading, hint, row
+
+if TYPE_CHECKING:
+    from anymask.napari.canvas import Canvas
+    from anymask.napari.controller import Controller
+    from anymask.napari.tasks import Task
+
+
+class CleanUpPage(Page):
+    """Changes many objects at once."""
+
+    def __init__(self, control: Controller, canvas: Canvas) -> None:
+        super().__init__()
+        self._control, self._canvas = control, canvas
+        self.choice = QLineEdit()
+        self.choice.setPlaceholderText("1-8, 14   or   area > 200 and circularity > 0.8")
+        self.choice.setClearButtonEnabled(True)
+        self.choice.textChanged.connect(lambda _: self._check())
+        self.range = hint("")
+        self.which = chooser("all objects", "the selected objects")
+        self.holes = QCheckBox("Fill holes")
+        self.largest = QCheckBox("Keep only the largest piece of each")
+        self.border = QCheckBox("Remove objects at the picture's border")
+        self.pieces, self.small = QSpinBox(), QSpinBox()
+        for spin in (self.pieces, self.small):
+            spin.setRange(0, 1_000_000)
+            spin.setSuffix(" px")
+            spin.setSpecialValueText("none")
+        self.smooth = QDoubleSpinBox()
+        self.smooth.setRange(0, 50)
+        self.smooth.setDecimals(1)
+        self.smooth.setSuffix(" px")
+        self.smooth.setSpecialValueText("none")
+        form = Form()
+        form.add("Applies to", self.which)
+        form.add("Remove pieces under", self.pieces, "Islands of fewer pixels")
+        form.add("Remove objects under", self.small)
+        form.add("Smooth outlines by", self.smooth, "Radius")
+        self.put(
+            heading("Choose objects"),
+            self.choice,
+            self.range,
+            row(
+                button("Select", self._select, "In the table and the canvas"),
+                button("Keep only these", self._keep, "Erase all others"),
+            ),
+            row(
+                button("Show as one mask", self._show_binary, "A layer of 0 and 1 in the canvas"),
+                button("Save as one mask…", self._save_binary, "A PNG or TIFF of 0 and 255"),
+            ),
+            heading("Clean up"),
+            form,
+            self.holes,
+            self.largest,
+            self.border,
+            row(button("Clean up", self._clean)),
+            hint(
+                "Each of these is one step that Ctrl+Z takes back. To paint, fill, draw polygons "
+                "or erase by hand, use napari's tools at the left: the session records them."
+            ),
+        )
+        self.column.addStretch(1)
+        canvas.shown.connect(self._check)
+        control.objects_changed.connect(lambda _: self._check())
+
+    def _check(self) -> None:
+        """Say which ids there are, and how many objects are meant."""
+        session, key = self._control.session, self._control.current
+        if session is None or key is None:
+            self.range.setText("")
+            return
+        ids = session.layers.objects(key).ids
+        if not len(ids):
+            self.range.setText("There are no objects yet.")
+            return
+        text = f"Ids {ids.min()} to {ids.max()}, {len(ids)} objects"
+        choice = self.choice.text().strip()
+        if choice:
+            try:
+                found = len(session.layers.matching(key, choice, self._control.plane))
+                text = f"{found} of {len(ids)} objects; ids {ids.min()} to {ids.max()}"
+            except AnymaskError as error:
+                text = str(error)
+        self.range.setText(text)
+
+    def _text(self) -> str:
+        text = self.choice.text().strip()
+        if not text:
+            raise AnymaskError("Write which objects: ids such as 1-8, 14, or a condition.")
+        return text
+
+    def _select(self) -> None:
+        plane = self._control.plane
+        found = self._control.edit(
+            lambda session, key: session.layers.matching(key, self._text(), plane)
+        )
+        if found is not None:
+            self._control.select(found)
+
+    def _keep(self) -> None:
+        self._control.edit(lambda session, key: session.edits.keep(key, self._text()))
+
+    def _show_binary(self) -> None:
+        choice, plane = self.choice.text().strip() or None, self._control.plane
+        mask = self._control.edit(lambda session, key: session.layers.binarise(key, choice, plane))
+        if mask is not None:
+            session, key = self._control.need_current()
+            name = f"{session.layers.title(key)} · one mask"
+            self._control.viewer.add_labels(mask.astype("uint8"), name=name, opacity=0.5)
+
+    def _save_binary(self) -> None:
+        control = self._control
+        if control.session is None or control.current is None:
+            control.say("There are no masks yet.")
+            return
+        name = f"{control.session.layers.title(control.current)}.mask.png"
+        path = choose_new_file(control.window, "Save one mask", name, "Pictures (*.png *.tif)")
+        if path is None:
+            return
+        choice, plane = self.choice.text().strip() or None, control.plane
+
+        def save(session: Any, key: Any) -> bool:
+            # The dialog has asked whether an existing file may be replaced.
+            session.export.save_binary(key, choice, path, overwrite=True, plane=plane)
+            return True
+
+        if control.edit(save):
+            control.say(f"Saved {path.name}.", "good")
+
+    def _clean(self) -> None:
+        control = self._control
+        ids = None if self.which.currentIndex() == 0 else control.selected
+        if ids == ():
+            control.say("Select objects in the table first, or apply to all objects.")
+            return
+        wanted: dict[str, Any] = {
+            "fill_holes": self.holes.isChecked(),
+            "largest": self.largest.isChecked(),
+            "clear_border": self.border.isChecked(),
+            "min_piece": self.pieces.value() or None,
+            "min_area": self.small.value() or None,
+            "smooth": self.smooth.value() or None,
+        }
+        if not any(wanted.values()):
+            control.say("Choose what to clean up first.")
+            return
+        control.leave()
+        if control.session is None or control.current is None:
+            return
+        session, key = control.session, control.current
+
+        def work(task: Task) -> int:
+            task.progress(None)
+            return len(session.edits.clean(key, ids, **wanted).ids)
+
+        def done(count: int) -> None:
+            control.say(f"Cleaned up; {count} objects are not as they were." if count else
+                        "Everything was clean already.")  # fmt: skip
+
+        control.run("Cleaning up", work, done)

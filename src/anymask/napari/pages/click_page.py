@@ -1,0 +1,220 @@
+"""The Click page: tools, candidates, classes, stacks, and the keys."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QLabel, QPushButton, QWidget
+
+from anymask.napari.clicking import TOOLS, Clicking
+from anymask.napari.widgets import Form, Page, button, heading, hint, row
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+    from anymask.napari.controller import Controller
+    from anymask.napari.tasks import Task
+
+_TIPS = {
+    "points": "Left click: part of the object. Right click or Shift: not part of it (key G)",
+    "box": "Drag a box around an object, or one around each of many (key J)",
+    "scribble": "Drag along the object; right button or Shift: along what is not (key H)",
+    "eraser": "Click on an object to erase it (key O)",
+}
+KEYS = (
+    ("Left click", "on the object"),
+    ("Right click, Shift", "not on the object"),
+    ("C", "commit as a new object"),
+    ("Shift+C", "commit to the selected object"),
+    ("N", "next of the candidates"),
+    ("W", "withdraw the last point"),
+    ("Q", "quit these prompts"),
+    ("G J H O", "points, boxes, scribble, eraser"),
+    ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
+    ("U", "next object to review"),
+    ("K", "it is OK, next one"),
+    ("Page Up, Page Down", "previous, next image"),
+)
+"""The keys, as the page shows them."""
+
+
+class ClickPage(Page):
+    """Starts clicking and shows what came of the last click."""
+
+    def __init__(self, control: Controller, clicks: Clicking) -> None:
+        super().__init__()
+        self._control, self._clicks = control, clicks
+        self.toggle = QPushButton("Start clicking")
+        self.toggle.setCheckable(True)
+        self.toggle.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.toggle.clicked.connect(self._toggled)
+        self.status = QLabel("Off")
+        self.status.setWordWrap(True)
+        self._tools = QButtonGroup(self)
+        self.tools: dict[str, QPushButton] = {}
+        for name, title in TOOLS.items():
+            tool = button(title, partial(clicks.set_tool, name), _TIPS[name])
+            tool.setCheckable(True)
+            self._tools.addButton(tool)
+            self.tools[name] = tool
+        self.tools["points"].setChecked(True)
+        self.class_box = QComboBox()
+        self.class_box.setEditable(True)
+        self.class_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.class_box.lineEdit().setPlaceholderText("no class")
+        self.class_box.currentTextChanged.connect(self._name_class)
+        self.overwrite = QCheckBox("May take pixels from other objects")
+        self.overwrite.toggled.connect(self._allow)
+        self.commit = button("Commit  (C)", clicks.commit, "Make it a new object")
+        self.commit_selected = button(
+            "To selected  (⇧C)", clicks.commit_to_selected, "In place of the selected object"
+        )
+        form = Form()
+        form.add("Class", self.class_box, "Given to new objects; type a name to add one")
+        self._stack = self._stack_tools()
+        self.put(
+            row(self.toggle),
+            self.status,
+            row(*self.tools.values()),
+            form,
+            self.overwrite,
+            row(self.commit, self.commit_selected),
+            row(
+                button("Next candidate  (N)", clicks.cycle, "The model's other readings of it"),
+                button("Back  (W)", clicks.take_back, "Withdraw the last point or box"),
+                button("Clear  (Q)", clicks.clear),
+            ),
+            row(
+                button("Refine the selected object", clicks.refine, "Its mask becomes the prompt"),
+            ),
+            self._stack,
+            heading("Keys"),
+            hint(_keys_as_table(), is_html=True),
+        )
+        self.column.addStretch(1)
+        clicks.changed.connect(self._tell)
+        control.classes_changed.connect(self._list_classes)
+        control.session_changed.connect(self._list_classes)
+        control.current_changed.connect(self._show_stack)
+        self._tell()
+        self._show_stack()
+
+    def _stack_tools(self) -> QWidget:
+        part = QWidget()
+        column = Page()
+        column.column.setContentsMargins(0, 0, 0, 0)
+        self.follow_up = QComboBox()
+        self.follow_up.addItems(["both ways", "forwards", "backwards"])
+        column.put(
+            heading("Through the stack"),
+            row(
+                button(
+                    "Follow the object",
+                    self._propagate,
+                    "From this plane to its neighbours, until it ends",
+                ),
+                self.follow_up,
+            ),
+            row(
+                button(
+                    "Fill in between",
+                    self._interpolate,
+                    "Planes between two in which the object is drawn",
+                ),
+            ),
+        )
+        part.setLayout(column.column)
+        return part
+
+    def _toggled(self) -> None:
+        if self.toggle.isChecked():
+            self._clicks.start()
+        else:
+            self._clicks.stop()
+        self._tell()
+
+    def _tell(self) -> None:
+        clicks = self._clicks
+        self.toggle.setChecked(clicks.is_on)
+        self.toggle.setText("Stop clicking" if clicks.is_on else "Start clicking")
+        text = clicks.status
+        if clicks.previews and len(clicks.previews) == 1:
+            preview = clicks.previews[0]
+            count = len(preview.scores)
+            if count > 1:
+                place = sorted(preview.scores.tolist(), reverse=True).index(preview.score) + 1
+                text += f" · candidate {place} of {count}"
+        self.status.setText(text)
+        self.tools[clicks.tool].setChecked(True)
+        self.commit.setEnabled(bool(clicks.previews))
+        self.commit_selected.setEnabled(bool(clicks.previews))
+
+    def _name_class(self, name: str) -> None:
+        self._clicks.class_name = name.strip()
+
+    def _allow(self, allowed: bool) -> None:
+        self._clicks.overwrite = allowed
+
+    def _list_classes(self) -> None:
+        session, text = self._control.session, self.class_box.currentText()
+        self.class_box.blockSignals(True)
+        self.class_box.clear()
+        self.class_box.addItem("")
+        for record in () if session is None else session.layers.classes:
+            self.class_box.addItem(record.name)
+        self.class_box.setCurrentText(text)
+        self.class_box.blockSignals(False)
+
+    def _show_stack(self) -> None:
+        record = self._control.record
+        self._stack.setVisible(record is not None and record.planes > 1)
+
+    def _one_selected(self) -> int | None:
+        if len(self._control.selected) != 1:
+            self._control.say("Select one object first, in the table on the Objects page.")
+            return None
+        return self._control.selected[0]
+
+    def _propagate(self) -> None:
+        label = self._one_selected()
+        if label is not None:
+            self._clicks.models.with_model(lambda sam: self._follow(sam, label))
+
+    def _follow(self, sam: Sam, label: int) -> None:
+        """Take an object to the neighbours of the plane that is shown."""
+        control = self._control
+        control.leave()
+        session, key = control.session, control.current
+        if session is None or key is None or control.selected != (label,):
+            return  # something else is shown since the model was asked for
+        plane = control.plane
+        direction: Any = ("both", 1, -1)[self.follow_up.currentIndex()]
+
+        def work(task: Task) -> Any:
+            return session.clicks.propagate(
+                sam, key, label, plane,
+                direction=direction,
+                progress=lambda done, total: task.progress(done / max(total, 1), f"plane {done}"),
+                cancel=task.cancel,
+            )  # fmt: skip
+
+        def done(found: Any) -> None:
+            ends = " ".join(found.ended.values())
+            count = len(found.planes)
+            where = "no other plane" if not count else f"{count} more plane{'s'[: count > 1]}"
+            control.say(f"Object {label} was found in {where}. {ends}")
+
+        control.run(f"Following object {label}", work, done)
+
+    def _interpolate(self) -> None:
+        label = self._one_selected()
+        if label is not None:
+            self._control.edit(lambda session, key: session.edits.interpolate(key, label))
+
+
+def _keys_as_table() -> str:
+    lines = "".join(
+        f"<tr><td><b>{keys}</b>&nbsp;&nbsp;</td><td>{what}</td></tr>" for keys, what in KEYS
+    )
+    return f"<table cellspacing='0'>{lines}</table>"

@@ -1,0 +1,349 @@
+"""The Images page: sessions, files, thumbnails and what became of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QMenu
+
+from anymask.napari.controller import recent_sessions, sessions_folder
+from anymask.napari.dialogs import ask, choose_file, choose_files, choose_folder, choose_new_file
+from anymask.napari.widgets import Page, button, heading, hint, row
+from anymask.session import Added, LayerKey, Session
+
+if TYPE_CHECKING:
+    from anymask.napari.controller import Controller
+    from anymask.napari.tasks import Task
+
+STATES = {
+    "new": "no masks yet",
+    "segmented": "segmented",
+    "edited": "edited, not saved",
+    "saved": "saved",
+}
+"""What is said of an image."""
+_MARKS = {"new": "○", "segmented": "◐", "edited": "✎", "saved": "●"}
+_ID = Qt.ItemDataRole.UserRole
+_SIDE = 44
+_HEADERS = "ENVI headers (*.hdr *.HDR);;All files (*)"
+
+
+class ImagesPage(Page):
+    """Lists the images of the session."""
+
+    def __init__(self, control: Controller) -> None:
+        super().__init__()
+        self._control = control
+        # By the hash of the pixels that they show.
+        self._icons: dict[str, QIcon] = {}
+        self._headless: list[Path] = []
+        self.session_name = hint("")
+        self.list = QListWidget()
+        self.list.setIconSize(QSize(_SIDE, _SIDE))
+        self.list.setUniformItemSizes(True)
+        self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
+        self.list.setMinimumHeight(170)
+        self.list.currentItemChanged.connect(self._chosen)
+        self.recent = QMenu(self)
+        self.recent.aboutToShow.connect(self._list_recent)
+        recent = button("Recent", lambda: None, "Sessions opened before")
+        recent.setMenu(self.recent)
+        self.put(
+            row(
+                button("Add files…", self._choose_files, "Pictures, stacks and spectral cubes"),
+                button("Add folder…", self._choose_folder),
+                button("Remove", self._remove, "Take the chosen images out of the session"),
+            ),
+            self.list,
+            row(
+                button("◀ Previous", lambda: control.step(-1), "Page Up"),
+                button("Next ▶", lambda: control.step(1), "Page Down"),
+            ),
+            heading("Session"),
+            self.session_name,
+            row(
+                button("New…", self._new_session, "Begin in a folder of your choice"),
+                button("Open…", self._open_session, "Go on where a session was left"),
+                recent,
+            ),
+            hint("Everything you do is kept in the session at once; there is no need to save it."),
+        )
+        self.column.setStretchFactor(self.list, 1)
+        control.session_changed.connect(self._tell_session)
+        control.images_changed.connect(self._fill)
+        control.recipes_changed.connect(self._fill)
+        control.states_changed.connect(self._mark)
+        control.current_changed.connect(self._follow)
+        control.lost.connect(self._tell_lost)
+        self._tell_session()
+
+    def add(self, paths: Sequence[Path | str], header: Path | None = None) -> None:
+        """Add files, folders and patterns in the background."""
+        control = self._control
+        session = control.guarded(control.need_session)
+        if session is None:
+            return
+
+        def work(task: Task) -> Added:
+            def tell(done: int, total: int) -> None:
+                task.progress(done / max(total, 1), f"{done} of {total} files")
+
+            return session.images.add(paths, header, progress=tell, cancel=task.cancel)
+
+        control.run("Adding images", work, lambda added: self._added(session, added))
+
+    def _added(self, session: Session, added: Added) -> None:
+        control = self._control
+        if control.session is not session:
+            return
+        known = {record.id for record in session.images}
+        fresh = [image for image in (*added.ids, *added.already) if image in known]
+        if fresh and (control.current is None or added.ids):
+            control.show(fresh[0])
+        lost = [failure for failure in added.failed if not failure.needs_header]
+        if lost:
+            more = f" (and {len(lost) - 1} more, see the Log page)" if len(lost) > 1 else ""
+            control.said.emit(lost[0].sentence + more, "error", None)  # the log has it already
+        elif added.already and not added.ids:
+            control.say("These images are in the session already.")
+        self._headless += [failure.path for failure in added.failed if failure.needs_header]
+        self._ask_header()
+
+    def _ask_header(self) -> None:
+        """Ask for the header of one file; the next is asked for when that one is in."""
+        control = self._control
+        if not self._headless:
+            return
+        path = self._headless.pop(0)
+        answer = ask(
+            control.window,
+            "ENVI header",
+            f"{path.name} is data without a header beside it. Where is its .hdr file? It stays "
+            "where it is.",
+            ["Choose header…"],
+        )
+        header = None
+        if answer:
+            header = choose_file(control.window, f"Header of {path.name}", _HEADERS)
+        if header is None:
+            left = [path, *self._headless]
+            self._headless = []
+            names = ", ".join(each.name for each in left[:3]) + (", …" if len(left) > 3 else "")
+            control.say(
+                f"{names} was left out: without its header it cannot be read."
+                if len(left) == 1
+                else f"{names} were left out: without their headers they cannot be read."
+            )
+        else:
+            self.add([path], header)
+
+    def _choose_files(self) -> None:
+        paths = choose_files(self._control.window, "Add images")
+        if paths:
+            self.add(paths)
+
+    def _choose_folder(self) -> None:
+        folder = choose_folder(self._control.window, "Add all images of a folder")
+        if folder:
+            self.add([folder])
+
+    def _remove(self) -> None:
+        control = self._control
+        ids = [str(item.data(_ID)) for item in self.list.selectedItems()]
+        if control.session is None or not ids:
+            return
+        session = control.session
+        worked = [image for image in ids if session.images.state(image) in ("edited", "segmented")]
+        if worked:
+            question = (
+                f"{len(worked)} of these images have masks that are not saved; they would be "
+                "removed with the image. The files themselves stay."
+            )
+            if ask(control.window, "Remove images", question, ["Remove"]) is None:
+                return
+        control.leave()
+        control.guarded(lambda: session.images.remove(ids))
+
+    def _new_session(self) -> None:
+        if self._control.is_occupied():
+            return
+        start = str(sessions_folder() / "session.anymask")
+        path = choose_new_file(self._control.window, "New session", start, "Sessions (*.anymask)")
+        if path is not None:
+            self._control.guarded(lambda: self._control.set_session(Session.create(path)))
+
+    def _open_session(self) -> None:
+        folder = choose_folder(
+            self._control.window, "Open a session (a folder NAME.anymask)", str(sessions_folder())
+        )
+        if folder is not None:
+            self.open(folder)
+
+    def open(self, folder: Path) -> None:
+        """Open a session in the background; one that another window has can be looked at."""
+        control = self._control
+        if control.session is not None and control.session.folder == folder.absolute():
+            control.say("This session is open here already.")
+            return
+        control.leave()
+
+        def failed(error: Exception) -> None:
+            if "another window" not in str(error):
+                control.fail(error)
+                return
+            look = ("Open it to look only", lambda: self._open(folder, read_only=True))
+            control.say(str(error), "error", look)
+
+        control.run("Opening the session", lambda _: Session.open(folder), self._opened, failed)
+
+    def _open(self, folder: Path, *, read_only: bool) -> None:
+        self._control.run(
+            "Opening the session",
+            lambda _: Session.open(folder, read_only=read_only),
+            self._opened,
+        )
+
+    def _opened(self, session: Session) -> None:
+        self._control.set_session(session)
+        missing = [r.name for r in session.images if session.images.is_missing(r.id)]
+        if missing:
+            names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+            what = "1 image is" if len(missing) == 1 else f"{len(missing)} images are"
+            self._tell_lost(f"{what} not where they were when the session was closed: {names}.")
+
+    def _tell_lost(self, sentence: str) -> None:
+        self._control.say(sentence, "error", ("Search in a folder…", self._search))
+
+    def _search(self) -> None:
+        control, session = self._control, self._control.session
+        folder = choose_folder(control.window, "Where are the images now?")
+        if folder is None or session is None:
+            return
+
+        def done(found: list[str]) -> None:
+            if control.session is not session:
+                return
+            left = [r.name for r in session.images if session.images.is_missing(r.id)]
+            what = "1 image was" if len(found) == 1 else f"{len(found)} images were"
+            if left:
+                more = f"; {len(left)} are still missing" if len(left) > 1 else (
+                    f"; {left[0]} is still missing"
+                )  # fmt: skip
+                self._tell_lost(f"{what} found again{more}.")
+            else:
+                control.say(f"{what} found again.", "good")
+            if control.current is not None:
+                control.show(control.current.image)
+
+        control.run("Searching", lambda _: session.images.search(folder), done)
+
+    def _list_recent(self) -> None:
+        self.recent.clear()
+        for path in recent_sessions():
+            self.recent.addAction(path.stem, lambda path=path: self.open(path))
+        if self.recent.isEmpty():
+            self.recent.addAction("There are none yet").setEnabled(False)
+
+    def _tell_session(self) -> None:
+        session = self._control.session
+        if session is None:
+            text = "None yet; one begins with the first image that you add."
+        else:
+            looked = " (to look at only)" if session.read_only else ""
+            text = f"{session.name}{looked}"
+        self.session_name.setText(text)
+        self.session_name.setToolTip("" if session is None else str(session.folder))
+
+    def _fill(self) -> None:
+        """List the images again."""
+        session = self._control.session
+        self.list.blockSignals(True)
+        self.list.clear()
+        for record in () if session is None else session.images:
+            item = QListWidgetItem(record.name)
+            item.setData(_ID, record.id)
+            item.setSizeHint(QSize(0, _SIDE + 6))
+            item.setToolTip(f"{record.path}\n{record.axes} {record.shape} {record.dtype}")
+            self.list.addItem(item)
+            assert session is not None
+            self._give_icon(session, item, LayerKey(record.id, record.recipes[0].name))
+        self.list.blockSignals(False)
+        self._mark()
+        self._follow()
+
+    def _mark(self) -> None:
+        session = self._control.session
+        if session is None:
+            return
+        records = {record.id: record for record in session.images}
+        for item in self._items():
+            record = records.get(str(item.data(_ID)))
+            if record is not None:
+                state = session.images.state(record.id)
+                size = "×".join(map(str, reversed(record.size)))  # width first
+                more = f" · {record.planes} planes" if record.planes > 1 else ""
+                more += f" · {record.bands} bands" if record.bands > 4 else ""
+                text = f"{record.name}\n{_MARKS[state]} {STATES[state]} · {size}{more}"
+                if item.text() != text:
+                    item.setText(text)
+
+    def _items(self) -> list[QListWidgetItem]:
+        return [self.list.item(at) for at in range(self.list.count())]
+
+    def _give_icon(self, session: Session, item: QListWidgetItem, layer: LayerKey) -> None:
+        image, name = layer.image, session.images.rgb_hash(layer)
+        if name in self._icons:
+            item.setIcon(self._icons[name])
+            return
+        blank = QPixmap(_SIDE, _SIDE)
+        blank.fill(Qt.GlobalColor.transparent)
+        item.setIcon(QIcon(blank))
+
+        def work() -> NDArray[np.uint8] | None:
+            if self._control.session is not session:
+                return None  # a long list of another session must not hold this one up
+            pixels = session.images.thumbnail(image, 96)
+            # The pseudo-RGB may have changed meanwhile; then the list was filled again.
+            return pixels if session.images.rgb_hash(layer) == name else None
+
+        def done(pixels: NDArray[np.uint8] | None) -> None:
+            if pixels is None:
+                return
+            self._icons[name] = icon_of(pixels)
+            for each in self._items():
+                if self._control.session is session and each.data(_ID) == image:
+                    each.setIcon(self._icons[name])
+
+        def failed(error: Exception) -> None:
+            session.log(str(error))
+
+        self._control.small.ask(work, done, failed)
+
+    def _follow(self) -> None:
+        current = self._control.current
+        for item in self._items():
+            if current is not None and item.data(_ID) == current.image:
+                self.list.blockSignals(True)
+                self.list.setCurrentItem(item)
+                self.list.blockSignals(False)
+
+    def _chosen(self, item: QListWidgetItem | None, _: Any = None) -> None:
+        if item is not None:
+            self._control.show(str(item.data(_ID)))
+
+
+def icon_of(pixels: NDArray[np.uint8]) -> QIcon:
+    """A picture (h, w, 3) as an icon, on a square."""
+    pixels = np.ascontiguousarray(pixels)
+    height, width = pixels.shape[:2]
+    image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+    pixmap = QPixmap.fromImage(image)
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)  # Qt would tint that of the chosen row
+    return icon

@@ -1,0 +1,242 @@
+"""The Pseudo-RGB page: expressions checked while typed, presets, and single bands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QLabel, QLineEdit, QListWidget, QListWidgetItem, QSlider
+
+from anymask.images.indices import INDICES
+from anymask.images.recipes import METHODS
+from anymask.napari.dialogs import ask
+from anymask.napari.tasks import Latest
+from anymask.napari.widgets import Form, Page, button, chooser, heading, hint, row
+from anymask.session import EditedError, check_expressions
+from anymask.session.rendering import plane_of
+
+if TYPE_CHECKING:
+    from anymask.images.image import Image
+    from anymask.napari.canvas import Canvas
+    from anymask.napari.controller import Controller
+
+_FIELDS = ("Red", "Green", "Blue")
+_TITLES = {"truecolor": "True colour", "pca": "PCA (three components)", "mnf": "MNF"}
+_HELP = (
+    "An expression over bands with + - * / ** and functions such as log, sqrt and mean.\n"
+    "The first field alone makes a gray picture; an index such as ndvi may stand there."
+)
+_CHECK_MS = 150
+_WRONG = "border: 1px solid #e05555;"
+
+
+class PseudoRgbPage(Page):
+    """Adds, shows and removes pseudo-RGBs."""
+
+    def __init__(self, control: Controller, canvas: Canvas) -> None:
+        super().__init__()
+        self._control, self._canvas = control, canvas
+        self._latest = Latest(control.main, "bands", in_between=True)
+        self._checks = Latest(control.main, "expressions")
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_CHECK_MS)
+        self._soon.timeout.connect(self.check)
+        self.list = QListWidget()
+        self.list.setFixedHeight(62)
+        self.list.itemClicked.connect(lambda item: self._show(item.text()))
+        self.preset = chooser()
+        self.preset.addItem("Presets…", "")
+        for name in METHODS:
+            self.preset.addItem(_TITLES[name], name)
+        for index in INDICES.values():
+            self.preset.addItem(f"{index.name}: {index.title}", index.name)
+        self.preset.activated.connect(lambda _: self._take_preset())
+        self.name = QLineEdit()
+        self.name.setPlaceholderText("made from the expressions")
+        self.fields = [QLineEdit() for _ in _FIELDS]
+        form = Form()
+        form.add("Name", self.name)
+        for title, field in zip(_FIELDS, self.fields, strict=True):
+            form.add(title, field, _HELP)
+            field.textChanged.connect(lambda _: self._soon.start())
+        self.fields[0].setPlaceholderText("nm(860)   or   ndvi, shown in gray")
+        self.fields[1].setPlaceholderText("nm(680)")
+        self.fields[2].setPlaceholderText("ch[4] / ch[10:20]")
+        self.problem = QLabel()
+        self.problem.setWordWrap(True)
+        self.problem.setTextFormat(Qt.TextFormat.PlainText)
+        self.scope = chooser("for all images", "for this image")
+        self.scope.setFixedWidth(140)
+        self.add_button = button("Add", self.add)
+        self.bands = QSlider(Qt.Orientation.Horizontal)
+        self.bands.valueChanged.connect(lambda _: self._show_band())
+        self.band_name = QLabel()
+        self.put(
+            heading("Pseudo-RGBs of this image"),
+            self.list,
+            row(
+                button("Remove here", lambda: self.remove(everywhere=False), "From this image"),
+                button("Remove everywhere", lambda: self.remove(everywhere=True)),
+            ),
+            heading("Add one"),
+            self.preset,
+            form,
+            self.problem,
+            row(self.add_button, self.scope, 1),
+            hint("ch[4] is a band by number, nm(680) by wavelength, ch[10:20] a mean."),
+            heading("Look at one band"),
+            row(self.bands),
+            row(self.band_name, 1, button("Back to pseudo-RGB", self._hide_band)),
+        )
+        self.column.addStretch(1)
+        control.current_changed.connect(self._fill)
+        control.recipes_changed.connect(self._fill)
+        self._fill()
+
+    def shut(self) -> None:
+        """End the threads."""
+        self._latest.close()
+        self._checks.close()
+
+    def _fill(self) -> None:
+        record, current = self._control.record, self._control.current
+        self._latest.forget()
+        self._checks.forget()
+        self.list.clear()
+        for how in () if record is None else record.recipes:
+            item = QListWidgetItem(how.name)
+            item.setToolTip("; ".join(how.source))
+            self.list.addItem(item)
+            if current is not None and how.name == current.recipe:
+                self.list.setCurrentItem(item)
+        bands = 0 if record is None else record.bands
+        self.bands.blockSignals(True)
+        self.bands.setRange(0, max(bands - 1, 0))
+        self.bands.setEnabled(bands > 1)
+        self.bands.blockSignals(False)
+        self.band_name.setText(f"{bands} bands" if bands > 1 else "This image has one band.")
+        self._soon.start()
+
+    @property
+    def texts(self) -> list[str]:
+        """The expressions: one or three."""
+        texts = [field.text().strip() for field in self.fields]
+        return texts[:1] if not any(texts[1:]) else texts
+
+    def check(self) -> None:
+        """Say what is wrong with the expressions as they are."""
+        texts, session, current = self.texts, self._control.session, self._control.current
+        self._checks.forget()
+        if not any(texts) or session is None or current is None:
+            self._tell([], bool(any(texts)))
+            return
+
+        def done(problems: Any) -> None:
+            if texts == self.texts:
+                self._tell(problems, True)
+
+        self._checks.ask(
+            lambda: check_expressions(session.images.load(current.image), texts),
+            done,
+            lambda error: self._tell([error], True),
+        )
+
+    def _tell(self, problems: list[Any], given: bool) -> None:
+        wrong = {getattr(problem, "field", 0): problem for problem in problems}
+        for at, field in enumerate(self.fields):
+            field.setStyleSheet(_WRONG if at in wrong else "")
+        self.add_button.setEnabled(given and not problems)
+        if not problems:
+            self.problem.setText("✓ fits this image" if given else "")
+            self.problem.setStyleSheet("color: #5fbf7f;")
+            return
+        problem = problems[0]
+        text = str(getattr(problem, "sentence", problem))
+        if hasattr(problem, "position"):
+            source = self.texts[problem.field]
+            start = max(0, problem.position - 24)
+            text += (
+                f"\n{source[start : problem.position + 16]}\n{' ' * (problem.position - start)}^"
+            )
+        self.problem.setText(text)
+        self.problem.setStyleSheet("color: #ff8a80; font-family: monospace; font-size: 8pt;")
+
+    def _take_preset(self) -> None:
+        name = str(self.preset.currentData())
+        if name:
+            self.fields[0].setText(name)
+            self.fields[1].clear()
+            self.fields[2].clear()
+            self.name.clear()
+        self.preset.setCurrentIndex(0)
+
+    def add(self) -> None:
+        """Add what the fields say."""
+        control, session, current = self._control, self._control.session, self._control.current
+        texts, name = self.texts, self.name.text().strip() or None
+        if session is None or current is None:
+            control.say("Add an image first, on the Images page.")
+            return
+        images = None if self.scope.currentIndex() == 0 else [current.image]
+
+        def done(how: Any) -> None:
+            if control.current is not None:
+                names = [each.name for each in session.images[control.current.image].recipes]
+                if how.name in names:
+                    control.show(control.current.image, how.name)
+
+        control.run(
+            "Adding a pseudo-RGB",
+            lambda _: session.images.add_recipe(*texts, name=name, images=images),
+            done,
+        )
+
+    def remove(self, everywhere: bool) -> None:
+        """Remove the chosen pseudo-RGB, from this image or from all."""
+        control, session, current = self._control, self._control.session, self._control.current
+        item = self.list.currentItem()
+        if session is None or current is None or item is None:
+            return
+        name, images = item.text(), None if everywhere else [current.image]
+        control.leave()
+        try:
+            session.images.remove_recipe(name, images)
+        except EditedError as error:
+            question = f"{error} Its masks would be gone for good."
+            if ask(control.window, "Remove a pseudo-RGB", question, ["Remove it"]):
+                control.guarded(lambda: session.images.remove_recipe(name, images, force=True))
+        except Exception as error:
+            control.fail(error)
+
+    def _show(self, name: str) -> None:
+        if self._control.current is not None:
+            self._control.show(self._control.current.image, name)
+
+    def _show_band(self) -> None:
+        band, record, plane = self.bands.value(), self._control.record, self._control.plane
+        session = self._control.session
+        if record is None or session is None:
+            return
+        nm = f" · {record.wavelengths[band]:.0f} nm" if record.wavelengths else ""
+        title = f"band {band}{nm}"
+        self.band_name.setText(title[0].upper() + title[1:])
+
+        def work() -> Any:
+            image: Image = plane_of(session.images.load(record.id), plane)
+            return next(iter(image.channels([band]))) if "C" in image.axes else _sample(image, band)
+
+        def done(pixels: Any) -> None:
+            self._canvas.show_band(pixels, f"{record.name} · {title}")
+
+        self._latest.ask(work, done, self._control.fail)
+
+    def _hide_band(self) -> None:
+        self._latest.forget()
+        self._canvas.show_band(None)
+
+
+def _sample(image: Image, band: int) -> Any:
+    """One of the colour samples of a photograph, or the only band there is."""
+    values = image.numpy()
+    return values if "S" not in image.axes else values.take(band, axis=image.axes.index("S"))

@@ -1,0 +1,76 @@
+"""Opening a napari window with the panel, for the command line and for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anymask.images.listing import list_images
+from anymask.session.errors import SessionError
+from anymask.session.store.folder import SUFFIX
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from anymask.napari.panel import Panel
+
+_TITLE = "anymask"
+
+
+def open_window(files: Sequence[str | Path] = (), *, show: bool = True) -> tuple[Viewer, Panel]:
+    """Open a window with the panel, and files or a session in it.
+
+    Parameters
+    ----------
+    files : sequence of path-like
+        Images, folders and patterns; or one session.
+    show : bool
+        Whether the window is seen.
+
+    Raises
+    ------
+    SessionError, ImageError
+        As `check_files`.
+    """
+    check_files(files)
+    from anymask.napari.panel import Panel
+    from napari import Viewer
+
+    sessions = [Path(file) for file in files if is_session(Path(file))]
+    # napari's welcome takes the place of an empty canvas; the panel says what to do.
+    viewer = Viewer(title=_TITLE, show=show, show_welcome_screen=False)
+    panel = Panel(viewer)
+    viewer.window.add_dock_widget(panel, name="anymask", area="right")
+    if sessions:
+        panel.images.open(sessions[0])
+    elif files:
+        panel.images.add(files)
+    return viewer, panel
+
+
+def check_files(files: Sequence[str | Path]) -> None:
+    """Refuse files that are not there, and a session among other files.
+
+    Raises
+    ------
+    ImageError
+        If a file, or any image in a folder, is not there.
+    SessionError
+        If there is no such session, or it is not alone.
+    """
+    for file in map(Path, files):
+        if file.suffix != SUFFIX:
+            list_images(file)
+        elif not file.is_dir():
+            raise SessionError(f"There is no session {file}; check its name, or begin a new one.")
+        elif len(files) > 1:
+            raise SessionError(
+                f"{file} is a session and cannot be opened beside other files; give it alone, and "
+                "add images in the window."
+            )
+
+
+def is_session(path: Path) -> bool:
+    """Whether a path is that of a session folder."""
+    return path.suffix == SUFFIX and path.is_dir()

@@ -1,0 +1,211 @@
+"""A model that answers clicks: it encodes an image once and is prompted as often as wanted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import PromptError
+from anymask.session.click_prompts import Prompts
+from anymask.session.embedding_folder import EmbeddingFolder
+from anymask.session.errors import SessionError
+from anymask.session.images import Images
+from anymask.session.previews import Prepared, Preview
+from anymask.session.records import LayerKey
+from anymask.session.regions import Region, region_for
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+
+# Encoded images in memory: neighbouring planes, and several pseudo-RGBs of one image.
+_MOST_IN_MEMORY = 8
+
+
+class ClickModel:
+    """Prompts a model about the images of a session.
+
+    `prepare` may run in one thread while `predict` runs in another. An image that two threads
+    want is encoded once. Threads that predict at the same time wait for each other.
+
+    Parameters
+    ----------
+    sam : Sam
+    images : Images
+    cache : Path or None
+        Folder for encoded images.
+    """
+
+    def __init__(self, sam: Sam, images: Images, cache: Path | None) -> None:
+        from anymask.predict.embeddings import model_hash
+
+        self.sam = sam
+        self.model_hash = model_hash(sam)
+        self._images = images
+        self._cache = None if cache is None else EmbeddingFolder(cache)
+        self._ready: OrderedDict[tuple[str, int, Region], Prepared] = OrderedDict()
+        self._guard = threading.Lock()
+        # What a thread is encoding; others that want the same wait for the event.
+        self._encoding: dict[tuple[str, int, Region], threading.Event] = {}
+        self._predicting = threading.Lock()
+
+    def is_prepared(self, layer: LayerKey, plane: int, region: Region | None) -> bool:
+        """Whether `prepare` would return at once."""
+        return self._key(layer, plane, self._region(layer, region)) in self._ready
+
+    def prepare(self, layer: LayerKey, plane: int = 0, region: Region | None = None) -> Prepared:
+        """Encode an image or a region of it, or find it encoded."""
+        region = self._region(layer, region)
+        key = self._key(layer, plane, region)
+        while True:
+            with self._guard:
+                if key in self._ready:
+                    self._ready.move_to_end(key)
+                    # Another image of the session may have the very same pixels.
+                    return replace(self._ready[key], layer=layer)
+                encoding = self._encoding.get(key)
+                if encoding is None:
+                    self._encoding[key] = threading.Event()
+                    break
+            encoding.wait()
+        try:
+            return self._encode(layer, plane, region, key)
+        finally:
+            with self._guard:
+                self._encoding.pop(key).set()
+
+    def _encode(
+        self, layer: LayerKey, plane: int, region: Region, key: tuple[str, int, Region]
+    ) -> Prepared:
+        from anymask.predict.predictor import SamPredictor
+
+        start = time.monotonic()
+        predictor = SamPredictor(self.sam)
+        name = f"{key[0]}-{plane}-{region.text}-{self.model_hash[:16]}"
+        found = self._cache is not None and self._cache.load(predictor, name)
+        if not found:
+            predictor.set_image(self._images.rgb_part(layer, plane, region))
+            if self._cache is not None:
+                self._cache.save(predictor, name)
+        took = time.monotonic() - start
+        ready = Prepared(layer, plane, region, key[0], self, predictor, took, found)
+        with self._guard:
+            self._ready[key] = ready
+            while len(self._ready) > _MOST_IN_MEMORY:
+                self._ready.popitem(last=False)
+        return ready
+
+    def predict(
+        self,
+        ready: Prepared,
+        prompts: Prompts,
+        multimask: bool | None = None,
+        mask: NDArray[np.bool_] | None = None,
+    ) -> Preview:
+        """Ask for masks.
+
+        Parameters
+        ----------
+        ready : Prepared
+        prompts : Prompts
+            In pixels of the whole image.
+        multimask : bool, optional
+            Whether three masks are returned; by default for a single point, which is ambiguous.
+        mask : (H, W) bool array, optional
+            Of the whole image; part of the prompt.
+
+        Raises
+        ------
+        PromptError
+            If there is no prompt, or one lies outside the region.
+        """
+        if not prompts and mask is None:
+            raise PromptError("There is no prompt; click on an object, or draw a box.")
+        region, given = ready.region, dict[str, Any]()
+        if prompts.points:
+            outside = [p for p in prompts.points if not region.holds(*p)]
+            if outside:
+                x, y = outside[0]
+                raise PromptError(
+                    f"The point at x={x:g}, y={y:g} is outside the region that the model sees; "
+                    "zoom out until all points are in view."
+                )
+            corner = np.array([region.left, region.top])
+            given["point_coords"] = (np.array(prompts.points) - corner) / region.step
+            given["point_labels"] = np.array(prompts.labels)
+        if prompts.box is not None:
+            given["box"] = np.array(_box_in(region, prompts.box))
+        if mask is not None:
+            given["mask_input"] = self._logits_of(region, mask)
+        several = prompts.is_ambiguous if multimask is None else multimask
+        with self._predicting:
+            found: Any = ready.predictor.predict(multimask_output=several, **given)
+        masks, scores, low_res = found
+        preview = Preview(ready, prompts, masks, scores, low_res, mask)
+        return replace(preview, chosen=preview.best)
+
+    def cycle(self, preview: Preview, by: int = 1) -> Preview:
+        """The next candidate for the same prompts; asks for three if there is one so far."""
+        if len(preview.scores) > 1:
+            return preview.next(by)
+        return self.predict(preview.ready, preview.prompts, True, preview.mask_input)
+
+    def predict_boxes(
+        self, ready: Prepared, boxes: Sequence[tuple[float, float, float, float]]
+    ) -> list[Preview]:
+        """Ask for one mask in each of several boxes (x0, y0, x1, y1), all in one pass."""
+        if not len(boxes):
+            return []
+        inner = np.array([_box_in(ready.region, box) for box in boxes], np.float64)
+        with self._predicting:
+            masks, scores, low_res = ready.predictor.predict(
+                box=inner, multimask_output=False, batched=True
+            )
+        prompts = [Prompts(box=(float(a), float(b), float(c), float(d))) for a, b, c, d in boxes]
+        answers = zip(prompts, masks, scores, low_res, strict=True)
+        return [Preview(ready, prompt, m, s, low) for prompt, m, s, low in answers]
+
+    def _logits_of(self, region: Region, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """A mask of the image as the logits that the model takes."""
+        from anymask.predict.mask_prompts import mask_logits
+
+        part = mask[region.window]
+        if not part.any():
+            raise SessionError("The mask given as a prompt has no pixel in view.")
+        return mask_logits(part, self.sam.config.low_res_size)
+
+    def _region(self, layer: LayerKey, region: Region | None) -> Region:
+        size = self._images[layer.image].size
+        return region or region_for(size, None, self.sam.config.image_size)
+
+    def _key(self, layer: LayerKey, plane: int, region: Region) -> tuple[str, int, Region]:
+        return self._images.rgb_hash(layer), plane, region
+
+
+def _box_in(region: Region, box: Sequence[float]) -> list[float]:
+    """A box of the image in pixels of a region, clipped to it.
+
+    Raises
+    ------
+    PromptError
+        If it lies outside.
+    """
+    x0, y0, x1, y1 = (float(side) for side in box)
+    sides = [
+        max(min(x0, x1), region.left) - region.left,
+        max(min(y0, y1), region.top) - region.top,
+        min(max(x0, x1), region.left + region.width) - region.left,
+        min(max(y0, y1), region.top + region.height) - region.top,
+    ]
+    if sides[2] <= sides[0] or sides[3] <= sides[1]:
+        raise PromptError(
+            "The box is outside the region that the model sees; zoom out, or draw again."
+        )
+    return [side / region.step for side in sides]

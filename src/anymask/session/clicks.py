@@ -1,0 +1,292 @@
+"""`session.clicks`: masks from clicks, and the objects that are made of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.session.click_model import ClickModel
+from anymask.session.click_prompts import Prompts
+from anymask.session.edits import Edits
+from anymask.session.errors import SessionError
+from anymask.session.images import Images
+from anymask.session.label_edits import placed
+from anymask.session.layers import Layers
+from anymask.session.previews import Prepared, Preview
+from anymask.session.records import CancelToken, Change, LayerKey, ObjectInfo
+from anymask.session.regions import Region, region_for
+from anymask.session.stacks import Projection, Propagated, followed
+from anymask.session.store.store import Store
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+
+
+class Clicks:
+    """Clicks in the images of a session.
+
+    An image is prepared once; prompts about it are answered at once, for any number of users:
+
+    ``ready = clicks.prepare(sam, layer)``, ``preview = clicks.predict(ready, prompts)``,
+    ``clicks.commit(preview)``.
+    """
+
+    def __init__(self, store: Store, images: Images, layers: Layers, edits: Edits) -> None:
+        self._store, self._images, self._layers, self._edits = store, images, layers, edits
+        self._guard = threading.Lock()
+        self._model: ClickModel | None = None
+
+    def model(self, sam: Sam) -> ClickModel:
+        """The model that answers clicks. Slow the first time, because its weights are hashed.
+
+        One model at a time is kept with its encoded images.
+        """
+        with self._guard:
+            if self._model is None or self._model.sam is not sam:
+                store = self._store
+                cache = None if store.read_only else store.folder / "embeddings"
+                self._model = ClickModel(sam, self._images, cache)
+            return self._model
+
+    def region_for(
+        self, sam: Sam, layer: LayerKey, view: tuple[float, float, float, float] | None = None
+    ) -> Region:
+        """Which region of an image to encode for a visible window (top, left, bottom, right)."""
+        return region_for(self._images[layer.image].size, view, sam.config.image_size)
+
+    def prepare(
+        self, sam: Sam, layer: LayerKey, plane: int = 0, region: Region | None = None
+    ) -> Prepared:
+        """Encode an image or a region of it, or find it encoded. Slow.
+
+        Raises
+        ------
+        AnymaskError
+            If the image cannot be read.
+        """
+        return self.model(sam).prepare(layer, plane, region)
+
+    def is_prepared(
+        self, sam: Sam, layer: LayerKey, plane: int = 0, region: Region | None = None
+    ) -> bool:
+        """Whether `prepare` would return at once."""
+        model = self._model
+        return model is not None and model.sam is sam and model.is_prepared(layer, plane, region)
+
+    def predict(
+        self,
+        ready: Prepared,
+        prompts: Prompts,
+        *,
+        multimask: bool | None = None,
+        mask: NDArray[np.bool_] | None = None,
+    ) -> Preview:
+        """Ask the model for masks.
+
+        Parameters
+        ----------
+        ready : Prepared
+        prompts : Prompts
+            In pixels of the whole image. An `object_id` makes that object's mask part of them.
+        multimask : bool, optional
+            Whether three masks are returned; by default for a single point, which is ambiguous.
+        mask : (H, W) bool array, optional
+            Of the whole image; part of the prompt in place of an object's.
+
+        Raises
+        ------
+        PromptError
+            If there is no prompt, or one lies outside the region that was prepared.
+        """
+        if mask is None and prompts.object_id is not None:
+            mask = self._layers.labels(ready.layer, ready.plane) == prompts.object_id
+        return ready.model.predict(ready, prompts, multimask, mask)
+
+    def predict_boxes(
+        self, ready: Prepared, boxes: Sequence[tuple[float, float, float, float]]
+    ) -> list[Preview]:
+        """Ask for one mask in each of several boxes (x0, y0, x1, y1), all in one pass."""
+        return ready.model.predict_boxes(ready, boxes)
+
+    def cycle(self, preview: Preview, by: int = 1) -> Preview:
+        """The next candidate for the same prompts; asks for three if there is one so far."""
+        return preview.ready.model.cycle(preview, by)
+
+    def commit(
+        self,
+        preview: Preview,
+        *,
+        id: int | None = None,
+        class_name: str = "",
+        overwrite: bool = False,
+    ) -> Change:
+        """Make an object of the chosen mask of a preview.
+
+        Parameters
+        ----------
+        preview : Preview
+        id : int, optional
+            An object whose pixels (in this plane) the mask replaces; a new one by default.
+        class_name : str
+        overwrite : bool
+            Whether it takes pixels from other objects.
+
+        Raises
+        ------
+        SessionError
+            If other objects cover all of it.
+        """
+        return self._commit([preview], [id], class_name, overwrite)
+
+    def commit_many(
+        self, previews: Sequence[Preview], *, class_name: str = "", overwrite: bool = False
+    ) -> Change:
+        """Make a new object of each of several previews of one layer, as one step."""
+        if not previews:
+            raise SessionError("There is nothing to make objects of.")
+        return self._commit(previews, [None] * len(previews), class_name, overwrite)
+
+    def _commit(
+        self,
+        previews: Sequence[Preview],
+        ids: Sequence[int | None],
+        class_name: str,
+        overwrite: bool,
+    ) -> Change:
+        layer, plane = previews[0].layer, previews[0].plane
+        if class_name:
+            self._edits.add_class(class_name)
+        crops = [preview.mask for preview in previews]  # slow in large images
+        with self._store.mutex:
+            found = self._store.layer(layer)
+            following, clicks, infos = found.next_id, [], {}
+            new = np.array(self._layers.labels(layer, plane))
+            for preview, crop, wanted in zip(previews, crops, ids, strict=True):
+                label = following if wanted is None else int(wanted)
+                following = max(following, label + 1)
+                new = placed(new, crop, label, overwrite=overwrite)
+                before = found.objects.get(label)
+                name = class_name or (before.class_name if before is not None else "")
+                infos[label] = ObjectInfo(name, preview.score, origin="click")
+                clicks.append(_click_to_json(preview, label))
+            if len(previews) == 1 and not (new == label).any():
+                raise SessionError(
+                    "All of this mask lies on other objects; allow it to take their pixels, or "
+                    "erase them first."
+                )
+            args = {
+                "clicks": clicks,
+                "plane": plane,
+                "overwrite": overwrite,
+                "model": self._model_hash(),
+            }
+            return self._store.change(layer, "click", new, plane=plane, args=args, infos=infos)
+
+    def propagate(
+        self,
+        sam: Sam,
+        layer: LayerKey,
+        label: int,
+        plane: int,
+        *,
+        direction: Literal["both", 1, -1] = "both",
+        until: int | None = None,
+        min_score: float = 0.5,
+        min_overlap: float = 0.3,
+        project: Projection = "box",
+        progress: Callable[[int, int], None] | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Propagated:
+        """Follow an object from one plane to its neighbours until it ends. Slow.
+
+        Neighbours are the depths of one time, or the times of a series without depths. In each
+        plane the model is asked where the object of the plane before is now. The object ends
+        where the model is unsure, the mask is a different one, or the object is annotated
+        already. All planes found are one step; a run that is cancelled keeps what it has.
+
+        Parameters
+        ----------
+        sam : Sam
+        layer : LayerKey
+        label : int
+            The object.
+        plane : int
+            Where to start.
+        direction : {"both", 1, -1}
+        until : int, optional
+            The last plane to look at.
+        min_score : float
+            Lowest predicted IoU of the mask. Asked with points alone, half of it is enough.
+        min_overlap : float
+            Lowest IoU with the mask in the plane before.
+        project : {"box", "points", "mask"}
+            The prompt: a slightly larger box with a point in it, points alone, or the box and
+            the mask itself.
+        progress : callable, optional
+            Called with the planes done and the most planes there are to look at.
+        cancel : CancelToken, optional
+        """
+        self._store.refuse_read_only()
+        labels = np.array(self._layers.labels(layer))
+        args: dict[str, Any] = {
+            "id": self._layers.check_ids(layer, [label])[0], "plane": plane,
+            "direction": direction, "until": until, "min_score": min_score,
+            "min_overlap": min_overlap, "project": project, "model": self._model_hash(),
+            "along": self._images[layer.image].along,
+        }  # fmt: skip
+        new, planes, ended = followed(self.model(sam), layer, labels, args, progress, cancel)
+        with self._store.mutex:
+            # What others changed meanwhile in these planes stays; the object goes round it.
+            merged = np.array(self._layers.labels(layer))
+            free = (new == label) & ((merged == 0) | (merged == label))
+            merged = merged.astype(np.promote_types(merged.dtype, new.dtype))
+            merged[free] = label
+            change = self._store.change(layer, "propagate", merged, args={**args, "done": planes})
+        return Propagated(change, planes, ended)
+
+    def _model_hash(self) -> str | None:
+        known = self._store.state.values.get("model")
+        return None if known is None else known.model_hash
+
+
+def _click_to_json(preview: Preview, label: int) -> dict[str, Any]:
+    """A click as the journal has it: all that is needed to do it again."""
+    region = preview.region
+    return {
+        "prompts": preview.prompts.to_json(),
+        "region": [region.top, region.left, region.height, region.width, region.step],
+        "candidate": preview.chosen,
+        "several": len(preview.scores) > 1,
+        "id": label,
+    }
+
+
+def clicked_again(
+    model: ClickModel, layer: LayerKey, labels: NDArray[Any], args: Mapping[str, Any]
+) -> NDArray[Any]:
+    """Do a step of kind "click" again, on labels (H, W) or (planes, H, W)."""
+    plane = int(args["plane"])
+    new = labels.copy()
+    for click in args["clicks"]:
+        ready = model.prepare(layer, plane, Region(*click["region"]))
+        prompts, mask = Prompts.from_json(click["prompts"]), None
+        if prompts.object_id is not None:
+            mask = (labels[plane] if labels.ndim == 3 else labels) == prompts.object_id
+        preview = model.predict(ready, prompts, bool(click["several"]), mask)
+        preview = preview.choose(int(click["candidate"]))
+        part = placed(
+            new[plane] if new.ndim == 3 else new,
+            preview.mask,
+            int(click["id"]),
+            overwrite=bool(args["overwrite"]),
+        )
+        if new.ndim == 3:
+            new = new.astype(np.promote_types(new.dtype, part.dtype))
+            new[plane] = part
+        else:
+            new = part
+    return new

@@ -1,0 +1,363 @@
+"""`session.edits`: changes made by hand, undo and redo; each is one step in the journal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace as replaced
+from typing import Any, Literal
+
+import numpy as np
+
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.objects import Crop
+from anymask.palette import colours_of
+from anymask.session.errors import SessionError
+from anymask.session.images import Images
+from anymask.session.label_edits import Labels, edited, placed
+from anymask.session.layers import Layers
+from anymask.session.records import Change, Event, LayerKey, ObjectInfo
+from anymask.session.stacks import interpolated
+from anymask.session.store.deltas import Window
+from anymask.session.store.layer import Step
+from anymask.session.store.store import Store
+
+
+class Edits:
+    """Edits of layers and classes. Each is written to the journal before it is done."""
+
+    def __init__(self, store: Store, images: Images, layers: Layers) -> None:
+        self._store, self._images, self._layers = store, images, layers
+
+    def undo(self, layer: LayerKey) -> Change | None:
+        """Undo the last step of a layer; None if there is none."""
+        return self._store.turn(layer, forward=False)
+
+    def redo(self, layer: LayerKey) -> Change | None:
+        """Redo the step that was undone last; None if there is none."""
+        return self._store.turn(layer, forward=True)
+
+    def can_undo(self, layer: LayerKey) -> str | None:
+        """The kind of step that `undo` would undo ("paint", "merge", …), or None."""
+        done = self._store.state.history(layer).done
+        return done[-1].kind if done else None
+
+    def can_redo(self, layer: LayerKey) -> str | None:
+        """The kind of step that `redo` would redo, or None."""
+        undone = self._store.state.history(layer).undone
+        return undone[-1].kind if undone else None
+
+    def steps(self, layer: LayerKey) -> list[Step]:
+        """The steps that a layer is made of, in order; steps that were undone are left out."""
+        return self._store.steps(layer)
+
+    def checkpoint(self, layers: list[LayerKey] | None = None) -> None:
+        """Write snapshots of layers now (all in memory by default), so that opening is quick.
+
+        Nothing is lost without it: the journal has every step.
+        """
+        self._store.checkpoint(layers)
+
+    def paint(
+        self,
+        layer: LayerKey,
+        array: Labels,
+        window: Window | None = None,
+        kind: str = "paint",
+        *,
+        continues: bool = False,
+    ) -> Change | None:
+        """Take over what was painted into a copy of the labels.
+
+        Call it when the mouse is released, and every second while it is down.
+
+        Parameters
+        ----------
+        layer : LayerKey
+        array : array with the shape of the labels
+            The copy, painted on.
+        window : tuple of slice, optional
+            The part in which something may have changed; by default everywhere.
+        kind : str
+            What to call the step: "paint", "fill", "polygon", "erase", ….
+        continues : bool
+            Whether this is more of the stroke of the last call, to be undone together with it.
+
+        Returns
+        -------
+        Change or None
+            None if nothing differs.
+
+        Raises
+        ------
+        SessionError
+            If the array has another shape, or does not hold labels.
+        """
+        with self._store.mutex:
+            _check_labels(array, self._store.layer(layer).labels.shape)
+            part = array if window is None else array[window]
+            if part.dtype.kind == "i" and part.size and part.min() < 0:
+                raise SessionError("Labels are integers from 0 on; one of these is negative.")
+            args = {"continues": True} if continues and self.can_undo(layer) == kind else {}
+            change = self._store.change(layer, kind, array, window=window, args=args)
+            return None if change.is_empty else change
+
+    def erase(self, layer: LayerKey, ids: Iterable[int], plane: int | None = None) -> Change:
+        """Remove objects, from one plane of a stack or from all."""
+        args = {"ids": self._layers.check_ids(layer, ids), "plane": plane}
+        return self._edit(layer, "erase", args)
+
+    def merge(self, layer: LayerKey, ids: Iterable[int]) -> Change:
+        """Make one object of several; it gets the smallest of their ids."""
+        wanted = self._layers.check_ids(layer, ids)
+        if len(wanted) < 2:
+            raise SessionError("Choose two objects or more to merge.")
+        return self._edit(layer, "merge", {"ids": wanted})
+
+    def split(
+        self,
+        layer: LayerKey,
+        label: int,
+        plane: int | None = None,
+        how: Literal["components", "watershed"] = "components",
+    ) -> Change:
+        """Split an object into its connected pieces, or at its narrow places.
+
+        The largest part keeps the id, the others get new ones.
+
+        Raises
+        ------
+        SessionError
+            If it cannot be split.
+        """
+        args = {"ids": self._layers.check_ids(layer, [label]), "plane": plane, "how": how}
+        change = self._edit(layer, "split", args)
+        if not change.ids:
+            raise SessionError(f"Object {label} cannot be split this way; it is in one piece.")
+        return change
+
+    def clean(
+        self,
+        layer: LayerKey,
+        ids: Iterable[int] | None = None,
+        *,
+        fill_holes: bool | float = False,
+        min_area: float | None = None,
+        min_piece: float | None = None,
+        largest: bool = False,
+        smooth: float | None = None,
+        clear_border: bool = False,
+        plane: int | None = None,
+    ) -> Change:
+        """Clean objects, in this order: holes, pieces, outline, size, border.
+
+        Parameters
+        ----------
+        layer : LayerKey
+        ids : iterable of int, optional
+            All objects by default. The others keep their pixels.
+        fill_holes : bool or float
+            True for all holes, or the largest area in pixels of a hole that is filled.
+        min_area, min_piece : float, optional
+            Remove objects, or pieces of objects, with fewer pixels.
+        largest : bool
+            Keep only the largest piece of each object.
+        smooth : float, optional
+            Radius in pixels by which the outline is smoothed.
+        clear_border : bool
+            Remove objects that touch the border of the image.
+        plane : int, optional
+            Of a stack: one plane; by default all, each by itself.
+        """
+        args = {
+            "ids": None if ids is None else self._layers.check_ids(layer, ids),
+            "fill_holes": fill_holes, "min_area": min_area, "min_piece": min_piece,
+            "largest": largest, "smooth": smooth, "clear_border": clear_border, "plane": plane,
+        }  # fmt: skip
+        return self._edit(layer, "clean", args)
+
+    def keep(self, layer: LayerKey, choice: str, plane: int | None = None) -> Change:
+        """Keep the objects that `Layers.matching` selects; remove the others.
+
+        Parameters
+        ----------
+        layer : LayerKey
+        choice : str
+            "1-8,14", or "area > 200 and circularity > .8".
+        plane : int, optional
+            Of a stack: one plane; all by default.
+        """
+        kept = set(self._layers.matching(layer, choice, plane))
+        there = self._layers.objects(layer, plane=plane).ids.tolist()
+        gone = [i for i in there if i not in kept]
+        return self._edit(layer, "keep", {"ids": gone, "plane": plane, "choice": choice})
+
+    def interpolate(self, layer: LayerKey, label: int) -> Change:
+        """Fill the planes between those in which an object is annotated.
+
+        In a stack at several times, the depths of each time are filled separately.
+
+        Raises
+        ------
+        SessionError
+            If there is no plane between.
+        """
+        self._layers.check_ids(layer, [label])
+        with self._store.mutex:
+            along = self._images[layer.image].along
+            new = interpolated(self._store.layer(layer).labels, label, along)
+            args = {"id": int(label), "along": along}
+            change = self._store.change(layer, "interpolate", new, args=args)
+        if change.is_empty:
+            raise SessionError(
+                f"Object {label} has no empty planes between annotated ones; draw it in two "
+                "planes that are not neighbours."
+            )
+        return change
+
+    def place(
+        self,
+        layer: LayerKey,
+        crop: Crop,
+        label: int | None = None,
+        *,
+        plane: int = 0,
+        overwrite: bool = False,
+        info: ObjectInfo | None = None,
+        kind: str = "mask",
+        args: Mapping[str, Any] | None = None,
+    ) -> Change:
+        """Make an object from any mask.
+
+        Parameters
+        ----------
+        layer : LayerKey
+        crop : Crop
+            The mask, cut out.
+        label : int, optional
+            An object whose pixels in this plane the mask replaces; a new one by default.
+        plane : int
+        overwrite : bool
+            Whether it takes pixels from other objects.
+        info : ObjectInfo, optional
+            What is known about the object.
+        kind, args
+            What to call the step, and what to note with it.
+        """
+        with self._store.mutex:
+            label = self._layers.next_id(layer) if label is None else int(label)
+            new = placed(self._layers.labels(layer, plane), crop, label, overwrite=overwrite)
+            facts = {**(args or {}), "id": label, "plane": plane, "overwrite": overwrite}
+            infos = {label: info or ObjectInfo(origin=kind)}
+            return self._store.change(layer, kind, new, plane=plane, args=facts, infos=infos)
+
+    def import_masks(
+        self, layer: LayerKey, masks: Labels | str | os.PathLike[str], *, replace: bool = False
+    ) -> Change:
+        """Replace a layer by a label image, or by the masks in a file of any format we read.
+
+        Raises
+        ------
+        EditedError
+            If the layer was edited and `replace` is false.
+        """
+        if not replace:
+            self._store.state.refuse_edited([layer], "replaced")
+        names: Mapping[int, str] = {}
+        if isinstance(masks, np.ndarray):
+            labels = masks
+        else:
+            from anymask.export.loading import load_masks
+
+            found: MaskSet = load_masks(masks, self._images[layer.image].size)
+            labels = found.to_labels()
+            names = dict(zip(found.ids.tolist(), found.class_names or (), strict=False))
+        _check_labels(labels, self._images[layer.image].label_shape)
+        ids = [int(i) for i in np.unique(labels) if i]
+        infos = {i: ObjectInfo(names.get(i, ""), origin="import") for i in ids}
+        return self._store.change(layer, "import", labels, infos=infos, renew=True)
+
+    def classify(self, layer: LayerKey, ids: Iterable[int], class_name: str) -> Change:
+        """Set the class of objects; a new class gets a colour. "" is no class."""
+        wanted = self._layers.check_ids(layer, ids)
+        if class_name:
+            self.add_class(class_name)
+        return self._note(layer, "classify", wanted, class_name=class_name)
+
+    def review(self, layer: LayerKey, ids: Iterable[int], reviewed: bool = True) -> Change:
+        """Mark objects as reviewed, or as not reviewed."""
+        wanted = self._layers.check_ids(layer, ids)
+        return self._note(layer, "review", wanted, reviewed=reviewed)
+
+    def add_class(self, name: str, color: str | None = None) -> None:
+        """Add a class unless there is one with that name; a colour is chosen if none is given."""
+        classes = self._layers.classes
+        if all(c.name != name for c in classes):
+            self.set_classes([*((c.name, c.color) for c in classes), (name, color)])
+
+    def set_classes(self, classes: Iterable[tuple[str, str | None]]) -> None:
+        """Set names and colours of all classes, "#rrggbb"; None chooses a colour.
+
+        Raises
+        ------
+        SessionError
+            If a name is empty or comes twice, or a colour is not "#rrggbb".
+        """
+        wanted, made = list(classes), list[list[str]]()
+        used = {color for _, color in wanted if color}
+        for name, color in wanted:
+            if not name.strip() or name in (given for given, _ in made):
+                raise SessionError(f"{name!r} cannot name another class; give each its own name.")
+            if color is None:
+                color = _free_color(used | {c for _, c in made})
+            if len(color) != 7 or color[0] != "#" or not _is_hex(color[1:]):
+                raise SessionError(f"{color!r} is not a colour; write it as #rrggbb.")
+            made.append([name, color.lower()])
+        self._store.record("classes", classes=made)
+        self._store.tell(Event("classes"))
+
+    def rename_class(self, old: str, new: str) -> None:
+        """Rename a class, in every layer."""
+        classes = self._layers.classes
+        self.set_classes([(new if c.name == old else c.name, c.color) for c in classes])
+        for key in self._layers:
+            if self._layers.state(key) != "new":
+                names = self._layers.class_names(key)
+                ids = [i for i, name in names.items() if name == old]
+                if ids:
+                    self._note(key, "classify", ids, class_name=new)
+
+    def _note(self, layer: LayerKey, kind: str, ids: list[int], **values: Any) -> Change:
+        """Change what is known about objects."""
+        with self._store.mutex:
+            known = self._store.layer(layer).objects
+            infos = {i: replaced(known.get(i, ObjectInfo()), **values) for i in ids}
+            return self._store.change(layer, kind, args={"ids": ids, **values}, infos=infos)
+
+    def _edit(self, layer: LayerKey, kind: str, args: dict[str, Any]) -> Change:
+        """Do one of `label_edits.EDITS`."""
+        with self._store.mutex:
+            found = self._store.layer(layer)
+            new = edited(kind, found.labels, args)
+            infos: dict[int, ObjectInfo] = {}
+            if kind == "split":
+                parent = found.objects.get(args["ids"][0], ObjectInfo())
+                infos = {int(i): parent for i in np.unique(new) if i and i not in found.areas}
+            return self._store.change(layer, kind, new, args=args, infos=infos)
+
+
+def _check_labels(array: Labels, shape: tuple[int, ...]) -> None:
+    if array.shape != shape or array.dtype.kind not in "ui":
+        raise SessionError(
+            f"Labels must be integers with shape {shape}; these are {array.dtype} with shape "
+            f"{array.shape}."
+        )
+
+
+def _free_color(used: set[str]) -> str:
+    colors = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colours_of(np.arange(1, 257)).tolist()]
+    return next((color for color in colors if color not in used), colors[0])
+
+
+def _is_hex(text: str) -> bool:
+    return all(c in "0123456789abcdefABCDEF" for c in text)

@@ -1,0 +1,301 @@
+"""`session.export`: the masks of a session written to files of other programs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anymask.errors import AnymaskError, OutputError
+from anymask.export.formats import Format, format_named, losses
+from anymask.export.places import check_free
+from anymask.export.saving import path_in, save_dataset, save_masks
+from anymask.files import whole_file
+from anymask.masks.mask_set import MaskSet
+from anymask.session.images import Images
+from anymask.session.layers import Layers
+from anymask.session.records import CancelToken, Event, LayerKey
+from anymask.session.rendering import plane_of
+from anymask.session.store.store import Store
+
+# Formats in which all images make one data set, with a file or folders for all of them.
+DATASETS = ("coco", "yolo", "voc")
+ENDINGS = {
+    "labels": ".labels.tif", "png": ".labels.png", "labels-npz": ".labels.npz",
+    "npz": ".masks.npz", "zarr": ".labels.zarr", "labelme": ".labelme.json",
+    "geojson": ".geojson", "imagej": ".rois.zip", "csv": ".masks.csv",
+    "parquet": ".masks.parquet",
+}  # fmt: skip
+"""What files are called after the image's name."""
+
+
+@dataclass
+class Saved:
+    """What was written.
+
+    Attributes
+    ----------
+    files : list of Path
+    losses : list of (str, str)
+        Name of an image, and a sentence about what the format could not hold of it.
+    cancelled : bool
+    """
+
+    files: list[Path] = field(default_factory=list)
+    losses: list[tuple[str, str]] = field(default_factory=list)
+    cancelled: bool = False
+
+
+class Export:
+    """Writes masks; files are named after the images and ids stay as they are."""
+
+    def __init__(self, store: Store, images: Images, layers: Layers) -> None:
+        self._store, self._images, self._layers = store, images, layers
+
+    def save(
+        self,
+        place: str | os.PathLike[str],
+        formats: Sequence[str] = ("labels",),
+        layers: Iterable[LayerKey] | None = None,
+        *,
+        overwrite: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: CancelToken | None = None,
+        **options: Any,
+    ) -> Saved:
+        """Write layers, by default all that have masks. Slow.
+
+        A stack becomes one TIFF of labels; in other formats, one file per plane.
+
+        Parameters
+        ----------
+        place : path-like
+            The folder; for COCO alone it may be the file.
+        formats : sequence of str
+            Names in `anymask.export.formats.FORMATS`.
+        layers : iterable of LayerKey, optional
+        overwrite : bool
+            Whether files that exist may be replaced; images of the session never are.
+        progress : callable, optional
+            Called with the number of layers done and of all layers.
+        cancel : CancelToken, optional
+        **options
+            Passed to `anymask.save_masks`: `polygons`, `simplify`, `geo`, `properties`.
+
+        Raises
+        ------
+        OutputError
+            If a file exists and may not be replaced, before anything is written; or if one
+            cannot be written.
+        """
+        keys, forms = self._to_save(layers), [format_named(name) for name in formats]
+        folder = Path(place)
+        existing = self.existing(folder, formats, keys)
+        images = {record.path.resolve() for record in self._images}
+        if hit := [path for path in existing if path.resolve() in images]:
+            raise OutputError(
+                f"{hit[0]} is an image of this session and is not replaced; choose another folder."
+            )
+        if existing and not overwrite:
+            more = f" and {len(existing) - 1} more files" if len(existing) > 1 else ""
+            raise OutputError(
+                f"{existing[0]}{more} exist already; choose another folder, or allow it to "
+                "overwrite them." if more else
+                f"{existing[0]} exists already; choose another folder, or allow it to be "
+                "overwritten."
+            )  # fmt: skip
+        classes = [c.name for c in self._layers.classes]
+        if classes:
+            classes += sorted(self._other_classes(keys, set(classes)))
+        options["classes"] = classes or None
+        saved = Saved()
+        numbers = {}
+        for index, key in enumerate(keys):
+            if progress is not None:
+                progress(index, len(keys))
+            if cancel is not None and cancel.is_cancelled:
+                saved.cancelled = True
+                keys = keys[:index]
+                break
+            numbers[key] = self._store.state.history(key).last
+            for form in forms:
+                if form.name not in DATASETS:
+                    self._save_layer(folder, key, form, overwrite, options, saved)
+        for form in forms:
+            if form.name in DATASETS:
+                self._save_dataset(folder, keys, form, overwrite, options, saved)
+        if progress is not None:
+            progress(len(keys), len(keys))
+        if any(form.keeps_pixels for form in forms) and keys and not self._store.read_only:
+            self._store.record("saved", layers=[[list(key), numbers[key]] for key in keys])
+        self._store.log(
+            f"Saved {len(keys)} layers as {', '.join(formats)}: {len(saved.files)} files."
+        )
+        self._store.tell(Event("saved"))
+        return saved
+
+    def existing(
+        self,
+        place: str | os.PathLike[str],
+        formats: Sequence[str] = ("labels",),
+        layers: Iterable[LayerKey] | None = None,
+    ) -> list[Path]:
+        """The files that `save` would write and that exist already."""
+        keys, folder, planned = self._to_save(layers), Path(place), []
+        for form in map(format_named, formats):
+            if form.name == "coco":
+                planned.append(_coco_file(folder))
+            elif form.name in DATASETS:
+                names = [name for key in keys for name, _ in self._named_planes(key)]
+                planned += [path_in(folder, form, name) for name in names]
+            else:
+                planned += [path for key in keys for path, _ in self._paths(folder, key, form)]
+        return [path for path in dict.fromkeys(planned) if os.path.lexists(path)]
+
+    def save_binary(
+        self,
+        layer: LayerKey,
+        choice: str | None,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        plane: int = 0,
+    ) -> None:
+        """Write `Layers.binarise` as a PNG or TIFF of 0 and 255.
+
+        Raises
+        ------
+        OutputError
+            If the file exists and `overwrite` is false, or cannot be written.
+        """
+        import imageio.v3 as imageio
+
+        target = Path(path)
+        check_free(target, overwrite)
+        mask = self._layers.binarise(layer, choice, plane)
+        with whole_file(target) as part:
+            imageio.imwrite(part, mask.astype(np.uint8) * 255)
+
+    def _to_save(self, layers: Iterable[LayerKey] | None) -> list[LayerKey]:
+        if layers is not None:
+            return list(layers)
+        keys = [key for key in self._layers if self._layers.state(key) != "new"]
+        if not keys:
+            raise OutputError("There are no masks to save yet; segment or draw some first.")
+        return keys
+
+    def _other_classes(self, keys: Sequence[LayerKey], known: set[str]) -> set[str]:
+        return {n for key in keys for n in self._layers.class_names(key).values()} - known
+
+    def _named_planes(self, key: LayerKey) -> list[tuple[str, int]]:
+        """File name and plane of each image of a layer, as data sets name them."""
+        record = self._images[key.image]
+        twins = [r for r in self._images if r.path.name == record.path.name]
+        alone = len(record.recipes) == 1 and len(twins) == 1
+        name = (
+            record.path.name if alone else _file_name(self._layers.title(key)) + record.path.suffix
+        )
+        if record.planes == 1:
+            return [(name, 0)]
+        stem, suffix = os.path.splitext(name)
+        return [(f"{stem}.{_plane_name(record, p)}{suffix}", p) for p in range(record.planes)]
+
+    def _paths(self, folder: Path, key: LayerKey, form: Format) -> list[tuple[Path, int | None]]:
+        """Files of a layer, and the plane that each holds; None for all."""
+        record, title = self._images[key.image], _file_name(self._layers.title(key))
+        if record.planes == 1:
+            return [(folder / (title + ENDINGS[form.name]), 0)]
+        if form.name == "labels":
+            return [(folder / (title + ENDINGS[form.name]), None)]
+        return [
+            (folder / f"{title}.{_plane_name(record, p)}{ENDINGS[form.name]}", p)
+            for p in range(record.planes)
+        ]
+
+    def _save_layer(
+        self,
+        folder: Path,
+        key: LayerKey,
+        form: Format,
+        overwrite: bool,
+        options: dict[str, Any],
+        saved: Saved,
+    ) -> None:
+        for path, plane in self._paths(folder, key, form):
+            if plane is None:
+                saved.files += [self._save_stack(path, key)]
+                continue
+            masks = self._layers.masks(key, plane)
+            image = self._image_of(key, plane)
+            saved.losses += [
+                (self._layers.title(key), sentence) for sentence in losses(masks, form)
+            ]
+            saved.files += save_masks(
+                masks, path, form.name, image=image, overwrite=overwrite, **options
+            )
+
+    def _save_stack(self, path: Path, key: LayerKey) -> Path:
+        import tifffile
+
+        record, labels = self._images[key.image], np.array(self._layers.labels(key))
+        imagej = labels.dtype == np.uint16  # ImageJ's own format has no larger ids
+        times = record.shape[record.axes.index("T")] if "T" in record.axes else 1
+        depths = record.planes // times
+        axes = "TZYX" if times > 1 and depths > 1 else ("TYX" if times > 1 else "ZYX")
+        shape = (times, depths) if axes == "TZYX" else (record.planes,)
+        with whole_file(path) as part:
+            tifffile.imwrite(
+                part,
+                labels.reshape(*shape, *record.size),
+                imagej=imagej,
+                metadata={"axes": axes},
+                compression=None if imagej else "zlib",
+                photometric="minisblack",
+            )
+        return path
+
+    def _save_dataset(
+        self,
+        folder: Path,
+        keys: Sequence[LayerKey],
+        form: Format,
+        overwrite: bool,
+        options: dict[str, Any],
+        saved: Saved,
+    ) -> None:
+        images: list[tuple[str, MaskSet]] = []
+        for key in keys:
+            for name, plane in self._named_planes(key):
+                masks = self._layers.masks(key, plane)
+                images.append((name, masks))
+                saved.losses += [(name, sentence) for sentence in losses(masks, form)]
+        place = _coco_file(folder) if form.name == "coco" else folder
+        saved.files += save_dataset(images, place, form.name, overwrite=overwrite, **options)
+
+    def _image_of(self, key: LayerKey, plane: int) -> Any:
+        """The image for measurements and geo-reference; its file name where it is gone."""
+        try:
+            return plane_of(self._images.load(key.image), plane)
+        except AnymaskError as error:
+            self._store.log(str(error))
+            return self._images[key.image].path.name
+
+
+def _file_name(title: str) -> str:
+    """A title without what would make folders of it."""
+    return re.sub(r"[/\\:\0]", "_", title).lstrip(".") or "image"
+
+
+def _coco_file(place: Path) -> Path:
+    return place if place.suffix.lower() == ".json" else place / "annotations.json"
+
+
+def _plane_name(record: Any, plane: int) -> str:
+    axes = [axis for axis in "TZ" if axis in record.axes]
+    letter = axes[0].lower() if len(axes) == 1 else "p"
+    return f"{letter}{plane:0{len(str(record.planes - 1))}d}"

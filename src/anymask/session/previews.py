@@ -1,0 +1,144 @@
+"""What a click needs and what it gives: an encoded image, and masks to choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import PromptError
+from anymask.masks.objects import Crop
+from anymask.session.click_prompts import Prompts
+from anymask.session.records import LayerKey
+from anymask.session.regions import Region
+
+if TYPE_CHECKING:
+    from anymask.predict.predictor import SamPredictor
+    from anymask.session.click_model import ClickModel
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An image, or a region of one, that is encoded and ready for prompts.
+
+    Attributes
+    ----------
+    layer : LayerKey
+    plane : int
+    region : Region
+    rgb_hash : str
+        What identifies the pixels that were encoded (`Images.rgb_hash`).
+    seconds : float
+        That preparing took.
+    from_cache : bool
+        Whether the encoding was found on disk.
+    """
+
+    layer: LayerKey
+    plane: int
+    region: Region
+    rgb_hash: str
+    model: ClickModel = field(repr=False)
+    predictor: SamPredictor = field(repr=False)
+    seconds: float = 0.0
+    from_cache: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """Masks that answer prompts, to look at before one becomes an object.
+
+    Attributes
+    ----------
+    ready : Prepared
+        What the prompts were about.
+    prompts : Prompts
+    masks : (C, h, w) bool array
+        Of the region; each pixel stands for `region.step` pixels in both directions.
+    scores : (C,) float32 array
+        The predicted IoU of each mask.
+    mask_input : (H, W) bool array or None
+        The mask of the whole image that was part of the prompt.
+    chosen : int
+        Index of the chosen mask; at first the one with the highest score.
+    """
+
+    ready: Prepared
+    prompts: Prompts
+    masks: NDArray[np.bool_] = field(repr=False)
+    scores: NDArray[np.float32]
+    low_res: NDArray[np.float32] = field(repr=False)
+    mask_input: NDArray[np.bool_] | None = field(repr=False, default=None)
+    chosen: int = 0
+
+    @property
+    def layer(self) -> LayerKey:
+        """The layer that the masks are for."""
+        return self.ready.layer
+
+    @property
+    def plane(self) -> int:
+        """The plane that the masks are for."""
+        return self.ready.plane
+
+    @property
+    def region(self) -> Region:
+        """The region that the masks cover."""
+        return self.ready.region
+
+    @property
+    def best(self) -> int:
+        """The index of the mask with the highest score."""
+        return int(np.argmax(self.scores))
+
+    @property
+    def score(self) -> float:
+        """The score of the chosen mask."""
+        return float(self.scores[self.chosen])
+
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """The chosen mask as it is shown, (h, w)."""
+        shown: NDArray[np.bool_] = self.masks[self.chosen]
+        return shown
+
+    @property
+    def overlay_window(self) -> tuple[slice, slice]:
+        """Rows and columns of the image that `shown` covers."""
+        return self.region.window
+
+    def next(self, by: int = 1) -> Preview:
+        """The same with another mask chosen: the next by score."""
+        order = np.argsort(-self.scores, kind="stable").tolist()
+        place = order.index(self.chosen) + by
+        return replace(self, chosen=int(order[place % len(order)]))
+
+    def choose(self, index: int) -> Preview:
+        """The same with the mask at this index chosen."""
+        return replace(self, chosen=min(index, len(self.scores) - 1))
+
+    @property
+    def mask(self) -> Crop:
+        """The chosen mask in pixels of the image, cut out along its box.
+
+        Raises
+        ------
+        PromptError
+            If the mask is empty.
+        """
+        region, pixels = self.region, self.shown
+        if region.step > 1:
+            from anymask.predict.score_map import ScoreMap
+
+            predictor = self.ready.predictor
+            assert predictor.input_size is not None
+            frame = (predictor.input_size, predictor.transform.target_length)
+            size = (region.height, region.width)
+            pixels = ScoreMap(self.low_res[self.chosen], size, *frame).mask()
+        rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+        if not len(rows):
+            raise PromptError("The model finds nothing there; click on the object, or draw a box.")
+        part = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return Crop(part, region.top + int(rows[0]), region.left + int(columns[0]))

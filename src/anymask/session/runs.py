@@ -1,0 +1,391 @@
+"""`session.runs`: the model, the options, runs over layers, and thresholds moved afterwards."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from anymask.errors import AnymaskError
+from anymask.files import sha256
+from anymask.masks.mask_set import MaskSet
+from anymask.session.errors import SessionError, StoppedError
+from anymask.session.found import (
+    FoundFiles,
+    Infos,
+    choose,
+    find_masks,
+    find_scores,
+    labelled,
+    loosest_of,
+    refuse_below,
+    semantic_labels,
+)
+from anymask.session.images import Images
+from anymask.session.layers import Layers
+from anymask.session.options import Options, Thresholds
+from anymask.session.records import CancelToken, Change, Event, LayerKey, ModelRecord
+from anymask.session.store.store import Store
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+
+# A run over hundreds of images does not hold the labels of all in memory.
+_MOST_LAYERS = 8
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    layer : LayerKey
+        The layer at work.
+    title : str
+        Its name.
+    index, total : int
+        Which of the layers, from 0, and how many.
+    fraction : float
+        Of the whole run, from 0 to 1.
+    """
+
+    layer: LayerKey
+    title: str
+    index: int
+    total: int
+    fraction: float
+
+
+@dataclass
+class RunResult:
+    """The result of a run.
+
+    Attributes
+    ----------
+    done : list of LayerKey
+    failed : list of (LayerKey, str)
+        With one sentence each.
+    cancelled : bool
+        Whether it was stopped before the end; what was done stays.
+    seconds : float
+    """
+
+    done: list[LayerKey] = field(default_factory=list)
+    failed: list[tuple[LayerKey, str]] = field(default_factory=list)
+    cancelled: bool = False
+    seconds: float = 0.0
+
+
+class Runs:
+    """Runs of a model over layers, and what they found."""
+
+    def __init__(self, store: Store, images: Images, layers: Layers) -> None:
+        self._store, self._images, self._layers = store, images, layers
+        self._found = FoundFiles(store)
+
+    @property
+    def model(self) -> ModelRecord | None:
+        """The model used last."""
+        return self._store.state.values.get("model")
+
+    def use_model(self, sam: Sam, source: str | Path | None = None) -> ModelRecord:
+        """Note which model the session works with. Slow: its weights are hashed.
+
+        Parameters
+        ----------
+        sam : Sam
+        source : str or Path, optional
+            What `anymask.load` was given.
+        """
+        from anymask.predict.embeddings import model_hash
+
+        digest = model_hash(sam)
+        known = self.model
+        if known is not None and known.model_hash == digest and source in (None, known.source):
+            return known
+        file = None if source is None else Path(source)
+        record = ModelRecord(
+            sam.config.name,
+            None if source is None else str(source),
+            sha256(file) if file is not None and file.is_file() else None,
+            digest,
+            sam.config.image_size,
+        )
+        self._store.record("model", model=asdict(record))
+        dtype = str(sam.dtype).removeprefix("torch.")
+        self._store.log(f"Model {record.name}, {sam.device.type}, {dtype}")
+        self._store.tell(Event("model"))
+        return record
+
+    @property
+    def options(self) -> Options:
+        """What a run does."""
+        return self._store.state.values.get("options") or Options()
+
+    def set_options(self, **changes: Any) -> Options:
+        """Change options; see `Options`.
+
+        Raises
+        ------
+        SessionError
+            If there is no such option, or its value is out of range.
+        """
+        options = self.options.changed(**changes)
+        if options != self.options:
+            self._store.record("options", options=options.to_json())
+            self._store.tell(Event("options"))
+        return options
+
+    def segment(
+        self,
+        sam: Sam,
+        layers: Iterable[LayerKey] | None = None,
+        *,
+        replace: bool | Collection[LayerKey] = False,
+        progress: Callable[[RunProgress], None] | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RunResult:
+        """Segment layers, all by default, with the options of the session. Slow.
+
+        A layer that fails is named in the result and does not stop the others; one that is
+        removed meanwhile is left out. A run that is cancelled keeps what is done.
+
+        Parameters
+        ----------
+        sam : Sam
+        layers : iterable of LayerKey, optional
+        replace : bool or collection of LayerKey
+            Whether layers that were edited by hand may be replaced, or which. Others that are
+            edited while the model is at work keep their masks and are named as failed.
+        progress : callable, optional
+        cancel : CancelToken, optional
+
+        Raises
+        ------
+        EditedError
+            If a layer was edited by hand and may not be replaced; before anything is done.
+        SessionError
+            If the session was opened read-only.
+        """
+        self._store.refuse_read_only()
+        keys = list(self._layers if layers is None else layers)
+        replaceable = set(keys if replace is True else replace or ())
+        fixed = [key for key in keys if key not in replaceable]
+        self._store.state.refuse_edited(fixed, "replaced")
+        self.use_model(sam)
+        options, run, start = self.options, RunResult(), time.monotonic()
+
+        for index, key in enumerate(keys):
+
+            def tell(part: float, key: LayerKey = key, index: int = index) -> None:
+                if cancel is not None and cancel.is_cancelled:
+                    raise StoppedError
+                if progress is not None:
+                    whole = (index + part) / len(keys)
+                    progress(RunProgress(key, self._layers.title(key), index, len(keys), whole))
+
+            try:
+                tell(0.0)
+                self._segment_layer(sam, key, options, key in replaceable, tell)
+                run.done.append(key)
+            except StoppedError:
+                run.cancelled = True
+                self._store.log(f"Cancelled; {len(run.done)} of {len(keys)} are done.")
+                break
+            except AnymaskError as error:
+                if key in self._layers:  # otherwise it was removed meanwhile
+                    run.failed.append((key, str(error)))
+            except (MemoryError, RuntimeError, OSError) as error:
+                # Mostly from torch: a GPU that is out of memory is the most common.
+                self._store.log("".join(traceback.format_exception(error)[-4:]))
+                first = (str(error).splitlines() or [type(error).__name__])[0]
+                run.failed.append((key, f"The model failed: {first}"))
+            finally:
+                if self._store.layers_in_memory > _MOST_LAYERS:
+                    self._store.release(keep=[key])
+        run.failed = [(key, sentence) for key, sentence in run.failed if key in self._layers]
+        for key, sentence in run.failed:
+            self._store.log(f"{self._layers.title(key)}: {sentence}")
+        run.seconds = time.monotonic() - start
+        return run
+
+    def _segment_layer(
+        self,
+        sam: Sam,
+        key: LayerKey,
+        options: Options,
+        replace: bool,
+        tell: Callable[[float], None],
+    ) -> None:
+        record = self._images[key.image]
+        how = record.recipe(key.recipe)
+        thresholds = options.thresholds or Thresholds.of(sam)
+        found: list[Any] = []
+        for plane in range(record.planes):
+
+            def advance(done: int, total: int, plane: int = plane) -> None:
+                tell((plane + done / max(total, 1)) / record.planes)
+
+            pixels = self._images.rgb(key, plane)
+            advance(0, 1)
+            if options.mode == "semantic":
+                found.append(find_scores(sam, pixels, options))
+            else:
+                found.append(find_masks(sam, pixels, options, thresholds, advance))
+        number = self._store.state.number
+        names = [f"found/{key.image}-{key.recipe}-{number}-{p}.npz" for p in range(len(found))]
+        model = self.model
+        args = {
+            "options": options.to_json(),
+            "model": None if model is None else model.model_hash,
+        }
+        meta: dict[str, Any] = dict(args)
+        if options.mode == "semantic":
+            meta |= {"scores": names, "semantic_threshold": options.semantic_threshold}
+            for name, scores in zip(names, found, strict=True):
+                self._found.save_scores(name, scores)
+            labels, infos = semantic_labels(found, record.label_shape, options.semantic_threshold)
+        else:
+            args["thresholds"] = asdict(thresholds)
+            meta |= {
+                "candidates": names,
+                "thresholds": asdict(thresholds),
+                "limits": asdict(loosest_of(sam, thresholds)),
+                "offset": sam.config.everything.stability_score_offset,
+            }
+            tiled, sets = options.tile_size is not None, []
+            for name, masks in zip(names, found, strict=True):
+                cleaned = self._found.save_masks(name, masks)
+                sets.append(choose(masks, thresholds, meta["offset"], cleaned, tiled=tiled))
+            labels, infos = labelled(sets, record.label_shape)
+        with self._store.mutex:
+            if not replace and self._layers.edited([key]):
+                raise SessionError(
+                    "The masks were edited while the model was at work and were left as they are; "
+                    "segment again to replace them."
+                )
+            if self._images[key.image].recipe(key.recipe) != how:
+                raise SessionError(
+                    f"The pseudo-RGB {key.recipe} was given other expressions while the model was "
+                    "at work; segment again."
+                )
+            self._store.change(
+                key, "segment", labels, args=args, infos=infos, meta=meta, renew=True
+            )
+
+    def facts(self, layer: LayerKey) -> dict[str, Any]:
+        """What is known about the run behind a layer: files, options, thresholds, model."""
+        with self._store.mutex:
+            return dict(self._store.layer(layer).meta)
+
+    def has_candidates(self, layer: LayerKey) -> bool:
+        """Whether the thresholds of "everything" can be moved."""
+        return bool(self.facts(layer).get("candidates"))
+
+    def has_scores(self, layer: LayerKey) -> bool:
+        """Whether the threshold of semantic mode can be moved."""
+        return bool(self.facts(layer).get("scores"))
+
+    def thresholds(self, layer: LayerKey) -> Thresholds:
+        """The thresholds that the masks of a layer were chosen by."""
+        return Thresholds(**self._need(layer, "candidates")["thresholds"])
+
+    def limits(self, layer: LayerKey) -> Thresholds:
+        """The lowest thresholds that can be set; below these the model must run again."""
+        return Thresholds(**self._need(layer, "candidates")["limits"])
+
+    def chosen(self, layer: LayerKey, plane: int = 0) -> MaskSet:
+        """The masks behind a layer that was not edited, with their overlaps."""
+        return self._chosen(layer, self.thresholds(layer))[plane]
+
+    def count(self, layer: LayerKey, thresholds: Thresholds) -> int:
+        """How many objects other thresholds would give."""
+        return sum(len(masks) for masks in self._chosen(layer, thresholds))
+
+    def preview(self, layer: LayerKey, thresholds: Thresholds) -> NDArray[Any]:
+        """The labels that other thresholds would give; nothing is changed."""
+        return self._labels_at(layer, thresholds)[0]
+
+    def set_thresholds(
+        self, layer: LayerKey, thresholds: Thresholds, *, replace: bool = False
+    ) -> Change:
+        """Choose other masks from those that were found, without the model.
+
+        Raises
+        ------
+        EditedError
+            If the layer was edited and `replace` is false.
+        SessionError
+            If no run found anything there, or a threshold is below `limits`.
+        """
+        facts = {"thresholds": asdict(thresholds)}
+        return self._choose(layer, facts, replace, lambda: self._labels_at(layer, thresholds))
+
+    def preview_semantic(self, layer: LayerKey, threshold: float) -> NDArray[Any]:
+        """The labels that another threshold (a logit) would give; nothing is changed."""
+        return self._labels_at_logit(layer, threshold)[0]
+
+    def set_semantic_threshold(
+        self, layer: LayerKey, threshold: float, *, replace: bool = False
+    ) -> Change:
+        """Set the threshold (a logit) of a semantic mask, without the model.
+
+        Raises
+        ------
+        EditedError, SessionError
+            As `set_thresholds`.
+        """
+        facts = {"semantic_threshold": threshold}
+        return self._choose(layer, facts, replace, lambda: self._labels_at_logit(layer, threshold))
+
+    def _choose(
+        self,
+        layer: LayerKey,
+        facts: dict[str, Any],
+        replace: bool,
+        choose_labels: Callable[[], tuple[NDArray[Any], Infos]],
+    ) -> Change:
+        state = self._store.state
+        if not replace:
+            state.refuse_edited([layer], "replaced")
+        labels, infos = choose_labels()
+        with self._store.mutex:
+            if not replace:  # it may have been edited while the masks were chosen
+                state.refuse_edited([layer], "replaced")
+            meta = {**self.facts(layer), **facts}
+            kind = "segment" if self._layers.edited([layer]) else "thresholds"
+            return self._store.change(
+                layer, kind, labels, args=facts, infos=infos, meta=meta, renew=True
+            )
+
+    def _labels_at(self, layer: LayerKey, thresholds: Thresholds) -> tuple[NDArray[Any], Infos]:
+        return labelled(self._chosen(layer, thresholds), self._images[layer.image].label_shape)
+
+    def _chosen(self, layer: LayerKey, thresholds: Thresholds) -> list[MaskSet]:
+        facts = self._need(layer, "candidates")
+        refuse_below(Thresholds(**facts["limits"]), thresholds)
+        tiled = facts["options"].get("tile_size") is not None
+        sets = []
+        for file in facts["candidates"]:
+            masks, cleaned = self._found.masks(file)
+            sets.append(choose(masks, thresholds, facts["offset"], cleaned, tiled=tiled))
+        return sets
+
+    def _labels_at_logit(self, layer: LayerKey, threshold: float) -> tuple[NDArray[Any], Infos]:
+        maps = [self._found.scores(file) for file in self._need(layer, "scores")["scores"]]
+        return semantic_labels(maps, self._images[layer.image].label_shape, threshold)
+
+    def _need(self, layer: LayerKey, what: str) -> dict[str, Any]:
+        facts = self.facts(layer)
+        if not facts.get(what):
+            raise SessionError(
+                f"{self._layers.title(layer)} has no results of a run whose thresholds could be "
+                "moved; segment it first."
+            )
+        return facts

@@ -1,0 +1,1 @@
+"""What a session keeps on disk: folder, lock, journal, pixels, snapshots. It knows no models."""

@@ -1,0 +1,389 @@
+"""The store of a session: every step is written to the journal before it is done.
+
+It keeps the folder, its lock, the journal, the state that the journal leads to, and the layers in
+memory. All of it may be used from any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import AnymaskError
+from anymask.session.errors import SessionError
+from anymask.session.records import Change, Event, LayerKey, ObjectInfo, joined_changes
+from anymask.session.store.deltas import Delta, Window
+from anymask.session.store.events import Listener, Mutex
+from anymask.session.store.folder import inside, remove_unfinished
+from anymask.session.store.history import Ref
+from anymask.session.store.journal import Journal, Line
+from anymask.session.store.layer import Layer, Step
+from anymask.session.store.lock import SessionLock
+from anymask.session.store.log import Log
+from anymask.session.store.pixels import fetch_pixels, keep_pixels
+from anymask.session.store.snapshots import read_snapshot, write_snapshot
+from anymask.session.store.state import Readers, SessionState
+
+# A snapshot of a layer is due after this many steps, or bytes of steps, since the last one.
+_SNAPSHOT_STEPS = 40
+_SNAPSHOT_BYTES = 2**20
+_KEEPER_SECONDS = 1.0
+
+
+class Store:
+    """What a session has on disk, and the layers that are in memory.
+
+    Parameters
+    ----------
+    folder : Path
+        A session folder that exists.
+    read_only : bool
+        Whether nothing is locked and nothing written.
+    readers : mapping
+        How values are read that the store need not understand; see `SessionState`.
+
+    Attributes
+    ----------
+    state : SessionState
+        What the journal says.
+    mutex : Mutex
+        Held while the state or a layer is read or changed.
+    messages : list of str
+        What was found when it was opened, and what could not be read.
+
+    Raises
+    ------
+    SessionError
+        If another window has the session.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool, readers: Readers) -> None:
+        self.folder = folder
+        self.read_only = read_only
+        self.messages: list[str] = []
+        self._listeners: list[Listener] = []
+        self.mutex = Mutex(self._listeners)
+        self._lock = None if read_only else SessionLock(folder)
+        try:
+            if not read_only:
+                remove_unfinished(folder)
+            self.state = SessionState(folder, readers)
+            self._journal = Journal(folder / "journal.jsonl", writable=not read_only)
+            for line in self._journal.lines():
+                self._take_in(line)
+            self.messages += self._journal.messages
+        except BaseException:
+            if self._lock is not None:
+                self._lock.release()
+            raise
+        self._log = Log(folder / "log.txt", writable=not read_only)
+        self._layers: dict[LayerKey, Layer] = {}
+        self._is_open = True
+        for message in self.messages:
+            self.log(message)
+        self._ending = threading.Event()
+        self._keeper: threading.Thread | None = None
+        if not read_only:
+            self._keeper = threading.Thread(target=self._keep, name="anymask session", daemon=True)
+            self._keeper.start()
+
+    def close(self) -> None:
+        """Write snapshots of what changed, and give the session up; a second call does nothing."""
+        if not self._is_open:
+            return
+        try:
+            self._ending.set()
+            if self._keeper is not None:
+                self._keeper.join()
+            if not self.read_only:
+                self.checkpoint()
+        finally:
+            self._is_open = False
+            self._journal.close()
+            if self._lock is not None:
+                self._lock.release()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call a function with each `Event`; return what ends it."""
+        with self.mutex:
+            self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            with self.mutex, suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def tell(self, event: Event) -> None:
+        """Tell the listeners, as soon as this thread has released the mutex."""
+        with self.mutex:
+            self.mutex.pending.append(event)
+
+    def log(self, text: str) -> None:
+        """Add a line with the time to the log."""
+        self._log.add(text)
+        self.tell(Event("log"))
+
+    def log_lines(self, count: int) -> list[str]:
+        """The last lines of the log."""
+        return self._log.last(count)
+
+    def say(self, sentence: str) -> None:
+        """Add a message that whoever opened the session should see."""
+        self.messages.append(sentence)
+        self.log(sentence)
+
+    def refuse_read_only(self) -> None:
+        """Refuse to change a session that was opened read-only.
+
+        Raises
+        ------
+        SessionError
+        """
+        if self.read_only:
+            raise SessionError(
+                f"{self.folder.name} was opened to look at only; close the window that has it, and "
+                "open it again."
+            )
+
+    def record(self, do: str, **facts: Any) -> int:
+        """Append a step to the journal, then take it into the state; return its number.
+
+        Raises
+        ------
+        SessionError
+            If the session is closed or read-only.
+        OutputError
+            If the journal cannot be written; then nothing has changed.
+        """
+        with self.mutex:
+            self._refuse_unwritable()
+            step = {"n": self.state.number + 1, "t": round(time.time(), 2), "do": do, **facts}
+            self.state.apply(self._journal.append(step))
+            return self.state.number
+
+    def layer(self, key: LayerKey) -> Layer:
+        """A layer, restored from its last good snapshot and the steps after it if need be."""
+        with self.mutex:
+            if key in self._layers:
+                return self._layers[key]
+            history = self.state.history(key)
+            layer = Layer(key, self.state.image(key.image).label_shape)
+            start = 0
+            for number, name in reversed(history.snapshots):
+                try:
+                    labels, objects, meta = read_snapshot(inside(self.folder, name))
+                except (AnymaskError, OSError):
+                    continue
+                if labels.shape == layer.labels.shape:
+                    layer.restore(labels, objects, meta)
+                    start = number
+                    break
+            for number, ref, forward in history.events:
+                if number > start:
+                    try:
+                        step = self._read_step(ref)
+                        layer.apply(step if forward else step.reversed())
+                    except AnymaskError as error:
+                        self.say(f"{self.state.title(key)}: {error}")
+            self._layers[key] = layer
+            return layer
+
+    @property
+    def layers_in_memory(self) -> int:
+        """How many layers are in memory."""
+        return len(self._layers)
+
+    def steps(self, key: LayerKey) -> list[Step]:
+        """The steps that a layer is made of, in order; steps that were undone are left out."""
+        return [self._read_step(ref) for ref in self.state.history(key).done]
+
+    def change(
+        self,
+        key: LayerKey,
+        kind: str,
+        labels: NDArray[Any] | None = None,
+        *,
+        plane: int | None = None,
+        window: Window | None = None,
+        args: Mapping[str, Any] | None = None,
+        infos: Mapping[int, ObjectInfo] | None = None,
+        meta: dict[str, Any] | None = None,
+        renew: bool = False,
+    ) -> Change:
+        """Change a layer by one step; an empty `Change` comes back if nothing differs.
+
+        Parameters
+        ----------
+        key : LayerKey
+        kind : str
+            What the step is called.
+        labels : array, optional
+            What the labels become: those of the whole layer, or of one plane.
+        plane : int, optional
+        window : tuple of slice, optional
+            The only part in which `labels` may differ.
+        args, infos, meta, renew
+            As `Layer.step_to` takes them.
+        """
+        with self.mutex:
+            layer = self.layer(key)
+            delta = None
+            if labels is not None and (plane is None or layer.labels.ndim == 2):
+                delta = Delta.between(layer.labels, labels, window)
+            elif labels is not None:
+                delta = Delta.between(layer.labels[plane], labels, window)
+                delta = None if delta is None else delta.in_plane(plane or 0)
+            step = layer.step_to(kind, delta, args=args, infos=infos, meta=meta, renew=renew)
+            if step is None:
+                return Change(key, tuple(slice(0, 0) for _ in layer.labels.shape), ())
+            return self._commit(layer, step)
+
+    def _commit(self, layer: Layer, step: Step) -> Change:
+        """Write a step of a layer to the journal, then do it."""
+        key = layer.key
+        self._refuse_unwritable()
+        facts: dict[str, Any] = {"layer": list(key), "kind": step.kind, "args": step.args}
+        if step.delta is not None:
+            where, content = step.delta.packed()
+            facts["pixels"] = where | keep_pixels(self.folder, content)
+        if step.objects:
+            facts["objects"] = {
+                label: [None if o is None else o.to_json() for o in pair]
+                for label, pair in step.objects.items()
+            }
+        if step.meta is not None:
+            facts["meta"] = step.meta
+        self.record("step", **facts)
+        change = layer.apply(step)
+        only_objects = step.delta is None and step.meta is None
+        self.tell(Event("objects" if only_objects else "labels", key.image, key, change))
+        return change
+
+    def turn(self, key: LayerKey, *, forward: bool) -> Change | None:
+        """Undo the last step of a layer, or redo the step undone last; None if there is none.
+
+        A stroke that was handed over in parts is undone and redone as one.
+        """
+        with self.mutex:
+            history = self.state.history(key)
+            waiting = history.undone if forward else history.done
+            if not waiting:
+                return None
+            layer = self.layer(key)
+            changes: list[Change] = []
+            while waiting:
+                ref = waiting[-1]
+                if forward and changes and not ref.continues:
+                    break
+                step = self._read_step(ref)
+                self.record("redo" if forward else "undo", layer=list(key))
+                changes.append(layer.apply(step if forward else step.reversed()))
+                if not forward and not ref.continues:
+                    break
+            change = joined_changes(changes)
+            self.tell(Event("labels", key.image, key, change))
+        return change
+
+    def forget(self, keys: Collection[LayerKey]) -> None:
+        """Drop layers from memory that are no longer part of the session."""
+        with self.mutex:
+            for key in keys:
+                self._layers.pop(key, None)
+
+    def release(self, keep: Collection[LayerKey] = ()) -> None:
+        """Drop all layers but some from memory, after writing their snapshots."""
+        for key in [key for key in list(self._layers) if key not in keep]:
+            self._snapshot(key)
+            with self.mutex:
+                self._layers.pop(key, None)
+
+    def checkpoint(self, layers: Sequence[LayerKey] | None = None) -> None:
+        """Write a snapshot of each layer in memory that changed since its last one."""
+        for key in list(self._layers) if layers is None else layers:
+            self._snapshot(key)
+        with self.mutex:
+            self._journal.sync()
+
+    def _refuse_unwritable(self) -> None:
+        self.refuse_read_only()
+        if not self._is_open:
+            raise SessionError(f"{self.folder.name} is closed; open it again.")
+
+    def _take_in(self, line: Line) -> None:
+        try:
+            self.state.apply(line)
+        except (KeyError, TypeError, ValueError, IndexError, AnymaskError):
+            self.messages.append(
+                f"This version of anymask does not understand a step of the journal "
+                f"({line.step.get('do')}); it was left out."
+            )
+
+    def _read_step(self, ref: Ref) -> Step:
+        data = self._journal.read(ref.offset, ref.length)
+        pixels = data.get("pixels")
+        delta = None
+        if pixels is not None:
+            delta = Delta.unpacked(pixels, fetch_pixels(self.folder, pixels))
+        objects = {
+            int(label): (
+                None if before is None else ObjectInfo.from_json(before),
+                None if after is None else ObjectInfo.from_json(after),
+            )
+            for label, (before, after) in data.get("objects", {}).items()
+        }
+        meta = data.get("meta")
+        return Step(
+            str(data["kind"]), data.get("args", {}), delta, objects,
+            None if meta is None else (meta[0], meta[1]),
+        )  # fmt: skip
+
+    def _snapshot(self, key: LayerKey) -> None:
+        with self.mutex:
+            layer, history = self._layers.get(key), self.state.histories.get(key)
+            if layer is None or history is None or self.read_only:
+                return
+            at = history.last
+            if at == (history.snapshots[-1][0] if history.snapshots else 0):
+                return
+            labels, objects = np.array(layer.labels), dict(layer.objects)
+            meta = dict(layer.meta)
+        # Compressing takes its time, during which others may go on.
+        name = f"labels/{key.image}-{key.recipe}-{at}.npz"
+        write_snapshot(inside(self.folder, name), labels, objects, meta)
+        with self.mutex:
+            if self.state.histories.get(key) is not history:
+                return
+            old = history.snapshots[:-1]
+            self.record("snapshot", layer=list(key), at=at, file=name)
+            history.snapshots[:] = history.snapshots[-2:]
+        for _, past in old:
+            with suppress(OSError, SessionError):
+                inside(self.folder, past).unlink()
+
+    def _keep(self) -> None:
+        """Sync the journal and write snapshots, in a thread, while the session is open."""
+        while not self._ending.wait(_KEEPER_SECONDS):
+            try:
+                self._journal.sync()  # outside of the mutex: a slow disk keeps nobody waiting
+                with self.mutex:
+                    due = [key for key in self._layers if self._is_due(key)]
+                for key in due:
+                    self._snapshot(key)
+            except (AnymaskError, OSError) as error:
+                self.log(str(error))
+
+    def _is_due(self, key: LayerKey) -> bool:
+        history = self.state.histories.get(key)
+        if history is None:
+            return False
+        since = history.snapshots[-1][0] if history.snapshots else 0
+        new = [ref for number, ref, _ in history.events if number > since]
+        return len(new) >= _SNAPSHOT_STEPS or sum(r.length for r in new) >= _SNAPSHOT_BYTES
