@@ -188,7 +188,7 @@ def spectra(show: Show) -> None:
     panel.segment.scope.setCurrentIndex(2)
     panel.segment.run()
     show.idle()
-    table = panel.control.session.objects(panel.control.current)
+    table = panel.control.session.layers.objects(panel.control.current)
     largest = table.ids[np.argsort(table.columns["area"])[::-1][1:4]]
     panel.control.select(largest.tolist())
     show.page("Spectra")

@@ -29,12 +29,12 @@ FILES = sorted(
 def test_a_session_opens_with_its_layers(tmp_path: Path) -> None:
     shutil.copytree(OLD, tmp_path / "old")
     with Session.open(tmp_path / "old" / "cells") as session:
-        for layer in session.all_layers():
-            labels = session.labels(layer)
+        for layer in session.layers:
+            labels = session.layers.labels(layer)
             areas = np.bincount(labels.ravel())
             expected = EXPECTED["layers"][f"{layer.image}/{layer.recipe}"]["areas"]
             assert {str(i): n for i, n in enumerate(areas.tolist()) if i and n} == expected
-            assert session.undo(layer) is not None
+            assert session.edits.undo(layer) is not None
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)

@@ -121,11 +121,13 @@ def test_a_session_is_trained_on_as_it_is_and_alone(run, tmp_path, data, model):
     from anymask.session import LayerKey, Session
 
     with Session.create(tmp_path / "work") as session:
-        session.add_images(sorted((data / "images").glob("[0-2].png")))
+        session.images.add(sorted((data / "images").glob("[0-2].png")))
         for number in range(3):
-            key = LayerKey(session.images[number].id, session.recipes(f"i{number + 1}")[0].name)
+            key = LayerKey(
+                session.images[number].id, session.images[f"i{number + 1}"].recipes[0].name
+            )
             mask = np.asarray(Image.open(data / "masks" / f"{number}.png")) > 0
-            session.record_pixels(key, mask.astype(session.labels(key).dtype))
+            session.edits.paint(key, mask.astype(session.layers.labels(key).dtype))
     result = run("--data", tmp_path / "work.anymask")
     assert result.exit_code == 2
     assert "A session is trained on alone" in " ".join(result.output.split())

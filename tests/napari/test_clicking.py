@@ -74,9 +74,9 @@ def test_a_click_shows_a_mask_at_once_and_c_makes_it_an_object(clicking, mouse, 
     square = np.zeros((120, 160), bool)
     square[20:70, 20:60] = True
     assert np.mean((shown.data > 0) == square) > 0.95
-    assert len(panel.control.session.objects(KEY)) == 0
+    assert len(panel.control.session.layers.objects(KEY)) == 0
     mouse.key(Qt.Key.Key_C)
-    labels = panel.control.session.labels(KEY)
+    labels = panel.control.session.layers.labels(KEY)
     assert np.mean((labels == 1) == square) > 0.95
     assert np.array_equal(panel.canvas.layer.data, labels)
     assert not panel.clicks.prompts
@@ -139,15 +139,15 @@ def test_one_box_is_refined_by_points_and_several_boxes_are_several_objects(clic
     panel.clicks.class_name = "cell"
     mouse.key(Qt.Key.Key_C)
     session = panel.control.session
-    assert len(session.objects(KEY)) == 2
-    labels = session.labels(KEY)
+    assert len(session.layers.objects(KEY)) == 2
+    labels = session.layers.labels(KEY)
     assert labels[45, 40] != labels[95, 70]
     assert labels[45, 40]
     assert labels[95, 70]
-    assert set(session.class_names(KEY).values()) == {"cell"}
+    assert set(session.layers.class_names(KEY).values()) == {"cell"}
     assert len(panel.clicks.layers.boxes.data) == 0
     panel.control.undo()  # both at once
-    assert len(session.objects(KEY)) == 0
+    assert len(session.layers.objects(KEY)) == 0
     panel.clicks.class_name = ""
 
 
@@ -171,10 +171,10 @@ def test_the_eraser_takes_an_object_and_undo_brings_it_back(clicking, mouse, wai
     panel.clicks.commit()
     mouse.key(Qt.Key.Key_O)
     mouse.click(40, 45)
-    assert len(session.objects(KEY)) == 0
+    assert len(session.layers.objects(KEY)) == 0
     assert not panel.canvas.layer.data.any()
     mouse.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    assert session.objects(KEY).ids.tolist() == [1]
+    assert session.layers.objects(KEY).ids.tolist() == [1]
     assert panel.canvas.layer.data[45, 40] == 1
 
 
@@ -189,8 +189,8 @@ def test_a_selected_object_is_refined_in_place(clicking, wait):
     panel.clicks.add_points([(40, 45), (25, 25), (55, 65)], 1)
     wait(lambda: _answered(panel))
     panel.clicks.commit()
-    assert session.objects(KEY).ids.tolist() == [7]
-    assert np.count_nonzero(session.labels(KEY) == 7) > 1500
+    assert session.layers.objects(KEY).ids.tolist() == [7]
+    assert np.count_nonzero(session.layers.labels(KEY) == 7) > 1500
 
 
 def test_the_embedding_is_kept_on_disk_for_the_next_time(clicking, wait, photos, idle):

@@ -41,15 +41,15 @@ def test_a_commit_pressed_before_the_answer_takes_the_answer(clicking, gate, wai
     held.wait_until_reached()
     panel.clicks.commit()
     panel.clicks.add_points([(70, 95)], 1)  # on the next object already
-    assert len(session.objects(KEY)) == 0
+    assert len(session.layers.objects(KEY)) == 0
     held.open()
-    labels = session.labels(KEY)
+    labels = session.layers.labels(KEY)
     assert labels[45, 40] == 1
     assert np.count_nonzero(labels) > 1500
     assert panel.clicks.prompts.points == ((70.0, 95.0),)
     wait(lambda: bool(panel.clicks.previews))
     panel.clicks.commit()
-    assert session.objects(KEY).ids.tolist() == [1, 2]
+    assert session.layers.objects(KEY).ids.tolist() == [1, 2]
 
 
 def test_a_commit_after_a_second_click_waits_for_the_mask_of_both(clicking, gate, wait):
@@ -61,7 +61,7 @@ def test_a_commit_after_a_second_click_waits_for_the_mask_of_both(clicking, gate
     held.wait_until_reached()
     panel.clicks.commit()
     held.open()
-    (step,) = session.steps(KEY)
+    (step,) = session.edits.steps(KEY)
     assert step.args["clicks"][0]["prompts"]["points"] == [[40, 45], [25, 25]]
 
 
@@ -124,7 +124,7 @@ def test_prompts_go_at_once_with_the_image_that_they_were_for(clicking, wait, id
     assert not panel.clicks.previews
     panel.clicks.commit()
     assert panel.message.text.text().startswith("There is nothing to commit yet")
-    assert not session.labels(KEY).any()
+    assert not session.layers.labels(KEY).any()
     idle()
     wait(lambda: panel.clicks.is_ready)
 
@@ -139,7 +139,7 @@ def test_an_object_is_refined_though_clicking_was_off(shown, wait):
     wait(lambda: bool(panel.clicks.previews))
     assert panel.clicks.is_on
     panel.clicks.commit()
-    assert session.objects(KEY).ids.tolist() == [7]
+    assert session.layers.objects(KEY).ids.tolist() == [7]
 
 
 def test_news_of_the_model_in_use_leave_prompts_and_choices_alone(clicking, wait):
@@ -164,5 +164,5 @@ def test_an_image_that_is_a_copy_of_another_can_be_clicked(clicking, photos, tmp
     panel.clicks.add_points([(40, 45)], 1)
     wait(lambda: bool(panel.clicks.previews))
     panel.clicks.commit()
-    assert len(session.objects(LayerKey("i3", "rgb"))) == 1
-    assert len(session.objects(KEY)) == 0
+    assert len(session.layers.objects(LayerKey("i3", "rgb"))) == 1
+    assert len(session.layers.objects(KEY)) == 0

@@ -61,7 +61,7 @@ def test_several_pseudo_rgbs_have_buttons_and_masks_of_their_own(leaf, idle, wai
     leaf.recipe_buttons["rgb"].click()
     idle()
     assert leaf.control.current == LayerKey("i1", "rgb")
-    assert not leaf.control.session.labels(LayerKey("i1", "rgb")).any()
+    assert not leaf.control.session.layers.labels(LayerKey("i1", "rgb")).any()
     visible = [layer.name for layer in leaf.viewer.layers if layer.visible]
     assert visible == ["leaf · rgb", "leaf · rgb · masks"]
 
@@ -92,7 +92,7 @@ def test_removing_a_pseudo_rgb_with_edited_masks_asks(leaf, idle, wait, answer):
     asked = answer(None)
     leaf.pseudo_rgb.remove(everywhere=True)
     assert "edited by hand" in asked[0]
-    assert len(leaf.control.session.recipes("i1")) == 2
+    assert len(leaf.control.session.images["i1"].recipes) == 2
     answer("Remove it")
     leaf.pseudo_rgb.remove(everywhere=True)
     wait(lambda: leaf.control.current.recipe == "rgb")
@@ -145,7 +145,7 @@ def test_saving_all_uses_the_images_names_and_keeps_ids(panel, photos, idle, tmp
     assert labels.max() == 300
     coco = json.loads(next(folder.glob("*.json")).read_text())
     assert [each["id"] for each in coco["annotations"]] == [300] or coco["annotations"]
-    assert panel.control.session.state("i1") == "saved"
+    assert panel.control.session.images.state("i1") == "saved"
     assert "● saved" in panel.images.list.item(0).text()
     (folder / "photo1.labels.tif").write_bytes(b"mine")
     asked = answer(None)
@@ -228,11 +228,11 @@ def test_an_object_is_followed_through_a_stack(stack, wait, idle):
     stack.clicks.add_points([(50, 45)], 1)
     wait(lambda: bool(stack.clicks.previews))
     stack.clicks.commit()
-    assert session.labels(key)[2].any()
-    assert not session.labels(key)[[0, 1, 3, 4]].any()
+    assert session.layers.labels(key)[2].any()
+    assert not session.layers.labels(key)[[0, 1, 3, 4]].any()
     stack.click._propagate()
     idle()
-    found = session.labels(key)
+    found = session.layers.labels(key)
     assert [bool(plane.any()) for plane in found] == [True] * 5
     truth = np.zeros((96, 128), bool)
     truth[30:60, 42:72] = True
@@ -249,10 +249,10 @@ def test_planes_between_annotated_ones_are_filled_in(stack):
     stack.canvas.record()
     stack.control.select([1])
     stack.click._interpolate()
-    middle = session.labels(key)[2] > 0
+    middle = session.layers.labels(key)[2] > 0
     assert middle[45, 50]
     assert abs(np.count_nonzero(middle) - 900) < 120
-    assert np.array_equal(stack.canvas.layer.data, session.labels(key))
+    assert np.array_equal(stack.canvas.layer.data, session.layers.labels(key))
 
 
 def test_the_log_is_copied_without_names_of_folders(panel, photos, idle, tmp_path):

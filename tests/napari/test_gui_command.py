@@ -79,10 +79,10 @@ def test_files_on_the_command_line_are_shown_and_begin_a_session(home, photos):
 
 def test_a_session_on_the_command_line_opens_as_it_was_left(home, photos, tmp_path):
     with Session.create(tmp_path / "work") as session:
-        session.add_images(photos)
+        session.images.add(photos)
         labels = np.zeros((150, 100), np.uint16)
         labels[5:9, 5:9] = 3
-        session.record_pixels(LayerKey("i2", "rgb"), labels)
+        session.edits.paint(LayerKey("i2", "rgb"), labels)
         session.remember(image="i2")
     done = _run(_WATCHED, "gui", session.folder, ANYMASK_SESSIONS=str(home))
     assert done.returncode == 0, done.stderr

@@ -117,7 +117,7 @@ def test_removing_an_image_with_masks_asks_and_shows_the_next_one(
     panel.canvas.layer.data[5:9, 5:9] = 1
     panel.canvas.layer.events.paint(value=[])
     panel.canvas.record()
-    assert panel.control.session.state("i1") == "edited"
+    assert panel.control.session.images.state("i1") == "edited"
     panel.images.list.setCurrentRow(0)
     asked = answer(None)
     panel.images._remove()

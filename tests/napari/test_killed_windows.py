@@ -68,7 +68,7 @@ panel.model.load()
 wait(lambda: panel.control.sam is not None and not panel.control.tasks.is_busy)
 panel.segment.points.setValue(12)
 panel.segment.run()
-wait(lambda: session.state("i2") == "segmented")
+wait(lambda: session.images.state("i2") == "segmented")
 print("two are finished", flush=True)
 wait(lambda: False)
 """
@@ -94,7 +94,7 @@ def test_a_window_killed_while_painting_loses_at_most_two_seconds(panel, photos,
     _kill(painter)
     panel.images.open(folder.with_suffix(".anymask"))
     idle()
-    assert panel.control.session.objects(KEY).ids.tolist() == [3]
+    assert panel.control.session.layers.objects(KEY).ids.tolist() == [3]
     assert np.all(panel.canvas.layer.data[20, 10:100] == 3)
     assert panel.images.list.item(0).text().startswith("photo1\n✎ edited")
 
@@ -111,7 +111,7 @@ def test_a_window_killed_while_segmenting_has_the_masks_of_all_images_that_were_
     panel.images.open(folder.with_suffix(".anymask"))
     idle()
     session = panel.control.session
-    assert [session.state(image) for image in ("i1", "i2", "i3")] == [
+    assert [session.images.state(image) for image in ("i1", "i2", "i3")] == [
         "segmented", "segmented", "new",
     ]  # fmt: skip
     rows = [panel.images.list.item(at).text().splitlines()[1] for at in range(3)]
@@ -122,7 +122,7 @@ def test_a_window_killed_while_segmenting_has_the_masks_of_all_images_that_were_
     square[20:70, 20:60] = True
     assert labels[45, 40]
     assert np.mean(red == square) > 0.95
-    assert session.options.points_per_side == 12
+    assert session.runs.options.points_per_side == 12
     # And it goes on from there: thresholds without the model, and the run where it broke off.
     panel.segment.area.number.setValue(float(np.count_nonzero(red)))
     panel.control.sam = shipped
@@ -133,4 +133,4 @@ def test_a_window_killed_while_segmenting_has_the_masks_of_all_images_that_were_
     panel.segment.run()
     idle()
     panel.segment.scope.setCurrentIndex(0)
-    assert session.state("i3") == "segmented"
+    assert session.images.state("i3") == "segmented"

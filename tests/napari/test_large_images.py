@@ -61,7 +61,7 @@ def test_zooming_in_encodes_the_visible_tile_and_masks_are_of_full_size(large, w
     assert preview.data.shape == (region.height, region.width)
     assert tuple(preview.translate[-2:]) == (region.top, region.left)
     panel.clicks.commit()
-    mask, disc = panel.control.session.labels(KEY) == 1, _disc()
+    mask, disc = panel.control.session.layers.labels(KEY) == 1, _disc()
     assert (mask & disc).sum() / (mask | disc).sum() > 0.95
 
 

@@ -119,7 +119,7 @@ def test_layers_deleted_in_napari_come_back(panel, photos, idle, wait):
     labels = np.zeros((120, 160), np.uint16)
     labels[5:20, 5:20] = 3
     session, key = panel.control.need_current()
-    session.record_pixels(key, labels)  # as by a click that is committed
+    session.edits.paint(key, labels)  # as by a click that is committed
     wait(lambda: panel.canvas.layer in panel.viewer.layers)
     assert np.array_equal(panel.canvas.layer.data, labels)
 
@@ -130,7 +130,7 @@ def test_buttons_of_pseudo_rgbs_that_are_gone_do_not_cover_the_name_of_the_image
     panel.images.add(photos[:1])
     idle()
     session = panel.control.session
-    session.add_recipe("ch[0]", name="red")
+    session.images.add_recipe("ch[0]", name="red")
     panel._tell()  # one right after the other, before anything is laid out
     panel._tell()
     QApplication.processEvents()

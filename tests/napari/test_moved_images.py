@@ -19,10 +19,10 @@ def moved(tmp_path, photos):
         (tmp_path / name).mkdir()
     files = [shutil.move(path, tmp_path / "before") for path in photos]
     with Session.create(tmp_path / "sessions" / "work") as session:
-        session.add_images(files)
+        session.images.add(files)
         labels = np.zeros((120, 160), np.uint16)
         labels[20:70, 20:60] = 4
-        session.record_pixels(LayerKey("i1", "rgb"), labels)
+        session.edits.paint(LayerKey("i1", "rgb"), labels)
     shutil.move(files[0], tmp_path / "now" / "photo1.png")
     shutil.move(files[1], tmp_path / "now" / "renamed.png")
     return session.folder
@@ -59,9 +59,9 @@ def test_a_file_of_the_same_name_with_another_content_is_not_taken_for_it(
     wait(lambda: not panel.control.tasks.is_busy)
     panel.message.action.click()
     session = panel.control.session
-    wait(lambda: session.image("i2").path.name == "renamed.png")
+    wait(lambda: session.images["i2"].path.name == "renamed.png")
     wait(lambda: not panel.control.tasks.is_busy)
-    assert session.is_missing("i1")
+    assert session.images.is_missing("i1")
     assert "photo1" in panel.message.text.text()
     assert panel.message.action.text() == "Search in a folder…"
 
@@ -79,8 +79,8 @@ def test_an_image_that_goes_while_the_window_is_open_is_searched_for_the_same_wa
     idle()
     session = panel.control.session
     shutil.move(files[1], tmp_path / "away")
-    session._images.clear()  # as after many other images
-    session._pictures.clear()
+    session.images._files._in_memory.clear()  # as after many other images
+    session.images._rendered.clear()
     panel.control.step(1)
     wait(lambda: "photo2.png is gone" in panel.message.text.text())
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *a, **k: str(tmp_path / "away"))

@@ -74,7 +74,7 @@ def test_classes_have_names_and_colours_and_show_in_the_canvas(drawn, wait, monk
     panel.objects.class_box.setCurrentText("leaf")
     panel.objects._set_class()
     wait(lambda: _cells(panel, "class_name") == ["leaf", "", "leaf", ""])
-    session.set_classes([("leaf", "#00ff00")])
+    session.edits.set_classes([("leaf", "#00ff00")])
     panel.control.select([])
     panel.objects.by_class.setChecked(True)
     wait(lambda: np.allclose(panel.canvas.layer.colormap.map(np.array([1]))[0], (0, 1, 0, 1)))
@@ -87,7 +87,7 @@ def test_classes_have_names_and_colours_and_show_in_the_canvas(drawn, wait, monk
 def test_review_goes_through_the_queue_until_all_are_ok(drawn, wait):
     panel, session = drawn, drawn.control.session
     assert panel.objects.count.text() == "4 objects, 4 to review"
-    queue = session.review_queue(KEY)
+    queue = session.layers.review_queue(KEY)
     panel.objects.next_unreviewed()
     seen = [panel.control.selected[0]]
     for _ in range(3):
@@ -103,15 +103,15 @@ def test_erase_merge_and_split_act_on_what_is_selected(drawn, wait):
     panel, session = drawn, drawn.control.session
     panel.control.select([2])
     panel.objects._split("components")
-    assert len(session.objects(KEY)) == 5
+    assert len(session.layers.objects(KEY)) == 5
     panel.control.select([2, 5])
     panel.objects._merge()
-    assert session.objects(KEY).ids.tolist() == [1, 2, 3, 4]
+    assert session.layers.objects(KEY).ids.tolist() == [1, 2, 3, 4]
     panel.control.select([4])
     panel.objects.erase()
-    assert session.objects(KEY).ids.tolist() == [1, 2, 3]
+    assert session.layers.objects(KEY).ids.tolist() == [1, 2, 3]
     assert panel.control.selected == ()
-    assert np.array_equal(panel.canvas.layer.data, session.labels(KEY))
+    assert np.array_equal(panel.canvas.layer.data, session.layers.labels(KEY))
     panel.control.select([1])
     panel.objects._split("components")
     assert "cannot be split" in panel.message.text.text()
@@ -144,9 +144,9 @@ def test_keep_drops_the_others_as_one_step(drawn):
     session = drawn.control.session
     drawn.clean_up.choice.setText("1,3")
     drawn.clean_up._keep()
-    assert session.objects(KEY).ids.tolist() == [1, 3]
+    assert session.layers.objects(KEY).ids.tolist() == [1, 3]
     drawn.control.undo()
-    assert session.objects(KEY).ids.tolist() == [1, 2, 3, 4]
+    assert session.layers.objects(KEY).ids.tolist() == [1, 2, 3, 4]
     drawn.clean_up.choice.clear()
 
 
@@ -158,10 +158,10 @@ def test_clean_up_fills_holes_and_keeps_largest_pieces(drawn, idle):
     page.small.setValue(20)
     page._clean()
     idle()
-    areas = dict(zip(session.objects(KEY).ids.tolist(), session.objects(KEY).columns["area"],
-                     strict=True))  # fmt: skip
+    table = session.layers.objects(KEY)
+    areas = dict(zip(table.ids.tolist(), table.columns["area"].tolist(), strict=True))
     assert areas == {1: 400, 2: 100}
-    assert np.array_equal(drawn.canvas.layer.data, session.labels(KEY))
+    assert np.array_equal(drawn.canvas.layer.data, session.layers.labels(KEY))
     for box in (page.holes, page.largest, page.border):
         box.setChecked(False)
     page.small.setValue(0)

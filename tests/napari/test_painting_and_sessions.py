@@ -26,17 +26,17 @@ def test_a_stroke_is_a_step_that_undo_takes_back(panel, photos, idle, qtbot):
     idle()
     session, layer = panel.control.session, panel.canvas.layer
     _paint(layer)
-    assert session.can_undo(KEY) == "paint"
-    assert np.array_equal(session.labels(KEY), layer.data)
-    assert session.objects(KEY).ids.tolist() == [1]
+    assert session.edits.can_undo(KEY) == "paint"
+    assert np.array_equal(session.layers.labels(KEY), layer.data)
+    assert session.layers.objects(KEY).ids.tolist() == [1]
     layer.mode = "fill"
     layer.fill((100, 100), 2)
     QTest.qWait(10)
-    assert session.can_undo(KEY) == "fill"
+    assert session.edits.can_undo(KEY) == "fill"
     panel._undo.click()
     panel._undo.click()
     assert not layer.data.any()
-    assert not session.labels(KEY).any()
+    assert not session.layers.labels(KEY).any()
     assert not panel._undo.isEnabled()
     panel._redo.click()
     assert layer.data[30, 30] == 1
@@ -53,11 +53,11 @@ def test_a_stroke_that_is_written_down_in_parts_is_undone_as_one(panel, photos, 
             layer.paint((60, column), 2)
             panel.canvas.record()  # as the timer does every second
     wait(lambda: not panel.canvas._painting[KEY]._soon.isActive())
-    assert [step.kind for step in session.steps(KEY)] == ["paint"] * 4
+    assert [step.kind for step in session.edits.steps(KEY)] == ["paint"] * 4
     whole = layer.data.copy()
     panel.control.undo()
     assert np.array_equal(layer.data, before)
-    assert np.array_equal(session.labels(KEY), before)
+    assert np.array_equal(session.layers.labels(KEY), before)
     panel.control.redo()
     assert np.array_equal(layer.data, whole)
     layer.paint((100, 20), 3)  # the next stroke is one by itself
@@ -72,8 +72,8 @@ def test_polygons_are_steps_too(panel, photos, idle, wait):
     layer = panel.canvas.layer
     layer.mode = "polygon"
     layer.paint_polygon([(10, 10), (10, 50), (40, 50), (40, 10)], 5)
-    wait(lambda: panel.control.session.can_undo(KEY) == "polygon")
-    assert panel.control.session.objects(KEY).ids.tolist() == [5]
+    wait(lambda: panel.control.session.edits.can_undo(KEY) == "polygon")
+    assert panel.control.session.layers.objects(KEY).ids.tolist() == [5]
     layer.mode = "pan_zoom"
 
 
@@ -86,7 +86,7 @@ def test_napari_s_own_undo_key_takes_back_the_session_s_step(panel, photos, idle
     canvas = panel.viewer.window._qt_viewer.canvas.native
     QTest.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert not layer.data.any()
-    assert panel.control.session.can_redo(KEY) == "paint"
+    assert panel.control.session.edits.can_redo(KEY) == "paint"
 
 
 def test_leaving_an_image_keeps_what_was_painted(panel, photos, idle, wait):
@@ -96,7 +96,7 @@ def test_leaving_an_image_keeps_what_was_painted(panel, photos, idle, wait):
         panel.canvas.layer.paint((30, 30), 4)
         panel.control.step(1)
     wait(lambda: KEY not in panel.canvas.labels)
-    assert panel.control.session.objects(KEY).ids.tolist() == [4]
+    assert panel.control.session.layers.objects(KEY).ids.tolist() == [4]
     panel.control.step(1)
     wait(lambda: panel.canvas.layer is not None)
     assert panel.canvas.layer.data[30, 30] == 4
@@ -108,7 +108,7 @@ def test_an_edit_while_an_image_is_opened_is_shown(panel, photos, idle, wait, mo
     panel.control.step(1)
     idle()
     session = panel.control.session
-    real, reading, go_on = session.labels, threading.Event(), threading.Event()
+    real, reading, go_on = session.layers.labels, threading.Event(), threading.Event()
 
     def slow(key):
         labels = np.array(real(key))
@@ -122,7 +122,7 @@ def test_an_edit_while_an_image_is_opened_is_shown(panel, photos, idle, wait, mo
     assert reading.wait(30)
     painted = np.array(real(KEY))
     painted[30, 30] = 4
-    session.record_pixels(KEY, painted)
+    session.edits.paint(KEY, painted)
     QTest.qWait(10)
     go_on.set()
     wait(lambda: panel.canvas.layer is not None)
@@ -151,7 +151,7 @@ def test_a_session_opens_as_it_was_left(panel, photos, idle, wait):
 
 def test_a_session_that_is_open_elsewhere_can_be_looked_at(panel, photos, idle, tmp_path):
     with Session.create(tmp_path / "other") as other:
-        other.add_images(photos[:1])
+        other.images.add(photos[:1])
         panel.images.open(other.folder)
         idle()
         assert panel.message.action.text() == "Open it to look only"
@@ -160,5 +160,5 @@ def test_a_session_that_is_open_elsewhere_can_be_looked_at(panel, photos, idle, 
         assert panel.control.session.read_only
         assert "to look at only" in panel.images.session_name.text()
         _paint(panel.canvas.layer)
-        assert not other.labels(KEY).any()
+        assert not other.layers.labels(KEY).any()
         panel.control.set_session(None)

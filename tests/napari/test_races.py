@@ -79,9 +79,9 @@ def test_masks_edited_while_a_run_goes_on_are_kept(shown, shipped, gate, idle):
     _paint(panel, 9)
     held._opened.set()
     idle()
-    assert session.labels(KEY)[35, 35] == 9
-    assert session.state("i1") == "edited"
-    assert session.state("i2") == "segmented"
+    assert session.layers.labels(KEY)[35, 35] == 9
+    assert session.images.state("i1") == "edited"
+    assert session.images.state("i2") == "segmented"
     assert panel.message.kind == "error"
     assert "edited while the model was at work" in panel.message.text.text()
 
@@ -93,7 +93,7 @@ def test_an_image_removed_while_a_run_goes_on_is_not_missed(shown, shipped, gate
     held = gate(session, "rgb")
     panel.segment.run()
     held.wait_until_reached()
-    session.remove_images(["i2"])
+    session.images.remove(["i2"])
     held._opened.set()
     idle()
     assert panel.message.kind == "good"
@@ -136,25 +136,25 @@ def test_a_preview_of_thresholds_does_not_cover_an_edit(segmented, gate, answer,
     held.wait_until_reached()
     _paint(panel, 99)
     held.open()
-    assert np.array_equal(panel.canvas.layer.data, session.labels(KEY))
+    assert np.array_equal(panel.canvas.layer.data, session.layers.labels(KEY))
     asked = answer(None)
     page.area.slider.setSliderDown(False)
     wait(lambda: asked)
     assert "edited" in asked[0]
-    assert np.array_equal(panel.canvas.layer.data, session.labels(KEY))
+    assert np.array_equal(panel.canvas.layer.data, session.layers.labels(KEY))
     assert panel.canvas.layer.data[35, 35] == 99
 
 
 def test_an_edit_from_elsewhere_takes_a_preview_s_place_whole(segmented):
     panel, session = segmented, segmented.control.session
     panel.canvas.preview(KEY, np.full((120, 160), 7, np.uint16))
-    copy = np.array(session.labels(KEY))
+    copy = np.array(session.layers.labels(KEY))
     copy[30:33, 30:33] = 55
-    session.record_pixels(KEY, copy)
+    session.edits.paint(KEY, copy)
     QApplication.processEvents()
-    assert np.array_equal(panel.canvas.layer.data, session.labels(KEY))
+    assert np.array_equal(panel.canvas.layer.data, session.layers.labels(KEY))
     _paint(panel, 56)  # nothing of the preview is taken for painted
-    assert not (session.labels(KEY) == 7).any()
+    assert not (session.layers.labels(KEY) == 7).any()
 
 
 def test_thresholds_of_a_session_that_was_closed_are_not_noted_in_the_next(
@@ -167,9 +167,9 @@ def test_thresholds_of_a_session_that_was_closed_are_not_noted_in_the_next(
     panel.segment.iou.number.setValue(0.93)
     held.wait_until_reached()
     panel.control.set_session(Session.create(tmp_path / "next"))
-    before = panel.control.session.options
+    before = panel.control.session.runs.options
     held.open()
-    assert panel.control.session.options == before
+    assert panel.control.session.runs.options == before
     assert panel.message.kind != "error"
 
 
@@ -215,11 +215,11 @@ def test_spectra_that_come_after_clear_are_not_drawn(leaf, gate):
 
 def test_a_pseudo_rgb_that_gets_other_expressions_is_drawn_anew(leaf, wait, idle):
     session = leaf.control.session
-    session.add_recipe("nm(860)", name="one")
+    session.images.add_recipe("nm(860)", name="one")
     leaf.control.show("i1", "one")
     wait(lambda: leaf.canvas.picture is not None)
     before = np.array(leaf.canvas.picture.data)
     assert before[20, 20, 0] > before[2, 2, 0]
-    session.add_recipe("0 - nm(860)", name="one")
+    session.images.add_recipe("0 - nm(860)", name="one")
     wait(lambda: leaf.canvas.picture is not None
          and leaf.canvas.picture.data[20, 20, 0] < leaf.canvas.picture.data[2, 2, 0])  # fmt: skip

@@ -40,8 +40,8 @@ def test_a_run_over_all_images_shows_progress_and_gives_labels_layers(
     assert not panel._task.isVisibleTo(panel)
     assert {"photo1 (1 of 2)", "photo2 (2 of 2)"} <= set(texts)
     session = panel.control.session
-    assert [session.state(key) for key in session.all_layers()] == ["segmented"] * 2
-    labels = session.labels(LayerKey("i1", "rgb"))
+    assert [session.layers.state(key) for key in session.layers] == ["segmented"] * 2
+    labels = session.layers.labels(LayerKey("i1", "rgb"))
     assert panel.canvas.layer.name == "photo1 · rgb · masks"
     assert np.array_equal(panel.canvas.layer.data, labels)
     red, blue = labels[45, 40], labels[95, 70]
@@ -61,11 +61,11 @@ def test_cancel_keeps_what_is_finished(panel, shipped, photos, idle, wait):
     panel.segment.points.setValue(8)
     session = panel.control.session
     panel.segment.run()
-    wait(lambda: session.state("i1") == "segmented")
+    wait(lambda: session.images.state("i1") == "segmented")
     panel.cancel.click()
     idle()
-    assert session.state("i1") == "segmented"
-    assert session.state("i2") == "new"
+    assert session.images.state("i1") == "segmented"
+    assert session.images.state("i2") == "new"
     assert panel.message.text.text() == "Cancelled: 1 of 2 were finished and are kept."
 
 
@@ -75,7 +75,7 @@ def test_edited_layers_are_replaced_only_after_asking(segmented, idle, answer, q
     panel.canvas.layer.data[0:6, 0:6] = 60
     panel.canvas.layer.events.paint(value=[])
     panel.canvas.record()
-    assert session.state("i1") == "edited"
+    assert session.images.state("i1") == "edited"
     asked = answer(None)
     panel.segment.run()
     assert "Masks that you edited would be replaced: photo1" in asked[0]
@@ -83,21 +83,21 @@ def test_edited_layers_are_replaced_only_after_asking(segmented, idle, answer, q
     answer("Keep the edited ones")
     panel.segment.run()
     idle()
-    assert session.labels(key)[2, 2] == 60
+    assert session.layers.labels(key)[2, 2] == 60
     assert panel.message.text.text().startswith("Segmented 1 of 1")
     answer("Replace them")
     panel.segment.run()
     idle()
-    assert session.labels(key)[2, 2] != 60
-    assert session.state("i1") == "segmented"
+    assert session.layers.labels(key)[2, 2] != 60
+    assert session.images.state("i1") == "segmented"
 
 
 def test_sliders_act_at_once_and_letting_go_makes_a_step(segmented, wait):
     panel, session, page = segmented, segmented.control.session, segmented.segment
     key = LayerKey("i1", "rgb")
-    before = session.labels(key).copy()
+    before = session.layers.labels(key).copy()
     assert page.area.slider.isEnabled()
-    objects = session.objects(key).columns
+    objects = session.layers.objects(key).columns
     areas = objects["area"]
     largest = before == objects["id"][np.argmax(areas)]
     page.area.slider.setSliderDown(True)
@@ -106,12 +106,12 @@ def test_sliders_act_at_once_and_letting_go_makes_a_step(segmented, wait):
     page.area.moved.emit(limit)
     shown = len(np.unique(before))
     wait(lambda: 2 <= len(np.unique(panel.canvas.layer.data)) < shown)
-    assert np.array_equal(session.labels(key), before)  # so far it is a preview
+    assert np.array_equal(session.layers.labels(key), before)  # so far it is a preview
     page.area.slider.setSliderDown(False)
-    wait(lambda: session.can_undo(key) == "thresholds")
-    left = len(session.objects(key))
+    wait(lambda: session.edits.can_undo(key) == "thresholds")
+    left = len(session.layers.objects(key))
     assert 1 <= left < len(areas)
-    assert session.labels(key)[largest].all()
+    assert session.layers.labels(key)[largest].all()
     assert page.count.text() == f"{left} object{'s' if left > 1 else ''} in photo1"
     panel.control.undo()
     wait(lambda: np.array_equal(panel.canvas.layer.data, before))
@@ -129,10 +129,10 @@ def test_semantic_mode_has_a_threshold_of_its_own(panel, shipped, photos, idle, 
     page.run()
     idle()
     session, key = panel.control.session, LayerKey("i1", "rgb")
-    assert set(np.unique(session.labels(key))) <= {0, 1}
-    many = np.count_nonzero(session.labels(key))
+    assert set(np.unique(session.layers.labels(key))) <= {0, 1}
+    many = np.count_nonzero(session.layers.labels(key))
     page.logit.number.setValue(6.0)
-    wait(lambda: np.count_nonzero(session.labels(key)) < max(many, 1))
+    wait(lambda: np.count_nonzero(session.layers.labels(key)) < max(many, 1))
     page.logit.number.setValue(-6.0)
-    wait(lambda: np.count_nonzero(session.labels(key)) > many)
+    wait(lambda: np.count_nonzero(session.layers.labels(key)) > many)
     page.everything.click()

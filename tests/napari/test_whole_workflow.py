@@ -61,7 +61,7 @@ def test_photographs_and_a_cube_from_files_to_saved_masks_and_back(
     panel.objects.class_box.setCurrentText("leaf")
     panel.objects._set_class()
     panel.objects.mark_ok()
-    assert session.review_queue(LayerKey("i3", "cir")) == []
+    assert session.layers.review_queue(LayerKey("i3", "cir")) == []
 
     # All is saved under the images' names, with the ids that the window shows.
     out = tmp_path / "out"
@@ -71,7 +71,7 @@ def test_photographs_and_a_cube_from_files_to_saved_masks_and_back(
     panel.save.save()
     idle()
     saved = tifffile.imread(out / "leaf.cir.labels.tif")
-    assert np.array_equal(saved, session.labels(LayerKey("i3", "cir")))
+    assert np.array_equal(saved, session.layers.labels(LayerKey("i3", "cir")))
     assert np.unique(saved).tolist() == [0, label]
     with next(out.glob("leaf.cir*.csv")).open() as file:
         (row,) = csv.DictReader(file)
@@ -89,4 +89,4 @@ def test_photographs_and_a_cube_from_files_to_saved_masks_and_back(
     assert panel.control.current == LayerKey("i3", "cir")
     wait(lambda: panel.canvas.layer is not None)
     assert np.array_equal(panel.canvas.layer.data, saved)
-    assert panel.control.session.class_names(LayerKey("i3", "cir")) == {label: "leaf"}
+    assert panel.control.session.layers.class_names(LayerKey("i3", "cir")) == {label: "leaf"}

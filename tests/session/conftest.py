@@ -67,14 +67,14 @@ def stack_file(tmp_path) -> Path:
 def session(tmp_path, pictures):
     """An open session with the three photographs."""
     with Session.create(tmp_path / "work") as opened:
-        opened.add_images(pictures)
+        opened.images.add(pictures)
         yield opened
 
 
 @pytest.fixture
 def layer(session) -> LayerKey:
     """The first image's layer."""
-    return session.all_layers()[0]
+    return session.layers[0]
 
 
 @pytest.fixture
@@ -82,10 +82,10 @@ def paint() -> Callable[..., object]:
     """Paint a rectangle into a layer as a window does: on a copy, then handed over."""
 
     def do(session: Session, layer: LayerKey, label: int, rows: slice, columns: slice, plane=None):
-        copy = np.array(session.labels(layer))
+        copy = np.array(session.layers.labels(layer))
         copy = copy.astype(np.promote_types(copy.dtype, np.min_scalar_type(label)))
         (copy if plane is None else copy[plane])[rows, columns] = label
-        return session.record_pixels(layer, copy)
+        return session.edits.paint(layer, copy)
 
     return do
 

@@ -14,7 +14,6 @@ from PIL import Image
 from anymask.errors import PromptError
 from anymask.predict.predictor import SamPredictor
 from anymask.session import (
-    Clicker,
     LayerKey,
     Prompts,
     Region,
@@ -23,20 +22,24 @@ from anymask.session import (
     points_along,
     region_for,
 )
+from anymask.session.embedding_folder import EmbeddingFolder
 
 
 @pytest.fixture
-def clicker(session, layer, shipped):
-    clicker = Clicker(shipped, session)
-    clicker.select(clicker.prepare(layer))
-    return clicker
+def clicks(session):
+    return session.clicks
 
 
-def test_a_click_gives_what_the_predictor_gives(session, layer, clicker, shipped):
+@pytest.fixture
+def ready(clicks, layer, shipped):
+    return clicks.prepare(shipped, layer)
+
+
+def test_a_click_gives_what_the_predictor_gives(session, layer, ready, clicks, shipped):
     predictor = SamPredictor(shipped)
-    predictor.set_image(session.rgb(layer))
+    predictor.set_image(session.images.rgb(layer))
     masks, scores, _ = predictor.predict(np.array([[36, 30]]), np.array([1]))
-    preview = clicker.predict(Prompts().with_point(36, 30))
+    preview = clicks.predict(ready, Prompts().with_point(36, 30))
     np.testing.assert_array_equal(preview.masks, masks)
     np.testing.assert_array_equal(preview.scores, scores)
     assert preview.chosen == int(np.argmax(scores))
@@ -53,11 +56,11 @@ def test_a_picture_that_two_threads_want_is_encoded_once(session, layer, shipped
         return real(self, *args, **options)
 
     monkeypatch.setattr(SamPredictor, "set_image", slow)
-    clicker, found = Clicker(shipped, session), []
-    first = threading.Thread(target=lambda: found.append(clicker.prepare(layer)))
+    clicks, found = session.clicks, []
+    first = threading.Thread(target=lambda: found.append(clicks.prepare(shipped, layer)))
     first.start()
     assert begun.wait(60)
-    second = threading.Thread(target=lambda: found.append(clicker.prepare(layer)))
+    second = threading.Thread(target=lambda: found.append(clicks.prepare(shipped, layer)))
     second.start()
     second.join(0.2)
     assert second.is_alive()
@@ -69,17 +72,16 @@ def test_a_picture_that_two_threads_want_is_encoded_once(session, layer, shipped
 
 
 def test_two_images_that_are_the_same_picture_are_encoded_once_and_clicked_each(
-    session, layer, clicker, pictures, tmp_path, monkeypatch
+    session, layer, ready, clicks, shipped, pictures, tmp_path, monkeypatch
 ):
     shutil.copy(pictures / "a.png", tmp_path / "copy.png")
-    (copy,) = session.add_images(tmp_path / "copy.png").ids
+    (copy,) = session.images.add(tmp_path / "copy.png").ids
     monkeypatch.setattr(SamPredictor, "set_image", None)
-    ready = clicker.prepare(LayerKey(copy, "rgb"))
+    ready = clicks.prepare(shipped, LayerKey(copy, "rgb"))
     assert ready.layer == LayerKey(copy, "rgb")
-    clicker.select(ready)
-    session.commit(clicker.predict(Prompts().with_point(36, 30)))
-    assert len(session.objects(LayerKey(copy, "rgb"))) == 1
-    assert len(session.objects(layer)) == 0
+    clicks.commit(clicks.predict(ready, Prompts().with_point(36, 30)))
+    assert len(session.layers.objects(LayerKey(copy, "rgb"))) == 1
+    assert len(session.layers.objects(layer)) == 0
 
 
 def test_where_one_thread_cannot_encode_the_other_tries(session, layer, shipped, monkeypatch):
@@ -95,144 +97,150 @@ def test_where_one_thread_cannot_encode_the_other_tries(session, layer, shipped,
         raise MemoryError
 
     monkeypatch.setattr(SamPredictor, "set_image", failing_once)
-    clicker = Clicker(shipped, session)
+    clicks = session.clicks
 
     def fail():
         with pytest.raises(MemoryError):
-            clicker.prepare(layer)
+            clicks.prepare(shipped, layer)
 
     first = threading.Thread(target=fail)
     first.start()
     assert begun.wait(60)
     threading.Timer(0.2, go_on.set).start()
-    assert clicker.prepare(layer).layer == layer
+    assert clicks.prepare(shipped, layer).layer == layer
     first.join()
     assert len(calls) == 2
 
 
-def test_candidates_are_cycled_by_score_and_come_round(clicker):
-    preview = clicker.predict(Prompts().with_point(36, 30))
+def test_candidates_are_cycled_by_score_and_come_round(clicks, ready):
+    preview = clicks.predict(ready, Prompts().with_point(36, 30))
     seen = [preview]
     for _ in range(3):
-        seen.append(clicker.cycle(seen[-1]))
+        seen.append(clicks.cycle(seen[-1]))
     scores = [p.score for p in seen]
     assert scores[:3] == sorted(scores[:3], reverse=True)
     assert seen[3].chosen == seen[0].chosen
-    one = clicker.predict(Prompts(box=(10, 10, 60, 50)))
+    one = clicks.predict(ready, Prompts(box=(10, 10, 60, 50)))
     assert len(one.scores) == 1
-    assert len(clicker.cycle(one).scores) == 3
+    assert len(clicks.cycle(one).scores) == 3
 
 
-def test_the_chosen_mask_becomes_an_object_and_can_be_undone(session, layer, clicker):
-    preview = clicker.predict(Prompts(box=(20, 14, 52, 46)))
-    change = session.commit(preview, class_name="disc")
-    np.testing.assert_array_equal(session.labels(layer) == 1, preview.shown)
+def test_the_chosen_mask_becomes_an_object_and_can_be_undone(session, layer, ready, clicks):
+    preview = clicks.predict(ready, Prompts(box=(20, 14, 52, 46)))
+    change = clicks.commit(preview, class_name="disc")
+    np.testing.assert_array_equal(session.layers.labels(layer) == 1, preview.shown)
     assert change.ids == (1,)
-    table = session.objects(layer).columns
+    table = session.layers.objects(layer).columns
     assert table["class_name"].tolist() == ["disc"]
     assert table["origin"].tolist() == ["click"]
     np.testing.assert_allclose(table["predicted_iou"], preview.score, atol=1e-6)
-    assert [c.name for c in session.classes] == ["disc"]
-    session.undo(layer)
-    assert not session.labels(layer).any()
+    assert [c.name for c in session.layers.classes] == ["disc"]
+    session.edits.undo(layer)
+    assert not session.layers.labels(layer).any()
 
 
-def test_a_new_object_leaves_others_their_pixels_unless_told(session, layer, clicker, paint):
+def test_a_new_object_leaves_others_their_pixels_unless_told(session, layer, ready, clicks, paint):
     paint(session, layer, 5, slice(20, 30), slice(20, 40))
-    preview = clicker.predict(Prompts(box=(20, 14, 52, 46)))
-    overlap = preview.shown & (session.labels(layer) == 5)
+    preview = clicks.predict(ready, Prompts(box=(20, 14, 52, 46)))
+    overlap = preview.shown & (session.layers.labels(layer) == 5)
     assert overlap.any()
-    session.commit(preview)
-    labels = session.labels(layer)
+    clicks.commit(preview)
+    labels = session.layers.labels(layer)
     assert (labels == 5).sum() == 200
     np.testing.assert_array_equal(labels == 6, preview.shown & ~overlap)
-    session.undo(layer)
-    session.commit(preview, overwrite=True)
-    np.testing.assert_array_equal(session.labels(layer) == 6, preview.shown)
+    session.edits.undo(layer)
+    clicks.commit(preview, overwrite=True)
+    np.testing.assert_array_equal(session.layers.labels(layer) == 6, preview.shown)
 
 
-def test_a_mask_that_lies_on_others_altogether_is_refused(session, layer, clicker, paint):
+def test_a_mask_that_lies_on_others_altogether_is_refused(session, layer, ready, clicks, paint):
     paint(session, layer, 5, slice(0, 90), slice(0, 120))
     with pytest.raises(SessionError, match="lies on other objects"):
-        session.commit(clicker.predict(Prompts(box=(16, 10, 60, 50))))
+        clicks.commit(clicks.predict(ready, Prompts(box=(16, 10, 60, 50))))
 
 
-def test_committing_to_an_id_replaces_that_object(session, layer, clicker):
-    session.commit(clicker.predict(Prompts(box=(16, 10, 60, 50))), class_name="disc")
-    other = clicker.predict(Prompts(box=(70, 40, 112, 82)))
-    session.commit(other, id=1)
-    np.testing.assert_array_equal(session.labels(layer) == 1, other.shown)
-    assert session.class_names(layer) == {1: "disc"}
+def test_committing_to_an_id_replaces_that_object(session, layer, ready, clicks):
+    clicks.commit(clicks.predict(ready, Prompts(box=(16, 10, 60, 50))), class_name="disc")
+    other = clicks.predict(ready, Prompts(box=(70, 40, 112, 82)))
+    clicks.commit(other, id=1)
+    np.testing.assert_array_equal(session.layers.labels(layer) == 1, other.shown)
+    assert session.layers.class_names(layer) == {1: "disc"}
 
 
-def test_many_boxes_are_one_step(session, layer, clicker):
+def test_many_boxes_are_one_step(session, layer, ready, clicks):
     boxes = [(16.0, 10.0, 60.0, 50.0), (70.0, 40.0, 112.0, 82.0)]
-    previews = clicker.predict_boxes(boxes)
-    session.commit_many(previews, overwrite=True)
-    assert session.objects(layer).ids.tolist() == [1, 2]
-    single = clicker.predict(Prompts(box=boxes[1]))
+    previews = clicks.predict_boxes(ready, boxes)
+    clicks.commit_many(previews, overwrite=True)
+    assert session.layers.objects(layer).ids.tolist() == [1, 2]
+    single = clicks.predict(ready, Prompts(box=boxes[1]))
     np.testing.assert_array_equal(previews[1].shown, single.shown)
-    session.undo(layer)
-    assert not session.labels(layer).any()
+    session.edits.undo(layer)
+    assert not session.layers.labels(layer).any()
 
 
-def test_an_object_of_the_layer_is_a_prompt(session, layer, clicker, paint):
+def test_an_object_of_the_layer_is_a_prompt(session, layer, ready, clicks, paint):
     paint(session, layer, 3, slice(20, 45), slice(22, 52))
-    alone = clicker.predict(Prompts(object_id=3))
-    both = clicker.predict(Prompts(points=((36, 30),), labels=(1,), object_id=3))
+    alone = clicks.predict(ready, Prompts(object_id=3))
+    both = clicks.predict(ready, Prompts(points=((36, 30),), labels=(1,), object_id=3))
     assert alone.masks.shape == both.masks.shape == (1, 90, 120)
     assert not np.array_equal(
-        both.low_res, clicker.predict(Prompts().with_point(36, 30), multimask=False).low_res
+        both.low_res, clicks.predict(ready, Prompts().with_point(36, 30), multimask=False).low_res
     )
     with pytest.raises(SessionError, match="no pixel in view"):
-        clicker.predict(Prompts(object_id=77))
+        clicks.predict(ready, Prompts(object_id=77))
 
 
-def test_prompts_that_cannot_mean_anything_are_refused(session, layer, clicker):
+def test_prompts_that_cannot_mean_anything_are_refused(session, layer, ready, clicks):
     with pytest.raises(PromptError, match="no prompt"):
-        clicker.predict(Prompts())
+        clicks.predict(ready, Prompts())
     with pytest.raises(PromptError, match="outside"):
-        clicker.predict(Prompts().with_point(500, 3))
+        clicks.predict(ready, Prompts().with_point(500, 3))
     with pytest.raises(PromptError, match="outside"):
-        clicker.predict(Prompts(box=(200, 3, 300, 9)))
+        clicks.predict(ready, Prompts(box=(200, 3, 300, 9)))
     with pytest.raises(PromptError, match="2 points and 1 labels"):
         Prompts(((1, 2), (3, 4)), (1,))
 
 
-def test_an_encoded_picture_is_found_again_in_the_next_session(session, layer, clicker, shipped):
-    expected = clicker.predict(Prompts().with_point(36, 30))
-    assert not clicker.selected.from_cache
+def test_an_encoded_image_is_found_again_in_the_next_session(
+    session, layer, ready, clicks, shipped
+):
+    expected = clicks.predict(ready, Prompts().with_point(36, 30))
+    assert not ready.from_cache
     session.close()
     with Session.open(session.folder) as again:
-        other = Clicker(shipped, again)
-        ready = other.prepare(layer)
-        assert ready.from_cache
-        other.select(ready)
-        np.testing.assert_array_equal(
-            other.predict(Prompts().with_point(36, 30)).low_res, expected.low_res
-        )
-        assert other.is_prepared(layer)
-        assert not other.is_prepared(again.all_layers()[1])
+        found = again.clicks.prepare(shipped, layer)
+        assert found.from_cache
+        answer = again.clicks.predict(found, Prompts().with_point(36, 30))
+        np.testing.assert_array_equal(answer.low_res, expected.low_res)
+        assert again.clicks.is_prepared(shipped, layer)
+        assert not again.clicks.is_prepared(shipped, again.layers[1])
 
 
-def test_a_damaged_embedding_is_encoded_again(session, layer, clicker, shipped):
+def test_a_damaged_embedding_is_encoded_again(session, layer, ready, shipped):
     (file,) = (session.folder / "embeddings").glob("*")
     file.write_bytes(file.read_bytes()[:-9])
-    ready = Clicker(shipped, session).prepare(layer)
-    assert not ready.from_cache
+    session.close()
+    with Session.open(session.folder) as again:
+        assert not again.clicks.prepare(shipped, layer).from_cache
 
 
-def test_the_cache_keeps_to_its_limit(session, shipped, tmp_path):
-    from anymask.session.embeddings import EmbeddingCache
-
-    clicker = Clicker(shipped, session)
-    one = clicker.prepare(session.all_layers()[0])
+def test_the_folder_of_embeddings_keeps_to_its_limit(session, ready, tmp_path):
     (file,) = (session.folder / "embeddings").glob("*")
-    cache = EmbeddingCache(tmp_path / "cache", most_bytes=int(2.5 * file.stat().st_size))
+    folder = EmbeddingFolder(tmp_path / "cache", most_bytes=int(2.5 * file.stat().st_size))
     for name in ("a", "b", "c"):
-        cache.save(one.predictor, name)
-    assert not cache.load(one.predictor, "a")
-    assert cache.load(one.predictor, "c")
+        folder.save(ready.predictor, name)
+    assert not folder.load(ready.predictor, "a")
+    assert folder.load(ready.predictor, "c")
+
+
+def test_another_model_encodes_for_itself(session, layer, ready, clicks, small_reference_sam):
+    other = clicks.prepare(small_reference_sam, layer)
+    assert not other.from_cache
+    assert other.predictor is not ready.predictor
+    point = Prompts().with_point(36, 30)
+    first = clicks.predict(ready, point)  # what was prepared still answers, by its own model
+    assert not np.array_equal(first.scores, clicks.predict(other, point).scores)
+    assert not clicks.is_prepared(ready.model.sam, layer)
 
 
 def test_scribbles_become_points_at_even_distances():
@@ -266,32 +274,55 @@ def test_a_view_that_moves_a_little_stays_in_its_region():
     assert len({region_for((20000, 30000), view) for view in views}) <= 2
 
 
-def test_in_a_large_picture_a_click_gives_a_mask_at_full_size(tmp_path, shipped, discs):
-    picture = discs((900, 1200), [(300, 400, 160), (700, 900, 120)])
-    Image.fromarray(picture).save(tmp_path / "large.png")
+@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        Prompts().with_point(58, 46),
+        Prompts().with_point(58, 46).with_point(80, 40, 0),
+        Prompts(box=(44, 34, 74, 61)),
+        Prompts(points=((58, 46),), labels=(1,), box=(44, 34, 74, 61)),
+    ],
+    ids=["point", "points", "box", "box and point"],
+)
+def test_in_a_zoomed_region_prompts_keep_their_place(tmp_path, shipped, discs, prompts, step):
+    # Left, top, height and width differ, so that a mix-up of x and y shows.
+    region = Region(20, 30, 50, 80, step)
+    Image.fromarray(discs((90, 120), [(46, 58, 10)])).save(tmp_path / "disc.png")
     with Session.create(tmp_path / "work") as session:
-        session.add_images(tmp_path / "large.png")
-        layer = LayerKey("i1", "rgb")
-        clicker = Clicker(shipped, session)
-        region = Region(100, 192, 400, 420)
-        clicker.select(clicker.prepare(layer, 0, region))
-        preview = clicker.predict(Prompts().with_point(400, 300))
-        session.commit(preview)
-        rows, columns = np.mgrid[:900, :1200]
-        disc = np.hypot(rows - 300, columns - 400) < 160
-        mask = session.labels(layer) == 1
-        assert (mask & disc).sum() / (mask | disc).sum() > 0.9
-        inside = np.zeros((900, 1200), bool)
-        inside[preview.overlay_window] = preview.shown
-        np.testing.assert_array_equal(mask, inside)
+        session.images.add(tmp_path / "disc.png")
+        layer = session.layers[0]
+        ready = session.clicks.prepare(shipped, layer, 0, region)
+        preview = session.clicks.predict(ready, prompts)
+        predictor = SamPredictor(shipped)
+        predictor.set_image(session.images.rgb_part(layer, 0, region))
+        _, _, low_res = predictor.predict(
+            point_coords=[((x - 30) / step, (y - 20) / step) for x, y in prompts.points] or None,
+            point_labels=list(prompts.labels) or None,
+            box=prompts.box and np.subtract(prompts.box, (30, 20, 30, 20)) / step,
+            multimask_output=len(prompts.points) == 1 and prompts.box is None,
+        )
+        np.testing.assert_array_equal(preview.low_res, low_res)
+        session.clicks.commit(preview)
+        rows, columns = np.nonzero(session.layers.labels(layer))
+        assert (abs(rows.mean() - 46), abs(columns.mean() - 58)) < (3, 3)
 
 
-def test_a_mask_shown_at_half_size_is_committed_at_full_size(session, layer, shipped):
-    clicker = Clicker(shipped, session)
-    clicker.select(clicker.prepare(layer, 0, Region(0, 0, 90, 120, 2)))
-    preview = clicker.predict(Prompts(box=(20, 14, 52, 46)))
+def test_several_boxes_in_a_zoomed_region_keep_their_places(session, layer, clicks, shipped):
+    ready = clicks.prepare(shipped, layer, 0, Region(8, 16, 80, 100))
+    boxes = [(20.0, 14.0, 52.0, 46.0), (70.0, 40.0, 112.0, 82.0)]
+    clicks.commit_many(clicks.predict_boxes(ready, boxes))
+    for label, (x, y) in ((1, (36, 30)), (2, (90, 60))):
+        rows, columns = np.nonzero(session.layers.labels(layer) == label)
+        assert abs(rows.mean() - y) < 3
+        assert abs(columns.mean() - x) < 3
+
+
+def test_a_mask_shown_at_half_size_is_committed_at_full_size(session, layer, clicks, shipped):
+    ready = clicks.prepare(shipped, layer, 0, Region(0, 0, 90, 120, 2))
+    preview = clicks.predict(ready, Prompts(box=(20, 14, 52, 46)))
     assert preview.shown.shape == (45, 60)
-    session.commit(preview)
-    full = session.labels(layer) == 1
+    clicks.commit(preview)
+    full = session.layers.labels(layer) == 1
     coarse = preview.shown.repeat(2, 0).repeat(2, 1)
     assert (full & coarse).sum() / (full | coarse).sum() > 0.9

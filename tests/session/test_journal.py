@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anymask.session.deltas import Delta
 from anymask.session.errors import SessionError
-from anymask.session.journal import Journal, fetch, inside, store
+from anymask.session.store.deltas import Delta
+from anymask.session.store.folder import inside
+from anymask.session.store.journal import Journal
+from anymask.session.store.pixels import fetch_pixels, keep_pixels
 
 
 def steps_of(path, *, writable=True):
@@ -112,20 +114,20 @@ def test_equal_labels_have_no_delta():
 @pytest.mark.parametrize("size", [10, 100_000])
 def test_pixels_come_back_from_the_line_or_from_a_file_of_their_own(tmp_path, size):
     content = np.random.default_rng(0).bytes(size)
-    kept = store(tmp_path, content)
+    kept = keep_pixels(tmp_path, content)
     assert ("file" in kept) == (size > 50_000)
-    assert fetch(tmp_path, kept) == content
+    assert fetch_pixels(tmp_path, kept) == content
 
 
 def test_a_damaged_file_of_pixels_is_told(tmp_path):
-    kept = store(tmp_path, np.random.default_rng(0).bytes(50_000))
+    kept = keep_pixels(tmp_path, np.random.default_rng(0).bytes(50_000))
     file = tmp_path / kept["file"]
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(SessionError, match="damaged"):
-        fetch(tmp_path, kept)
+        fetch_pixels(tmp_path, kept)
     file.unlink()
     with pytest.raises(SessionError, match="missing"):
-        fetch(tmp_path, kept)
+        fetch_pixels(tmp_path, kept)
 
 
 @pytest.mark.parametrize("name", ["../other", "/etc/passwd", "a/../../b", ""])

@@ -18,13 +18,13 @@ session = Session.open(sys.argv[1])
 layer = LayerKey("i1", "rgb")
 snapshots = sys.argv[2] == "snapshots"
 for number in range(5000):
-    copy = np.array(session.labels(layer))
+    copy = np.array(session.layers.labels(layer))
     row, column = divmod(number, 110)
     copy[row:row + 3, column:column + 5] = number % 900 + 1
-    session.record_pixels(layer, copy)
+    session.edits.paint(layer, copy)
     print(number, flush=True)
     if snapshots and number % 3 == 0:
-        session.checkpoint()
+        session.edits.checkpoint()
 """
 
 SEGMENT = """
@@ -33,12 +33,12 @@ import anymask
 from anymask.session import Session, Thresholds
 session = Session.open(sys.argv[1])
 sam = anymask.load(sys.argv[2], dtype="float32")
-session.set_options(points_per_side=6, thresholds=Thresholds(0.0, 0.3, 0.7))
+session.runs.set_options(points_per_side=6, thresholds=Thresholds(0.0, 0.3, 0.7))
 names = []
 def progress(now):
     names.append(now.title)
     print(now.title, now.index, flush=True)
-session.segment(sam, progress=progress)
+session.runs.segment(sam, progress=progress)
 print("finished", flush=True)
 """
 
@@ -69,15 +69,15 @@ def test_killed_while_painting_every_stroke_that_was_handed_over_is_there(
     told = max([told, *(int(number) + 1 for number in rest[:-1])])
     with Session.open(folder) as again:
         layer = LayerKey("i1", "rgb")
-        done = len(again.steps(layer))
+        done = len(again.edits.steps(layer))
         assert told <= done <= told + 2
-        np.testing.assert_array_equal(again.labels(layer), painted(done))
+        np.testing.assert_array_equal(again.layers.labels(layer), painted(done))
         # And it goes on from there.
         for _ in range(3):
-            again.undo(layer)
-        np.testing.assert_array_equal(again.labels(layer), painted(done - 3))
-        again.redo(layer)
-        np.testing.assert_array_equal(again.labels(layer), painted(done - 2))
+            again.edits.undo(layer)
+        np.testing.assert_array_equal(again.layers.labels(layer), painted(done - 3))
+        again.edits.redo(layer)
+        np.testing.assert_array_equal(again.layers.labels(layer), painted(done - 2))
 
 
 def test_killed_while_segmenting_the_images_that_were_finished_have_their_masks(
@@ -95,20 +95,20 @@ def test_killed_while_segmenting_the_images_that_were_finished_have_their_masks(
     process.send_signal(signal.SIGKILL)
     process.wait()
     with Session.open(folder) as again:
-        first, second, third = again.all_layers()
-        assert [again.state(key) for key in (first, second, third)] == [
+        first, second, third = again.layers
+        assert [again.layers.state(key) for key in (first, second, third)] == [
             "segmented",
             "segmented",
             "new",
         ]
-        before = np.array(again.labels(second))
+        before = np.array(again.layers.labels(second))
         assert before.any()
-        assert again.has_candidates(first)
-        run = again.segment(small_reference_sam, [third])
+        assert again.runs.has_candidates(first)
+        run = again.runs.segment(small_reference_sam, [third])
         assert run.done == [third]
-        assert again.labels(third).any()
-        np.testing.assert_array_equal(again.labels(second), before)
-        assert again.options.thresholds == Thresholds(0.0, 0.3, 0.7)
+        assert again.layers.labels(third).any()
+        np.testing.assert_array_equal(again.layers.labels(second), before)
+        assert again.runs.options.thresholds == Thresholds(0.0, 0.3, 0.7)
 
 
 @pytest.mark.parametrize("cut", [1, 30, 200])
@@ -117,9 +117,9 @@ def test_a_journal_cut_anywhere_in_its_last_step_opens_without_that_step(
 ):
     paint(session, layer, 1, slice(0, 5), slice(0, 5))
     paint(session, layer, 2, slice(10, 40), slice(5, 90))
-    before = np.array(session.labels(layer))
+    before = np.array(session.layers.labels(layer))
     paint(session, layer, 3, slice(20, 60), slice(0, 70))
-    session._journal.sync()
+    session._store._journal.sync()
     journal = (session.folder / "journal.jsonl").read_bytes()
     session.close()
     (session.folder / "journal.jsonl").write_bytes(journal[:-cut])
@@ -127,28 +127,28 @@ def test_a_journal_cut_anywhere_in_its_last_step_opens_without_that_step(
         file.unlink()
     with Session.open(session.folder) as again:
         assert any("last step" in message for message in again.messages)
-        np.testing.assert_array_equal(again.labels(layer), before)
+        np.testing.assert_array_equal(again.layers.labels(layer), before)
 
 
 def test_a_damaged_snapshot_is_passed_over(session, layer, paint):
     for label in range(1, 6):
         paint(session, layer, label, slice(label, label + 9), slice(0, 50))
-        session.checkpoint()
-    expected = np.array(session.labels(layer))
+        session.edits.checkpoint()
+    expected = np.array(session.layers.labels(layer))
     session.close()
     last = max((session.folder / "labels").glob("*.npz"), key=lambda p: p.stat().st_mtime)
     last.write_bytes(last.read_bytes()[:40])
     with Session.open(session.folder) as again:
-        np.testing.assert_array_equal(again.labels(layer), expected)
-        assert sorted(again.objects(layer).ids) == sorted(np.unique(expected[expected > 0]))
+        np.testing.assert_array_equal(again.layers.labels(layer), expected)
+        assert sorted(again.layers.objects(layer).ids) == sorted(np.unique(expected[expected > 0]))
 
 
 def test_steps_that_mean_nothing_here_are_left_out_with_a_message(session, layer, paint):
     paint(session, layer, 1, slice(0, 9), slice(0, 9))
-    expected = np.array(session.labels(layer))
-    session._journal.append({"n": 900, "do": "images.add", "images": [{"id": 5}]})
-    session._journal.append({"n": 901, "do": "dance"})
-    session._journal.append(
+    expected = np.array(session.layers.labels(layer))
+    session._store._journal.append({"n": 900, "do": "images.add", "images": [{"id": 5}]})
+    session._store._journal.append({"n": 901, "do": "dance"})
+    session._store._journal.append(
         {
             "n": 902, "do": "step", "layer": ["i1", "rgb"], "kind": "paint", "args": {},
             "pixels": {"at": [85, 0], "shape": [90, 5], "dtype": "uint8", "data": "eJwDAAAAAAE="},
@@ -159,15 +159,15 @@ def test_steps_that_mean_nothing_here_are_left_out_with_a_message(session, layer
         file.unlink()
     with Session.open(session.folder) as again:
         assert "images.add" in again.messages[0]
-        np.testing.assert_array_equal(again.labels(layer), expected)
+        np.testing.assert_array_equal(again.layers.labels(layer), expected)
         assert "damaged" in again.messages[-1]
         paint(again, layer, 2, slice(20, 30), slice(0, 9))
-        assert again.objects(layer).ids.tolist() == [1, 2]
+        assert again.layers.objects(layer).ids.tolist() == [1, 2]
 
 
 def test_what_was_being_written_is_cleared_away(session, layer, paint):
     paint(session, layer, 1, slice(0, 9), slice(0, 9))
-    session.checkpoint()
+    session.edits.checkpoint()
     left = session.folder / "labels" / ".anymask-0123456789abcdef.npz"
     left.write_bytes(b"half a file")
     session.close()

@@ -23,86 +23,86 @@ def three(session, layer, paint):
     paint(session, layer, 5, slice(50, 70), slice(10, 40))
     paint(session, layer, 0, slice(55, 60), slice(15, 20))
     paint(session, layer, 5, slice(75, 85), slice(60, 70))
-    return np.array(session.labels(layer))
+    return np.array(session.layers.labels(layer))
 
 
 def test_steps_are_undone_and_done_again_after_the_session_was_closed(session, layer, paint):
-    states = [np.array(session.labels(layer))]
+    states = [np.array(session.layers.labels(layer))]
     for label in (1, 2, 3):
         paint(session, layer, label, slice(label, label + 20), slice(0, 40))
-        states.append(np.array(session.labels(layer)))
-    session.undo(layer)
+        states.append(np.array(session.layers.labels(layer)))
+    session.edits.undo(layer)
     with reopened(session) as again:
-        np.testing.assert_array_equal(again.labels(layer), states[2])
-        assert again.can_redo(layer) == "paint"
-        again.redo(layer)
-        np.testing.assert_array_equal(again.labels(layer), states[3])
+        np.testing.assert_array_equal(again.layers.labels(layer), states[2])
+        assert again.edits.can_redo(layer) == "paint"
+        again.edits.redo(layer)
+        np.testing.assert_array_equal(again.layers.labels(layer), states[3])
         for expected in reversed(states[:3]):
-            again.undo(layer)
-            np.testing.assert_array_equal(again.labels(layer), expected)
-        assert again.undo(layer) is None
-        assert again.can_undo(layer) is None
+            again.edits.undo(layer)
+            np.testing.assert_array_equal(again.layers.labels(layer), expected)
+        assert again.edits.undo(layer) is None
+        assert again.edits.can_undo(layer) is None
 
 
 def test_a_new_step_ends_what_could_be_done_again(session, layer, paint):
     paint(session, layer, 1, slice(0, 9), slice(0, 9))
-    session.undo(layer)
+    session.edits.undo(layer)
     paint(session, layer, 2, slice(0, 9), slice(0, 9))
-    assert session.redo(layer) is None
+    assert session.edits.redo(layer) is None
     with reopened(session) as again:
-        assert again.redo(layer) is None
-        assert again.objects(layer).ids.tolist() == [2]
+        assert again.edits.redo(layer) is None
+        assert again.layers.objects(layer).ids.tolist() == [2]
 
 
 def test_a_stroke_handed_over_in_parts_is_undone_as_one(session, layer, paint):
     paint(session, layer, 9, slice(60, 70), slice(0, 9))
-    before = np.array(session.labels(layer))
+    before = np.array(session.layers.labels(layer))
     labels = before.copy()
     for part in range(4):
         labels[10 * part : 10 * part + 10, 5:50] = 3
-        session.record_pixels(layer, labels, continues=part > 0)
+        session.edits.paint(layer, labels, continues=part > 0)
     with reopened(session) as again:
-        change = again.undo(layer)
-        np.testing.assert_array_equal(again.labels(layer), before)
+        change = again.edits.undo(layer)
+        np.testing.assert_array_equal(again.layers.labels(layer), before)
         assert change.window == (slice(0, 40), slice(5, 50))
-        change = again.redo(layer)
-        np.testing.assert_array_equal(again.labels(layer), labels)
+        change = again.edits.redo(layer)
+        np.testing.assert_array_equal(again.layers.labels(layer), labels)
         assert change.ids == (3,)
-        again.undo(layer)
-        again.undo(layer)
-        assert not again.labels(layer).any()
+        again.edits.undo(layer)
+        again.edits.undo(layer)
+        assert not again.layers.labels(layer).any()
 
 
 def test_layers_have_their_own_undo(session, paint):
-    first, second, _ = session.all_layers()
+    first, second, _ = session.layers
     paint(session, first, 1, slice(0, 9), slice(0, 9))
     paint(session, second, 1, slice(0, 9), slice(0, 9))
-    session.undo(first)
-    assert not session.labels(first).any()
-    assert session.labels(second).any()
+    session.edits.undo(first)
+    assert not session.layers.labels(first).any()
+    assert session.layers.labels(second).any()
 
 
 def test_ids_beyond_65535_are_kept(session, layer, paint):
     change = paint(session, layer, 70_000, slice(0, 9), slice(0, 9))
     assert change.whole
-    assert session.labels(layer).dtype == np.uint32
+    assert session.layers.labels(layer).dtype == np.uint32
     with reopened(session) as again:
-        assert again.objects(layer).ids.tolist() == [70_000]
-        assert again.objects(layer).columns["area"].tolist() == [81]
+        assert again.layers.objects(layer).ids.tolist() == [70_000]
+        assert again.layers.objects(layer).columns["area"].tolist() == [81]
 
 
 def test_labels_of_another_shape_are_refused(session, layer):
     with pytest.raises(SessionError, match="shape"):
-        session.record_pixels(layer, np.zeros((3, 3), np.uint16))
+        session.edits.paint(layer, np.zeros((3, 3), np.uint16))
     with pytest.raises(SessionError, match="whole numbers"):
-        session.record_pixels(layer, np.zeros((90, 120), np.float32))
+        session.edits.paint(layer, np.zeros((90, 120), np.float32))
     with pytest.raises(SessionError, match="from 0 on"):
-        session.record_pixels(layer, np.full((90, 120), -1))
+        session.edits.paint(layer, np.full((90, 120), -1))
 
 
 def test_the_labels_handed_out_cannot_be_written_to(session, layer):
     with pytest.raises(ValueError, match="read-only"):
-        session.labels(layer)[0, 0] = 1
+        session.layers.labels(layer)[0, 0] = 1
 
 
 def test_a_change_says_which_part_of_the_picture_and_which_objects(session, layer, paint):
@@ -118,28 +118,28 @@ def test_a_change_says_which_part_of_the_picture_and_which_objects(session, laye
 
 
 def test_erasing_merging_and_splitting(session, layer, three):
-    session.merge(layer, [2, 1])
+    session.edits.merge(layer, [2, 1])
     expected = np.where(three == 2, 1, three)
-    np.testing.assert_array_equal(session.labels(layer), expected)
-    session.split(layer, 5)
-    found = session.objects(layer).columns
+    np.testing.assert_array_equal(session.layers.labels(layer), expected)
+    session.edits.split(layer, 5)
+    found = session.layers.objects(layer).columns
     assert dict(zip(found["id"].tolist(), found["area"].tolist(), strict=True)) == {
         1: 760,
         5: 575,
         6: 100,
     }
-    session.erase(layer, [1, 6])
-    assert np.unique(session.labels(layer)).tolist() == [0, 5]
+    session.edits.erase(layer, [1, 6])
+    assert np.unique(session.layers.labels(layer)).tolist() == [0, 5]
     for _ in range(3):
-        session.undo(layer)
-    np.testing.assert_array_equal(session.labels(layer), three)
+        session.edits.undo(layer)
+    np.testing.assert_array_equal(session.layers.labels(layer), three)
 
 
 def test_what_is_in_one_piece_cannot_be_split(session, layer, three):
-    steps = len(session.steps(layer))
+    steps = len(session.edits.steps(layer))
     with pytest.raises(SessionError, match="one piece"):
-        session.split(layer, 1)
-    assert len(session.steps(layer)) == steps
+        session.edits.split(layer, 1)
+    assert len(session.edits.steps(layer)) == steps
 
 
 def test_touching_discs_are_split_at_their_neck(session, layer):
@@ -147,28 +147,28 @@ def test_touching_discs_are_split_at_their_neck(session, layer):
     labels = np.zeros((90, 120), np.uint16)
     labels[np.hypot(rows - 45, columns - 40) < 18] = 3
     labels[np.hypot(rows - 45, columns - 70) < 18] = 3
-    session.record_pixels(layer, labels)
-    session.set_class(layer, [3], "cell")
-    session.split(layer, 3, how="watershed")
-    assert session.objects(layer).ids.tolist() == [3, 4]
-    assert session.class_names(layer) == {3: "cell", 4: "cell"}
-    np.testing.assert_array_equal(session.labels(layer) > 0, labels > 0)
+    session.edits.paint(layer, labels)
+    session.edits.classify(layer, [3], "cell")
+    session.edits.split(layer, 3, how="watershed")
+    assert session.layers.objects(layer).ids.tolist() == [3, 4]
+    assert session.layers.class_names(layer) == {3: "cell", 4: "cell"}
+    np.testing.assert_array_equal(session.layers.labels(layer) > 0, labels > 0)
 
 
 def test_cleaning_some_objects_leaves_the_others_as_they_are(session, layer, three):
-    session.clean(layer, [5], fill_holes=True, largest=True)
-    labels = session.labels(layer)
+    session.edits.clean(layer, [5], fill_holes=True, largest=True)
+    labels = session.layers.labels(layer)
     assert (labels == 5).sum() == 600
     np.testing.assert_array_equal(labels[:50], three[:50])
-    session.clean(layer, min_area=370)
-    assert session.objects(layer).ids.tolist() == [1, 5]
-    assert session.can_undo(layer) == "clean"
+    session.edits.clean(layer, min_area=370)
+    assert session.layers.objects(layer).ids.tolist() == [1, 5]
+    assert session.edits.can_undo(layer) == "clean"
 
 
 def test_filling_a_hole_does_not_take_the_object_in_it(session, layer, paint, three):
     paint(session, layer, 9, slice(56, 58), slice(16, 18))
-    session.clean(layer, [5], fill_holes=True)
-    labels = session.labels(layer)
+    session.edits.clean(layer, [5], fill_holes=True)
+    labels = session.layers.labels(layer)
     assert (labels == 9).sum() == 4
     assert (labels[50:70, 10:40] == 5).sum() == 596
 
@@ -178,55 +178,55 @@ def test_filling_a_hole_does_not_take_the_object_in_it(session, layer, paint, th
     [("1-2", [1, 2]), ("5", [5]), ("area > 380", [1, 5]), ("area < 380 or id == 1", [1, 2])],
 )
 def test_objects_are_kept_by_list_or_condition(session, layer, three, choice, kept):
-    assert session.matching(layer, choice) == kept
-    mask = session.binarise(layer, choice)
+    assert session.layers.matching(layer, choice) == kept
+    mask = session.layers.binarise(layer, choice)
     np.testing.assert_array_equal(mask, np.isin(three, kept))
-    session.keep(layer, choice)
-    assert session.objects(layer).ids.tolist() == kept
-    session.undo(layer)
-    np.testing.assert_array_equal(session.labels(layer), three)
+    session.edits.keep(layer, choice)
+    assert session.layers.objects(layer).ids.tolist() == kept
+    session.edits.undo(layer)
+    np.testing.assert_array_equal(session.layers.labels(layer), three)
 
 
 def test_an_unknown_object_is_named(session, layer, three):
-    for do in (session.erase, lambda key, ids: session.merge(key, [*ids, 1])):
+    for do in (session.edits.erase, lambda key, ids: session.edits.merge(key, [*ids, 1])):
         with pytest.raises(SessionError, match="a has no object 77"):
             do(layer, [77])
 
 
 def test_classes_and_reviews_are_steps_and_last(session, layer, three):
-    session.set_classes([("leaf", "#00ff00"), ("soil", None)])
-    session.set_class(layer, [1, 2], "leaf")
-    session.set_class(layer, [5], "stone")
-    session.set_reviewed(layer, [1])
-    assert [c.name for c in session.classes] == ["leaf", "soil", "stone"]
-    assert len({c.color for c in session.classes}) == 3
-    session.rename_class("leaf", "needle")
+    session.edits.set_classes([("leaf", "#00ff00"), ("soil", None)])
+    session.edits.classify(layer, [1, 2], "leaf")
+    session.edits.classify(layer, [5], "stone")
+    session.edits.review(layer, [1])
+    assert [c.name for c in session.layers.classes] == ["leaf", "soil", "stone"]
+    assert len({c.color for c in session.layers.classes}) == 3
+    session.edits.rename_class("leaf", "needle")
     with reopened(session) as again:
-        assert again.class_names(layer) == {1: "needle", 2: "needle", 5: "stone"}
-        assert again.objects(layer).columns["reviewed"].tolist() == [True, False, False]
-        again.undo(layer)
-        again.undo(layer)
-        assert again.objects(layer).columns["reviewed"].tolist() == [False, False, False]
+        assert again.layers.class_names(layer) == {1: "needle", 2: "needle", 5: "stone"}
+        assert again.layers.objects(layer).columns["reviewed"].tolist() == [True, False, False]
+        again.edits.undo(layer)
+        again.edits.undo(layer)
+        assert again.layers.objects(layer).columns["reviewed"].tolist() == [False, False, False]
 
 
 def test_the_review_queue_has_the_worst_first_and_what_has_no_score_last(session, layer, three):
     from dataclasses import replace
 
-    found = session._layer(layer)
+    found = session._store.layer(layer)
     for label, score in ((1, 0.9), (2, 0.4)):
         found.objects[label] = replace(found.objects[label], predicted_iou=score)
-    assert session.review_queue(layer) == [2, 1, 5]
-    assert session.next_unreviewed(layer) == 2
-    assert session.next_unreviewed(layer, after=2) == 1
-    session.set_reviewed(layer, [1])
-    assert session.next_unreviewed(layer, after=2) == 5
-    session.set_reviewed(layer, [2, 5])
-    assert session.next_unreviewed(layer) is None
+    assert session.layers.review_queue(layer) == [2, 1, 5]
+    assert session.layers.next_unreviewed(layer) == 2
+    assert session.layers.next_unreviewed(layer, after=2) == 1
+    session.edits.review(layer, [1])
+    assert session.layers.next_unreviewed(layer, after=2) == 5
+    session.edits.review(layer, [2, 5])
+    assert session.layers.next_unreviewed(layer) is None
 
 
 def test_measurements_stand_beside_what_is_known_of_objects(session, layer, three):
-    table = session.objects(layer, ["perimeter", "intensity_mean"])
-    picture = np.asarray(session.load(layer.image).numpy(), float)
+    table = session.layers.objects(layer, ["perimeter", "intensity_mean"])
+    picture = np.asarray(session.images.load(layer.image).numpy(), float)
     means = [picture[three == i, 0].mean() for i in (1, 2, 5)]
     np.testing.assert_allclose(table.columns["intensity_mean_red"], means)
     assert table.columns["perimeter"].shape == (3,)
@@ -248,8 +248,8 @@ def test_measurements_stand_beside_what_is_known_of_objects(session, layer, thre
     )
 )  # fmt: skip
 def test_any_sequence_of_edits_comes_back_from_the_disk(session, actions):
-    layer = session.all_layers()[1]
-    while session.undo(layer) is not None:
+    layer = session.layers[1]
+    while session.edits.undo(layer) is not None:
         pass
     labels = np.zeros((90, 120), np.uint16)
     done, undone = [labels], []
@@ -257,23 +257,23 @@ def test_any_sequence_of_edits_comes_back_from_the_disk(session, actions):
         if action == "paint":
             new = done[-1].copy()
             new[row : row + side, column : column + side] = label
-            if session.record_pixels(layer, new) is not None:
+            if session.edits.paint(layer, new) is not None:
                 done.append(new)
                 undone.clear()
         elif action == "undo" and len(done) > 1:
-            session.undo(layer)
+            session.edits.undo(layer)
             undone.append(done.pop())
         elif action == "redo" and undone:
-            session.redo(layer)
+            session.edits.redo(layer)
             done.append(undone.pop())
         elif action == "checkpoint":
-            session.checkpoint()
+            session.edits.checkpoint()
         elif action == "forget":
-            session._layers.clear()
-        np.testing.assert_array_equal(session.labels(layer), done[-1])
+            session._store._layers.clear()
+        np.testing.assert_array_equal(session.layers.labels(layer), done[-1])
     with Session.open(session.folder, read_only=True) as other:
-        np.testing.assert_array_equal(other.labels(layer), done[-1])
+        np.testing.assert_array_equal(other.layers.labels(layer), done[-1])
         ids, areas = np.unique(done[-1][done[-1] > 0], return_counts=True)
-        table = other.objects(layer)
+        table = other.layers.objects(layer)
         assert table.ids.tolist() == ids.tolist()
         assert table.columns["area"].tolist() == areas.tolist()

@@ -41,24 +41,24 @@ def cube(tmp_path):
 
 def test_files_that_cannot_be_read_are_named_and_the_others_are_added(tmp_path, pictures):
     with Session.create(tmp_path / "work") as session:
-        added = session.add_images([pictures, tmp_path / "nowhere.png"])
+        added = session.images.add([pictures, tmp_path / "nowhere.png"])
         assert [image.name for image in session.images] == ["a", "b", "c"]
         assert {failure.path.name for failure in added.failed} == {"broken.png", "nowhere.png"}
         assert all(failure.sentence.endswith(".") for failure in added.failed)
-        again = session.add_images(pictures / "a.png")
+        again = session.images.add(pictures / "a.png")
         assert (again.ids, again.already) == ([], ["i1"])
 
 
 def test_an_envi_file_without_header_asks_for_one_and_is_added_with_it(tmp_path, cube):
     with Session.create(tmp_path / "work") as session:
-        added = session.add_images(cube)
+        added = session.images.add(cube)
         assert [failure.needs_header for failure in added.failed] == [True]
-        added = session.add_images(cube, header=tmp_path / "headers" / "cube.hdr")
+        added = session.images.add(cube, header=tmp_path / "headers" / "cube.hdr")
         (record,) = session.images
         assert (record.bands, record.size, record.wavelengths[4]) == (6, (20, 30), 800.0)
         expected = anymask.read(cube, header=tmp_path / "headers" / "cube.hdr").numpy()
     with Session.open(tmp_path / "work") as session:
-        np.testing.assert_array_equal(session.load("i1").numpy(), expected)
+        np.testing.assert_array_equal(session.images.load("i1").numpy(), expected)
 
 
 def test_images_of_one_name_are_told_apart(tmp_path, pictures):
@@ -66,26 +66,26 @@ def test_images_of_one_name_are_told_apart(tmp_path, pictures):
     shutil.copytree(pictures, other)
     Image.open(pictures / "a.png").save(pictures / "a.jpg")
     with Session.create(tmp_path / "work") as session:
-        session.add_images([pictures / "a.png", pictures / "a.jpg", other / "a.png"])
+        session.images.add([pictures / "a.png", pictures / "a.jpg", other / "a.png"])
         names = [image.name for image in session.images]
         assert names[:2] == ["a", "a.jpg"]
         assert len(set(names)) == 3
 
 
 def test_removing_and_ordering_lasts(session):
-    session.remove_images(["i2"])
-    session.order_images(["i3", "i1"])
+    session.images.remove(["i2"])
+    session.images.order(["i3", "i1"])
     session.close()
     with Session.open(session.folder) as again:
         assert [image.id for image in again.images] == ["i3", "i1"]
-        added = again.add_images(again.image("i1").path.parent / "b.png")
+        added = again.images.add(again.images["i1"].path.parent / "b.png")
         assert added.ids == ["i4"]
 
 
 def test_adding_can_be_cancelled_and_keeps_what_was_added(tmp_path, pictures):
     token = CancelToken()
     with Session.create(tmp_path / "work") as session:
-        added = session.add_images(
+        added = session.images.add(
             pictures, progress=lambda done, total: token.cancel() if done == 1 else None,
             cancel=token,
         )  # fmt: skip
@@ -97,65 +97,65 @@ def test_a_session_that_moved_with_its_images_finds_them(tmp_path, pictures):
     place.mkdir()
     shutil.move(pictures, place / "pictures")
     with Session.create(place / "work") as session:
-        session.add_images(place / "pictures" / "a.png")
-        expected = session.load("i1").numpy()
+        session.images.add(place / "pictures" / "a.png")
+        expected = session.images.load("i1").numpy()
     shutil.move(place, tmp_path / "there")
     with Session.open(tmp_path / "there" / "work.anymask") as session:
-        assert not session.is_missing("i1")
-        np.testing.assert_array_equal(session.load("i1").numpy(), expected)
+        assert not session.images.is_missing("i1")
+        np.testing.assert_array_equal(session.images.load("i1").numpy(), expected)
 
 
 def test_an_image_that_was_moved_and_renamed_is_found_by_its_content(session, tmp_path):
-    record = session.image("i1")
+    record = session.images["i1"]
     expected = np.asarray(Image.open(record.path))
     far = tmp_path.parent / f"{tmp_path.name} elsewhere"
     far.mkdir()
     record.path.rename(far / "renamed.png")
-    session._images.clear()
+    session.images._files._in_memory.clear()
     with pytest.raises(SessionError, match=f"a: {record.path} is gone"):
-        session.load("i1")
-    assert session.is_missing("i1")
-    assert session.search_in(far) == ["i1"]
-    np.testing.assert_array_equal(session.load("i1").numpy(), expected)
+        session.images.load("i1")
+    assert session.images.is_missing("i1")
+    assert session.images.search(far) == ["i1"]
+    np.testing.assert_array_equal(session.images.load("i1").numpy(), expected)
     assert any(f"found again at {far}" in message for message in session.messages)
 
 
 def test_an_image_that_was_moved_beside_the_session_is_found_unasked(session, tmp_path):
-    record = session.image("i1")
+    record = session.images["i1"]
     (tmp_path / "new place").mkdir()
     record.path.rename(tmp_path / "new place" / "other name.png")
-    session._images.clear()
-    session.load("i1")
-    assert session.image("i1").path == tmp_path / "new place" / "other name.png"
+    session.images._files._in_memory.clear()
+    session.images.load("i1")
+    assert session.images["i1"].path == tmp_path / "new place" / "other name.png"
 
 
 def test_a_file_with_the_name_but_another_content_is_not_taken_for_the_image(session, tmp_path):
-    record = session.image("i1")
+    record = session.images["i1"]
     record.path.unlink()
-    session._images.clear()
+    session.images._files._in_memory.clear()
     other = tmp_path / "other"
     other.mkdir()
-    shutil.copy(session.image("i2").path, other / record.path.name)
-    assert session.search_in(other) == []
+    shutil.copy(session.images["i2"].path, other / record.path.name)
+    assert session.images.search(other) == []
     with pytest.raises(SessionError, match="content is another"):
-        session.relocate("i1", other / record.path.name)
+        session.images.relocate("i1", other / record.path.name)
     with pytest.raises(SessionError, match="gone"):
-        session.load("i1")
+        session.images.load("i1")
 
 
 def test_an_image_that_became_another_one_is_refused(session):
-    record = session.image("i1")
-    session._images.clear()
+    record = session.images["i1"]
+    session.images._files._in_memory.clear()
     Image.fromarray(np.zeros((10, 10, 3), np.uint8)).save(record.path)
     with pytest.raises(SessionError, match="another image"):
-        session.load("i1")
+        session.images.load("i1")
 
 
 def test_an_image_of_the_same_size_whose_pixels_changed_is_told(session):
-    record = session.image("i1")
-    session._images.clear()
+    record = session.images["i1"]
+    session.images._files._in_memory.clear()
     Image.fromarray(np.zeros((*record.size, 3), np.uint8)).save(record.path)
-    session.load("i1")
+    session.images.load("i1")
     assert any("has changed since" in message for message in session.messages)
 
 
@@ -172,73 +172,75 @@ def test_expressions_are_checked_as_they_are_typed(tmp_path, cube):
 
 def test_pseudo_rgbs_of_a_cube_are_layers_of_their_own(tmp_path, cube):
     with Session.create(tmp_path / "work") as session:
-        session.add_images(cube, header=tmp_path / "headers" / "cube.hdr")
-        session.add_recipe("cir=nm(800); nm(650); nm(550)")
-        session.add_recipe("ndvi")
+        session.images.add(cube, header=tmp_path / "headers" / "cube.hdr")
+        session.images.add_recipe("cir=nm(800); nm(650); nm(550)")
+        session.images.add_recipe("ndvi")
         with pytest.raises(ExpressionError):
-            session.add_recipe("bad=ch[99]")
-        assert [key.recipe for key in session.all_layers()] == ["rgb", "cir", "ndvi"]
-        expected = anymask.pseudo_rgb(session.load("i1"), "nm(800)", "nm(650)", "nm(550)").rgb
-        np.testing.assert_array_equal(session.rgb(LayerKey("i1", "cir")), expected)
-        gray = session.rgb(LayerKey("i1", "ndvi"))
+            session.images.add_recipe("bad=ch[99]")
+        assert [key.recipe for key in session.layers] == ["rgb", "cir", "ndvi"]
+        expected = anymask.pseudo_rgb(
+            session.images.load("i1"), "nm(800)", "nm(650)", "nm(550)"
+        ).rgb
+        np.testing.assert_array_equal(session.images.rgb(LayerKey("i1", "cir")), expected)
+        gray = session.images.rgb(LayerKey("i1", "ndvi"))
         np.testing.assert_array_equal(gray[..., 0], gray[..., 2])
-        session.remove_recipe("rgb")
+        session.images.remove_recipe("rgb")
     with Session.open(tmp_path / "work") as session:
-        assert session.recipes("i1")[0] == Recipe("cir", ("nm(800)", "nm(650)", "nm(550)"))
-        session.remove_recipe("ndvi")
+        assert session.images["i1"].recipes[0] == Recipe("cir", ("nm(800)", "nm(650)", "nm(550)"))
+        session.images.remove_recipe("ndvi")
         with pytest.raises(SessionError, match="add another one first"):
-            session.remove_recipe("cir")
+            session.images.remove_recipe("cir")
 
 
 def test_a_pseudo_rgb_with_edited_masks_is_not_removed_unasked(session, paint):
-    session.add_recipe("first=ch[0]")
+    session.images.add_recipe("first=ch[0]")
     key = LayerKey("i1", "first")
     paint(session, key, 1, slice(0, 9), slice(0, 9))
     with pytest.raises(EditedError, match=r"a\.first"):
-        session.remove_recipe("first")
+        session.images.remove_recipe("first")
     with pytest.raises(EditedError, match="another name"):
-        session.add_recipe("first=ch[1]")
-    session.remove_recipe("first", force=True)
-    assert key not in session.all_layers()
+        session.images.add_recipe("first=ch[1]")
+    session.images.remove_recipe("first", force=True)
+    assert key not in session.layers
     with pytest.raises(SessionError, match="no pseudo-RGB"):
-        session.labels(key)
+        session.layers.labels(key)
 
 
 def test_a_new_image_gets_the_pseudo_rgbs_that_all_others_have(session, pictures):
-    session.add_recipe("red=ch[0]")
-    session.add_recipe("green=ch[1]", images=["i1"])
+    session.images.add_recipe("red=ch[0]")
+    session.images.add_recipe("green=ch[1]", images=["i1"])
     Image.open(pictures / "a.png").rotate(90, expand=True).save(pictures / "d.png")
-    added = session.add_images(pictures / "d.png")
-    assert [how.name for how in session.recipes(added.ids[0])] == ["rgb", "red"]
+    added = session.images.add(pictures / "d.png")
+    assert [how.name for how in session.images[added.ids[0]].recipes] == ["rgb", "red"]
 
 
 def test_thumbnails_are_small_and_kept(session):
-    small = session.thumbnail("i1", 48)
+    small = session.images.thumbnail("i1", 48)
     assert small.shape == (36, 48, 3)
-    session.image("i1").path.unlink()
-    session._images.clear()
-    session._pictures.clear()
-    np.testing.assert_array_equal(session.thumbnail("i1", 48), small)
+    session.images["i1"].path.unlink()
+    session.images._files._in_memory.clear()
+    session.images._rendered.clear()
+    np.testing.assert_array_equal(session.images.thumbnail("i1", 48), small)
 
 
 def test_each_plane_of_a_stack_is_shown(tmp_path, stack_file):
     with Session.create(tmp_path / "work") as session:
-        session.add_images(stack_file)
+        session.images.add(stack_file)
         (record,) = session.images
         assert (record.planes, record.label_shape) == (5, (5, 90, 120))
-        key = session.all_layers()[0]
-        bright = [int((session.rgb(key, z)[..., 0] > 128).sum()) for z in range(4)]
+        key = session.layers[0]
+        bright = [int((session.images.rgb(key, z)[..., 0] > 128).sum()) for z in range(4)]
         assert min(bright) > 500
 
 
 def test_of_a_very_large_picture_only_the_region_is_read(session, monkeypatch):
     from anymask.session import Region, pictures
 
-    key = session.all_layers()[0]
-    whole = session.rgb(key)
-    session._pictures.clear()
+    key = session.layers[0]
+    whole = session.images.rgb(key)
+    session.images._rendered.clear()
     monkeypatch.setattr(pictures, "_WHOLE", 100)
-    part = session.rgb_part(key, 0, Region(10, 20, 30, 40))
+    part = session.images.rgb_part(key, 0, Region(10, 20, 30, 40))
     np.testing.assert_array_equal(part, whole[10:40, 20:60])
-    assert not session._pictures
-    assert session.rgb_part(key, 0, Region(10, 20, 30, 40, 2)).shape == (15, 20, 3)
+    assert not session.images._rendered
+    assert session.images.rgb_part(key, 0, Region(10, 20, 30, 40, 2)).shape == (15, 20, 3)

@@ -57,7 +57,7 @@ def test_looking_at_a_session_works_beside_the_window_that_has_it(folder):
 
 
 def test_what_is_no_session_is_refused_in_one_sentence(tmp_path):
-    with pytest.raises(SessionError, match="no anymask session"):
+    with pytest.raises(SessionError, match="not an anymask session"):
         Session.open(tmp_path)
 
 

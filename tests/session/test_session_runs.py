@@ -10,21 +10,28 @@ import pytest
 import anymask
 from anymask.predict.predictor import SamPredictor
 from anymask.predict.semantic import score_map
-from anymask.session import CancelToken, EditedError, LayerKey, Session, SessionError, Thresholds
-from anymask.session.running import Progress
+from anymask.session import (
+    CancelToken,
+    EditedError,
+    LayerKey,
+    RunProgress,
+    Session,
+    SessionError,
+    Thresholds,
+)
 
 OPEN = Thresholds(0.1, 0.4, 0.7)
 
 
 @pytest.fixture
 def ready(session):
-    session.set_options(points_per_side=6, thresholds=OPEN)
+    session.runs.set_options(points_per_side=6, thresholds=OPEN)
     return session
 
 
 def test_a_run_gives_what_the_generator_gives_at_these_thresholds(ready, small_reference_sam):
-    run = ready.segment(small_reference_sam)
-    assert run.done == ready.all_layers()
+    run = ready.runs.segment(small_reference_sam)
+    assert run.done == ready.layers
     assert (run.failed, run.cancelled) == ([], False)
     generator = anymask.SamAutomaticMaskGenerator(
         small_reference_sam,
@@ -34,14 +41,14 @@ def test_a_run_gives_what_the_generator_gives_at_these_thresholds(ready, small_r
         box_nms_thresh=0.7,
     )
     for key in run.done:
-        masks = generator.generate_masks(ready.rgb(key))
+        masks = generator.generate_masks(ready.images.rgb(key))
         assert len(masks) > 1
-        np.testing.assert_array_equal(ready.labels(key), masks.to_labels())
-        table = ready.objects(key).columns
+        np.testing.assert_array_equal(ready.layers.labels(key), masks.to_labels())
+        table = ready.layers.objects(key).columns
         scores = dict(zip(masks.ids.tolist(), masks.predicted_iou.tolist(), strict=True))
         expected = [scores[i] for i in table["id"].tolist()]
         np.testing.assert_allclose(table["predicted_iou"], expected, atol=1e-6)
-        assert ready.state(key) == "segmented"
+        assert ready.layers.state(key) == "segmented"
 
 
 @pytest.mark.parametrize(
@@ -55,13 +62,13 @@ def test_a_run_gives_what_the_generator_gives_at_these_thresholds(ready, small_r
     ],
 )
 def test_thresholds_are_moved_without_the_model(ready, small_reference_sam, changed):
-    key = ready.all_layers()[0]
-    ready.segment(small_reference_sam, [key])
+    key = ready.layers[0]
+    ready.runs.segment(small_reference_sam, [key])
     wanted = replace(OPEN, **changed)
-    before = np.array(ready.labels(key))
-    preview = ready.preview_thresholds(key, wanted)
-    np.testing.assert_array_equal(ready.labels(key), before)
-    ready.set_thresholds(key, wanted)
+    before = np.array(ready.layers.labels(key))
+    preview = ready.runs.preview(key, wanted)
+    np.testing.assert_array_equal(ready.layers.labels(key), before)
+    ready.runs.set_thresholds(key, wanted)
     generator = anymask.SamAutomaticMaskGenerator(
         small_reference_sam,
         points_per_side=6,
@@ -71,98 +78,102 @@ def test_thresholds_are_moved_without_the_model(ready, small_reference_sam, chan
         nms_by=wanted.nms_by,
         min_mask_region_area=wanted.clean_area,
     )
-    expected = generator.generate_masks(ready.rgb(key)).filter(
+    expected = generator.generate_masks(ready.images.rgb(key)).filter(
         min_area=wanted.min_area, max_area=wanted.max_area
     )
-    np.testing.assert_array_equal(ready.labels(key), expected.to_labels())
+    np.testing.assert_array_equal(ready.layers.labels(key), expected.to_labels())
     np.testing.assert_array_equal(preview, expected.to_labels())
-    assert ready.count_at(key, wanted) == len(expected)
-    assert ready.state(key) == "segmented"
-    ready.undo(key)
-    np.testing.assert_array_equal(ready.labels(key), before)
-    assert ready.thresholds(key) == OPEN
+    assert ready.runs.count(key, wanted) == len(expected)
+    assert ready.layers.state(key) == "segmented"
+    ready.edits.undo(key)
+    np.testing.assert_array_equal(ready.layers.labels(key), before)
+    assert ready.runs.thresholds(key) == OPEN
 
 
 def test_thresholds_go_as_low_as_masks_were_kept_and_no_lower(ready, small_reference_sam):
-    key = ready.all_layers()[0]
-    ready.set_options(thresholds=Thresholds(0.3, 0.9, 0.7))
-    ready.segment(small_reference_sam, [key])
-    limits = ready.threshold_limits(key)
+    key = ready.layers[0]
+    ready.runs.set_options(thresholds=Thresholds(0.3, 0.9, 0.7))
+    ready.runs.segment(small_reference_sam, [key])
+    limits = ready.runs.limits(key)
     assert (limits.pred_iou, limits.stability) == (0.1, 0.7)
-    assert ready.count_at(key, limits) > ready.count_at(key, ready.thresholds(key))
+    assert ready.runs.count(key, limits) > ready.runs.count(key, ready.runs.thresholds(key))
     with pytest.raises(SessionError, match="segment again"):
-        ready.set_thresholds(key, replace(limits, pred_iou=0.05))
+        ready.runs.set_thresholds(key, replace(limits, pred_iou=0.05))
 
 
 def test_thresholds_are_moved_after_the_session_was_closed(ready, small_reference_sam):
-    key = ready.all_layers()[0]
-    ready.segment(small_reference_sam, [key])
+    key = ready.layers[0]
+    ready.runs.segment(small_reference_sam, [key])
     stricter = replace(OPEN, pred_iou=0.2)
-    expected = ready.preview_thresholds(key, stricter)
+    expected = ready.runs.preview(key, stricter)
     ready.close()
     with Session.open(ready.folder) as again:
-        assert again.thresholds(key) == OPEN
-        again.set_thresholds(key, stricter)
-        np.testing.assert_array_equal(again.labels(key), expected)
+        assert again.runs.thresholds(key) == OPEN
+        again.runs.set_thresholds(key, stricter)
+        np.testing.assert_array_equal(again.layers.labels(key), expected)
 
 
 def test_edited_masks_are_not_replaced_unasked(ready, small_reference_sam, paint):
-    first, second, _ = ready.all_layers()
-    ready.segment(small_reference_sam, [first, second])
+    first, second, _ = ready.layers
+    ready.runs.segment(small_reference_sam, [first, second])
     paint(ready, first, 9, slice(0, 5), slice(0, 5))
-    edited = np.array(ready.labels(first))
-    assert ready.edited_layers() == [first]
+    edited = np.array(ready.layers.labels(first))
+    assert ready.layers.edited() == [first]
     with pytest.raises(EditedError, match=r"edited by hand.*: a;") as caught:
-        ready.segment(small_reference_sam)
+        ready.runs.segment(small_reference_sam)
     assert caught.value.layers == (first,)
     with pytest.raises(EditedError):
-        ready.set_thresholds(first, OPEN)
-    np.testing.assert_array_equal(ready.labels(first), edited)
-    run = ready.segment(small_reference_sam, [first], replace=True)
+        ready.runs.set_thresholds(first, OPEN)
+    np.testing.assert_array_equal(ready.layers.labels(first), edited)
+    run = ready.runs.segment(small_reference_sam, [first], replace=True)
     assert run.done == [first]
-    assert ready.state(first) == "segmented"
-    ready.undo(first)
-    np.testing.assert_array_equal(ready.labels(first), edited)
-    assert ready.state(first) == "edited"
+    assert ready.layers.state(first) == "segmented"
+    ready.edits.undo(first)
+    np.testing.assert_array_equal(ready.layers.labels(first), edited)
+    assert ready.layers.state(first) == "edited"
 
 
 def test_an_edit_made_while_the_model_runs_is_kept(ready, small_reference_sam, paint):
-    key = ready.all_layers()[0]
+    key = ready.layers[0]
 
-    def edit_once(now: Progress) -> None:
-        if not ready.labels(key).any():
+    def edit_once(now: RunProgress) -> None:
+        if not ready.layers.labels(key).any():
             paint(ready, key, 3, slice(0, 9), slice(0, 9))
 
-    run = ready.segment(small_reference_sam, [key], progress=edit_once)
+    run = ready.runs.segment(small_reference_sam, [key], progress=edit_once)
     assert run.done == []
     assert "edited while the model was at work" in run.failed[0][1]
-    assert ready.objects(key).ids.tolist() == [3]
+    assert ready.layers.objects(key).ids.tolist() == [3]
 
 
 def test_a_run_that_is_cancelled_keeps_what_is_finished(ready, small_reference_sam):
     token = CancelToken()
-    seen: list[Progress] = []
+    seen: list[RunProgress] = []
 
-    def progress(now: Progress) -> None:
+    def progress(now: RunProgress) -> None:
         seen.append(now)
         if now.index == 1 and now.fraction > 0.4:
             token.cancel()
 
-    run = ready.segment(small_reference_sam, progress=progress, cancel=token)
-    first, second, third = ready.all_layers()
+    run = ready.runs.segment(small_reference_sam, progress=progress, cancel=token)
+    first, second, third = ready.layers
     assert run.cancelled
     assert run.done == [first]
-    assert [ready.state(key) for key in (first, second, third)] == ["segmented", "new", "new"]
+    assert [ready.layers.state(key) for key in (first, second, third)] == [
+        "segmented",
+        "new",
+        "new",
+    ]
     fractions = [now.fraction for now in seen]
     assert fractions == sorted(fractions)
     assert 0.4 < fractions[-1] < 0.8
 
 
 def test_an_image_that_fails_is_named_and_does_not_stop_the_others(ready, small_reference_sam):
-    first, second, third = ready.all_layers()
-    ready.image("i2").path.unlink()
+    first, second, third = ready.layers
+    ready.images["i2"].path.unlink()
     ready._images.clear()
-    run = ready.segment(small_reference_sam)
+    run = ready.runs.segment(small_reference_sam)
     assert run.done == [first, third]
     ((key, sentence),) = run.failed
     assert key == second
@@ -171,58 +182,58 @@ def test_an_image_that_fails_is_named_and_does_not_stop_the_others(ready, small_
 
 
 def test_all_pseudo_rgbs_of_an_image_are_segmented(ready, small_reference_sam):
-    ready.add_recipe("red=ch[0]", images=["i1"])
-    keys = [key for key in ready.all_layers() if key.image == "i1"]
-    run = ready.segment(small_reference_sam, keys)
-    assert [ready.title(key) for key in run.done] == ["a.rgb", "a.red"]
-    assert not np.array_equal(ready.labels(keys[0]), ready.labels(keys[1]))
+    ready.images.add_recipe("red=ch[0]", images=["i1"])
+    keys = [key for key in ready.layers if key.image == "i1"]
+    run = ready.runs.segment(small_reference_sam, keys)
+    assert [ready.layers.title(key) for key in run.done] == ["a.rgb", "a.red"]
+    assert not np.array_equal(ready.layers.labels(keys[0]), ready.layers.labels(keys[1]))
 
 
 def test_semantic_mode_keeps_scores_and_moves_its_threshold(ready, small_reference_sam):
-    key = ready.all_layers()[0]
-    ready.set_options(mode="semantic", semantic_points=((35.0, 30.0),), semantic_labels=(1,))
-    ready.segment(small_reference_sam, [key])
+    key = ready.layers[0]
+    ready.runs.set_options(mode="semantic", semantic_points=((35.0, 30.0),), semantic_labels=(1,))
+    ready.runs.segment(small_reference_sam, [key])
     predictor = SamPredictor(small_reference_sam)
-    predictor.set_image(ready.rgb(key))
+    predictor.set_image(ready.images.rgb(key))
     scores = score_map(predictor, [(35, 30)])
-    np.testing.assert_array_equal(ready.labels(key), scores.mask(0))
+    np.testing.assert_array_equal(ready.layers.labels(key), scores.mask(0))
     values = np.unique(scores.full_size())
     wanted = float(values[len(values) // 3])
-    preview = ready.preview_semantic(key, wanted)
-    ready.set_semantic_threshold(key, wanted)
-    np.testing.assert_array_equal(ready.labels(key), scores.mask(wanted))
+    preview = ready.runs.preview_semantic(key, wanted)
+    ready.runs.set_semantic_threshold(key, wanted)
+    np.testing.assert_array_equal(ready.layers.labels(key), scores.mask(wanted))
     np.testing.assert_array_equal(preview, scores.mask(wanted))
-    assert ready.has_scores(key)
-    assert not ready.has_candidates(key)
-    ready.undo(key)
-    np.testing.assert_array_equal(ready.labels(key), scores.mask(0))
+    assert ready.runs.has_scores(key)
+    assert not ready.runs.has_candidates(key)
+    ready.edits.undo(key)
+    np.testing.assert_array_equal(ready.layers.labels(key), scores.mask(0))
 
 
 def test_every_plane_of_a_stack_is_segmented_with_ids_of_its_own(
     tmp_path, stack_file, small_reference_sam
 ):
     with Session.create(tmp_path / "work") as session:
-        session.add_images(stack_file)
-        session.set_options(points_per_side=5, thresholds=OPEN)
-        (key,) = session.all_layers()
-        session.segment(small_reference_sam)
-        labels = session.labels(key)
+        session.images.add(stack_file)
+        session.runs.set_options(points_per_side=5, thresholds=OPEN)
+        (key,) = session.layers
+        session.runs.segment(small_reference_sam)
+        labels = session.layers.labels(key)
         ids = [set(np.unique(plane).tolist()) - {0} for plane in labels]
         assert all(ids[:4])
-        assert sum(map(len, ids)) == len(set.union(*ids)) == len(session.objects(key))
-        session.set_thresholds(key, replace(OPEN, stability=0.6))
-        assert len(session.objects(key)) < sum(map(len, ids))
+        assert sum(map(len, ids)) == len(set.union(*ids)) == len(session.layers.objects(key))
+        session.runs.set_thresholds(key, replace(OPEN, stability=0.6))
+        assert len(session.layers.objects(key)) < sum(map(len, ids))
 
 
 def test_the_model_and_its_file_are_written_down(session, small_reference_sam, tmp_path):
     path = tmp_path / "model.safetensors"
     anymask.save(small_reference_sam, path)
-    record = session.use_model(small_reference_sam, path)
+    record = session.runs.use_model(small_reference_sam, path)
     assert len(record.sha256 or "") == 64
     session.close()
     with Session.open(session.folder) as again:
-        assert again.model == record
-        assert again.model.source == str(path)
+        assert again.runs.model == record
+        assert again.runs.model.source == str(path)
 
 
 @pytest.mark.parametrize(
@@ -235,36 +246,36 @@ def test_the_model_and_its_file_are_written_down(session, small_reference_sam, t
 )
 def test_options_that_make_no_sense_are_refused(session, changes, problem):
     with pytest.raises(SessionError, match=problem):
-        session.set_options(**changes)
+        session.runs.set_options(**changes)
 
 
 def test_a_layer_edited_while_the_model_is_at_work_is_left_and_named(
     ready, small_reference_sam, paint
 ):
-    first, second, third = ready.all_layers()
+    first, second, third = ready.layers
     paint(ready, third, 4, slice(0, 9), slice(0, 9))
 
-    def edit(now: Progress) -> None:
+    def edit(now: RunProgress) -> None:
         if now.layer == first and now.fraction == 0:
             paint(ready, second, 7, slice(0, 9), slice(0, 9))
             paint(ready, third, 5, slice(0, 3), slice(0, 3))
 
-    run = ready.segment(small_reference_sam, replace=[third], progress=edit)
+    run = ready.runs.segment(small_reference_sam, replace=[third], progress=edit)
     assert run.done == [first, third]  # of the third it was known before
     ((layer, sentence),) = run.failed
     assert layer == second
     assert "edited while the model was at work" in sentence
-    assert ready.labels(second)[4, 4] == 7
-    assert ready.state(third) == "segmented"
+    assert ready.layers.labels(second)[4, 4] == 7
+    assert ready.layers.state(third) == "segmented"
     with pytest.raises(EditedError):
-        ready.segment(small_reference_sam, replace=[third])
+        ready.runs.segment(small_reference_sam, replace=[third])
 
 
 def test_an_edit_made_while_thresholds_are_applied_is_not_replaced(
     ready, small_reference_sam, paint, monkeypatch
 ):
-    layer = ready.all_layers()[0]
-    ready.segment(small_reference_sam, [layer])
+    layer = ready.layers[0]
+    ready.runs.segment(small_reference_sam, [layer])
     choose = ready._chosen
 
     def slow(*arguments):
@@ -274,42 +285,42 @@ def test_an_edit_made_while_thresholds_are_applied_is_not_replaced(
 
     monkeypatch.setattr(ready, "_chosen", slow)
     with pytest.raises(EditedError):
-        ready.set_thresholds(layer, replace(OPEN, min_area=50))
-    assert ready.labels(layer)[4, 4] == 60
+        ready.runs.set_thresholds(layer, replace(OPEN, min_area=50))
+    assert ready.layers.labels(layer)[4, 4] == 60
 
 
 def test_an_image_that_is_removed_while_a_run_goes_on_is_left_out(session, shipped):
-    session.set_options(points_per_side=4)
-    keys = session.all_layers()
+    session.runs.set_options(points_per_side=4)
+    keys = session.layers
 
     def remove(progress):
-        if progress.index == 1 and keys[2] in session.all_layers():
-            session.remove_images([keys[1].image, keys[2].image])
+        if progress.index == 1 and keys[2] in session.layers:
+            session.images.remove([keys[1].image, keys[2].image])
 
-    run = session.segment(shipped, progress=remove)
+    run = session.runs.segment(shipped, progress=remove)
     assert run.done == [keys[0]]
     assert run.failed == []
-    assert session.all_layers() == [keys[0]]
+    assert session.layers == [keys[0]]
 
 
 def test_a_pseudo_rgb_that_is_replaced_while_it_is_segmented_gets_no_masks(session, shipped):
-    session.set_options(points_per_side=4)
-    session.add_recipe("ch[0]", name="red")
+    session.runs.set_options(points_per_side=4)
+    session.images.add_recipe("ch[0]", name="red")
     key = LayerKey("i1", "red")
 
     def change(progress):
-        if session.recipes("i1")[-1].source == ("ch[0]",) and progress.fraction > 0:
-            session.add_recipe("ch[1]", name="red")
+        if session.images["i1"].recipes[-1].source == ("ch[0]",) and progress.fraction > 0:
+            session.images.add_recipe("ch[1]", name="red")
 
-    run = session.segment(shipped, [key], progress=change)
+    run = session.runs.segment(shipped, [key], progress=change)
     assert run.done == []
     assert "other expressions while the model was at work" in run.failed[0][1]
-    assert session.state(key) == "new"
+    assert session.layers.state(key) == "new"
 
 
 def test_a_session_to_look_at_only_refuses_a_run_before_it_begins(session, shipped):
     with Session.open(session.folder, read_only=True) as looked:
         told = []
         with pytest.raises(SessionError, match="look at only"):
-            looked.segment(shipped, progress=told.append)
+            looked.runs.segment(shipped, progress=told.append)
         assert told == []

@@ -18,13 +18,13 @@ from anymask.session import LayerKey, Session
 @pytest.fixture
 def annotated(session, paint):
     """Two of the three images have objects, with ids that are no count, and classes."""
-    first, second, _ = session.all_layers()
+    first, second, _ = session.layers
     paint(session, first, 7, slice(10, 30), slice(10, 40))
     paint(session, first, 300, slice(50, 60), slice(10, 40))
     paint(session, second, 2, slice(10, 30), slice(10, 40))
-    session.set_classes([("leaf", "#00ff00"), ("soil", "#aa5500")])
-    session.set_class(first, [7], "soil")
-    session.set_class(first, [300], "leaf")
+    session.edits.set_classes([("leaf", "#00ff00"), ("soil", "#aa5500")])
+    session.edits.classify(first, [7], "soil")
+    session.edits.classify(first, [300], "leaf")
     return session
 
 
@@ -43,49 +43,49 @@ def annotated(session, paint):
 )
 def test_every_format_gives_the_ids_and_pixels_back(annotated, tmp_path, form, names):
     out = tmp_path / "out"
-    saved = annotated.save(out, [form])
+    saved = annotated.export.save(out, [form])
     assert {path.name for path in out.iterdir()} == names
     assert set(saved.files) >= {out / name for name in names}
-    for key, name in zip(annotated.all_layers()[:2], sorted(names), strict=True):
+    for key, name in zip(annotated.layers[:2], sorted(names), strict=True):
         masks = load_masks(out / name, (90, 120))
-        np.testing.assert_array_equal(masks.to_labels(), annotated.labels(key))
+        np.testing.assert_array_equal(masks.to_labels(), annotated.layers.labels(key))
 
 
 def test_coco_is_one_file_with_classes_and_the_names_of_the_images(annotated, tmp_path):
-    annotated.save(tmp_path / "all.json", ["coco"])
+    annotated.export.save(tmp_path / "all.json", ["coco"])
     found = dict(load_dataset(tmp_path / "all.json"))
     assert set(found) == {"a.png", "b.png"}
     masks = found["a.png"]
     assert dict(zip(masks.ids.tolist(), masks.class_names, strict=True)) == {7: "soil", 300: "leaf"}
-    first = annotated.all_layers()[0]
-    np.testing.assert_array_equal(masks.to_labels(), annotated.labels(first))
+    first = annotated.layers[0]
+    np.testing.assert_array_equal(masks.to_labels(), annotated.layers.labels(first))
     names = [c["name"] for c in json.loads((tmp_path / "all.json").read_text())["categories"]]
     assert names[:2] == ["leaf", "soil"]
 
 
 def test_tables_have_the_measurements_of_every_object(annotated, tmp_path):
-    annotated.save(tmp_path, ["csv"])
+    annotated.export.save(tmp_path, ["csv"])
     with (tmp_path / "a.masks.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["id"], row["class_name"], float(row["area"])) for row in rows] == [
         ("7", "soil", 600.0),
         ("300", "leaf", 300.0),
     ]
-    picture = np.asarray(Image.open(annotated.image("i1").path), float)
+    picture = np.asarray(Image.open(annotated.images["i1"].path), float)
     mean = picture[10:30, 10:40, 0].mean()
     assert float(rows[0]["intensity_mean_red"]) == pytest.approx(mean, rel=1e-4)
 
 
 def test_several_formats_go_into_one_folder_and_pictures_are_saved_then(annotated, tmp_path):
-    first, second, third = annotated.all_layers()
-    annotated.save(tmp_path / "out", ["labels", "csv", "coco", "yolo"], [first])
+    first, second, third = annotated.layers
+    annotated.export.save(tmp_path / "out", ["labels", "csv", "coco", "yolo"], [first])
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"a.labels.tif", "a.masks.csv", "annotations.json", "labels", "data.yaml"} <= names
-    assert annotated.state(first) == "saved"
-    assert annotated.state(second) == "edited"
-    assert annotated.state(third) == "new"
-    annotated.undo(first)
-    assert annotated.state(first) == "edited"
+    assert annotated.layers.state(first) == "saved"
+    assert annotated.layers.state(second) == "edited"
+    assert annotated.layers.state(third) == "new"
+    annotated.edits.undo(first)
+    assert annotated.layers.state(first) == "edited"
 
 
 def test_what_exists_is_not_replaced_and_nothing_is_written_before_that_is_known(
@@ -94,12 +94,12 @@ def test_what_exists_is_not_replaced_and_nothing_is_written_before_that_is_known
     out = tmp_path / "out"
     out.mkdir()
     (out / "b.labels.tif").write_text("mine")
-    assert annotated.existing_files(out, ["labels"]) == [out / "b.labels.tif"]
+    assert annotated.export.existing(out, ["labels"]) == [out / "b.labels.tif"]
     with pytest.raises(OutputError, match=r"b\.labels\.tif exists already"):
-        annotated.save(out, ["labels"])
+        annotated.export.save(out, ["labels"])
     assert [path.name for path in out.iterdir()] == ["b.labels.tif"]
     assert (out / "b.labels.tif").read_text() == "mine"
-    annotated.save(out, ["labels"], overwrite=True)
+    annotated.export.save(out, ["labels"], overwrite=True)
     assert tifffile.imread(out / "b.labels.tif").max() == 2
 
 
@@ -109,17 +109,17 @@ def test_an_image_of_the_session_is_never_replaced(tmp_path, pictures, paint):
     Image.open(pictures / "a.png").save(pictures / "x.bmp")
     before = picture.read_bytes()
     with Session.create(tmp_path / "work") as session:
-        session.add_images([pictures / "x.bmp", picture])
+        session.images.add([pictures / "x.bmp", picture])
         paint(session, LayerKey("i1", "rgb"), 1, slice(0, 9), slice(0, 9))
         with pytest.raises(OutputError, match="is an image of this session"):
-            session.save(pictures, ["png"], overwrite=True)
+            session.export.save(pictures, ["png"], overwrite=True)
     assert picture.read_bytes() == before
 
 
 def test_layers_of_several_pseudo_rgbs_have_files_of_their_own(annotated, tmp_path, paint):
-    annotated.add_recipe("red=ch[0]", images=["i1"])
+    annotated.images.add_recipe("red=ch[0]", images=["i1"])
     paint(annotated, LayerKey("i1", "red"), 5, slice(0, 9), slice(0, 9))
-    annotated.save(tmp_path / "out", ["labels", "coco"])
+    annotated.export.save(tmp_path / "out", ["labels", "coco"])
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"a.rgb.labels.tif", "a.red.labels.tif", "b.labels.tif"} <= names
     found = dict(load_dataset(tmp_path / "out" / "annotations.json"))
@@ -128,13 +128,13 @@ def test_layers_of_several_pseudo_rgbs_have_files_of_their_own(annotated, tmp_pa
 
 def test_a_stack_is_one_file_of_labels_and_a_file_a_plane_elsewhere(tmp_path, stack_file, paint):
     with Session.create(tmp_path / "work") as session:
-        session.add_images(stack_file)
+        session.images.add(stack_file)
         key = LayerKey("i1", "rgb")
         paint(session, key, 3, slice(10, 20), slice(10, 20), plane=1)
         paint(session, key, 400, slice(10, 20), slice(10, 20), plane=4)
-        session.save(tmp_path / "out", ["labels", "csv"])
+        session.export.save(tmp_path / "out", ["labels", "csv"])
         np.testing.assert_array_equal(
-            tifffile.imread(tmp_path / "out" / "stack.labels.tif"), session.labels(key)
+            tifffile.imread(tmp_path / "out" / "stack.labels.tif"), session.layers.labels(key)
         )
         names = sorted(path.name for path in (tmp_path / "out").glob("*.csv"))
         assert names == [f"stack.z{z}.masks.csv" for z in range(5)]
@@ -142,21 +142,21 @@ def test_a_stack_is_one_file_of_labels_and_a_file_a_plane_elsewhere(tmp_path, st
 
 def test_with_nothing_drawn_there_is_nothing_to_save(session, tmp_path):
     with pytest.raises(OutputError, match="no masks to save"):
-        session.save(tmp_path / "out")
+        session.export.save(tmp_path / "out")
 
 
 def test_a_binary_mask_of_chosen_objects_is_written(annotated, tmp_path):
-    key = annotated.all_layers()[0]
-    annotated.save_binary(key, "1-10", tmp_path / "mask.png")
+    key = annotated.layers[0]
+    annotated.export.save_binary(key, "1-10", tmp_path / "mask.png")
     mask = np.asarray(Image.open(tmp_path / "mask.png"))
-    np.testing.assert_array_equal(mask, np.where(annotated.labels(key) == 7, 255, 0))
+    np.testing.assert_array_equal(mask, np.where(annotated.layers.labels(key) == 7, 255, 0))
     with pytest.raises(OutputError, match="exists already"):
-        annotated.save_binary(key, None, tmp_path / "mask.png")
+        annotated.export.save_binary(key, None, tmp_path / "mask.png")
 
 
 def test_masks_from_a_file_take_the_place_of_a_layer(annotated, tmp_path):
-    first, _, third = annotated.all_layers()
-    annotated.save(tmp_path / "all.json", ["coco"], [first])
-    annotated.import_labels(third, tmp_path / "all.json")
-    np.testing.assert_array_equal(annotated.labels(third), annotated.labels(first))
-    assert annotated.class_names(third) == {7: "soil", 300: "leaf"}
+    first, _, third = annotated.layers
+    annotated.export.save(tmp_path / "all.json", ["coco"], [first])
+    annotated.edits.import_masks(third, tmp_path / "all.json")
+    np.testing.assert_array_equal(annotated.layers.labels(third), annotated.layers.labels(first))
+    assert annotated.layers.class_names(third) == {7: "soil", 300: "leaf"}

@@ -11,13 +11,13 @@ from anymask.session import Event, Session, SessionError, Thresholds
 
 
 def test_painting_goes_on_while_a_model_runs(session, small_reference_sam, paint):
-    first, second, third = session.all_layers()
-    session.set_options(points_per_side=6, thresholds=Thresholds(0.1, 0.4, 0.7))
+    first, second, third = session.layers
+    session.runs.set_options(points_per_side=6, thresholds=Thresholds(0.1, 0.4, 0.7))
     waits = []
     done = threading.Event()
 
     def run() -> None:
-        session.segment(small_reference_sam, [first, second])
+        session.runs.segment(small_reference_sam, [first, second])
         done.set()
 
     worker = threading.Thread(target=run)
@@ -33,16 +33,16 @@ def test_painting_goes_on_while_a_model_runs(session, small_reference_sam, paint
         time.sleep(0.01)
     worker.join()
     assert np.median(waits) < 0.25
-    assert session.state(first) == session.state(second) == "segmented"
-    assert len(session.steps(third)) == strokes
-    expected = np.array(session.labels(third))
+    assert session.layers.state(first) == session.layers.state(second) == "segmented"
+    assert len(session.edits.steps(third)) == strokes
+    expected = np.array(session.layers.labels(third))
     with Session.open(session.folder, read_only=True) as other:
-        np.testing.assert_array_equal(other.labels(third), expected)
-        np.testing.assert_array_equal(other.labels(first), session.labels(first))
+        np.testing.assert_array_equal(other.layers.labels(third), expected)
+        np.testing.assert_array_equal(other.layers.labels(first), session.layers.labels(first))
 
 
 def test_strokes_of_two_threads_are_all_written_down(session, paint):
-    first, second, _ = session.all_layers()
+    first, second, _ = session.layers
 
     def work(layer) -> None:
         for label in range(1, 41):
@@ -53,17 +53,17 @@ def test_strokes_of_two_threads_are_all_written_down(session, paint):
         thread.start()
     for thread in threads:
         thread.join()
-    np.testing.assert_array_equal(session.labels(first), session.labels(second))
+    np.testing.assert_array_equal(session.layers.labels(first), session.layers.labels(second))
     with Session.open(session.folder, read_only=True) as other:
-        assert [len(other.steps(key)) for key in (first, second)] == [40, 40]
-        np.testing.assert_array_equal(other.labels(first), session.labels(first))
+        assert [len(other.edits.steps(key)) for key in (first, second)] == [40, 40]
+        np.testing.assert_array_equal(other.layers.labels(first), session.layers.labels(first))
 
 
 def test_a_listener_may_wait_for_a_thread_that_uses_the_session(session, layer, paint):
     seen: list[Event] = []
 
     def listen(event: Event) -> None:
-        other = threading.Thread(target=lambda: session.objects(layer))
+        other = threading.Thread(target=lambda: session.layers.objects(layer))
         other.start()
         other.join(timeout=5)
         assert not other.is_alive()
@@ -71,8 +71,8 @@ def test_a_listener_may_wait_for_a_thread_that_uses_the_session(session, layer, 
 
     stop = session.subscribe(listen)
     paint(session, layer, 1, slice(0, 9), slice(0, 9))
-    session.set_class(layer, [1], "leaf")
-    session.undo(layer)
+    session.edits.classify(layer, [1], "leaf")
+    session.edits.undo(layer)
     stop()
     assert [event.kind for event in seen] == ["labels", "classes", "objects", "labels"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anymask.session import CancelToken, Clicker, LayerKey, Session, SessionError
+from anymask.session import CancelToken, LayerKey, Session, SessionError
 from anymask.session.replaying import replay
 from anymask.session.stacks import followed, interpolated, projected
 
@@ -22,7 +22,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.fixture
 def stack(tmp_path, stack_file):
     with Session.create(tmp_path / "work") as session:
-        session.add_images(stack_file)
+        session.images.add(stack_file)
         yield session
 
 
@@ -32,29 +32,29 @@ KEY = LayerKey("i1", "rgb")
 @pytest.fixture
 def drawn(stack, paint):
     """Object 4 drawn in plane 1."""
-    labels = np.array(stack.labels(KEY))
+    labels = np.array(stack.layers.labels(KEY))
     labels[1][disc(40, 43, 18)] = 4
-    stack.record_pixels(KEY, labels)
+    stack.edits.paint(KEY, labels)
     return labels
 
 
 @pytest.mark.parametrize("project", ["box", "points", "mask"])
 def test_an_object_is_followed_until_it_ends(stack, drawn, shipped, project):
-    found = stack.propagate(Clicker(shipped, stack), KEY, 4, 1, project=project)
+    found = stack.clicks.propagate(shipped, KEY, 4, 1, project=project)
     assert found.planes == [0, 2, 3]
-    labels = stack.labels(KEY)
+    labels = stack.layers.labels(KEY)
     for plane in range(4):
         assert iou(labels[plane] == 4, disc(40, 40 + 3 * plane, 18)) > 0.85
     assert not labels[4].any()
     assert "plane 4" in found.ended[1]
     assert "first plane" in found.ended[-1]
-    assert stack.can_undo(KEY) == "propagate"
-    stack.undo(KEY)
-    np.testing.assert_array_equal(stack.labels(KEY), drawn)
+    assert stack.edits.can_undo(KEY) == "propagate"
+    stack.edits.undo(KEY)
+    np.testing.assert_array_equal(stack.layers.labels(KEY), drawn)
 
 
 def test_it_goes_one_way_and_no_farther_than_told(stack, drawn, shipped):
-    found = stack.propagate(Clicker(shipped, stack), KEY, 4, 1, direction=1, until=2)
+    found = stack.clicks.propagate(shipped, KEY, 4, 1, direction=1, until=2)
     assert found.planes == [2]
     assert list(found.ended) == [1]
 
@@ -64,18 +64,18 @@ def test_it_ends_where_the_object_is_annotated_and_leaves_others_alone(
 ):
     paint(stack, KEY, 4, slice(30, 40), slice(40, 50), plane=3)
     paint(stack, KEY, 9, slice(25, 40), slice(40, 60), plane=2)
-    found = stack.propagate(Clicker(shipped, stack), KEY, 4, 1, direction=1)
+    found = stack.clicks.propagate(shipped, KEY, 4, 1, direction=1)
     assert found.planes == [2]
     assert "annotated in plane 3" in found.ended[1]
-    labels = stack.labels(KEY)
+    labels = stack.layers.labels(KEY)
     assert (labels[2] == 9).sum() == 300
     assert (labels[3] == 4).sum() == 100
 
 
 def test_cancelled_it_keeps_what_it_found(stack, drawn, shipped):
     token = CancelToken()
-    found = stack.propagate(
-        Clicker(shipped, stack), KEY, 4, 1, direction=1, cancel=token,
+    found = stack.clicks.propagate(
+        shipped, KEY, 4, 1, direction=1, cancel=token,
         progress=lambda done, total: token.cancel() if done == 1 else None,
     )  # fmt: skip
     assert found.planes == [2]
@@ -86,30 +86,30 @@ def test_a_plane_without_the_object_and_a_single_picture_are_refused(
     stack, drawn, shipped, tmp_path, pictures, paint
 ):
     with pytest.raises(SessionError, match="no pixel in plane 0"):
-        stack.propagate(Clicker(shipped, stack), KEY, 4, 0)
+        stack.clicks.propagate(shipped, KEY, 4, 0)
     with Session.create(tmp_path / "flat") as flat:
-        flat.add_images(pictures / "a.png")
+        flat.images.add(pictures / "a.png")
         paint(flat, KEY, 1, slice(0, 9), slice(0, 9))
-        with pytest.raises(SessionError, match="single picture"):
-            flat.propagate(Clicker(shipped, flat), KEY, 1, 0)
-        with pytest.raises(SessionError, match="single picture"):
-            flat.interpolate(KEY, 1)
+        with pytest.raises(SessionError, match="single plane"):
+            flat.clicks.propagate(shipped, KEY, 1, 0)
+        with pytest.raises(SessionError, match="single plane"):
+            flat.edits.interpolate(KEY, 1)
 
 
 def test_planes_between_two_discs_hold_discs_between_them(stack):
     labels = np.zeros((5, 90, 120), np.uint16)
     labels[0][disc(40, 30, 10)] = 2
     labels[4][disc(60, 70, 22)] = 2
-    stack.record_pixels(KEY, labels)
-    stack.interpolate(KEY, 2)
-    found = stack.labels(KEY)
+    stack.edits.paint(KEY, labels)
+    stack.edits.interpolate(KEY, 2)
+    found = stack.layers.labels(KEY)
     for plane in range(1, 4):
         share = plane / 4
         expected = disc(40 + 20 * share, 30 + 40 * share, 10 + 12 * share)
         assert iou(found[plane] == 2, expected) > 0.9
     np.testing.assert_array_equal(found[[0, 4]], labels[[0, 4]])
     with pytest.raises(SessionError, match="no empty planes between"):
-        stack.interpolate(KEY, 2)
+        stack.edits.interpolate(KEY, 2)
 
 
 def test_interpolation_goes_round_other_objects_and_over_the_border():
@@ -142,9 +142,9 @@ def test_planes_of_time_and_depth_are_counted_depth_first(tmp_path):
     data = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
     tifffile.imwrite(tmp_path / "both.tif", data, imagej=True, metadata={"axes": "TZYX"})
     with Session.create(tmp_path / "work") as session:
-        session.add_images(tmp_path / "both.tif")
-        image = session.load("i1")
-        assert session.image("i1").planes == 6
+        session.images.add(tmp_path / "both.tif")
+        image = session.images.load("i1")
+        assert session.images["i1"].planes == 6
         np.testing.assert_array_equal(plane_of(image, 4).numpy(), data[1, 1])
 
 
@@ -157,51 +157,51 @@ def times(tmp_path, discs):
     data = np.stack(planes).reshape(2, 4, 90, 120)
     tifffile.imwrite(tmp_path / "times.tif", data, imagej=True, metadata={"axes": "TZYX"})
     with Session.create(tmp_path / "work") as session:
-        session.add_images(tmp_path / "times.tif")
-        labels = np.array(session.labels(KEY))
+        session.images.add(tmp_path / "times.tif")
+        labels = np.array(session.layers.labels(KEY))
         labels[2][disc(40, 40, 18)] = 4
-        session.record_pixels(KEY, labels)
+        session.edits.paint(KEY, labels)
         yield session
 
 
 def test_an_object_is_followed_through_the_depths_of_its_time_alone(times, shipped):
-    found = times.propagate(Clicker(shipped, times), KEY, 4, 2)
+    found = times.clicks.propagate(shipped, KEY, 4, 2)
     assert found.planes == [0, 1, 3]
     assert found.ended == {
         1: "It reached the last depth of this time.",
         -1: "It reached the first depth of this time.",
     }
-    assert (times.labels(KEY) == 4).any((1, 2)).tolist() == [True] * 4 + [False] * 4
-    labels = np.array(times.labels(KEY))
+    assert (times.layers.labels(KEY) == 4).any((1, 2)).tolist() == [True] * 4 + [False] * 4
+    labels = np.array(times.layers.labels(KEY))
     labels[6][disc(40, 40, 18)] = 4
-    times.record_pixels(KEY, labels)
-    assert times.propagate(Clicker(shipped, times), KEY, 4, 6).planes == [4, 5, 7]
+    times.edits.paint(KEY, labels)
+    assert times.clicks.propagate(shipped, KEY, 4, 6).planes == [4, 5, 7]
     replayed = replay(times.folder, sam=shipped)
     assert [layer.status for layer in replayed.layers] == ["same"]
 
 
 def test_nothing_is_filled_in_between_two_times(times):
-    labels = np.array(times.labels(KEY))
+    labels = np.array(times.layers.labels(KEY))
     labels[5][disc(40, 40, 18)] = 4
-    times.record_pixels(KEY, labels)
+    times.edits.paint(KEY, labels)
     with pytest.raises(SessionError, match="no empty planes between"):
-        times.interpolate(KEY, 4)
+        times.edits.interpolate(KEY, 4)
     labels[7][disc(40, 40, 18)] = 4
-    times.record_pixels(KEY, labels)
-    times.interpolate(KEY, 4)
-    has = (times.labels(KEY) == 4).any((1, 2)).tolist()
+    times.edits.paint(KEY, labels)
+    times.edits.interpolate(KEY, 4)
+    has = (times.layers.labels(KEY) == 4).any((1, 2)).tolist()
     assert has == [False, False, True, False, False, True, True, True]
     assert [layer.status for layer in replay(times.folder).layers] == ["same"]
 
 
 def test_steps_that_were_recorded_across_times_are_repeated_as_they_were(times, shipped):
-    clicker = Clicker(shipped, times)
+    model = times.clicks.model(shipped)
     args = {
         "id": 4, "plane": 2, "direction": 1, "until": None, "min_score": 0.5,
         "min_overlap": 0.3, "project": "box", "done": [3, 4],
     }  # fmt: skip
-    assert followed(clicker, KEY, np.array(times.labels(KEY)), args)[1] == [3, 4]
-    labels = np.array(times.labels(KEY))
+    assert followed(model, KEY, np.array(times.layers.labels(KEY)), args)[1] == [3, 4]
+    labels = np.array(times.layers.labels(KEY))
     labels[5] = labels[2]
     assert (interpolated(labels, 4) == 4).any((1, 2)).tolist() == [False] * 2 + [True] * 4 + (
         [False] * 2
