@@ -107,7 +107,7 @@ def _clicked(panel: Any, clicks: int) -> dict[str, Any]:
     """Set points and take the time until their mask is shown."""
     panel.clicks.start()
     _wait(lambda: panel.clicks.is_ready)
-    encoding = panel.clicks.clicker.selected.seconds
+    encoding = panel.clicks.ready.seconds
     height, width = panel.control.record.size
     rng, seconds, spent = np.random.default_rng(0), [], []
     for number in range(clicks + 2):

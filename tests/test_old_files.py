@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ import pytest
 import torch
 
 import anymask
-from anymask.session import Session
+from anymask.model.sam import Sam
+from anymask.session import Session, replay
 
 OLD = Path(__file__).parent / "old_files" / "0.1.0"
 EXPECTED = json.loads((OLD / "expected.json").read_text())
@@ -26,15 +28,61 @@ FILES = sorted(
 )
 
 
-def test_a_session_opens_with_its_layers(tmp_path: Path) -> None:
-    shutil.copytree(OLD, tmp_path / "old")
-    with Session.open(tmp_path / "old" / "cells") as session:
-        for layer in session.layers:
-            labels = session.layers.labels(layer)
-            areas = np.bincount(labels.ravel())
-            expected = EXPECTED["layers"][f"{layer.image}/{layer.recipe}"]["areas"]
+@pytest.fixture
+def old_session(tmp_path: Path) -> Path:
+    """A copy of the session, with its images beside it."""
+    shutil.copytree(OLD, tmp_path / "old", ignore=shutil.ignore_patterns("results"))
+    return tmp_path / "old" / "cells.anymask"
+
+
+def test_a_session_opens_with_its_layers_and_is_worked_on(old_session: Path) -> None:
+    with Session.open(old_session) as session:
+        first, second = session.layers
+        for layer in (first, second):
+            areas = np.bincount(session.layers.labels(layer).ravel())
+            expected = EXPECTED["layers"][layer.text]["areas"]
             assert {str(i): n for i, n in enumerate(areas.tolist()) if i and n} == expected
-            assert session.edits.undo(layer) is not None
+            assert session.layers.state(layer) == "saved"
+        assert [c.name for c in session.layers.classes] == ["ware"]
+        assert session.runs.model is not None
+        assert session.runs.options.points_per_side == 32
+        labels = session.layers.labels(first).copy()
+        assert [step.kind for step in session.edits.steps(first)] == ["segment", "click", "click"]
+        for _ in range(3):
+            assert session.edits.undo(first) is not None
+        assert not session.layers.labels(first).any()
+        while session.edits.can_redo(first):
+            session.edits.redo(first)
+        np.testing.assert_array_equal(session.layers.labels(first), labels)
+        before = len(session.layers.objects(second))
+        assert session.edits.redo(second) is not None  # was undone when it was closed
+        assert len(session.layers.objects(second)) == before - 7
+        session.edits.erase(first, [1])
+    with Session.open(old_session) as session:
+        np.testing.assert_array_equal(
+            session.layers.labels(first), np.where(labels == 1, 0, labels)
+        )
+        assert session.edits.can_undo(first) == "erase"
+
+
+def test_thresholds_of_an_old_run_move_without_the_model(old_session: Path) -> None:
+    with Session.open(old_session) as session:
+        layer = session.layers[1]
+        labels = session.layers.labels(layer).copy()
+        thresholds = session.runs.thresholds(layer)
+        np.testing.assert_array_equal(session.runs.preview(layer, thresholds), labels)
+        session.runs.set_thresholds(layer, replace(thresholds, pred_iou=1.0))
+        assert len(session.layers.objects(layer)) == 0
+        session.runs.set_thresholds(layer, thresholds)
+        np.testing.assert_array_equal(session.layers.labels(layer), labels)
+
+
+def test_an_old_session_is_replayed(old_session: Path, small_reference_sam: Sam) -> None:
+    first, second = replay(old_session, sam=small_reference_sam).layers
+    for layer in (first, second):
+        assert any("made with another model" in sentence for sentence in layer.sentences)
+        assert not any("could not be repeated" in sentence for sentence in layer.sentences)
+    assert first.labels.any()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)

@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 
 _SCREEN = "1366x768x24"
+# Seconds to wait for something before a test fails; plenty on a machine with ten times its load.
+_PATIENCE = 600
 
 
 def _start_screen() -> subprocess.Popen[bytes] | None:
@@ -82,7 +84,7 @@ def panel(window: Any, qtbot: Any, tmp_path: Path) -> Iterator[Any]:
     window.message.hide()
     yield window
     window.control.tasks.cancel()
-    qtbot.waitUntil(lambda: not window.control.tasks.is_busy, timeout=120_000)
+    qtbot.waitUntil(lambda: not window.control.tasks.is_busy, timeout=1000 * _PATIENCE)
     window.clicks.stop()
     window.by_class = False
     window.control.set_session(None)
@@ -105,7 +107,7 @@ def shipped(window: Any) -> Any:
 def wait(qtbot: Any, window: Any) -> Callable[..., None]:
     """Wait until something is so, while the window goes on."""
 
-    def until(condition: Callable[[], Any], seconds: float = 120) -> None:
+    def until(condition: Callable[[], Any], seconds: float = _PATIENCE) -> None:
         qtbot.waitUntil(lambda: bool(condition()), timeout=round(seconds * 1000))
 
     return until
@@ -131,7 +133,7 @@ def answer(qtbot: Any) -> Callable[..., list[str]]:
 
     def press(text: str | None) -> list[str]:
         asked: list[str] = []
-        until = time.monotonic() + 120
+        until = time.monotonic() + _PATIENCE
 
         def look() -> None:
             box = QApplication.activeModalWidget()
@@ -166,7 +168,7 @@ class Gate:
             if threading.current_thread() is not threading.main_thread():
                 self._thread = threading.get_ident()
                 self._reached.set()
-                assert self._opened.wait(60)
+                assert self._opened.wait(_PATIENCE)
             return result
 
         from anymask.napari import tasks

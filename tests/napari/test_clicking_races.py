@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from anymask.session import Clicker, LayerKey
+from anymask.session import LayerKey
+from anymask.session.clicks import Clicks
 
 KEY = LayerKey("i1", "rgb")
 
@@ -36,7 +37,7 @@ def test_a_commit_pressed_before_the_answer_takes_the_answer(clicking, gate, wai
     panel.clicks.add_points([(70, 95)], 1)
     wait(lambda: bool(panel.clicks.previews))
     panel.clicks.clear()
-    held = gate(panel.clicks.clicker, "predict")
+    held = gate(panel.control.session.clicks, "predict")
     panel.clicks.add_points([(40, 45)], 1)
     held.wait_until_reached()
     panel.clicks.commit()
@@ -56,7 +57,7 @@ def test_a_commit_after_a_second_click_waits_for_the_mask_of_both(clicking, gate
     panel, session = clicking, clicking.control.session
     panel.clicks.add_points([(40, 45)], 1)
     wait(lambda: bool(panel.clicks.previews))
-    held = gate(panel.clicks.clicker, "predict")
+    held = gate(panel.control.session.clicks, "predict")
     panel.clicks.add_points([(25, 25)], 1)
     held.wait_until_reached()
     panel.clicks.commit()
@@ -67,7 +68,7 @@ def test_a_commit_after_a_second_click_waits_for_the_mask_of_both(clicking, gate
 
 def test_the_next_candidate_asked_for_before_the_answer_is_shown_after_it(clicking, gate, wait):
     panel = clicking
-    held = gate(panel.clicks.clicker, "predict")
+    held = gate(panel.control.session.clicks, "predict")
     panel.clicks.add_points([(40, 45)], 1)
     held.wait_until_reached()
     panel.clicks.cycle()
@@ -78,7 +79,7 @@ def test_the_next_candidate_asked_for_before_the_answer_is_shown_after_it(clicki
 
 
 def test_a_click_while_the_image_is_prepared_is_answered_when_it_is(shown, gate, wait):
-    held = gate(Clicker, "prepare")
+    held = gate(Clicks, "prepare")
     shown.clicks.start()
     held.wait_until_reached()
     shown.clicks.add_points([(40, 45)], 1)
@@ -93,20 +94,20 @@ def test_what_was_prepared_with_another_model_is_not_asked(
     shown, gate, wait, small_reference_sam, shipped
 ):
     panel = shown
-    held = gate(Clicker, "prepare")
+    held = gate(Clicks, "prepare")
     panel.clicks.start()
     held.wait_until_reached()
     panel.control.sam = small_reference_sam
     panel.control.model_changed.emit()
     held.open()
     wait(lambda: panel.clicks.is_ready)
-    assert panel.clicks.clicker.sam is small_reference_sam
+    assert panel.clicks.ready.model.sam is small_reference_sam
     panel.clicks.stop()
     panel.control.sam = shipped
 
 
 def test_stopping_while_the_image_is_prepared_stays_stopped(shown, gate):
-    held = gate(Clicker, "prepare")
+    held = gate(Clicks, "prepare")
     shown.clicks.start()
     held.wait_until_reached()
     shown.clicks.stop()

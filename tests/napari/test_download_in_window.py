@@ -137,7 +137,7 @@ def test_cancel_ends_the_transfer_and_loading_again_goes_on_from_there(
     assert "was stopped" in asked.message.text.text()
     assert asked.message.kind == "info"
     assert asked.control.sam is before
-    wait(lambda: server.is_left, seconds=20)
+    wait(lambda: server.is_left)
     size = part.stat().st_size
     assert 10_000_000 < size < len(server.content)
     assert f"the {size / 1e6:,.0f} MB that came are kept" in asked.message.text.text()
@@ -158,10 +158,10 @@ def test_cancel_gives_the_window_back_where_the_server_sends_nothing(asked, serv
     asked.cancel.click()
     start = time.monotonic()
     idle()
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 25  # the server would be waited for longer
     assert "was stopped" in asked.message.text.text()
     server.go_on.set()
-    wait(lambda: server.is_left, seconds=20)
+    wait(lambda: server.is_left)
 
 
 def test_a_model_that_was_cancelled_while_it_was_read_is_not_taken(asked, idle, monkeypatch):

@@ -31,8 +31,13 @@ def encoded(monkeypatch):
 
 
 def _is_prepared(panel, key=KEY):
-    made = panel.clicks.clickers._made
-    return made is not None and made.session is panel.control.session and made.is_prepared(key)
+    return panel.control.session.clicks.is_prepared(panel.control.sam, key)
+
+
+def _looked(panel, wait):
+    """Wait until it looked whether there is anything to encode; return what it asked for."""
+    wait(lambda: not panel.clicks._ahead._look.isActive())
+    return panel.clicks._ahead._asked
 
 
 def test_the_first_click_finds_its_picture_encoded(panel, shipped, photos, idle, wait, encoded):
@@ -74,7 +79,8 @@ def test_only_the_picture_that_somebody_looks_at_is_encoded(
     panel.control.step(1)
     wait(lambda: _is_prepared(panel))
     panel.control.step(1)
-    qtbot.wait(1500)
+    assert _looked(panel, wait)
+    qtbot.wait(200)
     assert [shape for shape, *_ in encoded] == SHAPES[::-1]
 
 
@@ -88,13 +94,13 @@ def test_it_yields_to_everything_else(panel, shipped, photos, idle, wait, encode
 
 
 def test_nothing_is_encoded_while_a_task_runs_but_after_it(
-    panel, shipped, photos, idle, wait, encoded, qtbot
+    panel, shipped, photos, idle, wait, encoded
 ):
     panel.images.add(photos[:1])
     idle()
     go_on = threading.Event()
-    assert panel.control.run("Something long", lambda job: go_on.wait(60))
-    qtbot.wait(1500)
+    assert panel.control.run("Something long", lambda task: go_on.wait(600))
+    assert _looked(panel, wait) is None
     assert encoded == []
     go_on.set()
     wait(lambda: _is_prepared(panel))
@@ -102,12 +108,12 @@ def test_nothing_is_encoded_while_a_task_runs_but_after_it(
 
 
 def test_without_a_model_nothing_happens_and_with_it_the_picture_is_encoded(
-    panel, shipped, photos, idle, wait, encoded, qtbot
+    panel, shipped, photos, idle, wait, encoded
 ):
     panel.control.sam = None
     panel.images.add(photos[:1])
     idle()
-    qtbot.wait(1500)
+    assert _looked(panel, wait) is None
     assert encoded == []
     panel.control.sam = shipped
     panel.control.model_changed.emit()

@@ -13,7 +13,7 @@ import pytest
 import anymask
 from anymask.session import LayerKey, Session
 
-# Says what the window shows once nothing is running any more, and closes it as a user does.
+# Says what the window shows as soon as it shows an image, and closes it as a user does.
 _WATCHED = """
 import sys
 from qtpy.QtCore import QTimer
@@ -26,16 +26,14 @@ def look():
     from anymask.napari.panel import Panel
     viewer = napari.current_viewer()
     panels = [w for w in application.allWidgets() if isinstance(w, Panel)]
-    if viewer is None or not panels or panels[0].control.tasks.is_busy:
+    # The panel may be there before the command has handed it the files.
+    if not panels or panels[0].control.tasks.is_busy or panels[0].canvas.layer is None:
         return
     panel = panels[0]
-    if panel.control.session is not None and panel.canvas.layer is None:
-        return
     timer.stop()
     print("title:", viewer.title)
     print("layers:", ", ".join(layer.name for layer in viewer.layers))
-    print("listed:", ", ".join(r.name for r in panel.control.session.images)
-          if panel.control.session else "nothing")
+    print("listed:", ", ".join(r.name for r in panel.control.session.images))
     viewer.close()
 
 timer = QTimer()
@@ -54,7 +52,7 @@ def _run(code: str, *arguments: object, **environment: str) -> subprocess.Comple
         capture_output=True,
         text=True,
         env={name: value for name, value in env.items() if value},
-        timeout=180,
+        timeout=600,  # it ends by itself; this is for one that hangs
     )
 
 

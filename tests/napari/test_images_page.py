@@ -129,6 +129,21 @@ def test_removing_an_image_with_masks_asks_and_shows_the_next_one(
     assert photos[0].exists()
 
 
+def test_the_thumbnail_follows_a_pseudo_rgb_that_is_given_other_expressions(
+    panel, photos, idle, wait
+):
+    def colour() -> tuple[int, int, int]:  # of the red square
+        icon = panel.images.list.item(0).icon().pixmap(44, 44)
+        return icon.toImage().pixelColor(icon.width() // 4, icon.height() * 3 // 8).getRgb()[:3]
+
+    panel.images.add(photos[:1])
+    idle()
+    wait(lambda: colour()[0] > 150)
+    panel.control.session.images.add_recipe("ch[2]", "ch[1]", "ch[0]", name="rgb")
+    wait(lambda: colour()[2] > 150)
+    assert colour()[0] < 100
+
+
 def test_without_an_image_there_is_nothing_to_undo(panel, photos, idle):
     assert not panel._undo.isEnabled()
     assert not panel._redo.isEnabled()

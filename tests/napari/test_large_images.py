@@ -37,7 +37,7 @@ def large(panel, shipped, tmp_path, idle, wait):
 
 
 def _region(panel):
-    return panel.clicks.clicker.selected.region
+    return panel.clicks.ready.region
 
 
 def _look_at(panel, row, column, zoom):

@@ -223,6 +223,14 @@ def test_thumbnails_are_small_and_kept(session):
     np.testing.assert_array_equal(session.images.thumbnail("i1", 48), small)
 
 
+def test_a_thumbnail_shows_the_pseudo_rgb_as_it_is_now(session):
+    before = session.images.thumbnail("i1", 48)
+    session.images.add_recipe("ch[2]", "ch[1]", "ch[0]", name="rgb")
+    after = session.images.thumbnail("i1", 48)
+    assert np.abs(before.astype(int) - after[..., ::-1]).max() < 3
+    assert np.abs(before.astype(int) - after).max() > 50
+
+
 def test_each_plane_of_a_stack_is_shown(tmp_path, stack_file):
     with Session.create(tmp_path / "work") as session:
         session.images.add(stack_file)
@@ -234,12 +242,12 @@ def test_each_plane_of_a_stack_is_shown(tmp_path, stack_file):
 
 
 def test_of_a_very_large_picture_only_the_region_is_read(session, monkeypatch):
-    from anymask.session import Region, pictures
+    from anymask.session import Region, images
 
     key = session.layers[0]
     whole = session.images.rgb(key)
     session.images._rendered.clear()
-    monkeypatch.setattr(pictures, "_WHOLE", 100)
+    monkeypatch.setattr(images, "_MOST_PIXELS", 100)
     part = session.images.rgb_part(key, 0, Region(10, 20, 30, 40))
     np.testing.assert_array_equal(part, whole[10:40, 20:60])
     assert not session.images._rendered

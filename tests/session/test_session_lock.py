@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import numpy as np
 import pytest
 
 from anymask.session import Session, SessionError
@@ -54,6 +55,17 @@ def test_looking_at_a_session_works_beside_the_window_that_has_it(folder):
             assert other.ui == {"current": "i1"}
             with pytest.raises(SessionError, match="look at only"):
                 other.remember(current="i2")
+
+
+def test_an_edit_of_a_session_opened_to_look_at_writes_no_pixels(session, layer):
+    noise = np.random.default_rng(0).integers(1, 60_000, (90, 120)).astype(np.uint16)
+    session.close()
+    with Session.open(session.folder, read_only=True) as looked:
+        before = sorted(session.folder.rglob("*"))
+        with pytest.raises(SessionError, match="look at only"):
+            looked.edits.paint(layer, noise)
+        assert not looked.layers.labels(layer).any()
+        assert sorted(session.folder.rglob("*")) == before
 
 
 def test_what_is_no_session_is_refused_in_one_sentence(tmp_path):

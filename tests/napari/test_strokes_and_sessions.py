@@ -114,12 +114,12 @@ def test_an_edit_while_an_image_is_opened_is_shown(panel, photos, idle, wait, mo
         labels = np.array(real(key))
         if threading.current_thread() is not threading.main_thread():
             reading.set()
-            assert go_on.wait(30)
+            assert go_on.wait(600)
         return labels
 
-    monkeypatch.setattr(session, "labels", slow)
+    monkeypatch.setattr(session.layers, "labels", slow)
     panel.control.step(-1)
-    assert reading.wait(30)
+    assert reading.wait(600)
     painted = np.array(real(KEY))
     painted[30, 30] = 4
     session.edits.paint(KEY, painted)
