@@ -1,4 +1,4 @@
-"""The napari layers of the image that is shown: its picture, its masks, a single band."""
+"""The napari layers of the image that is shown: its pixels, its masks, a single band."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NO_CLASS = (0.6, 0.6, 0.6, 1.0)
 
 
 class Planes:
-    """The pictures of a stack as napari reads arrays: (planes, H, W, 3), one read when needed."""
+    """A stack as napari reads arrays, (planes, H, W, 3); a plane is read when it is needed."""
 
     def __init__(self, session: Session, key: LayerKey) -> None:
         record = session.images[key.image]
@@ -87,21 +87,21 @@ class Canvas(QObject):
 
     @property
     def layer(self) -> Labels | None:
-        """Masks of the layer that is shown."""
+        """Labels layer of the layer that is shown."""
         return None if self._control.current is None else self.labels.get(self._control.current)
 
     @property
     def picture(self) -> Image | None:
-        """Picture of the layer that is shown."""
+        """Image layer of the layer that is shown."""
         return None if self._control.current is None else self.pictures.get(self._control.current)
 
     def record(self) -> None:
-        """Give strokes that are not in the session yet to it."""
+        """Hand over strokes that the session does not have yet."""
         for strokes in list(self._strokes.values()):
             strokes.record()
 
     def own(self, layer: Layer) -> LayerKey | None:
-        """Of which layer of the session napari's is; None if of none."""
+        """The session's layer that a napari layer shows, or None."""
         for table in (self.labels, self.pictures):
             for key, known in table.items():
                 if known is layer:
@@ -172,7 +172,7 @@ class Canvas(QObject):
             self._recolour(key)
 
     def _arrange(self, current: LayerKey) -> None:
-        """Show the picture and the masks of one layer, hide its neighbours."""
+        """Show the pixels and the masks of one layer, hide its neighbours."""
         for key, picture in self.pictures.items():
             picture.visible = key == current
         for key, labels in self.labels.items():
@@ -189,7 +189,7 @@ class Canvas(QObject):
         self.shown.emit()
 
     def _name_slider(self) -> None:
-        """Say at the slider of a stack what it moves through."""
+        """Label the slider of a stack with the axes it moves through."""
         record, ndim = self._control.record, self._viewer.dims.ndim
         if record is not None and record.planes > 1 and ndim == 3:
             along = [axis for axis in "TZ" if record.planes_along(axis) > 1]
@@ -223,7 +223,7 @@ class Canvas(QObject):
             del self.pictures[key]
 
     def _deleted(self, event: Any) -> None:
-        """Say that a layer of the session which was deleted in napari is not lost."""
+        """Explain that a layer deleted in napari is still in the session."""
         if self._is_removing or self.own(event.value) is None:
             return
         what = f"{event.value.name} was only taken from the canvas; the session still has it."
@@ -240,7 +240,7 @@ class Canvas(QObject):
             self._is_removing = False
 
     def _redraw(self, event: Event) -> None:
-        """Draw again what an edit changed."""
+        """Redraw what an edit changed."""
         session, key, change = self._control.session, event.layer, event.change
         if session is None or key is None:
             return
@@ -251,7 +251,7 @@ class Canvas(QObject):
             return
         labels, strokes = session.layers.labels(key), self._strokes[key]
         if strokes.is_own(change):
-            return  # as it came from here, it is here already
+            return  # it was painted here, so it is shown already
         has_others = strokes.is_held
         with strokes.quiet():
             if change is None or change.whole or layer.data.dtype != labels.dtype:
@@ -266,7 +266,7 @@ class Canvas(QObject):
             layer.visible = True
 
     def preview(self, key: LayerKey, labels: NDArray[Any] | None) -> None:
-        """Show labels that are not in the session (yet); None shows the session's again."""
+        """Show labels that are not in the session; None shows the session's again."""
         layer, session = self.labels.get(key), self._control.session
         if layer is None or session is None:
             return
@@ -279,7 +279,7 @@ class Canvas(QObject):
                 layer.data = np.array(shown)
 
     def show_band(self, pixels: NDArray[Any] | None, name: str = "") -> None:
-        """Show one band in gray above the picture; None takes it away."""
+        """Show one band in gray above the image; None removes it."""
         if pixels is None:
             if self._band is not None:
                 self._remove(self._band)
@@ -308,7 +308,7 @@ class Canvas(QObject):
         self._recolour(self._control.current)
 
     def picked(self, label: int) -> None:
-        """Take over which object the user picked in napari."""
+        """Select the object that the user picked in napari."""
         session, current = self._control.session, self._control.current
         if self._quiet or session is None or current is None or not label:
             return
@@ -381,7 +381,7 @@ class Canvas(QObject):
         layer.metadata["anymask colours"] = "listed"
 
     def _colour(self, layer: Labels, colours: Any) -> None:
-        """Colour a layer; napari tells of another selected label then, though it is the same."""
+        """Colour a layer; napari then reports a new selected label, though it is the same."""
         self._quiet = True
         layer.colormap = colours
         self._quiet = False

@@ -19,14 +19,14 @@ Box = tuple[float, float, float, float]
 Place = tuple[float, float]
 _COLOURS = {1: "#3ddc84", 0: "#ff5252"}
 _ONE = (1.0, 0.85, 0.2, 1.0)
-# A press and release this near each other, in pixels of the screen, is a click and no drag.
+# A press and release this near each other, in pixels of the screen, is a click, not a drag.
 _CLICK_PIXELS = 5
 NAMES = ("anymask preview", "anymask boxes", "anymask clicks")
-"""Of the layers, from the lowest to the highest."""
+"""Names of the layers, from the lowest to the highest."""
 
 
 class ClickLayers:
-    """Shows prompts and previews, and tells of clicks and boxes.
+    """Shows prompts and previews, and reports clicks and boxes.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ClickLayers:
         self.keys: dict[str, Callable[[], None]] = {}
 
     def show(self, tool: str) -> None:
-        """Put the layers on top, and make the one active that the tool needs."""
+        """Put the layers on top, and activate the one that the tool needs."""
         layers = self._viewer.layers
         if self.preview is None or self.preview not in layers:
             self.preview = Labels(np.zeros((1, 1), np.uint8), name=NAMES[0], opacity=0.55)
@@ -80,12 +80,12 @@ class ClickLayers:
         layers.selection.active = active
         self.boxes.mode = "add_rectangle" if tool == "box" else "pan_zoom"
         self.points.mode = "pan_zoom"
-        # A scribble is a drag, and must not move the picture.
+        # A scribble is a drag, and must not move the image.
         self.points.mouse_pan = tool != "scribble"
         self._viewer.cursor.style = "crosshair"
 
     def hide(self) -> None:
-        """Take the layers away."""
+        """Remove the layers."""
         for layer in (self.preview, self.boxes, self.points):
             if layer is not None and layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
@@ -105,7 +105,7 @@ class ClickLayers:
             self._is_quiet = False
 
     def show_masks(self, previews: list[Preview]) -> None:
-        """Show masks, of one region; none at all takes away what was shown."""
+        """Show masks of one region; an empty list removes what was shown."""
         if self.preview is None:
             return
         if not previews:
@@ -160,7 +160,7 @@ class ClickLayers:
 
 
 def visible_part(picture: Any) -> tuple[float, float, float, float] | None:
-    """Top, left, bottom and right of what the window shows of a picture, in its pixels."""
+    """Top, left, bottom and right of the visible part of an image, in its pixels."""
     if picture is None:
         return None
     (top, left), (bottom, right) = picture.corner_pixels[:, -2:].tolist()
@@ -170,7 +170,7 @@ def visible_part(picture: Any) -> tuple[float, float, float, float] | None:
 
 
 def _place(event: Any) -> Place:
-    """Where the mouse is in the picture (x, y)."""
+    """Where the mouse is in the image (x, y)."""
     row, column = event.position[-2:]
     return float(column), float(row)
 
@@ -181,7 +181,7 @@ def _corners(box: Box) -> np.ndarray:
 
 
 def _colours() -> dict[int | None, Any]:
-    """Yellow for a single preview, and colours of their own for many."""
+    """Yellow for a single preview, different colours for several."""
     table: dict[int | None, Any] = {None: np.array(_ONE), 0: np.zeros(4), 1: np.array(_ONE)}
     for number in range(2, 256):
         table[number] = np.array([*(colours_of(np.array(number)) / 255), 1.0])

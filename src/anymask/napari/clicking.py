@@ -30,7 +30,7 @@ class Clicking(QObject):
     Signals
     -------
     changed()
-        Tool, prompts, preview or readiness are others.
+        Tool, prompts, preview or readiness changed.
     """
 
     changed = Signal()
@@ -53,7 +53,7 @@ class Clicking(QObject):
         self.status = "Off"
         self.latency: float | None = None
         self._asked_at = 0.0
-        # Whether an answer is on its way, and what was asked for before it was there.
+        # Whether an answer is on its way, and what is to be done once it is there.
         self._is_asking = False
         self._later: list[Callable[[], Any]] = []
         self._place = self._now()
@@ -71,7 +71,7 @@ class Clicking(QObject):
         self._ahead = EncodingAhead(control, canvas, self)
 
     def _now(self) -> tuple[Any, ...]:
-        """Which picture is shown; prompts for another one mean nothing."""
+        """Which image is shown, and how; prompts refer to it alone."""
         control = self._control
         session, key = control.session, control.current
         picture = "" if session is None or key is None else session.images.rgb_hash(key)
@@ -79,12 +79,12 @@ class Clicking(QObject):
 
     @property
     def is_ready(self) -> bool:
-        """Whether a click is answered at once."""
+        """Whether a click is answered at once, without encoding."""
         ready = self.ready
         return ready is not None and (ready.layer, ready.plane, ready.rgb_hash) == self._now()[1:]
 
     def start(self, then: Callable[[], Any] | None = None) -> None:
-        """Take clicks from now on, and begin with something."""
+        """Take clicks from now on; then call a function."""
         if self._control.current is None:
             self._control.say("Add an image first, on the Images page.")
             return
@@ -127,9 +127,9 @@ class Clicking(QObject):
         self._preparing = None
 
     def _renew(self) -> None:
-        """Begin anew with another model or session."""
+        """Start again with another model or session."""
         uses = self._control.session, self._control.sam
-        if uses == self._uses:  # the session has merely noted which model it works with
+        if uses == self._uses:  # the session only noted which model it works with
             return
         self._uses = uses
         self._forget_preparing()
@@ -139,7 +139,7 @@ class Clicking(QObject):
             self._prepare()
 
     def _follow(self) -> None:
-        """Forget prompts for a picture that is no longer shown."""
+        """Forget prompts for an image that is no longer shown."""
         place = self._now()
         if place != self._place:
             self._place = place
@@ -154,7 +154,7 @@ class Clicking(QObject):
 
     @property
     def _is_in_use(self) -> bool:
-        """Whether prompts refer to what is prepared, which must stay the same until they go."""
+        """Whether there are prompts for what is prepared, which must not change under them."""
         return self.is_ready and (bool(self.prompts) or bool(self.boxes))
 
     def _view_settled(self) -> None:
@@ -238,7 +238,7 @@ class Clicking(QObject):
         if self._later:  # a commit is waiting for its answer; these are for the next object
             self._later.append(lambda: self.add_points(points, label))
             return
-        # The outer half of a pixel at the border is part of the picture too.
+        # The outer half of a pixel at the border is part of the image too.
         inside = [(max(x, 0.0), max(y, 0.0)) for x, y in points if self._inside(x, y)]
         if inside:
             self.prompts = self.prompts.with_points(inside, label)
@@ -246,7 +246,7 @@ class Clicking(QObject):
             self._ask()
 
     def erase_at(self, x: float, y: float) -> None:
-        """Erase the object under a place."""
+        """Erase the object at a place."""
         session, key = self._control.session, self._control.current
         if session is None or key is None or not self._inside(x, y):
             return
@@ -263,7 +263,7 @@ class Clicking(QObject):
         self._ask()
 
     def refine(self) -> None:
-        """Take the selected object's mask as the prompt; commit goes to that object."""
+        """Use the selected object's mask as a prompt; commit replaces that object."""
         if len(self._control.selected) != 1:
             self._control.say("Select one object first: in the table, or by clicking it there.")
         elif self.is_on:
@@ -278,7 +278,7 @@ class Clicking(QObject):
         self._ask()
 
     def take_back(self) -> None:
-        """Remove the point set last, or the box."""
+        """Remove the last point, or the box."""
         self.prompts = self.prompts.without_last()
         if self.prompts.box is None:
             self.boxes = []
@@ -297,7 +297,7 @@ class Clicking(QObject):
         self.changed.emit()
 
     def _ask(self, prepared: bool = False) -> None:
-        """Have the model answer the prompts as they are now."""
+        """Ask the model about the prompts as they are now."""
         self._asking.forget()
         self._is_asking = False
         if not self.prompts and len(self.boxes) < 2:
@@ -356,9 +356,9 @@ class Clicking(QObject):
         self._asking.ask(lambda: [clicks.cycle(preview, by)], self._show, self._refused)
 
     def commit(self, label: int | None = None) -> None:
-        """Make an object of what is shown: a new one, or in place of one's pixels.
+        """Make a new object of what is shown, or replace the pixels of one.
 
-        Where the answer to the last click is still on its way, it is waited for.
+        If the answer to the last click is still on its way, commit waits for it.
         """
         if self._is_asking:
             self._later.append(lambda: self.commit(label))
@@ -388,7 +388,7 @@ class Clicking(QObject):
             control.select(change.ids[-1:])
 
     def commit_to_selected(self) -> None:
-        """Replace the selected object's pixels by what is shown."""
+        """Replace the pixels of the selected object by what is shown."""
         if len(self._control.selected) == 1:
             self.commit(self._control.selected[0])
         else:

@@ -1,4 +1,4 @@
-"""What joins a session with the window: which image is shown, which objects are selected, tasks."""
+"""Joins a session and the window: which image is shown, which objects are selected, tasks."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _RECENT = "recent.txt"
 
 
 def sessions_folder() -> Path:
-    """Where sessions go that nobody named: `ANYMASK_SESSIONS`, else "anymask sessions" at home."""
+    """Where unnamed sessions go: `ANYMASK_SESSIONS`, else "anymask sessions" at home."""
     given = os.environ.get("ANYMASK_SESSIONS")
     return Path(given).expanduser() if given else Path.home() / "anymask sessions"
 
 
 def recent_sessions() -> list[Path]:
-    """Sessions opened last, the newest first, as far as they are there."""
+    """The sessions opened last that still exist, the newest first."""
     try:
         lines = (sessions_folder() / _RECENT).read_text("utf-8").splitlines()
     except OSError:
@@ -57,11 +57,11 @@ class Controller(QObject):
     -------
     session_changed, images_changed, current_changed, recipes_changed, model_changed,
     options_changed, classes_changed, log_changed, selection_changed
-        Something is not as it was; ask for it.
+        Something changed; ask for it.
     labels_changed(Event), objects_changed(Event)
-        Pixels of a layer; what is known of its objects.
+        Pixels of a layer changed; what is known about its objects changed.
     lost(str)
-        The image that is to be shown is not where it was: a sentence.
+        The image to show is not where it was: a sentence.
     said(str, str, object)
         A sentence, its kind ("info", "good", "error") and a button: (text, function) or None.
     """
@@ -107,14 +107,14 @@ class Controller(QObject):
         self.said.emit(text, kind, action)
 
     def fail(self, error: BaseException) -> None:
-        """Tell of an error; the log gets all that is known of it."""
+        """Show an error; the log gets its traceback."""
         trace = trace_of(error)
         if self.session is not None and trace:
             self.session.log(trace)
         self.say(sentence_of(error), "error")
 
     def guarded(self, function: Callable[[], Any]) -> Any:
-        """Call something quick; an error is told, and None comes back."""
+        """Call a quick function; if it fails, show the error and return None."""
         try:
             return function()
         except Exception as error:
@@ -128,13 +128,13 @@ class Controller(QObject):
         done: Callable[[Any], None] | None = None,
         failed: Callable[[Exception], None] | None = None,
     ) -> bool:
-        """Start a long task; if one is running say so."""
+        """Start a long task; if one is running, say so."""
         if self.is_occupied():
             return False
         return self.tasks.run(title, work, done, failed or self.fail)
 
     def is_occupied(self) -> bool:
-        """Whether a long task is running; if so say it."""
+        """Whether a long task is running; if so, say it."""
         task = self.tasks.task
         if task is not None:
             self.say(f"“{task.title}” is still running; wait for it, or press Cancel.")
@@ -189,24 +189,24 @@ class Controller(QObject):
             self.said.emit(message, "info", None)
 
     def note_model(self) -> None:
-        """Have the session know, in the background, with which model it works."""
+        """Note in the session, in the background, which model is in use."""
         session, sam, source = self.session, self.sam, self.model_source
         if session is None or sam is None or session.read_only:
             return
 
         def failed(error: Exception) -> None:
-            if self.session is session:  # one that was closed meanwhile takes nothing down
+            if self.session is session:  # otherwise it was closed meanwhile
                 self.fail(error)
 
         self.small.ask(lambda: session.runs.use_model(sam, source), lambda _: None, failed)
 
     def leave(self) -> None:
-        """Write down what is still on its way, such as a stroke."""
+        """Hand over what the session does not have yet, such as a stroke."""
         for function in self.before_leaving:
             self.guarded(function)
 
     def close(self) -> None:
-        """Give everything up; the window is closing."""
+        """End everything; the window is closing."""
         self.tasks.cancel()
         self.leave()
         self.main.close()
@@ -263,12 +263,12 @@ class Controller(QObject):
             self.selection_changed.emit()
 
     def allow_replacing(self, layers: Sequence[LayerKey]) -> list[LayerKey] | None:
-        """Ask before edited layers among some are replaced.
+        """Ask before edited layers are replaced.
 
         Returns
         -------
         list of LayerKey or None
-            The layers that may be; None if the user thought better of it.
+            The layers that may be; None if the user decided against it.
         """
         assert self.session is not None
         edited = self.session.layers.edited(layers)
@@ -288,7 +288,7 @@ class Controller(QObject):
         return [key for key in layers if key not in edited] if answer else None
 
     def edit(self, change: Callable[[Session, LayerKey], Any]) -> Any:
-        """Edit the layer that is shown; an error is told."""
+        """Edit the layer that is shown; show an error if it fails."""
 
         def run() -> Any:
             self.leave()
@@ -322,7 +322,7 @@ class Controller(QObject):
         if event.kind == "images":
             ids = session.images.ids
             if self.current is None or self.current.image not in ids:
-                self.current = None  # whatever was not written down went with the image
+                self.current = None  # unsaved strokes went with the image
                 self.images_changed.emit()
                 self.show(ids[0] if ids else None)
             else:
@@ -331,7 +331,7 @@ class Controller(QObject):
             image = None if self.current is None else self.current.image
             names = [] if image is None else [how.name for how in session.images[image].recipes]
             if self.current is not None and self.current.recipe not in names:
-                self.current = None  # whatever was not written down went with the pseudo-RGB
+                self.current = None  # unsaved strokes went with the pseudo-RGB
                 self.show(image)
             self.recipes_changed.emit()
         elif event.kind in ("labels", "objects"):
@@ -353,7 +353,7 @@ class Controller(QObject):
                 signal.emit()
 
     def _drop_lost(self, session: Session, event: Event) -> None:
-        """Objects that are gone are not selected any more."""
+        """Deselect objects that no longer exist."""
         if event.layer == self.current and self.current is not None and self.selected:
             there = set(session.layers.objects(self.current).ids.tolist())
             self.select(i for i in self.selected if i in there)

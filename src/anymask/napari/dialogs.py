@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
 
 
 def ask(parent: QWidget | None, title: str, question: str, choices: Sequence[str]) -> str | None:
-    """Ask for one of some choices; None if the question was closed.
+    """Ask the user to choose; return None if the question was closed.
 
     Parameters
     ----------

@@ -1,13 +1,12 @@
-"""Garbage is collected in the main thread alone while the panel is open, and only where there is.
+"""Python's garbage, collected only in the main thread and only where there is some.
 
-Layers and widgets that were removed are in reference cycles, so Python's collector frees them, in
-whichever thread it happens to run. Qt and OpenGL objects freed in a thread that reads images or
-runs the model crash the window.
+Removed layers and widgets are in reference cycles, so Python's collector frees them, in whichever
+thread it happens to run. Qt and OpenGL objects that are freed in a thread that reads images or runs
+the model crash the window. So the collector is off while the panel is open, and a timer collects.
 
-napari collects everything whenever a layer is removed. Half a million objects of napari and torch
-are looked through each time then, which takes a quarter of a second and frees none of them. So they
-are frozen (`gc.freeze`) once they are there, and thawed for the removal of a layer that was frozen
-with them.
+napari collects everything whenever a layer is removed. Each time it searches half a million objects
+of napari and torch, which takes a quarter of a second and frees none of them. So they are frozen
+(`gc.freeze`) once they are there, and thawed when a layer that was frozen with them is removed.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 _EVERY_MS = 500
-_MANY = 50_000  # objects, looked through in some 25 ms
+_MANY = 50_000  # objects, searched in some 25 ms
 
 
 class Collector(QObject):
-    """Takes the collector's place: looks a few times a second whether it is due."""
+    """Takes the place of Python's collector: checks a few times a second whether it is due."""
 
     _thawed = Signal()
 
@@ -49,7 +48,7 @@ class Collector(QObject):
         self.freeze()
 
     def freeze(self) -> None:
-        """Leave what is there, if it is much, out of collections until a layer of it is removed."""
+        """Exclude the objects there are, if they are many, until one of their layers is removed."""
         # A model may arrive when the panel is closed already.
         if not self._timer.isActive() or self._is_thawed:
             return
@@ -57,7 +56,7 @@ class Collector(QObject):
             self._collect_all_and_freeze()
 
     def stop(self) -> None:
-        """Have Python collect by itself again."""
+        """Give collecting back to Python."""
         self._timer.stop()
         self._is_thawed = False
         self._layers.events.removing.disconnect(self._thaw)
@@ -66,7 +65,7 @@ class Collector(QObject):
             gc.enable()
 
     def _thaw(self, event: Any) -> None:
-        """Have napari's collection see a layer that was frozen; freeze the rest afterwards."""
+        """Let napari's collection see a layer that was frozen; freeze the rest afterwards."""
         if self._layers[event.index] in self._frozen:
             self._frozen.clear()
             gc.unfreeze()

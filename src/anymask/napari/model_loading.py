@@ -28,13 +28,13 @@ TITLES = {
 }
 """What the models are called in the window."""
 ANY = "any"
-"""In place of a model's type: whatever the checkpoint is."""
+"""Stands for a model type: whatever the checkpoint is."""
 _POLL_SECONDS = 0.2
-_STOP_SECONDS = 2.0  # that a download which was cancelled is given to end
+_STOP_SECONDS = 2.0  # for a cancelled download to end
 
 
 class WrongTypeError(CheckpointError):
-    """A checkpoint is of another type than was chosen.
+    """A checkpoint has another type than was chosen.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class StoppedLoadingError(CheckpointError):
 
 @dataclass(frozen=True)
 class Choice:
-    """A model as it was chosen.
+    """A chosen model.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Choice:
 
 
 def load_chosen(choice: Choice, task: Task) -> tuple[Sam, list[str]]:
-    """Load a model; return it with what there is to say about its checkpoint.
+    """Load a model; return it and what there is to say about its checkpoint.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def load_chosen(choice: Choice, task: Task) -> tuple[Sam, list[str]]:
 
 
 def _right_variant(choice: Choice) -> str | None:
-    """What a checkpoint is if it is a model, and another one than was chosen."""
+    """The type of a checkpoint, if it is a model of another type than was chosen."""
     from anymask.checkpoints.info import info
 
     if choice.variant == ANY or choice.path is None:
@@ -135,7 +135,7 @@ def _right_variant(choice: Choice) -> str | None:
 
 
 def _download(entry: CheckpointEntry, task: Task) -> None:
-    """Fetch a checkpoint that is not in the cache, and tell how much of it is there.
+    """Download a checkpoint that is not in the cache, and report the progress.
 
     Raises
     ------

@@ -252,12 +252,12 @@ class Panel(QWidget):
         self._tell_history()
 
     def _go_on(self) -> None:
-        """A mask is there, so what went wrong before is of no interest any more."""
+        """A mask is shown, so an earlier error is outdated."""
         if self.clicks.previews:
             self.message.outdate()
 
     def _tell_place(self) -> None:
-        """Say which image is shown, and where in a stack."""
+        """Show the name of the image, and the place in a stack."""
         record, session = self.control.record, self.control.session
         if record is None or session is None:
             return
@@ -302,7 +302,7 @@ class Panel(QWidget):
         super().showEvent(event)
 
     def shut(self) -> None:
-        """End threads and close the session; nothing is lost, for all was written down."""
+        """End threads and close the session, which has every step."""
         if self._closed:
             return
         self._closed = True

@@ -1,4 +1,4 @@
-"""Strokes in napari's Labels layer, handed to the session as they are made."""
+"""Strokes in a napari Labels layer, handed to the session while they are made."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from anymask.session import Change, LayerKey
 if TYPE_CHECKING:
     from anymask.napari.controller import Controller
 
-# While the mouse is down: what a crash may cost at most.
+# While the mouse is down: the most that a crash can cost.
 _EVERY_MS = 1000
 _KINDS = {"paint": "paint", "fill": "fill", "erase": "erase", "polygon": "polygon"}
 
 
 class Strokes(QObject):
-    """Watches one layer of napari and records what is painted into it."""
+    """Watches a napari layer and records what is painted into it."""
 
     def __init__(self, control: Controller, key: LayerKey, layer: Labels) -> None:
         super().__init__(control)
@@ -28,7 +28,7 @@ class Strokes(QObject):
         self._is_quiet = False
         self._is_held = False
         self._changed = False
-        # Whether parts of the stroke that is going on are in the session already.
+        # Whether parts of the current stroke are in the session already.
         self._continues = False
         self._is_recording = False
         self._timer = QTimer(self)
@@ -42,7 +42,7 @@ class Strokes(QObject):
         layer.events.labels_update.connect(self._touch)
         layer.events.data.connect(self._stroke)
         for keys, act in (("Control-Z", control.undo), ("Control-Shift-Z", control.redo)):
-            # napari's own would take back strokes that the session has, behind its back.
+            # napari's own keys would undo strokes without the session's knowledge.
             layer.bind_key(keys, lambda _, act=act: act(), overwrite=True)
 
     @property
@@ -51,12 +51,12 @@ class Strokes(QObject):
         return self._is_held
 
     def is_own(self, change: Change | None) -> bool:
-        """Whether a change is what is just being recorded, which needs no drawing again."""
+        """Whether a change is the one just being recorded, which is drawn already."""
         return self._is_recording and change is not None and not change.whole
 
     @contextmanager
     def quiet(self, hold: bool = False) -> Iterator[None]:
-        """While the layer is changed by us; with `hold` what it has then is not recorded."""
+        """While we change the layer; with `hold`, what it shows then is not recorded."""
         self.record()
         self._is_quiet = True
         try:
@@ -67,7 +67,7 @@ class Strokes(QObject):
             self._changed = self._continues = False
 
     def record(self) -> None:
-        """Give what was painted to the session, as more of the stroke that is going on."""
+        """Hand what was painted to the session, as part of the current stroke."""
         self._timer.stop()
         self._soon.stop()
         if not self._changed or self._is_held:
@@ -104,7 +104,7 @@ class Strokes(QObject):
                 self._timer.start()
 
     def _stroke(self, event: object = None) -> None:
-        """Record as soon as napari is done: it tells of a fill before it fills."""
+        """Record as soon as napari is done: it reports a fill before it fills."""
         if not self._is_quiet:
             self._changed = True
             self._soon.start()

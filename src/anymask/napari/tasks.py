@@ -1,4 +1,4 @@
-"""Work beside the window: long tasks with Cancel, and answers of which the newest counts.
+"""Work in threads beside the window: long tasks with Cancel, and questions.
 
 Work runs in daemon threads; everything that touches Qt or napari is passed back to the main
 thread.
@@ -21,12 +21,12 @@ from anymask.session.records import CancelToken
 Done = Callable[[Any], None]
 Failed = Callable[[Exception], None]
 
-# A bar that moves more often than this costs more than it shows.
+# Moving the bar more often than this costs more than it shows.
 _REPORT_SECONDS = 0.05
 
 
 class MainThread(QObject):
-    """Calls functions in the thread that it was made in."""
+    """Calls functions in the thread that created it."""
 
     _called = Signal(object)
 
@@ -36,15 +36,15 @@ class MainThread(QObject):
         self._called.connect(self._call)
 
     def post(self, function: Callable[[], None]) -> None:
-        """Have a function called; from any thread."""
+        """Have a function called; may be used in any thread."""
         if self._open:
             try:
                 self._called.emit(function)
-            except RuntimeError:  # the window is gone, and Qt's part of this object with it
+            except RuntimeError:  # the window is gone, and with it the Qt part of this object
                 self._open = False
 
     def close(self) -> None:
-        """Call nothing any more."""
+        """Call nothing from now on."""
         self._open = False
 
     def _call(self, function: Callable[[], None]) -> None:
@@ -53,7 +53,7 @@ class MainThread(QObject):
 
 
 class Task:
-    """What a task is given: a place to say how far it is, and a token that says to stop."""
+    """What a long task is given: where to report progress, and a token that asks it to stop."""
 
     def __init__(self, title: str, report: Callable[[float | None, str], None]) -> None:
         self.title = title
@@ -62,7 +62,7 @@ class Task:
         self._last = 0.0
 
     def progress(self, fraction: float | None, text: str = "") -> None:
-        """Say how far the task is, from 0 to 1; None where nobody knows."""
+        """Report how far the task is, from 0 to 1; None if unknown."""
         now = time.monotonic()
         if now - self._last >= _REPORT_SECONDS or fraction == 1:
             self._last = now
@@ -141,7 +141,7 @@ class Tasks(QObject):
 
 
 class Latest:
-    """A thread that answers questions; of those that wait, only the newest is answered.
+    """A thread that answers questions; only the newest of those waiting is answered.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ class Latest:
             self._condition.notify()
 
     def forget(self) -> None:
-        """Drop what waits, and the answer to what is being worked at."""
+        """Drop what waits, and the answer to the question at work."""
         with self._condition:
             self._waiting = None
             self._forgotten = self._asked
@@ -194,7 +194,7 @@ class Latest:
             )
 
     def _if_wanted(self, number: int, function: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Have an answer dropped that nobody waits for any more when the main thread gets it."""
+        """Drop an answer that is outdated when the main thread gets it."""
 
         def call(value: Any) -> None:
             if number > self._forgotten and (self._in_between or number == self._asked):
@@ -204,7 +204,7 @@ class Latest:
 
 
 class InTurn:
-    """A thread that does small things one after the other, such as thumbnails."""
+    """A thread that does small things in turn, such as thumbnails."""
 
     def __init__(self, main: MainThread, name: str) -> None:
         self._main = main
@@ -230,7 +230,7 @@ class InTurn:
 
 
 def sentence_of(error: BaseException) -> str:
-    """What to tell a user of an error: ours say it themselves."""
+    """The sentence that a user sees for an error; our own errors are such sentences."""
     if isinstance(error, AnymaskError):
         return str(error)
     first = (str(error).splitlines() or [""])[0]

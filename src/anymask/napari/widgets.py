@@ -22,11 +22,11 @@ from qtpy.QtWidgets import (
 )
 
 _STEPS = 1000
-# News go by themselves; errors stay until they were seen, questions until they are answered.
+# News disappear by themselves; errors stay until they were seen, questions until answered.
 _FADE_MS = 10_000
 _SEEN_SECONDS = 4.0
 
-# Light text on a saturated ground, readable in napari's dark theme and in its light one.
+# Light text on a saturated ground, readable in napari's dark and light themes.
 _GROUNDS = {"info": "#2d4a6b", "good": "#23603a", "error": "#8a2f2f"}
 
 
@@ -40,7 +40,7 @@ def button(text: str, pressed: Callable[[], Any], tip: str = "") -> QPushButton:
 
 
 def plain(text: str = "") -> QLabel:
-    """Make a text in which names, of files above all, are shown as they are."""
+    """Make a plain text, in which file names are shown as they are."""
     label = QLabel()
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setText(text)
@@ -85,7 +85,7 @@ def chooser(*names: str) -> QComboBox:
 
 
 class Page(QWidget):
-    """A page of the panel: widgets below each other, what is left below them."""
+    """A page of the panel: widgets in a column."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -204,7 +204,7 @@ class SliderRow(QWidget):
 
 
 class MessageBar(QWidget):
-    """One sentence in colour, with a button that helps where something does, and one to close."""
+    """A coloured sentence, with a button that helps if there is one, and one to close."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -265,7 +265,7 @@ class MessageBar(QWidget):
             self._fade.start()
 
     def outdate(self) -> None:
-        """Take away an error that was there long enough to be seen; the user went on."""
+        """Remove an error that was shown long enough to be seen, once the user goes on."""
         if self._help is None and time.monotonic() - self._since > _SEEN_SECONDS:
             self.hide()
 

@@ -1,4 +1,4 @@
-"""Opening a napari window with the panel, for the command line and for scripts."""
+"""Opens a napari window with the panel, for the command line and for scripts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def open_window(files: Sequence[str | Path] = (), *, show: bool = True) -> tuple
     from napari import Viewer
 
     sessions = [Path(file) for file in files if is_session(Path(file))]
-    # napari's welcome takes the place of an empty canvas; the panel says what to do.
+    # napari's welcome screen would cover the empty canvas; the panel says what to do.
     viewer = Viewer(title=_TITLE, show=show, show_welcome_screen=False)
     panel = Panel(viewer)
     viewer.window.add_dock_widget(panel, name="anymask", area="right")
@@ -50,7 +50,7 @@ def open_window(files: Sequence[str | Path] = (), *, show: bool = True) -> tuple
 
 
 def check_files(files: Sequence[str | Path]) -> None:
-    """Refuse files that are not there, and a session among other files.
+    """Refuse missing files, and a session beside other files.
 
     Raises
     ------
@@ -72,5 +72,5 @@ def check_files(files: Sequence[str | Path]) -> None:
 
 
 def is_session(path: Path) -> bool:
-    """Whether a path is that of a session folder."""
+    """Whether a path is a session folder."""
     return path.suffix == SUFFIX and path.is_dir()

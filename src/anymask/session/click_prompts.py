@@ -1,4 +1,4 @@
-"""What a user points at: points, a box, a scribble, an object that is there already."""
+"""What a user points at: points, a box, a scribble, an existing object."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from anymask.errors import PromptError
 
 @dataclass(frozen=True)
 class Prompts:
-    """Prompts that describe one object together.
+    """Prompts that together describe one object.
 
     Attributes
     ----------
     points : tuple of (x, y)
-        In pixels of the picture.
+        In pixels of the image.
     labels : tuple of int
         For each point 1, on the object, or 0, off it.
     box : (x0, y0, x1, y1) or None
@@ -105,7 +105,7 @@ def points_along(path: ArrayLike, count: int = 6) -> list[tuple[float, float]]:
     path : (N, 2) array_like
         The line (x, y) as it was drawn.
     count : int
-        At most so many; a short scribble needs fewer.
+        At most this many; a short scribble needs fewer.
 
     Examples
     --------

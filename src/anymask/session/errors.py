@@ -1,4 +1,4 @@
-"""What a session refuses to do."""
+"""Errors of sessions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from anymask.errors import AnymaskError
 
 
 class SessionError(AnymaskError):
-    """A session cannot be opened, or something in it is not as it should be."""
+    """A session cannot be opened, or cannot do what was asked."""
 
 
 class EditedError(SessionError):
-    """Layers that were edited by hand would be replaced, and nobody allowed it.
+    """Layers that were edited by hand would be replaced without permission.
 
     Attributes
     ----------

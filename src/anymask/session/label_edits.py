@@ -1,4 +1,4 @@
-"""Edits as functions of label arrays alone, so that a replay does the same again."""
+"""Edits as functions of label arrays, so that a replay repeats them exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Labels = NDArray[Any]
 
 
 def edited(kind: str, labels: Labels, args: Mapping[str, Any]) -> Labels:
-    """What an edit makes of labels, (H, W) or (planes, H, W).
+    """Labels (H, W) or (planes, H, W) after an edit.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def edited(kind: str, labels: Labels, args: Mapping[str, Any]) -> Labels:
 
 
 def placed(labels: Labels, crop: Crop, label: int, *, overwrite: bool) -> Labels:
-    """Labels of a plane with a mask as the object of an id, in place of its pixels before."""
+    """Labels of a plane in which a mask replaces the pixels of an object."""
     dtype = labels.dtype if label <= np.iinfo(labels.dtype).max else label_dtype(label)
     new = np.where(labels == label, 0, labels).astype(dtype)
     part = new[crop.window]
@@ -53,7 +53,7 @@ def _merge(labels: Labels, args: Mapping[str, Any]) -> Labels:
 
 
 def _renamed(labels: Labels, ids: Iterable[int], name: int) -> Labels:
-    """Labels in which some ids are another; by a table, which is many times faster than `isin`."""
+    """Labels with some ids replaced; a table is many times faster than `isin`."""
     last = int(labels.max(initial=0))
     if last >= 2**24:
         return np.where(np.isin(labels, list(ids)), name, labels).astype(labels.dtype)

@@ -1,4 +1,4 @@
-"""Which part of a large picture the model looks at, given what is visible of it."""
+"""Which region of a large image the model sees, given the visible part."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _SHOWN = 2048
 
 @dataclass(frozen=True)
 class Region:
-    """A part of a picture, and at which zoom it is shown to the model.
+    """A part of an image, and how much it is reduced for the model.
 
     Attributes
     ----------
     top, left, height, width : int
-        In pixels of the picture.
+        In pixels of the image.
     step : int
-        So many pixels of the picture, in both directions, become one.
+        This many pixels of the image, in both directions, become one.
     """
 
     top: int
@@ -29,7 +29,7 @@ class Region:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns of the picture."""
+        """Rows and columns of the image."""
         return (
             slice(self.top, self.top + self.height),
             slice(self.left, self.left + self.width),
@@ -37,11 +37,11 @@ class Region:
 
     @property
     def text(self) -> str:
-        """For file names."""
+        """As a part of file names."""
         return f"{self.top}-{self.left}-{self.height}-{self.width}-{self.step}"
 
     def holds(self, x: float, y: float) -> bool:
-        """Whether a point of the picture lies in it."""
+        """Whether a point of the image lies in it."""
         rows, columns = self.window
         return rows.start <= y < rows.stop and columns.start <= x < columns.stop
 
@@ -53,19 +53,19 @@ def region_for(
 ) -> Region:
     """Choose what to encode for a visible window.
 
-    Pictures up to one and a half times the encoder's side are taken whole. Of larger ones a
-    square is taken whose side is the encoder's times a power of two, the smallest in which the
-    window lies. Squares lie on a grid of a quarter of their side, so that a window that moves a
-    little stays in the same one, and its embedding is found again.
+    Images up to one and a half times the encoder's side are taken whole. Of larger images a square
+    is taken: its side is the encoder's times a power of two, the smallest that holds the window.
+    Squares lie on a grid of a quarter of their side, so that a window that moves a little stays
+    in the same one, and its embedding is found again.
 
     Parameters
     ----------
     image_size : tuple of int
-        Height and width of the picture.
+        Height and width of the image.
     view : tuple of float, optional
-        Top, left, bottom and right of the visible window, in pixels; the whole picture by default.
+        Top, left, bottom and right of the visible window, in pixels; the whole image by default.
     side : int
-        Of the square that the encoder sees.
+        Side of the square that the encoder sees.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def region_for(
 
 
 def _start(low: float, high: float, square: int) -> int:
-    """Where on the grid a square begins whose middle is nearest to that of a window."""
+    """Start, on the grid, of the square whose middle is nearest to that of a window."""
     step = square // 4
     wanted = (low + high) / 2 - square / 2
     return round(wanted / step) * step

@@ -1,4 +1,4 @@
-"""How an image of a session is shown to the model, and whether an expression can be."""
+"""An image through a pseudo-RGB, and whether its expressions fit the image."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Problem:
     field : int
         Which of the expressions, from 0.
     position : int
-        Index of the character at fault, from 0.
+        Index of the wrong character, from 0.
     sentence : str
     """
 
@@ -36,7 +36,7 @@ class Problem:
 
 
 def check_expressions(image: Image, texts: Sequence[str]) -> list[Problem]:
-    """Look whether expressions for a pseudo-RGB fit an image; no pixels are read.
+    """Check whether the expressions of a pseudo-RGB fit an image; no pixels are read.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def check_expressions(image: Image, texts: Sequence[str]) -> list[Problem]:
     Returns
     -------
     list of Problem
-        At most one an expression; none if all is well.
+        At most one per expression; empty if all fit.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def check_recipe(image: Image, how: Recipe) -> None:
 
 
 def plane_of(image: Image, plane: int) -> Image:
-    """One picture of a stack; planes are counted through the depths of each time in turn."""
+    """One plane of a stack; planes are numbered through the depths of each time in turn."""
     lengths = dict(zip(image.axes, image.shape, strict=True))
     depths = lengths.get("Z", 1)
     time, depth = divmod(plane, depths)

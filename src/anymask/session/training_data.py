@@ -1,4 +1,4 @@
-"""A session as training data: its pictures with the masks in them."""
+"""A session as training data: its images with their masks."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The pages of the panel, one a module."""
+"""The pages of the panel, one per module."""

@@ -74,7 +74,7 @@ class CleanUpPage(Page):
         control.objects_changed.connect(lambda _: self._check())
 
     def _check(self) -> None:
-        """Say which ids there are, and how many objects are meant."""
+        """Show which ids there are, and how many objects are selected."""
         session, key = self._control.session, self._control.current
         if session is None or key is None:
             self.range.setText("")

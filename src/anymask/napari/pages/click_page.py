@@ -40,7 +40,7 @@ KEYS = (
 
 
 class ClickPage(Page):
-    """Starts clicking and shows what came of the last click."""
+    """Starts clicking and shows the result of the last click."""
 
     def __init__(self, control: Controller, clicks: Clicking) -> None:
         super().__init__()
@@ -182,12 +182,12 @@ class ClickPage(Page):
             self._clicks.models.with_model(lambda sam: self._follow(sam, label))
 
     def _follow(self, sam: Sam, label: int) -> None:
-        """Take an object to the neighbours of the plane that is shown."""
+        """Follow an object from the plane that is shown to its neighbours."""
         control = self._control
         control.leave()
         session, key = control.session, control.current
         if session is None or key is None or control.selected != (label,):
-            return  # something else is shown since the model was asked for
+            return  # another layer or object was chosen meanwhile
         plane = control.plane
         direction: Any = ("both", 1, -1)[self.follow_up.currentIndex()]
 

@@ -1,4 +1,4 @@
-"""The Images page: sessions, files, thumbnails and what became of each image."""
+"""The Images page: sessions, files, thumbnails and the state of each image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATES = {
     "edited": "edited, not saved",
     "saved": "saved",
 }
-"""What is said of an image."""
+"""The state of an image in words."""
 _MARKS = {"new": "○", "segmented": "◐", "edited": "✎", "saved": "●"}
 _ID = Qt.ItemDataRole.UserRole
 _SIDE = 44
@@ -116,7 +116,7 @@ class ImagesPage(Page):
         self._ask_header()
 
     def _ask_header(self) -> None:
-        """Ask for the header of one file; the next is asked for when that one is in."""
+        """Ask for the header of one file, then of the next."""
         control = self._control
         if not self._headless:
             return
@@ -186,7 +186,7 @@ class ImagesPage(Page):
             self.open(folder)
 
     def open(self, folder: Path) -> None:
-        """Open a session in the background; one that another window has can be looked at."""
+        """Open a session in the background; read-only if another window has it."""
         control = self._control
         if control.session is not None and control.session.folder == folder.absolute():
             control.say("This session is open here already.")
@@ -339,11 +339,11 @@ class ImagesPage(Page):
 
 
 def icon_of(pixels: NDArray[np.uint8]) -> QIcon:
-    """A picture (h, w, 3) as an icon, on a square."""
+    """An image (h, w, 3) as an icon."""
     pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
     image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
     pixmap = QPixmap.fromImage(image)
     icon = QIcon(pixmap)
-    icon.addPixmap(pixmap, QIcon.Mode.Selected)  # Qt would tint that of the chosen row
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)  # Qt would tint the icon of the selected row
     return icon

@@ -66,12 +66,12 @@ class LogPage(Page):
 
 
 def napari_dock(viewer: Any, name: str) -> Any:
-    """A dock of napari's own window by its attribute; None where napari has it no longer."""
+    """A dock of napari's own window by its attribute, or None."""
     return getattr(getattr(viewer.window, "_qt_viewer", None), name, None)
 
 
 def _follow(box: QCheckBox, dock: Any) -> None:
-    """Tick a box as its dock is, also when that was closed by its own button."""
+    """Tick a box while its dock is shown, also if the dock was closed by its own button."""
     try:
         shown = not dock.isHidden()
     except RuntimeError:  # the window is closing

@@ -124,6 +124,6 @@ class ModelPage(Page):
         text = self._models.description
         self.state.setText(text[0].upper() + text[1:] + ".")
         if loaded is not None and loaded != self._told:
-            # Only once: what the user chooses next must not be turned back by later news.
+            # Only once: later events must not undo what the user chooses next.
             self._told = loaded
             self.variant.setCurrentIndex(self.variant.findData(loaded.variant))

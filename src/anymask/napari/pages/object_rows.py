@@ -22,7 +22,7 @@ COLUMNS = (
     ("reviewed", "OK"),
     ("origin", "Made by"),
 )
-"""What is always shown: the session's name of it, and the title."""
+"""The columns that are always shown: their name in the session, and their title."""
 _ROLES = Qt.ItemDataRole
 
 
@@ -70,7 +70,7 @@ class ObjectRows(QAbstractTableModel):
         return len(self._order)
 
     def columnCount(self, parent: Any = None) -> int:
-        """How much is known of each."""
+        """How many columns there are."""
         return len(self._columns)
 
     def headerData(self, section: int, way: Any, role: int = 0) -> Any:

@@ -23,7 +23,7 @@ _SCOPES = ("All images, all pseudo-RGBs", "This image, all its pseudo-RGBs", "Wh
 
 
 class SegmentPage(Page):
-    """Runs the model and chooses among what it found."""
+    """Runs the model and chooses from what it found."""
 
     def __init__(self, control: Controller, canvas: Canvas, models: Models) -> None:
         super().__init__()
@@ -191,7 +191,7 @@ class SegmentPage(Page):
         self.refresh()
 
     def run(self) -> None:
-        """Segment the layers that are asked for, after asking about edited ones."""
+        """Segment the chosen layers, after asking about edited ones."""
         control = self._control
         if control.session is None or control.current is None:
             control.say("Add an image first, on the Images page.")
@@ -227,7 +227,7 @@ class SegmentPage(Page):
             )
 
         def done(run: RunResult) -> None:
-            if control.session is not session:  # its log has it
+            if control.session is not session:  # the log of that session has it
                 return
             failed = [(key, sentence) for key, sentence in run.failed if key in session.layers]
             count = f"{len(run.done)} of {len(wanted)}"
@@ -270,7 +270,7 @@ class SegmentPage(Page):
         self._latest.ask(work, done, self._control.fail)
 
     def _settle(self, replacing: bool = False) -> None:
-        """Take over the thresholds."""
+        """Apply the thresholds."""
         control = self._control
         session, key = control.session, control.current
         wanted, logit = self.thresholds, self.logit.value

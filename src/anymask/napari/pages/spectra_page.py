@@ -82,7 +82,7 @@ class SpectraPage(Page):
         self.show_pixel(row_, column)
 
     def show_pixel(self, row_: int, column: int) -> None:
-        """Plot the spectrum of a pixel, if it is inside of the picture."""
+        """Plot the spectrum of a pixel, if it is inside the image."""
         control = self._control
         session, current, record, plane = (
             control.session, control.current, control.record, control.plane,

@@ -1,4 +1,4 @@
-"""What an edit changes in a label array: a box of it, before and after."""
+"""What an edit changes in a label array: a box, before and after."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anymask.session.errors import SessionError
 
 Window = tuple[slice, ...]
 
-# Of fewer pixels than one in so many of the box, the places are kept and not the whole box.
+# If fewer than one in this many pixels of the box change, their places are kept, not the box.
 _SPARSE = 8
 _MOST_PIXELS = 2**34
 
@@ -31,8 +31,8 @@ class Delta:
     start : tuple of int
         First index of the box along each axis.
     before, after : arrays of one shape and dtype
-        Labels of the pixels that changed; both 0 where nothing did, so that a change of a few
-        objects far apart takes little room.
+        Labels of the pixels that changed; both are 0 where nothing did, so that a change of a few
+        objects far apart takes little space.
 
     Examples
     --------
@@ -96,7 +96,7 @@ class Delta:
         return Delta(self.start, self.after, self.before)
 
     def packed(self) -> tuple[dict[str, Any], bytes]:
-        """Where and of what kind it is, for JSON, and its compressed pixels."""
+        """Its place, shape and dtype for JSON, and its compressed pixels."""
         facts: dict[str, Any] = {
             "at": list(self.start),
             "shape": list(self.after.shape),

@@ -1,4 +1,4 @@
-"""The lock of a session, which tells listeners only once it is free."""
+"""The mutex of a session, which tells listeners what changed once it is free."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Listener = Callable[[Event], None]
 
 
 class Mutex:
-    """A lock that a thread may take again while it has it.
+    """A lock that a thread may take again while it holds it.
 
-    Events wait in `pending` until the thread lets go of it for good, so that a listener that
-    waits for another thread does not keep that one from the session.
+    Events wait in `pending` until the thread has released it completely, so that a listener may
+    wait for another thread that needs the session.
 
     Parameters
     ----------

@@ -10,9 +10,9 @@ RUNS = ("segment", "thresholds")
 
 @dataclass(frozen=True)
 class Ref:
-    """Where a step of a layer stands in the journal, and of what kind it is.
+    """Where a step of a layer is in the journal, and its kind.
 
-    One that `continues` the step before it is undone and done again together with that.
+    A step that `continues` the one before it is undone and redone together with it.
     """
 
     number: int
@@ -29,13 +29,13 @@ class History:
     Attributes
     ----------
     events : list of (number, reference, forward)
-        All that happened to the layer: steps done, undone and done again.
+        All that happened to the layer: steps done, undone and redone.
     done, undone : list of Ref
-        The two ends of undo and redo.
+        What undo and redo work on.
     snapshots : list of (number, file)
-        What the labels were after the event of that number.
+        The labels after the event with that number.
     saved : int
-        Number of the last event that a saved file has.
+        Number of the last event before the layer was saved.
     """
 
     events: list[tuple[int, Ref, bool]] = field(default_factory=list)
@@ -51,7 +51,7 @@ class History:
 
     @property
     def is_edited(self) -> bool:
-        """Whether a step made by hand is part of what the layer is now."""
+        """Whether one of the steps of the layer was made by hand."""
         for ref in reversed(self.done):
             if ref.kind == "segment":
                 return False
@@ -60,7 +60,7 @@ class History:
         return False
 
     def add(self, ref: Ref) -> None:
-        """Note a new step; what was undone is gone for good."""
+        """Note a new step; steps that were undone cannot be redone after it."""
         self.events.append((ref.number, ref, True))
         self.done.append(ref)
         self.undone.clear()
@@ -73,7 +73,7 @@ class History:
         return ref
 
     def redo(self, number: int) -> Ref:
-        """Note that the step undone last was done again."""
+        """Note that the step undone last was redone."""
         ref = self.undone.pop()
         self.done.append(ref)
         self.events.append((number, ref, True))

@@ -23,7 +23,7 @@ _SUM = b',"sum":"'
 
 @dataclass(frozen=True)
 class Line:
-    """A step, and where it stands in the journal."""
+    """A step, and where it is in the journal."""
 
     step: dict[str, Any]
     offset: int
@@ -37,7 +37,7 @@ class Journal:
     ----------
     path : Path
     writable : bool
-        Whether steps will be appended; then what is torn at the end is cut off.
+        Whether steps will be appended; then a torn last line is cut off.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Journal:
         self._writable = writable
 
     def lines(self) -> Iterator[Line]:
-        """Read all steps; torn and damaged lines are left out and told in `messages`."""
+        """Read all steps; torn and damaged lines are skipped and named in `messages`."""
         damaged = 0
         with self.path.open("rb") as file:
             for raw in file:
@@ -121,7 +121,7 @@ class Journal:
         return step
 
     def sync(self) -> None:
-        """Have the operating system put on the disk what was written."""
+        """Make sure that what was written is on the disk."""
         if self._unsynced and self._file >= 0:
             self._unsynced = False
             os.fsync(self._file)

@@ -16,7 +16,7 @@ from anymask.session.store.deltas import Delta
 from anymask.session.store.history import RUNS
 
 ObjectChanges = dict[int, tuple[ObjectInfo | None, ObjectInfo | None]]
-"""Of each object that a step touches what was known before and after; None where it was not."""
+"""What was known about each object of a step before and after it; None if it did not exist."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Step:
     objects : dict
         The objects that changed.
     meta : pair of dict or None
-        What is known of the layer as a whole, before and after, where that changed.
+        What is known about the whole layer, before and after, if that changed.
     """
 
     kind: str
@@ -79,7 +79,7 @@ class Layer:
 
     @property
     def next_id(self) -> int:
-        """The id for a new object: one that none has now."""
+        """The id for a new object."""
         return max(self.areas, default=0) + 1
 
     def step_to(
@@ -92,7 +92,7 @@ class Layer:
         meta: dict[str, Any] | None = None,
         renew: bool = False,
     ) -> Step | None:
-        """Plan a step; None if it would change nothing.
+        """Plan a step; return None if it would change nothing.
 
         Objects that lose their last pixel are forgotten, and ids that appear become objects.
 
@@ -101,11 +101,11 @@ class Layer:
         kind, delta, args
             Of the step.
         infos : mapping, optional
-            What becomes known of objects, by id.
+            What becomes known about objects, by id.
         meta : dict, optional
-            What becomes known of the layer.
+            What becomes known about the layer.
         renew : bool
-            Whether all objects are others than before, even where ids are the same.
+            Whether all objects are new, even those with an old id.
         """
         areas = dict(self.areas)
         touched: set[int] = set(infos or ())
@@ -146,7 +146,7 @@ class Layer:
             if largest > np.iinfo(self.labels.dtype).max:
                 self.labels = self.labels.astype(label_dtype(largest))
                 whole = True
-            # Counted on what is there, so that areas are right even after a damaged step.
+            # Counted in the labels, so that areas are right even after a damaged step.
             changed = delta.changed
             for label, count in _counted(self.labels[window][changed]):
                 self.areas[label] = self.areas.get(label, 0) - count

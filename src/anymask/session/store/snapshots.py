@@ -1,4 +1,4 @@
-"""A layer as a file: its labels, its objects and what is known of it."""
+"""A layer as a file: its labels, its objects and what is known about it."""
 
 from __future__ import annotations
 
