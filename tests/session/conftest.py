@@ -40,10 +40,19 @@ def discs() -> Callable[..., np.ndarray]:
     return blobs
 
 
+@pytest.fixture(scope="session")
+def write_pictures() -> Callable[[Path], Path]:
+    """Write three photographs, and one file that is none, to a new folder."""
+    return _write_pictures
+
+
 @pytest.fixture
 def pictures(tmp_path) -> Path:
     """A folder with three photographs and one file that is none."""
-    folder = tmp_path / "pictures"
+    return _write_pictures(tmp_path / "pictures")
+
+
+def _write_pictures(folder: Path) -> Path:
     folder.mkdir()
     for name, seed in (("a", 1), ("b", 2), ("c", 3)):
         shift = 6 * seed

@@ -17,34 +17,52 @@ from anymask.cli.replay import replay as replay_command
 from anymask.session import LayerKey, Prompts, Session, Thresholds, replay
 
 
-@pytest.fixture
-def worked(session, shipped, tmp_path, paint):
-    """A session in which a bit of everything was done in the first image, and a run in others."""
-    path = tmp_path / "model.safetensors"
-    anymask.save(shipped, path)
-    session.runs.use_model(shipped, path)
-    session.runs.set_options(points_per_side=4, thresholds=Thresholds(0.3, 0.5, 0.7))
-    session.runs.segment(shipped)
-    layer = session.layers[0]
+@pytest.fixture(scope="module")
+def made(shipped, write_pictures, tmp_path_factory):
+    """A folder with a session in which a bit of everything was done, and its images."""
+    base = tmp_path_factory.mktemp("made") / "here"
+    base.mkdir()
+    model = base.parent / "model.safetensors"
+    anymask.save(shipped, model)
+    with Session.create(base / "work") as session:
+        session.images.add(write_pictures(base / "pictures"))
+        session.runs.use_model(shipped, model)
+        session.runs.set_options(points_per_side=4, thresholds=Thresholds(0.3, 0.5, 0.7))
+        session.runs.segment(shipped)
+        _work_on(session, session.layers[0], shipped)
+    # What is copied must not find its images here.
+    return base.rename(base.parent / "away")
+
+
+def _work_on(session, layer, sam):
+    edits, clicks = session.edits, session.clicks
     session.runs.set_thresholds(layer, Thresholds(0.5, 0.6, 0.5, min_area=50))
-    session.edits.erase(layer, [int(session.layers.objects(layer).ids[0])])
-    clicks = session.clicks
-    ready = clicks.prepare(shipped, layer)
+    edits.erase(layer, [int(session.layers.objects(layer).ids[0])])
+    ready = clicks.prepare(sam, layer)
     clicks.commit(clicks.predict(ready, Prompts().with_point(90, 60)).next(), overwrite=True)
     clicks.commit_many(clicks.predict_boxes(ready, [(16, 10, 60, 50)]), overwrite=True)
-    committed = int(session.layers.next_id(layer)) - 1
+    committed = session.layers.next_id(layer) - 1
     clicks.commit(clicks.predict(ready, Prompts(object_id=committed)), id=committed)
-    paint(session, layer, 50, slice(0, 9), slice(0, 30))
-    paint(session, layer, 51, slice(12, 20), slice(0, 30))
-    session.edits.undo(layer)
-    erased = np.array(session.layers.labels(layer))
+    for label, rows in ((50, slice(0, 9)), (51, slice(12, 20))):
+        painted = session.layers.labels(layer).copy()
+        painted[rows, :30] = label
+        edits.paint(layer, painted)
+    edits.undo(layer)
+    erased = session.layers.labels(layer).copy()
     erased[:4, :4] = 0
-    session.edits.paint(layer, erased, kind="erase")
+    edits.paint(layer, erased, kind="erase")
     first = int(session.layers.objects(layer).ids[0])
-    session.edits.merge(layer, [50, first])
-    session.edits.classify(layer, [first], "disc")
-    session.edits.clean(layer, fill_holes=True, smooth=1.5)
-    return session
+    edits.merge(layer, [50, first])
+    edits.classify(layer, [first], "disc")
+    edits.clean(layer, fill_holes=True, smooth=1.5)
+
+
+@pytest.fixture
+def worked(made, tmp_path):
+    """The session in which a bit of everything was done, to do with as one likes."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    with Session.open(tmp_path / "work") as session:
+        yield session
 
 
 @pytest.fixture

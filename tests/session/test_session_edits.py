@@ -94,7 +94,7 @@ def test_ids_beyond_65535_are_kept(session, layer, paint):
 def test_labels_of_another_shape_are_refused(session, layer):
     with pytest.raises(SessionError, match="shape"):
         session.edits.paint(layer, np.zeros((3, 3), np.uint16))
-    with pytest.raises(SessionError, match="whole numbers"):
+    with pytest.raises(SessionError, match="must be integers"):
         session.edits.paint(layer, np.zeros((90, 120), np.float32))
     with pytest.raises(SessionError, match="from 0 on"):
         session.edits.paint(layer, np.full((90, 120), -1))

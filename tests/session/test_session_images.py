@@ -137,7 +137,7 @@ def test_a_file_with_the_name_but_another_content_is_not_taken_for_the_image(ses
     other.mkdir()
     shutil.copy(session.images["i2"].path, other / record.path.name)
     assert session.images.search(other) == []
-    with pytest.raises(SessionError, match="content is another"):
+    with pytest.raises(SessionError, match="another content"):
         session.images.relocate("i1", other / record.path.name)
     with pytest.raises(SessionError, match="gone"):
         session.images.load("i1")
@@ -242,12 +242,13 @@ def test_each_plane_of_a_stack_is_shown(tmp_path, stack_file):
 
 
 def test_of_a_very_large_picture_only_the_region_is_read(session, monkeypatch):
-    from anymask.session import Region, images
+    from anymask.session import Region
+    from anymask.session import images as images_module
 
     key = session.layers[0]
     whole = session.images.rgb(key)
     session.images._rendered.clear()
-    monkeypatch.setattr(images, "_MOST_PIXELS", 100)
+    monkeypatch.setattr(images_module, "_MOST_PIXELS", 100)
     part = session.images.rgb_part(key, 0, Region(10, 20, 30, 40))
     np.testing.assert_array_equal(part, whole[10:40, 20:60])
     assert not session.images._rendered

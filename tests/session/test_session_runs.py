@@ -31,7 +31,7 @@ def ready(session):
 
 def test_a_run_gives_what_the_generator_gives_at_these_thresholds(ready, small_reference_sam):
     run = ready.runs.segment(small_reference_sam)
-    assert run.done == ready.layers
+    assert run.done == list(ready.layers)
     assert (run.failed, run.cancelled) == ([], False)
     generator = anymask.SamAutomaticMaskGenerator(
         small_reference_sam,
@@ -172,7 +172,7 @@ def test_a_run_that_is_cancelled_keeps_what_is_finished(ready, small_reference_s
 def test_an_image_that_fails_is_named_and_does_not_stop_the_others(ready, small_reference_sam):
     first, second, third = ready.layers
     ready.images["i2"].path.unlink()
-    ready._images.clear()
+    ready.images._files._in_memory.clear()
     run = ready.runs.segment(small_reference_sam)
     assert run.done == [first, third]
     ((key, sentence),) = run.failed
@@ -276,14 +276,14 @@ def test_an_edit_made_while_thresholds_are_applied_is_not_replaced(
 ):
     layer = ready.layers[0]
     ready.runs.segment(small_reference_sam, [layer])
-    choose = ready._chosen
+    choose = ready.runs._chosen
 
     def slow(*arguments):
         found = choose(*arguments)
         paint(ready, layer, 60, slice(0, 9), slice(0, 9))  # as another thread would
         return found
 
-    monkeypatch.setattr(ready, "_chosen", slow)
+    monkeypatch.setattr(ready.runs, "_chosen", slow)
     with pytest.raises(EditedError):
         ready.runs.set_thresholds(layer, replace(OPEN, min_area=50))
     assert ready.layers.labels(layer)[4, 4] == 60
@@ -300,7 +300,7 @@ def test_an_image_that_is_removed_while_a_run_goes_on_is_left_out(session, shipp
     run = session.runs.segment(shipped, progress=remove)
     assert run.done == [keys[0]]
     assert run.failed == []
-    assert session.layers == [keys[0]]
+    assert list(session.layers) == [keys[0]]
 
 
 def test_a_pseudo_rgb_that_is_replaced_while_it_is_segmented_gets_no_masks(session, shipped):

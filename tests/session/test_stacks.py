@@ -38,25 +38,22 @@ def drawn(stack, paint):
     return labels
 
 
-@pytest.mark.parametrize("project", ["box", "points", "mask"])
-def test_an_object_is_followed_until_it_ends(stack, drawn, shipped, project):
-    found = stack.clicks.propagate(shipped, KEY, 4, 1, project=project)
-    assert found.planes == [0, 2, 3]
-    labels = stack.layers.labels(KEY)
-    for plane in range(4):
-        assert iou(labels[plane] == 4, disc(40, 40 + 3 * plane, 18)) > 0.85
-    assert not labels[4].any()
-    assert "plane 4" in found.ended[1]
-    assert "first plane" in found.ended[-1]
-    assert stack.edits.can_undo(KEY) == "propagate"
-    stack.edits.undo(KEY)
-    np.testing.assert_array_equal(stack.layers.labels(KEY), drawn)
-
-
-def test_it_goes_one_way_and_no_farther_than_told(stack, drawn, shipped):
-    found = stack.clicks.propagate(shipped, KEY, 4, 1, direction=1, until=2)
-    assert found.planes == [2]
-    assert list(found.ended) == [1]
+def test_an_object_is_followed_until_it_ends_whatever_the_prompt(stack, drawn, shipped):
+    for project in ("box", "points", "mask"):
+        found = stack.clicks.propagate(shipped, KEY, 4, 1, project=project)
+        assert found.planes == [0, 2, 3]
+        labels = stack.layers.labels(KEY)
+        for plane in range(4):
+            assert iou(labels[plane] == 4, disc(40, 40 + 3 * plane, 18)) > 0.85
+        assert not labels[4].any()
+        assert "plane 4" in found.ended[1]
+        assert "first plane" in found.ended[-1]
+        assert stack.edits.can_undo(KEY) == "propagate"
+        stack.edits.undo(KEY)
+        np.testing.assert_array_equal(stack.layers.labels(KEY), drawn)
+    one_way = stack.clicks.propagate(shipped, KEY, 4, 1, direction=1, until=2)
+    assert one_way.planes == [2]
+    assert list(one_way.ended) == [1]
 
 
 def test_it_ends_where_the_object_is_annotated_and_leaves_others_alone(
