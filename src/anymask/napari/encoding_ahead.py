@@ -77,6 +77,7 @@ class EncodingAhead(QObject):
 
         def work() -> None:
             yield_to_others()
+            session.clicks.model(sam)  # slow the first time; another image may be shown by then
             if self._asked == question:
                 session.clicks.prepare(sam, key, plane, region)
 
