@@ -34,9 +34,11 @@ def _is_prepared(panel, key=KEY):
     return panel.control.session.clicks.is_prepared(panel.control.sam, key)
 
 
-def _looked(panel, wait):
+def _looked(panel, qtbot):
     """Wait until it looked whether there is anything to encode; return what it asked for."""
-    wait(lambda: not panel.clicks._ahead._look.isActive())
+    look = panel.clicks._ahead._look
+    with qtbot.waitSignal(look.timeout, timeout=600_000):
+        look.start()
     return panel.clicks._ahead._asked
 
 
@@ -79,7 +81,8 @@ def test_only_the_picture_that_somebody_looks_at_is_encoded(
     panel.control.step(1)
     wait(lambda: _is_prepared(panel))
     panel.control.step(1)
-    assert _looked(panel, wait)
+    idle()
+    assert _looked(panel, qtbot)
     qtbot.wait(200)
     assert [shape for shape, *_ in encoded] == SHAPES[::-1]
 
@@ -94,13 +97,13 @@ def test_it_yields_to_everything_else(panel, shipped, photos, idle, wait, encode
 
 
 def test_nothing_is_encoded_while_a_task_runs_but_after_it(
-    panel, shipped, photos, idle, wait, encoded
+    panel, shipped, photos, idle, wait, encoded, qtbot
 ):
     panel.images.add(photos[:1])
     idle()
     go_on = threading.Event()
     assert panel.control.run("Something long", lambda task: go_on.wait(600))
-    assert _looked(panel, wait) is None
+    assert _looked(panel, qtbot) is None
     assert encoded == []
     go_on.set()
     wait(lambda: _is_prepared(panel))
@@ -108,12 +111,12 @@ def test_nothing_is_encoded_while_a_task_runs_but_after_it(
 
 
 def test_without_a_model_nothing_happens_and_with_it_the_picture_is_encoded(
-    panel, shipped, photos, idle, wait, encoded
+    panel, shipped, photos, idle, wait, encoded, qtbot
 ):
     panel.control.sam = None
     panel.images.add(photos[:1])
     idle()
-    assert _looked(panel, wait) is None
+    assert _looked(panel, qtbot) is None
     assert encoded == []
     panel.control.sam = shipped
     panel.control.model_changed.emit()

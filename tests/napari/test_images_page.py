@@ -23,10 +23,12 @@ def test_images_are_listed_with_thumbnail_and_state_and_shown_with_their_own_lay
     assert _names(panel) == ["photo1 · rgb", "photo1 · rgb · masks"]
     first = np.asarray(Image.open(photos[0]))
     assert np.array_equal(panel.canvas.picture.data, first)
-    key = (str(panel.control.session.folder) + "/i1", "rgb")
-    wait(lambda: key in panel.images._icons)
-    middle = panel.images.list.item(0).icon().pixmap(44, 44).toImage().pixelColor(11, 12)
-    assert abs(middle.red() - 222) < 12  # the red square of the first photograph
+
+    def middle() -> int:  # of the red square of the first photograph
+        icon = panel.images.list.item(0).icon().pixmap(44, 44)
+        return icon.toImage().pixelColor(11, 12).red()
+
+    wait(lambda: abs(middle() - 222) < 12)
 
 
 def test_next_and_previous_go_round_and_replace_the_layers(panel, photos, idle, wait):
@@ -95,7 +97,7 @@ def test_without_its_header_a_file_is_left_out_with_a_sentence(panel, cube, idle
     answer(None)
     panel.images.add([cube])
     idle()
-    assert panel.control.session.images == ()
+    assert not panel.control.session.images
     assert "leaf.img was left out" in panel.message.text.text()
 
 

@@ -52,7 +52,7 @@ def test_a_stroke_that_is_written_down_in_parts_is_undone_as_one(panel, photos, 
         for column in (60, 80, 100):
             layer.paint((60, column), 2)
             panel.canvas.record()  # as the timer does every second
-    wait(lambda: not panel.canvas._painting[KEY]._soon.isActive())
+    wait(lambda: not panel.canvas._strokes[KEY]._soon.isActive())
     assert [step.kind for step in session.edits.steps(KEY)] == ["paint"] * 4
     whole = layer.data.copy()
     panel.control.undo()
@@ -61,7 +61,7 @@ def test_a_stroke_that_is_written_down_in_parts_is_undone_as_one(panel, photos, 
     panel.control.redo()
     assert np.array_equal(layer.data, whole)
     layer.paint((100, 20), 3)  # the next stroke is one by itself
-    wait(lambda: not panel.canvas._painting[KEY]._soon.isActive())
+    wait(lambda: not panel.canvas._strokes[KEY]._soon.isActive())
     panel.control.undo()
     assert np.array_equal(layer.data, whole)
 
