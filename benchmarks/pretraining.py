@@ -30,13 +30,13 @@ from measure import machine, print_table, versions, write_results
 
 from anymask.model.config import VARIANTS
 from anymask.model.sam import Sam
-from anymask.training.pretrain.auxiliary import AuxiliaryHead
-from anymask.training.pretrain.bank import draw_bank
-from anymask.training.pretrain.batches import BatchMaker
-from anymask.training.pretrain.cache import ImageCache, build_cache, find_sources, split
-from anymask.training.pretrain.optimizer import build_optimizers
-from anymask.training.pretrain.recipe import Recipe, train
-from anymask.training.pretrain.step import training_step
+from recipes.small.auxiliary import AuxiliaryHead
+from recipes.small.bank import draw_bank
+from recipes.small.batches import BatchMaker
+from recipes.small.cache import ImageCache, build_cache, find_sources, split
+from recipes.small.optimizer import build_optimizers
+from recipes.small.recipe import Recipe, train
+from recipes.small.step import training_step
 
 RESULTS = Path(__file__).parent / "results" / "pretraining.json"
 _SCENES = 256

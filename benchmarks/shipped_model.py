@@ -5,7 +5,7 @@ Usage: python benchmarks/shipped_model.py --data FOLDER_OF_SETS [--per-set N]
        python benchmarks/shipped_model.py --only-times [--threads N]
 
 Quality is measured on the validation images listed in the repository
-(`training/pretrain/validation_split.json`), so the folder must hold the sets named there. Prompts
+(`recipes/small/validation_split.json`), so the folder must hold the sets named there. Prompts
 follow the interactive protocol (`anymask.evaluation.protocols`), three objects an image, and the
 baselines are given the same ones. As these know nothing of the model, `--same-baselines` takes
 their figures from the results that are there, if they are of as many images. "Everything" runs
@@ -40,8 +40,8 @@ from anymask.model.sam import Sam
 from anymask.predict.asking import points_per_pass
 from anymask.predict.automatic import SamAutomaticMaskGenerator
 from anymask.predict.workers import workers
-from anymask.training.pretrain.cache import find_sources, split
-from anymask.training.pretrain.run import validation_examples
+from recipes.small.cache import find_sources, split
+from recipes.small.run import validation_examples
 
 RESULTS = Path(__file__).parent / "results" / "shipped_model.json"
 COLUMNS = {

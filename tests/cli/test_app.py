@@ -22,7 +22,7 @@ from anymask.errors import AnymaskError
 COMMANDS = (
     *("everything", "segment", "gui", "semantic", "clean", "measure", "spectra", "convert"),
     *("export", "replay", "evaluate", "finetune", "tune", "benchmark", "info", "models"),
-    *("pretrain", "dataset"),
+    "dataset",
 )
 
 

@@ -22,7 +22,6 @@ from anymask.cli.gui import gui
 from anymask.cli.info import info
 from anymask.cli.measure import measure
 from anymask.cli.models import models
-from anymask.cli.pretrain import pretrain
 from anymask.cli.replay import replay
 from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
@@ -86,7 +85,6 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (benchmark, None),
     (info, None),
     (models, None),
-    (pretrain, None),
 )
 for _command, _class in _COMMANDS:
     app.command(cls=_class)(_command)
