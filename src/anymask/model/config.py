@@ -172,6 +172,9 @@ class SamConfig:
     box_margin : float or None
         Masks of a box prompt are cut at the box enlarged on each side by this fraction of its
         longer side; None leaves them as they come, as Meta's models do.
+    keep_clicked : bool
+        Whether `SamPredictor` drops the regions of a mask that hold no positive click, unless told
+        otherwise.
     everything : EverythingConfig
         Defaults of `SamAutomaticMaskGenerator` for this model.
     """
@@ -193,6 +196,7 @@ class SamConfig:
     dense_prompts: bool = False
     iou_from_masks: bool = False
     box_margin: float | None = None
+    keep_clicked: bool = False
     everything: EverythingConfig = EverythingConfig()
 
     @property
@@ -258,6 +262,7 @@ VARIANTS: dict[str, SamConfig] = {
         dense_prompts=True,
         iou_from_masks=True,
         box_margin=0.05,
+        keep_clicked=True,
         everything=EverythingConfig(
             pred_iou_thresh=0.5,
             stability_score_thresh=0.6,
