@@ -16,7 +16,7 @@ from anymask.checkpoints.reading import RawCheckpoint
 from anymask.checkpoints.registry import find_entry
 from anymask.checkpoints.tables import fit_tables
 from anymask.errors import CheckpointError
-from anymask.model.config import SamConfig, SmallEncoderConfig
+from anymask.model.config import SamConfig
 from anymask.model.sam import Sam
 
 CONFIG_KEY = "anymask_config"
@@ -105,8 +105,7 @@ def choose_config(
         _warn_of_guessed_heads(raw, state, config)
     if image_size is None or image_size == config.image_size:
         return config
-    encoder = config.image_encoder
-    step = 32 if isinstance(encoder, SmallEncoderConfig) else encoder.patch_size
+    step = config.image_encoder.size_step
     if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < step:
         raise CheckpointError(f"image_size is {image_size!r}; give a multiple of {step}.")
     if image_size % step:

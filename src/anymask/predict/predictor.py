@@ -38,8 +38,8 @@ class SamPredictor(PredictorImages):
         From :func:`anymask.load` or ``sam_model_registry``.
     keep_clicked
         Whether :meth:`predict` and :meth:`predict_each` drop the regions of a mask that hold no
-        positive click, where there are clicks and no box. By default the shipped model does and
-        Meta's do not. Logits are never changed.
+        positive click, where there are clicks and no box. By default what the model's
+        configuration says; Meta's models do not. Logits are never changed.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from anymask.model.config import SamConfig, SmallEncoderConfig, TinyViTConfig, ViTConfig
+from anymask.model.config import SamConfig
 from anymask.model.sam import Sam
 from anymask.training.finetune.cache import embedding_bytes
 from anymask.training.finetune.options import Settings
@@ -97,7 +97,12 @@ def need_of(
     judged = asked if sam.device.type != "cpu" else 1
     rounds = asked * _answer_bytes(sam.config) * half
     rounds += judged * _JUDGING_TENSORS * _masks_bytes(sam.config)
-    encoding = _encoder_bytes(sam.config, kept=settings.trains != "decoder") * half
+    encoding = (
+        sam.config.image_encoder.activation_bytes(
+            sam.config.image_size, training=settings.trains != "decoder"
+        )
+        * half
+    )
     # Gradients, two moments, the start, the average and what is judged: six more of what trains.
     kept = _PROCESS + (1 + copied + _SAVING) * weights + 6 * trained
     if settings.trains == "decoder":  # encoding is over before training begins
@@ -118,22 +123,6 @@ def _answer_bytes(config: SamConfig) -> float:
 def _masks_bytes(config: SamConfig) -> float:
     """Of all low-resolution masks of one prompt."""
     return config.low_res_size**2 * (config.num_multimask_outputs + 1) * 4.0
-
-
-def _encoder_bytes(config: SamConfig, kept: bool) -> float:
-    """Of encoding one image; `kept` with what gradients need."""
-    encoder, side = config.image_encoder, config.embedding_size
-    if isinstance(encoder, ViTConfig):
-        tokens = side**2 * encoder.width * 4.0
-        whole = side**4 * 4.0  # one head's attention over the whole image
-        if not kept:
-            return 12 * tokens + 4 * whole
-        globally = len(encoder.global_attn_indexes) * encoder.num_heads * 2.2 * whole
-        windows = encoder.depth * encoder.num_heads * side**2 * encoder.window_size**2 * 4.0 * 2.2
-        return encoder.depth * 24 * tokens + globally + windows
-    assert isinstance(encoder, SmallEncoderConfig | TinyViTConfig)
-    pixels = (config.image_size / 4) ** 2 * encoder.widths[0] * 4.0
-    return (60 if kept else 8) * pixels
 
 
 def _advice(settings: Settings, dtype: torch.dtype) -> tuple[str, ...]:
