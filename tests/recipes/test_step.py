@@ -9,7 +9,7 @@ from anymask.model.sam import Sam
 from recipes.small.auxiliary import AuxiliaryHead
 from recipes.small.batches import Batch
 from recipes.small.optimizer import orthogonal
-from recipes.small.step import Weights, _neighbours, training_step
+from recipes.small.step import Weights, _neighbours, _ripples, training_step
 from tests.recipes.tiny import TINY
 
 
@@ -35,9 +35,9 @@ def test_points_on_nothing_are_asked_only_where_everything_is_labelled() -> None
     assert "nothing_iou" not in _figures(_batch(False), Weights())
 
 
-@pytest.mark.parametrize("part", ["boundary", "nothing"])
+@pytest.mark.parametrize("part", ["boundary", "smooth", "nothing"])
 def test_each_part_of_the_loss_can_be_left_out(part: str) -> None:
-    alone = dict.fromkeys(("ranking", "boundary", "nothing", "neighbours"), 0.0)
+    alone = dict.fromkeys(("ranking", "boundary", "smooth", "nothing", "neighbours"), 0.0)
     without = _figures(_batch(True), Weights(**alone))["loss"]
     assert _figures(_batch(True), Weights(**{**alone, part: 1.0}))["loss"] > without
 
@@ -47,6 +47,15 @@ def test_a_neighbour_is_another_labelled_region_of_the_same_view() -> None:
     others = _neighbours(batch.labels, batch.masks)
     assert torch.equal(others[0], (batch.labels[0] == 2)[::2, ::2])
     assert torch.equal(others[1], (batch.labels[0] == 1)[::2, ::2])
+
+
+def test_a_comb_is_a_ripple_and_a_slope_or_an_outline_is_none() -> None:
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    empty, half = torch.zeros(1, 64, 64), (torch.arange(64) < 33).float().expand(1, 64, 64)
+    comb = (2 * (x % 2) - 1)[None, None]
+    assert _ripples(comb, empty) == pytest.approx(1.0)
+    assert _ripples((0.3 * x - 0.1 * y)[None, None], empty) < 1e-8
+    assert _ripples(torch.where(x < 16, 8.0, -8.0)[None, None], half) < 1e-8
 
 
 @pytest.mark.parametrize("shape", [(24, 60), (60, 24)])
