@@ -10,7 +10,8 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from measure import peak_mb, report, reset_peak, resident_mb
+
+from benchmarks.measure import peak_mb, report, reset_peak, resident_mb
 
 SIZE = (384, 512)  # of the images, rows and columns
 
@@ -18,6 +19,7 @@ SIZE = (384, 512)  # of the images, rows and columns
 def write_inputs(config: dict[str, Any]) -> dict[str, Any]:
     """Write drawn images with label images, and the random ViT-B."""
     from PIL import Image
+
     from random_weights import write_random_vit_b
 
     folder = Path(config["folder"])

@@ -1,8 +1,8 @@
 """How fast the recipe of the shipped model is fed, and how fast it trains.
 
-Usage: python benchmarks/pretraining.py [--data FOLDER_OF_SETS] [--side PIXELS ...]
+Usage: python -m benchmarks.pretraining [--data FOLDER_OF_SETS] [--side PIXELS ...]
        [--batch-size N] [--threads N] [--device NAME] [--seconds N] [--output FILE]
-       python benchmarks/pretraining.py --processes N [--data ...] [--side ...] [--batch-size N]
+       python -m benchmarks.pretraining --processes N [--data ...] [--side ...] [--batch-size N]
 
 Feeding is what comes before the network: views of cached images with their masks, on the device
 that trains. Training is whole steps, prompts and corrections and the optimiser included, fed as in
@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import machine, print_table, versions, write_results
 
 from anymask.model.config import VARIANTS
 from anymask.model.sam import Sam
+from benchmarks.measure import machine, print_table, versions, write_results
 from recipes.small.auxiliary import AuxiliaryHead
 from recipes.small.bank import draw_bank
 from recipes.small.batches import BatchMaker

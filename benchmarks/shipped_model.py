@@ -1,8 +1,8 @@
 """How good and how fast the shipped model is: figures by set beside baselines, and times.
 
-Usage: python benchmarks/shipped_model.py --data FOLDER_OF_SETS [--per-set N]
+Usage: python -m benchmarks.shipped_model --data FOLDER_OF_SETS [--per-set N]
        [--everything-per-set N] [--model FILE] [--threads N] [--same-baselines]
-       python benchmarks/shipped_model.py --only-times [--threads N]
+       python -m benchmarks.shipped_model --only-times [--threads N]
 
 Quality is measured on the validation images listed in the repository
 (`recipes/small/validation_split.json`), so the folder must hold the sets named there. Prompts
@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import machine, print_table, replace_results, versions, write_results
 
 from anymask import load
 from anymask.evaluation.baselines import available_baselines, evaluate_baselines
@@ -40,6 +39,7 @@ from anymask.model.sam import Sam
 from anymask.predict.asking import points_per_pass
 from anymask.predict.automatic import SamAutomaticMaskGenerator
 from anymask.predict.workers import workers
+from benchmarks.measure import machine, print_table, replace_results, versions, write_results
 from recipes.small.cache import find_sources, split
 from recipes.small.run import validation_examples
 

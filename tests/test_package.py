@@ -106,7 +106,7 @@ LAYERS = (
     ("painting",),
     ("checkpoints", "show"),
     ("predict", "export", "samples"),
-    ("evaluation", "benchmarking"),
+    ("evaluation",),
     ("training",),
     ("__init__",),
     ("session",),

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anymask import errors, show
-    from anymask.benchmarking.run import benchmark
     from anymask.checkpoints import load, sam_model_registry, save
     from anymask.errors import AnymaskError
+    from anymask.evaluation.speed import benchmark
     from anymask.export.loading import load_masks
     from anymask.export.saving import save_masks
     from anymask.images.band_math import band_math
@@ -93,7 +93,7 @@ _HOMES = {
     "SamAutomaticMaskGenerator": "anymask.predict.automatic",
     "SamPredictor": "anymask.predict.predictor",
     "band_math": "anymask.images.band_math",
-    "benchmark": "anymask.benchmarking.run",
+    "benchmark": "anymask.evaluation.speed",
     "check_dataset": "anymask.training.datasets",
     "class_map": "anymask.predict.class_map",
     "contact_sheet": "anymask.training.datasets",

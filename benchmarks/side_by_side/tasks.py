@@ -1,4 +1,4 @@
-"""The measured parts, each run in a process of its own: ``python -m anymask.benchmarking.tasks``.
+"""The measured parts, each in a process of its own: ``python -m benchmarks.side_by_side.tasks``.
 
 Every task takes a configuration and returns numbers, as plain JSON. Seconds are on the wall; CPU
 seconds are those of all threads together. Nothing slow is imported before a task asks for it, as
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from anymask.benchmarking.machine import clocks, peak_mb, reset_peak, resident_mb
 from anymask.errors import AnymaskError
+from benchmarks.side_by_side.machine import clocks, peak_mb, reset_peak, resident_mb
 
 Config = dict[str, Any]
 
@@ -28,11 +28,11 @@ def inputs(config: Config) -> dict[str, Any]:
     from PIL import Image
     from skimage.data import coffee
 
-    from anymask.benchmarking.peers import has_peers
-    from anymask.benchmarking.random_weights import write_random_weights
     from anymask.checkpoints import load
     from anymask.checkpoints.devices import resolve_device, resolve_dtype
     from anymask.model.config import SamConfig
+    from benchmarks.side_by_side.peers import has_peers
+    from benchmarks.side_by_side.random_weights import write_random_weights
 
     # A 3:2 photograph that comes with scikit-image, enlarged.
     photograph = Image.fromarray(coffee())
@@ -141,7 +141,7 @@ def everything(config: Config) -> dict[str, Any]:
     import torch
     from PIL import Image
 
-    from anymask.benchmarking.network import settle
+    from benchmarks.side_by_side.network import settle
 
     image = np.asarray(Image.open(config["picture"]))
     generator = _GENERATORS[config["implementation"]](config)
@@ -218,9 +218,9 @@ def _our_generator(config: Config) -> Any:
 
 
 def _metas_generator(config: Config) -> Any:
-    from anymask.benchmarking.peers import metas_generator, metas_sam
     from anymask.checkpoints import load
     from anymask.model.config import SamConfig
+    from benchmarks.side_by_side.peers import metas_generator, metas_sam
 
     weights = load(config["model"], device="cpu", dtype="float32").state_dict()
     sam = metas_sam(SamConfig.from_dict(config["config"]), weights).to(config["device"])
@@ -236,7 +236,7 @@ def main() -> None:
     name, config = sys.argv[1], json.loads(sys.argv[2])
     tasks: dict[str, Callable[[Config], dict[str, Any]]] = {f.__name__: f for f in _TASKS}
     if name not in tasks:
-        from anymask.benchmarking import network, replay
+        from benchmarks.side_by_side import network, replay
 
         for each in (network.encoder, network.decoder, network.click, replay.after):
             tasks[each.__name__] = each

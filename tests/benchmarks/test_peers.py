@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from anymask.benchmarking import peers
-from anymask.benchmarking.random_weights import write_random_weights
-from anymask.benchmarking.replay import _in_both
 from anymask.checkpoints import load
 from anymask.masks.nms import nms
 from anymask.model.config import VARIANTS, EverythingConfig
+from benchmarks.side_by_side import peers
+from benchmarks.side_by_side.random_weights import write_random_weights
+from benchmarks.side_by_side.replay import _in_both
 
 
 def test_metas_model_with_our_weights_gives_our_embedding(small_reference_sam):

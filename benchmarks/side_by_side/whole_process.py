@@ -12,7 +12,7 @@ import runpy
 import sys
 import time
 
-from anymask.benchmarking.machine import peak_mb
+from benchmarks.side_by_side.machine import peak_mb
 
 
 def _needs() -> dict[str, float | None]:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from anymask.benchmarking import peers, replay
-from anymask.benchmarking.effort import RANDOM_THRESHOLDS
 from anymask.checkpoints import save
+from benchmarks.side_by_side import peers, replay
+from benchmarks.side_by_side.effort import RANDOM_THRESHOLDS
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 
-from anymask.benchmarking.effort import (
+from anymask.errors import AnymaskError
+from anymask.model.config import VARIANTS, SamConfig, ViTConfig
+from benchmarks.side_by_side.effort import (
     FULL,
     PARTS,
     QUICK,
@@ -19,11 +21,9 @@ from anymask.benchmarking.effort import (
     RANDOM_THRESHOLDS,
     Effort,
 )
-from anymask.benchmarking.machine import machine, run_fresh, versions
-from anymask.benchmarking.parts import MEASURES, METAS, TASKS, TRANSFORMERS, Setting
-from anymask.benchmarking.report import Report
-from anymask.errors import AnymaskError
-from anymask.model.config import VARIANTS, SamConfig, ViTConfig
+from benchmarks.side_by_side.machine import machine, run_fresh, versions
+from benchmarks.side_by_side.parts import MEASURES, METAS, TASKS, TRANSFORMERS, Setting
+from benchmarks.side_by_side.report import Report
 
 # A very large picture takes minutes.
 BY_DEFAULT = tuple(part for part in PARTS if part != "large")

@@ -177,7 +177,7 @@ def run_command(arguments: Sequence[str], threads: int | None = None) -> dict[st
     AnymaskError
         If the command failed; what it said is on stderr.
     """
-    command = [sys.executable, "-m", "anymask.benchmarking.whole_process", *arguments]
+    command = [sys.executable, "-m", "benchmarks.side_by_side.whole_process", *arguments]
     began = time.monotonic()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=_environment(threads)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask.benchmarking.agreement import compare_masks, iou
 from anymask.masks.rle import encode
+from benchmarks.side_by_side.agreement import compare_masks, iou
 
 
 def write(path, masks):

@@ -8,20 +8,20 @@ import sys
 import numpy as np
 import pytest
 
-from anymask.benchmarking.machine import (
+from anymask.errors import AnymaskError
+from benchmarks.side_by_side.machine import (
     machine,
     resident_mb,
     run_command,
     run_fresh,
     versions,
 )
-from anymask.benchmarking.network import take_turns
-from anymask.errors import AnymaskError
+from benchmarks.side_by_side.network import take_turns
 
 # In a process of its own: others before it may have left memory that is given out again.
 HELD_AND_GIVEN_BACK = """
 import numpy as np
-from anymask.benchmarking.machine import peak_mb, reset_peak, resident_mb
+from benchmarks.side_by_side.machine import peak_mb, reset_peak, resident_mb
 before = resident_mb()
 reset_peak()
 array = np.ones(10**8, np.uint8)
@@ -48,7 +48,7 @@ def test_the_machine_and_its_versions_are_named():
 
 def test_a_failing_task_is_an_error_that_names_it(capfd):
     with pytest.raises(AnymaskError, match=r"^The part 'No such task' .* exit code 1; .*\.$"):
-        run_fresh("anymask.benchmarking.tasks", "no_such_task", {}, label="No such task")
+        run_fresh("benchmarks.side_by_side.tasks", "no_such_task", {}, label="No such task")
     assert "no_such_task" in capfd.readouterr().err
 
 

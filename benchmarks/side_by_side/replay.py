@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from anymask.benchmarking import peers
-from anymask.benchmarking.machine import clocks
-from anymask.benchmarking.network import decoded, take_turns
 from anymask.checkpoints import load
 from anymask.model.config import SamConfig
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.predict.automatic import SamAutomaticMaskGenerator
 from anymask.predict.grids import point_grid
 from anymask.predict.predictor import SamPredictor
+from benchmarks.side_by_side import peers
+from benchmarks.side_by_side.machine import clocks
+from benchmarks.side_by_side.network import decoded, take_turns
 
 Config = dict[str, Any]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from anymask.benchmarking.agreement import compare_masks
-from anymask.benchmarking.effort import Effort
-from anymask.benchmarking.machine import run_command, run_fresh
-from anymask.benchmarking.report import Row
 from anymask.model.config import SamConfig, ViTConfig
+from benchmarks.side_by_side.agreement import compare_masks
+from benchmarks.side_by_side.effort import Effort
+from benchmarks.side_by_side.machine import run_command, run_fresh
+from benchmarks.side_by_side.report import Row
 
-TASKS = "anymask.benchmarking.tasks"
+TASKS = "benchmarks.side_by_side.tasks"
 METAS, TRANSFORMERS = "segment-anything", "transformers"
 
 

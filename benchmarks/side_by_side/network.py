@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from anymask.benchmarking import peers
-from anymask.benchmarking.machine import clocks
-from anymask.benchmarking.peers import SEGMENT_ANYTHING, TRANSFORMERS
 from anymask.checkpoints import load
 from anymask.model.config import SamConfig
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.predict.asking import points_per_pass
 from anymask.predict.grids import point_grid
 from anymask.predict.predictor import SamPredictor
+from benchmarks.side_by_side import peers
+from benchmarks.side_by_side.machine import clocks
+from benchmarks.side_by_side.peers import SEGMENT_ANYTHING, TRANSFORMERS
 
 Config = dict[str, Any]
 Timed = dict[str, dict[str, float]]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from benchmarks import speed
 
-from anymask.benchmarking.effort import PARTS, Effort
-from anymask.benchmarking.parts import MEASURES
-from anymask.benchmarking.run import benchmark
 from anymask.errors import AnymaskError
 from anymask.model.config import SamConfig, ViTConfig
+from benchmarks import speed
+from benchmarks.side_by_side.effort import PARTS, Effort
+from benchmarks.side_by_side.parts import MEASURES
+from benchmarks.side_by_side.run import benchmark
 
 TINY = SamConfig(
     "tiny",
@@ -85,7 +85,7 @@ def test_the_page_tells_where_and_how_and_no_place_of_a_file(results):
     page = results["page"]
     assert "| encoder, tiny, float32 |" in page
     assert "1.2×, relative L2 ≤ 2e-6" in page
-    assert "python benchmarks/speed.py --models vit_b --points-per-side 4" in page
+    assert "python -m benchmarks.speed --models vit_b --points-per-side 4" in page
     for package in PEERS:
         assert f"{package} {results['versions'][package]}" in page
     assert "/tmp" not in json.dumps(results)
