@@ -36,9 +36,9 @@ from anymask.evaluation.model_facts import model_facts
 from anymask.evaluation.protocols import quick_figures
 from anymask.evaluation.records import mean_over_sets, means_by_set
 from anymask.model.sam import Sam
-from anymask.predict.asking import points_per_pass
-from anymask.predict.automatic import SamAutomaticMaskGenerator
-from anymask.predict.workers import workers
+from anymask.predict.everything.decoder_passes import points_per_pass
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
+from anymask.predict.everything.workers import workers
 from benchmarks.measure import machine, print_table, replace_results, versions, write_results
 from recipes.small.cache import find_sources, split
 from recipes.small.run import validation_examples

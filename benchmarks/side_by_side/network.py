@@ -18,8 +18,8 @@ from torch import Tensor
 from anymask.checkpoints import load
 from anymask.model.config import SamConfig
 from anymask.model.sam import ImageEmbedding, Sam
-from anymask.predict.asking import points_per_pass
-from anymask.predict.grids import point_grid
+from anymask.predict.everything.decoder_passes import points_per_pass
+from anymask.predict.everything.grids import point_grid
 from anymask.predict.predictor import SamPredictor
 from benchmarks.side_by_side import peers
 from benchmarks.side_by_side.machine import clocks

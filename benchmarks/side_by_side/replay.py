@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from anymask.checkpoints import load
 from anymask.model.config import SamConfig
 from anymask.model.sam import ImageEmbedding, Sam
-from anymask.predict.automatic import SamAutomaticMaskGenerator
-from anymask.predict.grids import point_grid
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
+from anymask.predict.everything.grids import point_grid
 from anymask.predict.predictor import SamPredictor
 from benchmarks.side_by_side import peers
 from benchmarks.side_by_side.machine import clocks

@@ -120,7 +120,7 @@ def cold(config: Config) -> dict[str, Any]:
     """Everything in a picture file, from the start of Python."""
     from anymask.checkpoints import load
     from anymask.images.read import read_rgb
-    from anymask.predict.automatic import SamAutomaticMaskGenerator
+    from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
     image = read_rgb(config["picture"])
     sam = load(config["model"], device=config["device"])
@@ -192,7 +192,7 @@ def everything(config: Config) -> dict[str, Any]:
 def large(config: Config) -> dict[str, Any]:
     """Segment everything in a very large picture that lies in a file; report the process's peak."""
     from anymask.checkpoints import load
-    from anymask.predict.automatic import SamAutomaticMaskGenerator
+    from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
     image = np.load(config["large_picture"], mmap_mode="r")
     sam = load(config["model"], device=config["device"])
@@ -211,7 +211,7 @@ def large(config: Config) -> dict[str, Any]:
 
 def _our_generator(config: Config) -> Any:
     from anymask.checkpoints import load
-    from anymask.predict.automatic import SamAutomaticMaskGenerator
+    from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
     sam = load(config["model"], device=config["device"], dtype=config["dtype"])
     return SamAutomaticMaskGenerator(sam, **config["settings"])

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from anymask.masks.measure import measure
     from anymask.model.sam import Sam
     from anymask.painting import overlay
-    from anymask.predict.automatic import SamAutomaticMaskGenerator
     from anymask.predict.class_map import class_map
+    from anymask.predict.everything.generator import SamAutomaticMaskGenerator
     from anymask.predict.predictor import SamPredictor
     from anymask.samples import sample
     from anymask.training.datasets import check_dataset, contact_sheet, open_dataset
@@ -90,7 +90,7 @@ _HOMES = {
     "MaskSet": "anymask.masks.mask_set",
     "ResizeLongestSide": "anymask.images.resize",
     "Sam": "anymask.model.sam",
-    "SamAutomaticMaskGenerator": "anymask.predict.automatic",
+    "SamAutomaticMaskGenerator": "anymask.predict.everything.generator",
     "SamPredictor": "anymask.predict.predictor",
     "band_math": "anymask.images.band_math",
     "benchmark": "anymask.evaluation.speed",

@@ -12,7 +12,7 @@ from anymask.evaluation.data import Example
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import counts_of
 from anymask.model.config import EverythingConfig
-from anymask.predict.automatic import SamAutomaticMaskGenerator
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
 LOOSEST = EverythingConfig(0.0, 0.0, 0.5)
 

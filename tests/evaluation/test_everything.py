@@ -15,7 +15,7 @@ from anymask.evaluation.everything import (
 )
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import counts_of
-from anymask.predict.automatic import SamAutomaticMaskGenerator
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
 
 def found(masks: list[np.ndarray], predicted: list[float], stability: list[float]) -> MaskSet:

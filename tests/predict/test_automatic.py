@@ -16,7 +16,7 @@ from anymask.masks import rle
 from anymask.masks.nms import nms
 from anymask.model.config import VARIANTS, SmallEncoderConfig
 from anymask.model.sam import Sam
-from anymask.predict.automatic import SamAutomaticMaskGenerator
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 from anymask.predict.predictor import SamPredictor
 
 LOOSE = {"points_per_side": 8, "pred_iou_thresh": 0.3, "stability_score_thresh": 0.5}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from anymask.model.config import EverythingConfig
-from anymask.predict.automatic import SamAutomaticMaskGenerator
-from anymask.predict.candidates import find, kept
+from anymask.predict.everything.found_once import find, kept
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
 LOOSEST = EverythingConfig(0.0, 0.3, 0.5)
 

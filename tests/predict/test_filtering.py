@@ -14,11 +14,11 @@ from torch.nn import functional as F
 from anymask.images.resize import ResizeLongestSide
 from anymask.masks.boxes import boxes_of_masks, touches_inner_edge
 from anymask.masks.rle import mask_of
-from anymask.predict.enlarging import TOLERANCE, axis_of, exact_logits
-from anymask.predict.filtering import Frame, Thresholds, judge_masks
+from anymask.predict.everything.enlarging import TOLERANCE, axis_of, exact_logits
+from anymask.predict.everything.filtering import Criteria, Frame, judge_masks
 
 FUSED = torch.backends.cpu.get_cpu_capability() != "DEFAULT"
-ALL = Thresholds(mask=0.0, stability_offset=1.0, min_stability=0.0)
+ALL = Criteria(mask=0.0, stability_offset=1.0, min_stability=0.0)
 
 
 def frame_of(encoder_size, image_size, crop_box=None):
@@ -126,7 +126,7 @@ def test_pixels_whose_logit_is_the_threshold_itself_are_not_mask():
     logits = exact_logits(low_res[0], y, x, rows, cols).reshape(333, 250)
     rng = np.random.default_rng(4)
     for y, x in zip(rng.integers(0, 333, 30), rng.integers(0, 250, 30), strict=True):
-        at_pixel = Thresholds(float(logits[y, x]), 0.0, 0.0)
+        at_pixel = Criteria(float(logits[y, x]), 0.0, 0.0)
         (survivor,) = judge_masks(low_res, frame, at_pixel)
         expected = logits > logits[y, x]
         np.testing.assert_array_equal(mask_of(survivor.counts, (333, 250)), expected)
@@ -162,7 +162,7 @@ def test_the_stability_limit_is_inclusive_and_drops_scores_that_are_not_a_number
     scores = np.array([s.stability_score for s in judge_masks(low_res, frame, ALL)])
     assert np.isnan(scores[7])
     limit = np.sort(scores)[9]
-    kept = [s.index for s in judge_masks(low_res, frame, Thresholds(0.0, 1.0, limit))]
+    kept = [s.index for s in judge_masks(low_res, frame, Criteria(0.0, 1.0, limit))]
     assert kept == np.flatnonzero(scores >= limit).tolist()
     assert len(kept) == 10
 
@@ -171,7 +171,7 @@ def test_another_mask_threshold_moves_mask_and_stability():
     frame = frame_of(256, (120, 160))
     low_res = random_logits(5, 64, 4)
     logits = enlarged(low_res, frame)
-    for survivor in judge_masks(low_res, frame, Thresholds(0.75, 0.5, 0.0)):
+    for survivor in judge_masks(low_res, frame, Criteria(0.75, 0.5, 0.0)):
         one = logits[survivor.index]
         np.testing.assert_array_equal(mask_of(survivor.counts, (120, 160)), one > 0.75)
         expected = (one > 1.25).sum() / (one > 0.25).sum()
@@ -184,7 +184,7 @@ def test_masks_that_cannot_be_stable_enough_are_the_ones_that_are_not():
     low_res = random_logits(24, 64, 5) * np.geomspace(0.1, 10, 24, dtype=np.float32)[:, None, None]
     every = {s.index: s.stability_score for s in judge_masks(low_res, frame, ALL)}
     for limit in (0.05, 0.5, 0.9):
-        stable = list(judge_masks(low_res, frame, Thresholds(0.0, 1.0, limit)))
+        stable = list(judge_masks(low_res, frame, Criteria(0.0, 1.0, limit)))
         scores = {s.index: s.stability_score for s in stable}
         assert scores == {i: score for i, score in every.items() if score >= np.float32(limit)}
         assert 0 < len(scores) < 24
@@ -203,7 +203,7 @@ def test_a_mask_is_judged_the_same_to_the_bit_alone_and_among_others():
 def test_memory_does_not_grow_with_masks_that_are_dropped():
     frame = frame_of(1024, (1200, 1800))
     few = random_logits(8, 256, 12)
-    strict = Thresholds(0.0, 1.0, 0.999)
+    strict = Criteria(0.0, 1.0, 0.999)
     assert list(judge_masks(few, frame, strict)) == []  # fills the cache of weights
     peaks = []
     for part in (few, np.tile(few, (6, 1, 1))):

@@ -11,7 +11,7 @@ import pytest
 from anymask.errors import AnymaskError
 from anymask.model.config import EverythingConfig, SamConfig, ViTConfig
 from anymask.model.sam import Sam
-from anymask.predict.automatic import SamAutomaticMaskGenerator
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
 PUBLISHED = {
     "points_per_side": 32,

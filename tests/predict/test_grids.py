@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask.predict.grids import crops_of, point_grid, point_grids
+from anymask.predict.everything.grids import crops_of, point_grid, point_grids
 
 sides = st.integers(1, 400)
 

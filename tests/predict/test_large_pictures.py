@@ -7,7 +7,7 @@ import pytest
 from skimage import data
 
 from anymask.errors import ImageError
-from anymask.predict.automatic import SamAutomaticMaskGenerator
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
 LOOSE = {"points_per_side": 4, "pred_iou_thresh": 0.3, "stability_score_thresh": 0.5}
 

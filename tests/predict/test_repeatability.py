@@ -8,7 +8,7 @@ import torch
 from skimage import data
 
 from anymask.checkpoints import load
-from anymask.predict.automatic import SamAutomaticMaskGenerator
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
 ALL = {
     "pred_iou_thresh": 0.05,

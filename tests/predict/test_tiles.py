@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.nms import nms
 from anymask.masks.rle import counts_of
-from anymask.predict.grids import tiles_of
-from anymask.predict.tiles import join_tiles
+from anymask.predict.everything.grids import tiles_of
+from anymask.predict.everything.tile_joining import join_tiles
 
 SIZE = (90, 130)
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from anymask.predict.workers import workers
+from anymask.predict.everything.workers import workers
 
 
 @pytest.fixture

@@ -264,7 +264,7 @@ def _ask(
 def _find_all(sam: Sam, examples: Examples) -> list[EverythingRecord]:
     from anymask.evaluation.everything import evaluate_everything
     from anymask.evaluation.html import PICTURES
-    from anymask.predict.automatic import SamAutomaticMaskGenerator
+    from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
     generator = SamAutomaticMaskGenerator(sam)
     return evaluate_everything(

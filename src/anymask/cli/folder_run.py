@@ -31,7 +31,7 @@ from anymask.files import is_lasting
 if TYPE_CHECKING:
     from anymask.images.image import Image
     from anymask.model.sam import Sam
-    from anymask.predict.automatic import SamAutomaticMaskGenerator
+    from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
 # A longer table says less than its last line.
 _MOST_ROWS = 40
@@ -141,7 +141,7 @@ class FolderRun:
             If the disk is full or read-only: the next picture would meet that too. Every other
             error of a picture is reported and counted.
         """
-        from anymask.predict.automatic import SamAutomaticMaskGenerator
+        from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
         generator = SamAutomaticMaskGenerator(load(), **self.options)
         columns = (

@@ -1,4 +1,4 @@
-"""Candidates of "everything" (see `anymask.predict.candidates`), held against the true masks."""
+"""Candidates of "everything" (see `anymask.predict.everything.found_once`), held against the true masks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import Counts, compress
 from anymask.model.config import EverythingConfig
 from anymask.model.sam import Sam
-from anymask.predict.candidates import find, kept, passing, suppress
+from anymask.predict.everything.found_once import find, kept, passing, suppress
 
 __all__ = ["Candidates", "Labels", "find_candidates", "is_judged", "suppress"]
 

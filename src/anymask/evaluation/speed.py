@@ -20,7 +20,7 @@ from anymask.checkpoints import load
 from anymask.errors import AnymaskError
 from anymask.model.config import VARIANTS
 from anymask.model.sam import Sam
-from anymask.predict.automatic import SamAutomaticMaskGenerator
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 from anymask.predict.predictor import SamPredictor
 
 _REPEATS = 5

@@ -24,7 +24,7 @@ from anymask.evaluation.records import mean_over_sets
 from anymask.evaluation.threshold_grid import ThresholdGrid, score_grid, score_of
 from anymask.model.config import EverythingConfig
 from anymask.model.sam import Sam
-from anymask.predict.candidates import distinct_at
+from anymask.predict.everything.found_once import distinct_at
 
 FEWEST_TO_TEST = 4
 """With fewer images none is left out: too little would remain to choose by."""

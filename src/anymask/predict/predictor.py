@@ -17,7 +17,7 @@ from torch import Tensor
 
 from anymask.masks.clicked import keep_clicked
 from anymask.predict.each_image import check_each, joined
-from anymask.predict.painting import painted
+from anymask.predict.full_size import full_size_masks
 from anymask.predict.predictor_images import PredictorImages
 from anymask.predict.prompts import Prompts, check_prompts, check_tensors
 
@@ -230,7 +230,7 @@ class SamPredictor(PredictorImages):
                 )
                 for i, logits, scores in zip(some, low_res, iou, strict=True):
                     sizes = images[i].input_size, images[i].original_size
-                    masks = painted(self.model, logits[None], *sizes, return_logits)
+                    masks = full_size_masks(self.model, logits[None], *sizes, return_logits)
                     clicked = self._clicked(masks.cpu().numpy(), prompts[i])[0]
                     found[i] = clicked, scores.cpu().numpy(), logits.cpu().numpy()
         return found
@@ -336,7 +336,7 @@ class SamPredictor(PredictorImages):
                 masks=None if mask_input is None else mask_input[rows],
                 multimask_output=multimask_output,
             )
-            masks = painted(self.model, low_res, input_size, original_size, return_logits)
+            masks = full_size_masks(self.model, low_res, input_size, original_size, return_logits)
             found = masks, iou, low_res
             if len(low_res) == count:
                 return found

@@ -207,7 +207,7 @@ def choose(
     Parameters
     ----------
     masks : MaskSet
-        From `anymask.predict.candidates.find`.
+        From `anymask.predict.everything.found_once.find`.
     thresholds : Thresholds
     offset : float
         The stability offset that they were found with.
@@ -216,7 +216,7 @@ def choose(
     tiled : bool
         Whether they were found in tiles.
     """
-    from anymask.predict.candidates import kept
+    from anymask.predict.everything.found_once import kept
 
     config = EverythingConfig(
         thresholds.pred_iou, thresholds.stability, offset, thresholds.nms,

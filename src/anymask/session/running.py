@@ -290,7 +290,7 @@ def find_masks(
     progress: Callable[[int, int], None] | None = None,
 ) -> MaskSet:
     """All masks of a picture that any thresholds above `loosest_of` may keep."""
-    from anymask.predict.candidates import find
+    from anymask.predict.everything.found_once import find
 
     limits = loosest_of(sam, thresholds)
     config = EverythingConfig(

@@ -27,7 +27,7 @@ from anymask.evaluation.protocols import evaluate_interactive
 from anymask.evaluation.records import ObjectRecord
 from anymask.evaluation.report import calibration_data, column_title, format_figure
 from anymask.model.sam import Sam
-from anymask.predict.automatic import SamAutomaticMaskGenerator
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 from anymask.training.finetune.options import FineTuneError
 from anymask.training.finetune.progress import Progress
 

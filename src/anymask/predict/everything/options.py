@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import AnymaskError
-from anymask.predict.grids import point_grids as regular_grids
+from anymask.predict.everything.grids import point_grids as regular_grids
 
 _CHOICES = {
     "output_mode": ("binary_mask", "uncompressed_rle", "coco_rle"),

@@ -1,4 +1,4 @@
-"""Low-resolution logits to masks of the image's size."""
+"""Masks at the size of the original image, from the low-resolution logits of the decoder."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 from anymask.masks.rle import mask_of
 from anymask.model.sam import Sam
-from anymask.predict.filtering import Frame, Thresholds, judge_masks
+from anymask.predict.everything.filtering import Criteria, Frame, judge_masks
 
 # Values held while logits are enlarged: with them a call takes some hundred megabytes beyond its
 # result.
 _VALUES_AT_ONCE = 2**26
 
 
-def painted(
+def full_size_masks(
     model: Sam,
     low_res: Tensor,
     input_size: tuple[int, int],
@@ -38,7 +38,7 @@ def painted(
         Boolean, or float32 logits.
     """
     if low_res.device.type == "cpu" and not return_logits:
-        return _painted_by_boundary(model, low_res, input_size, original_size)
+        return _masks_by_boundary(model, low_res, input_size, original_size)
     height, width = original_size
     dtype = low_res.dtype if return_logits else torch.bool
     masks = low_res.new_empty((*low_res.shape[:2], height, width), dtype=dtype)
@@ -51,13 +51,13 @@ def painted(
     return masks
 
 
-def _painted_by_boundary(
+def _masks_by_boundary(
     model: Sam, low_res: Tensor, input_size: tuple[int, int], original_size: tuple[int, int]
 ) -> Tensor:
     """Boolean masks, the same at every pixel, from the logits on their boundaries alone."""
     height, width = original_size
     frame = Frame(model.config.image_size, input_size, (0, 0, width, height), original_size)
-    only_mask = Thresholds(model.mask_threshold, 0, 0)
+    only_mask = Criteria(model.mask_threshold, 0, 0)
     prompts, candidates = low_res.shape[:2]
     flat = low_res.flatten(0, 1).contiguous().numpy()
     masks = torch.empty((len(flat), height, width), dtype=torch.bool)

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from anymask.masks.rle import Counts
 from anymask.model.sam import ImageEmbedding, Sam
-from anymask.predict.filtering import Frame, Thresholds, judge_masks
-from anymask.predict.workers import workers
+from anymask.predict.everything.filtering import Criteria, Frame, judge_masks
+from anymask.predict.everything.workers import workers
 
 # Points decoded in one pass. On a CPU small passes stay in the caches.
 _POINTS_PER_PASS = {"cpu": 8}
@@ -48,7 +48,7 @@ def ask(
     features: ImageEmbedding,
     points: NDArray[np.float64],
     frame: Frame,
-    thresholds: Thresholds,
+    criteria: Criteria,
     *,
     pred_iou_thresh: float,
     points_in_flight: int,
@@ -64,7 +64,7 @@ def ask(
     points : (N, 2) float64 array
         (x, y) in the frame of the encoder's input.
     frame : Frame
-    thresholds : Thresholds
+    criteria : Criteria
     pred_iou_thresh : float
         Masks whose predicted IoU is not above this are dropped; 0 keeps all.
     points_in_flight : int
@@ -98,7 +98,7 @@ def ask(
                 survivor.stability_score,
                 survivor.counts,
             )
-            for survivor in judge_masks(masks.logits, frame, thresholds)
+            for survivor in judge_masks(masks.logits, frame, criteria)
         ]
 
     on_cpu = model.device.type == "cpu"

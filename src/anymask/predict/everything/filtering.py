@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from anymask.masks.boxes import touches_inner_edge
 from anymask.masks.rle import Counts, box_of, counts_of_changes
-from anymask.predict.block_masks import BlockMasks, Blocks, Grid
-from anymask.predict.enlarging import TOLERANCE, Enlarger, axis_of, exact_logits
+from anymask.predict.everything.block_masks import BlockMasks, Blocks, Grid
+from anymask.predict.everything.enlarging import TOLERANCE, Enlarger, axis_of, exact_logits
 
 # Masks judged, and pixels enlarged, at a time: large enough to hide Python's own time, small
 # enough for the processor's caches.
@@ -58,7 +58,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Thresholds:
+class Criteria:
     """What makes a pixel part of a mask, and a mask worth keeping.
 
     Attributes
@@ -102,7 +102,7 @@ class Survivor:
 
 
 def judge_masks(
-    low_res: NDArray[np.float32], frame: Frame, thresholds: Thresholds
+    low_res: NDArray[np.float32], frame: Frame, criteria: Criteria
 ) -> Iterator[Survivor]:
     """Drop masks that are unstable or cut off by the crop; turn the others into run lengths.
 
@@ -111,7 +111,7 @@ def judge_masks(
     low_res : (N, h, w) float32 array
         Logits as the decoder returned them.
     frame : Frame
-    thresholds : Thresholds
+    criteria : Criteria
 
     Yields
     ------
@@ -125,7 +125,7 @@ def judge_masks(
     grid = Grid(rows, cols, (y0, x0), frame.image_size)
     for start in range(0, len(low_res), _MASKS_AT_ONCE):
         few = low_res[start : start + _MASKS_AT_ONCE]
-        for index, score, changes in _stable(few, grid, thresholds):
+        for index, score, changes in _stable(few, grid, criteria):
             counts = counts_of_changes(changes, frame.image_size[0] * frame.image_size[1])
             if not _is_cut_off(counts, frame):
                 yield Survivor(start + index, score, counts)
@@ -144,11 +144,11 @@ def _is_cut_off(counts: Counts, frame: Frame) -> bool:
 
 
 def _stable(
-    low_res: NDArray[np.float32], grid: Grid, thresholds: Thresholds
+    low_res: NDArray[np.float32], grid: Grid, criteria: Criteria
 ) -> Iterator[tuple[int, float, NDArray[np.int64]]]:
     """Index, stability score and run ends of the masks of a few that are stable enough."""
-    seen = _sides_seen(low_res, grid, thresholds.levels)
-    limit = np.float32(thresholds.min_stability)
+    seen = _sides_seen(low_res, grid, criteria.levels)
+    limit = np.float32(criteria.min_stability)
     hopeful = np.arange(len(low_res))
     if limit > 0:
         # At best, every pixel is above the upper threshold that may be, and none above the lower
@@ -157,7 +157,7 @@ def _stable(
         least = _pixels(seen & _BELOW_LOWER == 0, grid)
         hopeful = np.flatnonzero(~(_ratio(most, least) < limit))
         low_res, seen = low_res[hopeful], seen[hopeful]
-    masks, lower, upper = _survey(low_res, seen, grid, thresholds.levels)
+    masks, lower, upper = _survey(low_res, seen, grid, criteria.levels)
     scores = _ratio(upper, lower)
     kept = np.flatnonzero(scores >= limit) if limit > 0 else hopeful
     for index, changes in zip(kept, masks.changes(kept), strict=True):

@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import connected_components
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.overlap import overlaps
 from anymask.masks.rle import clipped, union
-from anymask.predict.grids import Tile
+from anymask.predict.everything.grids import Tile
 
 # Parts in neighbouring tiles are one object if they share at least this much (intersection over
 # union) of what either has in the strip that both tiles show; more if one of them is uncut, as

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from anymask.masks.distinct import distinct
 from anymask.masks.mask_set import MaskSet
 from anymask.model.config import EverythingConfig
-from anymask.predict.cleaning import clean
-from anymask.predict.pictures import Picture
+from anymask.predict.everything.pixel_source import PixelSource
+from anymask.predict.everything.small_regions import clean
 
 Cleaned = MutableMapping[tuple[int, float], MaskSet]
 """Cleaned masks by their index among the candidates and by the area; filled by `kept`."""
@@ -29,7 +29,7 @@ CROP_NMS = 0.7
 
 def find(
     sam: Any,
-    image: Picture,
+    image: PixelSource,
     loosest: EverythingConfig,
     *,
     progress: Any = None,
@@ -55,7 +55,7 @@ def find(
         None of the masks suppressed and none cleaned; without crops and tiles best predicted IoU
         first.
     """
-    from anymask.predict.automatic import SamAutomaticMaskGenerator
+    from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
     generator = SamAutomaticMaskGenerator(
         sam,

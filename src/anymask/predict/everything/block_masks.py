@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.predict.enlarging import Axis
+from anymask.predict.everything.enlarging import Axis
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.masks.distinct import Compared, distinct
 from anymask.masks.mask_set import MaskSet, OutputMode
 from anymask.model.sam import Sam
-from anymask.predict.asking import ask
-from anymask.predict.cleaning import clean
-from anymask.predict.filtering import Frame, Thresholds
-from anymask.predict.grids import Crop, Tile, crops_of, tiles_of
-from anymask.predict.options import check_options
-from anymask.predict.pictures import Picture, check_picture, part_of
+from anymask.predict.everything.decoder_passes import ask
+from anymask.predict.everything.filtering import Criteria, Frame
+from anymask.predict.everything.grids import Crop, Tile, crops_of, tiles_of
+from anymask.predict.everything.options import check_options
+from anymask.predict.everything.pixel_source import PixelSource, check_pixel_source, part_of
+from anymask.predict.everything.small_regions import clean
 from anymask.predict.predictor import SamPredictor
 
 Progress = Callable[[int, int], None]
@@ -178,7 +178,9 @@ class SamAutomaticMaskGenerator:
         self.max_mask_share = max_mask_share
         self.nms_by: Compared = nms_by
 
-    def generate(self, image: Picture, progress: Progress | None = None) -> list[dict[str, Any]]:
+    def generate(
+        self, image: PixelSource, progress: Progress | None = None
+    ) -> list[dict[str, Any]]:
         """Find all objects of an image.
 
         Parameters
@@ -206,12 +208,12 @@ class SamAutomaticMaskGenerator:
         return self.generate_masks(image, progress).to_records(self.output_mode)
 
     @torch.no_grad()
-    def generate_masks(self, image: Picture, progress: Progress | None = None) -> MaskSet:
+    def generate_masks(self, image: PixelSource, progress: Progress | None = None) -> MaskSet:
         """Find all objects of an image, as a `MaskSet`, which takes little memory.
 
         Parameters and errors are those of `generate`, and so are the masks and their order.
         """
-        size = check_picture(image)
+        size = check_pixel_source(image)
         tiles = [Tile(0, 0, 0, 0, size[1], size[0])]
         if self.tile_size is not None and max(size) > self.tile_size:
             overlap = self.tile_overlap or max(1, self.tile_size // 8)
@@ -235,7 +237,9 @@ class SamAutomaticMaskGenerator:
             self.predictor.reset_image()
         found = parts[0][1]
         if len(parts) > 1:
-            from anymask.predict.tiles import join_tiles  # brings SciPy, which few need
+            from anymask.predict.everything.tile_joining import (
+                join_tiles,  # brings SciPy, which few need
+            )
 
             low_res = self.predictor.model.config.low_res_size
             found = join_tiles(parts, size, math.ceil(_NEAR_EDGE * max(tiles[0].size) / low_res))
@@ -249,7 +253,7 @@ class SamAutomaticMaskGenerator:
 
     def _masks_of_tile(
         self,
-        image: Picture,
+        image: PixelSource,
         size: tuple[int, int],
         tile: Tile,
         crops: list[Crop],
@@ -289,7 +293,7 @@ class SamAutomaticMaskGenerator:
                 predictor.features,
                 predictor.transform.apply_coords(points, crop.size),
                 Frame(model.config.image_size, predictor.input_size, box, size, tile.box),
-                Thresholds(
+                Criteria(
                     model.mask_threshold, self.stability_score_offset, self.stability_score_thresh
                 ),
                 pred_iou_thresh=self.pred_iou_thresh,
