@@ -15,7 +15,7 @@ from anymask.checkpoints.geometry import config_from_shapes, describe
 from anymask.checkpoints.reading import RawCheckpoint
 from anymask.checkpoints.registry import find_entry
 from anymask.checkpoints.tables import fit_tables
-from anymask.errors import CheckpointError
+from anymask.errors import AnymaskError, CheckpointError
 from anymask.model.config import SamConfig
 from anymask.model.sam import Sam
 
@@ -65,6 +65,8 @@ def find_config(raw: RawCheckpoint, state: SamState) -> SamConfig:
                 f"{raw.path} was saved by a version of anymask with other geometries; install the "
                 f"newest anymask."
             ) from error
+        except AnymaskError as error:
+            raise CheckpointError(f"{raw.path} cannot be used as it was saved: {error}") from error
     shapes = {name: tuple(tensor.shape) for name, tensor in state.tensors.items()}
     config = config_from_shapes(shapes, str(raw.path), _decoder_heads(raw, state))
     mean, std = _three(state, "pixel_mean"), _three(state, "pixel_std")

@@ -1,4 +1,4 @@
-"""Candidates of "everything" (see `anymask.predict.everything.found_once`), held against the true masks."""
+"""Masks that "everything" found once (see `found_once`), compared with the true masks."""
 
 from __future__ import annotations
 

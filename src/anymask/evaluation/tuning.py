@@ -281,8 +281,7 @@ class _Search:
         """The score of an image, remembered."""
         key = (image, config)
         if key not in self._cleaned:
-            same_way = config.nms_by == self.grid.own.nms_by
-            if same_way and config.min_mask_region_area <= 0:
+            if self.grid.holds(config) and config.min_mask_region_area <= 0:
                 score = float(self.scores[image][self.grid.place(config)])
             else:
                 score = score_of(self.found[image], config)

@@ -17,6 +17,7 @@ from anymask.model.encoder_configs import (
     ViTConfig,
 )
 from anymask.model.encoders import EncoderConfig, encoder_kinds
+from anymask.option_fields import check_options, option
 
 __all__ = [
     "VARIANTS",
@@ -32,22 +33,85 @@ __all__ = [
 
 @dataclass(frozen=True)
 class EverythingConfig:
-    """What `SamAutomaticMaskGenerator` does with a model unless told otherwise.
+    """The options of "everything" whose best values depend on the model.
 
-    The values here are those published for Meta's models; a model whose scores mean something
-    else brings its own. See `SamAutomaticMaskGenerator` for what each option does.
+    The defaults are those published for Meta's models; a model whose scores mean something else
+    brings its own (`SamConfig.everything`). `anymask.predict.everything.options` has the others.
+
+    Raises
+    ------
+    AnymaskError
+        If a value is out of its range.
     """
 
-    pred_iou_thresh: float = 0.88
-    stability_score_thresh: float = 0.95
-    stability_score_offset: float = 1.0
-    box_nms_thresh: float = 0.7
-    min_mask_region_area: int = 0
-    max_mask_share: float = 1.0
-    nms_by: Literal["box", "mask"] = "box"
+    pred_iou_thresh: float = option(
+        0.88,
+        "Drop masks whose predicted IoU is not above this; 0 keeps all.",
+        low=0,
+        high=1,
+        unit="IOU",
+        group="filter",
+        slider=(0, 1, 0.01),
+    )
+    stability_score_thresh: float = option(
+        0.95,
+        "Drop masks whose stability score is below this: the IoU of the mask at a higher and at a "
+        "lower cut-off. 0 keeps all.",
+        low=0,
+        high=1,
+        unit="IOU",
+        group="filter",
+        slider=(0, 1, 0.01),
+    )
+    stability_score_offset: float = option(
+        1.0,
+        "How far the cut-off is moved up and down for the stability score, in logits.",
+        low=0,
+        unit="LOGITS",
+        group="filter",
+    )
+    box_nms_thresh: float = option(
+        0.7,
+        "Of two masks that overlap more than this (IoU), keep the better.",
+        low=0,
+        high=1,
+        unit="IOU",
+        group="filter",
+        slider=(0, 1, 0.05),
+    )
+    min_mask_region_area: float = option(
+        0,
+        "Fill holes and remove islands of fewer pixels than this.",
+        low=0,
+        unit="PIXELS",
+        group="filter",
+        slider=(0, 10000, 10),
+    )
+    max_mask_share: float = option(
+        1.0,
+        "Leave out masks that cover more than this share of the image, or of the tile.",
+        low=0,
+        high=1,
+        unit="SHARE",
+        group="filter",
+    )
+    nms_by: Literal["box", "mask"] = option(
+        "box",
+        "Whether overlap is that of bounding boxes or of the masks themselves.",
+        group="filter",
+    )
+    order_by: Literal["predicted_iou", "iou_times_stability"] = option(
+        "predicted_iou",
+        "Which of two masks that overlap is the better: the one of the higher predicted IoU, or "
+        "of the higher product of predicted IoU and stability score.",
+        group="filter",
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def in_words(self) -> dict[str, str]:
-        """Each option as a person writes it.
+        """Return each option as a person writes it.
 
         Examples
         --------
@@ -145,6 +209,8 @@ class SamConfig:
         ------
         KeyError, TypeError
             If a field is unknown or missing.
+        AnymaskError
+            If an option of "everything" is out of its range.
         """
         encoder = dict(data["image_encoder"])
         encoder_class = encoder_kinds()[encoder.pop("kind")]

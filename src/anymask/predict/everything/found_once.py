@@ -1,8 +1,8 @@
-"""All masks that "everything" could return for a picture, found once.
+"""An image segmented once, so that thresholds can be chosen afterwards without the model.
 
 What `SamAutomaticMaskGenerator` returns at given thresholds is a part of what it returns at
-permissive ones. So a picture is segmented once, and thresholds are then chosen among what was
-found, without the network: `kept` gives the very masks that the generator would.
+permissive ones. So `find` segments an image once, and `kept` gives the very masks that the
+generator would return with other thresholds.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from anymask.masks.distinct import distinct
 from anymask.masks.mask_set import MaskSet
 from anymask.model.config import EverythingConfig
+from anymask.predict.everything.duplicates import without_duplicates, worth
 from anymask.predict.everything.pixel_source import PixelSource
 from anymask.predict.everything.small_regions import clean
 
 Cleaned = MutableMapping[tuple[int, float], MaskSet]
-"""Cleaned masks by their index among the candidates and by the area; filled by `kept`."""
+"""Cleaned masks by their index among those found and by the area; filled by `kept`."""
 
-# The generator compares masks of different crops or tiles by this, and cleans by it too.
+# The generator's default, by which it compares masks of different crops or tiles, and cleans.
 CROP_NMS = 0.7
 
 
@@ -35,15 +36,15 @@ def find(
     progress: Any = None,
     **options: Any,
 ) -> MaskSet:
-    """Segment a picture at permissive thresholds.
+    """Segment an image at permissive thresholds.
 
     Parameters
     ----------
     sam : Sam
     image : (H, W, 3) uint8 array
     loosest : EverythingConfig
-        The least thresholds that will be asked for, and the stability offset. Its NMS and area
-        play no part.
+        The lowest thresholds that will be asked for, the stability offset, and the order. NMS,
+        area and share are not used.
     progress : callable, optional
         As for `SamAutomaticMaskGenerator.generate`.
     **options
@@ -52,8 +53,7 @@ def find(
     Returns
     -------
     MaskSet
-        None of the masks suppressed and none cleaned; without crops and tiles best predicted IoU
-        first.
+        All masks, none suppressed and none cleaned; without crops and tiles the best first.
     """
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
@@ -63,6 +63,7 @@ def find(
             "pred_iou_thresh": loosest.pred_iou_thresh,
             "stability_score_thresh": loosest.stability_score_thresh,
             "stability_score_offset": loosest.stability_score_offset,
+            "order_by": loosest.order_by,
             "box_nms_thresh": 1.0,
             "crop_nms_thresh": 1.0,
             "min_mask_region_area": 0,
@@ -73,7 +74,7 @@ def find(
 
 
 def passing(masks: MaskSet, config: EverythingConfig) -> NDArray[np.bool_]:
-    """Which masks (N,) have the scores that a configuration asks for."""
+    """Return which masks (N,) have the scores that a configuration asks for."""
     # In float32, in which the scores were computed and compared.
     good = masks.predicted_iou.astype(np.float32) > np.float32(config.pred_iou_thresh)
     if config.pred_iou_thresh <= 0:
@@ -101,8 +102,8 @@ def kept(
     cleaned : dict, optional
         Remembers masks that were cleaned, for the next call.
     tiled : bool
-        Whether the crops that masks were found in are tiles of a large picture. Duplicates
-        between tiles are decided by predicted IoU, those between crops by the size of the crop.
+        Whether the crops that masks were found in are tiles of a large image. Of duplicates
+        in several tiles the better one stays, of those in several crops that of the smallest.
     """
     chosen = distinct_at(masks, config, tiled=tiled)
     found = masks.select(chosen)
@@ -118,33 +119,39 @@ def kept(
     touched = [c is not masks.counts[i] for c, i in zip(whole, chosen, strict=True)]
     ordered = replace(found, counts=tuple(whole)).select(np.argsort(touched, kind="stable"))
     limit = max(config.box_nms_thresh, CROP_NMS)
-    return ordered.select(_best(ordered, limit, config))
+    in_order = -np.arange(len(ordered))
+    return ordered.select(distinct(ordered, in_order, limit, config.nms_by))
 
 
 def distinct_at(
     masks: MaskSet, config: EverythingConfig, *, tiled: bool = False
 ) -> NDArray[np.int64]:
-    """Indices of the masks that a configuration keeps, before any cleaning; as for `kept`."""
+    """Return the indices of the masks that a configuration keeps, before any cleaning.
+
+    Parameters are those of `kept`, and so is the order: the best mask first, or with crops those
+    of the smallest crops first.
+    """
     good = np.flatnonzero(passing(masks, config))
-    crops = masks.crop_box[good]
-    _, crop_of = np.unique(crops, axis=0, return_inverse=True)
     if not len(good):
         return good
-    stay = [
-        members[_best(masks.select(good[members]), config.box_nms_thresh, config)]
-        for members in (np.flatnonzero(crop_of.ravel() == c) for c in range(crop_of.max() + 1))
-    ]
-    chosen = good[np.sort(np.concatenate(stay))]
-    if len(stay) > 1:
-        areas = masks.crop_box[chosen, 2:].prod(1).astype(np.float32)
-        order = masks.predicted_iou[chosen] if tiled else 1 / areas
-        chosen = chosen[distinct(masks.select(chosen), order, CROP_NMS, config.nms_by)]
-    return chosen
-
-
-def _best(masks: MaskSet, threshold: float, config: EverythingConfig) -> NDArray[np.int64]:
-    """Those of masks in order of worth that stay."""
-    return distinct(masks, -np.arange(len(masks)), threshold, config.nms_by)
+    _, first, crop_of = np.unique(
+        masks.crop_box[good], axis=0, return_index=True, return_inverse=True
+    )
+    crop_of = crop_of.ravel()
+    stay: list[NDArray[np.int64]] = []
+    for crop in np.argsort(first):  # as they come in `masks`
+        members = good[crop_of == crop]
+        best = without_duplicates(masks.select(members), config.box_nms_thresh, config)
+        stay.append(members[best])
+    chosen = np.concatenate(stay)
+    if len(stay) == 1:
+        return chosen
+    if tiled:  # of equally good masks the earlier one stays
+        chosen.sort()
+    some = masks.select(chosen)
+    areas = some.crop_box[:, 2:].prod(1).astype(np.float32)
+    order = worth(some, config) if tiled else 1 / areas
+    return chosen[distinct(some, order, CROP_NMS, config.nms_by)]
 
 
 def suppress(
