@@ -106,7 +106,7 @@ LAYERS = (
     ("painting",),
     ("checkpoints", "show"),
     ("predict", "export", "samples"),
-    ("evaluation",),
+    ("evaluation", "jobs"),
     ("training",),
     ("__init__",),
     ("session",),

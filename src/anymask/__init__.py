@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from anymask.images.read import read, read_rgb
     from anymask.images.resize import ResizeLongestSide
     from anymask.images.spectral import reflectance
+    from anymask.jobs.segment_folder import segment_folder
     from anymask.masks.mask_set import MaskSet
     from anymask.masks.measure import measure
     from anymask.model.sam import Sam
@@ -79,6 +80,7 @@ __all__ = [
     "sample",
     "save",
     "save_masks",
+    "segment_folder",
     "show",
     "to_rgb",
 ]
@@ -115,6 +117,7 @@ _HOMES = {
     "sample": "anymask.samples",
     "save": "anymask.checkpoints",
     "save_masks": "anymask.export.saving",
+    "segment_folder": "anymask.jobs.segment_folder",
     "show": "anymask.show",
     "to_rgb": "anymask.images.normalize",
 }

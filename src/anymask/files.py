@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,9 @@ _REASONS = {
 }
 # Errors that the next file in the same folder would meet as well.
 _LASTING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+_TEMPORARY = ".anymask-"
+_ABANDONED = 3600.0  # seconds; no file takes so long to write
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -74,7 +78,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     OutputError
         If the folder cannot be made, the file not written, or not renamed.
     """
-    temporary = path.with_name(f".anymask-{secrets.token_hex(8)}{path.suffix}")
+    temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -87,6 +91,14 @@ def whole_file(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that a killed process left in a folder an hour ago or earlier."""
+    with suppress(OSError):
+        for path in folder.glob(f"{_TEMPORARY}*"):
+            if path.is_file() and time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
+
+
 def check_writable(folder: Path) -> None:
     """Make `folder` if need be and prove that a file can be written there.
 
@@ -97,7 +109,7 @@ def check_writable(folder: Path) -> None:
     OutputError
         If the folder cannot be made or written to.
     """
-    probe = folder / f".anymask-{secrets.token_hex(8)}"
+    probe = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"anymask")

@@ -16,9 +16,10 @@ from typer.testing import CliRunner, Result
 
 from anymask.cli.everything import everything
 from anymask.cli.segment import segment
-from anymask.cli.view import CommandWithRgb, fingerprint, joined_rgb, parse_view
+from anymask.cli.view import CommandWithRgb, joined_rgb, parse_view
 from anymask.errors import AnymaskError, ExpressionError
 from anymask.export.results import SUFFIXES
+from anymask.images.fingerprint import fingerprint
 from anymask.images.normalize import to_rgb
 from anymask.images.pseudo_rgb import pseudo_rgb
 from anymask.images.read import read

@@ -36,12 +36,12 @@ from anymask.cli.view import (
     LowOption,
     RgbOption,
     TOption,
-    View,
     WindowOption,
     ZOption,
     parse_view,
 )
 from anymask.errors import AnymaskError
+from anymask.images.view import View
 
 if TYPE_CHECKING:
     from anymask.images.image import Image

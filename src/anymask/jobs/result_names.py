@@ -1,6 +1,6 @@
-"""Which name the results of each picture get, so that no two pictures share one.
+"""What the results of each image are called, so that no two images share a name.
 
-``sub/a.png`` found in a given folder becomes ``OUT/sub/a.*``. Pictures that would share a name
+``sub/a.png`` found in a given folder becomes ``OUT/sub/a.*``. Images that would share a name
 (``a.png`` and ``a.jpg``) keep their suffix, ``a.png.*`` and ``a.jpg.*``; if they still share one
 (``x/a.png`` and ``y/a.png`` given one by one) their folder comes before it, ``x/a.png.*``; what is
 left after that is numbered. Upper and lower case count as the same, as they do on many disks.
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def output_names(pictures: Sequence[tuple[Path, Path]]) -> list[Path]:
-    """Give every picture its own name below the output folder.
+def output_names(images: Sequence[tuple[Path, Path]]) -> list[Path]:
+    """Give every image its own name below the output folder.
 
     Parameters
     ----------
-    pictures : sequence of (path, relative)
-        Each picture's path, and its path below the folder that was given (its bare file name
+    images : sequence of (path, relative)
+        Each image's path, and its path below the folder that was given (its bare file name
         where it was given itself). No path may come twice.
 
     Returns
@@ -36,7 +36,7 @@ def output_names(pictures: Sequence[tuple[Path, Path]]) -> list[Path]:
     >>> [name.as_posix() for name in output_names(pairs)]
     ['a.png', 'b', 'a.jpg']
     """
-    choices = [_choices(path, relative) for path, relative in pictures]
+    choices = [_choices(path, relative) for path, relative in images]
     level = [0] * len(choices)
     while shared := _sharing([choices[i][level[i]] for i in range(len(choices))]):
         raised = False
@@ -50,7 +50,7 @@ def output_names(pictures: Sequence[tuple[Path, Path]]) -> list[Path]:
 
 
 def _choices(path: Path, relative: Path) -> list[Path]:
-    """The names a picture may get, from the shortest to the most exact."""
+    """The names that an image's results may get, from the shortest to the most exact."""
     absolute = path.absolute()
     parts = absolute.relative_to(absolute.anchor).parts[-len(relative.parts) - 1 :]
     return [relative.with_suffix(""), relative, Path(*parts)]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask.cli.inputs import gather
-from anymask.cli.names import output_names
+from anymask.jobs.inputs import gather
+from anymask.jobs.result_names import output_names
 
 
 def names(*pairs: tuple[str, str]) -> list[str]:
@@ -72,7 +72,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 def test_a_folder_stands_for_the_pictures_in_it_without_anymasks_own(folder):
     inputs = gather([str(folder)])
-    assert [(p.path.name, p.name.as_posix()) for p in inputs.pictures] == [
+    assert [(p.path.name, p.name.as_posix()) for p in inputs.items] == [
         ("a.png", "a"),
         ("b.png", "b"),
     ]
@@ -82,16 +82,16 @@ def test_a_folder_stands_for_the_pictures_in_it_without_anymasks_own(folder):
 def test_a_pattern_keeps_the_folders_below_its_fixed_part(folder):
     for pattern in ("**/*.png", str(folder / "**" / "*.png"), "./**/*.png"):
         inputs = gather([pattern])
-        assert [p.name.as_posix() for p in inputs.pictures] == ["a", "b", "sub/c"]
+        assert [p.name.as_posix() for p in inputs.items] == ["a", "b", "sub/c"]
 
 
 def test_a_picture_named_twice_is_taken_once(folder):
     inputs = gather(["a.png", str(folder / "a.png"), ".", "sub/../a.png"])
-    assert [p.path.name for p in inputs.pictures] == ["a.png", "b.png"]
+    assert [p.path.name for p in inputs.items] == ["a.png", "b.png"]
 
 
 def test_arguments_without_a_picture_are_kept_with_their_reason(folder):
     inputs = gather(["missing.png", "notes.txt", "a.png"])
-    assert [p.path.name for p in inputs.pictures] == ["a.png"]
+    assert [p.path.name for p in inputs.items] == ["a.png"]
     assert [argument for argument, _ in inputs.unusable] == ["missing.png", "notes.txt"]
     assert "no file or folder missing.png" in inputs.unusable[0][1]

@@ -1,4 +1,4 @@
-"""The pictures that a command was given: files, folders and patterns taken apart."""
+"""The images of a job: files, folders and patterns taken apart, with the names of their results."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymask.cli.names import output_names
 from anymask.errors import ImageError
+from anymask.jobs.result_names import output_names
 
 if TYPE_CHECKING:
     from anymask.images.recipes import Recipe
 
 
-# What other commands write beside pictures, in formats that are also those of pictures.
+# What other commands write, in formats that are also those of images.
 _OTHER_RESULTS = (
     *(".semantic.png", ".binary.png", ".scores.npz", ".scores.tif", ".masks.npz", ".labels.npz"),
 )
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture to segment.
+class WorkItem:
+    """One image to work on, or one pseudo-RGB of it.
 
     Attributes
     ----------
@@ -40,8 +40,19 @@ class Picture:
     name: Path
     recipe: Recipe | None = None
 
-    def with_recipes(self, recipes: Sequence[Recipe]) -> list[Picture]:
-        """Return one picture for each pseudo-RGB, named by both; itself if there is none."""
+    @property
+    def title(self) -> str:
+        """The file's name, and the pseudo-RGB's in parentheses."""
+        return self._with_recipe(self.path.name)
+
+    def about(self, sentence: str) -> str:
+        """Put the file before a sentence that does not name it."""
+        if self.recipe is None and str(self.path) in sentence:
+            return sentence
+        return f"{self._with_recipe(str(self.path))}: {sentence}"
+
+    def with_recipes(self, recipes: Sequence[Recipe]) -> list[WorkItem]:
+        """Return one item for each pseudo-RGB, named by both; itself if there is none."""
         if not recipes:
             return [self]
         return [
@@ -49,28 +60,31 @@ class Picture:
             for how in recipes
         ]
 
+    def _with_recipe(self, name: str) -> str:
+        return name if self.recipe is None else f"{name} ({self.recipe.name})"
+
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the arguments of a command came to.
+    """What files, folders and patterns came to.
 
     Attributes
     ----------
-    pictures : list of Picture
+    items : list of WorkItem
         In the order given, each file once.
     unusable : list of (str, str)
-        Arguments that name no picture, and why.
+        Arguments that name no image, and why.
     own_results : int
         How many files were left out because anymask wrote them: overlays and label images.
     """
 
-    pictures: list[Picture]
+    items: list[WorkItem]
     unusable: list[tuple[str, str]]
     own_results: int
 
 
 def gather(arguments: Sequence[str]) -> Inputs:
-    """Expand files, folders and patterns to pictures and name their results."""
+    """Expand files, folders and patterns to images and name their results."""
     from anymask.export.results import LABELS, OVERLAY
     from anymask.images.listing import list_images
 
@@ -93,14 +107,14 @@ def gather(arguments: Sequence[str]) -> Inputs:
                 relative = path.relative_to(root) if root else Path(path.name)
                 found.setdefault(absolute, (path, relative))
     pairs = list(found.values())
-    pictures = [
-        Picture(path, name) for (path, _), name in zip(pairs, output_names(pairs), strict=True)
+    items = [
+        WorkItem(path, name) for (path, _), name in zip(pairs, output_names(pairs), strict=True)
     ]
-    return Inputs(pictures, unusable, len(own))
+    return Inputs(items, unusable, len(own))
 
 
 def _root(argument: str) -> Path | None:
-    """The folder below which an argument's pictures lie; None for a single file."""
+    """The folder below which an argument's images lie; None for a single file."""
     from anymask.images.listing import is_image_folder
 
     path = Path(argument)
