@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from anymask.masks.labels import label_dtype
 from anymask.masks.mask_set import MaskSet
-from anymask.model.config import EverythingConfig
 from anymask.session.deltas import Delta
 from anymask.session.editing import SessionEdits
 from anymask.session.errors import SessionError
@@ -218,11 +217,7 @@ def choose(
     """
     from anymask.predict.everything.found_once import kept
 
-    config = EverythingConfig(
-        thresholds.pred_iou, thresholds.stability, offset, thresholds.nms,
-        int(thresholds.clean_area), nms_by=thresholds.nms_by,
-    )  # fmt: skip
-    return kept(masks, config, cleaned, tiled=tiled).filter(
+    return kept(masks, thresholds.config(offset), cleaned, tiled=tiled).filter(
         min_area=thresholds.min_area or None, max_area=thresholds.max_area
     )
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from anymask.errors import AnymaskError
 from anymask.files import sha256
-from anymask.model.config import EverythingConfig
 from anymask.session.choosing import SessionChoices, choose, labelled, semantic_labels
 from anymask.session.errors import SessionError, StoppedError
 from anymask.session.journal import inside
@@ -293,13 +292,10 @@ def find_masks(
     from anymask.predict.everything.found_once import find
 
     limits = loosest_of(sam, thresholds)
-    config = EverythingConfig(
-        limits.pred_iou, limits.stability, sam.config.everything.stability_score_offset
-    )
     return find(
         sam,
         picture,
-        config,
+        limits.config(sam.config.everything.stability_score_offset),
         progress=progress,
         points_per_side=options.points_per_side,
         crop_n_layers=options.crop_n_layers,
