@@ -121,7 +121,7 @@ def anymask_steps(config: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     from anymask.training.finetune.loop import train_epoch
-    from anymask.training.finetune.options import Settings
+    from anymask.training.finetune.settings import Settings
     from anymask.training.finetune.progress import Progress
     from anymask.training.finetune.setup import prepare
 

@@ -20,7 +20,7 @@ from anymask.training.class_maps import ClassRecord, called, class_numbers
 from anymask.training.class_verdict import ClassVerdict, judge_class_maps
 from anymask.training.class_verdict_page import class_verdict_html, draw_maps
 from anymask.training.finetune.loop import finetune
-from anymask.training.finetune.options import FineTuneError
+from anymask.training.finetune.settings import FineTuneError
 from anymask.training.judging import judge_class_fine_tuning
 from tests.training.finetune.conftest import FAST, draw_example, tiny_sam
 

@@ -22,7 +22,7 @@ from anymask.evaluation.protocols import evaluate_interactive
 from anymask.evaluation.records import ObjectRecord, Score, means_by_set
 from anymask.masks.rle import counts_of
 from anymask.model.sam import Sam
-from anymask.training.finetune.options import FineTuneError
+from anymask.training.finetune.settings import FineTuneError
 from anymask.training.verdict import PROMPTED, UNPROMPTED, Verdict, judge
 from anymask.training.verdict_page import (
     add_to_card,

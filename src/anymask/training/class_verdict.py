@@ -39,8 +39,8 @@ from anymask.training.class_maps import (
     class_reliability,
     map_classes,
 )
-from anymask.training.finetune.options import FineTuneError
 from anymask.training.finetune.progress import Progress
+from anymask.training.finetune.settings import FineTuneError
 from anymask.training.verdict import add_rows, counted, interval_of, plain_difference
 
 

@@ -30,9 +30,9 @@ from anymask.files import whole_file
 from anymask.model.sam import Sam
 from anymask.training.datasets.dataset import Dataset
 from anymask.training.finetune.loop import finetune
-from anymask.training.finetune.options import FineTuneError, settings_of
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.results import FineTuned
+from anymask.training.finetune.settings import FineTuneError, settings_of
 from anymask.training.judging import Model, group_of
 from anymask.training.verdict import CLICKS, MOST_OBJECTS, PROMPTED
 

@@ -28,8 +28,8 @@ from anymask.evaluation.records import ObjectRecord
 from anymask.evaluation.report import calibration_data, column_title, format_figure
 from anymask.model.sam import Sam
 from anymask.predict.everything.generator import SamAutomaticMaskGenerator
-from anymask.training.finetune.options import FineTuneError
 from anymask.training.finetune.progress import Progress
+from anymask.training.finetune.settings import FineTuneError
 
 CLICKS = ("click1_predicted", "click3", "click5")
 PROMPTED = ("box", *CLICKS)

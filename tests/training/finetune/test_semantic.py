@@ -17,8 +17,8 @@ from anymask.predict.predictor import SamPredictor
 from anymask.training.datasets.opening import open_dataset
 from anymask.training.finetune.images import describe
 from anymask.training.finetune.loop import finetune
-from anymask.training.finetune.options import FineTuneError
 from anymask.training.finetune.semantic import ask_for_classes, class_names, widen
+from anymask.training.finetune.settings import FineTuneError
 from tests.training.finetune.conftest import FAST, TINY, draw_example, tiny_sam
 
 

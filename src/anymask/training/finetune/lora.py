@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from anymask.model.sam import Sam
-from anymask.training.finetune.prompts import generator_of
+from anymask.training.finetune.prompt_batches import generator_of
 
 
 class LowRankUpdate(nn.Module):

@@ -24,12 +24,12 @@ from anymask.predict.embeddings import model_hash
 from anymask.training.datasets.dataset import Dataset
 from anymask.training.datasets.opening import open_dataset
 from anymask.training.finetune.images import TrainingImage, describe, fingerprint
-from anymask.training.finetune.memory import need_of
-from anymask.training.finetune.options import FineTuneError, Settings
+from anymask.training.finetune.memory_need import need_of
 from anymask.training.finetune.processes import Processes
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.run import LAST, Material, Run
 from anymask.training.finetune.semantic import class_names, widen
+from anymask.training.finetune.settings import FineTuneError, Settings
 
 Places = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Data = Places | Sequence[Example]

@@ -25,7 +25,7 @@ from anymask.masks.rle import mask_of
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.answers import answer
 from anymask.training.finetune.images import TrainingImage
-from anymask.training.finetune.prompts import Asked
+from anymask.training.finetune.prompt_batches import Asked
 from anymask.training.losses import true_iou
 
 # Objects an image, evenly spread over all by area: many images tell more than many objects.

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anymask.model.sam import ImageEmbedding
-from anymask.training.finetune.options import Settings
+from anymask.training.finetune.settings import Settings
 from anymask.training.losses_in_use import targets_in_use
 from anymask.training.prompts import boxes_of, corrective_clicks, points_in
 

@@ -182,7 +182,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
     >>> settings_of({"epoch": 3})
     Traceback (most recent call last):
     ...
-    anymask.training.finetune.options.FineTuneError: There is no option 'epoch' of fine-tuning; \
+    anymask.training.finetune.settings.FineTuneError: There is no option 'epoch' of fine-tuning; \
 did you mean epochs?
     """
     known = [field.name for field in fields(Settings)]

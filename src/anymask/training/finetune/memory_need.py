@@ -16,7 +16,7 @@ import torch
 from anymask.model.config import SamConfig
 from anymask.model.sam import Sam
 from anymask.training.finetune.cache import embedding_bytes
-from anymask.training.finetune.options import Settings
+from anymask.training.finetune.settings import Settings
 
 _GB = 1e9
 # Tensors of the size of the image tokens (h·w × C) that one prompt's answer keeps for its
