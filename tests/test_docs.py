@@ -10,6 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import skimage.data
+import skimage.io
 import tifffile
 import typer
 import zarr
@@ -19,7 +21,7 @@ import anymask
 from anymask.cli.app import app
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("reading", "spectral", "masks", "export")
+PAGES = ("reading", "spectral", "masks", "export", "everything")
 
 
 def text_of(page: str) -> str:
@@ -117,6 +119,14 @@ def test_the_page_on_results(here) -> None:
     names = run_blocks("export", labels=labels, picture=picture, image=labels)
     assert names["table"]["id"].tolist() == [3, 700]
     np.testing.assert_array_equal(tifffile.imread("cells.tif"), labels)
+
+
+def test_the_page_on_everything(here) -> None:
+    (here / "photos").mkdir()
+    skimage.io.imsave(here / "photos" / "coins.png", skimage.data.coins()[:150, :200])
+    names = run_blocks("everything")
+    assert names["labels"].shape == (150, 200)
+    assert [each.status for each in names["report"].outcomes] == ["done"]
 
 
 def shell_lines() -> list[list[str]]:
