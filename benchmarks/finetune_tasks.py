@@ -121,8 +121,8 @@ def anymask_steps(config: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     from anymask.training.finetune.loop import train_epoch
-    from anymask.training.finetune.settings import Settings
     from anymask.training.finetune.progress import Progress
+    from anymask.training.finetune.settings import Settings
     from anymask.training.finetune.setup import prepare
 
     _set_threads(config)
