@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,8 +74,6 @@ class Worker:
             )
 
     def _segment(self, item: WorkItem, advance: Callable[[int, int], None] | None) -> Outcome:
-        from anymask import __version__
-
         began = time.perf_counter()
         made_with = self.job.made_with(item)
         image = self._open(item.path)
@@ -85,7 +84,7 @@ class Worker:
             rgb,
             masks,
             image_name=item.path.name,
-            info={"description": f"anymask {__version__}", **made_with},
+            info={"description": f"anymask {version('anymask')}", **made_with},
             pixel_size=image.pixel_size,
             unit=image.unit,
             geo=image.geo,
