@@ -10,8 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from anymask.cli.dataset import app
-from anymask.training.datasets import contact_sheet, open_dataset, read_split
-from tests.training.drawn_sets import noise, save, two_discs, write_busi, write_pairs
+from anymask.datasets import contact_sheet, open_dataset, read_split
+from tests.datasets.drawn_sets import noise, save, two_discs, write_busi, write_pairs
 
 
 def run(*arguments: object) -> Result:
@@ -120,4 +120,4 @@ def test_options_that_mean_nothing_end_in_a_sentence(cells, options, says):
 def test_a_missing_folder_ends_in_a_sentence(tmp_path):
     result = run("check", tmp_path / "nowhere")
     assert result.exit_code == 2
-    assert "There is no folder or JSON file" in result.stderr
+    assert "There is no file or folder" in result.stderr

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anymask.datasets import check_dataset, contact_sheet, open_dataset
+from anymask.datasets.dataset import Dataset
 from anymask.errors import AnymaskError
 from anymask.show import overlay
-from anymask.training.datasets import check_dataset, contact_sheet, open_dataset
-from anymask.training.datasets.dataset import Dataset
-from tests.training.drawn_sets import (
+from tests.datasets.drawn_sets import (
     HEIGHT,
     WIDTH,
     disc,

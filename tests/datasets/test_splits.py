@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anymask.datasets import Split, open_dataset, read_split, write_split
+from anymask.datasets.grouping import divide
 from anymask.errors import AnymaskError, ImageError
-from anymask.training.datasets import Split, open_dataset, read_split, write_split
-from anymask.training.datasets.grouping import divide
-from tests.training.drawn_sets import noise, save, two_discs, write_pairs
+from tests.datasets.drawn_sets import noise, save, two_discs, write_pairs
 
 
 @pytest.fixture
