@@ -85,7 +85,7 @@ def test_copies_in_both_halves_that_the_data_came_with_are_told(tmp_path):
     write_pairs(tmp_path / "train", 10)
     write_pairs(tmp_path / "val", 1, first=4)
     result = run("check", tmp_path)
-    assert "1 pair of the same or almost the same picture" in result.stderr
+    assert "1 pair of the same or almost the same image" in result.stderr
     assert "train/04 and val/04" in result.stderr
 
 

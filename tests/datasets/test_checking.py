@@ -98,7 +98,7 @@ def test_pictures_that_occur_twice_are_found_to_the_pixel_and_almost(twelve):
         ("cells/same", "cells/05"),
         ("cells/same", "cells/twice"),
     }
-    assert "one trains and one is held out" in halves.problems[0]
+    assert "one in training and one held out" in halves.problems[0]
     assert found.across == []
 
 

@@ -161,8 +161,7 @@ def test_results_find_their_images_in_folders_near_by_or_named(results, tmp_path
     assert source.image.name == "a.jpg"
     np.testing.assert_array_equal(source.read()[1].masks, [BIG, SMALL])
     if places:
-        with pytest.raises(ImageError, match="No image with masks"):
-            find(out)
+        assert not find(out).sources
 
 
 def test_of_two_pictures_of_one_name_results_are_of_the_one_they_were_made_from(tmp_path):
@@ -173,8 +172,7 @@ def test_of_two_pictures_of_one_name_results_are_of_the_one_they_were_made_from(
     write_results(tmp_path / "out" / "a", picture(1), masks, image_name="a.png", info=content)
     assert find(tmp_path / "out").sources[0].image == tmp_path / "y" / "a.png"
     write_results(tmp_path / "out" / "a", picture(1), masks, image_name="a.png")
-    with pytest.raises(ImageError, match="No image with masks"):
-        find(tmp_path / "out")
+    assert not find(tmp_path / "out").sources
 
 
 def test_results_in_the_masks_folder_of_a_set_carry_its_name(tmp_path):
@@ -247,4 +245,4 @@ def test_a_mask_file_that_promises_more_than_the_memory_holds_is_refused(tmp_pat
             data[place : place + 4] = (4_000_000).to_bytes(4, tiff.byteorder.replace("<", "little"))
     path.write_bytes(bytes(data))
     with pytest.raises(ImageError, match=r"a\.tif"):
-        open_dataset(tmp_path)[0]
+        open_dataset(tmp_path)

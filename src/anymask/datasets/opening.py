@@ -356,23 +356,29 @@ def _warnings(left_out: LeftOut, total: int) -> list[str]:
     """Sentences about everything that is left out."""
     sentences = []
     if left_out.skipped:
-        count = len(left_out.skipped)
-        reasons = _reasons(left_out.skipped)
-        sentences.append(f"{count} of {total} images cannot be used ({reasons}); they are skipped.")
-    if left_out.empty:
+        count, reasons = len(left_out.skipped), _reasons(left_out.skipped)
         sentences.append(
-            f"{len(left_out.empty)} of {total} images are left out, as their masks hold no object: "
+            f"{count} of {total} images cannot be used and {_are(count)} skipped ({reasons})."
+        )
+    if left_out.empty:
+        count = len(left_out.empty)
+        sentences.append(
+            f"{count} of {total} images {_are(count)} left out because the masks hold no object: "
             f"{_listed(left_out.empty)}."
         )
     return sentences + left_out.unmatched()
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _reasons(skipped: Sequence[Skipped]) -> str:
     """Why images cannot be used: each kind of reason once, then the names of further images."""
     alike: dict[str, list[Skipped]] = {}
     for bad in skipped:
-        words = (re.escape(word) for word in (bad.image.stem, bad.name) if word)
-        kind = re.sub(rf"\S*({'|'.join(words)})\S*", "", bad.reason)
+        # Reasons are of one kind if they differ in nothing but paths.
+        kind = re.sub(r"\S*[/\\]\S*", "", bad.reason.replace(str(bad.image), ""))
         alike.setdefault(kind, []).append(bad)
     told = []
     for first, *others in list(alike.values())[:_MOST_NAMED]:
