@@ -62,7 +62,7 @@ def unpacked(path: Path) -> Path:
         state = path.stat()
     except OSError:
         raise ImageError(f"There is no file or folder {path}; check the name.") from None
-    return _unpacked(path.resolve(), state.st_mtime_ns, state.st_size)
+    return _unpacked(path.absolute(), state.st_mtime_ns, state.st_size)
 
 
 @cache
