@@ -137,7 +137,7 @@ def anymask_steps(config: dict[str, Any]) -> dict[str, Any]:
 
     folder = Path(config["folder"])
     count = config["steps"] * config["batch_size"]
-    from anymask.training.datasets.opening import open_dataset
+    from anymask.datasets.opening import open_dataset
 
     data = open_dataset(folder / "data")
     chosen = [i % len(data) for i in range(count)]

@@ -29,8 +29,8 @@ from typing import Any
 import torch
 
 from anymask import load
+from anymask.datasets.dataset import Dataset
 from anymask.evaluation.baselines import available_baselines, evaluate_baselines
-from anymask.evaluation.data import Examples
 from anymask.evaluation.everything import evaluate_everything, everything_figures
 from anymask.evaluation.model_facts import model_facts
 from anymask.evaluation.protocols import quick_figures
@@ -71,14 +71,14 @@ EVERYTHING_COLUMNS = {
 MEAN = "mean over sets"
 
 
-def held_out(data: Path, per_set: int | None) -> Examples:
+def held_out(data: Path, per_set: int | None) -> Dataset:
     """Validation images of each set."""
     _, sources = split(find_sources([data]))
     return validation_examples([data], {source.name for source in sources}, per_set)
 
 
 def quality(
-    sam: Sam, examples: Examples, baselines: dict[str, dict[str, float]] | None
+    sam: Sam, examples: Dataset, baselines: dict[str, dict[str, float]] | None
 ) -> dict[str, dict[str, float]]:
     """Mean figures by set, the baselines' among them, which are measured if not given."""
     means, by_set = quick_figures(sam, examples)
@@ -103,7 +103,7 @@ def baselines_in(results: dict[str, Any], per_set: int | None) -> dict[str, dict
     }
 
 
-def everything(sam: Sam, examples: Examples) -> dict[str, dict[str, float]]:
+def everything(sam: Sam, examples: Dataset) -> dict[str, dict[str, float]]:
     """Figures of all masks of whole images by set, found with the model's own thresholds."""
     generator = SamAutomaticMaskGenerator(sam)
     by_set = everything_figures(evaluate_everything(generator.generate_masks, examples))

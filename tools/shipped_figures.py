@@ -21,7 +21,7 @@ from skimage import data, filters, segmentation
 
 from anymask import load
 from anymask.checkpoints.registry import SMALL_SHA256
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.evaluation.protocols import quick_figures
 from recipes.small.synthetic import draw_scene
 

@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anymask import load
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.evaluation.records import mean_over_sets
 from anymask.evaluation.tuning import tune_everything
 from anymask.evaluation.tuning_report import tables, to_dict, verdict_sentence

@@ -16,7 +16,7 @@ import torch
 from tools.everything_sheet import captioned, sheet
 
 from anymask import load
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.evaluation.pictures import draw_answer, extremes
 from anymask.evaluation.protocols import evaluate_interactive
 from recipes.small.synthetic import KINDS, NEEDS_PHOTOS, draw_scene

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from anymask.datasets.label_files import read_labels
 from anymask.errors import ImageError, OutputError
-from anymask.evaluation.label_files import read_labels
 from anymask.images.listing import list_images
 from anymask.images.read import read_rgb
 

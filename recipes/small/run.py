@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 
 from anymask.checkpoints.devices import resolve_device, resolve_dtype
+from anymask.datasets import types
+from anymask.datasets.dataset import Dataset
+from anymask.datasets.label_files import truth_of
+from anymask.datasets.opening import in_sets
 from anymask.errors import AnymaskError
-from anymask.evaluation import data as evaluation_data
-from anymask.evaluation.data import Examples, in_sets
-from anymask.evaluation.label_files import truth_of
 from anymask.evaluation.protocols import quick_figures
 from anymask.files import check_writable
 from anymask.model.config import SamConfig
@@ -167,7 +168,7 @@ def pretrain(
 
 def validation_examples(
     data: Iterable[Path], names: set[str], per_set: int | None = _VALIDATION_IMAGES
-) -> Examples:
+) -> Dataset:
     """Return images of some names, as many of each set, evenly spread by name.
 
     Parameters
@@ -183,22 +184,22 @@ def validation_examples(
     return _examples(sources, per_set)
 
 
-def _examples(sources: Iterable[Source], per_set: int | None) -> Examples:
+def _examples(sources: Iterable[Source], per_set: int | None) -> Dataset:
     """So many of each set; of two sets with one name, the second is called "name (2)"."""
-    by_folder: dict[Path, list[evaluation_data.Source]] = {}
+    by_folder: dict[Path, list[types.Source]] = {}
     for source in sources:
         read = partial(truth_of, [source.labels], "auto")
         by_folder.setdefault(source.folder, []).append(
-            evaluation_data.Source(source.set_name, source.image.stem, source.image, read)
+            types.Source(source.set_name, source.image.stem, source.image, read)
         )
     sets = sorted(by_folder.values(), key=lambda members: members[0].set_name)
-    return Examples(in_sets(sets, per_set or None), min_area=_VALIDATION_MIN_AREA)
+    return Dataset(in_sets(sets, per_set or None), min_area=_VALIDATION_MIN_AREA)
 
 
 class _Evaluation:
     """Figures of a model on validation images, by set to a file, and the curves redrawn."""
 
-    def __init__(self, examples: Examples, out: Path) -> None:
+    def __init__(self, examples: Dataset, out: Path) -> None:
         self.examples, self.out = examples, out
 
     @torch.no_grad()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from anymask import errors, show
     from anymask.checkpoints import load, sam_model_registry, save
+    from anymask.datasets import check_dataset, contact_sheet, open_dataset
     from anymask.errors import AnymaskError
     from anymask.evaluation.speed import benchmark
     from anymask.export.loading import load_masks
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
     from anymask.predict.predictor import SamPredictor
     from anymask.samples import sample
-    from anymask.training.datasets import check_dataset, contact_sheet, open_dataset
     from anymask.training.finetune.loop import finetune
 
 # By default OpenMP's threads spin while they wait for each other. Beside another busy process they
@@ -96,16 +96,16 @@ _HOMES = {
     "SamPredictor": "anymask.predict.predictor",
     "band_math": "anymask.images.band_math",
     "benchmark": "anymask.evaluation.speed",
-    "check_dataset": "anymask.training.datasets",
+    "check_dataset": "anymask.datasets",
     "class_map": "anymask.predict.class_map",
-    "contact_sheet": "anymask.training.datasets",
+    "contact_sheet": "anymask.datasets",
     "errors": "anymask.errors",
     "finetune": "anymask.training.finetune.loop",
     "load": "anymask.checkpoints",
     "load_masks": "anymask.export.loading",
     "measure": "anymask.masks.measure",
     "object_spectra": "anymask.images.object_spectra",
-    "open_dataset": "anymask.training.datasets",
+    "open_dataset": "anymask.datasets",
     "overlay": "anymask.painting",
     "pseudo_rgb": "anymask.images.pseudo_rgb",
     "pseudo_rgbs": "anymask.images.pseudo_rgb",

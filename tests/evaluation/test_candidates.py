@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from anymask.datasets.types import Example
 from anymask.evaluation.candidates import find_candidates, is_judged
-from anymask.evaluation.data import Example
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import counts_of
 from anymask.model.config import EverythingConfig

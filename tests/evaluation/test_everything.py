@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.evaluation.everything import (
     evaluate_everything,
     everything_figures,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
+from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
 from anymask.evaluation.candidates import Candidates, is_judged
-from anymask.evaluation.data import Example
 from anymask.evaluation.matching import pairwise_iou
 from anymask.evaluation.threshold_grid import (
     MATCH_THRESHOLDS,

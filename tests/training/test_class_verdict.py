@@ -14,8 +14,8 @@ from PIL import Image
 from rich.console import Console
 
 import anymask
+from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
-from anymask.evaluation.data import Example
 from anymask.training.class_maps import ClassRecord, called, class_numbers
 from anymask.training.class_verdict import ClassVerdict, judge_class_maps
 from anymask.training.class_verdict_page import class_verdict_html, draw_maps

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from anymask.datasets.types import Example
 from anymask.evaluation.clicks import next_click
-from anymask.evaluation.data import Example
 from anymask.evaluation.metrics import mask_iou
 from anymask.evaluation.protocols import PromptedImage
 from anymask.evaluation.records import Target, targets_of

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
 from anymask.evaluation.candidates import Candidates, Labels, find_candidates
-from anymask.evaluation.data import Example
 from anymask.evaluation.everything import EverythingRecord, everything_figures
 from anymask.evaluation.records import mean_over_sets
 from anymask.evaluation.threshold_grid import ThresholdGrid, score_grid, score_of

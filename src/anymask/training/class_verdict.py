@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
+from anymask.datasets.types import Example
 from anymask.evaluation.compare import (
     Difference,
     Figure,
@@ -28,7 +29,6 @@ from anymask.evaluation.compare import (
     drawn_together,
     ratio,
 )
-from anymask.evaluation.data import Example
 from anymask.evaluation.report import format_figure, reliability_data
 from anymask.model.sam import Sam
 from anymask.training.class_maps import (

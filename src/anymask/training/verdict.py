@@ -13,6 +13,8 @@ from typing import Any
 
 from rich.table import Table
 
+from anymask.datasets.sampling import spread
+from anymask.datasets.types import Example
 from anymask.evaluation.compare import (
     Difference,
     GroupOf,
@@ -20,7 +22,6 @@ from anymask.evaluation.compare import (
     compare_everything,
     compare_objects,
 )
-from anymask.evaluation.data import Example, spread
 from anymask.evaluation.everything import EverythingRecord, evaluate_everything
 from anymask.evaluation.html import PICTURED
 from anymask.evaluation.protocols import evaluate_interactive

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.average import MovingAverage
 from anymask.training.finetune.cache import EmbeddingCache, encode

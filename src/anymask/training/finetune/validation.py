@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from anymask.datasets.sampling import choose_objects
 from anymask.evaluation.clicks import first_click
-from anymask.evaluation.data import choose_objects
 from anymask.evaluation.metrics import dice_of_iou
 from anymask.evaluation.records import mean_over_sets
 from anymask.masks.boxes import boxes_of_masks

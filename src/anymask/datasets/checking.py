@@ -1,4 +1,4 @@
-"""What is in a data set, and what may be wrong with it."""
+"""What is in a data set, and what looks wrong with it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from anymask.training.datasets.dataset import Dataset
-from anymask.training.datasets.scanning import Record, Skipped
-from anymask.training.datasets.similar import alike, same
+from anymask.datasets.dataset import Dataset
+from anymask.datasets.scanning import Record
+from anymask.datasets.similar import alike, same
+from anymask.datasets.types import Skipped
 
 _MOST_NAMED = 5
-# One class with so many times the objects of another.
+# Warn if one class has more than this many times the objects of another.
 _UNBALANCED = 20
-# Share of an image above which an object is rather the background.
+# An object that fills more than this share of an image is probably the background.
 _WHOLE = 0.95
-# Share of the images with one object, in parts, above which the parts are rather the objects.
+# If in more than this share of the images the one object is in parts, the parts may be objects.
 _TORN = 0.5
 _FEW = 10
-# From so many numbered classes on, each rarer than the one before, they are no classes.
+# This many numbered classes, each rarer than the one before, are probably ids of objects.
 _MANY_CLASSES = 5
 
 
@@ -35,7 +36,7 @@ class ClassCount:
     objects, images : int
         Objects of the class, and images with at least one.
     share : float
-        Of the pixels of all objects.
+        Share of the pixels of all objects.
     """
 
     objects: int
@@ -51,16 +52,16 @@ class DatasetCheck:
     ----------
     images, objects : int
     sets : dict
-        Images of each set.
+        Number of images of each set.
     objects_per_image, areas, sides : tuple of float
-        Smallest, median and largest: objects in an image, pixels of an object, longest side of an
-        image in pixels.
+        Smallest, median and largest value of: objects in an image, area of an object in pixels,
+        longest side of an image in pixels.
     sizes : int
-        How many different sizes the images have.
+        Number of different image sizes.
     small_objects : int
         Objects left out as too small.
     classes : dict
-        Of each class, how often it occurs.
+        How often each class occurs.
     unclassified : int
         Objects without a class, where others have one.
     skipped : tuple of Skipped
@@ -72,9 +73,9 @@ class DatasetCheck:
     alike : list of (str, str)
         Pairs that are almost the same.
     across : list of (str, str)
-        Pairs of the same or almost the same image, of which one trains and one is held out.
+        Pairs of the same or almost the same image, one in training and one held out.
     problems : list of str
-        What should be looked at, one sentence each; none if all is well.
+        One sentence for each thing to look at; empty if all is well.
     """
 
     images: int
@@ -101,22 +102,20 @@ class DatasetCheck:
         plain = dict(vars(self))
         plain["classes"] = {name: vars(count) for name, count in self.classes.items()}
         plain["skipped"] = [
-            {"image": str(bad.image), "name": f"{bad.set_name}/{bad.name}", "reason": bad.reason}
-            for bad in self.skipped
+            {"image": str(bad.image), "name": bad.key, "reason": bad.reason} for bad in self.skipped
         ]
         return plain
 
 
 def check_dataset(dataset: Dataset, halves: tuple[Dataset, Dataset] | None = None) -> DatasetCheck:
-    """Look for what would spoil training, without reading the images again.
+    """Look for what would spoil training or evaluation, without reading the images again.
 
     Parameters
     ----------
     dataset : Dataset
-        As `open_dataset` returns it, which knows what is not in it.
+        As `open_dataset` returns it, with what it left out.
     halves : (Dataset, Dataset), optional
-        What of it is to be trained on and what is held out: pictures that are in both are then a
-        problem.
+        Its part to train on and its part held out; images that are in both are then a problem.
 
     Returns
     -------
@@ -186,16 +185,16 @@ def _unclassified(classes: Sequence[str], records: Sequence[Record]) -> int:
 def _problems(
     check: DatasetCheck, min_area: int, records: Sequence[Record], keys: Sequence[str]
 ) -> list[str]:
-    """Sentences about what should be looked at, the gravest first."""
+    """Sentences about what to look at, the gravest first."""
     told = []
     if check.across:
         pairs = [f"{a} and {b}" for a, b in check.across]
         told.append(
-            f"{_count(pairs, 'pair')} of the same or almost the same picture, of which one trains "
-            f"and one is held out: {_some(pairs)}; figures on the held-out images would flatter."
+            f"{_count(pairs, 'pair')} of the same or almost the same image, one in training and "
+            f"one held out: {_some(pairs)}; figures on the held-out images would be too good."
         )
     if check.skipped:
-        bad = [f"{each.set_name}/{each.name} ({each.reason.rstrip('.')})" for each in check.skipped]
+        bad = [f"{each.key} ({each.reason.rstrip('.')})" for each in check.skipped]
         told.append(f"{_count(bad, 'image')} cannot be used: {_some(bad)}.")
     if check.empty:
         told.append(f"{_count(check.empty, 'image')} without an object: {_some(check.empty)}.")
@@ -207,11 +206,11 @@ def _problems(
         told.append(f"{_count(without, 'mask file')} without an image: {_some(without)}.")
     if check.same:
         groups = [" = ".join(group) for group in check.same]
-        told.append(f"{_count(groups, 'picture')} more than once, to the pixel: {_some(groups)}.")
+        told.append(f"{_count(groups, 'image')} more than once, to the pixel: {_some(groups)}.")
     if check.alike and not check.across:
         pairs = [f"{a} and {b}" for a, b in check.alike]
         told.append(
-            f"{_count(pairs, 'pair')} of almost the same picture: {_some(pairs)}; hold them out "
+            f"{_count(pairs, 'pair')} of almost the same image: {_some(pairs)}; hold them out "
             "together, by a group."
         )
     whole = [

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anymask.datasets import open_dataset
 from anymask.errors import AnymaskError, ImageError
-from anymask.training.datasets import open_dataset
-from tests.training.drawn_sets import (
+from tests.datasets.drawn_sets import (
     HEIGHT,
     WIDTH,
     disc,

@@ -7,51 +7,40 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from anymask.datasets.label_files import joined_by_class
+from anymask.datasets.packed_masks import PackedMasks
+from anymask.datasets.types import Found, Objects, Source, Truth
 from anymask.errors import AnymaskError, ImageError
-from anymask.evaluation.data import Objects, Source, Truth
-from anymask.evaluation.label_files import joined_by_class
-from anymask.evaluation.packed_masks import PackedMasks
 from anymask.masks import rle
 from anymask.masks.coco import draw_polygons
 
 
-def find(
-    path: Path, set_name: str, objects: Objects, *, required: bool
-) -> tuple[list[Source], list[Path], list[Path]]:
-    """List the images of a COCO file that have masks, and those that cannot be used.
+def find(path: Path, set_name: str, objects: Objects, *, required: bool) -> Found:
+    """List the images of a COCO file.
 
     Parameters
     ----------
     path : Path
-        The JSON file. The images lie beside it, or in the folder above or a folder in that if it
-        is in ``annotations/``.
+        The JSON file. The images lie beside it; if it is in ``annotations/``, in the folder above
+        or in another folder there.
     set_name : str
     objects : {"auto", "ids", "components", "classes"}
-        "classes" makes one object of all of a category.
+        "classes" joins all objects of a category into one.
     required : bool
-        Whether it must be COCO.
-
-    Returns
-    -------
-    sources : list of Source
-    without_masks : list of Path
-        Images that are there and have no annotation with a mask.
-    missing : list of Path
-        Images that have masks, and are not there.
+        Whether a file that is not COCO is an error.
 
     Raises
     ------
     ImageError
-        If it is required and is not COCO, or all of its images are missing.
+        If it is required and is not COCO, or none of its images is there.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
-        images, annotations = data["images"], data["annotations"]
         by_image: dict[Any, list[dict[str, Any]]] = {}
-        for annotation in annotations:
+        for annotation in data["annotations"]:
             if not annotation.get("iscrowd") and annotation.get("segmentation"):
                 by_image.setdefault(annotation["image_id"], []).append(annotation)
-        listed = [(str(i["file_name"]), by_image.get(i["id"], [])) for i in images]
+        listed = [(str(i["file_name"]), by_image.get(i["id"], [])) for i in data["images"]]
         names = {
             category["id"]: "" if category.get("unnamed") else str(category["name"])
             for category in data.get("categories") or []
@@ -62,30 +51,30 @@ def find(
                 f"{path} is not COCO JSON with 'images' and 'annotations' ({error!r}); "
                 "export the annotations again."
             ) from error
-        return [], [], []
+        return Found()
     top = folder_of(path)
     inside = sorted(place for place in top.iterdir() if place.is_dir())
     places = list(dict.fromkeys([path.parent, top, *inside]))
-    sources, without_masks, missing = [], [], []
+    found = Found()
     for name, own in listed:
         image = next((place / name for place in places if (place / name).is_file()), None)
         if own and image is None:
-            missing.append(top / name)
+            found.without_image.append(top / name)
         elif own and image is not None:
             read = partial(_read, path, own, names, objects)
-            sources.append(Source(set_name, str(Path(name).with_suffix("")), image, read))
+            found.sources.append(Source(set_name, str(Path(name).with_suffix("")), image, read))
         elif image is not None:
-            without_masks.append(image)
-    if required and missing and not sources:
+            found.without_masks.append(image)
+    if required and found.without_image and not found.sources:
         raise ImageError(
-            f"{path} names the image {missing[0].name}, which is not in {top} or a folder in "
-            "it, nor is any other that has masks; put the images there."
+            f"{path} names the image {found.without_image[0].name}, which is not in {top} or a "
+            "folder in it, nor is any other that has masks; put the images there."
         )
-    return sources, without_masks, missing
+    return found
 
 
 def folder_of(path: Path) -> Path:
-    """The folder of the data set that a COCO file is of."""
+    """The folder of the data set that a COCO file belongs to."""
     return path.parent.parent if path.parent.name == "annotations" else path.parent
 
 
@@ -96,7 +85,7 @@ def _read(
     objects: Objects,
     size: tuple[int, int],
 ) -> Truth:
-    """Masks of one image's annotations: polygons, or run lengths in either form."""
+    """The objects of one image from polygons, or from run lengths in either form."""
     counts, sizes = [], []
     for annotation in annotations:
         segmentation = annotation["segmentation"]

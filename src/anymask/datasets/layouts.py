@@ -1,115 +1,92 @@
-"""The ways in which images and masks lie on disk.
+"""How images and masks may lie in a folder.
 
-- ``images/x.jpg`` with ``masks/x.png``: a label image (0 for background, one id an object) or a
-  binary mask. The folders may also be called ``image``, ``img``, ``imgs`` and ``mask``,
-  ``labels``, ``label``, ``annotations``, ``gt``, and may have folders of the same names in them.
-  A file of an annotation tool that `anymask.load_masks` reads may stand for the mask.
-- ``images/x.jpg`` with ``masks/x/*.png``: a folder of binary masks, one an object.
-- ``x.png`` with ``x_masks.png`` in one folder (also ``_mask``, ``_label``, ``_labels``, ``_gt``);
-  several of them, as ``x_mask.png`` and ``x_mask_1.png``, are several objects.
+- ``images/x.jpg`` with ``masks/x.png``: a label image (0 is background, each other id an object)
+  or a binary mask. The folders may also be called ``image``, ``img``, ``imgs``, ``JPEGImages`` and
+  ``mask``, ``labels``, ``label``, ``annotations``, ``gt``, in upper or lower case, and may contain
+  folders of the same names. Instead of the mask there may be a file of an annotation tool that
+  `anymask.load_masks` reads.
+- ``images/x.jpg`` with ``masks/x/*.png``: a folder of binary masks, one per object.
+- ``x.png`` with ``x_masks.png`` in one folder (also ``_mask``, ``_label``, ``_labels``, ``_gt``).
+  Several of them, such as ``x_mask.png`` and ``x_mask_1.png``, are several objects.
 - ``x.jpg`` with LabelMe's ``x.json`` in one folder.
-- What anymask wrote: ``x.masks.json`` and ``x.labels.tif``, with the images in the same folder,
+- Results of anymask: ``x.masks.json`` and ``x.labels.tif``, with the images in the same folder,
   the one above, or a folder beside it.
-- COCO's JSON beside its images, or in ``annotations/`` with the images in a folder beside that.
+- COCO JSON beside its images, or in ``annotations/`` with the images in a folder beside that.
+- A session, ``NAME.anymask``.
 - A folder whose subfolders are any of these.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from anymask.datasets import coco_files, label_files, result_files
+from anymask.datasets.label_files import ANNOTATIONS, JPEG, PICTURES
+from anymask.datasets.types import Found, Objects, Source
 from anymask.errors import ImageError
-from anymask.evaluation import coco_files, label_files, result_files
-from anymask.evaluation.data import Objects, Source
-from anymask.evaluation.label_files import ANNOTATIONS, JPEG, PICTURES
 from anymask.images.listing import list_images
 
-_IMAGE_FOLDERS = ("images", "image", "imgs", "img")
+_IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
 _MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "gt")
 _MASK_NAME = re.compile(r"(?P<image>.+)_(masks?|labels?|gt)(_\d+)?", re.DOTALL)
-# Files about a data set, in which no image and no mask is.
+# Files about a data set, in which there are no images and no masks.
 _NOTES = (".txt", ".md", ".csv", ".pdf", ".html", ".py", "")
-_ABOUT = ("split.json", "set.json", "Thumbs.db")
-# Beside an image of the same name, these are not something else.
+_ABOUT = ("split.json", "set.json", "data.yaml", "classes.txt", "Thumbs.db")
+# In one folder with the images, these may be masks, but are no lost masks if no image fits.
 _BESIDE = (".json", ".geojson")
-
-
-@dataclass
-class Found:
-    """What a place holds.
-
-    Attributes
-    ----------
-    sources : list of Source
-        Images with masks.
-    without_masks : list of Path
-        Images of a set that have none.
-    without_image : list of Path
-        Masks whose image is not there, and images that an annotation file names in vain.
-    """
-
-    sources: list[Source] = field(default_factory=list)
-    without_masks: list[Path] = field(default_factory=list)
-    without_image: list[Path] = field(default_factory=list)
-
-    def add(self, other: Found) -> None:
-        """Add what another place holds."""
-        self.sources += other.sources
-        self.without_masks += other.without_masks
-        self.without_image += other.without_image
+# A session is read by a higher layer, which is named here as an entry point is: no import leads up.
+SESSION = ".anymask"
+_SESSION_READER = "anymask.session.training_data:find_in_session"
 
 
 def find(place: Path, objects: Objects = "auto", images: Sequence[Path] = ()) -> Found:
-    """Find the images with masks of a data set, or of the data sets in a folder.
+    """Find the images with masks in a data set, or in a folder of data sets.
 
     Parameters
     ----------
     place : Path
         A folder or a COCO JSON file.
     objects : {"auto", "ids", "components", "classes"}
-        As in `open_examples`.
+        As for `open_dataset`.
     images : sequence of Path
-        Where the images of results of anymask are, if not beside them.
+        Folders with the images of anymask's results, if these are elsewhere.
+
+    Returns
+    -------
+    Found
+        Without sources if there is no image with masks.
 
     Raises
     ------
     ImageError
-        If there is no such place or no image with masks in it.
+        If a JSON file given by name is not COCO.
     """
-    if place.is_file() and place.suffix.lower() == ".json":
+    if not place.is_dir():
         name = _set_name(coco_files.folder_of(place))
-        found = Found(*coco_files.find(place, name, objects, required=True))
-    elif place.is_dir():
-        place = innermost(place)
-        found = _set_in(place, objects, images)
-        if not found.sources:
-            found = Found()  # not of the pictures that happen to lie beside the sets
-            for folder in sorted(p for p in place.iterdir() if p.is_dir()):
-                if not folder.name.startswith("."):
-                    found.add(_set_in(folder, objects, images))
-        used = {source.image for source in found.sources}
-        found.without_masks = [path for path in found.without_masks if path not in used]
-    else:
-        raise ImageError(f"There is no folder or JSON file {place}; check the name.")
+        return coco_files.find(place, name, objects, required=True)
+    place = innermost(place)
+    found = _set_in(place, objects, images)
     if not found.sources:
-        raise ImageError(
-            f"No image with masks was found in {place}; give a folder with images/ and masks/ "
-            "(files of the same names), or a COCO JSON file."
-        )
+        found = Found()  # drops the images that happen to lie beside the sets
+        for folder in sorted(p for p in place.iterdir() if p.is_dir()):
+            if not folder.name.startswith("."):
+                found.add(_set_in(folder, objects, images))
+    used = {source.image for source in found.sources}
+    found.without_masks = [path for path in found.without_masks if path not in used]
     return found
 
 
 def innermost(place: Path) -> Path:
-    """The folder below that holds more than one folder: archives often unpack to one in another.
+    """Descend while a folder holds nothing but one folder, as archives often unpack.
 
     Notes beside that one folder do not count.
     """
-    while place.is_dir():
+    while place.is_dir() and place.suffix != SESSION:
         inside = [p for p in place.iterdir() if not p.name.startswith(".") and not _is_note(p)]
         if len(inside) != 1 or not inside[0].is_dir() or inside[0].is_symlink():
             break
@@ -122,10 +99,11 @@ def _is_note(path: Path) -> bool:
 
 
 def _set_in(folder: Path, objects: Objects, places: Sequence[Path]) -> Found:
-    """What a folder holds that is itself one data set; no sources if it is not."""
+    """What a folder holds if it is itself one data set; else no sources."""
+    if folder.suffix == SESSION:
+        return _session(folder, objects)
     name = _set_name(folder)
-    images = next((folder / n for n in _IMAGE_FOLDERS if (folder / n).is_dir()), None)
-    masks = next((folder / n for n in _MASK_FOLDERS if (folder / n).is_dir()), None)
+    images, masks = _folder_called(folder, _IMAGE_FOLDERS), _folder_called(folder, _MASK_FOLDERS)
     if images is not None and masks is not None:
         found = _pairs(name, images, masks, objects)
         if found.sources:
@@ -140,6 +118,12 @@ def _set_in(folder: Path, objects: Objects, places: Sequence[Path]) -> Found:
     return found if found.sources else _pairs(name, folder, folder, objects)
 
 
+def _folder_called(folder: Path, names: Sequence[str]) -> Path | None:
+    """The folder in `folder` with the first of some names, in any case."""
+    inside = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir()}
+    return next((inside[name] for name in names if name in inside), None)
+
+
 def _set_name(folder: Path) -> str:
     """The name in ``set.json`` if there is one, else the folder's."""
     try:
@@ -149,14 +133,19 @@ def _set_name(folder: Path) -> str:
     return str(name)
 
 
+def _session(folder: Path, objects: Objects) -> Found:
+    module, _, function = _SESSION_READER.partition(":")
+    read: Callable[[Path, Objects], Found] = getattr(importlib.import_module(module), function)
+    return read(folder, objects)
+
+
 def _results(folder: Path, name: str, objects: Objects, places: Sequence[Path]) -> Found:
-    """Results of anymask directly in a folder, and then also those in folders in it."""
+    """Results of anymask directly in a folder, and then also those in its subfolders."""
     if not any(result_files.is_truth(path) for path in folder.iterdir()):
         return Found()
     above = [folder, folder.resolve().parent]
     inside = [place / called for place in above for called in _IMAGE_FOLDERS]
-    sources, missing = result_files.find(folder, name, objects, [*places, *above, *inside])
-    return Found(sources, [], missing)
+    return result_files.find(folder, name, objects, [*places, *above, *inside])
 
 
 def _coco(folder: Path, name: str, objects: Objects) -> Found:
@@ -165,7 +154,7 @@ def _coco(folder: Path, name: str, objects: Objects) -> Found:
     taken: set[Path] = set()
     for place in (folder, folder / "annotations"):
         for path in sorted(place.glob("*.json")):
-            of_file = Found(*coco_files.find(path, name, objects, required=False))
+            of_file = coco_files.find(path, name, objects, required=False)
             if of_file.sources:
                 of_file.sources = [s for s in of_file.sources if s.image not in taken]
                 taken.update(source.image for source in of_file.sources)
@@ -179,8 +168,11 @@ def _pairs(set_name: str, images: Path, masks: Path, objects: Objects, within: s
     apart = masks != images  # in one folder with the images, only the name tells a mask
     exact: dict[str, Path] = {}
     numbered: dict[str, list[Path]] = {}
-    for path in sorted(p for p in masks.iterdir() if not p.name.startswith(".")):
+    files = sorted(p for p in masks.iterdir() if not p.name.startswith("."))
+    for path in label_files.without_parts_of_voc(files):
         suffix = path.suffix.lower()
+        if path.name in _ABOUT:
+            continue
         if path.is_dir():
             if apart:
                 exact[path.name] = path
@@ -192,7 +184,7 @@ def _pairs(set_name: str, images: Path, masks: Path, objects: Objects, within: s
             _keep(exact, path)
     found = Found()
     used: set[Path] = set()
-    for path in _pictures(images):
+    for path in _images_in(images):
         own = [exact[path.stem]] if path.stem in exact else numbered.get(path.stem, [])
         own = [p for p in own if p != path]
         if own:
@@ -218,8 +210,8 @@ def _keep(by_name: dict[str, Path], path: Path) -> None:
         by_name[path.stem] = path
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """The pictures directly in a folder, each once even where two files make one."""
+def _images_in(folder: Path) -> list[Path]:
+    """The images directly in a folder; two files that make one image count once."""
     try:
         return list_images(folder)
     except ImageError:

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import anymask
+from anymask.datasets import archives, open_dataset
 from anymask.errors import ImageError
 from anymask.export.results import write_results
 from anymask.masks.mask_set import MaskSet
-from anymask.training.datasets import archives, open_dataset
-from tests.training.drawn_sets import noise, save, two_discs, write_busi, write_pairs
+from tests.datasets.drawn_sets import noise, save, two_discs, write_busi, write_pairs
 
 ROOT = Path(anymask.__file__).parents[1]
 
@@ -88,7 +88,7 @@ def test_the_same_archive_is_unpacked_once_and_anew_when_it_has_changed(cells, t
 def test_what_was_unpacked_goes_when_the_program_ends(cells, tmp_path):
     packed = zipped(tmp_path / "x.zip", cells)
     code = (
-        "from anymask.training.datasets import open_dataset; "
+        "from anymask.datasets import open_dataset; "
         f"print(open_dataset({str(packed)!r}).sources[0].image)"
     )
     env = {"PYTHONPATH": str(ROOT), "PATH": "", "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
@@ -190,7 +190,7 @@ def test_a_zip_that_lies_about_the_size_of_a_member_is_refused(cells, tmp_path):
 @pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.tar.gz", "x.tgz"])
 def test_a_damaged_or_missing_archive_is_refused_with_a_sentence(cells, tmp_path, name):
     packed = tmp_path / name
-    with pytest.raises(ImageError, match="There is no archive"):
+    with pytest.raises(ImageError, match="There is no file or folder"):
         open_dataset(packed)
     packed.write_bytes(b"not an archive at all" * 40)
     with pytest.raises(ImageError, match="cannot be unpacked"):

@@ -1,33 +1,44 @@
-"""Which images train and which are held out, written down as ``split.json``."""
+"""Which images are for training and which are held out: ``split.json``."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol, Self, TypeVar
 
 from anymask.errors import AnymaskError, ImageError
 from anymask.files import whole_file
 
-if TYPE_CHECKING:
-    from anymask.training.datasets.dataset import Dataset
-
 SPLIT_FILE = "split.json"
+
+D = TypeVar("D", bound="Divisible")
+
+
+class Divisible(Protocol):
+    """What a split needs to know of a data set; `Dataset` is one."""
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """Name of each example with its set, as "set/name"."""
+
+    def subset(self, indices: Iterable[int]) -> Self:
+        """Select examples, in the order given."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """A division of a data set.
+    """A division of a data set into images to train on and images held out.
 
     Attributes
     ----------
     train, validation : tuple of str
-        The images of each half, as "set/name".
+        The images of each part, as "set/name".
     seed : int or None
     fraction : float or None
     group : str or None
-        What it was drawn with; None where it was made otherwise.
+        What it was drawn with, as for `Dataset.split`; None if it was made otherwise.
     """
 
     train: tuple[str, ...]
@@ -36,15 +47,13 @@ class Split:
     fraction: float | None = None
     group: str | None = None
 
-    def halves(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
-        """Divide a data set as it was divided before.
-
-        Images that are in neither half stay out.
+    def halves(self, dataset: D) -> tuple[D, D]:
+        """Divide a data set accordingly; images that are in neither part are left out.
 
         Raises
         ------
         AnymaskError
-            If an image of either half is not in it.
+            If an image of either part is not in the data set.
         """
         index = {key: i for i, key in enumerate(dataset.keys)}
         missing = [key for key in (*self.train, *self.validation) if key not in index]
@@ -61,14 +70,14 @@ class Split:
 
 def write_split(
     path: Path,
-    train: Dataset,
-    validation: Dataset,
+    train: Divisible,
+    validation: Divisible,
     *,
     seed: int | None = None,
     fraction: float | None = None,
     group: str | None = None,
 ) -> Split:
-    """Write down a division.
+    """Write a split file that divides the data set as it is divided here.
 
     Raises
     ------
@@ -85,12 +94,12 @@ def write_split(
 
 
 def read_split(path: Path) -> Split:
-    """Read a division.
+    """Read a split file.
 
     Raises
     ------
     ImageError
-        If the file is missing or damaged, or has an image in both halves or twice.
+        If the file is missing or damaged, or names an image twice.
     """
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
@@ -105,6 +114,6 @@ def read_split(path: Path) -> Split:
     names = [*halves[0], *halves[1]]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise ImageError(f"{path} names {twice} twice; each image can be in one half, once.")
+        raise ImageError(f"{path} names {twice} twice; an image can be in one part only, and once.")
     known = (data.get("seed"), data.get("fraction"), data.get("group"))
     return Split(tuple(halves[0]), tuple(halves[1]), *known)

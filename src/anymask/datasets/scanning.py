@@ -1,4 +1,4 @@
-"""One look at every image and its masks: what is in them, and whether they can be used."""
+"""Reading every image with its masks once, to know what is in it and whether it can be used."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from anymask.datasets.packed_masks import PackedMasks
+from anymask.datasets.types import Skipped, Source, Truth
 from anymask.errors import AnymaskError
-from anymask.evaluation.data import Source, Truth
-from anymask.evaluation.packed_masks import areas_of
 from anymask.images.formats import ENVI_HEADER
 
 THUMBNAIL = 32
@@ -23,26 +23,26 @@ THUMBNAIL = 32
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What is known of an example without reading it again.
+    """What one reading of an example found.
 
     Attributes
     ----------
     size : tuple of int
         Height and width in pixels.
     areas : tuple of int
-        Pixels of each object.
+        Area of each object in pixels.
     classes : tuple of str
-        What each object is; nothing at all where no class is known.
+        The class of each object, "" if unknown; empty if no class is known.
     left_out : int
-        Objects that are too small to count.
+        How many objects are too small to count.
     parts : int
-        Connected parts of the object, if it is the only one; else 0.
+        Connected parts of the object if it is the only one, else 0.
     image_hash, truth_hash : str
-        SHA-256 of the image's files, and of its masks with their classes.
+        SHA-256 of the image's files, and of its masks and their classes.
     pixel_hash : str
-        SHA-256 of the size and colours: the same for the same picture in another format.
+        SHA-256 of size and pixel values: the same for the same image in another format.
     thumbnail : (THUMBNAIL, THUMBNAIL) uint8 array
-        The image in grey, made small and square.
+        The image in grey, shrunk to a small square.
     """
 
     size: tuple[int, int]
@@ -54,24 +54,6 @@ class Record:
     truth_hash: str
     pixel_hash: str
     thumbnail: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """An example that cannot be used.
-
-    Attributes
-    ----------
-    set_name, name : str
-    image : Path
-    reason : str
-        One sentence.
-    """
-
-    set_name: str
-    name: str
-    image: Path
-    reason: str
 
 
 def scan(sources: Sequence[Source], min_area: int) -> Iterator[Record | Skipped]:
@@ -88,19 +70,18 @@ def scan(sources: Sequence[Source], min_area: int) -> Iterator[Record | Skipped]
     Record or Skipped
         The latter for what cannot be read or does not fit together.
     """
-    # One after another: decoders set the filters of warnings, which threads share.
+    # One after another: decoders set warning filters, which threads share.
     for source in sources:
-        yield _look_at(source, min_area)
+        try:
+            yield look_at(source, min_area)
+        except Exception as error:  # a fault in one file must not cost the others
+            yield Skipped(source.set_name, source.name, source.image, _reason(error, source))
 
 
-def _look_at(source: Source, min_area: int) -> Record | Skipped:
-    try:
-        image, truth = source.read()
-        image_hash = _hash_of_files(source.image)
-    except (AnymaskError, OSError, ValueError, MemoryError) as error:
-        reason = str(error).strip() or type(error).__name__
-        return Skipped(source.set_name, source.name, source.image, reason.splitlines()[0])
-    areas = areas_of(truth.masks)
+def look_at(source: Source, min_area: int) -> Record:
+    """Read an image with its masks; objects of fewer than `min_area` pixels do not count."""
+    image, truth = source.read()
+    areas = PackedMasks.of(truth.masks).areas.tolist()
     kept = [i for i, area in enumerate(areas) if area >= max(1, min_area)]
     truth = truth.take(kept)
     height, width = image.shape[:2]
@@ -112,15 +93,23 @@ def _look_at(source: Source, min_area: int) -> Record | Skipped:
         truth.classes,
         len(areas) - len(kept),
         ndimage.label(truth.masks[0], np.ones((3, 3), int))[1] if len(kept) == 1 else 0,
-        image_hash,
+        _hash_of_files(source.image),
         _hash_of_truth(truth),
         hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest(),
         np.asarray(small),
     )
 
 
+def _reason(error: Exception, source: Source) -> str:
+    """One line that says what is wrong and with which file."""
+    said = " ".join(str(error).split())
+    if not isinstance(error, AnymaskError):
+        said = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return said if str(source.image) in said else f"{source.image}: {said}"
+
+
 def _hash_of_files(path: Path) -> str:
-    """SHA-256 of all files that make up a picture, with their names below it."""
+    """SHA-256 of all files that make up an image."""
     paths = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     if path.suffix.lower() in ENVI_HEADER.suffixes:
         from anymask.images.formats import envi

@@ -1,4 +1,4 @@
-"""Pictures that are the same, or almost."""
+"""Images that are the same, or almost the same."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anymask.training.datasets.scanning import Record
+from anymask.datasets.scanning import Record
 
-# Correlation of the small grey copies from which two pictures are almost the same.
+# Two images are almost the same if their small grey copies correlate at least this well.
 _ALIKE = 0.99
-# Standard deviation in grey levels below which a picture has nothing to compare.
+# Below this standard deviation in grey levels an image has nothing to compare.
 _FLAT = 2.0
 _ROWS = 1024
 
 
 def same(records: Sequence[Record]) -> list[list[int]]:
-    """Group the pictures that are the same to the pixel; only groups of two or more."""
+    """Groups of two or more images that are the same to the pixel."""
     groups: dict[str, list[int]] = {}
     for index, record in enumerate(records):
         groups.setdefault(record.pixel_hash, []).append(index)
@@ -24,14 +24,14 @@ def same(records: Sequence[Record]) -> list[list[int]]:
 
 
 def alike(records: Sequence[Record]) -> list[tuple[int, int]]:
-    """Pairs of pictures that are almost the same: in another format, size, contrast or a frame on.
+    """Pairs of images that are almost the same: in another format or size, or a frame later.
 
-    They are compared as grey pictures of 32×32 pixels, by correlation.
+    Grey copies of 32×32 pixels are compared by correlation.
 
     Returns
     -------
     list of (int, int)
-        In order; those that are the same to the pixel are not among them.
+        In order, without pairs that are the same to the pixel.
     """
     if not records:
         return []

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from anymask.cli.dataset import app
 from anymask.export.results import write_results
 from anymask.masks.mask_set import MaskSet
-from tests.training.drawn_sets import noise, save, two_discs, write_busi, write_pairs
+from tests.datasets.drawn_sets import noise, save, two_discs, write_busi, write_pairs
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training_data.md").read_text(encoding="utf-8")
 LINES = [

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from anymask.datasets.packed_masks import PackedMasks
+from anymask.datasets.types import Objects, Truth
 from anymask.errors import ImageError
-from anymask.evaluation.data import Objects, Truth
-from anymask.evaluation.packed_masks import PackedMasks
+from anymask.export.loading import load_masks
+from anymask.export.voc import png_paths
 from anymask.images.memory import check_fits
 from anymask.masks import rle
 from anymask.masks.mask_set import MaskSet
@@ -22,21 +24,21 @@ from anymask.masks.mask_set import MaskSet
 JPEG = (".jpg", ".jpeg")
 PICTURES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".npy", *JPEG)
 """Suffixes of label images and binary masks."""
-ANNOTATIONS = (".json", ".geojson", ".npz", ".zip", ".roi", ".txt")
-"""Suffixes of what annotation tools save for one image; `anymask.load_masks` reads it."""
+ANNOTATIONS = (".json", ".geojson", ".npz", ".zip", ".roi", ".txt", ".xml")
+"""Suffixes of files that annotation tools save for one image; `anymask.load_masks` reads them."""
 
 _DAMAGE = (OSError, ValueError, SyntaxError, IndexError, Image.DecompressionBombError)
 _WHITE = 255
-# Of a mask's pixels: where so many are white and the rest are greys, its edges were smoothed.
+# If this share of a mask's pixels is nearly white and the rest are greys, its edges are smoothed.
 _MOSTLY, _NEARLY_WHITE = 0.5, 240
-# Fewer values than these may be grey levels chosen for classes.
+# Fewer values than this may be grey levels that stand for classes.
 _GREYS = 6
 
 
 def read_labels(path: Path) -> NDArray[Any]:
     """Read a label image or binary mask (H, W) with its own whole numbers.
 
-    JPEG keeps no ids, so that a mask saved as one is binary: 255 from the middle grey on.
+    JPEG does not keep ids, so a mask saved as JPEG is binary: 255 above the middle grey.
 
     Raises
     ------
@@ -63,9 +65,9 @@ def read_labels(path: Path) -> NDArray[Any]:
     if path.suffix.lower() in JPEG:
         return np.where(labels > _WHITE // 2, np.uint8(_WHITE), np.uint8(0))
     if labels.ndim == 3 and labels.shape[2] in (2, 4):
-        labels = labels[..., :-1]  # how opaque it is, is no matter
+        labels = labels[..., :-1]  # drop the alpha channel
     if labels.ndim == 3 and (labels == labels[..., :1]).all():
-        labels = labels[..., 0]  # a grey picture saved as colours
+        labels = labels[..., 0]  # a grey image saved as RGB
     if labels.ndim != 2 or labels.dtype.kind not in "bui":
         raise ImageError(
             f"{path} is {labels.dtype} of shape {labels.shape}; masks must have one channel of "
@@ -75,7 +77,7 @@ def read_labels(path: Path) -> NDArray[Any]:
 
 
 def masks_of_labels(labels: NDArray[Any], objects: Objects = "auto") -> PackedMasks:
-    """Take a label image apart into one mask an object, in order of the ids.
+    """Split a label image into one mask per object, in the order of the ids.
 
     Examples
     --------
@@ -95,7 +97,7 @@ def masks_of_labels(labels: NDArray[Any], objects: Objects = "auto") -> PackedMa
 def truth_of(paths: Sequence[Path], objects: Objects, size: tuple[int, int]) -> Truth:
     """Read the masks of one image from one file or several.
 
-    Several binary masks are several objects, one a file. So are the masks in a folder.
+    Several binary masks are several objects, one per file. So are the masks in a folder.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ def truth_of(paths: Sequence[Path], objects: Objects, size: tuple[int, int]) -> 
         Files, or one folder.
     objects : {"auto", "ids", "components", "classes"}
     size : tuple of int
-        Height and width of the image, for files that do not tell.
+        Height and width of the image, for files that do not hold it.
     """
     if len(paths) == 1 and paths[0].is_dir():
         files = sorted(p for p in paths[0].iterdir() if p.suffix.lower() in PICTURES)
@@ -116,8 +118,21 @@ def truth_of(paths: Sequence[Path], objects: Objects, size: tuple[int, int]) -> 
     return Truth(masks, tuple(classes))
 
 
+def without_parts_of_voc(files: Sequence[Path]) -> list[Path]:
+    """Leave out the PNGs that belong to a Pascal VOC file, and VOC files of boxes alone.
+
+    Reading ``x.xml`` reads its PNG of objects too; an XML without one holds no masks.
+    """
+    parts: set[Path] = set()
+    for path in files:
+        if path.suffix.lower() == ".xml":
+            of_class, of_object, _ = png_paths(path)
+            parts |= {of_class, of_object} if of_object.is_file() else {path}
+    return [path for path in files if path not in parts]
+
+
 def truth_of_set(masks: MaskSet, objects: Objects = "auto") -> Truth:
-    """Take the masks of a set in order of their ids, with their classes."""
+    """The masks of a `MaskSet` in the order of their ids, with their classes."""
     order = np.argsort(masks.ids)
     names = masks.class_names
     classes = tuple(names[i] for i in order) if names is not None and any(names) else ()
@@ -126,7 +141,7 @@ def truth_of_set(masks: MaskSet, objects: Objects = "auto") -> Truth:
 
 
 def joined_by_class(truth: Truth) -> Truth:
-    """Make one object of all objects of a class; those without one are left out."""
+    """Join all objects of a class into one; objects without a class are left out."""
     names = [name for name in dict.fromkeys(truth.classes) if name]
     masks = PackedMasks.of(truth.masks)
     groups = [[i for i, own in enumerate(truth.classes) if own == name] for name in names]
@@ -144,8 +159,6 @@ def joined_by_class(truth: Truth) -> Truth:
 
 def _truth_of_file(path: Path, objects: Objects, size: tuple[int, int], *, alone: bool) -> Truth:
     if path.suffix.lower() in ANNOTATIONS:
-        from anymask.export.loading import load_masks
-
         return truth_of_set(load_masks(path, size), objects)
     labels, ids = _with_ids(read_labels(path), objects)
     if objects == "classes":
@@ -161,7 +174,7 @@ def _with_ids(labels: NDArray[Any], objects: Objects) -> tuple[NDArray[Any], NDA
     ids, counts = ids[ids != 0], counts[ids != 0]
     may_be_binary = objects in ("auto", "components") and labels.dtype == np.uint8
     if may_be_binary and len(ids) >= _GREYS and ids[-1] == _WHITE:
-        # Numbers given to objects or classes begin at 1; greys lie on both sides of the middle.
+        # Ids begin at 1; greys of a smoothed edge lie on both sides of the middle.
         of_both_sides = ids[0] <= _WHITE // 2 < ids[-2]
         bright = counts[ids >= _NEARLY_WHITE].sum()
         if of_both_sides and bright > _MOSTLY * counts.sum():

@@ -1,7 +1,7 @@
-"""Data sets in archives, unpacked to a temporary folder once their members are known to be safe.
+"""Data sets in archives, unpacked safely to a temporary folder.
 
-A member may lie nowhere but below the folder, and be nothing but a file. What all of them take
-is bounded, whatever the archive says about it: the bytes that come out are counted.
+Every member must be a plain file and lie below the folder. The total size is bounded by counting
+the bytes that come out, whatever the archive says about them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from anymask.errors import AnymaskError, ImageError
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 _MOST_MEMBERS = 1_000_000
-# An archive of images never unpacks to so many times its size; small ones do no harm.
+# No archive of images unpacks to more than this many times its size; small ones do no harm.
 _MOST_GROWTH = 100
 _HARMLESS = 2**30
 _CHUNK = 2**20
@@ -37,32 +37,32 @@ _CLUTTER = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db"})
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a place is an archive, by its name."""
+    """Whether a place is an archive, judged by its name."""
     return path.name.lower().endswith(SUFFIXES) and not path.is_dir()
 
 
 def unpacked(path: Path) -> Path:
-    """Unpack an archive to a temporary folder, which goes when the program ends.
+    """Unpack an archive to a temporary folder that is removed when the program ends.
 
-    The same file is unpacked once.
+    The same file is unpacked only once.
 
     Returns
     -------
     Path
-        A folder that has the archive's name without its suffix.
+        A folder with the archive's name without its suffix.
 
     Raises
     ------
     ImageError
-        If it is missing, damaged or encrypted, if a member would lie elsewhere, is a link or
-        comes twice, or if it would unpack to more than an archive of images can, or than there
-        is room for.
+        If the archive is missing, damaged or encrypted; if a member would lie outside the folder,
+        is a link or occurs twice; or if it would unpack to more than an archive of images can, or
+        than half of the free disk.
     """
     try:
         state = path.stat()
     except OSError:
-        raise ImageError(f"There is no archive {path}; check the name.") from None
-    return _unpacked(path.resolve(), state.st_mtime_ns, state.st_size)
+        raise ImageError(f"There is no file or folder {path}; check the name.") from None
+    return _unpacked(path.absolute(), state.st_mtime_ns, state.st_size)
 
 
 @cache
@@ -132,7 +132,7 @@ class _Unpacking:
         )
 
     def write(self, source: IO[bytes], place: Path, modified: float | None) -> None:
-        """Copy a member, counting its bytes, with its time, which tells what was corrected."""
+        """Copy a member with its time, by which corrected results are recognised."""
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             file = place.open("xb")
@@ -151,12 +151,12 @@ class _Unpacking:
                 os.utime(place, (modified, modified))
 
     def spend(self, count: int) -> None:
-        """Count bytes.
+        """Count bytes that come out.
 
         Raises
         ------
         ImageError
-            If there are more than may be.
+            If there are more than allowed.
         """
         self.room -= count
         if self.room < 0:
@@ -168,7 +168,7 @@ class _Unpacking:
 
 
 class _Counted(io.RawIOBase):
-    """A stream whose bytes are counted, those of members that are passed over too."""
+    """A stream whose bytes are counted, including those of members that are skipped."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile, unpacking: _Unpacking) -> None:
         self.stream, self.unpacking = stream, unpacking
@@ -182,7 +182,7 @@ class _Counted(io.RawIOBase):
 def _unpack_zip(path: Path, unpacking: _Unpacking) -> None:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        # All of them before the first is written, as the list is at hand.
+        # Check all members before the first is written.
         places = [unpacking.place_of(member.filename) for member in members]
         for member in members:
             mode = stat.S_IFMT(member.external_attr >> 16)
@@ -190,7 +190,7 @@ def _unpack_zip(path: Path, unpacking: _Unpacking) -> None:
                 unpacking.refuse_special(member.filename)
         told = sum(member.file_size for member in members)
         unpacking.spend(told)
-        unpacking.room += told  # what comes out is counted once more
+        unpacking.room += told  # the bytes that really come out are counted by `write`
         for member, place in zip(members, places, strict=True):
             if place is not None and not member.is_dir():
                 with archive.open(member) as source:
@@ -210,7 +210,7 @@ def _unpack_tar(path: Path, unpacking: _Unpacking) -> None:
     with gzip.open(path) if compressed else path.open("rb") as stream:
         counting = _Unpacking(path, unpacking.target, unpacking.room)
         counted = _Counted(stream, counting)
-        # Read as a stream: one pass, and no member is passed over uncounted.
+        # Read as a stream: one pass, in which skipped members are counted too.
         with tarfile.open(fileobj=counted, mode="r|") as archive:
             for member in archive:
                 place = unpacking.place_of(member.name)

@@ -1,4 +1,4 @@
-"""Masks of an image held as run lengths: hundreds of objects of a large picture in a megabyte."""
+"""Masks of one image as run lengths: hundreds of objects of a large image in a megabyte."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from anymask.masks.rle import Counts, area_of, counts_of, mask_of
 
 
 class PackedMasks(Sequence[NDArray[np.bool_]]):
-    """A sequence of masks of which each is made when it is asked for.
+    """A sequence of masks that unpacks each mask on access.
 
     Parameters
     ----------
     counts : sequence of arrays
         Run lengths of each mask, column-major, background first.
     sizes : sequence of tuples of int
-        (H, W) of each mask: files of one image may disagree, and that is found out later.
+        (H, W) of each mask. Files of one image may disagree; `Source.read` refuses that.
 
     Examples
     --------
@@ -37,7 +37,7 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
 
     @classmethod
     def of(cls, masks: Iterable[NDArray[np.bool_]]) -> PackedMasks:
-        """Pack boolean masks (H, W) one after another; those that are packed stay as they are."""
+        """Pack boolean masks (H, W); masks that are packed already stay as they are."""
         if isinstance(masks, PackedMasks):
             return masks
         if isinstance(masks, MaskSet):
@@ -50,7 +50,7 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
 
     @classmethod
     def of_labels(cls, labels: NDArray) -> PackedMasks:
-        """Pack the masks of a label image (H, W) of whole numbers, in order of the ids.
+        """Pack the masks of a label image (H, W) of whole numbers, in the order of the ids.
 
         Examples
         --------
@@ -59,7 +59,7 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
         """
         whole = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
         if whole.size and (whole.min() < 0 or whole.max() > np.iinfo(np.int64).max):
-            # Ids that no label image of anymask has are as good as any.
+            # Other programs write such ids; only their order matters here.
             ids = np.unique(whole[whole != 0])
             whole = np.where(whole != 0, np.searchsorted(ids, whole) + 1, 0)
         _, counts = counts_by_label(whole)
@@ -67,7 +67,7 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
 
     @classmethod
     def joined(cls, parts: Iterable[PackedMasks]) -> PackedMasks:
-        """Put several sequences one after another."""
+        """Concatenate several sequences."""
         every = list(parts)
         return cls(
             [counts for part in every for counts in part.counts],
@@ -76,11 +76,11 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
 
     @cached_property
     def areas(self) -> NDArray[np.int64]:
-        """Pixels of each mask, (N,)."""
+        """Area of each mask in pixels, (N,)."""
         return np.array([area_of(counts) for counts in self.counts], np.int64)
 
     def take(self, indices: ArrayLike) -> PackedMasks:
-        """Return some of the masks, in the order of their indices (K,)."""
+        """Select masks, in the order of the indices (K,)."""
         chosen = np.asarray(indices, np.int64).reshape(-1).tolist()
         return PackedMasks([self.counts[i] for i in chosen], [self.sizes[i] for i in chosen])
 
@@ -94,7 +94,7 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
     def __getitem__(self, index: int | slice) -> NDArray[np.bool_] | PackedMasks:
         if isinstance(index, slice):
             return PackedMasks(self.counts[index], self.sizes[index])
-        # Row by row, as all pictures are: those who copy or view it need not know of columns.
+        # In row order, as callers expect of an image; run lengths unpack in column order.
         return np.ascontiguousarray(mask_of(self.counts[index], self.sizes[index]))
 
     def __iter__(self) -> Iterator[NDArray[np.bool_]]:
@@ -102,15 +102,3 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
 
     def __repr__(self) -> str:
         return f"PackedMasks({len(self)} masks)"
-
-
-def areas_of(masks: Sequence[NDArray[np.bool_]]) -> list[int]:
-    """Pixels of each mask, without unpacking any."""
-    if isinstance(masks, PackedMasks):
-        return [int(area) for area in masks.areas]
-    return [int(np.count_nonzero(mask)) for mask in masks]
-
-
-def counts_of_masks(masks: Sequence[NDArray[np.bool_]]) -> tuple[Counts, ...]:
-    """Run lengths of each mask, without unpacking any."""
-    return PackedMasks.of(masks).counts

@@ -1,4 +1,4 @@
-"""Many examples of a data set in one picture, to see at a glance whether masks and images fit."""
+"""A contact sheet: many examples in one image, to see at a glance whether the masks fit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from anymask.datasets.dataset import Dataset
+from anymask.datasets.sampling import spread
+from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
-from anymask.evaluation.data import Example, spread
 from anymask.painting import overlay
-from anymask.training.datasets.dataset import Dataset
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -28,9 +29,9 @@ def contact_sheet(
     ----------
     dataset : Dataset
     count : int
-        At most so many.
+        Draw at most this many.
     columns : int
-        Of them in a row.
+        Examples in a row.
     tile : int
         Longest side of each, in pixels.
 
@@ -71,12 +72,12 @@ def contact_sheet(
 
 
 def _painted(example: Example, tile: int) -> NDArray[np.uint8]:
-    """An image made to fit a tile, masks painted on afterwards so that outlines stay fine."""
+    """An image shrunk to fit a tile; masks are painted afterwards so that outlines stay thin."""
     height, width = example.image.shape[:2]
     scale = tile / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = np.asarray(Image.fromarray(example.image).resize(size, Image.Resampling.LANCZOS))
-    # The pixels that the middles of the tile's pixels fall on.
+    # The source pixel at the centre of each pixel of the tile.
     rows = ((np.arange(size[1]) + 0.5) / scale).astype(int).clip(0, height - 1)
     columns = ((np.arange(size[0]) + 0.5) / scale).astype(int).clip(0, width - 1)
     if not example.masks:
@@ -88,7 +89,7 @@ def _painted(example: Example, tile: int) -> NDArray[np.uint8]:
 def _shortened(name: str, draw: ImageDraw.ImageDraw, font: Font, room: float) -> str:
     if draw.textlength(name, font) <= room:
         return name
-    # The end of a name tells images apart more often than its beginning.
+    # Names differ more often at the end than at the beginning.
     while name and draw.textlength("…" + name, font) > room:
         name = name[1:]
     return "…" + name

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anymask.datasets import check_dataset, contact_sheet, open_dataset
+from anymask.datasets.dataset import Dataset
 from anymask.errors import AnymaskError
 from anymask.show import overlay
-from anymask.training.datasets import check_dataset, contact_sheet, open_dataset
-from anymask.training.datasets.dataset import Dataset
-from tests.training.drawn_sets import (
+from tests.datasets.drawn_sets import (
     HEIGHT,
     WIDTH,
     disc,
@@ -98,7 +98,7 @@ def test_pictures_that_occur_twice_are_found_to_the_pixel_and_almost(twelve):
         ("cells/same", "cells/05"),
         ("cells/same", "cells/twice"),
     }
-    assert "one trains and one is held out" in halves.problems[0]
+    assert "one in training and one held out" in halves.problems[0]
     assert found.across == []
 
 

@@ -9,10 +9,11 @@ import pytest
 import tifffile
 from PIL import Image
 
+from anymask.datasets.label_files import joined_by_class
+from anymask.datasets.opening import open_dataset
+from anymask.datasets.packed_masks import PackedMasks
+from anymask.datasets.types import Truth
 from anymask.errors import ImageError
-from anymask.evaluation.data import Truth, open_examples
-from anymask.evaluation.label_files import joined_by_class
-from anymask.evaluation.packed_masks import PackedMasks, areas_of, counts_of_masks
 from anymask.evaluation.records import targets_of
 from anymask.masks.mask_set import MaskSet
 
@@ -31,8 +32,8 @@ def test_the_masks_of_a_label_image_are_those_of_its_ids(labels):
     masks = PackedMasks.of_labels(labels)
     expected = [labels == i for i in (3, 9, 250, 70000)]
     np.testing.assert_array_equal(masks, expected)
-    assert masks.areas.tolist() == areas_of(expected) == areas_of(masks)
-    for packed, counts in zip(counts_of_masks(masks), counts_of_masks(expected), strict=True):
+    assert masks.areas.tolist() == [mask.sum() for mask in expected]
+    for packed, counts in zip(masks.counts, PackedMasks.of(expected).counts, strict=True):
         np.testing.assert_array_equal(packed, counts)
 
 
@@ -86,9 +87,9 @@ def test_hundreds_of_objects_take_less_memory_than_ten_masks_would(tmp_path):
         (tmp_path / kind).mkdir()
     tifffile.imwrite(tmp_path / "masks" / "a.tif", ids)
     Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(tmp_path / "images" / "a.png")
-    example = open_examples(tmp_path)[0]  # what is imported on the way does not count
+    example = open_dataset(tmp_path)[0]  # what is imported on the way does not count
     tracemalloc.start()
-    example = open_examples(tmp_path)[0]
+    example = open_dataset(tmp_path)[0]
     held = tracemalloc.get_traced_memory()[0] - example.image.nbytes
     areas = [target.mask.sum() for target in targets_of(example, 3)]
     tracemalloc.stop()

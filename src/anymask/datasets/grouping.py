@@ -1,4 +1,4 @@
-"""Dividing images into two halves so that what belongs together stays together."""
+"""Dividing images into two parts so that images that belong together stay together."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ from itertools import chain
 
 import numpy as np
 
+from anymask.datasets.types import Source
 from anymask.errors import AnymaskError
-from anymask.evaluation.data import Source
 
 FOLDER, ALIKE = "folder", "alike"
 
 
 def group_labels(sources: Sequence[Source], group: str | None) -> list[Hashable]:
-    """Tell which group each image is of.
+    """The group of each image.
 
     Parameters
     ----------
     sources : sequence of Source
     group : str or None
-        None for none at all, "folder" for the folder an image is in, or a regular expression with
-        one group in parentheses, searched for in the image's name. "alike" is told by the pixels.
+        None for no groups, "folder" for the folder an image is in, or a regular expression with
+        one group in parentheses, searched for in the image's name. "alike" depends on the pixels
+        and gives no groups here.
 
     Returns
     -------
     list
-        A label an image; images without a group have one of their own.
+        A label for each image; images without a group have one of their own.
 
     Raises
     ------
     AnymaskError
-        If the expression is none, or is not found in a name.
+        If it is not such an expression, or is not found in a name.
     """
     if group in (None, ALIKE):
         return list(range(len(sources)))
@@ -66,15 +67,14 @@ def divide(
     fraction: float,
     seed: int,
 ) -> list[int]:
-    """Choose what to hold out: whole groups, about the same share of every set.
+    """Choose what to hold out: whole groups, and about the same share of every set.
 
     Parameters
     ----------
     labels : sequence of sequences
-        For each item, all that ties it to others: items with a label in common, at the same
-        position, stay together.
+        The labels of each item. Items with the same label at the same position stay together.
     pairs : sequence of (int, int)
-        Items that stay together besides.
+        Further items that stay together.
     set_names : sequence of str
         The set of each item.
     fraction : float
@@ -84,12 +84,12 @@ def divide(
     Returns
     -------
     list of int
-        Increasing indices; at least one, and not all.
+        Increasing indices; at least one, but not all.
 
     Raises
     ------
     AnymaskError
-        If there are not two groups, or the fraction is not between 0 and 1.
+        If there are fewer than two groups, or the fraction is not between 0 and 1.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def divide(
     for name, quota in zip(names, _shares(sizes, wanted), strict=True):
         count = 0
         for unit in by_set[name]:
-            # A group that would miss the number by more than leaving it out does is left out.
+            # Take a group only if that comes closer to the quota than leaving it out.
             if count < quota and len(unit) <= 2 * (quota - count):
                 chosen.append(unit)
                 count += len(unit)
@@ -131,7 +131,7 @@ def divide(
 
 
 def _shares(sizes: Sequence[int], wanted: int) -> list[int]:
-    """Divide a number in proportion to sizes, in whole numbers."""
+    """Divide a number into whole shares in proportion to sizes."""
     exact = [wanted * size / sum(sizes) for size in sizes]
     shares = [int(value) for value in exact]
     by_rest = sorted(range(len(sizes)), key=lambda i: (shares[i] - exact[i], i))
@@ -143,7 +143,7 @@ def _shares(sizes: Sequence[int], wanted: int) -> list[int]:
 def _tied(
     labels: Sequence[Sequence[Hashable]], pairs: Iterable[tuple[int, int]]
 ) -> list[list[int]]:
-    """Items that are tied to each other, directly or through others, in order of the first."""
+    """Groups of items tied to each other, directly or through others, in order of the first."""
     parent = list(range(len(labels)))
 
     def top(index: int) -> int:

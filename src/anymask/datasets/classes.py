@@ -1,19 +1,19 @@
-"""What the numbers in label images mean where they stand for kinds of things."""
+"""What the classes of objects are called, and what label values mean that stand for classes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from anymask.datasets.scanning import Record
+from anymask.datasets.types import Source, Truth
 from anymask.errors import ImageError
-from anymask.evaluation.data import Source, Truth
-from anymask.training.datasets.scanning import Record
 
 CLASSES_FILE = "classes.txt"
 _WHITE = 255
-# Kinds of things are seldom numbered higher; white among such numbers means "not labelled".
+# Classes are seldom numbered higher; 255 among such low numbers means "not labelled".
 _LOW = 64
 
 
@@ -44,7 +44,7 @@ def declared_in(places: Iterable[Path]) -> tuple[str, ...] | None:
             raise ImageError(f"{path} declares a class twice; give each its own name.")
         if declared is not None and names != declared:
             raise ImageError(
-                f"{path} declares other classes than the place before it; train on places with "
+                f"{path} declares other classes than the place before it; open places with "
                 "the same classes."
             )
         declared = names
@@ -52,7 +52,7 @@ def declared_in(places: Iterable[Path]) -> tuple[str, ...] | None:
 
 
 def class_names(
-    records: Iterable[Record], declared: Sequence[str] | None
+    records: Iterable[Record], declared: Sequence[str] | None, order: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], dict[str, str | None]]:
     """Decide what the classes are called.
 
@@ -61,20 +61,22 @@ def class_names(
     records : iterable of Record
         Their classes are names, or label values written as numbers.
     declared : sequence of str, optional
-        Names of the label values 1, 2, …, or all names that there may be.
+        Names of the label values 1, 2, …, or all names that are allowed.
+    order : sequence of str
+        Names in the order in which the places themselves list them.
 
     Returns
     -------
     classes : tuple of str
-        As declared; else the names in order of the alphabet, and values in order of size.
+        As declared; else those that occur, in `order`, then alphabetically, values by size.
     meaning : dict
-        New names of those classes that are not yet called so; None for white pixels that are not
-        labelled.
+        New names of classes that are to be renamed; None for pixels of 255 that mean "not
+        labelled".
     """
     seen = {name for record in records for name in record.classes if name}
     values = {name for name in seen if name.isdecimal() and name not in (declared or ())}
     meaning: dict[str, str | None] = {}
-    # Where what is declared are values, as found in other images, a value means itself.
+    # If the declared names are themselves values, as found in other images, a value means itself.
     named = declared is not None and not all(name.isdecimal() for name in declared)
     if declared is not None and named:
         meaning = {
@@ -90,7 +92,9 @@ def class_names(
     if declared is not None:
         return tuple(declared), meaning
     names = {meaning.get(name, name) for name in seen} - {None}
-    return tuple(sorted(map(str, names), key=_by_number)), meaning
+    place = {name: number for number, name in enumerate(order)}
+    by_place = sorted(map(str, names), key=lambda name: (place.get(name, len(place)), *_key(name)))
+    return tuple(by_place), meaning
 
 
 def unknown_class(record: Record, classes: Sequence[str], meaning: dict[str, str | None]) -> str:
@@ -102,14 +106,14 @@ def unknown_class(record: Record, classes: Sequence[str], meaning: dict[str, str
 
 
 def renamed(source: Source, meaning: dict[str, str | None]) -> Source:
-    """A source whose objects are called as decided."""
+    """A source with the classes of its objects renamed."""
     if not meaning:
         return source
     return replace(source, read_truth=partial(_read, source.read_truth, meaning))
 
 
 def renamed_record(record: Record, meaning: dict[str, str | None]) -> Record:
-    """What is known of an example whose objects are called as decided."""
+    """A record with the classes of its objects renamed."""
     names = [meaning.get(name, name) for name in record.classes]
     kept = [i for i, name in enumerate(names) if name is not None]
     if not record.classes or not meaning:
@@ -121,8 +125,12 @@ def renamed_record(record: Record, meaning: dict[str, str | None]) -> Record:
     )
 
 
-def _read(read_truth: object, meaning: dict[str, str | None], size: tuple[int, int]) -> Truth:
-    truth: Truth = read_truth(size)  # type: ignore[operator]
+def _read(
+    read_truth: Callable[[tuple[int, int]], Truth],
+    meaning: dict[str, str | None],
+    size: tuple[int, int],
+) -> Truth:
+    truth = read_truth(size)
     names = [meaning.get(name, name) for name in truth.classes]
     kept = [i for i, name in enumerate(names) if name is not None]
     if not truth.classes:
@@ -130,5 +138,5 @@ def _read(read_truth: object, meaning: dict[str, str | None], size: tuple[int, i
     return truth.take(kept)._replace(classes=tuple(str(names[i]) for i in kept))
 
 
-def _by_number(name: str) -> tuple[int, str]:
+def _key(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (1 << 62, name)

@@ -1,7 +1,7 @@
-"""What anymask wrote for images, as the truth about them: ``NAME.masks.json``, ``NAME.labels.tif``.
+"""Results of anymask as true masks: ``NAME.masks.json`` and ``NAME.labels.tif``.
 
-Both are written together. Where they differ, one has been corrected since: the label image,
-which is what most programs save, unless the JSON is newer.
+Both are written together. If they differ, one was corrected later: the label image, which is what
+most programs save, unless the JSON is newer.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from anymask.evaluation.data import Objects, Source, Truth
-from anymask.evaluation.label_files import truth_of_set
+from anymask.datasets.label_files import truth_of_set
+from anymask.datasets.types import Found, Objects, Source, Truth
 from anymask.export.loading import load_masks
 from anymask.export.results import JSON, LABELS, SUFFIXES, result_path
 from anymask.files import sha256
@@ -22,12 +22,12 @@ from anymask.images.listing import list_images
 from anymask.images.read import SUFFIXES as IMAGE_SUFFIXES
 from anymask.masks.mask_set import MaskSet
 
-# Files written together differ by less in their time.
+# Files written together differ by less than this in their time.
 _TOGETHER_S = 2.0
 
 
 def is_result(path: Path) -> bool:
-    """Whether a file's name is one that anymask gives to results."""
+    """Whether a file has a name that anymask gives to results."""
     return path.name.endswith(SUFFIXES)
 
 
@@ -36,10 +36,8 @@ def is_truth(path: Path) -> bool:
     return path.name.endswith((JSON, LABELS))
 
 
-def find(
-    folder: Path, set_name: str, objects: Objects, images: Sequence[Path]
-) -> tuple[list[Source], list[Path]]:
-    """List the images that have results in a folder or the folders in it.
+def find(folder: Path, set_name: str, objects: Objects, images: Sequence[Path]) -> Found:
+    """List the images that have results in a folder or its subfolders.
 
     Parameters
     ----------
@@ -48,24 +46,18 @@ def find(
     objects : {"auto", "ids", "components", "classes"}
     images : sequence of Path
         Folders in which the images may be.
-
-    Returns
-    -------
-    sources : list of Source
-    missing : list of Path
-        Results whose image was not found.
     """
-    sources, missing = [], []
+    found = Found()
     for name in sorted(set(_names(folder))):
         image = _image_of(folder, name, images)
         if image is None:
             stem = folder / name
             paths = (result_path(stem, JSON), result_path(stem, LABELS))
-            missing.append(next(path for path in paths if path.is_file()))
+            found.without_image.append(next(path for path in paths if path.is_file()))
         else:
-            read = partial(_read, folder / name, image.name, objects)
-            sources.append(Source(set_name, name.as_posix(), image, read))
-    return sources, missing
+            read = partial(_read, folder / name, objects)
+            found.sources.append(Source(set_name, name.as_posix(), image, read))
+    return found
 
 
 def _names(folder: Path) -> Iterator[Path]:
@@ -77,7 +69,7 @@ def _names(folder: Path) -> Iterator[Path]:
 
 
 def _image_of(folder: Path, name: Path, places: Sequence[Path]) -> Path | None:
-    """The picture that results are of: by the name in the JSON, else by theirs."""
+    """The image that results belong to: by the name in the JSON, else by their own."""
     told, content = name.name, None
     try:
         coco = json.loads(result_path(folder / name, JSON).read_text(encoding="utf-8"))
@@ -90,7 +82,7 @@ def _image_of(folder: Path, name: Path, places: Sequence[Path]) -> Path | None:
         near.sort(key=lambda path: not _is(path, content))
     if near:
         return near[0]
-    # In whatever folder lies beside that of the results: the picture itself, or the only one.
+    # In any folder beside that of the results: the same image by its hash, or the only candidate.
     beside = folder.resolve().parent
     others = [p for p in sorted(beside.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     far = list(dict.fromkeys(_candidates(name, told, others)))
@@ -99,7 +91,7 @@ def _image_of(folder: Path, name: Path, places: Sequence[Path]) -> Path | None:
 
 
 def _candidates(name: Path, told: str, places: Sequence[Path]) -> Iterator[Path]:
-    """Pictures of the right name in folders, or in the same folder within them as the results."""
+    """Images of the right name in folders, or in the subfolder that the results are in."""
     for place in places:
         for inside in dict.fromkeys((place / name.parent, place)):
             if Path(told).suffix.lower() in IMAGE_SUFFIXES and (inside / told).exists():
@@ -122,11 +114,11 @@ def _is(path: Path, content: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    """A name as a pattern that means just it."""
+    """A name as a pattern that matches just this name."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def _read(stem: Path, picture: str, objects: Objects, size: tuple[int, int]) -> Truth:
+def _read(stem: Path, objects: Objects, size: tuple[int, int]) -> Truth:
     json_path, label_path = result_path(stem, JSON), result_path(stem, LABELS)
     if not json_path.is_file():
         return truth_of_set(load_masks(label_path), objects)
@@ -140,7 +132,7 @@ def _read(stem: Path, picture: str, objects: Objects, size: tuple[int, int]) -> 
 
 
 def _with_classes(labels: MaskSet, whole: MaskSet) -> MaskSet:
-    """Give the classes of `whole` to objects of the same id: few programs keep them."""
+    """Give objects the classes that their ids have in `whole`: few programs keep classes."""
     if whole.class_names is None or labels.class_names is not None:
         return labels
     names = dict(zip(whole.ids.tolist(), whole.class_names, strict=True))
