@@ -92,7 +92,7 @@ class Setting:
     def command(self, label: str, picture: Path, **options: Any) -> dict[str, float | None]:
         """Run ``anymask everything`` on a picture file."""
         self.say(f"{label} …")
-        arguments = ["everything", str(picture), "--output", str(self.folder / "results")]
+        arguments = ["everything", str(picture), "--out", str(self.folder / "results")]
         arguments += ["--overwrite"]
         arguments += ["--device", self.device]
         arguments += ["--model", self.model] if self.model is not None else []

@@ -78,7 +78,7 @@ def _write_large_picture(path: Path, side: int, photograph: Any) -> None:
 def start(config: Config) -> dict[str, Any]:
     """From the start of Python, which was at `started`, to the first mask of a picture file."""
     from anymask.checkpoints import load
-    from anymask.images.read import read_rgb
+    from anymask.io.read_images import read_rgb
     from anymask.predict.predictor import SamPredictor
 
     image = read_rgb(config["picture"])
@@ -119,7 +119,7 @@ def package(config: Config) -> dict[str, Any]:
 def cold(config: Config) -> dict[str, Any]:
     """Everything in a picture file, from the start of Python."""
     from anymask.checkpoints import load
-    from anymask.images.read import read_rgb
+    from anymask.io.read_images import read_rgb
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
     image = read_rgb(config["picture"])

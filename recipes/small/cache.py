@@ -23,8 +23,8 @@ from PIL import Image
 
 from anymask.datasets.label_files import read_labels
 from anymask.errors import ImageError, OutputError
-from anymask.images.listing import list_images
-from anymask.images.read import read_rgb
+from anymask.io.listing import list_images
+from anymask.io.read_images import read_rgb
 
 CANVAS = 512
 # Sets in which all labelled regions of an image together are one object.

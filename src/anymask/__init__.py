@@ -20,16 +20,15 @@ if TYPE_CHECKING:
     from anymask.datasets import check_dataset, contact_sheet, open_dataset
     from anymask.errors import AnymaskError
     from anymask.evaluation.speed import benchmark
-    from anymask.export.loading import load_masks
-    from anymask.export.saving import save_masks
     from anymask.images.band_math import band_math
     from anymask.images.image import Image
     from anymask.images.normalize import to_rgb
     from anymask.images.object_spectra import object_spectra
     from anymask.images.pseudo_rgb import pseudo_rgb, pseudo_rgbs, recipe
-    from anymask.images.read import read, read_rgb
     from anymask.images.resize import ResizeLongestSide
     from anymask.images.spectral import reflectance
+    from anymask.io.read_masks import load_masks
+    from anymask.io.write_masks import save_masks
     from anymask.jobs.segment_folder import segment_folder
     from anymask.masks.mask_set import MaskSet
     from anymask.masks.measure import measure
@@ -102,21 +101,21 @@ _HOMES = {
     "errors": "anymask.errors",
     "finetune": "anymask.training.finetune.loop",
     "load": "anymask.checkpoints",
-    "load_masks": "anymask.export.loading",
+    "load_masks": "anymask.io.read_masks",
     "measure": "anymask.masks.measure",
     "object_spectra": "anymask.images.object_spectra",
     "open_dataset": "anymask.datasets",
     "overlay": "anymask.painting",
     "pseudo_rgb": "anymask.images.pseudo_rgb",
     "pseudo_rgbs": "anymask.images.pseudo_rgb",
-    "read": "anymask.images.read",
-    "read_rgb": "anymask.images.read",
+    "read": "anymask.io.read_images",
+    "read_rgb": "anymask.io.read_images",
     "recipe": "anymask.images.pseudo_rgb",
     "reflectance": "anymask.images.spectral",
     "sam_model_registry": "anymask.checkpoints",
     "sample": "anymask.samples",
     "save": "anymask.checkpoints",
-    "save_masks": "anymask.export.saving",
+    "save_masks": "anymask.io.write_masks",
     "segment_folder": "anymask.jobs.segment_folder",
     "show": "anymask.show",
     "to_rgb": "anymask.images.normalize",

@@ -11,9 +11,9 @@ import tifffile
 from PIL import Image as Picture
 from pycocotools.coco import COCO
 
-from anymask.export import load_dataset, load_masks, save_masks
-from anymask.export.results import write_results
-from anymask.export.scales import scale_of
+from anymask.io import load_dataset, load_masks, save_masks
+from anymask.io.read_masks import scale_of
+from anymask.io.results import write_results
 from anymask.masks.mask_set import MaskSet
 from anymask.predict.score_map import ScoreMap
 

@@ -18,7 +18,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 import anymask
-from anymask.export.results import SUFFIXES
+from anymask.io.results import SUFFIXES
 from anymask.masks import rle
 from anymask.option_fields import options_of
 from anymask.predict.everything.options import EverythingOptions

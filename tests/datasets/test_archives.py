@@ -16,7 +16,7 @@ import pytest
 import anymask
 from anymask.datasets import archives, open_dataset
 from anymask.errors import ImageError
-from anymask.export.results import write_results
+from anymask.io.results import write_results
 from anymask.masks.mask_set import MaskSet
 from tests.datasets.drawn_sets import noise, save, two_discs, write_busi, write_pairs
 

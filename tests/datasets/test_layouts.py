@@ -16,9 +16,9 @@ from anymask.datasets.label_files import masks_of_labels, read_labels
 from anymask.datasets.layouts import find
 from anymask.datasets.opening import open_dataset
 from anymask.errors import ImageError
-from anymask.export.results import LABELS as LABELS_SUFFIX
-from anymask.export.results import result_path, write_results
 from anymask.files import sha256
+from anymask.io.results import LABELS as LABELS_SUFFIX
+from anymask.io.results import result_path, write_results
 from anymask.masks.mask_set import MaskSet
 
 LABELS = np.zeros((40, 50), np.uint8)

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from anymask.cli.dataset import app
-from anymask.export.results import write_results
+from anymask.io.results import write_results
 from anymask.masks.mask_set import MaskSet
 from tests.datasets.drawn_sets import noise, save, two_discs, write_busi, write_pairs
 

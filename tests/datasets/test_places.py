@@ -14,7 +14,7 @@ from PIL import Image
 from anymask.datasets import open_dataset
 from anymask.datasets.layouts import SESSION
 from anymask.errors import ImageError
-from anymask.export.saving import save_masks
+from anymask.io.write_masks import save_masks
 from anymask.masks.mask_set import MaskSet
 from anymask.session import LayerKey, Session
 from anymask.session.core import SUFFIX

@@ -19,7 +19,7 @@ from PIL import Image
 import anymask
 from anymask import segment_folder
 from anymask.errors import AnymaskError, ImageError, OutputError
-from anymask.export.results import SUFFIXES
+from anymask.io.results import SUFFIXES
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.folder_run import FolderRun
 from anymask.jobs.inputs import gather

@@ -156,8 +156,8 @@ def _check_options(
 
 def _draw(opened: Dataset, path: Path) -> None:
     from anymask.datasets import contact_sheet
-    from anymask.export.results import save_png
     from anymask.files import whole_file
+    from anymask.io.results import save_png
 
     picture = contact_sheet(opened)
     with whole_file(path) as part:

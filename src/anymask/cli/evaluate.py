@@ -71,7 +71,7 @@ def evaluate(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output",
+            "--out",
             "-o",
             metavar="OUT",
             help=f"Folder for {JSON_NAME} and {HTML_NAME}, the page with pictures.",

@@ -47,7 +47,6 @@ def finetune(
         Path,
         typer.Option(
             "--out",
-            "--output",
             "-o",
             metavar="DIR",
             help="Folder for the model, its card, figures and curves; made if missing.",

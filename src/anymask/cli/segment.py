@@ -41,7 +41,7 @@ from anymask.cli.view import (
     parse_view,
 )
 from anymask.errors import AnymaskError
-from anymask.images.view import View
+from anymask.io.view import View
 
 if TYPE_CHECKING:
     from anymask.images.image import Image
@@ -101,7 +101,7 @@ def segment(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output",
+            "--out",
             "-o",
             metavar="OUT",
             help="Folder for the results; made if missing. Without it only the scores are shown.",
@@ -224,7 +224,7 @@ def _write(
     made_with: Mapping[str, Any],
     painted: NDArray[np.uint8],
 ) -> list[Path]:
-    from anymask.export.results import write_results
+    from anymask.io.results import write_results
 
     assert picture.path is not None  # it was read from there
     return write_results(

@@ -33,7 +33,7 @@ from anymask.cli.view import (
     parse_view,
 )
 from anymask.errors import AnymaskError, ImageError, OutputError
-from anymask.images.view import View
+from anymask.io.view import View
 from anymask.jobs.inputs import WorkItem, gather
 
 if TYPE_CHECKING:
@@ -215,9 +215,8 @@ def _write(
     """Write one mask, and its scores if they are to be kept."""
     import numpy as np
 
-    from anymask.export.places import check_free
-    from anymask.export.results import save_png
-    from anymask.files import whole_file
+    from anymask.files import check_free, whole_file
+    from anymask.io.results import save_png
 
     target = _named(stem, MASK)
     for path in (target, kept):  # before the model is asked, which takes its time

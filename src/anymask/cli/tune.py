@@ -55,7 +55,6 @@ def tune(
         Path | None,
         typer.Option(
             "--out",
-            "--output",
             "-o",
             metavar="FILE|DIR",
             help=f"Write the model with the tuned thresholds to FILE{_SUFFIX}, or to "

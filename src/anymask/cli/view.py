@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from anymask.errors import AnymaskError, ExpressionError
-from anymask.images.view import View
+from anymask.io.view import View
 
 if TYPE_CHECKING:
     from anymask.images.recipes import Recipe

@@ -15,9 +15,9 @@ from scipy import ndimage
 from anymask.datasets.packed_masks import PackedMasks
 from anymask.datasets.types import Objects, Truth
 from anymask.errors import ImageError
-from anymask.export.loading import load_masks
-from anymask.export.voc import png_paths
 from anymask.images.memory import check_fits
+from anymask.io.mask_formats.voc import png_paths
+from anymask.io.read_masks import load_masks
 from anymask.masks import rle
 from anymask.masks.mask_set import MaskSet
 

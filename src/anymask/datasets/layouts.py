@@ -29,7 +29,7 @@ from anymask.datasets import coco_files, label_files, result_files
 from anymask.datasets.label_files import ANNOTATIONS, JPEG, PICTURES
 from anymask.datasets.types import Found, Objects, Source
 from anymask.errors import ImageError
-from anymask.images.listing import list_images
+from anymask.io.listing import list_images
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
 _MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "gt")

@@ -15,11 +15,11 @@ import numpy as np
 
 from anymask.datasets.label_files import truth_of_set
 from anymask.datasets.types import Found, Objects, Source, Truth
-from anymask.export.loading import load_masks
-from anymask.export.results import JSON, LABELS, SUFFIXES, result_path
 from anymask.files import sha256
-from anymask.images.listing import list_images
-from anymask.images.read import SUFFIXES as IMAGE_SUFFIXES
+from anymask.io.listing import list_images
+from anymask.io.read_masks import load_masks
+from anymask.io.registry import image_suffixes
+from anymask.io.results import JSON, LABELS, SUFFIXES, result_path
 from anymask.masks.mask_set import MaskSet
 
 # Files written together differ by less than this in their time.
@@ -94,7 +94,7 @@ def _candidates(name: Path, told: str, places: Sequence[Path]) -> Iterator[Path]
     """Images of the right name in folders, or in the subfolder that the results are in."""
     for place in places:
         for inside in dict.fromkeys((place / name.parent, place)):
-            if Path(told).suffix.lower() in IMAGE_SUFFIXES and (inside / told).exists():
+            if Path(told).suffix.lower() in image_suffixes() and (inside / told).exists():
                 yield inside / told
                 continue
             alike = inside.glob(f"{_plain(name.name)}.*") if inside.is_dir() else ()
@@ -102,7 +102,7 @@ def _candidates(name: Path, told: str, places: Sequence[Path]) -> Iterator[Path]
                 path
                 for path in sorted(alike)
                 if path.stem == name.name
-                and path.suffix.lower() in IMAGE_SUFFIXES
+                and path.suffix.lower() in image_suffixes()
                 and not is_result(path)
             ]
             if beside:

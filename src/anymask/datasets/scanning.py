@@ -15,7 +15,7 @@ from scipy import ndimage
 from anymask.datasets.packed_masks import PackedMasks
 from anymask.datasets.types import Skipped, Source, Truth
 from anymask.errors import AnymaskError
-from anymask.images.formats import ENVI_HEADER
+from anymask.io.registry import image_files
 
 THUMBNAIL = 32
 """Side of the small grey copies by which images are compared, in pixels."""
@@ -110,11 +110,9 @@ def _reason(error: Exception, source: Source) -> str:
 
 def _hash_of_files(path: Path) -> str:
     """SHA-256 of all files that make up an image."""
-    paths = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    if path.suffix.lower() in ENVI_HEADER.suffixes:
-        from anymask.images.formats import envi
-
-        paths += envi.data_of(path)
+    paths = sorted(p for p in path.rglob("*") if p.is_file())
+    if not path.is_dir():
+        paths = [path, *(other for other in image_files(path) if other != path)]
     total = hashlib.sha256()
     for part in paths:
         with part.open("rb") as file:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from anymask.datasets.packed_masks import PackedMasks
 from anymask.errors import ImageError
-from anymask.images.read import read_rgb
+from anymask.io.read_images import read_rgb
 
 Objects = Literal["auto", "ids", "components", "classes"]
 """What counts as one object in a label image; see `open_dataset`."""

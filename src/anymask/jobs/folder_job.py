@@ -12,10 +12,10 @@ from typing import Any
 
 from anymask.checkpoints.identify import WEIGHT_SUFFIXES
 from anymask.checkpoints.registry import CHECKPOINTS
-from anymask.export.results import JSON, SUFFIXES, result_path
 from anymask.files import sha256
-from anymask.images.fingerprint import fingerprint
-from anymask.images.view import View
+from anymask.io.fingerprint import fingerprint
+from anymask.io.results import JSON, SUFFIXES, result_path
+from anymask.io.view import View
 from anymask.jobs.inputs import WorkItem
 from anymask.model.config import EverythingConfig
 from anymask.predict.everything.options import EverythingOptions

@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from anymask.images.recipes import Recipe
 
 
-# What other commands write, in formats that are also those of images.
-_OTHER_RESULTS = (
-    *(".semantic.png", ".binary.png", ".scores.npz", ".scores.tif", ".masks.npz", ".labels.npz"),
-)
-
-
 @dataclass(frozen=True)
 class WorkItem:
     """One image to work on, or one pseudo-RGB of it.
@@ -75,7 +69,7 @@ class Inputs:
     unusable : list of (str, str)
         Arguments that name no image, and why.
     own_results : int
-        How many files were left out because anymask wrote them: overlays and label images.
+        How many files were left out because they are named like results of anymask.
     """
 
     items: list[WorkItem]
@@ -85,8 +79,8 @@ class Inputs:
 
 def gather(arguments: Sequence[str]) -> Inputs:
     """Expand files, folders and patterns to images and name their results."""
-    from anymask.export.results import LABELS, OVERLAY
-    from anymask.images.listing import list_images
+    from anymask.io.listing import list_images
+    from anymask.io.results import is_result
 
     # By absolute path, but with links kept: they have names of their own.
     found: dict[Path, tuple[Path, Path]] = {}
@@ -101,7 +95,7 @@ def gather(arguments: Sequence[str]) -> Inputs:
         root = _root(argument)
         for path in paths:
             absolute = Path(os.path.abspath(path))
-            if path.name.endswith((OVERLAY, LABELS, *_OTHER_RESULTS)):
+            if is_result(path):
                 own.add(absolute)
             else:
                 relative = path.relative_to(root) if root else Path(path.name)
@@ -115,7 +109,7 @@ def gather(arguments: Sequence[str]) -> Inputs:
 
 def _root(argument: str) -> Path | None:
     """The folder below which an argument's images lie; None for a single file."""
-    from anymask.images.listing import is_image_folder
+    from anymask.io.listing import is_image_folder
 
     path = Path(argument)
     if path.is_dir() and not is_image_folder(path):

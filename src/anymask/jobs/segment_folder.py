@@ -9,7 +9,7 @@ from typing import Any
 
 from anymask.errors import OutputError
 from anymask.images.recipes import Recipe, check_names, recipe
-from anymask.images.view import View
+from anymask.io.view import View
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.folder_run import FolderRun, OnProgress
 from anymask.jobs.inputs import gather

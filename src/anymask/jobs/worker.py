@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anymask.errors import AnymaskError, OutputError
-from anymask.export.results import write_results
 from anymask.files import is_lasting
 from anymask.images.image import Image
+from anymask.io.results import write_results
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.report import Outcome

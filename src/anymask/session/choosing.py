@@ -171,9 +171,9 @@ class SessionChoices(SessionEdits):
             if file in self._found:
                 self._found.move_to_end(file)
                 return self._found[file]
-        from anymask.export.npz import load
+        from anymask.io.mask_formats.npz_runs import read_runs
 
-        return self._keep_found(file, (load(inside(self.folder, file)), {}))
+        return self._keep_found(file, (read_runs(inside(self.folder, file)), {}))
 
     def _at_logit(self, layer: LayerKey, threshold: float) -> tuple[NDArray[Any], Infos]:
         from anymask.predict.score_map import ScoreMap

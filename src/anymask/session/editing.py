@@ -10,8 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.export.places import check_free
-from anymask.files import whole_file
+from anymask.files import check_free, whole_file
 from anymask.masks.choose import binarise, keep
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.objects import Crop
@@ -215,7 +214,7 @@ class SessionEdits(SessionObjects):
             self._refuse_edited([layer], "replaced")
         names: Mapping[int, str] = {}
         if not isinstance(labels, np.ndarray):
-            from anymask.export.loading import load_masks
+            from anymask.io.read_masks import load_masks
 
             masks: MaskSet = load_masks(labels, self.image(layer.image).size)
             labels = masks.to_labels()

@@ -11,8 +11,8 @@ from typing import Any
 
 from anymask.errors import AnymaskError
 from anymask.images.image import Image
-from anymask.images.listing import list_images
 from anymask.images.recipes import Recipe
+from anymask.io.listing import list_images
 from anymask.session.errors import SessionError
 from anymask.session.history import SessionHistory
 from anymask.session.records import (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.export.tables import measure_in_image
+from anymask.io.tables import measure_in_image
 from anymask.masks.mask_set import MaskSet
 from anymask.palette import colours_of
 from anymask.session.errors import SessionError

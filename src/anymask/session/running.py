@@ -316,7 +316,7 @@ def find_semantic(sam: Sam, picture: Any, options: Options) -> ScoreMap:
 
 def save_found(path: Path, masks: MaskSet) -> None:
     """Write the masks that a run found, with their scores."""
-    from anymask.export.job import Job
-    from anymask.export.npz import save_runs
+    from anymask.io.mask_formats.npz_runs import save
+    from anymask.io.write_context import WriteContext
 
-    save_runs(path, masks, Job(path.stem))
+    save(path, masks, WriteContext(path.stem))
