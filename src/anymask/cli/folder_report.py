@@ -61,7 +61,8 @@ def _tell(item: WorkItem, outcome: Outcome) -> None:
         if not outcome.ends_run:
             complain(item.about(outcome.reason))
     elif not err.is_terminal:
-        result = f"{outcome.masks} masks in {outcome.seconds:.1f} s"
+        plural = "" if outcome.masks == 1 else "s"
+        result = f"{outcome.masks} mask{plural} in {outcome.seconds:.1f} s"
         typer.echo(f"{item.path.with_name(item.title)}: {result}", err=True)
 
 
