@@ -1,7 +1,7 @@
 """Cleaning masks: seconds for 5,000 objects, and how well touching nuclei are split.
 
-    python benchmarks/cleaning.py                        # some minutes
-    python benchmarks/cleaning.py --nuclei FOLDER        # also splits annotated nuclei
+    python -m benchmarks.cleaning                        # some minutes
+    python -m benchmarks.cleaning --nuclei FOLDER        # also splits annotated nuclei
 
 Measured, in CPU seconds (least of the repetitions):
 
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import machine, peak_mb, print_table, versions, write_results
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
@@ -34,6 +33,7 @@ import anymask
 from anymask.masks import choose, clean, flatten, nesting, overlap, restrict, split
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.objects import map_objects
+from benchmarks.measure import machine, peak_mb, print_table, versions, write_results
 
 HERE = Path(__file__).parent
 SIDE, CELL, OBJECTS = 4000, 56, 5000

@@ -1,7 +1,7 @@
 """Fine-tuning's costs: a step beside the usual notebook loop, and a whole run.
 
-    python benchmarks/finetune.py            # ten minutes on two cores, most of it the loop's
-    python benchmarks/finetune.py --quick    # 3 steps and 2 epochs
+    python -m benchmarks.finetune            # ten minutes on two cores, most of it the loop's
+    python -m benchmarks.finetune --quick    # 3 steps and 2 epochs
 
 Measured, each in a fresh process:
 
@@ -28,9 +28,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from measure import machine, print_table, run_fresh, versions, write_results
-
 import anymask
+from benchmarks.measure import machine, print_table, run_fresh, versions, write_results
 
 HERE = Path(__file__).parent
 TASKS = HERE / "finetune_tasks.py"

@@ -10,7 +10,8 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from measure import peak_mb, report, reset_peak, resident_mb
+
+from benchmarks.measure import peak_mb, report, reset_peak, resident_mb
 
 SIZE = (384, 512)  # of the images, rows and columns
 
@@ -18,6 +19,7 @@ SIZE = (384, 512)  # of the images, rows and columns
 def write_inputs(config: dict[str, Any]) -> dict[str, Any]:
     """Write drawn images with label images, and the random ViT-B."""
     from PIL import Image
+
     from random_weights import write_random_vit_b
 
     folder = Path(config["folder"])
@@ -119,8 +121,8 @@ def anymask_steps(config: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     from anymask.training.finetune.loop import train_epoch
-    from anymask.training.finetune.options import Settings
     from anymask.training.finetune.progress import Progress
+    from anymask.training.finetune.settings import Settings
     from anymask.training.finetune.setup import prepare
 
     _set_threads(config)
@@ -135,7 +137,7 @@ def anymask_steps(config: dict[str, Any]) -> dict[str, Any]:
 
     folder = Path(config["folder"])
     count = config["steps"] * config["batch_size"]
-    from anymask.training.datasets.opening import open_dataset
+    from anymask.datasets.opening import open_dataset
 
     data = open_dataset(folder / "data")
     chosen = [i % len(data) for i in range(count)]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from anymask.benchmarking.machine import (
+from benchmarks.side_by_side.machine import (
     machine,
     peak_mb,
     report_of,
@@ -38,8 +38,9 @@ def run_fresh(
 ) -> dict[str, Any]:
     """Run one task of a script in a process of its own and return what it reports.
 
-    The process is called as ``python SCRIPT TASK CONFIG``, with the configuration as JSON, and
-    reports by printing one line of JSON last. With a `label`, lines on stderr say how it gets on.
+    The process is called as ``python -m benchmarks.SCRIPT TASK CONFIG``, with the configuration as
+    JSON, and reports by printing one line of JSON last. With a `label`, lines on stderr say how it
+    gets on.
 
     Raises
     ------
@@ -48,7 +49,9 @@ def run_fresh(
     """
     start = time.monotonic()
     found = report_of(
-        [str(script), task, json.dumps(config)], _say if label else None, label or task
+        ["-m", f"benchmarks.{script.stem}", task, json.dumps(config)],
+        _say if label else None,
+        label or task,
     )
     if label:
         _say(f"  {label}: done after {time.monotonic() - start:.0f} s")
@@ -72,7 +75,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
     """Write results as JSON, with the time and the command that made them."""
-    command = ["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]
+    command = ["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
     stamped = {
         "command": " ".join(command),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

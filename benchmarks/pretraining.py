@@ -1,8 +1,8 @@
 """How fast the recipe of the shipped model is fed, and how fast it trains.
 
-Usage: python benchmarks/pretraining.py [--data FOLDER_OF_SETS] [--side PIXELS ...]
+Usage: python -m benchmarks.pretraining [--data FOLDER_OF_SETS] [--side PIXELS ...]
        [--batch-size N] [--threads N] [--device NAME] [--seconds N] [--output FILE]
-       python benchmarks/pretraining.py --processes N [--data ...] [--side ...] [--batch-size N]
+       python -m benchmarks.pretraining --processes N [--data ...] [--side ...] [--batch-size N]
 
 Feeding is what comes before the network: views of cached images with their masks, on the device
 that trains. Training is whole steps, prompts and corrections and the optimiser included, fed as in
@@ -26,17 +26,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import machine, print_table, versions, write_results
 
 from anymask.model.config import VARIANTS
 from anymask.model.sam import Sam
-from anymask.training.pretrain.auxiliary import AuxiliaryHead
-from anymask.training.pretrain.bank import draw_bank
-from anymask.training.pretrain.batches import BatchMaker
-from anymask.training.pretrain.cache import ImageCache, build_cache, find_sources, split
-from anymask.training.pretrain.optimizer import build_optimizers
-from anymask.training.pretrain.recipe import Recipe, train
-from anymask.training.pretrain.step import training_step
+from benchmarks.measure import machine, print_table, versions, write_results
+from recipes.small.auxiliary import AuxiliaryHead
+from recipes.small.bank import draw_bank
+from recipes.small.batches import BatchMaker
+from recipes.small.cache import ImageCache, build_cache, find_sources, split
+from recipes.small.optimizer import build_optimizers
+from recipes.small.recipe import Recipe, train
+from recipes.small.step import training_step
 
 RESULTS = Path(__file__).parent / "results" / "pretraining.json"
 _SCENES = 256

@@ -1,6 +1,6 @@
 """Pseudo-RGB of a cube beside NumPy evaluating the same formulas directly.
 
-Usage: python benchmarks/pseudo_rgb.py [--size N] [--bands N] [--repeats N]
+Usage: python -m benchmarks.pseudo_rgb [--size N] [--bands N] [--repeats N]
 
 Three formulas (NDVI, PRI and a red-edge ratio) of a float32 cube with 1000×1000 pixels and 200
 bands, in memory in each of the three orders that files have. Both sides give
@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import machine, print_table, report, run_fresh, versions, write_results
 from numpy.typing import NDArray
 
 from anymask.images.band_math import band_math
 from anymask.images.image import Image
 from anymask.images.pseudo_rgb import pseudo_rgb
+from benchmarks.measure import machine, print_table, report, run_fresh, versions, write_results
 
 RESULTS = Path(__file__).parent / "results" / "pseudo_rgb.json"
 LAYOUTS = {"bip": (0, 1, 2), "bil": (0, 2, 1), "bsq": (2, 0, 1)}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from anymask.benchmarking.random_weights import random_state
 from anymask.model.config import VARIANTS
+from benchmarks.side_by_side.random_weights import random_state
 
 
 def write_random_vit_b(path: Path) -> None:

@@ -1,11 +1,11 @@
 """How good and how fast the shipped model is: figures by set beside baselines, and times.
 
-Usage: python benchmarks/shipped_model.py --data FOLDER_OF_SETS [--per-set N]
+Usage: python -m benchmarks.shipped_model --data FOLDER_OF_SETS [--per-set N]
        [--everything-per-set N] [--model FILE] [--threads N] [--same-baselines]
-       python benchmarks/shipped_model.py --only-times [--threads N]
+       python -m benchmarks.shipped_model --only-times [--threads N]
 
 Quality is measured on the validation images listed in the repository
-(`training/pretrain/validation_split.json`), so the folder must hold the sets named there. Prompts
+(`recipes/small/validation_split.json`), so the folder must hold the sets named there. Prompts
 follow the interactive protocol (`anymask.evaluation.protocols`), three objects an image, and the
 baselines are given the same ones. As these know nothing of the model, `--same-baselines` takes
 their figures from the results that are there, if they are of as many images. "Everything" runs
@@ -27,21 +27,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import machine, print_table, replace_results, versions, write_results
 
 from anymask import load
+from anymask.datasets.dataset import Dataset
 from anymask.evaluation.baselines import available_baselines, evaluate_baselines
-from anymask.evaluation.data import Examples
 from anymask.evaluation.everything import evaluate_everything, everything_figures
 from anymask.evaluation.model_facts import model_facts
 from anymask.evaluation.protocols import quick_figures
 from anymask.evaluation.records import mean_over_sets, means_by_set
 from anymask.model.sam import Sam
-from anymask.predict.asking import points_per_pass
-from anymask.predict.automatic import SamAutomaticMaskGenerator
-from anymask.predict.workers import workers
-from anymask.training.pretrain.cache import find_sources, split
-from anymask.training.pretrain.run import validation_examples
+from anymask.predict.everything.decoder_passes import points_per_pass
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
+from anymask.predict.everything.workers import workers
+from benchmarks.measure import machine, print_table, replace_results, versions, write_results
+from recipes.small.cache import find_sources, split
+from recipes.small.run import validation_examples
 
 RESULTS = Path(__file__).parent / "results" / "shipped_model.json"
 COLUMNS = {
@@ -71,14 +71,14 @@ EVERYTHING_COLUMNS = {
 MEAN = "mean over sets"
 
 
-def held_out(data: Path, per_set: int | None) -> Examples:
+def held_out(data: Path, per_set: int | None) -> Dataset:
     """Validation images of each set."""
     _, sources = split(find_sources([data]))
     return validation_examples([data], {source.name for source in sources}, per_set)
 
 
 def quality(
-    sam: Sam, examples: Examples, baselines: dict[str, dict[str, float]] | None
+    sam: Sam, examples: Dataset, baselines: dict[str, dict[str, float]] | None
 ) -> dict[str, dict[str, float]]:
     """Mean figures by set, the baselines' among them, which are measured if not given."""
     means, by_set = quick_figures(sam, examples)
@@ -103,7 +103,7 @@ def baselines_in(results: dict[str, Any], per_set: int | None) -> dict[str, dict
     }
 
 
-def everything(sam: Sam, examples: Examples) -> dict[str, dict[str, float]]:
+def everything(sam: Sam, examples: Dataset) -> dict[str, dict[str, float]]:
     """Figures of all masks of whole images by set, found with the model's own thresholds."""
     generator = SamAutomaticMaskGenerator(sam)
     by_set = everything_figures(evaluate_everything(generator.generate_masks, examples))

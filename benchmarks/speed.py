@@ -1,8 +1,8 @@
 """How fast the engine is, beside the `segment-anything` wheel and `transformers`' SamModel (sdpa).
 
-    python benchmarks/speed.py                          # a quarter of an hour to an hour
-    python benchmarks/speed.py --quick                  # an 8×8 grid of points, fewer repetitions
-    python benchmarks/speed.py --only encoder,decoder   # single parts, see --help
+    python -m benchmarks.speed                          # a quarter of an hour to an hour
+    python -m benchmarks.speed --quick                  # an 8×8 grid of points, fewer repetitions
+    python -m benchmarks.speed --only encoder,decoder   # single parts, see --help
 
 Measured with a ViT-B of random weights, the same in anymask and in the wheel, on a photograph of
 1800×1200 pixels: encoder, decoder, what follows the decoder, "everything" with its peak memory, a
@@ -26,11 +26,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from anymask.benchmarking.effort import FULL, PARTS, QUICK, Effort
-from anymask.benchmarking.report import Report, Row, markdown_table
-from anymask.benchmarking.run import benchmark
 from anymask.files import whole_file
 from anymask.model.config import VARIANTS, SamConfig
+from benchmarks.side_by_side.effort import FULL, PARTS, QUICK, Effort
+from benchmarks.side_by_side.report import Report, Row, markdown_table
+from benchmarks.side_by_side.run import benchmark
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -140,7 +140,7 @@ def results_of(reports: Sequence[Report], arguments: Sequence[str]) -> dict[str,
         for i, word in enumerate(arguments)
         if i not in hidden and not word.startswith("--output")
     ]
-    command = " ".join(["python benchmarks/speed.py", *words])
+    command = " ".join(["python -m benchmarks.speed", *words])
     stamp = {"command": command, "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
     rows = [
         {**row.to_dict(), **stamp, "settings": dict(report.settings)}

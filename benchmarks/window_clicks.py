@@ -1,7 +1,7 @@
 """Clicks in the napari window: from the click to the mask on the canvas, once the image is encoded.
 
-    xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/window_clicks.py
-    xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/window_clicks.py --quick
+    xvfb-run -a -s "-screen 0 1366x768x24" python -m benchmarks.window_clicks
+    xvfb-run -a -s "-screen 0 1366x768x24" python -m benchmarks.window_clicks --quick
 
 The real window is opened, with a photograph of scikit-image; points are set as the mouse sets them,
 one and then a second one on each object, and the time until the preview is in napari's layer is
@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import machine, print_table, versions, write_results
 from PIL import Image
-from random_weights import write_random_vit_b
 
 import anymask
+from benchmarks.measure import machine, print_table, versions, write_results
+from random_weights import write_random_vit_b
 
 HERE = Path(__file__).parent
 GOALS_MS = {"shipped": 150.0, "vit_b": 300.0}

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
 
-from anymask.benchmarking import peers
 from anymask.model.config import SamConfig, ViTConfig
 from anymask.model.sam import Sam
+from benchmarks.side_by_side import peers
 
 # A screen's width is fixed by this when the command line is imported; tests set their own.
 os.environ.pop("COLUMNS", None)

@@ -10,6 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import skimage.data
+import skimage.io
 import tifffile
 import typer
 import zarr
@@ -17,9 +19,11 @@ from spectral.io import envi
 
 import anymask
 from anymask.cli.app import app
+from anymask.io.registry import written_formats
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("reading", "spectral", "masks", "export")
+EXAMPLES = DOCS.parent / "examples"
+PAGES = ("reading", "spectral", "masks", "export", "everything")
 
 
 def text_of(page: str) -> str:
@@ -117,6 +121,37 @@ def test_the_page_on_results(here) -> None:
     names = run_blocks("export", labels=labels, picture=picture, image=labels)
     assert names["table"]["id"].tolist() == [3, 700]
     np.testing.assert_array_equal(tifffile.imread("cells.tif"), labels)
+
+
+def test_the_page_on_everything(here) -> None:
+    (here / "photos").mkdir()
+    skimage.io.imsave(here / "photos" / "coins.png", skimage.data.coins()[:150, :200])
+    names = run_blocks("everything")
+    assert names["labels"].shape == (150, 200)
+    assert [each.status for each in names["report"].outcomes] == ["done"]
+
+
+def test_the_table_of_formats_says_what_the_registry_says() -> None:
+    table = text_of("export").split("## Formats")[1].split("\n\n")[1]
+    told = {}
+    for row in table.splitlines()[2:]:
+        names, _, *kept = [cell.strip() for cell in row.strip("|").split("|")][:6]
+        for name in re.findall(r"`(.+?)`", names):
+            told[name] = [cell == "yes" for cell in kept]
+    for name, form in written_formats().items():
+        if not form.is_table:
+            kept = [form.keeps_overlaps, form.keeps_ids, form.keeps_empty, form.keeps_scores]
+            assert told.pop(name) == kept, name
+    assert set(told) == {"csv", "parquet"}
+
+
+def test_the_page_on_extending_shows_the_example_package() -> None:
+    for file in ("more_formats/pgm.py", "more_formats/svg.py"):
+        assert (EXAMPLES / "more_formats" / file).read_text(encoding="utf-8") in text_of(
+            "extending"
+        )
+    points = (EXAMPLES / "more_formats" / "pyproject.toml").read_text(encoding="utf-8")
+    assert points.split("\n\n", 2)[2].strip() in text_of("extending")
 
 
 def shell_lines() -> list[list[str]]:

@@ -108,3 +108,13 @@ def test_a_fine_tuned_model_answers_as_it_did() -> None:
     np.testing.assert_allclose(image.embedding.numpy(), expected["embedding"], atol=1e-4)
     np.testing.assert_allclose(masks.numpy(), expected["masks"], atol=1e-4)
     np.testing.assert_allclose(iou.numpy(), expected["iou"], atol=1e-5)
+
+
+def test_names_of_the_old_module_for_files_still_work_and_say_where_they_are() -> None:
+    from anymask import export, io
+
+    for name in ("FORMATS", "load_dataset", "load_masks", "losses", "save_dataset", "save_masks"):
+        with pytest.warns(DeprecationWarning, match=rf"{name} has moved; import it from"):
+            assert getattr(export, name) == getattr(io, name)
+    with pytest.warns(DeprecationWarning, match="write_csv has moved"):
+        assert callable(export.write_csv)

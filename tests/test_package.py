@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import re
 import subprocess
@@ -100,15 +101,16 @@ def test_every_data_file_is_installed_with_the_package():
 # From the lowest: those of one line do not know each other.
 LAYERS = (
     ("errors",),
-    ("files", "palette"),
+    ("files", "option_fields", "palette"),
     ("expressions",),
     ("images", "masks", "model"),
     ("painting",),
     ("checkpoints", "show"),
-    ("predict", "export", "samples"),
-    ("evaluation", "benchmarking"),
+    ("predict", "io", "samples"),
+    ("datasets",),
+    ("evaluation", "jobs"),
     ("training",),
-    ("__init__",),
+    ("__init__", "export"),
     ("session",),
     ("napari",),
     ("cli",),
@@ -140,3 +142,39 @@ def test_a_lower_layer_imports_no_higher_one():
         assert own in height, f"{own} has no place among the layers"
         higher = {n for n in imports_of(path) if n != own and height[n] >= height[own]}
         assert not higher, f"{path} imports {higher}"
+
+
+# The kinds of encoders build, when asked to, networks that read their configurations.
+LATE = ("anymask.model.encoders", "anymask.model.encoder_configs")
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    package = ROOT / "src" / "anymask"
+    files = {
+        ".".join(("anymask", *path.relative_to(package).with_suffix("").parts)): path
+        for path in package.rglob("*.py")
+        if path.stem != "__init__"
+    }
+    imported = {
+        name: run_time_imports(path, in_functions=name not in LATE) & files.keys()
+        for name, path in files.items()
+    }
+    order = list(graphlib.TopologicalSorter(imported).static_order())  # raises on a circle
+    assert set(order) == set(files)
+
+
+def run_time_imports(path: Path, *, in_functions: bool) -> set[str]:
+    """The modules that a file imports when it runs, and those its functions import if wanted."""
+    names = set()
+    nodes = [ast.parse(path.read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        is_late = isinstance(node, ast.FunctionDef) and not in_functions
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not is_late and not is_for_types:
+            nodes += ast.iter_child_nodes(node)
+    return names

@@ -223,7 +223,7 @@ def check_weights(results: Mapping[str, Any], source: Path) -> None:
         which = f"the weights {measured[:12]}" if measured else "weights it does not name"
         raise SystemExit(
             f"{source} was measured with {which}, and those shipped are {shipped[:12]}; run "
-            "'python benchmarks/shipped_model.py --data SETS' and then this again."
+            "'python -m benchmarks.shipped_model --data SETS' and then this again."
         )
 
 

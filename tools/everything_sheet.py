@@ -19,8 +19,8 @@ from skimage import data
 from tools.tune_shipped import settings_of
 
 from anymask import load
+from anymask.datasets.types import Example
 from anymask.evaluation.candidates import find_candidates
-from anymask.evaluation.data import Example
 from anymask.evaluation.threshold_grid import ThresholdGrid
 from anymask.images.normalize import to_rgb
 from anymask.show import overlay

@@ -2,9 +2,9 @@
 
 Usage: python -m tools.shipped_figures
 
-Writes `tests/training/shipped_model_figures.json`, which `test_shipped_model_figures.py` holds the
+Writes `tests/recipes/shipped_model_figures.json`, which `test_shipped_model_figures.py` holds the
 weights to; to be run whenever other weights are shipped. The pictures are scenes of
-`training/pretrain/synthetic.py`, which the model was trained on the like of, and scikit-image's
+`recipes/small/synthetic.py`, which the model was trained on the like of, and scikit-image's
 coins, so the figures say whether the weights are what they were, not how good they are.
 """
 
@@ -21,11 +21,11 @@ from skimage import data, filters, segmentation
 
 from anymask import load
 from anymask.checkpoints.registry import SMALL_SHA256
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.evaluation.protocols import quick_figures
-from anymask.training.pretrain.synthetic import draw_scene
+from recipes.small.synthetic import draw_scene
 
-TARGET = Path(__file__).parents[1] / "tests" / "training" / "shipped_model_figures.json"
+TARGET = Path(__file__).parents[1] / "tests" / "recipes" / "shipped_model_figures.json"
 SCENES = (
     "fluorescence",
     "smear",

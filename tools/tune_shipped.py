@@ -25,13 +25,13 @@ from rich.table import Table
 from rich.text import Text
 
 from anymask import load
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.evaluation.records import mean_over_sets
 from anymask.evaluation.tuning import tune_everything
 from anymask.evaluation.tuning_report import tables, to_dict, verdict_sentence
 from anymask.model.config import EverythingConfig
-from anymask.training.pretrain.cache import find_sources, split
-from anymask.training.pretrain.run import validation_examples
+from recipes.small.cache import find_sources, split
+from recipes.small.run import validation_examples
 
 COMPLETE = (
     "camvid",

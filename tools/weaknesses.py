@@ -3,7 +3,7 @@
 Usage: python -m tools.weaknesses
 
 The worst answers to a box (upper row) and to a click (lower row) over scenes that
-`training/pretrain/synthetic.py` draws, one of each family, since the real validation pictures may
+`recipes/small/synthetic.py` draws, one of each family, since the real validation pictures may
 not be shown here. Blue is the answer, yellow the true outline, red the prompt.
 """
 
@@ -16,10 +16,10 @@ import torch
 from tools.everything_sheet import captioned, sheet
 
 from anymask import load
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.evaluation.pictures import draw_answer, extremes
 from anymask.evaluation.protocols import evaluate_interactive
-from anymask.training.pretrain.synthetic import KINDS, NEEDS_PHOTOS, draw_scene
+from recipes.small.synthetic import KINDS, NEEDS_PHOTOS, draw_scene
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "weaknesses.jpg"
 ASKED = {"box": "box", "click1_predicted": "1 click"}

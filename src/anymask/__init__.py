@@ -16,28 +16,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anymask import errors, show
-    from anymask.benchmarking.run import benchmark
     from anymask.checkpoints import load, sam_model_registry, save
+    from anymask.datasets import check_dataset, contact_sheet, open_dataset
     from anymask.errors import AnymaskError
-    from anymask.export.loading import load_masks
-    from anymask.export.saving import save_masks
+    from anymask.evaluation.speed import benchmark
     from anymask.images.band_math import band_math
     from anymask.images.image import Image
     from anymask.images.normalize import to_rgb
     from anymask.images.object_spectra import object_spectra
     from anymask.images.pseudo_rgb import pseudo_rgb, pseudo_rgbs, recipe
-    from anymask.images.read import read, read_rgb
     from anymask.images.resize import ResizeLongestSide
     from anymask.images.spectral import reflectance
+    from anymask.io.read_masks import load_masks
+    from anymask.io.write_masks import save_masks
+    from anymask.jobs.segment_folder import segment_folder
     from anymask.masks.mask_set import MaskSet
     from anymask.masks.measure import measure
     from anymask.model.sam import Sam
     from anymask.painting import overlay
-    from anymask.predict.automatic import SamAutomaticMaskGenerator
     from anymask.predict.class_map import class_map
+    from anymask.predict.everything.generator import SamAutomaticMaskGenerator
     from anymask.predict.predictor import SamPredictor
     from anymask.samples import sample
-    from anymask.training.datasets import check_dataset, contact_sheet, open_dataset
     from anymask.training.finetune.loop import finetune
 
 # By default OpenMP's threads spin while they wait for each other. Beside another busy process they
@@ -79,6 +79,7 @@ __all__ = [
     "sample",
     "save",
     "save_masks",
+    "segment_folder",
     "show",
     "to_rgb",
 ]
@@ -90,31 +91,32 @@ _HOMES = {
     "MaskSet": "anymask.masks.mask_set",
     "ResizeLongestSide": "anymask.images.resize",
     "Sam": "anymask.model.sam",
-    "SamAutomaticMaskGenerator": "anymask.predict.automatic",
+    "SamAutomaticMaskGenerator": "anymask.predict.everything.generator",
     "SamPredictor": "anymask.predict.predictor",
     "band_math": "anymask.images.band_math",
-    "benchmark": "anymask.benchmarking.run",
-    "check_dataset": "anymask.training.datasets",
+    "benchmark": "anymask.evaluation.speed",
+    "check_dataset": "anymask.datasets",
     "class_map": "anymask.predict.class_map",
-    "contact_sheet": "anymask.training.datasets",
+    "contact_sheet": "anymask.datasets",
     "errors": "anymask.errors",
     "finetune": "anymask.training.finetune.loop",
     "load": "anymask.checkpoints",
-    "load_masks": "anymask.export.loading",
+    "load_masks": "anymask.io.read_masks",
     "measure": "anymask.masks.measure",
     "object_spectra": "anymask.images.object_spectra",
-    "open_dataset": "anymask.training.datasets",
+    "open_dataset": "anymask.datasets",
     "overlay": "anymask.painting",
     "pseudo_rgb": "anymask.images.pseudo_rgb",
     "pseudo_rgbs": "anymask.images.pseudo_rgb",
-    "read": "anymask.images.read",
-    "read_rgb": "anymask.images.read",
+    "read": "anymask.io.read_images",
+    "read_rgb": "anymask.io.read_images",
     "recipe": "anymask.images.pseudo_rgb",
     "reflectance": "anymask.images.spectral",
     "sam_model_registry": "anymask.checkpoints",
     "sample": "anymask.samples",
     "save": "anymask.checkpoints",
-    "save_masks": "anymask.export.saving",
+    "save_masks": "anymask.io.write_masks",
+    "segment_folder": "anymask.jobs.segment_folder",
     "show": "anymask.show",
     "to_rgb": "anymask.images.normalize",
 }

@@ -11,8 +11,10 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from anymask.errors import OutputError
@@ -31,6 +33,9 @@ _REASONS = {
 }
 # Errors that the next file in the same folder would meet as well.
 _LASTING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+_TEMPORARY = ".anymask-"
+_ABANDONED = 3600.0  # seconds; no file takes so long to write
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -74,7 +79,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     OutputError
         If the folder cannot be made, the file not written, or not renamed.
     """
-    temporary = path.with_name(f".anymask-{secrets.token_hex(8)}{path.suffix}")
+    temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -87,6 +92,78 @@ def whole_file(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that a killed process left in a folder an hour ago or earlier."""
+    with suppress(OSError):
+        for path in folder.glob(f"{_TEMPORARY}*"):
+            if path.is_file() and time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
+
+
+def check_free(path: Path, overwrite: bool) -> None:
+    """Refuse to replace a file or folder unless that is allowed.
+
+    Raises
+    ------
+    OutputError
+        If something of this name exists and `overwrite` is false.
+    """
+    if os.path.lexists(path) and not overwrite:
+        raise OutputError(
+            f"{path} exists already; choose another name, or replace it with --overwrite "
+            "(overwrite=True in Python)."
+        )
+
+
+def write_together(files: Mapping[Path, bytes]) -> list[Path]:
+    """Write several files, of which none changes if one cannot be written.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
+    with ExitStack() as pending:
+        parts = {path: pending.enter_context(whole_file(path)) for path in files}
+        for path, part in parts.items():
+            part.write_bytes(files[path])
+    return list(files)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder to fill; on success it becomes `path`, else it is removed.
+
+    What stood at `path` goes only when all of the new folder has been written.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    temporary = path.with_name(f".anymask-{secrets.token_hex(8)}{path.suffix}")
+    old = temporary.with_name(f"{temporary.name}.old")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        yield temporary
+        if os.path.lexists(path):
+            os.replace(path, old)
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            if os.path.lexists(old):
+                os.replace(old, path)
+            raise
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        for left in (temporary, old):
+            shutil.rmtree(left, ignore_errors=True)
+            with suppress(OSError):
+                left.unlink()
+
+
 def check_writable(folder: Path) -> None:
     """Make `folder` if need be and prove that a file can be written there.
 
@@ -97,7 +174,7 @@ def check_writable(folder: Path) -> None:
     OutputError
         If the folder cannot be made or written to.
     """
-    probe = folder / f".anymask-{secrets.token_hex(8)}"
+    probe = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"anymask")

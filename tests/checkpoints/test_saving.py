@@ -13,12 +13,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from anymask.benchmarking.peers import metas_sam
 from anymask.checkpoints import load, save
 from anymask.checkpoints.formats import CheckpointNotice
 from anymask.errors import AnymaskError, CheckpointError, OutputError
 from anymask.model.config import VARIANTS, SamConfig
 from anymask.model.sam import Sam
+from benchmarks.side_by_side.peers import metas_sam
 from tests.checkpoints.conftest import TINY, assert_same_model, draw, outputs
 from tests.conftest import relative_l2
 

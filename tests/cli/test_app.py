@@ -22,7 +22,7 @@ from anymask.errors import AnymaskError
 COMMANDS = (
     *("everything", "segment", "gui", "semantic", "clean", "measure", "spectra", "convert"),
     *("export", "replay", "evaluate", "finetune", "tune", "benchmark", "info", "models"),
-    *("pretrain", "dataset"),
+    "dataset",
 )
 
 
@@ -44,6 +44,19 @@ def test_help_teaches_with_an_example(cli, command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_help_is_listed(cli, command):
     assert f"│ {command} " in cli("--help").stdout
+
+
+def test_every_command_writes_to_out_and_still_takes_the_old_name_of_it():
+    group = typer.main.get_command(app)
+    parent = group.make_context("anymask", ["models"])
+    words = ["a.json", "--to", "png", "--output", "a.png"]
+    assert group.commands["convert"].make_context("convert", words, parent).params["output"] == (
+        Path("a.png")
+    )
+    for command in group.commands.values():
+        names = [set(parameter.opts) for parameter in command.params]
+        assert not any({"--output"} & each for each in names)
+        assert all({"-o"} <= each for each in names if {"--out"} & each)
 
 
 def test_no_command_shows_the_help(cli):

@@ -1,57 +1,26 @@
-"""`anymask benchmark`: the table and its JSON."""
+"""`anymask benchmark`: the table, its JSON, and what it refuses."""
 
 from __future__ import annotations
 
 import json
 
-import pytest
-import typer
-from typer.testing import CliRunner
 
-from anymask.benchmarking.effort import PARTS
-from anymask.cli.benchmark import benchmark
-
-
-@pytest.fixture
-def run():
-    app = typer.Typer(rich_markup_mode="markdown")
-    app.command()(benchmark)
-    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
-
-
-def test_a_part_of_the_table_is_measured_with_a_given_model(run, model):
-    done = run("--model", model, "--only", "click", "--threads", "1", "--json")
+def test_a_model_is_measured_and_shown_as_a_table_or_as_json(cli, model) -> None:
+    done = cli("benchmark", "--model", model, "--threads", "1", "--device", "cpu", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert [row["key"] for row in found["rows"]] == ["click"]
-    assert found["rows"][0]["unit"] == "ms"
-    assert found["settings"]["model"] == "reference"
-    assert found["settings"]["threads"] == 1
+    assert found["threads"] == 1
+    assert found["device"] == "cpu"
+    assert 0 < found["click_ms"] < found["encode_ms"] + 1000 * found["everything_seconds"]
+    table = cli("benchmark", "--model", model, "--threads", "1", "--device", "cpu").stdout
+    assert "encode an image" in table
+    assert "everything (" in table
 
 
-def test_the_table_is_for_reading(run, model):
-    done = run(
-        "--model", model, "--only", "encoder", "--alone", "--threads", "1", "--device", "cpu"
-    )
-    assert done.exit_code == 0, done.output
-    assert "encoder, reference, float32" in done.stdout
-    assert "Encoder …" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--only", "encoder,engine"), "There is no part 'engine'"),
-        (("--random",), "Random weights are drawn for vit_b"),
-        (("--model", "no_such_model.pth"), "There is no file no_such_model.pth"),
-    ],
-)
-def test_a_mistake_ends_in_a_sentence(run, arguments, said):
-    done = run(*arguments)
-    assert done.exit_code == 2
-    assert said in done.stderr
-
-
-def test_the_help_names_the_parts(run):
-    shown = run("--help").stdout
-    assert all(part in shown for part in PARTS)
+def test_random_weights_are_for_variants_and_leave_everything_out(cli) -> None:
+    found = json.loads(cli("benchmark", "--random", "--threads", "1", "--json").stdout)
+    assert found["model"] == "small"
+    assert found["everything_seconds"] is None
+    refused = cli("benchmark", "--random", "--model", "cat.pth")
+    assert refused.exit_code == 2
+    assert "the variants are vit_b" in refused.stderr

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from anymask.export import load_masks, save_masks
+from anymask.io import load_masks, save_masks
 from anymask.masks.clean import clear_border, fill_holes, remove_small_objects, smooth
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.split import split_touching

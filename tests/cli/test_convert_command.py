@@ -11,9 +11,9 @@ import tifffile
 from PIL import Image as Picture
 from pycocotools.coco import COCO
 
-from anymask.export import load_dataset, load_masks, save_masks
-from anymask.export.results import write_results
-from anymask.export.scales import scale_of
+from anymask.io import load_dataset, load_masks, save_masks
+from anymask.io.read_masks import scale_of
+from anymask.io.results import write_results
 from anymask.masks.mask_set import MaskSet
 from anymask.predict.score_map import ScoreMap
 
@@ -113,7 +113,7 @@ def test_one_result_becomes_one_file_with_the_same_ids(run, tmp_path, results, m
     assert result.exit_code == 0, result.output
     assert str(tmp_path / "out" / name) in result.stdout
     again = load_masks(tmp_path / "out" / name, SHAPE)
-    assert again.class_names == ("leaf", "stem")
+    assert again.layers.class_names == ("leaf", "stem")
     if form == "yolo":
         assert again.ids.tolist() == [1, 2]
     else:

@@ -10,8 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from anymask.cli.dataset import app
-from anymask.training.datasets import contact_sheet, open_dataset, read_split
-from tests.training.drawn_sets import noise, save, two_discs, write_busi, write_pairs
+from anymask.datasets import contact_sheet, open_dataset, read_split
+from tests.datasets.drawn_sets import noise, save, two_discs, write_busi, write_pairs
 
 
 def run(*arguments: object) -> Result:
@@ -85,7 +85,7 @@ def test_copies_in_both_halves_that_the_data_came_with_are_told(tmp_path):
     write_pairs(tmp_path / "train", 10)
     write_pairs(tmp_path / "val", 1, first=4)
     result = run("check", tmp_path)
-    assert "1 pair of the same or almost the same picture" in result.stderr
+    assert "1 pair of the same or almost the same image" in result.stderr
     assert "train/04 and val/04" in result.stderr
 
 
@@ -120,4 +120,4 @@ def test_options_that_mean_nothing_end_in_a_sentence(cells, options, says):
 def test_a_missing_folder_ends_in_a_sentence(tmp_path):
     result = run("check", tmp_path / "nowhere")
     assert result.exit_code == 2
-    assert "There is no folder or JSON file" in result.stderr
+    assert "There is no file or folder" in result.stderr

@@ -80,8 +80,7 @@ def test_only_what_is_asked_is_measured(cli, model, discs):
         (["--prompts", "guess"], "'guess', which is none of point, box, clicks:N, everything"),
         (["--prompts", ","], "names none"),
         (["--baselines", "magic"], "no baseline 'magic'"),
-        (["--min-area", "99999"], "No object of at least 99999 pixels is in any of the 2 images;"),
-        (["--min-area", "99999", "--limit", 1], "of at least 99999 pixels is in the image;"),
+        (["--min-area", "99999"], "None of the images has an object of 99999 pixels or more"),
     ],
 )
 def test_mistakes_end_with_a_sentence(cli, model, discs, options, says):
@@ -124,7 +123,8 @@ def test_where_no_image_is_left_the_command_fails_and_writes_nothing(cli, model,
         (discs / "images" / f"{name}.png").write_bytes(b"no picture")
     result = cli("evaluate", "--model", model, "--data", discs, "-o", tmp_path / "out")
     assert result.exit_code == 2
-    assert result.stderr.rstrip().endswith("None of the 2 images can be used, as told above.")
+    assert result.stderr.startswith("2 of 2 images cannot be used (a: ")
+    assert result.stderr.endswith("; likewise b); mend or remove them.\n")
     assert list((tmp_path / "out").iterdir()) == []
 
 

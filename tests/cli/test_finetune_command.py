@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_a_mistake_ends_in_a_sentence(run, arguments, sentence):
     assert "Traceback" not in result.output
 
 
-def test_a_session_is_trained_on_as_it_is_and_alone(run, tmp_path, data, model):
+def test_a_session_and_an_archive_are_trained_on_together(run, tmp_path, data, model):
     from anymask.session import LayerKey, Session
 
     with Session.create(tmp_path / "work") as session:
@@ -128,13 +129,12 @@ def test_a_session_is_trained_on_as_it_is_and_alone(run, tmp_path, data, model):
             )
             mask = np.asarray(Image.open(data / "masks" / f"{number}.png")) > 0
             session.edits.paint(key, mask.astype(session.layers.labels(key).dtype))
-    result = run("--data", tmp_path / "work.anymask")
-    assert result.exit_code == 2
-    assert "A session is trained on alone" in " ".join(result.output.split())
-    alone = ["--data", tmp_path / "work.anymask", "--out", tmp_path / "tuned", "--epochs", 1]
-    alone += ["--model", model, "--dtype", "float32", "--verdict", "none"]
-    alone += ["--device", "cpu", "--cache", tmp_path / "cache"]
-    result = CliRunner().invoke(app, [str(a) for a in alone])
+    shutil.make_archive(str(tmp_path / "packed"), "zip", data)
+    fixed = ["--data", tmp_path / "work.anymask", "--data", tmp_path / "packed.zip"]
+    fixed += ["--model", model, "--out", tmp_path / "tuned", "--epochs", 1, "--verdict", "none"]
+    fixed += ["--device", "cpu", "--dtype", "float32", "--cache", tmp_path / "cache"]
+    result = CliRunner().invoke(app, [str(a) for a in fixed])
     assert result.exit_code == 0, result.output
-    card = json.loads((tmp_path / "tuned/card.json").read_text())
-    assert card["images"] == {"train": 2, "validation": 1}
+    split = json.loads((tmp_path / "tuned/split.json").read_text())
+    assert {name.split("/")[0] for name in split["train"]} == {"work", "packed"}
+    assert len(split["train"]) + len(split["validation"]) == 9

@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image as Pillow
 
 from anymask.cli.console import out
-from anymask.export import save_masks
+from anymask.io import save_masks
 from anymask.masks.mask_set import MaskSet
 
 

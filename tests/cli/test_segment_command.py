@@ -11,7 +11,7 @@ from PIL import Image, ImageColor
 from pycocotools import mask as coco_mask
 
 from anymask import SamPredictor
-from anymask.export import load_masks
+from anymask.io import load_masks
 from anymask.painting import NEGATIVE, POSITIVE
 
 

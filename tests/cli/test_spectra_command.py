@@ -13,8 +13,8 @@ from PIL import Image as Picture
 from spectral.io import envi
 
 from anymask.images.object_spectra import object_spectra
-from anymask.images.read import read
 from anymask.images.spectral import reflectance, smooth
+from anymask.io.read_images import read
 from anymask.masks.mask_set import MaskSet
 from anymask.samples import sample
 

@@ -16,12 +16,13 @@ from typer.testing import CliRunner, Result
 
 from anymask.cli.everything import everything
 from anymask.cli.segment import segment
-from anymask.cli.view import CommandWithRgb, fingerprint, joined_rgb, parse_view
+from anymask.cli.view import CommandWithRgb, joined_rgb, parse_view
 from anymask.errors import AnymaskError, ExpressionError
-from anymask.export.results import SUFFIXES
 from anymask.images.normalize import to_rgb
 from anymask.images.pseudo_rgb import pseudo_rgb
-from anymask.images.read import read
+from anymask.io.fingerprint import fingerprint
+from anymask.io.read_images import read
+from anymask.io.results import SUFFIXES
 from anymask.samples import sample
 
 QUICK = ("--points-per-side", "3", "--pred-iou-thresh", "0.1", "--stability-score-thresh", "0.1")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 
 
 def draw_ellipse(

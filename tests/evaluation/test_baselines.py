@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
 from anymask.evaluation.baselines import (
     BASELINES,
@@ -15,7 +16,6 @@ from anymask.evaluation.baselines import (
     evaluate_baselines,
     filled_box,
 )
-from anymask.evaluation.data import Example
 from anymask.evaluation.metrics import mask_iou
 from anymask.evaluation.records import targets_of
 

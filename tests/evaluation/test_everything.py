@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.evaluation.everything import (
     evaluate_everything,
     everything_figures,
@@ -15,7 +15,7 @@ from anymask.evaluation.everything import (
 )
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import counts_of
-from anymask.predict.automatic import SamAutomaticMaskGenerator
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
 
 def found(masks: list[np.ndarray], predicted: list[float], stability: list[float]) -> MaskSet:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.evaluation.metrics import mask_iou
 from anymask.evaluation.protocols import (
     PromptedImage,

@@ -14,15 +14,14 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from anymask.datasets.types import Example, LeftOut, Skipped
 from anymask.evaluation.baselines import evaluate_baselines
 from anymask.evaluation.clicks import Click
-from anymask.evaluation.data import Example, Unused
 from anymask.evaluation.everything import EverythingRecord
 from anymask.evaluation.html import PICTURED, to_html
 from anymask.evaluation.matching import Overlaps
 from anymask.evaluation.pictures import draw_answer, draw_everything, extremes
 from anymask.evaluation.protocols import evaluate_interactive
-from anymask.evaluation.readable import Unreadable
 from anymask.evaluation.records import ObjectRecord, Score, merged
 from anymask.evaluation.report import Report, format_figure
 from anymask.masks.mask_set import MaskSet
@@ -229,8 +228,8 @@ def test_a_found_mask_is_tinted_and_the_truth_outlined_on_the_whole_image():
 
 def test_the_page_and_the_json_say_what_was_left_out_and_which_weights_were_measured():
     model = {"model": "mine.pth", "known_as": None, "weights_sha256": "0123456789abcdef" * 4}
-    bad = Unreadable("a", "x", Path("a/x.png"), "a/x.png <is> damaged.")
-    unused = Unused((Path("a/y.png"),), tuple(Path(f"a/z{i}.png") for i in range(12)))
+    bad = Skipped("a", "x", Path("a/x.png"), "a/x.png <is> damaged.")
+    unused = LeftOut((), (), (Path("a/y.png"),), tuple(Path(f"a/z{i}.png") for i in range(12)))
     report = Report(model, {}, [record(0.5)], unreadable=[bad], unused=unused)
     page = to_html(report)
     assert "a/x.png &lt;is&gt; damaged." in page

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
+from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
 from anymask.evaluation.candidates import Candidates, is_judged
-from anymask.evaluation.data import Example
 from anymask.evaluation.matching import pairwise_iou
 from anymask.evaluation.threshold_grid import (
     MATCH_THRESHOLDS,
@@ -70,13 +70,14 @@ def search(images: list[Candidates], own: EverythingConfig = OWN) -> Tuning:
     return _Search(grid, kept, np.stack([scores for scores, _ in scored])).tuning()
 
 
-def test_every_place_of_the_grid_has_the_score_of_its_configuration():
+@pytest.mark.parametrize("order_by", ["predicted_iou", "iou_times_stability"])
+def test_every_place_of_the_grid_has_the_score_of_its_configuration(order_by):
     rng = np.random.default_rng(3)
     masks = [square(*rng.integers(0, 40, 2), rng.integers(8, 22)) for _ in range(60)] + TRUE
     scores = rng.uniform(0.15, 1, (2, len(masks)))
     for labels in ("complete", "sparse"):
         image = image_of(masks, scores[0].tolist(), scores[1].tolist(), labels=labels)
-        grid = ThresholdGrid.around(OWN)
+        grid = ThresholdGrid.around(replace(OWN, order_by=order_by))
         table, used = score_grid(image, grid)
         fewer = image.only(used)
         for place in [(0, 0, 0), (4, 2, 3), (9, 6, 7), (16, 12, 1), (2, 12, 5)]:

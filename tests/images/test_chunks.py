@@ -12,13 +12,13 @@ import tifffile
 import zarr
 
 from anymask.images import chunks
-from anymask.images.formats import hdf5
 from anymask.images.image import Image
 from anymask.images.lazy import LazyArray
 from anymask.images.normalize import to_rgb
 from anymask.images.object_spectra import object_spectra
 from anymask.images.pseudo_rgb import pseudo_rgb
-from anymask.images.read import read
+from anymask.io.image_formats import hdf5
+from anymask.io.read_images import read
 
 SHAPE, CHUNK = (120, 90, 40), (32, 30, 40)
 VALUES = np.random.default_rng(3).random(SHAPE).astype(np.float32) + np.float32(0.1)
@@ -166,7 +166,7 @@ def test_files_in_chunks_are_read_by_chunks(write, tmp_path) -> None:
 
 
 def test_tiles_of_a_packed_tiff_are_its_chunks(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("anymask.images.formats.tiff.EAGER_BYTES", 1000)
+    monkeypatch.setattr("anymask.io.image_formats.tiff.series.EAGER_BYTES", 1000)
     path = tmp_path / "bands.tif"
     tifffile.imwrite(
         path, VALUES, tile=(32, 32), compression="zlib", photometric="minisblack",

@@ -12,7 +12,7 @@ from anymask.errors import AnymaskError
 from anymask.masks.distinct import conflicts, distinct
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.nms import nms
-from anymask.predict.candidates import suppress
+from anymask.predict.everything.found_once import suppress
 
 THRESHOLDS = st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0])
 STACKS = st.integers(0, 9).flatmap(

@@ -41,6 +41,13 @@ def test_a_pixel_holds_the_smallest_mask_that_covers_it_and_of_equals_the_best(d
         assert quality[covering.tolist().index(top[0])] == max(quality)
 
 
+def test_of_equal_areas_the_higher_score_is_on_top_and_of_equal_scores_the_earlier_mask():
+    nan = float("nan")
+    assert stacking_ids([7, 7, 7], [0.5, 0.5, 0.5]).tolist() == [3, 2, 1]
+    assert stacking_ids([7, 9, 7, 7], [0.5, 0.1, 0.8, 0.5]).tolist() == [3, 1, 4, 2]
+    assert stacking_ids([7, 7, 7], [nan, 0.1, nan]).tolist() == [2, 3, 1]
+
+
 @given(st.lists(st.integers(0, 5), max_size=12))
 def test_ids_are_in_order_of_decreasing_area(areas):
     by_id = [areas[i] for i in np.argsort(stacking_ids(areas, np.zeros(len(areas))))]

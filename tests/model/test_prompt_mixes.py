@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from anymask.benchmarking.peers import metas_sam
 from anymask.model.sam import Sam
+from benchmarks.side_by_side.peers import metas_sam
 from tests.conftest import relative_l2
 
 N, SIDE = 5, 256

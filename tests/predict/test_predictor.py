@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from anymask.masks.clicked import keep_clicked
 from anymask.model.sam import Sam
 from anymask.predict.predictor import SamPredictor
 
@@ -259,3 +260,28 @@ def test_half_precision_weights_give_nearly_the_same_masks(
     expected, _, _ = predictor.predict([[120, 90]], [1], multimask_output=False)
     assert (iou.dtype, low_res.dtype) == (np.float32, np.float32)
     assert (masks & expected).sum() / (masks | expected).sum() > 0.9
+
+
+def test_regions_without_a_click_are_dropped_if_asked_and_not_by_metas_models(
+    small_reference_sam: Sam, scene: np.ndarray
+) -> None:
+    exact = SamPredictor(small_reference_sam)
+    clicked = SamPredictor(small_reference_sam, keep_clicked=True)
+    assert not exact.keep_clicked
+    dropped = 0
+    for predictor in (exact, clicked):
+        predictor.set_image(scene)
+    for x in range(20, 240, 40):
+        prompt = {"point_coords": [[x, 90]], "point_labels": [1]}
+        masks, iou, low_res = exact.predict(**prompt)
+        kept, same_iou, same_logits = clicked.predict(**prompt)
+        np.testing.assert_array_equal(iou, same_iou)
+        np.testing.assert_array_equal(low_res, same_logits)
+        for before, after in zip(masks, kept, strict=True):
+            np.testing.assert_array_equal(after, keep_clicked(before, np.array([[x, 90]])))
+            dropped += before.sum() > after.sum()
+        (each,) = clicked.predict_each(point_coords=[[[x, 90]]], point_labels=[[1]])
+        np.testing.assert_array_equal(each[0], kept)
+        boxed = {**prompt, "box": [10, 10, 200, 150]}
+        np.testing.assert_array_equal(clicked.predict(**boxed)[0], exact.predict(**boxed)[0])
+    assert dropped > 0

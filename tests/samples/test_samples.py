@@ -12,8 +12,8 @@ import tifffile
 from anymask.errors import AnymaskError, OutputError
 from anymask.images.band_math import band_math
 from anymask.images.object_spectra import object_spectra
-from anymask.images.read import read
 from anymask.images.spectral import reflectance
+from anymask.io.read_images import read
 from anymask.samples import list_samples, sample
 from anymask.samples.leaf_cube import PANEL
 from anymask.samples.reflectances import Leaf, soil_reflectance

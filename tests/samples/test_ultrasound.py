@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anymask.datasets.opening import open_dataset
 from anymask.samples.ultrasound import draw_ultrasound, write_ultrasound
-from anymask.training.datasets.opening import open_dataset
 
 
 @pytest.mark.parametrize("seed", range(12))

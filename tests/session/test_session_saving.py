@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from anymask.errors import OutputError
-from anymask.export.loading import load_dataset, load_masks
+from anymask.io.read_masks import load_dataset, load_masks
 from anymask.session import LayerKey, Session
 
 

@@ -14,13 +14,13 @@ from PIL import Image
 from rich.console import Console
 
 import anymask
+from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
-from anymask.evaluation.data import Example
 from anymask.training.class_maps import ClassRecord, called, class_numbers
 from anymask.training.class_verdict import ClassVerdict, judge_class_maps
 from anymask.training.class_verdict_page import class_verdict_html, draw_maps
 from anymask.training.finetune.loop import finetune
-from anymask.training.finetune.options import FineTuneError
+from anymask.training.finetune.settings import FineTuneError
 from anymask.training.judging import judge_class_fine_tuning
 from tests.training.finetune.conftest import FAST, draw_example, tiny_sam
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from anymask.training.losses import ambiguous_loss, mask_losses, true_iou
+from anymask.training.losses import ambiguous_loss, mask_losses, ranking_loss, true_iou
 
 
 def _square(low: int, high: int) -> torch.Tensor:
@@ -52,3 +52,15 @@ def test_only_the_best_candidate_counts_in_full() -> None:
     ambiguous_loss(losses).backward()
     assert losses.grad is not None
     assert losses.grad[0].tolist() == pytest.approx([1 + 0.1 / 3, 0.1 / 3, 0.1 / 3])
+
+
+def test_ranking_asks_the_better_candidate_to_be_predicted_better() -> None:
+    actual = torch.tensor([[0.9, 0.5, 0.1]])
+    right, wrong = torch.tensor([[0.8, 0.5, 0.2]]), torch.tensor([[0.2, 0.5, 0.8]])
+    assert ranking_loss(right, actual) < 0.2 * ranking_loss(wrong, actual)
+    predicted = wrong.clone().requires_grad_()
+    ranking_loss(predicted, actual).backward()
+    assert predicted.grad is not None
+    assert predicted.grad[0, 0] < 0 < predicted.grad[0, 2]
+    # Between candidates that are equally good there is nothing to choose.
+    assert ranking_loss(wrong, torch.full((1, 3), 0.4)) == 0

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from anymask.training.losses import MASK_LOSSES, mask_losses, true_iou
-from anymask.training.losses_in_use import losses_in_use, targets_in_use
+from anymask.training.losses_in_use import losses_in_use, near_boundary, targets_in_use
 
 
 def _some(scale: float, size: tuple[int, int] = (12, 20)) -> tuple[torch.Tensor, torch.Tensor]:
@@ -65,3 +65,23 @@ def test_answers_judged_as_in_use_learn_to_draw_a_thin_line():
     assert true_iou(used, line.float())[0, 0] > 0.6
     shares = F.avg_pool2d(line[:, None].float(), 4)[:, 0]
     assert not (shares > 0.5).any()  # at the answers' own size there is nothing to draw
+
+
+def test_the_outline_can_be_emphasised_with_the_slopes_of_the_plain_formula():
+    view = torch.zeros(2, 64, 64, dtype=torch.bool)
+    view[0, 10:40, 20:50] = view[1, 30:60, 4:60] = True
+    targets = targets_in_use(view)
+    band = near_boundary(targets)
+    assert torch.allclose(band.sum((1, 2)), torch.ones(2))
+    assert (band > 0)[0, 3:7, 10:25].all()  # the upper side, at row 5
+    assert not (band > 0)[0, 9:16, 14:21].any()  # well inside
+    low_res = torch.randn(2, 3, 16, 16, requires_grad=True)
+    losses, _ = losses_in_use(low_res, targets, emphasis=0.5 * band)
+    (slopes,) = torch.autograd.grad(losses.sum(), low_res)
+    enlarged = F.interpolate(low_res, scale_factor=2, mode="bilinear")
+    wanted = targets[:, None].expand_as(enlarged)
+    outline = F.binary_cross_entropy_with_logits(enlarged, wanted, reduction="none")
+    plain = mask_losses(enlarged, targets) + (0.5 * band[:, None] * outline).sum((2, 3))
+    (plain_slopes,) = torch.autograd.grad(plain.sum(), low_res)
+    assert torch.allclose(losses, plain, rtol=1e-4)
+    assert torch.allclose(slopes, plain_slopes, rtol=1e-3, atol=1e-6)

@@ -14,15 +14,15 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from anymask.datasets.types import Example
 from anymask.errors import OutputError
 from anymask.evaluation.clicks import Click
 from anymask.evaluation.compare import Difference
-from anymask.evaluation.data import Example
 from anymask.evaluation.protocols import evaluate_interactive
 from anymask.evaluation.records import ObjectRecord, Score, means_by_set
 from anymask.masks.rle import counts_of
 from anymask.model.sam import Sam
-from anymask.training.finetune.options import FineTuneError
+from anymask.training.finetune.settings import FineTuneError
 from anymask.training.verdict import PROMPTED, UNPROMPTED, Verdict, judge
 from anymask.training.verdict_page import (
     add_to_card,

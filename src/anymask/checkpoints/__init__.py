@@ -1,7 +1,7 @@
 """Any checkpoint file or name to a `Sam`, and back to a file.
 
-`load`, `save` and `sam_model_registry` are offered here and imported when first used, so that
-the torch-free `registry` can be read in a moment.
+`load`, `save` and `sam_model_registry` are imported when first used, so that the
+torch-free `registry` can be imported quickly.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from anymask.checkpoints.build_sam import sam_model_registry
     from anymask.checkpoints.loading import load
-    from anymask.checkpoints.registry import sam_model_registry
     from anymask.checkpoints.saving import save
 
 __all__ = ["load", "sam_model_registry", "save"]
 
 
-_HOMES = {"load": "loading", "sam_model_registry": "registry", "save": "saving"}
+_HOMES = {"load": "loading", "sam_model_registry": "build_sam", "save": "saving"}
 
 
 def __getattr__(name: str) -> Any:

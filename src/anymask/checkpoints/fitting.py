@@ -15,8 +15,8 @@ from anymask.checkpoints.geometry import config_from_shapes, describe
 from anymask.checkpoints.reading import RawCheckpoint
 from anymask.checkpoints.registry import find_entry
 from anymask.checkpoints.tables import fit_tables
-from anymask.errors import CheckpointError
-from anymask.model.config import SamConfig, SmallEncoderConfig
+from anymask.errors import AnymaskError, CheckpointError
+from anymask.model.config import SamConfig
 from anymask.model.sam import Sam
 
 CONFIG_KEY = "anymask_config"
@@ -65,6 +65,8 @@ def find_config(raw: RawCheckpoint, state: SamState) -> SamConfig:
                 f"{raw.path} was saved by a version of anymask with other geometries; install the "
                 f"newest anymask."
             ) from error
+        except AnymaskError as error:
+            raise CheckpointError(f"{raw.path} cannot be used as it was saved: {error}") from error
     shapes = {name: tuple(tensor.shape) for name, tensor in state.tensors.items()}
     config = config_from_shapes(shapes, str(raw.path), _decoder_heads(raw, state))
     mean, std = _three(state, "pixel_mean"), _three(state, "pixel_std")
@@ -105,8 +107,7 @@ def choose_config(
         _warn_of_guessed_heads(raw, state, config)
     if image_size is None or image_size == config.image_size:
         return config
-    encoder = config.image_encoder
-    step = 32 if isinstance(encoder, SmallEncoderConfig) else encoder.patch_size
+    step = config.image_encoder.size_step
     if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < step:
         raise CheckpointError(f"image_size is {image_size!r}; give a multiple of {step}.")
     if image_size % step:

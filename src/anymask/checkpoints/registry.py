@@ -6,14 +6,9 @@ the published files; the six digits in Meta's file names are the beginning of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from anymask.errors import CheckpointError
-
-if TYPE_CHECKING:
-    from anymask.model.sam import Sam
 
 SHIPPED = "small"
 """Name of the model whose weights come with the package."""
@@ -152,47 +147,3 @@ def find_entry(name: str) -> CheckpointEntry:
     if name not in CHECKPOINTS:
         raise UnknownModelError(f"There is no model named {name!r}; the names are {known_names()}.")
     return CHECKPOINTS[name]
-
-
-class SamModelRegistry(Mapping[str, "Callable[..., Sam]"]):
-    """Builders by name, as Meta's dictionary of that name has them, in the same way of use.
-
-    `registry[name](checkpoint=None)` returns a float32 `Sam` on the CPU in evaluation mode: with
-    the weights of `checkpoint` (anything `load` takes), else untrained. The exception is
-    "small", whose weights come with the package: it is never untrained. "default" is ViT-H.
-
-    Examples
-    --------
-    >>> list(sam_model_registry)
-    ['default', 'small', 'vit_b', 'vit_l', 'vit_h', 'vit_t']
-    """
-
-    def __getitem__(self, name: str) -> Callable[..., Sam]:
-        variant = find_entry("vit_h" if name == "default" else name).config
-
-        def build(checkpoint: str | None = None) -> Sam:
-            return _build(variant, checkpoint)
-
-        build.__name__ = f"build_sam_{variant}"
-        return build
-
-    def __iter__(self) -> Iterator[str]:
-        yield "default"
-        yield from CHECKPOINTS
-
-    def __len__(self) -> int:
-        return 1 + len(CHECKPOINTS)
-
-
-def _build(variant: str, checkpoint: str | None) -> Sam:
-    # Imported here because this module must not import torch.
-    from anymask.checkpoints.loading import load
-    from anymask.model.config import VARIANTS
-    from anymask.model.sam import Sam
-
-    if checkpoint is None and variant != SHIPPED:
-        return Sam(VARIANTS[variant]).eval()
-    return load(checkpoint, variant=variant, device="cpu", dtype="float32")
-
-
-sam_model_registry = SamModelRegistry()

@@ -13,7 +13,7 @@ from rich.text import Text
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
-    from anymask.evaluation.data import Example
+    from anymask.datasets.types import Example
     from anymask.training.finetune.progress import Progress
     from anymask.training.finetune.results import FineTuned
 

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from anymask import __version__
 from anymask.cli.benchmark import benchmark
 from anymask.cli.clean import clean
-from anymask.cli.console import note_interrupts
+from anymask.cli.console import note_interrupts, tell_of_plugins
 from anymask.cli.convert import convert
 from anymask.cli.dataset import app as dataset
 from anymask.cli.evaluate import evaluate
@@ -22,7 +22,7 @@ from anymask.cli.gui import gui
 from anymask.cli.info import info
 from anymask.cli.measure import measure
 from anymask.cli.models import models
-from anymask.cli.pretrain import pretrain
+from anymask.cli.options import CommandWithFormats, current_name
 from anymask.cli.replay import replay
 from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
@@ -35,7 +35,10 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": current_name,
+    },
 )
 
 
@@ -74,11 +77,11 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (segment, CommandWithRgb),
     (gui, None),
     (semantic, CommandWithRgb),
-    (clean, None),
+    (clean, CommandWithFormats),
     (measure, None),
     (spectra, None),
-    (convert, None),
-    (export, None),
+    (convert, CommandWithFormats),
+    (export, CommandWithFormats),
     (replay, None),
     (evaluate, None),
     (finetune, None),
@@ -86,7 +89,6 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (benchmark, None),
     (info, None),
     (models, None),
-    (pretrain, None),
 )
 for _command, _class in _COMMANDS:
     app.command(cls=_class)(_command)
@@ -96,5 +98,6 @@ app.add_typer(dataset)
 def main() -> None:
     """Run the command line; the entry point of the ``anymask`` script."""
     note_interrupts()
+    tell_of_plugins()
     # Named, so that `python -m anymask` gives the same help and sets up the same completion.
     app(prog_name="anymask")

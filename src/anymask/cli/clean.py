@@ -13,12 +13,11 @@ from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
-    from anymask.export.gathering import Result
+    from anymask.io.gathering import Result
     from anymask.masks.mask_set import MaskSet
 
 # Results of this command, which it does not take for its input when it looks through a folder.
 _CLEANED = ".cleaned"
-_LABEL_SUFFIXES = (".tif", ".tiff", ".png", ".npy", ".zarr")
 _STEPS = (
     *("roi", "merge", "fill_holes", "min_part", "largest_part", "smooth", "split", "split_parts"),
     *("clear_border", "min_area", "keep", "class_name", "overlaps"),
@@ -146,8 +145,8 @@ def clean(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="Format to write, as for 'anymask convert'. If not given, a label image stays one "
-            "and all else becomes COCO.",
+            help="Format to write: FORMATS. If not given, a label image stays one and all else "
+            "becomes COCO.",
         ),
     ] = None,
     binary: Annotated[
@@ -162,7 +161,6 @@ def clean(
         Path | None,
         typer.Option(
             "--out",
-            "--output",
             "-o",
             metavar="OUT",
             help="Folder for the results; made if missing. Beside each input if not given.",
@@ -194,7 +192,7 @@ def clean(
             "Nothing says what to do with the masks: give for instance --fill-holes all, or see "
             "'anymask clean --help'."
         )
-    from anymask.export.gathering import gather_results
+    from anymask.io.gathering import gather_results
 
     found = [
         result
@@ -222,14 +220,13 @@ def clean(
 
 def _clean_one(result: Result, options: dict[str, Any]) -> None:
     """Clean the masks of every picture in one file, and write them."""
-    from anymask.export.loading import load_dataset
-    from anymask.export.places import check_free
-    from anymask.export.saving import save_masks
-    from anymask.export.scales import scale_of
-    from anymask.images.read import read
+    from anymask.files import check_free
+    from anymask.io.read_images import read
+    from anymask.io.read_masks import load_dataset, scale_of
+    from anymask.io.write_masks import save_masks
 
     picture = None if options["image"] is None else read(options["image"])
-    is_labels = result.path.suffix.lower() in _LABEL_SUFFIXES
+    is_labels = _is_label_image(result.path)
     size = None if picture is None else (picture.height, picture.width)
     with err.status(f"Cleaning {result.path.name}"):
         pictures = list(load_dataset(result.path, size))
@@ -257,8 +254,8 @@ def _write_binary(path: Path, masks: MaskSet) -> None:
     """Write all masks as one picture, white where there is an object."""
     import numpy as np
 
-    from anymask.export.results import save_png
     from anymask.files import whole_file
+    from anymask.io.results import save_png
 
     with whole_file(path) as part:
         save_png(part, (masks.to_labels() > 0).astype(np.uint8) * 255)
@@ -299,14 +296,23 @@ def _with_classes(cleaned: MaskSet, before: MaskSet) -> MaskSet:
     return cleaned.with_class_names(names)
 
 
+def _is_label_image(path: Path) -> bool:
+    """Whether a file is a label image, by its suffix."""
+    from anymask.io.registry import mask_formats
+
+    suffix = path.suffix.lower()
+    forms = [form for form in mask_formats().values() if suffix in form.suffixes]
+    return bool(forms) and all(form.is_label_image for form in forms)
+
+
 def _target(result: Result, options: dict[str, Any], picture: str | None) -> Path:
     """Where the masks of one picture go."""
-    from anymask.export.formats import format_named
-    from anymask.export.results import BINARY
+    from anymask.io.registry import format_named
+    from anymask.io.results import BINARY
 
-    suffix = result.path.suffix.lower()
-    own = "labels" if suffix in _LABEL_SUFFIXES else "coco"
-    form = format_named(options["to"] or ("png" if suffix == ".png" else own))
+    own = "labels" if _is_label_image(result.path) else "coco"
+    is_png = result.path.suffix.lower() == ".png"
+    form = format_named(options["to"] or ("png" if is_png else own))
     kind = {"coco": ".masks", "labels": ".labels"}.get(form.name, "")
     name = result.name if picture is None else result.name / Path(picture).stem
     folder = options["output"]

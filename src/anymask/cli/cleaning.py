@@ -81,7 +81,7 @@ def parse_region(text: str, size: tuple[int, int]) -> Any:
     try:
         corners = [[float(number) for number in corner.split(",")] for corner in text.split()]
     except ValueError:
-        from anymask.export.loading import load_masks
+        from anymask.io.read_masks import load_masks
         from anymask.masks.objects import union_of
 
         return union_of(load_masks(Path(text), size))
@@ -147,7 +147,7 @@ def steps_of(options: dict[str, Any], picture: Any, size: tuple[int, int]) -> li
 
 
 def _kept(masks: MaskSet | NDArray[Any], choice: str, picture: Any) -> MaskSet | NDArray[Any]:
-    from anymask.export.tables import measure_in_image
+    from anymask.io.tables import measure_in_image
     from anymask.masks.choose import keep, names_ids, properties_in
     from anymask.masks.objects import as_set
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import functools
 import signal
 import threading
+import warnings
 from collections.abc import Callable
 from types import FrameType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from anymask.errors import AnymaskError
+from anymask.io.registry import PluginWarning
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +36,19 @@ EXIT_STOPPED = 130
 def complain(message: str) -> None:
     """Print one line of bad news on stderr, as it is: brackets in file names are no markup."""
     err.print(Text(message, style="red"), soft_wrap=True)
+
+
+def tell_of_plugins() -> None:
+    """Show what is wrong with an installed package's format as a sentence, not as a warning."""
+    show_other = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, PluginWarning):
+            err.print(Text(str(message), style="yellow"), soft_wrap=True)
+        else:
+            show_other(message, category, *where, **more)
+
+    warnings.showwarning = show
 
 
 def note_interrupts() -> None:

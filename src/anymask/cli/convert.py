@@ -16,8 +16,9 @@ from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
-    from anymask.export.gathering import Result
     from anymask.images.image import Image
+    from anymask.io.gathering import Result
+    from anymask.io.registry import MaskFormat
     from anymask.masks.mask_set import MaskSet
 
 # More lines than these say less than their sum.
@@ -40,8 +41,7 @@ def convert(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="coco, npz, labels (TIFF), png, labels-npz, zarr, yolo, voc, labelme, geojson, "
-            "imagej, csv or parquet.",
+            help="FORMATS.",
             show_default=False,
         ),
     ],
@@ -49,7 +49,6 @@ def convert(
         Path,
         typer.Option(
             "--out",
-            "--output",
             "-o",
             metavar="OUT",
             help="The file to write, or a folder; several results always go to a folder, or to "
@@ -119,8 +118,9 @@ def convert(
     anymask convert field.masks.json --to geojson --images field.tif -o field.geojson
     ```
     """
-    from anymask.export.formats import format_named, losses
-    from anymask.export.gathering import gather_results
+    from anymask.io.gathering import gather_results
+    from anymask.io.limits import losses
+    from anymask.io.registry import format_named
 
     form = format_named(to)
     size = parse_size(image_size) if image_size is not None else None
@@ -149,8 +149,8 @@ def convert(
         raise AnymaskError("None of the results could be read, so nothing was written.")
     loaded = _told_apart(loaded)
     with err.status(f"Writing {form.title}"):
-        is_file = output.suffix.lower() in (form.suffix, ".tiff") and not output.is_dir()
-        files = _write(loaded, output, form.name, options, to_file=is_file)
+        is_file = output.suffix.lower() in form.suffixes and not output.is_dir()
+        files = _write(loaded, output, form, options, to_file=is_file)
     _tell([(one.name, sentence) for one in loaded for sentence in losses(one.masks, form)])
     _print_files(files, output)
     if failures:
@@ -196,7 +196,7 @@ def plain_unit(unit: str | None) -> str | None:
     >>> plain_unit("um"), plain_unit("mm")
     ('µm', 'mm')
     """
-    from anymask.images.formats.units import unit_symbol
+    from anymask.images.units import unit_symbol
 
     return unit_symbol(unit) if unit else None
 
@@ -216,8 +216,7 @@ class _Loaded:
 
 def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> list[_Loaded]:
     """The masks of each picture in one result, with the pictures themselves if given."""
-    from anymask.export.loading import load_dataset
-    from anymask.export.scales import scale_of
+    from anymask.io.read_masks import load_dataset, scale_of
 
     image = _image_for(images, result.name) if images is not None else None
     size = size if image is None or size is not None else (image.height, image.width)
@@ -245,14 +244,16 @@ def _told_apart(loaded: Sequence[_Loaded]) -> list[_Loaded]:
 
 def _image_for(images: Path, name: Path) -> Image | None:
     """The picture of a result: the one given, or that of its name in the folder given."""
-    from anymask.images.read import SUFFIXES, read
+    from anymask.io.listing import is_image_folder
+    from anymask.io.read_images import read
+    from anymask.io.registry import image_suffixes
 
-    if images.is_file() or images.suffix.lower() == ".zarr":
+    if images.is_file() or is_image_folder(images):
         return read(images)
     if not images.is_dir():
         raise AnymaskError(f"There is no picture or folder {images}; check the name.")
     for folder in (images / name.parent, images):
-        for suffix in SUFFIXES:
+        for suffix in image_suffixes():
             # A name may hold dots, so the suffix is added and nothing replaced.
             for path in (folder / f"{name.name}{suffix}", folder / f"{name.name}{suffix.upper()}"):
                 if path.exists():
@@ -263,25 +264,34 @@ def _image_for(images: Path, name: Path) -> Image | None:
 
 
 def _write(
-    loaded: Sequence[_Loaded], output: Path, form: str, options: dict[str, Any], *, to_file: bool
+    loaded: Sequence[_Loaded],
+    output: Path,
+    form: MaskFormat,
+    options: dict[str, Any],
+    *,
+    to_file: bool,
 ) -> list[Path]:
-    from anymask.export.saving import save_dataset, save_masks
+    from anymask.io.write_masks import save_dataset, save_masks
 
     if len(loaded) == 1 and to_file:
         one = loaded[0]
         if one.image is None and options["pixel_size"] is None:
             options = {**options, **one.scale}
         return save_masks(
-            one.masks, output, form, image=one.name if one.image is None else one.image, **options
+            one.masks,
+            output,
+            form.name,
+            image=one.name if one.image is None else one.image,
+            **options,
         )
-    if to_file and form != "coco":
+    if to_file and form.write_many is None:
         raise AnymaskError(
             f"{len(loaded)} results do not go into one file {output}; name a folder."
         )
     return save_dataset(
         [(one.name, one.masks) for one in loaded],
         output,
-        form,
+        form.name,
         images={one.name: one.image for one in loaded if one.image is not None},
         scales={one.name: one.scale for one in loaded},
         **options,

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from anymask.cli.console import EXIT_SOME_FAILED, ends_in_a_sentence, err, out
+from anymask.cli.data_options import (
+    PLACES,
+    ComponentsOption,
+    ImagesOption,
+    MinAreaOption,
+    open_data,
+)
 from anymask.cli.options import JsonOption
 from anymask.errors import AnymaskError, OutputError
 
 if TYPE_CHECKING:
-    from anymask.training.datasets import Dataset, DatasetCheck
+    from anymask.datasets import Dataset, DatasetCheck
 
 _PNG = ".png"
 
@@ -37,23 +42,8 @@ def dataset() -> None:
 @app.command()
 @ends_in_a_sentence
 def check(
-    data: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="DIR",
-            help="A folder of images with masks, of such folders, or of results of anymask; a "
-            "COCO JSON file; or a .zip, .tar or .tar.gz of these.",
-            show_default=False,
-        ),
-    ],
-    images: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where the images are of which DIR holds the results, if not beside them.",
-            show_default=False,
-        ),
-    ] = None,
+    data: Annotated[list[Path], typer.Argument(metavar="DIR", help=PLACES, show_default=False)],
+    images: ImagesOption = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
@@ -86,14 +76,7 @@ def check(
             help="Write down the split. As split.json in DIR it is used when DIR is trained on.",
         ),
     ] = None,
-    components: Annotated[
-        bool,
-        typer.Option(
-            "--components",
-            help="Each connected part of a label image is an object, whatever its ids. Always so "
-            "where 255 is the only id.",
-        ),
-    ] = False,
+    components: ComponentsOption = False,
     semantic: Annotated[
         bool,
         typer.Option(
@@ -101,9 +84,7 @@ def check(
             help="Ids in label images are classes: 1, 2, … as the lines of classes.txt say.",
         ),
     ] = False,
-    min_area: Annotated[
-        int, typer.Option(metavar="PIXELS", min=0, help="Leave out objects of fewer pixels.")
-    ] = 25,
+    min_area: MinAreaOption = 25,
     as_json: JsonOption = False,
 ) -> None:
     """Read every image with its masks and say what is there and what looks wrong.
@@ -120,28 +101,22 @@ def check(
     anymask dataset check scans/ --split 0.2 --group '(patient\\d+)' --write scans/split.json
     ```
     """
-    _check_options(split, group, write, sheet, components, semantic)
+    _check_options(split, group, write, sheet)
 
     # Only now, so that help and mistakes in the command are answered at once.
-    from anymask.training.datasets import check_dataset, open_dataset, write_split
+    from anymask.datasets import check_dataset, write_split
 
-    bar = Progress(console=err, transient=True, disable=not err.is_terminal)
-    with warnings.catch_warnings(), bar:
-        warnings.simplefilter("ignore")  # what it warns of is among the problems
-        reading = bar.add_task("Reading images", total=None)
-        opened = open_dataset(
-            *data,
-            objects="components" if components else "classes" if semantic else "auto",
-            min_area=min_area,
-            max_bad=1,
-            images=images or (),
-            progress=lambda done, total: bar.update(reading, completed=done, total=total),
-        )
-    halves = None
-    if split is not None:
-        halves = opened.split(split, seed, group)
-    elif opened.declared_split is not None:
-        halves = opened.declared_split.halves(opened)
+    # Quiet, as what it warns of is among the problems.
+    opened = open_data(
+        data,
+        images=images,
+        components=components,
+        semantic=semantic,
+        min_area=min_area,
+        max_bad=1,
+        quiet=True,
+    )
+    halves = opened.declared_halves() if split is None else opened.split(split, seed, group)
     found = check_dataset(opened, halves)
     if sheet is not None:
         _draw(opened, sheet)
@@ -166,15 +141,11 @@ def _check_options(
     group: str | None,
     write: Path | None,
     sheet: Path | None,
-    components: bool,
-    semantic: bool,
 ) -> None:
     if split is None and (group is not None or write is not None):
         raise AnymaskError(
             "--group and --write are about a split; say with --split which share to hold out."
         )
-    if components and semantic:
-        raise AnymaskError("--components and --semantic exclude each other; give one of them.")
     if sheet is not None and sheet.suffix.lower() != _PNG:
         raise OutputError(f"{sheet} must end in {_PNG}; a contact sheet is written as PNG.")
     for path in filter(None, (sheet, write)):
@@ -184,9 +155,9 @@ def _check_options(
 
 
 def _draw(opened: Dataset, path: Path) -> None:
-    from anymask.export.results import save_png
+    from anymask.datasets import contact_sheet
     from anymask.files import whole_file
-    from anymask.training.datasets import contact_sheet
+    from anymask.io.results import save_png
 
     picture = contact_sheet(opened)
     with whole_file(path) as part:

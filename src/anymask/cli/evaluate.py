@@ -13,13 +13,20 @@ from rich.text import Text
 
 from anymask import __version__
 from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.cli.data_options import (
+    ComponentsOption,
+    DataOption,
+    ImagesOption,
+    LimitOption,
+    MinAreaOption,
+    open_data,
+)
 from anymask.cli.options import DeviceOption, DtypeOption, JsonOption, ModelOption, load_model
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
-    from anymask.evaluation.data import Examples
+    from anymask.datasets.dataset import Dataset
     from anymask.evaluation.everything import EverythingRecord
-    from anymask.evaluation.readable import ReadableExamples
     from anymask.evaluation.records import ObjectRecord
     from anymask.evaluation.report import Report
     from anymask.model.sam import Sam
@@ -31,17 +38,7 @@ _ALL, _NONE = "all", "none"
 
 @ends_in_a_sentence
 def evaluate(
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            "--data",
-            metavar="DIR",
-            help="A folder with images/ and masks/ (label images, binary masks, or a folder of "
-            "binary masks an image), a COCO JSON file, or a folder of such sets. Several may be "
-            "given.",
-            show_default=False,
-        ),
-    ],
+    data: DataOption,
     model: ModelOption = None,
     prompts: Annotated[
         str,
@@ -51,12 +48,7 @@ def evaluate(
             "last answer is most wrong), box, everything (all masks of an image; slow).",
         ),
     ] = "point,box,clicks:5",
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="At most N images of each set, evenly spread by name."
-        ),
-    ] = None,
+    limit: LimitOption = None,
     max_objects: Annotated[
         int,
         typer.Option(
@@ -65,17 +57,9 @@ def evaluate(
             help="Prompt at most N objects of an image, from large to small; 0 for all.",
         ),
     ] = 3,
-    min_area: Annotated[
-        int, typer.Option(metavar="PIXELS", min=0, help="Leave out objects of fewer pixels.")
-    ] = 25,
-    components: Annotated[
-        bool,
-        typer.Option(
-            "--components",
-            help="Each connected part of a label image is an object, whatever its ids. Always so "
-            "where 255 is the only id.",
-        ),
-    ] = False,
+    min_area: MinAreaOption = 25,
+    components: ComponentsOption = False,
+    images: ImagesOption = None,
     baselines: Annotated[
         str,
         typer.Option(
@@ -87,7 +71,7 @@ def evaluate(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output",
+            "--out",
             "-o",
             metavar="OUT",
             help=f"Folder for {JSON_NAME} and {HTML_NAME}, the page with pictures.",
@@ -104,8 +88,8 @@ def evaluate(
     prompts are answered by simple methods without a network. Figures are means over the objects
     of a set, then over sets. The same images and settings give the same figures.
 
-    An image that cannot be read, or whose masks do not fit it, is named and left out; the exit
-    code is then 1.
+    An image that cannot be read, or whose masks do not fit it, is named and left out before
+    anything is measured; the exit code is then 1.
 
     The shipped model on a folder of sets; a checkpoint, all prompts, with a page to look at:
 
@@ -117,34 +101,32 @@ def evaluate(
     clicks, box, everything = parse_prompts(prompts)
 
     # Only now, so that help and mistakes in the command are answered at once.
-    from anymask.evaluation.data import open_examples
     from anymask.evaluation.model_facts import model_facts
-    from anymask.evaluation.readable import ReadableExamples
     from anymask.evaluation.report import Report
-    from anymask.evaluation.wording import printable, unused_sentences
     from anymask.files import check_writable
 
     if output is not None:
         check_writable(output)
     chosen = _baselines(baselines, interactive=clicks > 0 or box)
-    found = open_examples(
-        *data,
+    dataset = open_data(
+        data,
+        images=images,
+        components=components,
         limit=limit,
         min_area=min_area,
-        objects="components" if components else "auto",
+        max_bad=1,
+        keep_empty=True,
     )
-    for sentence in unused_sentences(found.unused):
-        complain(printable(sentence))
-    examples = ReadableExamples(found, lambda bad: complain(printable(bad.reason)))
+    unreadable = dataset.left_out.skipped
     sam = load_model(model, device, dtype)
-    records = _ask(sam, examples, clicks, box, max_objects or None, chosen)
-    whole = _find_all(sam, examples) if everything else []
+    records = _ask(sam, dataset, clicks, box, max_objects or None, chosen)
+    whole = _find_all(sam, dataset) if everything else []
     report = Report(
         model={**model_facts(sam, model), "anymask": __version__},
         settings={
             "data": [str(place) for place in data],
             "prompts": prompts,
-            "images": len(examples),
+            "images": len(dataset) + len(unreadable),
             "limit": limit,
             "max_objects": max_objects or None,
             "min_area": min_area,
@@ -154,18 +136,21 @@ def evaluate(
         },
         records=records,
         everything=whole,
-        unreadable=examples.unreadable,
-        unused=examples.unused,
+        unreadable=unreadable,
+        unused=dataset.left_out,
     )
     if not report.sections:
-        raise AnymaskError(_nothing(examples, min_area))
+        raise AnymaskError(
+            "No object is left to ask for, as all of them vanish where images are shrunk to be "
+            "compared; give larger objects."
+        )
     if output is not None:
-        _write(report, examples, output)
+        _write(report, dataset, output)
     if as_json:
         typer.echo(report.to_json(), nl=False)
     else:
         _print(report, output)
-    if examples.unreadable:
+    if unreadable:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
@@ -229,7 +214,7 @@ def _baselines(text: str, *, interactive: bool) -> list[str]:
 
 def _ask(
     sam: Sam,
-    examples: ReadableExamples,
+    dataset: Dataset,
     clicks: int,
     box: bool,
     max_objects: int | None,
@@ -244,7 +229,7 @@ def _ask(
         return []
     records = evaluate_interactive(
         sam,
-        _progress(examples, "Clicks and boxes"),
+        _progress(dataset, "Clicks and boxes"),
         clicks=clicks,
         box=box,
         max_objects=max_objects,
@@ -252,37 +237,32 @@ def _ask(
     )
     if not baselines:
         return records
-    read = {(bad.set_name, bad.name) for bad in examples.unreadable}
-    others = evaluate_baselines(
-        _progress(examples, "Baselines"), baselines, max_objects=max_objects
-    )
-    # A file may become unreadable between the two.
-    late = {(bad.set_name, bad.name) for bad in examples.unreadable} - read
-    return merged([r for r in records if (r.set_name, r.image) not in late], others)
+    others = evaluate_baselines(_progress(dataset, "Baselines"), baselines, max_objects=max_objects)
+    return merged(records, others)
 
 
-def _find_all(sam: Sam, examples: Examples) -> list[EverythingRecord]:
+def _find_all(sam: Sam, dataset: Dataset) -> list[EverythingRecord]:
     from anymask.evaluation.everything import evaluate_everything
     from anymask.evaluation.html import PICTURES
-    from anymask.predict.automatic import SamAutomaticMaskGenerator
+    from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
     generator = SamAutomaticMaskGenerator(sam)
     return evaluate_everything(
-        generator.generate_masks, _progress(examples, "Everything"), keep_masks=PICTURES
+        generator.generate_masks, _progress(dataset, "Everything"), keep_masks=PICTURES
     )
 
 
-def _progress(examples: Examples, what: str) -> Iterable[Any]:
-    return track(examples, what, console=err, transient=True)
+def _progress(dataset: Dataset, what: str) -> Iterable[Any]:
+    return track(dataset, what, console=err, transient=True)
 
 
-def _write(report: Report, examples: Examples, folder: Path) -> None:
+def _write(report: Report, dataset: Dataset, folder: Path) -> None:
     from anymask.evaluation.html import to_html
     from anymask.files import whole_file
 
     for name, text in (
         (JSON_NAME, report.to_json()),
-        (HTML_NAME, to_html(report, examples.find)),
+        (HTML_NAME, to_html(report, dataset.find)),
     ):
         with whole_file(folder / name) as path:
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -297,19 +277,3 @@ def _print(report: Report, output: Path | None) -> None:
     if output is not None:
         written = f"Written: {output / JSON_NAME}, {output / HTML_NAME}"
         out.print(Text(printable(written)), soft_wrap=True)
-
-
-def _nothing(examples: ReadableExamples, min_area: int) -> str:
-    """Why there is no figure at all, in a sentence."""
-    left = len(examples) - len(examples.unreadable)
-    if left == 0:
-        return (
-            "The only image cannot be used, as told above."
-            if len(examples) == 1
-            else f"None of the {len(examples)} images can be used, as told above."
-        )
-    where = "the image" if left == 1 else f"any of the {left} images"
-    return (
-        f"No object of at least {min_area} pixels is in {where}; lower --min-area or look at the "
-        "masks."
-    )

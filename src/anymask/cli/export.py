@@ -25,8 +25,7 @@ def export(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="coco, npz, labels (TIFF), png, labels-npz, zarr, yolo, voc, labelme, geojson, "
-            "imagej, csv or parquet; may be given several times.",
+            help="FORMATS; may be given several times.",
             show_default=False,
         ),
     ],
@@ -34,7 +33,6 @@ def export(
         Path,
         typer.Option(
             "--out",
-            "--output",
             "-o",
             metavar="OUT",
             help="Folder for the files; for COCO alone it may be the file.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,11 +22,11 @@ from rich.text import Text
 
 from anymask.cli.after_training import NONE, after_training
 from anymask.cli.console import ends_in_a_sentence, err, out, was_interrupted
+from anymask.cli.data_options import ComponentsOption, DataOption, ImagesOption, open_data
 from anymask.cli.options import DeviceOption, DtypeOption, ModelOption
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
-    from anymask.evaluation.data import Objects
     from anymask.training.finetune.progress import Progress as FineTuneProgress
     from anymask.training.finetune.results import FineTuned
 
@@ -42,22 +42,11 @@ _SHOWN = {
 
 @ends_in_a_sentence
 def finetune(
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            "--data",
-            metavar="DIR",
-            help="Images with masks: a folder with images/ and masks/, a COCO JSON file, results "
-            "of anymask, or an archive of these. Several may be given. Or one session "
-            "NAME.anymask.",
-            show_default=False,
-        ),
-    ],
+    data: DataOption,
     output: Annotated[
         Path,
         typer.Option(
             "--out",
-            "--output",
             "-o",
             metavar="DIR",
             help="Folder for the model, its card, figures and curves; made if missing.",
@@ -134,14 +123,8 @@ def finetune(
         float,
         typer.Option(metavar="PIXELS", min=0, help="And up to so many pixels of the image."),
     ] = 0.0,
-    components: Annotated[
-        bool,
-        typer.Option(
-            "--components",
-            help="Each connected part of a label image is an object, whatever its ids. Always so "
-            "where 255 is the only id.",
-        ),
-    ] = False,
+    components: ComponentsOption = False,
+    images: ImagesOption = None,
     semantic: Annotated[
         bool,
         typer.Option(
@@ -251,16 +234,19 @@ def finetune(
         "seed": seed,
     }
 
+    same: dict[str, Any] = {"images": images, "components": components, "semantic": semantic}
+    opened = open_data(data, **same)
+    same["classes"] = (opened.classes or None) if semantic else None
+    held_out, judged = (
+        open_data(places, **same) if places else None for places in (validation, test)
+    )
     with warnings.catch_warnings(), _told_how_to_go_on(output), _bar() as progress:
         warnings.showwarning = _tell_warning
-        opened = _opened(data, components, semantic)
-        known = (opened.classes or None) if semantic else None
-        judged = _opened(test, components, semantic, known) if test else None
         tuned = run(
             model,
             opened,
             output,
-            validation=_opened(validation, components, semantic, known) if validation else None,
+            validation=held_out,
             group=group,
             resume=resume,
             device=device,
@@ -289,25 +275,6 @@ def finetune(
     for shown in said:
         out.print(shown, soft_wrap=isinstance(shown, Text))
     out.print(Text(_sentence(tuned)), soft_wrap=True)
-
-
-def _opened(
-    places: list[Path], components: bool, semantic: bool, classes: Sequence[str] | None = None
-) -> Any:
-    """Images with masks, of the classes that are known already; or what a session holds."""
-    if not any(place.suffix == ".anymask" for place in places):
-        from anymask.training.datasets.opening import open_dataset
-
-        what: Objects = "components" if components else "classes" if semantic else "auto"
-        return open_dataset(*places, objects=what, classes=classes)
-    if len(places) > 1:
-        raise AnymaskError(
-            "A session is trained on alone; write its masks with 'anymask export' to join them "
-            "with other images."
-        )
-    from anymask.session import session_dataset
-
-    return session_dataset(places[0])
 
 
 def _parts(text: str) -> tuple[str, ...]:

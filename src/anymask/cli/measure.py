@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,7 +104,6 @@ def measure(
         Path | None,
         typer.Option(
             "--out",
-            "--output",
             "-o",
             metavar="OUT",
             help="Table to write, .csv or .parquet; without it a part is shown.",
@@ -132,11 +131,10 @@ def measure(
         raise AnymaskError(
             "--pixel-size means nothing without its unit; add for instance --unit um."
         )
-    if output is not None:
-        _check_output(output, overwrite)
+    write = None if output is None else _writer_of(output, overwrite)
 
-    from anymask.export import load_masks, measure_in_image, write_csv, write_parquet
-    from anymask.images.read import read
+    from anymask.io import load_masks, measure_in_image
+    from anymask.io.read_images import read
     from anymask.masks.choose import choose
 
     wanted = [p.strip() for p in properties.split(",")] if properties is not None else None
@@ -148,8 +146,7 @@ def measure(
         )
         if where is not None:
             table = table.select(choose(where, table))
-    if output is not None:
-        write = write_parquet if output.suffix.lower() == ".parquet" else write_csv
+    if output is not None and write is not None:
         write(output, table)
     if as_json:
         typer.echo(json.dumps(_as_rows(table), indent=2, allow_nan=False))
@@ -162,12 +159,18 @@ def measure(
         err.print(Text(f"{len(table['id'])}{chosen} objects."))
 
 
-def _check_output(output: Path, overwrite: bool) -> None:
-    from anymask.export.places import check_free
+def _writer_of(output: Path, overwrite: bool) -> Callable[[Path, Measurements], list[Path]]:
+    """What writes a table of the kind that the name asks for, if it may be written."""
+    from anymask.files import check_free
+    from anymask.io.registry import written_formats
 
-    if output.suffix.lower() not in (".csv", ".parquet"):
-        raise OutputError(f"{output} is neither a .csv nor a .parquet; give it one of these names.")
-    check_free(output, overwrite)
+    tables = [form for form in written_formats().values() if form.write_table is not None]
+    for form in tables:
+        if output.suffix.lower() in form.suffixes and form.write_table is not None:
+            check_free(output, overwrite)
+            return form.write_table
+    suffixes = " nor a ".join(suffix for form in tables for suffix in form.suffixes)
+    raise OutputError(f"{output} is neither a {suffixes}; give it one of these names.")
 
 
 def _choice(text: str | None) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
+from typer.core import TyperCommand
 
 from anymask.cli.console import err
 
@@ -41,8 +42,38 @@ OverwriteOption = Annotated[
 ]
 OutputOption = Annotated[
     Path,
-    typer.Option("--output", "-o", metavar="OUT", help="Folder for the results; made if missing."),
+    typer.Option("--out", "-o", metavar="OUT", help="Folder for the results; made if missing."),
 ]
+
+
+_OLD_NAMES = {"output": "out"}
+
+
+def current_name(option: str) -> str:
+    """The name of an option, if it was given by the name that an earlier version had.
+
+    >>> current_name("output"), current_name("overwrite")
+    ('out', 'overwrite')
+    """
+    return _OLD_NAMES.get(option, option)
+
+
+class CommandWithFormats(TyperCommand):
+    """A command whose help lists the mask formats, those of installed packages included.
+
+    They are looked up when the help is shown, as that imports all of them.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Put the names of the formats where the help of an option says FORMATS."""
+        from anymask.io.registry import written_formats
+
+        names = list(written_formats())
+        listed = f"{', '.join(names[:-1])} or {names[-1]}"
+        for option in self.params:
+            if getattr(option, "help", None):
+                option.help = option.help.replace("FORMATS", listed)  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
 
 
 def load_model(model: str | None, device: str, dtype: str, compiled: bool = False) -> Sam:

@@ -108,7 +108,7 @@ def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     PromptError
         If it has another size or is black all over.
     """
-    from anymask.images.read import read_rgb
+    from anymask.io.read_images import read_rgb
 
     brightness = read_rgb(path).max(axis=2)
     if brightness.shape != size:

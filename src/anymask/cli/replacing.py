@@ -10,7 +10,7 @@ import typer
 
 from anymask.cli.console import err
 from anymask.errors import OutputError
-from anymask.export.results import SUFFIXES, result_path
+from anymask.io.results import SUFFIXES, result_path
 
 
 def check_replacing(stems: Sequence[Path], overwrite: bool, otherwise: str) -> None:

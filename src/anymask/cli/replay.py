@@ -39,7 +39,7 @@ def replay(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="OUT", help="Folder for the label images that come out."
+            "--out", "-o", metavar="OUT", help="Folder for the label images that come out."
         ),
     ] = None,
     device: DeviceOption = "auto",
@@ -83,8 +83,7 @@ def replay(
 def _write(path: Path, labels: Any, overwrite: bool) -> None:
     import tifffile
 
-    from anymask.export.places import check_free
-    from anymask.files import whole_file
+    from anymask.files import check_free, whole_file
 
     check_free(path, overwrite)
     with whole_file(path) as part:

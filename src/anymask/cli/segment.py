@@ -36,12 +36,12 @@ from anymask.cli.view import (
     LowOption,
     RgbOption,
     TOption,
-    View,
     WindowOption,
     ZOption,
     parse_view,
 )
 from anymask.errors import AnymaskError
+from anymask.io.view import View
 
 if TYPE_CHECKING:
     from anymask.images.image import Image
@@ -90,10 +90,18 @@ def segment(
             help="Three masks for each object (say: part, object, group) in place of one.",
         ),
     ] = False,
+    keep_clicked: Annotated[
+        bool,
+        typer.Option(
+            "--keep-clicked/--keep-all-regions",
+            help="Drop the regions of a mask that hold no point on the object, where there are "
+            "points and no box; or keep all that the model gives.",
+        ),
+    ] = True,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output",
+            "--out",
             "-o",
             metavar="OUT",
             help="Folder for the results; made if missing. Without it only the scores are shown.",
@@ -154,7 +162,7 @@ def segment(
     answers: list[_Answer] = []
     for recipe, seen in shown:
         with err.status("Segmenting"):
-            masks, objects = _segment(sam, seen, points, boxes, drawn, multimask)
+            masks, objects = _segment(sam, seen, points, boxes, drawn, multimask, keep_clicked)
         answer = _Answer("" if recipe is None else recipe.name, masks, objects)
         if output is not None:
             made_with: dict[str, Any] = {"model": model or "small"}
@@ -216,7 +224,7 @@ def _write(
     made_with: Mapping[str, Any],
     painted: NDArray[np.uint8],
 ) -> list[Path]:
-    from anymask.export.results import write_results
+    from anymask.io.results import write_results
 
     assert picture.path is not None  # it was read from there
     return write_results(
@@ -272,8 +280,10 @@ def _segment(
     boxes: list[tuple[float, float, float, float]],
     mask: NDArray[np.bool_] | None,
     multimask: bool,
+    clicked_only: bool,
 ) -> tuple[MaskSet, list[int]]:
     """Predict the masks, and the object, from 1, that each is of."""
+    from anymask.masks.clicked import keep_clicked
     from anymask.masks.mask_set import MaskSet
     from anymask.masks.rle import counts_of
     from anymask.predict.mask_prompts import mask_logits
@@ -288,13 +298,17 @@ def _segment(
     }
     counts, scores, stabilities, objects = [], [], [], []
     offset = sam.config.everything.stability_score_offset
+    on_object = np.array([(x, y) for x, y, label in points if label], np.float64)
     # One object at a time: the full-size logits of a hundred boxes would fill the memory.
     for number, box in enumerate(boxes or [None], start=1):
         logits, predicted_iou, _ = predictor.predict(
             **prompts, box=box, multimask_output=multimask, return_logits=True
         )
         for candidate, score in zip(logits, predicted_iou, strict=True):
-            counts.append(counts_of(candidate > sam.mask_threshold))
+            found = candidate > sam.mask_threshold
+            if clicked_only and box is None:
+                found = keep_clicked(found, on_object)
+            counts.append(counts_of(found))
             scores.append(score)
             stabilities.append(_stability(candidate - sam.mask_threshold, offset))
             objects.append(number)

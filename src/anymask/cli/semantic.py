@@ -11,7 +11,6 @@ import typer
 from rich.text import Text
 
 from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
-from anymask.cli.inputs import Picture, gather
 from anymask.cli.options import (
     DeviceOption,
     DtypeOption,
@@ -29,12 +28,13 @@ from anymask.cli.view import (
     LowOption,
     RgbOption,
     TOption,
-    View,
     WindowOption,
     ZOption,
     parse_view,
 )
 from anymask.errors import AnymaskError, ImageError, OutputError
+from anymask.io.view import View
+from anymask.jobs.inputs import WorkItem, gather
 
 if TYPE_CHECKING:
     from anymask.predict.predictor import SamPredictor
@@ -130,16 +130,14 @@ def semantic(
     found = [item for picture in given for item in picture.with_recipes(view.recipes)]
     failures = 0
 
-    def attempt(item: Picture, score: Callable[[], ScoreMap], kept: Path | None) -> None:
+    def attempt(item: WorkItem, score: Callable[[], ScoreMap], kept: Path | None) -> None:
         nonlocal failures
         try:
             _write(score, output / item.name, kept, threshold, overwrite)
         except AnymaskError as error:
             if len(maps) + len(found) == 1:
                 raise
-            seen = "" if item.recipe is None else f" ({item.recipe.name})"
-            known = str(item.path) in str(error) and not seen
-            complain(str(error) if known else f"{item.path}{seen}: {error}")
+            complain(item.about(str(error)))
             failures += 1
 
     if maps:
@@ -157,9 +155,9 @@ def semantic(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _inputs(arguments: list[str]) -> tuple[list[Picture], list[Picture]]:
+def _inputs(arguments: list[str]) -> tuple[list[WorkItem], list[WorkItem]]:
     """Score maps and pictures among what was named; a folder of score maps is one of these."""
-    maps: list[Picture] = []
+    maps: list[WorkItem] = []
     others: list[str] = []
     for argument in arguments:
         place = Path(argument)
@@ -169,7 +167,7 @@ def _inputs(arguments: list[str]) -> tuple[list[Picture], list[Picture]]:
         if inside:
             names = [path.relative_to(place) for path in inside]
             maps += [
-                Picture(path, name.with_name(name.name.rpartition(SCORES)[0]))
+                WorkItem(path, name.with_name(name.name.rpartition(SCORES)[0]))
                 for path, name in zip(inside, names, strict=True)
             ]
         else:
@@ -179,7 +177,7 @@ def _inputs(arguments: list[str]) -> tuple[list[Picture], list[Picture]]:
     inputs = gather(others)
     if inputs.unusable:
         raise ImageError(" ".join(reason for _, reason in inputs.unusable))
-    return maps, [p for p in inputs.pictures if not p.path.name.endswith(MASK)]
+    return maps, [p for p in inputs.items if not p.path.name.endswith(MASK)]
 
 
 def _predictor(model: str | None, device: str, dtype: str) -> SamPredictor:
@@ -192,7 +190,7 @@ def _predictor(model: str | None, device: str, dtype: str) -> SamPredictor:
 def _predict(
     predictor: SamPredictor,
     view: View,
-    item: Picture,
+    item: WorkItem,
     points: list[tuple[float, float, int]],
     box: tuple[float, float, float, float] | None,
 ) -> ScoreMap:
@@ -217,9 +215,8 @@ def _write(
     """Write one mask, and its scores if they are to be kept."""
     import numpy as np
 
-    from anymask.export.places import check_free
-    from anymask.export.results import save_png
-    from anymask.files import whole_file
+    from anymask.files import check_free, whole_file
+    from anymask.io.results import save_png
 
     target = _named(stem, MASK)
     for path in (target, kept):  # before the model is asked, which takes its time

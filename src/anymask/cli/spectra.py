@@ -43,7 +43,7 @@ def spectra(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output",
+            "--out",
             "-o",
             metavar="FILE.csv",
             help="Table to write, one row an object and band; without it a part is shown.",
@@ -109,11 +109,11 @@ def spectra(
         _check_new(path, overwrite)
     place = None if panel is None else _panel(panel)
 
-    from anymask.export import load_masks
     from anymask.images.object_spectra import object_spectra
-    from anymask.images.read import read
     from anymask.images.spectral import reflectance
     from anymask.images.spectral import smooth as smoothed
+    from anymask.io import load_masks
+    from anymask.io.read_images import read
 
     with err.status("Measuring"):
         image = read(cube, header=header).plane()

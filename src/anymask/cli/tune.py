@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -12,11 +11,19 @@ from rich.progress import track
 from rich.text import Text
 
 from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.data_options import (
+    ComponentsOption,
+    DataOption,
+    ImagesOption,
+    LimitOption,
+    MinAreaOption,
+    open_data,
+)
 from anymask.cli.options import DeviceOption, DtypeOption, JsonOption, ModelOption, load_model
 from anymask.errors import AnymaskError, OutputError
 
 if TYPE_CHECKING:
-    from anymask.evaluation.data import Example, Examples
+    pass
 
 _SUFFIX = ".safetensors"
 _CARD = "card.json"  # of a fine-tuning
@@ -24,17 +31,7 @@ _CARD = "card.json"  # of a fine-tuning
 
 @ends_in_a_sentence
 def tune(
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            "--data",
-            metavar="DIR",
-            help="A folder with images/ and masks/ (label images, binary masks, or a folder of "
-            "binary masks an image), a COCO JSON file, or a folder of such sets. Several may be "
-            "given. Three images can be enough; four or more also give a verdict.",
-            show_default=False,
-        ),
-    ],
+    data: DataOption,
     model: ModelOption = None,
     labels: Annotated[
         str,
@@ -44,23 +41,10 @@ def tune(
             "labels, what is found elsewhere does not count as a mistake.",
         ),
     ] = "complete",
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="At most N images of each set, evenly spread by name."
-        ),
-    ] = None,
-    min_area: Annotated[
-        int, typer.Option(metavar="PIXELS", min=0, help="Leave out objects of fewer pixels.")
-    ] = 0,
-    components: Annotated[
-        bool,
-        typer.Option(
-            "--components",
-            help="Each connected part of a label image is an object, whatever its ids. Always so "
-            "where 255 is the only id.",
-        ),
-    ] = False,
+    limit: LimitOption = None,
+    min_area: MinAreaOption = 0,
+    components: ComponentsOption = False,
+    images: ImagesOption = None,
     points_per_side: Annotated[
         int,
         typer.Option(
@@ -71,7 +55,6 @@ def tune(
         Path | None,
         typer.Option(
             "--out",
-            "--output",
             "-o",
             metavar="FILE|DIR",
             help=f"Write the model with the tuned thresholds to FILE{_SUFFIX}, or to "
@@ -88,8 +71,8 @@ def tune(
     Every image is segmented once; then some thousand combinations of thresholds are tried on
     what was found. The best is the one whose masks agree best with yours: F1, averaged over the
     overlap (IoU .5 to .9) that makes a match, so that missed objects, wrong masks and coarse ones
-    all cost. With four images or more each is also judged by thresholds chosen on the others, and
-    if these are no better than the model's own, the model keeps its own.
+    all cost. Three images can be enough; with four or more each is also judged by thresholds
+    chosen on the others, and if these are no better than the model's own, the model keeps its own.
 
     Three images of cells; photographs with some objects labelled, and the model used after:
 
@@ -112,7 +95,6 @@ def tune(
 
     # Only now, so that help and mistakes in the command are answered at once.
     from anymask.checkpoints.thresholds import save_thresholds
-    from anymask.evaluation.data import open_examples
     from anymask.evaluation.tuning import tune_everything
     from anymask.evaluation.tuning_report import tables, to_dict, verdict_sentence
     from anymask.files import check_writable
@@ -120,16 +102,19 @@ def tune(
 
     if output is not None:
         check_writable(output.parent)
-    examples = open_examples(
-        *data,
+    # Images without objects stay: what is found in them is a mistake.
+    dataset = open_data(
+        data,
+        images=images,
+        components=components,
         limit=limit,
         min_area=min_area,
-        objects="components" if components else "auto",
+        keep_empty=True,
     )
     sam = load_model(model, device, dtype)
     tuning = tune_everything(
         sam,
-        _progress(examples),
+        track(dataset, "Everything", console=err, transient=True),
         labels=cast(Literal["complete", "sparse"], labels),
         points_per_side=points_per_side,
     )
@@ -146,10 +131,6 @@ def tune(
     out.print(Text(verdict_sentence(tuning)), soft_wrap=True)
     if output is not None:
         out.print(Text(f"Written: {output}"), soft_wrap=True)
-
-
-def _progress(examples: Examples) -> Iterable[Example]:
-    return track(examples, "Everything", console=err, transient=True)
 
 
 def _file_of(output: Path) -> Path:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 from typer.core import TyperCommand
 
-from anymask.errors import AnymaskError, ExpressionError, ImageError
+from anymask.errors import AnymaskError, ExpressionError
+from anymask.io.view import View
 
 if TYPE_CHECKING:
-    from anymask.images.image import Image
     from anymask.images.recipes import Recipe
 
 _PANEL = "How pictures are shown to the model"
@@ -181,62 +177,6 @@ def _exists(word: str) -> bool:
         return False
 
 
-@dataclass(frozen=True)
-class View:
-    """How pictures are shown to the model; :func:`parse_view` makes it.
-
-    Attributes
-    ----------
-    recipes
-        Pseudo-RGBs to make of each picture; none where it is shown as it is.
-    options
-        What :func:`anymask.to_rgb` is given, where anything is.
-    planes
-        ``t`` and ``z``, where given.
-    header
-        Of an ENVI data file.
-    """
-
-    recipes: tuple[Recipe, ...]
-    options: dict[str, Any]
-    planes: dict[str, Any]
-    header: Path | None
-
-    def made_with(self, recipe: Recipe | None) -> dict[str, Any]:
-        """What results were made with, for their records; nothing where nothing was asked for."""
-        made: dict[str, Any] = {**self.options, **self.planes}
-        if recipe is not None:
-            made["rgb"] = {"name": recipe.name, "source": list(recipe.source)}
-        return made
-
-    def open(self, path: Path) -> Image:
-        """Read a picture, or what is needed to read it piece by piece."""
-        from anymask.images.formats.photo import check_pixels
-        from anymask.images.read import read
-
-        image = read(path, header=self.header).plane(**self.planes)
-        check_pixels(path, image.width, image.height)
-        return image
-
-    def picture(
-        self, image: Image, recipe: Recipe | None
-    ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-        """Return what the model sees of an image, and what the user should know about it."""
-        if recipe is None:
-            from anymask.images.normalize import to_rgb
-
-            try:
-                return to_rgb(image, **self.options), ()
-            except ImageError as error:
-                raise (
-                    error if str(image.path) in str(error) else ImageError(f"{image.path}: {error}")
-                ) from error
-        from anymask.images.pseudo_rgb import pseudo_rgb
-
-        made = pseudo_rgb(image, recipe, **self.options)
-        return made.rgb, tuple(f"{image.path} ({made.name}): {note}" for note in made.notes)
-
-
 def parse_view(
     rgb: list[str] | None,
     channels: str | None,
@@ -282,34 +222,6 @@ def parse_view(
     recipes = tuple(_recipes(rgb or []))
     planes = {name: _plane(name, text) for name, text in (("z", z), ("t", t)) if text is not None}
     return View(recipes, options, planes, header)
-
-
-def fingerprint(path: Path, header: Path | None = None) -> str:
-    """Return digits that change when a picture's files do.
-
-    Single files are read. Of cubes in two files, and of folders, the data count by their size
-    and time of change, as they may be larger than one would want to read twice.
-    """
-    digest = hashlib.sha256()
-    if path.is_dir():
-        parts = sorted(part for part in path.rglob("*") if part.is_file())
-    else:
-        from anymask.images.formats import ENVI_DATA, envi
-
-        suffix = path.suffix.lower()
-        beside = envi.header_of(path) if suffix in ENVI_DATA.suffixes else None
-        heads = [head for head in (header, beside, path if suffix == ".hdr" else None) if head]
-        if not heads:
-            from anymask.files import sha256
-
-            return sha256(path)
-        for head in heads:
-            digest.update(head.read_bytes())
-        parts = envi.data_of(path) if suffix == ".hdr" else [path]
-    for part in parts:
-        status = part.stat()
-        digest.update(f"{part.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
 
 
 def _recipes(texts: list[str]) -> Iterator[Recipe]:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
 from anymask.evaluation.clicks import Click
-from anymask.evaluation.data import Example
 from anymask.evaluation.records import (
     SCORE_SIZE,
     ObjectRecord,

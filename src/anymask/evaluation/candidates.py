@@ -1,4 +1,4 @@
-"""Candidates of "everything" (see `anymask.predict.candidates`), held against the true masks."""
+"""Masks that "everything" found once (see `found_once`), compared with the true masks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.evaluation.data import Example
+from anymask.datasets.packed_masks import PackedMasks
+from anymask.datasets.types import Example
 from anymask.evaluation.matching import Overlaps, pairwise_iou
-from anymask.evaluation.packed_masks import counts_of_masks
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import Counts, compress
 from anymask.model.config import EverythingConfig
 from anymask.model.sam import Sam
-from anymask.predict.candidates import find, kept, passing, suppress
+from anymask.predict.everything.found_once import find, kept, passing, suppress
 
 __all__ = ["Candidates", "Labels", "find_candidates", "is_judged", "suppress"]
 
@@ -105,7 +105,7 @@ def find_candidates(
         Further options of `SamAutomaticMaskGenerator`, such as `points_per_side`.
     """
     masks = find(sam, example.image, loosest, **options)
-    true = counts_of_masks(example.masks)
+    true = PackedMasks.of(example.masks).counts
     return Candidates(
         example.set_name,
         example.name,

@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.evaluation.data import Example
+from anymask.datasets.packed_masks import PackedMasks
+from anymask.datasets.types import Example
 from anymask.evaluation.matching import (
     Overlaps,
     average_precision,
@@ -22,7 +23,6 @@ from anymask.evaluation.matching import (
     mean_best_overlap,
     pairwise_iou,
 )
-from anymask.evaluation.packed_masks import counts_of_masks
 from anymask.evaluation.records import spread_over_sets
 from anymask.masks.mask_set import MaskSet
 
@@ -81,7 +81,7 @@ def evaluate_everything(
         if not len(example.masks):
             continue
         found = generate(example.image)
-        iou = pairwise_iou(found.counts, counts_of_masks(example.masks), found.image_size)
+        iou = pairwise_iou(found.counts, PackedMasks.of(example.masks).counts, found.image_size)
         known = np.stack([found.predicted_iou, found.stability_score])
         known = np.where(np.isnan(known), 0, known)
         overlaps = Overlaps(iou, known.mean(0))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.evaluation.everything import EverythingRecord, extremes_of_everything
 from anymask.evaluation.pictures import as_data_url, draw_answer, draw_everything, extremes
 from anymask.evaluation.records import ObjectRecord
@@ -21,7 +21,7 @@ from anymask.evaluation.report import (
     column_title,
     format_figure,
 )
-from anymask.evaluation.wording import model_facts_for_reading, printable, unused_sentences
+from anymask.evaluation.wording import model_facts_for_reading, printable
 
 PICTURED = ("click1_predicted", "box")
 """Scores of which pictures are shown, if their masks were kept."""
@@ -131,7 +131,7 @@ def _left_out(report: Report) -> list[str]:
     if report.unreadable:
         rows = "".join(f"<li>{escape(each.reason)}</li>" for each in report.unreadable)
         parts.append(f"<h2>Left out, as it cannot be used</h2>\n<ul>{rows}</ul>")
-    sentences = unused_sentences(report.unused)
+    sentences = report.unused.unmatched()
     if sentences:
         parts.append("".join(f"<p>{escape(sentence)}</p>" for sentence in sentences))
     return parts

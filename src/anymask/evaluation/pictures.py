@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from anymask.datasets.types import Example
 from anymask.evaluation.baselines import BOX_BASELINES
-from anymask.evaluation.data import Example
 from anymask.evaluation.metrics import boundary_of
 from anymask.evaluation.records import ObjectRecord, shrink_mask, spread_over_sets
 from anymask.masks.mask_set import MaskSet

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from anymask.datasets.types import Example
 from anymask.evaluation.clicks import next_click
-from anymask.evaluation.data import Example
 from anymask.evaluation.metrics import Reliability, mask_iou, reliability
 from anymask.evaluation.records import (
     SCORE_SIZE,

@@ -13,10 +13,11 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.datasets.packed_masks import PackedMasks
+from anymask.datasets.sampling import choose_objects
+from anymask.datasets.types import Example
 from anymask.evaluation.clicks import Click, first_click
-from anymask.evaluation.data import Example, choose_objects
 from anymask.evaluation.metrics import boundary_f_score, dice_of_iou, mask_iou
-from anymask.evaluation.packed_masks import areas_of
 from anymask.images.resize import ResizeLongestSide
 from anymask.masks.boxes import boxes_of_masks
 from anymask.masks.rle import Counts, counts_of, mask_of
@@ -146,13 +147,13 @@ def targets_of(
     ----------
     example : Example
     max_objects : int, optional
-        At most so many, evenly spread over the objects sorted by area.
+        At most this many, evenly spread over the objects sorted by area.
     score_size : int
         Longest side of the frame in which they are scored.
     """
     size = scored_size(example.image, score_size)
     targets = []
-    for index in choose_objects(areas_of(example.masks), max_objects):
+    for index in choose_objects(PackedMasks.of(example.masks).areas.tolist(), max_objects):
         mask = shrink_mask(example.masks[index], size)
         if mask.any():  # a speck may vanish when shrunk
             targets.append(Target(index, mask, boxes_of_masks(mask[None])[0], first_click(mask)))

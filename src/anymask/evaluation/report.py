@@ -15,12 +15,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from anymask.datasets.types import LeftOut, Skipped
 from anymask.evaluation.baselines import BASELINES
-from anymask.evaluation.data import Unused
 from anymask.evaluation.everything import EverythingRecord, everything_figures
 from anymask.evaluation.metrics import BOUNDARY_TOLERANCE, Reliability
 from anymask.evaluation.protocols import calibration, calibration_by_set
-from anymask.evaluation.readable import Unreadable
 from anymask.evaluation.records import ObjectRecord, mean_over_sets, means_by_set
 from anymask.evaluation.wording import model_facts_for_reading, printable
 
@@ -94,9 +93,9 @@ class Report:
         Empty if neither clicks nor boxes were asked.
     everything : list of EverythingRecord
         Empty if whole images were not asked.
-    unreadable : list of Unreadable
+    unreadable : list of Skipped
         Images that could not be used; they are in no figure.
-    unused : Unused
+    unused : LeftOut
         Files of the data sets that are no example.
     """
 
@@ -104,8 +103,8 @@ class Report:
     settings: Mapping[str, Any]
     records: Sequence[ObjectRecord] = field(default_factory=list)
     everything: Sequence[EverythingRecord] = field(default_factory=list)
-    unreadable: Sequence[Unreadable] = field(default_factory=list)
-    unused: Unused = field(default_factory=Unused)
+    unreadable: Sequence[Skipped] = field(default_factory=list)
+    unused: LeftOut = field(default_factory=LeftOut)
 
     @property
     def heading(self) -> str:
@@ -201,7 +200,10 @@ class Report:
             ],
             "unused": {
                 kind: {"count": len(paths), "first": [str(path) for path in paths[:_FIRST]]}
-                for kind, paths in self.unused._asdict().items()
+                for kind, paths in (
+                    ("without_masks", self.unused.without_masks),
+                    ("without_image", self.unused.without_image),
+                )
             },
         }
         cleaned: dict[str, Any] = _json_ready(data)
@@ -359,7 +361,7 @@ def _rich_calibration(data: Mapping[str, Any]) -> Table:
     return table
 
 
-def _rich_unreadable(unreadable: Sequence[Unreadable]) -> Table:
+def _rich_unreadable(unreadable: Sequence[Skipped]) -> Table:
     table = Table(title="Left out of all figures, as it cannot be used", title_justify="left")
     table.add_column("Image", overflow="fold")
     table.add_column("Reason", overflow="fold")

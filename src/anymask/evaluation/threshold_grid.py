@@ -1,8 +1,9 @@
 """Every combination of thresholds of "everything", scored on cached candidates in a second.
 
-Greedy suppression goes from the best predicted IoU down, so what it keeps above a higher least
-predicted IoU is the beginning of what it keeps above a lower one. Suppression therefore runs once
-for each stability and each overlap, and the least predicted IoU only says where to stop.
+Greedy suppression goes from the best predicted IoU down, so what it keeps above a higher
+threshold of predicted IoU is the beginning of what it keeps above a lower one. Suppression
+therefore runs once for each stability and each overlap, and the threshold of predicted IoU only
+says where to stop. Where masks are ranked otherwise (`order_by`) it runs for every combination.
 
 The score of an image is F1 between found and true masks, averaged over the IoU that makes a
 match, .5 to .9: a mask that is missed, one too many and a coarse one all cost.
@@ -10,6 +11,7 @@ match, .5 to .9: a mask that is missed, one too many and a coarse one all cost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from anymask.evaluation.candidates import Candidates, suppress
 from anymask.masks.distinct import conflicts
 from anymask.model.config import EverythingConfig
+from anymask.predict.everything.duplicates import worth
 
 MATCH_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """IoU at which a found mask matches a true one; F1 is averaged over them."""
@@ -42,14 +45,14 @@ class ThresholdGrid:
         What the model brings: its stability offset holds for all, and its thresholds are among
         the values.
     pred_iou, stability, box_nms : tuple of float
-    areas : tuple of int
+    areas : tuple of float
     """
 
     own: EverythingConfig
     pred_iou: tuple[float, ...]
     stability: tuple[float, ...]
     box_nms: tuple[float, ...]
-    areas: tuple[int, ...]
+    areas: tuple[float, ...]
 
     @classmethod
     def around(cls, own: EverythingConfig, *others: EverythingConfig) -> ThresholdGrid:
@@ -85,7 +88,7 @@ class ThresholdGrid:
             stability_score_thresh=self.stability[0],
         )
 
-    def config(self, index: tuple[int, int, int], area: int) -> EverythingConfig:
+    def config(self, index: tuple[int, int, int], area: float) -> EverythingConfig:
         """Return the configuration at a place in the grid."""
         return replace(
             self.own,
@@ -94,6 +97,10 @@ class ThresholdGrid:
             box_nms_thresh=self.box_nms[index[2]],
             min_mask_region_area=area,
         )
+
+    def holds(self, config: EverythingConfig) -> bool:
+        """Whether a configuration is in the grid: nothing but the thresholds is another."""
+        return config == self.config(self.place(config), config.min_mask_region_area)
 
     def place(self, config: EverythingConfig) -> tuple[int, int, int]:
         """Return where in the grid a configuration is, its area left aside."""
@@ -123,14 +130,33 @@ def score_grid(
         conflict = conflict_at(overlap)
         for j, stability in enumerate(grid.stability):
             level = replace(grid.loosest, stability_score_thresh=stability)
+            if grid.own.order_by != "predicted_iou":
+                ranked = np.argsort(-worth(candidates.masks, grid.own), kind="stable")
+                for i, least in enumerate(grid.pred_iou):
+                    passing = candidates.passing(replace(level, pred_iou_thresh=least))
+                    conflict_ranked = conflict[np.ix_(ranked, ranked)]
+                    kept = ranked[suppress(conflict_ranked, passing[ranked])]
+                    used[kept] = True
+                    scores[i, j, k] = _scores_of_prefixes(candidates, kept, [len(kept)])[0]
+                continue
             kept = suppress(conflict, candidates.passing(level))
             used[kept] = True
-            hits = matches_of_prefixes(candidates.iou[kept])  # (thresholds, kept + 1)
-            judged = np.concatenate([[0], np.cumsum(candidates.judged[kept])])
-            for i, least in enumerate(grid.pred_iou):
-                count = int((predicted[kept] > np.float32(least)).sum()) if least > 0 else len(kept)
-                scores[i, j, k] = f1(hits[:, count], judged[count], len(candidates.true)).mean()
+            counts = [
+                int((predicted[kept] > np.float32(least)).sum()) if least > 0 else len(kept)
+                for least in grid.pred_iou
+            ]
+            scores[:, j, k] = _scores_of_prefixes(candidates, kept, counts)
     return scores, used
+
+
+def _scores_of_prefixes(
+    candidates: Candidates, kept: NDArray[np.int64], counts: Sequence[int]
+) -> list[float]:
+    """Score the first n of the masks that are kept, for each n of some."""
+    hits = matches_of_prefixes(candidates.iou[kept])  # (thresholds, kept + 1)
+    judged = np.concatenate([[0], np.cumsum(candidates.judged[kept])])
+    true = len(candidates.true)
+    return [float(f1(hits[:, n], judged[n], true).mean()) for n in counts]
 
 
 def score_of(candidates: Candidates, config: EverythingConfig) -> float:

@@ -16,15 +16,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
 from anymask.evaluation.candidates import Candidates, Labels, find_candidates
-from anymask.evaluation.data import Example
 from anymask.evaluation.everything import EverythingRecord, everything_figures
 from anymask.evaluation.records import mean_over_sets
 from anymask.evaluation.threshold_grid import ThresholdGrid, score_grid, score_of
 from anymask.model.config import EverythingConfig
 from anymask.model.sam import Sam
-from anymask.predict.candidates import distinct_at
+from anymask.predict.everything.found_once import distinct_at
 
 FEWEST_TO_TEST = 4
 """With fewer images none is left out: too little would remain to choose by."""
@@ -281,8 +281,7 @@ class _Search:
         """The score of an image, remembered."""
         key = (image, config)
         if key not in self._cleaned:
-            same_way = config.nms_by == self.grid.own.nms_by
-            if same_way and config.min_mask_region_area <= 0:
+            if self.grid.holds(config) and config.min_mask_region_area <= 0:
                 score = float(self.scores[image][self.grid.place(config)])
             else:
                 score = score_of(self.found[image], config)

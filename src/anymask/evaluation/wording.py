@@ -5,35 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from anymask.evaluation.data import Unused
-
-# Digits of a hash that tell it from every other, and how many files are named in a sentence.
-_DIGITS, _NAMED = 12, 3
-
-
-def unused_sentences(unused: Unused) -> list[str]:
-    """What is no example, in words: how many files, and the first of them.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> unused_sentences(Unused(without_masks=(Path("a.png"), Path("b.png"))))
-    ['2 images without masks are left out: a.png, b.png.']
-    """
-    kinds = {
-        "without_masks": ("image without masks is", "images without masks are"),
-        "without_image": ("file without its image is", "files without their images are"),
-    }
-    sentences = []
-    for kind, (one, many) in kinds.items():
-        paths = getattr(unused, kind)
-        if paths:
-            named = ", ".join(path.name for path in paths[:_NAMED])
-            more = ", …" if len(paths) > _NAMED else "."
-            sentences.append(
-                f"{len(paths)} {one if len(paths) == 1 else many} left out: {named}{more}"
-            )
-    return sentences
+# Digits of a hash that are enough to tell it from every other.
+_DIGITS = 12
 
 
 def printable(text: str) -> str:

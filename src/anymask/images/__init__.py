@@ -1,1 +1,1 @@
-"""Pictures on their way in: reading files, bringing values to 8-bit RGB, resizing for the model."""
+"""Images in memory: their values, bands and spectra, and 8-bit RGB in the size that models take."""

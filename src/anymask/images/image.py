@@ -19,6 +19,10 @@ from anymask.images.memory import check_fits
 AXES = "TZCYXS"
 """Time, depth, channel, row, column, and colour sample (red, green, blue and maybe alpha)."""
 
+Transform = tuple[float, float, float, float, float, float]
+"""From pixels to the map, in GDAL's order: x of the upper left corner, x by column, x by row, y of
+the corner, y by column, y by row."""
+
 Choice = int | Literal["max", "mean", "middle"] | None
 """One of several planes: its index, their middle one, or a projection over all of them."""
 

@@ -126,15 +126,15 @@ class LazyArray:
         return LazyArray(read, self.shape, dtype, self.source, self.grid)
 
 
-def damaged(source: Any, error: BaseException) -> ImageError:
-    """Turn whatever a decoder raised into one sentence."""
+def damaged(source: Any, error: BaseException, what: str = "an image") -> ImageError:
+    """Turn whatever a decoder raised into one sentence; `what` is what was to be read."""
     if isinstance(error, PermissionError):
         return ImageError(f"There is no permission to read {source}; ask its owner for it.")
     lines = str(error).strip().splitlines()
     reason = lines[0].strip().rstrip(".") if lines else type(error).__name__
     return ImageError(
-        f"{source} cannot be read as a picture ({reason}); it may be damaged or unfinished, so "
-        "copy or save it again."
+        f"{source} cannot be read as {what} ({reason}); it may be damaged or unfinished, so copy "
+        "or save it again."
     )
 
 

@@ -1,9 +1,8 @@
 """The geometry of every model as plain data.
 
-A `SamConfig` says all that is needed to build a `Sam` without its weights. The module imports
-no torch, so that names, sizes and licences can be listed in a moment. Geometries of ViT-B, L
-and H are those of "Segment Anything" (arXiv 2304.02643, appendix A), that of ViT-T is
-MobileSAM's (arXiv 2306.14289).
+A `SamConfig` says all that is needed to build a `Sam` without its weights. The module imports no
+torch, so names, sizes and licences can be listed at once. Image encoders have configurations of
+their own (`encoder_configs`).
 """
 
 from __future__ import annotations
@@ -11,116 +10,108 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from anymask.model.encoder_configs import (
+    EfficientNetLiteConfig,
+    SmallEncoderConfig,
+    TinyViTConfig,
+    ViTConfig,
+)
+from anymask.model.encoders import EncoderConfig, encoder_kinds
+from anymask.option_fields import check_options, option
 
-@dataclass(frozen=True)
-class ViTConfig:
-    """A plain vision transformer with windowed and global attention (arXiv 2203.16527).
-
-    Attributes
-    ----------
-    width, depth, num_heads : int
-        Channels of a token, number of blocks, heads of each attention.
-    global_attn_indexes : tuple of int
-        Blocks whose attention sees the whole image; the others see windows.
-    window_size : int
-        Side of an attention window in tokens; 0 makes every block global.
-    patch_size : int
-        Side of the square of pixels that becomes one token.
-    mlp_ratio : float
-        Hidden channels of a block's MLP over its width.
-    """
-
-    width: int
-    depth: int
-    num_heads: int
-    global_attn_indexes: tuple[int, ...]
-    window_size: int = 14
-    patch_size: int = 16
-    mlp_ratio: float = 4.0
-
-
-@dataclass(frozen=True)
-class TinyViTConfig:
-    """MobileSAM's image encoder, TinyViT-5M (arXiv 2207.10666): one entry a stage."""
-
-    widths: tuple[int, ...] = (64, 128, 160, 320)
-    depths: tuple[int, ...] = (2, 2, 6, 2)
-    num_heads: tuple[int, ...] = (2, 4, 5, 10)
-    window_sizes: tuple[int, ...] = (7, 7, 14, 7)
-    mlp_ratio: float = 4.0
-    patch_size: int = 16
-
-
-@dataclass(frozen=True)
-class SmallEncoderConfig:
-    """The shipped model's image encoder: convolutions to 1/16, attention at 1/32.
-
-    Attributes
-    ----------
-    widths : tuple of int
-        Channels at 1/4, 1/8, 1/16 and 1/32 of the input.
-    depths : tuple of int
-        Residual blocks at 1/4, 1/8 and 1/16, and transformer blocks at 1/32.
-    num_heads : int
-        Heads of each attention at 1/32.
-    mlp_ratio : float
-        Hidden channels of a transformer block's MLP over its width.
-    """
-
-    widths: tuple[int, int, int, int] = (48, 96, 192, 288)
-    depths: tuple[int, int, int, int] = (3, 3, 4, 6)
-    num_heads: int = 9
-    mlp_ratio: float = 4.0
-    patch_size: int = 16
-
-
-@dataclass(frozen=True)
-class EfficientNetLiteConfig:
-    """EfficientNet-Lite with attention at 1/32 and a feature pyramid as its neck.
-
-    Attributes
-    ----------
-    stem_width : int
-        Channels at 1/2 of the input.
-    widths, depths : tuple of 7 int
-        Channels and blocks of each stage of EfficientNet (arXiv 1905.11946, table 1).
-    attention_width, attention_depth, num_heads : int
-        Channels, blocks and heads of the attention at 1/32.
-    mlp_ratio : float
-        Hidden channels of a transformer block's MLP over its width.
-    neck_widths : tuple of 2 int
-        Channels of the neck at 1/8 and at 1/4.
-    """
-
-    stem_width: int = 32
-    widths: tuple[int, ...] = (16, 24, 48, 88, 120, 208, 352)
-    depths: tuple[int, ...] = (1, 3, 3, 4, 4, 5, 1)
-    attention_width: int = 256
-    attention_depth: int = 3
-    num_heads: int = 8
-    mlp_ratio: float = 4.0
-    neck_widths: tuple[int, int] = (64, 32)
-    patch_size: int = 16
+__all__ = [
+    "VARIANTS",
+    "EfficientNetLiteConfig",
+    "EncoderConfig",
+    "EverythingConfig",
+    "SamConfig",
+    "SmallEncoderConfig",
+    "TinyViTConfig",
+    "ViTConfig",
+]
 
 
 @dataclass(frozen=True)
 class EverythingConfig:
-    """What `SamAutomaticMaskGenerator` does with a model unless told otherwise.
+    """The options of "everything" whose best values depend on the model.
 
-    The values here are those published for Meta's models; a model whose scores mean something
-    else brings its own. See `SamAutomaticMaskGenerator` for what each option does.
+    The defaults are those published for Meta's models; a model whose scores mean something else
+    brings its own (`SamConfig.everything`). `anymask.predict.everything.options` has the others.
+
+    Raises
+    ------
+    AnymaskError
+        If a value is out of its range.
     """
 
-    pred_iou_thresh: float = 0.88
-    stability_score_thresh: float = 0.95
-    stability_score_offset: float = 1.0
-    box_nms_thresh: float = 0.7
-    min_mask_region_area: int = 0
-    max_mask_share: float = 1.0
-    nms_by: Literal["box", "mask"] = "box"
+    pred_iou_thresh: float = option(
+        0.88,
+        "Drop masks whose predicted IoU is not above this; 0 keeps all.",
+        low=0,
+        high=1,
+        unit="IOU",
+        group="filter",
+        slider=(0, 1, 0.01),
+    )
+    stability_score_thresh: float = option(
+        0.95,
+        "Drop masks whose stability score is below this: the IoU of the mask at a higher and at a "
+        "lower cut-off. 0 keeps all.",
+        low=0,
+        high=1,
+        unit="IOU",
+        group="filter",
+        slider=(0, 1, 0.01),
+    )
+    stability_score_offset: float = option(
+        1.0,
+        "How far the cut-off is moved up and down for the stability score, in logits.",
+        low=0,
+        unit="LOGITS",
+        group="filter",
+    )
+    box_nms_thresh: float = option(
+        0.7,
+        "Of two masks that overlap more than this (IoU), keep the better.",
+        low=0,
+        high=1,
+        unit="IOU",
+        group="filter",
+        slider=(0, 1, 0.05),
+    )
+    min_mask_region_area: float = option(
+        0,
+        "Fill holes and remove islands of fewer pixels than this.",
+        low=0,
+        unit="PIXELS",
+        group="filter",
+        slider=(0, 10000, 10),
+    )
+    max_mask_share: float = option(
+        1.0,
+        "Leave out masks that cover more than this share of the image, or of the tile.",
+        low=0,
+        high=1,
+        unit="SHARE",
+        group="filter",
+    )
+    nms_by: Literal["box", "mask"] = option(
+        "box",
+        "Whether overlap is that of bounding boxes or of the masks themselves.",
+        group="filter",
+    )
+    order_by: Literal["predicted_iou", "iou_times_stability"] = option(
+        "predicted_iou",
+        "Which of two masks that overlap is the better: the one of the higher predicted IoU, or "
+        "of the higher product of predicted IoU and stability score.",
+        group="filter",
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def in_words(self) -> dict[str, str]:
-        """Each option as a person writes it.
+        """Return each option as a person writes it.
 
         Examples
         --------
@@ -128,16 +119,6 @@ class EverythingConfig:
         '0.88'
         """
         return {n: v if isinstance(v, str) else f"{v:g}" for n, v in asdict(self).items()}
-
-
-EncoderConfig = ViTConfig | TinyViTConfig | SmallEncoderConfig | EfficientNetLiteConfig
-
-_ENCODER_KINDS: dict[str, type] = {
-    "vit": ViTConfig,
-    "tiny_vit": TinyViTConfig,
-    "small": SmallEncoderConfig,
-    "efficientnet_lite": EfficientNetLiteConfig,
-}
 
 
 @dataclass(frozen=True)
@@ -148,7 +129,8 @@ class SamConfig:
     ----------
     name : str
         What the model is called in messages and files.
-    image_encoder : ViTConfig, TinyViTConfig, SmallEncoderConfig or EfficientNetLiteConfig
+    image_encoder : EncoderConfig
+        Of any of the `encoder_kinds`.
     image_size : int
         Side in pixels of the square that the encoder sees.
     prompt_dim : int
@@ -172,6 +154,9 @@ class SamConfig:
     box_margin : float or None
         Masks of a box prompt are cut at the box enlarged on each side by this fraction of its
         longer side; None leaves them as they come, as Meta's models do.
+    keep_clicked : bool
+        Whether `SamPredictor` drops the regions of a mask that hold no positive click, unless told
+        otherwise.
     everything : EverythingConfig
         Defaults of `SamAutomaticMaskGenerator` for this model.
     """
@@ -193,6 +178,7 @@ class SamConfig:
     dense_prompts: bool = False
     iou_from_masks: bool = False
     box_margin: float | None = None
+    keep_clicked: bool = False
     everything: EverythingConfig = EverythingConfig()
 
     @property
@@ -213,10 +199,7 @@ class SamConfig:
         >>> SamConfig.from_dict(VARIANTS["vit_b"].to_dict()) == VARIANTS["vit_b"]
         True
         """
-        data = asdict(self)
-        kind = next(k for k, c in _ENCODER_KINDS.items() if type(self.image_encoder) is c)
-        data["image_encoder"] = {"kind": kind, **data["image_encoder"]}
-        return data
+        return {**asdict(self), "image_encoder": self.image_encoder.to_dict()}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> SamConfig:
@@ -226,9 +209,11 @@ class SamConfig:
         ------
         KeyError, TypeError
             If a field is unknown or missing.
+        AnymaskError
+            If an option of "everything" is out of its range.
         """
         encoder = dict(data["image_encoder"])
-        encoder_class = _ENCODER_KINDS[encoder.pop("kind")]
+        encoder_class = encoder_kinds()[encoder.pop("kind")]
         fields = {
             **data,
             "image_encoder": encoder_class(**_lists_to_tuples(encoder)),

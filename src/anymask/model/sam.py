@@ -9,20 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anymask.errors import PromptError
-from anymask.model.config import (
-    EfficientNetLiteConfig,
-    SamConfig,
-    SmallEncoderConfig,
-    TinyViTConfig,
-    ViTConfig,
-)
-from anymask.model.efficientnet_encoder import EfficientNetLiteEncoder
-from anymask.model.image_encoder import ImageEncoderViT
+from anymask.model.config import SamConfig
 from anymask.model.layers import Float32Buffers
 from anymask.model.mask_decoder import MaskDecoder
 from anymask.model.prompt_encoder import PromptEncoder
-from anymask.model.small_encoder import SmallEncoder
-from anymask.model.tiny_vit import TinyViT
 
 # What a logit outside the box of a box prompt becomes: certainly not the object.
 _OUTSIDE_BOX = -20.0
@@ -74,7 +64,7 @@ class Sam(Float32Buffers):
         super().__init__()
         self.config = config
         self.rounded_from: torch.dtype | None = None
-        self.image_encoder = _build_image_encoder(config)
+        self.image_encoder = config.image_encoder.build(config.image_size, config.prompt_dim)
         self.prompt_encoder = PromptEncoder(config)
         self.mask_decoder = MaskDecoder(config)
         for name in ("pixel_mean", "pixel_std"):
@@ -260,15 +250,3 @@ def cut_at_boxes(low_res: Tensor, boxes: Tensor, config: SamConfig) -> Tensor:
     cols = (centres >= x0 - margin) & (centres <= x1 + margin)
     inside = rows[:, None, :, None] & cols[:, None, None, :]
     return torch.where(inside, low_res, low_res.clamp(max=_OUTSIDE_BOX))
-
-
-def _build_image_encoder(config: SamConfig) -> torch.nn.Module:
-    encoder = config.image_encoder
-    if isinstance(encoder, ViTConfig):
-        return ImageEncoderViT(encoder, config.image_size, config.prompt_dim)
-    if isinstance(encoder, TinyViTConfig):
-        return TinyViT(encoder, config.image_size, config.prompt_dim)
-    if isinstance(encoder, EfficientNetLiteConfig):
-        return EfficientNetLiteEncoder(encoder, config.image_size, config.prompt_dim)
-    assert isinstance(encoder, SmallEncoderConfig)
-    return SmallEncoder(encoder, config.image_size, config.prompt_dim)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymask.images.listing import list_images
+from anymask.io.listing import list_images
 from anymask.session.errors import SessionError
 from anymask.session.store.folder import SUFFIX
 

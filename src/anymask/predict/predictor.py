@@ -15,8 +15,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from anymask.masks.clicked import keep_clicked
 from anymask.predict.each_image import check_each, joined
-from anymask.predict.painting import painted
+from anymask.predict.full_size import full_size_masks
 from anymask.predict.predictor_images import PredictorImages
 from anymask.predict.prompts import Prompts, check_prompts, check_tensors
 
@@ -35,10 +36,15 @@ class SamPredictor(PredictorImages):
     ----------
     sam_model
         From :func:`anymask.load` or ``sam_model_registry``.
+    keep_clicked
+        Whether :meth:`predict` and :meth:`predict_each` drop the regions of a mask that hold no
+        positive click, where there are clicks and no box. By default what the model's
+        configuration says; Meta's models do not. Logits are never changed.
 
     Attributes
     ----------
     model : Sam
+    keep_clicked : bool
     transform : ResizeLongestSide
         Takes pictures and coordinates into the frame of the encoder's input.
     is_image_set : bool
@@ -224,8 +230,9 @@ class SamPredictor(PredictorImages):
                 )
                 for i, logits, scores in zip(some, low_res, iou, strict=True):
                     sizes = images[i].input_size, images[i].original_size
-                    masks = painted(self.model, logits[None], *sizes, return_logits)[0]
-                    found[i] = tuple(a.cpu().numpy() for a in (masks, scores, logits))
+                    masks = full_size_masks(self.model, logits[None], *sizes, return_logits)
+                    clicked = self._clicked(masks.cpu().numpy(), prompts[i])[0]
+                    found[i] = clicked, scores.cpu().numpy(), logits.cpu().numpy()
         return found
 
     def _predict_rows(
@@ -241,7 +248,19 @@ class SamPredictor(PredictorImages):
             multimask_output,
             return_logits,
         )
-        return [result.cpu().numpy() for result in results]
+        masks, iou, low_res = (result.cpu().numpy() for result in results)
+        return [self._clicked(masks, prompts), iou, low_res]
+
+    def _clicked(self, masks: NDArray[Any], prompts: Prompts) -> NDArray[Any]:
+        """Masks (N, C, H, W) of prompts, without the regions that nobody clicked at."""
+        coords, labels = prompts.point_coords, prompts.point_labels
+        wanted = self.keep_clicked and prompts.boxes is None and masks.dtype == bool
+        if not wanted or coords is None or labels is None:
+            return masks
+        for own, at, kind in zip(masks, coords, labels, strict=True):
+            for mask in own:
+                mask[...] = keep_clicked(mask, at[kind == 1])
+        return masks
 
     def _inputs(self, prompts: Prompts, original_size: tuple[int, int]) -> dict[str, Tensor]:
         """Prompts as `Sam.decode` takes them, in the frame of the resized image."""
@@ -317,7 +336,7 @@ class SamPredictor(PredictorImages):
                 masks=None if mask_input is None else mask_input[rows],
                 multimask_output=multimask_output,
             )
-            masks = painted(self.model, low_res, input_size, original_size, return_logits)
+            masks = full_size_masks(self.model, low_res, input_size, original_size, return_logits)
             found = masks, iou, low_res
             if len(low_res) == count:
                 return found

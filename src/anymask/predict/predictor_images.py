@@ -24,8 +24,10 @@ from anymask.predict.embeddings import EncodedImage, image_hash, read_embedding,
 class PredictorImages:
     """The images that a predictor has been given, one of them selected."""
 
-    def __init__(self, sam_model: Sam) -> None:
+    def __init__(self, sam_model: Sam, *, keep_clicked: bool | None = None) -> None:
         self.model = sam_model
+        own = sam_model.config.keep_clicked
+        self.keep_clicked = own if keep_clicked is None else keep_clicked
         self.transform = ResizeLongestSide(sam_model.config.image_size)
         self.reset_image()
 

@@ -267,7 +267,7 @@ class Edits:
         if isinstance(masks, np.ndarray):
             labels = masks
         else:
-            from anymask.export.loading import load_masks
+            from anymask.io.read_masks import load_masks
 
             found: MaskSet = load_masks(masks, self._images[layer.image].size)
             labels = found.to_labels()

@@ -12,26 +12,16 @@ from typing import Any
 import numpy as np
 
 from anymask.errors import AnymaskError, OutputError
-from anymask.export.formats import Format, format_named, losses
-from anymask.export.places import check_free
-from anymask.export.saving import path_in, save_dataset, save_masks
-from anymask.files import whole_file
+from anymask.files import check_free, whole_file
+from anymask.io.limits import losses
+from anymask.io.registry import MaskFormat, format_named
+from anymask.io.write_masks import path_in, save_dataset, save_masks
 from anymask.masks.mask_set import MaskSet
 from anymask.session.images import Images
 from anymask.session.layers import Layers
 from anymask.session.records import CancelToken, Event, LayerKey
 from anymask.session.rendering import plane_of
 from anymask.session.store.store import Store
-
-# Formats in which all images make one data set, with a file or folders for all of them.
-DATASETS = ("coco", "yolo", "voc")
-ENDINGS = {
-    "labels": ".labels.tif", "png": ".labels.png", "labels-npz": ".labels.npz",
-    "npz": ".masks.npz", "zarr": ".labels.zarr", "labelme": ".labelme.json",
-    "geojson": ".geojson", "imagej": ".rois.zip", "csv": ".masks.csv",
-    "parquet": ".masks.parquet",
-}  # fmt: skip
-"""What files are called after the image's name."""
 
 
 @dataclass
@@ -77,7 +67,7 @@ class Export:
         place : path-like
             The folder; for COCO alone it may be the file.
         formats : sequence of str
-            Names in `anymask.export.formats.FORMATS`.
+            Names in `anymask.io.FORMATS`.
         layers : iterable of LayerKey, optional
         overwrite : bool
             Whether files that exist may be replaced; images of the session never are.
@@ -124,14 +114,14 @@ class Export:
                 break
             numbers[key] = self._store.state.history(key).last
             for form in forms:
-                if form.name not in DATASETS:
+                if not form.is_dataset:
                     self._save_layer(folder, key, form, overwrite, options, saved)
         for form in forms:
-            if form.name in DATASETS:
+            if form.is_dataset:
                 self._save_dataset(folder, keys, form, overwrite, options, saved)
         if progress is not None:
             progress(len(keys), len(keys))
-        if any(form.keeps_pixels for form in forms) and keys and not self._store.read_only:
+        if any(not form.is_table for form in forms) and keys and not self._store.read_only:
             self._store.record("saved", layers=[[list(key), numbers[key]] for key in keys])
         self._store.log(
             f"Saved {len(keys)} layers as {', '.join(formats)}: {len(saved.files)} files."
@@ -150,7 +140,7 @@ class Export:
         for form in map(format_named, formats):
             if form.name == "coco":
                 planned.append(_coco_file(folder))
-            elif form.name in DATASETS:
+            elif form.is_dataset:
                 names = [name for key in keys for name, _ in self._named_planes(key)]
                 planned += [path_in(folder, form, name) for name in names]
             else:
@@ -205,15 +195,17 @@ class Export:
         stem, suffix = os.path.splitext(name)
         return [(f"{stem}.{_plane_name(record, p)}{suffix}", p) for p in range(record.planes)]
 
-    def _paths(self, folder: Path, key: LayerKey, form: Format) -> list[tuple[Path, int | None]]:
+    def _paths(
+        self, folder: Path, key: LayerKey, form: MaskFormat
+    ) -> list[tuple[Path, int | None]]:
         """Files of a layer, and the plane that each holds; None for all."""
         record, title = self._images[key.image], _file_name(self._layers.title(key))
         if record.planes == 1:
-            return [(folder / (title + ENDINGS[form.name]), 0)]
+            return [(folder / (title + form.ending), 0)]
         if form.name == "labels":
-            return [(folder / (title + ENDINGS[form.name]), None)]
+            return [(folder / (title + form.ending), None)]
         return [
-            (folder / f"{title}.{_plane_name(record, p)}{ENDINGS[form.name]}", p)
+            (folder / f"{title}.{_plane_name(record, p)}{form.ending}", p)
             for p in range(record.planes)
         ]
 
@@ -221,7 +213,7 @@ class Export:
         self,
         folder: Path,
         key: LayerKey,
-        form: Format,
+        form: MaskFormat,
         overwrite: bool,
         options: dict[str, Any],
         saved: Saved,
@@ -263,7 +255,7 @@ class Export:
         self,
         folder: Path,
         keys: Sequence[LayerKey],
-        form: Format,
+        form: MaskFormat,
         overwrite: bool,
         options: dict[str, Any],
         saved: Saved,

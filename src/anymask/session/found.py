@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from anymask.masks.labels import label_dtype
 from anymask.masks.mask_set import MaskSet
-from anymask.model.config import EverythingConfig
 from anymask.session.errors import SessionError
 from anymask.session.options import Options, Thresholds
 from anymask.session.records import ObjectInfo
@@ -39,11 +38,11 @@ class FoundFiles:
 
     def save_masks(self, name: str, masks: MaskSet) -> dict[Any, Any]:
         """Write all masks that a run found; return where cleaned masks are remembered."""
-        from anymask.export.job import Job
-        from anymask.export.npz import save_runs
+        from anymask.io.mask_formats.npz_runs import save
+        from anymask.io.write_context import WriteContext
 
         path = inside(self._store.folder, name)
-        save_runs(path, masks, Job(path.stem))
+        save(path, masks, WriteContext(path.stem))
         cleaned: dict[Any, Any] = {}
         self._keep(name, (masks, cleaned))
         return cleaned
@@ -55,10 +54,10 @@ class FoundFiles:
 
     def masks(self, name: str) -> tuple[MaskSet, dict[Any, Any]]:
         """All masks that a run found, and where cleaned masks are remembered."""
-        from anymask.export.npz import load
+        from anymask.io.mask_formats.npz_runs import read_runs
 
         known = self._known(name)
-        return known or self._keep(name, (load(inside(self._store.folder, name)), {}))
+        return known or self._keep(name, (read_runs(inside(self._store.folder, name)), {}))
 
     def scores(self, name: str) -> ScoreMap:
         """The scores of all pixels."""
@@ -99,16 +98,13 @@ def find_masks(
     progress: Callable[[int, int], None] | None = None,
 ) -> MaskSet:
     """All masks of an RGB image that any thresholds above `loosest_of` may keep."""
-    from anymask.predict.candidates import find
+    from anymask.predict.everything.found_once import find
 
     limits = loosest_of(sam, thresholds)
-    config = EverythingConfig(
-        limits.pred_iou, limits.stability, sam.config.everything.stability_score_offset
-    )
     return find(
         sam,
         pixels,
-        config,
+        limits.config(sam.config.everything.stability_score_offset),
         progress=progress,
         points_per_side=options.points_per_side,
         crop_n_layers=options.crop_n_layers,
@@ -165,13 +161,9 @@ def choose(
     tiled : bool
         Whether they were found in tiles.
     """
-    from anymask.predict.candidates import kept
+    from anymask.predict.everything.found_once import kept
 
-    config = EverythingConfig(
-        thresholds.pred_iou, thresholds.stability, offset, thresholds.nms,
-        int(thresholds.clean_area), nms_by=thresholds.nms_by,
-    )  # fmt: skip
-    return kept(masks, config, cleaned, tiled=tiled).filter(
+    return kept(masks, thresholds.config(offset), cleaned, tiled=tiled).filter(
         min_area=thresholds.min_area or None, max_area=thresholds.max_area
     )
 

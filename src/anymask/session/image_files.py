@@ -12,7 +12,7 @@ from typing import Any
 
 from anymask.errors import AnymaskError
 from anymask.images.image import Image
-from anymask.images.read import read
+from anymask.io.read_images import read
 from anymask.session.errors import SessionError
 from anymask.session.records import ImageId, ImageRecord
 from anymask.session.store.store import Store

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from anymask.errors import AnymaskError
 from anymask.files import whole_file
 from anymask.images.image import Image
-from anymask.images.listing import list_images
 from anymask.images.recipes import Recipe, recipe
+from anymask.io.listing import list_images
 from anymask.session.errors import EditedError, SessionError
 from anymask.session.image_files import (
     Added,

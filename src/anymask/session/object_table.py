@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.export.tables import measure_in_image
 from anymask.images.image import Image
+from anymask.io.tables import measure_in_image
 from anymask.masks.mask_set import MaskSet
 from anymask.session.records import ObjectInfo
 

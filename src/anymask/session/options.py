@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
+from anymask.model.config import EverythingConfig
+from anymask.option_fields import Option, options_of
+from anymask.predict.everything.options import EverythingOptions
 from anymask.session.errors import SessionError
+
+# What the options of "everything" are called here, where that is something else.
+_EVERYTHING = {
+    "pred_iou": "pred_iou_thresh",
+    "stability": "stability_score_thresh",
+    "nms": "box_nms_thresh",
+    "clean_area": "min_mask_region_area",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,8 @@ class Thresholds:
         Holes and islands of fewer pixels are filled or removed.
     nms_by : {"box", "mask"}
         Whether masks overlap as their boxes do or as themselves.
+    order_by : {"predicted_iou", "iou_times_stability"}
+        Which of two masks that overlap is the better one.
     """
 
     pred_iou: float = 0.88
@@ -34,18 +47,21 @@ class Thresholds:
     max_area: float | None = None
     clean_area: float = 0.0
     nms_by: Literal["box", "mask"] = "box"
+    order_by: Literal["predicted_iou", "iou_times_stability"] = "predicted_iou"
 
     @classmethod
     def of(cls, sam: Any) -> Thresholds:
-        """What a model brings."""
-        own = sam.config.everything
-        return cls(
-            own.pred_iou_thresh,
-            own.stability_score_thresh,
-            own.box_nms_thresh,
-            clean_area=own.min_mask_region_area,
-            nms_by=own.nms_by,
-        )
+        """Return what a model brings."""
+        own = asdict(sam.config.everything)
+        names = {field.name: _EVERYTHING.get(field.name, field.name) for field in fields(cls)}
+        return cls(**{name: own[theirs] for name, theirs in names.items() if theirs in own})
+
+    def config(self, offset: float) -> EverythingConfig:
+        """Return the same as options of "everything", with a stability offset."""
+        known = {field.name for field in fields(EverythingConfig)}
+        values = {_EVERYTHING.get(name, name): value for name, value in asdict(self).items()}
+        chosen = {name: value for name, value in values.items() if name in known}
+        return EverythingConfig(**chosen, stability_score_offset=offset)
 
 
 Mode = Literal["everything", "semantic"]
@@ -113,16 +129,19 @@ class Options:
         return cls(**values)
 
 
+def _slider(option: Option) -> tuple[float, float, float, float]:
+    assert option.slider is not None
+    low, high, step = option.slider
+    return low, high, step, 1024 if option.name == "tile_size" else option.default
+
+
 OPTION_RANGES: dict[str, tuple[float, float, float, float]] = {
-    "points_per_side": (4, 128, 4, 32),
-    "crop_n_layers": (0, 2, 1, 0),
-    "tile_size": (256, 8192, 256, 1024),
+    **{
+        name: _slider(options_of(EverythingOptions)[_EVERYTHING.get(name, name)])
+        for name in ("points_per_side", "crop_n_layers", "tile_size", *_EVERYTHING)
+    },
     "semantic_threshold": (-20.0, 20.0, 0.1, 0.0),
-    "pred_iou": (0.0, 1.0, 0.01, 0.88),
-    "stability": (0.0, 1.0, 0.01, 0.95),
-    "nms": (0.0, 1.0, 0.05, 0.7),
     "min_area": (0, 1e9, 10, 0),
     "max_area": (0, 1e9, 10, 1e9),
-    "clean_area": (0, 10000, 10, 0),
 }
 """Lowest and highest value, step and default of the options that are numbers."""

@@ -1,50 +1,91 @@
-"""A session as training data: its images with their masks."""
+"""A session as a data set: its images with the masks in them."""
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from anymask.datasets.dataset import Dataset
+from anymask.datasets.label_files import truth_of_set
+from anymask.datasets.opening import dataset_of
+from anymask.datasets.types import Found, Objects, Source, Truth
+from anymask.errors import AnymaskError
 from anymask.files import whole_file
 from anymask.masks.mask_set import MaskSet
 from anymask.session.errors import SessionError
 from anymask.session.records import DEFAULT_RECIPE, LayerKey
 from anymask.session.session import Session
 
-if TYPE_CHECKING:
-    from anymask.evaluation.data import Source, Truth
-    from anymask.training.datasets.dataset import Dataset
-
 
 def session_examples(folder: str | os.PathLike[str], *, edited_only: bool = False) -> list[Source]:
-    """The pictures of a session that have masks, as examples to train with or to be judged by.
+    """List the images of a session that have masks, as examples for training or evaluation.
 
-    Pseudo-RGBs and planes of stacks are written to the session's folder ``pictures`` as PNG, once.
+    Pseudo-RGBs and planes of stacks are written once as PNG to the session's folder ``pictures``.
 
     Parameters
     ----------
     folder : path-like
         The session; it may be open in a window.
     edited_only : bool
-        Only pictures whose masks somebody has edited or saved: what a model found by itself
-        teaches it nothing.
+        Only images whose masks somebody has edited or saved: a model learns nothing from masks
+        that it found by itself.
 
     Returns
     -------
     list of Source
-        A picture each; of stacks, each plane that has an object.
+        One per image; of a stack, one per plane that has an object.
 
     Raises
     ------
     SessionError
-        If the folder is no session, or has no such pictures.
+        If the folder is not a session, or has no such images.
     """
-    from anymask.evaluation.data import Source
+    return _found(folder, edited_only=edited_only).sources
 
+
+def session_dataset(
+    folder: str | os.PathLike[str], *, min_area: int = 25, edited_only: bool = False
+) -> Dataset:
+    """Open a session as a data set, with its classes in the session's own order.
+
+    `anymask.open_dataset` opens sessions too, with all of its options.
+
+    Parameters
+    ----------
+    folder, edited_only
+        As for `session_examples`.
+    min_area : int
+        Objects of fewer pixels are left out, and images without a larger one.
+
+    Raises
+    ------
+    SessionError
+        If the folder is not a session, or has no masks.
+    ImageError
+        If no image with an object of that size can be read.
+    """
+    found = _found(folder, edited_only=edited_only)
+    return dataset_of(found.sources, [found], min_area=min_area)
+
+
+def find_in_session(folder: Path, objects: Objects = "auto", *, edited_only: bool = False) -> Found:
+    """Find the images with masks in a session, as `anymask.datasets.layouts` does in folders.
+
+    Parameters
+    ----------
+    folder : Path
+    objects : {"auto", "ids", "components", "classes"}
+        "classes" joins all objects of a class into one.
+    edited_only : bool
+        As for `session_examples`.
+    """
+    found = Found()
     with Session.open(folder, read_only=True) as session:
-        found = []
+        found.classes += [c.name for c in session.layers.classes]
+        with_masks = set()
         for key in session.layers.with_masks():
+            with_masks.add(key.image)
             if edited_only and session.layers.state(key) == "segmented":
                 continue
             record = session.images[key.image]
@@ -52,64 +93,30 @@ def session_examples(folder: str | os.PathLike[str], *, edited_only: bool = Fals
                 masks = session.layers.masks(key, plane)
                 if len(masks):
                     name = session.layers.title(key) + (f".{plane}" if record.planes > 1 else "")
-                    picture = _picture(session, key, plane)
-                    found.append(Source(session.name, name, picture, _Truth(masks)))
+                    try:
+                        image = _image_file(session, key, plane)
+                    except AnymaskError:
+                        image = record.path  # found to be unreadable when it is read
+                    read = partial(_truth, masks, objects)
+                    found.sources.append(Source(session.name, name, image, read))
             session.layers.release()
-        if not found:
-            raise SessionError(f"{session.folder} has no masks to learn from.")
-        return found
+        found.without_masks += [r.path for r in session.images if r.id not in with_masks]
+    return found
 
 
-def session_dataset(
-    folder: str | os.PathLike[str], *, min_area: int = 25, edited_only: bool = False
-) -> Dataset:
-    """A session as a data set to fine-tune a model with; classes in the session's own order.
-
-    Parameters
-    ----------
-    folder, edited_only
-        As for `session_examples`.
-    min_area : int
-        Objects of fewer pixels are left out, and pictures without a larger one.
-
-    Raises
-    ------
-    SessionError
-        If nothing is left to learn from.
-    """
-    from anymask.training.datasets.dataset import Dataset
-    from anymask.training.datasets.scanning import Record, scan
-
-    sources = session_examples(folder, edited_only=edited_only)
-    with Session.open(folder, read_only=True) as session:
-        declared = [c.name for c in session.layers.classes]
-    looks = zip(sources, scan(sources, min_area), strict=True)
-    kept = [(s, look) for s, look in looks if isinstance(look, Record) and look.areas]
-    if not kept:
-        raise SessionError(
-            f"{folder} has no object of {min_area} pixels or more to learn from, or none of its "
-            "images can be read."
-        )
-    used = {name for _, record in kept for name in record.classes if name}
-    classes = [n for n in declared if n in used] + sorted(used - set(declared))
-    return Dataset([s for s, _ in kept], [r for _, r in kept], min_area, classes)
+def _found(folder: str | os.PathLike[str], *, edited_only: bool) -> Found:
+    found = find_in_session(Path(folder), edited_only=edited_only)
+    if not found.sources:
+        raise SessionError(f"{Path(folder).absolute()} has no masks to learn from.")
+    return found
 
 
-class _Truth:
-    """The masks of one picture, unpacked when they are asked for."""
-
-    def __init__(self, masks: MaskSet) -> None:
-        self._masks = masks
-
-    def __call__(self, size: tuple[int, int]) -> Truth:
-        from anymask.evaluation.data import Truth
-        from anymask.evaluation.packed_masks import PackedMasks
-
-        return Truth(PackedMasks.of(self._masks), self._masks.class_names or ())
+def _truth(masks: MaskSet, objects: Objects, size: tuple[int, int]) -> Truth:
+    return truth_of_set(masks, objects)
 
 
-def _picture(session: Session, key: LayerKey, plane: int) -> Path:
-    """A file that `read_rgb` reads as the picture that was annotated."""
+def _image_file(session: Session, key: LayerKey, plane: int) -> Path:
+    """A file that `read_rgb` reads as the image that was annotated."""
     from PIL import Image
 
     record = session.images[key.image]

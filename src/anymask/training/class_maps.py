@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
-from anymask.evaluation.data import Example
 from anymask.evaluation.metrics import Reliability, reliability
 from anymask.evaluation.pictures import PICTURE_SIZE
 from anymask.model.sam import Sam

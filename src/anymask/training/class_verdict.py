@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
+from anymask.datasets.types import Example
 from anymask.evaluation.compare import (
     Difference,
     Figure,
@@ -28,7 +29,6 @@ from anymask.evaluation.compare import (
     drawn_together,
     ratio,
 )
-from anymask.evaluation.data import Example
 from anymask.evaluation.report import format_figure, reliability_data
 from anymask.model.sam import Sam
 from anymask.training.class_maps import (
@@ -39,8 +39,8 @@ from anymask.training.class_maps import (
     class_reliability,
     map_classes,
 )
-from anymask.training.finetune.options import FineTuneError
 from anymask.training.finetune.progress import Progress
+from anymask.training.finetune.settings import FineTuneError
 from anymask.training.verdict import add_rows, counted, interval_of, plain_difference
 
 

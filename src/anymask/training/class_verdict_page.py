@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from anymask.datasets.types import Example
 from anymask.evaluation.comparison_html import comparison_table, interval_diagram
-from anymask.evaluation.data import Example
 from anymask.evaluation.html import facts_list, page, reliability_diagram
 from anymask.evaluation.pictures import as_data_url
 from anymask.evaluation.report import format_figure, reliability_data

@@ -13,15 +13,17 @@ import torch
 
 from anymask.checkpoints.loading import load
 from anymask.checkpoints.thresholds import save_thresholds
+from anymask.datasets.dataset import Dataset
+from anymask.datasets.grouping import group_labels
+from anymask.datasets.sampling import spread
+from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
 from anymask.evaluation.compare import GroupOf
-from anymask.evaluation.data import Example, Examples, spread
 from anymask.evaluation.tuning import Tuning, tune_everything
 from anymask.model.sam import Sam
 from anymask.training.class_maps import class_numbers
 from anymask.training.class_verdict import ClassVerdict, judge_class_maps
 from anymask.training.class_verdict_page import write_class_verdict
-from anymask.training.datasets.grouping import group_labels
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.results import CARD, MODEL, FineTuned
 from anymask.training.verdict import MOST_IMAGES, Verdict, judge
@@ -214,7 +216,7 @@ def note_thresholds(folder: Path, tuning: Tuning) -> None:
 
 def group_of(examples: Sequence[Example], group: str | None) -> GroupOf | None:
     """From the names of an image's set and its own to its group; None if each is on its own."""
-    if group is None or not isinstance(examples, Examples):
+    if group is None or not isinstance(examples, Dataset):
         return None
     labels = group_labels(examples.sources, group)
     by_name = {
@@ -226,7 +228,7 @@ def group_of(examples: Sequence[Example], group: str | None) -> GroupOf | None:
 
 def finder(examples: Sequence[Example]) -> Find:
     """From the names of an image's set and its own to the example."""
-    if isinstance(examples, Examples):
+    if isinstance(examples, Dataset):
         return examples.find
     by_name = {(example.set_name, example.name): example for example in examples}
     return lambda set_name, name: by_name[set_name, name]

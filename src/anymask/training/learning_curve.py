@@ -21,18 +21,18 @@ import torch
 from rich.table import Table
 
 from anymask.checkpoints.loading import load
+from anymask.datasets.dataset import Dataset
+from anymask.datasets.types import Example
 from anymask.evaluation.compare import Difference, compare_objects
-from anymask.evaluation.data import Example
 from anymask.evaluation.protocols import evaluate_interactive
 from anymask.evaluation.records import ObjectRecord
 from anymask.evaluation.report import column_title, format_figure
 from anymask.files import whole_file
 from anymask.model.sam import Sam
-from anymask.training.datasets.dataset import Dataset
 from anymask.training.finetune.loop import finetune
-from anymask.training.finetune.options import FineTuneError, settings_of
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.results import FineTuned
+from anymask.training.finetune.settings import FineTuneError, settings_of
 from anymask.training.judging import Model, group_of
 from anymask.training.verdict import CLICKS, MOST_OBJECTS, PROMPTED
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from rich.table import Table
 
+from anymask.datasets.sampling import spread
+from anymask.datasets.types import Example
 from anymask.evaluation.compare import (
     Difference,
     GroupOf,
@@ -20,16 +22,15 @@ from anymask.evaluation.compare import (
     compare_everything,
     compare_objects,
 )
-from anymask.evaluation.data import Example, spread
 from anymask.evaluation.everything import EverythingRecord, evaluate_everything
 from anymask.evaluation.html import PICTURED
 from anymask.evaluation.protocols import evaluate_interactive
 from anymask.evaluation.records import ObjectRecord
 from anymask.evaluation.report import calibration_data, column_title, format_figure
 from anymask.model.sam import Sam
-from anymask.predict.automatic import SamAutomaticMaskGenerator
-from anymask.training.finetune.options import FineTuneError
+from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 from anymask.training.finetune.progress import Progress
+from anymask.training.finetune.settings import FineTuneError
 
 CLICKS = ("click1_predicted", "click3", "click5")
 PROMPTED = ("box", *CLICKS)

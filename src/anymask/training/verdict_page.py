@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.datasets.types import Example
 from anymask.errors import OutputError
 from anymask.evaluation.compare import Difference
 from anymask.evaluation.comparison_html import comparison_table, interval_diagram
-from anymask.evaluation.data import Example
 from anymask.evaluation.html import HOW_TO_READ, PICTURED, facts_list, page, reliability_diagram
 from anymask.evaluation.pictures import as_data_url, draw_answer, extremes
 from anymask.evaluation.records import ObjectRecord

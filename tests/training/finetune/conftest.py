@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.model.config import SamConfig, SmallEncoderConfig, TinyViTConfig, ViTConfig
 from anymask.model.sam import Sam
 

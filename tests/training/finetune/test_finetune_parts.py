@@ -18,11 +18,11 @@ from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.answers import answer_loss
 from anymask.training.finetune.average import MovingAverage
 from anymask.training.finetune.images import TrainingImage
-from anymask.training.finetune.memory import Need, need_of
-from anymask.training.finetune.options import Settings
+from anymask.training.finetune.memory_need import Need, need_of
 from anymask.training.finetune.parts import build_optimizer, rate_at, trained_parameters
-from anymask.training.finetune.prompts import Asked, Batch, first_prompts, generator_of
+from anymask.training.finetune.prompt_batches import Asked, Batch, first_prompts, generator_of
 from anymask.training.finetune.semantic import ask_for_classes, class_loss
+from anymask.training.finetune.settings import Settings
 from anymask.training.losses import MASK_LOSSES, mask_losses, true_iou
 from tests.training.finetune.conftest import TINY, tiny_sam
 

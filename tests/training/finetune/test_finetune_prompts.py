@@ -10,8 +10,8 @@ from anymask.masks.boxes import boxes_of_masks
 from anymask.masks.rle import mask_of
 from anymask.model.sam import ImageEmbedding
 from anymask.training.finetune.images import describe, turned
-from anymask.training.finetune.options import Settings
-from anymask.training.finetune.prompts import Batch, corrected, first_prompts, generator_of
+from anymask.training.finetune.prompt_batches import Batch, corrected, first_prompts, generator_of
+from anymask.training.finetune.settings import Settings
 from tests.training.finetune.conftest import draw_example
 
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from anymask.benchmarking.peers import metas_sam
 from anymask.checkpoints import load
 from anymask.checkpoints.hugging_face import save_hugging_face
+from anymask.datasets.opening import open_dataset
+from anymask.datasets.splits import write_split
 from anymask.errors import OutputError
-from anymask.training.datasets.opening import open_dataset
-from anymask.training.datasets.splits import write_split
 from anymask.training.finetune.loop import finetune
+from benchmarks.side_by_side.peers import metas_sam
 from tests.training.finetune.conftest import FAST, TINY, tiny_sam
 
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 import pytest
 
 import anymask
+from anymask.datasets.opening import open_dataset
 from anymask.errors import AnymaskError
 from anymask.model.config import EverythingConfig
-from anymask.training.datasets.opening import open_dataset
 from anymask.training.finetune.loop import finetune
 from anymask.training.judging import judge_fine_tuning, tune_fine_tuned
 from tests.training.finetune.conftest import FAST, draw_example, tiny_sam

@@ -13,7 +13,7 @@ from anymask.evaluation.compare import Difference
 from anymask.evaluation.protocols import evaluate_interactive
 from anymask.evaluation.records import means_by_set
 from anymask.training.finetune.loop import finetune
-from anymask.training.finetune.options import FineTuneError
+from anymask.training.finetune.settings import FineTuneError
 from anymask.training.learning_curve import (
     LearningCurve,
     Point,

@@ -10,15 +10,15 @@ import torch
 from PIL import Image
 
 from anymask.checkpoints import load
+from anymask.datasets.opening import open_dataset
+from anymask.datasets.types import Example
 from anymask.errors import PromptError
-from anymask.evaluation.data import Example
 from anymask.predict.class_map import class_map
 from anymask.predict.predictor import SamPredictor
-from anymask.training.datasets.opening import open_dataset
 from anymask.training.finetune.images import describe
 from anymask.training.finetune.loop import finetune
-from anymask.training.finetune.options import FineTuneError
 from anymask.training.finetune.semantic import ask_for_classes, class_names, widen
+from anymask.training.finetune.settings import FineTuneError
 from tests.training.finetune.conftest import FAST, TINY, draw_example, tiny_sam
 
 

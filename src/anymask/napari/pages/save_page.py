@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem
 
-from anymask.export.formats import FORMATS
+from anymask.io.registry import written_formats
 from anymask.napari.dialogs import ask, choose_folder
 from anymask.napari.widgets import Page, button, chooser, heading, hint, row
 
@@ -34,7 +34,7 @@ class SavePage(Page):
         self.formats = QListWidget()
         self.formats.setMinimumHeight(150)
         self.formats.setSpacing(1)
-        for form in FORMATS.values():
+        for form in written_formats().values():
             item = QListWidgetItem(f"{form.title[0].upper()}{form.title[1:]}")
             item.setData(_ID, form.name)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)

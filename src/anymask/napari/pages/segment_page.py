@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QButtonGroup, QRadioButton, QSpinBox, QWidget
 
 from anymask.napari.tasks import Latest
 from anymask.napari.widgets import Form, Page, SliderRow, button, chooser, heading, hint, row
-from anymask.session import EditedError, LayerKey, RunResult, Thresholds
+from anymask.session import OPTION_RANGES, EditedError, LayerKey, RunResult, Thresholds
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -39,11 +39,14 @@ class SegmentPage(Page):
             self._modes.addButton(mode)
         self.scope = chooser(*_SCOPES)
         self.points, self.crops, self.tile = QSpinBox(), QSpinBox(), QSpinBox()
-        self.points.setRange(4, 128)
-        self.points.setSingleStep(4)
-        self.crops.setRange(0, 2)
-        self.tile.setRange(0, 8192)
-        self.tile.setSingleStep(256)
+        for spin, name in (
+            (self.points, "points_per_side"),
+            (self.crops, "crop_n_layers"),
+            (self.tile, "tile_size"),
+        ):
+            low, high, step, _ = OPTION_RANGES[name]
+            spin.setRange(0 if spin is self.tile else int(low), int(high))
+            spin.setSingleStep(int(step))
         self.tile.setSpecialValueText("whole picture")
         self._options = QWidget()
         form = Form()
@@ -54,7 +57,10 @@ class SegmentPage(Page):
         self.start = button("Run segmentation", self.run)
         self.start.setStyleSheet("font-weight: bold;")
         self.count = hint("")
-        self.iou, self.stability = SliderRow(0, 1, 0.88), SliderRow(0, 1, 0.95)
+        self.iou, self.stability = (
+            SliderRow(low, high, default)
+            for low, high, _, default in (OPTION_RANGES[name] for name in ("pred_iou", "stability"))
+        )
         self.area = SliderRow(0, 10000, 0, decimals=0, root=True)
         self.logit = SliderRow(-10, 10, 0, decimals=1)
         self._sliders = QWidget()
@@ -152,8 +158,8 @@ class SegmentPage(Page):
             self.iou.set_range(limits.pred_iou, 1)
             self.stability.set_range(limits.stability, 1)
         else:
-            self.iou.set_range(0, 1)
-            self.stability.set_range(0, 1)
+            self.iou.set_range(*OPTION_RANGES["pred_iou"][:2])
+            self.stability.set_range(*OPTION_RANGES["stability"][:2])
         if known is not None:
             self.iou.set_value(known.pred_iou)
             self.stability.set_value(known.stability)

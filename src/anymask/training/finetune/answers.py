@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.answering import answer_prompts
-from anymask.training.finetune.prompts import Asked
+from anymask.training.finetune.prompt_batches import Asked
 from anymask.training.losses import ambiguous_loss
 from anymask.training.losses_in_use import losses_in_use
 

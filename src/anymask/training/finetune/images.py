@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.evaluation.records import shrink_mask
 from anymask.images.resize import ResizeLongestSide
 from anymask.masks.rle import Counts, counts_of, mask_of

@@ -1,11 +1,12 @@
 """Fine-tuning from top to bottom.
 
-    images  →  masks as run lengths                                      images.py
-            →  embeddings on disk, once, while the encoder is frozen     cache.py
-    epoch   →  batches of views  →  prompts  →  answers  →  loss         prompts.py, answers.py
-            →  figures of held-out images by the averaged weights        validation.py
-            →  the best weights, and the state to resume from            run.py, state.py
-    end     →  model.safetensors, model.pth, card.json, curves.png       results.py
+    images  →  masks as run lengths                                    images.py
+            →  embeddings on disk, once, while the encoder is frozen   cache.py
+    epoch   →  batches of views  →  prompts                            prompt_batches.py
+            →  answers  →  loss                                        answers.py
+            →  figures of held-out images by the averaged weights      validation.py
+            →  the best weights, and the state to resume from          run.py, state.py
+    end     →  model.safetensors, model.pth, card.json, curves.png     results.py
 
 Several processes (``accelerate launch``) share the images of an update; gradients are averaged.
 """
@@ -16,9 +17,9 @@ import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,13 +27,13 @@ import torch
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.answers import answer, answer_loss
 from anymask.training.finetune.images import TrainingImage
-from anymask.training.finetune.options import FineTuneError, Settings, settings_of
 from anymask.training.finetune.parts import rate_at
 from anymask.training.finetune.progress import Progress
-from anymask.training.finetune.prompts import Batch, corrected, first_prompts, generator_of
+from anymask.training.finetune.prompt_batches import Batch, corrected, first_prompts, generator_of
 from anymask.training.finetune.results import FineTuned, finish
 from anymask.training.finetune.run import Run
 from anymask.training.finetune.semantic import ask_for_classes, class_answers, class_loss
+from anymask.training.finetune.settings import FineTuneError, Settings, settings_of
 from anymask.training.finetune.setup import Data, prepare
 
 _CLIP = 1.0  # norm of the gradient
@@ -54,7 +55,28 @@ def finetune(
     cache_dir: str | os.PathLike[str] | None = None,
     hugging_face: bool = False,
     progress: Progress | None = None,
-    **options: Any,
+    epochs: int = 20,
+    freeze: Sequence[str] = ("image_encoder", "prompt_encoder"),
+    lora_rank: int | None = None,
+    loss: str = "dice+focal",
+    lr: float | None = None,
+    optimizer: str = "adamw",
+    weight_decay: float = 0.01,
+    batch_size: int = 4,
+    accumulate: int = 1,
+    augment: int | None = None,
+    prompts: Sequence[str] = ("box", "point"),
+    objects_per_image: int = 2,
+    corrections: int = 1,
+    box_jitter: float = 0.05,
+    box_jitter_pixels: float = 0.0,
+    warmup: float = 0.05,
+    average: float = 0.98,
+    blend: float | None = None,
+    semantic: bool = False,
+    patience: int | None = None,
+    validation_share: float = 0.2,
+    seed: int = 0,
 ) -> FineTuned:
     """Fine-tune a model on images with masks.
 
@@ -88,8 +110,12 @@ def finetune(
     hugging_face : bool
         Also write the layout of Hugging Face's `SamModel`, for ViT models.
     progress : Progress, optional
-    **options
-        Any attribute of `Settings`, such as ``epochs=30`` or ``lora_rank=4``.
+    epochs, freeze, lora_rank, loss, lr, optimizer, weight_decay, batch_size, accumulate
+        What trains, how long and how fast; see `Settings`.
+    augment, prompts, objects_per_image, corrections, box_jitter, box_jitter_pixels, semantic
+        What the model is shown and asked; see `Settings`.
+    warmup, average, blend, patience, validation_share, seed
+        How the rate changes, which weights are kept, and what is drawn; see `Settings`.
 
     Returns
     -------
@@ -104,12 +130,13 @@ def finetune(
     ImageError, CheckpointError, OutputError
         If images or model cannot be read, or results not be written.
     """
+    arguments = locals()
     run = prepare(
         model,
         data,
         Path(out),
         validation=validation,
-        settings=settings_of(options),
+        settings=settings_of({each.name: arguments[each.name] for each in fields(Settings)}),
         group=group,
         objects=objects,
         resume=resume,

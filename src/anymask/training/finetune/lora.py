@@ -5,12 +5,11 @@ training begins at the model as it was. The sum is formed before the layer is ap
 parametrisation of the weight: it works for any layer, whatever computes with its weight, and what
 is merged for saving is to the last bit what was trained.
 
-Where attention computes queries, keys and values by one matrix, the rows of queries and values
-are updated, as in SAMed (arXiv 2304.13785). TinyViT keeps those rows head by head, so all of them
-are. The shipped model's encoder is mostly convolutions with attention at 1/32 only: there the
-convolutions of its residual blocks are updated too, seen as matrices of their outputs by the
-rest. Attention alone could not change what its finer features, which go straight to the masks,
-look at.
+An encoder's configuration names the layers (`EncoderConfig.low_rank`). Where attention computes
+queries, keys and values by one matrix, the rows of queries and values are updated, as in SAMed
+(arXiv 2304.13785). In encoders that are mostly convolutions these are updated too, seen as
+matrices of their outputs by the rest: attention at 1/32 alone could not change the finer features,
+which go straight to the masks.
 """
 
 from __future__ import annotations
@@ -19,9 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from anymask.model.config import SmallEncoderConfig, TinyViTConfig
 from anymask.model.sam import Sam
-from anymask.training.finetune.prompts import generator_of
+from anymask.training.finetune.prompt_batches import generator_of
 
 
 class LowRankUpdate(nn.Module):
@@ -101,13 +99,8 @@ def merge_low_rank(sam: Sam) -> None:
 
 
 def _rows_to_update(sam: Sam, name: str, layer: nn.Module) -> list[tuple[int, int]]:
-    encoder = sam.config.image_encoder
-    if isinstance(layer, nn.Linear) and name.endswith("qkv"):
-        third = layer.out_features // 3
-        if isinstance(encoder, TinyViTConfig):
-            return [(0, 3 * third)]
-        return [(0, third), (2 * third, 3 * third)]
-    in_block = name.rpartition(".")[2] in ("conv1", "conv2")
-    if isinstance(encoder, SmallEncoderConfig) and isinstance(layer, nn.Conv2d) and in_block:
-        return [(0, layer.out_channels)]
-    return []
+    rows = sam.config.image_encoder.low_rank.get(name.rpartition(".")[2])
+    if rows is None or not isinstance(layer, nn.Linear | nn.Conv2d):
+        return []
+    count = len(layer.weight)
+    return [(0, count)] if rows == "all" else [(0, count // 3), (2 * count // 3, count)]

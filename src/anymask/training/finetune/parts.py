@@ -9,7 +9,7 @@ from torch import nn
 
 from anymask.model.sam import Sam
 from anymask.training.finetune.lora import add_low_rank
-from anymask.training.finetune.options import PARTS, Settings
+from anymask.training.finetune.settings import PARTS, Settings
 
 
 def trained_parameters(sam: Sam, settings: Settings) -> dict[str, nn.Parameter]:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from anymask.checkpoints.devices import resolve_device
-from anymask.training.finetune.options import FineTuneError
+from anymask.training.finetune.settings import FineTuneError
 
 
 class Processes:

@@ -13,7 +13,7 @@ from typing import Any
 
 from anymask.checkpoints.hugging_face import save_hugging_face
 from anymask.checkpoints.saving import save
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.files import whole_file
 from anymask.model.sam import Sam
 from anymask.training.finetune.lora import merge_low_rank

@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anymask.evaluation.data import Example
+from anymask.datasets.types import Example
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.average import MovingAverage
 from anymask.training.finetune.cache import EmbeddingCache, encode
 from anymask.training.finetune.curves import draw_curves, write_metrics
 from anymask.training.finetune.images import TrainingImage, resized, turned
-from anymask.training.finetune.options import FineTuneError, Settings
 from anymask.training.finetune.parts import build_optimizer, trained_parameters
 from anymask.training.finetune.processes import Processes
 from anymask.training.finetune.progress import Progress
+from anymask.training.finetune.settings import FineTuneError, Settings
 from anymask.training.finetune.state import read_tensors, restore, state_tensors, write_tensors
 from anymask.training.finetune.validation import ClassValidation, Validation
 

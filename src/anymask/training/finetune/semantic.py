@@ -22,8 +22,8 @@ from anymask.model.config import SamConfig
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.answers import answer
 from anymask.training.finetune.images import TrainingImage, on_canvas, turned
-from anymask.training.finetune.options import FineTuneError
-from anymask.training.finetune.prompts import Asked
+from anymask.training.finetune.prompt_batches import Asked
+from anymask.training.finetune.settings import FineTuneError
 from anymask.training.losses_in_use import losses_in_use
 
 

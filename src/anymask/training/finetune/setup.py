@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from anymask.checkpoints.devices import resolve_dtype
 from anymask.checkpoints.download import cache_dir as anymask_cache
 from anymask.checkpoints.loading import load
-from anymask.evaluation.data import Example
+from anymask.datasets.dataset import Dataset
+from anymask.datasets.opening import open_dataset
+from anymask.datasets.types import Example
 from anymask.files import check_writable, whole_file
 from anymask.model.sam import Sam
 from anymask.predict.embeddings import model_hash
-from anymask.training.datasets.dataset import Dataset
-from anymask.training.datasets.opening import open_dataset
 from anymask.training.finetune.images import TrainingImage, describe, fingerprint
-from anymask.training.finetune.memory import need_of
-from anymask.training.finetune.options import FineTuneError, Settings
+from anymask.training.finetune.memory_need import need_of
 from anymask.training.finetune.processes import Processes
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.run import LAST, Material, Run
 from anymask.training.finetune.semantic import class_names, widen
+from anymask.training.finetune.settings import FineTuneError, Settings
 
 Places = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Data = Places | Sequence[Example]

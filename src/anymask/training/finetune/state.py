@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from anymask.files import whole_file
 from anymask.training.finetune.average import MovingAverage
-from anymask.training.finetune.options import FineTuneError
+from anymask.training.finetune.settings import FineTuneError
 
 _KEY = "anymask_finetune"
 

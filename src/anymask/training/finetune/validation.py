@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from anymask.datasets.sampling import choose_objects
 from anymask.evaluation.clicks import first_click
-from anymask.evaluation.data import choose_objects
 from anymask.evaluation.metrics import dice_of_iou
 from anymask.evaluation.records import mean_over_sets
 from anymask.masks.boxes import boxes_of_masks
@@ -25,7 +25,7 @@ from anymask.masks.rle import mask_of
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.answers import answer
 from anymask.training.finetune.images import TrainingImage
-from anymask.training.finetune.prompts import Asked
+from anymask.training.finetune.prompt_batches import Asked
 from anymask.training.losses import true_iou
 
 # Objects an image, evenly spread over all by area: many images tell more than many objects.

@@ -1,0 +1,140 @@
+"""A new encoder that begins by imitating an old one.
+
+The mask decoder of earlier weights understands their encoder's features and nothing else: behind an
+untrained neck it meets noise, and what it knew is lost before the neck is any good. So the neck
+first learns to give the old encoder's features, which needs no prompts and no gradients of the
+backbone, and takes some minutes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from anymask.checkpoints import load
+from anymask.model.config import SamConfig
+from anymask.model.efficientnet_encoder import EfficientNetLiteEncoder
+from anymask.model.sam import Sam
+from recipes.small.averaging import export_weights
+from recipes.small.batches import BatchMaker
+from recipes.small.cache import ImageCache
+from recipes.small.imagenet import imagenet_file, load_imagenet
+from recipes.small.optimizer import build_optimizers
+from recipes.small.step import precision_of
+
+_LEARNING_RATE, _MATRIX_RATE = 2e-3, 4e-3
+_BATCH = 16
+
+
+def begin(
+    config: SamConfig,
+    backbone: str | None,
+    teacher: Path | None,
+    cache: ImageCache,
+    target: Path,
+    *,
+    views: int,
+    side: int,
+    device: str = "cpu",
+    threads: int = 1,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Write the weights that a training begins with: ImageNet's backbone, and a teacher's decoder.
+
+    Parameters
+    ----------
+    config : SamConfig
+        Its encoder is an EfficientNet-Lite.
+    backbone : str or None
+        A key of `imagenet.LITE`; None begins with a random backbone.
+    teacher : Path or None
+        Weights to imitate; without them neck and decoder begin at random.
+    cache : ImageCache
+        Images to imitate on.
+    target : Path
+        Where the weights go.
+    views, side : int
+        How many views to imitate on, and their side in pixels.
+    device : str
+    threads : int
+    report : callable
+    """
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    sam = Sam(replace(config, image_size=side)).to(device)
+    assert isinstance(sam.image_encoder, EfficientNetLiteEncoder)
+    if backbone is not None:
+        load_imagenet(sam.image_encoder, imagenet_file(backbone), sam.pixel_mean, sam.pixel_std)
+    if teacher is not None:
+        known = load(teacher, device=device, dtype="float32", image_size=side)
+        maker = BatchMaker([(cache, 1.0)], side, _BATCH, 2, sam.pixel_mean, 0, sam.device)
+        imitate(sam, known, maker, views, report)
+    whole = Sam(config)
+    whole.load_state_dict(sam.state_dict())
+    export_weights(whole, target, {})
+
+
+def imitate(
+    sam: Sam,
+    teacher: Sam,
+    maker: BatchMaker,
+    views: int,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Teach a model's neck the features of another model, and take over its other parts.
+
+    Parameters
+    ----------
+    sam : Sam
+        Its encoder has a pretrained backbone, which stays as it is.
+    teacher : Sam
+        With a decoder and a prompt encoder of the same geometry.
+    maker : BatchMaker
+        Views to learn from; their masks are not used.
+    views : int
+    report : callable
+    """
+    encoder = sam.image_encoder
+    assert isinstance(encoder, EfficientNetLiteEncoder)
+    sam.prompt_encoder.load_state_dict(teacher.prompt_encoder.state_dict())
+    sam.mask_decoder.load_state_dict(teacher.mask_decoder.state_dict())
+    backbone = encoder.backbone_parameters()
+    for parameter in backbone:
+        parameter.requires_grad_(False)
+    optimizers = build_optimizers([encoder], _LEARNING_RATE, _MATRIX_RATE, 0.0)
+    device = sam.device.type
+    updates = max(1, round(views / maker.batch_size))
+    since = time.monotonic()
+    for update, batch in zip(range(updates), maker.stream(), strict=False):
+        share = update / updates
+        fall = min(1.0, (update + 1) / 20) * min(1.0, 2 * (1 - share))
+        for optimizer, rate in zip(optimizers, (_MATRIX_RATE, _LEARNING_RATE), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * fall
+        pixels = sam.preprocess(batch.images)
+        with torch.autocast(device, **precision_of(device)):
+            with torch.no_grad():
+                wanted = teacher.encode_image(pixels)
+            given = sam.encode_image(pixels)
+        losses = [
+            F.mse_loss(own.float(), other.float()) / other.float().var()
+            for own, other in zip(
+                (given.embedding, *given.skips), (wanted.embedding, *wanted.skips), strict=True
+            )
+        ]
+        sam.zero_grad(set_to_none=True)
+        sum(losses).backward()  # type: ignore[union-attr]
+        torch.nn.utils.clip_grad_norm_(encoder.parameters(), 3.0)
+        for optimizer in optimizers:
+            optimizer.step()
+        if update % 10 == 0:
+            rate = maker.batch_size * (update + 1) / (time.monotonic() - since)
+            shown = " ".join(f"{float(loss.detach()):.3f}" for loss in losses)
+            report(f"imitating: {update * maker.batch_size} views, {rate:.1f}/s: {shown}")
+    for parameter in backbone:
+        parameter.requires_grad_(True)

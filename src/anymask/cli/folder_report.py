@@ -1,0 +1,105 @@
+"""A run over a folder as the terminal shows it: bars while it goes on, a table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from anymask.cli.console import complain, err, out
+from anymask.jobs.folder_run import FolderProgress, FolderRun, OnProgress
+from anymask.jobs.inputs import WorkItem
+from anymask.jobs.report import FolderReport, Outcome
+
+# A longer table says less than its last line.
+_MOST_ROWS = 40
+
+
+@contextmanager
+def shown(run: FolderRun) -> Iterator[OnProgress]:
+    """Show a bar for all images and one for the points of each; elsewhere a line an image."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeRemainingColumn(),
+    )
+    hidden = not err.is_terminal or not run.todo
+    with Progress(*columns, console=err, transient=True, disable=hidden) as bars:
+        over = bars.add_task("All images", total=len(run.todo), unit="images")
+        within = bars.add_task("", total=None, unit="points")
+
+        def progress(now: FolderProgress) -> None:
+            if now.outcome is not None:
+                bars.advance(over)
+                _tell(now.item, now.outcome)
+            elif now.points == 0:
+                bars.reset(within, description=now.item.title, total=now.points_in_all or None)
+            else:
+                bars.update(within, completed=now.points, total=now.points_in_all)
+
+        yield progress
+
+
+def _tell(item: WorkItem, outcome: Outcome) -> None:
+    """Say what became of an image, as far as the bars and the end of the run do not."""
+    for note in outcome.notes:
+        err.print(Text(note, style="yellow"), soft_wrap=True)
+    if outcome.status == "failed":
+        if not outcome.ends_run:
+            complain(item.about(outcome.reason))
+    elif not err.is_terminal:
+        plural = "" if outcome.masks == 1 else "s"
+        result = f"{outcome.masks} mask{plural} in {outcome.seconds:.1f} s"
+        typer.echo(f"{item.path.with_name(item.title)}: {result}", err=True)
+
+
+def print_summary(report: FolderReport) -> None:
+    """Print a table of the images, or of the failed ones if there are very many."""
+    if not report.outcomes:
+        return
+    rows = report.outcomes if len(report.outcomes) <= _MOST_ROWS else report.failed[:_MOST_ROWS]
+    if rows:
+        out.print(_table(rows))
+    counts = {"done": report.done, "kept": report.kept, "failed": report.failed}
+    parts = [f"{len(found)} {status}" for status, found in counts.items() if found]
+    out.print(Text(f"{', '.join(parts)}; results in {report.output}"))
+    empty = sum(each.masks == 0 for each in report.outcomes)
+    if empty:
+        message = (
+            f"No mask was good enough in {empty} of them: lower --pred-iou-thresh and "
+            "--stability-score-thresh to see more."
+        )
+        err.print(Text(message, style="yellow"), soft_wrap=True)
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    table = Table()
+    table.add_column("Results", overflow="fold")
+    for heading in ("Size", "Masks", "Covered", "Seconds"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    # Folders only where file names alone would not tell the images apart.
+    bare = len({Path(each.name).name for each in outcomes}) == len(outcomes)
+    for each in outcomes:
+        table.add_row(
+            Text(Path(each.name).name if bare else each.name),
+            "" if each.size is None else f"{each.size[1]}×{each.size[0]}",
+            "" if each.masks is None else str(each.masks),
+            "" if each.covered is None else f"{each.covered:.0%}",
+            "" if each.seconds is None else f"{each.seconds:.1f}",
+            Text(each.status, style="red" if each.status == "failed" else ""),
+        )
+    return table

@@ -1,0 +1,79 @@
+"""Parameters of a command made from the options of a dataclass (`anymask.option_fields`)."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, Optional
+
+import typer
+
+from anymask.errors import AnymaskError
+from anymask.option_fields import Option, options_of
+
+
+def with_options(cls: type, panels: Mapping[str, str]) -> Callable[[Callable[..., None]], Any]:
+    """Give a command one parameter for each option of a dataclass.
+
+    The command takes `options`, a dict of the options that were typed. They are checked before
+    the command begins.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass whose options all have defaults.
+    panels : mapping
+        Titles of the groups of options in the help, in order.
+    """
+    groups = list(panels)
+    known = sorted(options_of(cls).values(), key=lambda each: groups.index(each.group))
+
+    def decorate(command: Callable[..., None]) -> Any:
+        signature = inspect.signature(command, eval_str=True)
+        own = [each for each in signature.parameters.values() if each.name != "options"]
+        made = [_parameter(each, panels[each.group]) for each in known]
+
+        @functools.wraps(command)
+        def run(**arguments: Any) -> None:
+            typed = {each.name: arguments.pop(each.name) for each in known}
+            given = {name: value for name, value in typed.items() if value is not None}
+            with in_dashes(typed):
+                cls(**given)
+            command(**arguments, options=given)
+
+        parameters = [*own, *made]
+        vars(run)["__signature__"] = signature.replace(parameters=parameters)
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
+@contextmanager
+def in_dashes(names: Iterable[str]) -> Iterator[None]:
+    """Let errors name options as they are typed: ``--tile-size`` and not ``tile_size``."""
+    try:
+        yield
+    except AnymaskError as error:
+        # Not within a file's name.
+        found = re.compile(rf"(?<![\w./\\'-])({'|'.join(map(re.escape, names))})(?![\w/\\'-])")
+        message = found.sub(lambda match: f"--{match[0].replace('_', '-')}", str(error))
+        raise AnymaskError(message) from error
+
+
+def _parameter(option: Option, panel: str) -> inspect.Parameter:
+    kind: Any = Literal[option.choices] if option.choices else option.kind
+    info = typer.Option(
+        metavar=None if option.choices else option.unit,
+        min=option.low,
+        max=option.high,
+        rich_help_panel=panel,
+        help=option.help,
+    )
+    annotation = Annotated[Optional[kind], info]  # noqa: UP045 - made while running
+    return inspect.Parameter(
+        option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+    )

@@ -1,0 +1,139 @@
+"""Results of anymask as true masks: ``NAME.masks.json`` and ``NAME.labels.tif``.
+
+Both are written together. If they differ, one was corrected later: the label image, which is what
+most programs save, unless the JSON is newer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from anymask.datasets.label_files import truth_of_set
+from anymask.datasets.types import Found, Objects, Source, Truth
+from anymask.files import sha256
+from anymask.io.listing import list_images
+from anymask.io.read_masks import load_masks
+from anymask.io.registry import image_suffixes
+from anymask.io.results import JSON, LABELS, SUFFIXES, result_path
+from anymask.masks.mask_set import MaskSet
+
+# Files written together differ by less than this in their time.
+_TOGETHER_S = 2.0
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file has a name that anymask gives to results."""
+    return path.name.endswith(SUFFIXES)
+
+
+def is_truth(path: Path) -> bool:
+    """Whether a file is a result that holds masks."""
+    return path.name.endswith((JSON, LABELS))
+
+
+def find(folder: Path, set_name: str, objects: Objects, images: Sequence[Path]) -> Found:
+    """List the images that have results in a folder or its subfolders.
+
+    Parameters
+    ----------
+    folder : Path
+    set_name : str
+    objects : {"auto", "ids", "components", "classes"}
+    images : sequence of Path
+        Folders in which the images may be.
+    """
+    found = Found()
+    for name in sorted(set(_names(folder))):
+        image = _image_of(folder, name, images)
+        if image is None:
+            stem = folder / name
+            paths = (result_path(stem, JSON), result_path(stem, LABELS))
+            found.without_image.append(next(path for path in paths if path.is_file()))
+        else:
+            read = partial(_read, folder / name, objects)
+            found.sources.append(Source(set_name, name.as_posix(), image, read))
+    return found
+
+
+def _names(folder: Path) -> Iterator[Path]:
+    for suffix in (JSON, LABELS):
+        for path in folder.rglob(f"*{suffix}"):
+            name = path.relative_to(folder)
+            if not any(part.startswith(".") for part in name.parts):
+                yield name.with_name(name.name.removesuffix(suffix))
+
+
+def _image_of(folder: Path, name: Path, places: Sequence[Path]) -> Path | None:
+    """The image that results belong to: by the name in the JSON, else by their own."""
+    told, content = name.name, None
+    try:
+        coco = json.loads(result_path(folder / name, JSON).read_text(encoding="utf-8"))
+        told = Path(str(coco["images"][0]["file_name"]).replace("\\", "/")).name
+        content = coco["info"].get("sha256")
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        pass  # results of another program, or a label image alone
+    near = list(dict.fromkeys(_candidates(name, told, places)))
+    if content is not None and len(near) > 1:
+        near.sort(key=lambda path: not _is(path, content))
+    if near:
+        return near[0]
+    # In any folder beside that of the results: the same image by its hash, or the only candidate.
+    beside = folder.resolve().parent
+    others = [p for p in sorted(beside.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    far = list(dict.fromkeys(_candidates(name, told, others)))
+    same = [path for path in far if content is not None and _is(path, content)]
+    return same[0] if same else far[0] if len(far) == 1 else None
+
+
+def _candidates(name: Path, told: str, places: Sequence[Path]) -> Iterator[Path]:
+    """Images of the right name in folders, or in the subfolder that the results are in."""
+    for place in places:
+        for inside in dict.fromkeys((place / name.parent, place)):
+            if Path(told).suffix.lower() in image_suffixes() and (inside / told).exists():
+                yield inside / told
+                continue
+            alike = inside.glob(f"{_plain(name.name)}.*") if inside.is_dir() else ()
+            beside = [
+                path
+                for path in sorted(alike)
+                if path.stem == name.name
+                and path.suffix.lower() in image_suffixes()
+                and not is_result(path)
+            ]
+            if beside:
+                yield list_images(beside)[0]
+
+
+def _is(path: Path, content: str) -> bool:
+    return path.is_file() and sha256(path) == content
+
+
+def _plain(name: str) -> str:
+    """A name as a pattern that matches just this name."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _read(stem: Path, objects: Objects, size: tuple[int, int]) -> Truth:
+    json_path, label_path = result_path(stem, JSON), result_path(stem, LABELS)
+    if not json_path.is_file():
+        return truth_of_set(load_masks(label_path), objects)
+    whole = load_masks(json_path)
+    if label_path.is_file():
+        labels = load_masks(label_path)
+        newer = json_path.stat().st_mtime - label_path.stat().st_mtime > _TOGETHER_S
+        if not newer and not np.array_equal(labels.to_labels(), whole.to_labels()):
+            return truth_of_set(_with_classes(labels, whole), objects)
+    return truth_of_set(whole, objects)
+
+
+def _with_classes(labels: MaskSet, whole: MaskSet) -> MaskSet:
+    """Give objects the classes that their ids have in `whole`: few programs keep classes."""
+    if whole.class_names is None or labels.class_names is not None:
+        return labels
+    names = dict(zip(whole.ids.tolist(), whole.class_names, strict=True))
+    return labels.with_class_names([names.get(id_, "") for id_ in labels.ids.tolist()])

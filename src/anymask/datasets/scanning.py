@@ -1,0 +1,128 @@
+"""Reading every image with its masks once, to know what is in it and whether it can be used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from anymask.datasets.packed_masks import PackedMasks
+from anymask.datasets.types import Skipped, Source, Truth
+from anymask.errors import AnymaskError
+from anymask.io.registry import image_files
+
+THUMBNAIL = 32
+"""Side of the small grey copies by which images are compared, in pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What one reading of an example found.
+
+    Attributes
+    ----------
+    size : tuple of int
+        Height and width in pixels.
+    areas : tuple of int
+        Area of each object in pixels.
+    classes : tuple of str
+        The class of each object, "" if unknown; empty if no class is known.
+    left_out : int
+        How many objects are too small to count.
+    parts : int
+        Connected parts of the object if it is the only one, else 0.
+    image_hash, truth_hash : str
+        SHA-256 of the image's files, and of its masks and their classes.
+    pixel_hash : str
+        SHA-256 of size and pixel values: the same for the same image in another format.
+    thumbnail : (THUMBNAIL, THUMBNAIL) uint8 array
+        The image in grey, shrunk to a small square.
+    """
+
+    size: tuple[int, int]
+    areas: tuple[int, ...]
+    classes: tuple[str, ...]
+    left_out: int
+    parts: int
+    image_hash: str
+    truth_hash: str
+    pixel_hash: str
+    thumbnail: NDArray[np.uint8]
+
+
+def scan(sources: Sequence[Source], min_area: int) -> Iterator[Record | Skipped]:
+    """Read every image with its masks once, in order.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    min_area : int
+        Objects of fewer pixels do not count.
+
+    Yields
+    ------
+    Record or Skipped
+        The latter for what cannot be read or does not fit together.
+    """
+    # One after another: decoders set warning filters, which threads share.
+    for source in sources:
+        try:
+            yield look_at(source, min_area)
+        except Exception as error:  # a fault in one file must not cost the others
+            yield Skipped(source.set_name, source.name, source.image, _reason(error, source))
+
+
+def look_at(source: Source, min_area: int) -> Record:
+    """Read an image with its masks; objects of fewer than `min_area` pixels do not count."""
+    image, truth = source.read()
+    areas = PackedMasks.of(truth.masks).areas.tolist()
+    kept = [i for i, area in enumerate(areas) if area >= max(1, min_area)]
+    truth = truth.take(kept)
+    height, width = image.shape[:2]
+    small = Image.fromarray(image).convert("L")
+    small = small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    return Record(
+        (height, width),
+        tuple(areas[i] for i in kept),
+        truth.classes,
+        len(areas) - len(kept),
+        ndimage.label(truth.masks[0], np.ones((3, 3), int))[1] if len(kept) == 1 else 0,
+        _hash_of_files(source.image),
+        _hash_of_truth(truth),
+        hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest(),
+        np.asarray(small),
+    )
+
+
+def _reason(error: Exception, source: Source) -> str:
+    """One line that says what is wrong and with which file."""
+    said = " ".join(str(error).split())
+    if not isinstance(error, AnymaskError):
+        said = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return said if str(source.image) in said else f"{source.image}: {said}"
+
+
+def _hash_of_files(path: Path) -> str:
+    """SHA-256 of all files that make up an image."""
+    paths = sorted(p for p in path.rglob("*") if p.is_file())
+    if not path.is_dir():
+        paths = [path, *(other for other in image_files(path) if other != path)]
+    total = hashlib.sha256()
+    for part in paths:
+        with part.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def _hash_of_truth(truth: Truth) -> str:
+    total = hashlib.sha256("\0".join(truth.classes).encode())
+    for mask in truth.masks:
+        total.update(repr(mask.shape).encode())
+        total.update(np.packbits(mask).tobytes())
+    return total.hexdigest()

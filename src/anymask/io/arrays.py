@@ -1,0 +1,185 @@
+"""What image formats share: names of axes, and the choice of one array among several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from anymask.errors import ImageError
+from anymask.images.image import AXES, take
+
+# More names than these make a sentence that nobody reads.
+_MOST_NAMES = 12
+
+_LETTERS = {
+    "T": ("t", "time", "frame", "frames"),
+    "Z": ("z", "depth", "slice", "slices"),
+    "C": ("c", "channel", "channels", "band", "bands", "wavelength", "wavelengths"),
+    "Y": ("y", "row", "rows", "line", "lines", "height"),
+    "X": ("x", "column", "columns", "col", "cols", "sample", "samples", "width"),
+    "S": ("s", "rgb", "rgba"),
+}
+
+
+def name_of(path: Path) -> str:
+    """What to call the picture of a file.
+
+    >>> name_of(Path("scans/leaf.v2.ome.tif"))
+    'leaf.v2'
+    """
+    return path.stem[:-4] if path.stem.lower().endswith(".ome") else path.stem
+
+
+def check_numbers(dtype: DTypeLike, path: Path) -> None:
+    """Refuse what is neither boolean nor a number."""
+    if np.dtype(dtype).kind not in "buifc":
+        raise ImageError(
+            f"{path} holds values of type {np.dtype(dtype)}, not numbers; save the picture as an "
+            "array of numbers."
+        )
+
+
+def axes_for(
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    axes: str | None,
+    path: Path,
+    channels: int | None = None,
+) -> str:
+    """Name the axes of an array that comes without names.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of the array.
+    axes
+        What the user calls them; None to guess: two axes are rows and columns. Of three, a last
+        one of length 3 or 4 is colour; otherwise the shorter of the first and the last holds the
+        channels.
+    channels
+        How many channels there are, where that is known.
+
+    Returns
+    -------
+    str
+        One letter an axis.
+
+    Raises
+    ------
+    ImageError
+        The axes given do not fit, or there are too few or too many to guess.
+
+    Examples
+    --------
+    >>> [axes_for(s, "u2", None, Path("a")) for s in ((9, 8), (9, 8, 3), (9, 8, 5), (2, 9, 8))]
+    ['YX', 'YXS', 'YXC', 'CYX']
+    """
+    described = "×".join(map(str, shape)) or "one number"
+    if axes is not None:
+        axes = axes.upper()
+        if len(axes) != len(shape) or len(set(axes)) < len(axes) or not set(axes) <= set(AXES):
+            raise ImageError(
+                f"axes={axes!r} does not fit the array of shape {described} in {path}; give one "
+                f"letter an axis out of {AXES}, each once."
+            )
+        return axes
+    if len(shape) == 2:
+        return "YX"
+    if len(shape) == 3:
+        if channels in (shape[0], shape[2]) and shape[0] != shape[2]:
+            return "YXC" if channels == shape[2] else "CYX"
+        if shape[2] in (3, 4) and np.dtype(dtype).kind != "c":
+            return "YXS"
+        return "YXC" if shape[2] <= shape[0] else "CYX"
+    if len(shape) < 2:
+        raise ImageError(f"{path} holds an array of shape {described}, which is no picture.")
+    hint = AXES[5 - len(shape) : 5] if len(shape) <= 5 else AXES
+    raise ImageError(
+        f"{path} holds an array of shape {described}; say what its axes are, as in "
+        f'axes="{hint}" (T time, Z depth, C channel, Y row, X column, '
+        "S colour)."
+    )
+
+
+def axes_called(names: Iterable[Any], ndim: int) -> str | None:
+    """Letters of axes that a file names; None if it does not name them all in a known way.
+
+    >>> axes_called(["Band", "row", "column"], 3)
+    'CYX'
+    """
+    known = {name: letter for letter, names in _LETTERS.items() for name in names}
+    letters = "".join(known.get(str(name).strip().lower(), "?") for name in names)
+    complete = len(letters) == ndim == len(set(letters)) and "?" not in letters
+    return letters if complete and {"Y", "X"} <= set(letters) else None
+
+
+def pick_dataset(
+    path: Path,
+    arrays: Mapping[str, Sequence[int] | None],
+    dataset: str | None,
+    candidates: Sequence[str] | None = None,
+) -> str:
+    """Which of a file's arrays to read.
+
+    Parameters
+    ----------
+    arrays
+        Names and shapes of all that could be asked for.
+    dataset
+        The name asked for, if any.
+    candidates
+        Those that look like pictures; all of them if None.
+
+    Raises
+    ------
+    ImageError
+        There is none of that name, none at all, or several and none was asked for.
+    """
+    if dataset is not None:
+        for name in (dataset, dataset.strip("/")):
+            if name in arrays:
+                return name
+        raise ImageError(f"{path} has no array {dataset!r}; it has {listed(arrays)}.")
+    names = list(arrays) if candidates is None else list(candidates)
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        found = f"; it has {listed(arrays)}" if arrays else ""
+        raise ImageError(f"{path} holds no array of numbers with rows and columns{found}.")
+    choices = {name: arrays[name] for name in names}
+    raise ImageError(
+        f"{path} holds {len(names)} arrays; choose one with dataset=: {listed(choices)}."
+    )
+
+
+def listed(arrays: Mapping[str, Sequence[int] | None]) -> str:
+    """Names, with shapes where these are known, for a sentence."""
+    parts = []
+    for name, shape in arrays.items():
+        known = f" ({'×'.join(map(str, shape)) or 'one value'})" if shape is not None else ""
+        parts.append(f"{name}{known}")
+    more = f" and {len(parts) - _MOST_NAMES} more" if len(parts) > _MOST_NAMES else ""
+    return ", ".join(parts[:_MOST_NAMES]) + more
+
+
+def upright(array: Any, orientation: int) -> Any:
+    """Undo one of the eight orientations of TIFF and EXIF in (H, W, …)."""
+    if orientation in (5, 6, 7, 8):  # rows are columns
+        array = array.transpose([1, 0, *range(2, array.ndim)])
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else None)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else None)
+    return take(array, (rows, columns))
+
+
+def whole_number(value: Any, what: str, length: int, path: Path) -> int:
+    """Check an index that the user gave against how many there are."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ImageError(f"{what}={value!r} for {path} is not a whole number; count from 0.")
+    if not -length <= value < length:
+        there = f"{what}=0 to {what}={length - 1}" if length > 1 else f"only {what}=0"
+        raise ImageError(f"{path} has no {what}={value}; there is {there}.")
+    return int(value) % length

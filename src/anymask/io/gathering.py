@@ -1,0 +1,133 @@
+"""The results in a folder: for each image, the one file that keeps most of its masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from anymask.errors import ImageError
+from anymask.io.mask_file import MaskFile
+from anymask.io.registry import MaskFormat, mask_formats
+from anymask.io.results import NO_MASKS, is_result, stem_of
+
+
+@dataclass(frozen=True)
+class Result:
+    """A file with masks.
+
+    Attributes
+    ----------
+    path : Path
+        The file, or the folder of an OME-Zarr.
+    name : Path
+        What its image is called: relative to the folder that was given, without suffix.
+    """
+
+    path: Path
+    name: Path
+
+
+def gather_results(places: Iterable[Path]) -> list[Result]:
+    """Find the results that a user names.
+
+    Parameters
+    ----------
+    places : iterable of Path
+        Files, which are taken as they are; and folders, in which the results of all images are
+        found, in subfolders too. Where an image has several, the one that keeps most is taken.
+
+    Returns
+    -------
+    list of Result
+        In the order of the places, those of a folder by name.
+
+    Raises
+    ------
+    ImageError
+        If a place does not exist, or a folder holds no result.
+    """
+    found = []
+    for place in places:
+        if not place.exists():
+            raise ImageError(f"There is no file or folder {place}; check the name.")
+        if place.is_file() or _is_folder_result(place):
+            found.append(Result(place, Path(stem_of(place))))
+            continue
+        inside = _best(_candidates(place, Path()))
+        if not inside:
+            raise ImageError(f"{place} holds no masks: no file whose name ends like a result's.")
+        found += inside
+    return found
+
+
+def _candidates(folder: Path, prefix: Path) -> list[Result]:
+    """Files that may hold masks, by their names; Zarr folders are not looked into."""
+    entries = sorted(e for e in folder.iterdir() if not e.name.startswith("."))
+    names = {entry.name for entry in entries}
+    lowered = {name.lower() for name in names}
+    dataset = _dataset_in(names)
+    found: list[Result] = []
+    for entry in entries:
+        if entry.is_dir() and not _is_folder_result(entry):
+            if dataset is None:
+                found += [] if entry.is_symlink() else _candidates(entry, prefix / entry.name)
+            elif entry.name == dataset.dataset_folder:
+                inside = _candidates(entry, prefix)
+                found += [r for r in inside if r.path.suffix.lower() in dataset.suffixes]
+        elif (dataset is None or is_result(entry)) and _may_hold_masks(entry, lowered):
+            found.append(Result(entry, prefix / stem_of(entry)))
+    return found
+
+
+def _dataset_in(names: set[str]) -> MaskFormat | None:
+    """The format whose data set a folder with these entries is; the images lie beside the files."""
+    for form in mask_formats().values():
+        if form.dataset_folder in names and form.dataset_list in {"", *names}:
+            return form
+    return None
+
+
+def _is_folder_result(path: Path) -> bool:
+    """Whether a folder is one result."""
+    forms = [form for form in mask_formats().values() if form.is_folder]
+    return path.is_dir() and any(form.accepts(MaskFile(path)) for form in forms)
+
+
+def _may_hold_masks(path: Path, beside: set[str]) -> bool:
+    """Whether a file may hold masks, by its name and the lower-case names beside it."""
+    name = path.name.lower()
+    if path.name.endswith(NO_MASKS) or not name.endswith(_endings()):
+        return False
+    for form in mask_formats().values():
+        for companion in form.companions:
+            stem = name.removesuffix(companion)
+            # What is written beside a file belongs to it, as a_class.png to a.xml.
+            if stem == "" or (stem != name and f"{stem}{form.suffix}" in beside):
+                return False
+    return True
+
+
+@cache
+def _endings() -> tuple[str, ...]:
+    """Endings of files with masks, from what loses nothing to what loses most."""
+    forms = [form for form in mask_formats().values() if form.read is not None]
+    return tuple(
+        dict.fromkeys(
+            end for form in forms for end in (form.ending, *form.suffixes, *form.read_suffixes)
+        )
+    )
+
+
+def _best(found: Sequence[Result]) -> list[Result]:
+    best: dict[Path, Path] = {}
+    for result in found:
+        if result.name not in best or _rank(result.path) < _rank(best[result.name]):
+            best[result.name] = result.path
+    return [Result(path, name) for name, path in sorted(best.items())]
+
+
+def _rank(path: Path) -> int:
+    name, endings = path.name.lower(), _endings()
+    return next((i for i, ending in enumerate(endings) if name.endswith(ending)), len(endings))

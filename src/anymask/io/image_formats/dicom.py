@@ -1,0 +1,209 @@
+"""DICOM by pydicom: values as measured, upright in brightness, with their window."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import ImageError
+from anymask.images.image import Image
+from anymask.images.memory import available_memory, check_fits
+from anymask.io.arrays import name_of
+from anymask.io.guards import needs
+from anymask.io.registry import ImageFormat
+
+# Technical ones only: who was pictured, where and when stays in the file.
+_KEPT = (
+    "Modality",
+    "BodyPartExamined",
+    "PhotometricInterpretation",
+    "BitsStored",
+    "ImagerPixelSpacing",
+    "SliceThickness",
+    "RescaleType",
+    "WindowCenterWidthExplanation",
+)
+_STEP = 1 << 20
+
+
+def read(path: Path) -> Image:
+    """Read a picture, or a file's frames as a stack.
+
+    Slope and intercept are applied (whole ones keep whole numbers), palettes become RGB, and
+    pictures whose lowest value is white are inverted within the range of their bits. The first
+    window is ``metadata["window"]``, (level, width) in the values returned.
+
+    Raises
+    ------
+    ImageError
+        It is damaged, has no pixels, or is compressed in a way that is not read.
+    """
+    pydicom = needs("pydicom", "formats", f"Reading {path}")
+    _check_inflated(path, pydicom)
+    data = pydicom.dcmread(str(path), force=False)
+    if not any(name in data for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        raise ImageError(f"{path} is DICOM without a picture in it.")
+    samples, frames = int(data.get("SamplesPerPixel", 1)), int(data.get("NumberOfFrames") or 1)
+    check_fits(
+        (frames, int(data.Rows), int(data.Columns), samples),
+        max(1, int(data.BitsAllocated) // 8),
+        str(path),
+        "save fewer frames a file",
+    )
+    array: NDArray[Any] = data.pixel_array
+    metadata = _metadata(data)
+    photometric = str(data.get("PhotometricInterpretation", ""))
+    if photometric == "PALETTE COLOR":
+        array, axes = pydicom.pixels.apply_color_lut(array, data), "YXS"
+    elif samples > 1:
+        axes = "YXS"
+    else:
+        axes = "YX"
+        slope, intercept = _rescale(data)
+        low, high = _stored_range(data, array)
+        array = _rescaled(array, slope, intercept, (low, high))
+        if photometric == "MONOCHROME1":
+            array = _inverted(array, (low + high) * slope + 2 * intercept, metadata)
+    stacked = array.ndim > len(axes)
+    size = _spacing(data)
+    return Image(
+        array,
+        ("T" if data.get("FrameTime") else "Z") + axes if stacked else axes,
+        pixel_size=size,
+        z_step=_positive(data.get("SpacingBetweenSlices")) if stacked else None,
+        unit="mm" if size else None,
+        path=path,
+        name=name_of(path),
+        metadata=metadata,
+    )
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _check_inflated(path: Path, pydicom: Any) -> None:
+    """Refuse a deflated data set that would fill the memory when inflated."""
+    meta = pydicom.filereader.read_file_meta_info(str(path))
+    if meta.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
+        return
+    limit = available_memory() // 4
+    # Behind the preamble and "DICM" come the element that tells the length of the head, 12 bytes
+    # long itself, and the head; what follows is one deflated stream.
+    begin = 132 + 12 + int(meta.FileMetaInformationGroupLength)
+    with path.open("rb") as file:
+        file.seek(begin)
+        inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while not inflater.eof and (chunk := file.read(_STEP)):
+            while chunk and not inflater.eof and size <= limit:
+                size += len(inflater.decompress(chunk, _STEP))
+                chunk = inflater.unconsumed_tail
+            if size > limit:
+                raise ImageError(
+                    f"{path} inflates to more than {limit / 2**30:,.1f} GB, which does not fit "
+                    "into memory; save it without deflation."
+                )
+
+
+def _metadata(data: Any) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"format": "DICOM"}
+    for name in _KEPT:
+        value = data.get(name)
+        if value not in (None, ""):
+            metadata[name] = _plain(value)
+    slope, intercept = _rescale(data)
+    metadata["rescale"] = (slope, intercept)
+    centers, widths = (_numbers(data.get(n)) for n in ("WindowCenter", "WindowWidth"))
+    windows = [(c, w) for c, w in zip(centers, widths, strict=False) if w > 0]
+    if windows:
+        metadata["window"] = windows[0]
+        metadata["windows"] = windows
+    return metadata
+
+
+def _plain(value: Any) -> Any:
+    """Python's own types for pydicom's, which are made from them."""
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return [_plain(item) for item in value]
+
+
+def _numbers(value: Any) -> list[float]:
+    if value is None or value == "":
+        return []
+    items = [value] if isinstance(value, (str, int, float)) else list(value)
+    return [float(item) for item in items]
+
+
+def _positive(value: Any) -> float | None:
+    numbers = _numbers(value)
+    return numbers[0] if len(numbers) == 1 and 0 < numbers[0] < float("inf") else None
+
+
+def _rescale(data: Any) -> tuple[float, float]:
+    slope, intercept = _numbers(data.get("RescaleSlope")), _numbers(data.get("RescaleIntercept"))
+    return (slope[0] if slope else 1.0) or 1.0, intercept[0] if intercept else 0.0
+
+
+def _stored_range(data: Any, array: NDArray[Any]) -> tuple[float, float]:
+    """Lowest and highest value that the stored bits can mean; for floats, that there is."""
+    lowest, highest = float(np.nanmin(array)), float(np.nanmax(array))
+    if array.dtype.kind == "f":
+        return lowest, highest
+    bits = int(data.get("BitsStored") or data.BitsAllocated)
+    low, high = 0.0, 2.0**bits - 1
+    if int(data.get("PixelRepresentation", 0)):
+        low, high = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1
+    if low <= lowest and highest <= high:
+        return low, high
+    info = np.iinfo(array.dtype)  # values beyond the bits that the file claims to use
+    return float(info.min), float(info.max)
+
+
+def _rescaled(
+    array: NDArray[Any], slope: float, intercept: float, stored: tuple[float, float]
+) -> NDArray[Any]:
+    """Measured values for stored ones, in whole numbers if they are whole."""
+    if (slope, intercept) == (1.0, 0.0):
+        return array
+    if array.dtype.kind in "ui" and slope.is_integer() and intercept.is_integer():
+        low, high = sorted(value * slope + intercept for value in stored)
+        for whole in (np.int16, np.int32, np.int64):
+            if np.iinfo(whole).min <= low and high <= np.iinfo(whole).max:
+                return array.astype(whole) * int(slope) + int(intercept)
+    wide = np.float32 if array.dtype.itemsize <= 2 else np.float64
+    values: NDArray[np.floating] = array.astype(wide)
+    return values * slope + intercept
+
+
+def _inverted(array: NDArray[Any], total: float, metadata: dict[str, Any]) -> NDArray[Any]:
+    """Turn brightness around, and with it the windows in the metadata."""
+    metadata["inverted"] = True
+    if "windows" in metadata:
+        metadata["windows"] = [(total - level, width) for level, width in metadata["windows"]]
+        metadata["window"] = metadata["windows"][0]
+    if array.dtype.kind == "f":
+        return total - array
+    return (int(total) - array.astype(np.int64)).astype(array.dtype)
+
+
+def _spacing(data: Any) -> tuple[float, float] | None:
+    numbers = _numbers(data.get("PixelSpacing"))
+    if len(numbers) != 2 or not all(0 < n < float("inf") for n in numbers):
+        return None
+    return numbers[0], numbers[1]
+
+
+FORMAT = ImageFormat(
+    name="DICOM",
+    suffixes=(".dcm", ".dicom"),
+    read=read,
+    sniff=is_dicom,
+)

@@ -1,0 +1,53 @@
+"""ENVI: a cube in two files, header and data.
+
+`files.py` finds one from the other, `header.py` reads the header, `cube.py` maps the data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from anymask.images.image import Image
+from anymask.io.image_formats.envi.files import (
+    DATA_SUFFIXES,
+    HEADER_SUFFIX,
+    data_of,
+    header_of,
+    is_data_file,
+    is_envi_header,
+)
+from anymask.io.registry import ImageFormat
+
+
+def _read(path: Path, **options: Any) -> Image:
+    from anymask.io.image_formats.envi.cube import read
+
+    return read(path, **options)
+
+
+def _sniff(path: Path) -> bool:
+    """Whether a file is one of a pair whose header is there."""
+    if path.suffix.lower() == HEADER_SUFFIX:  # other programs have headers of that suffix too
+        return is_envi_header(path) and bool(data_of(path))
+    return is_data_file(path)
+
+
+def _files(path: Path) -> list[Path]:
+    """Header and data; the header stands for both."""
+    if path.suffix.lower() == HEADER_SUFFIX:
+        return [path, *data_of(path)]
+    header = header_of(path)
+    return [path] if header is None else [header, path]
+
+
+FORMAT = ImageFormat(
+    name="ENVI",
+    suffixes=(HEADER_SUFFIX, *DATA_SUFFIXES),
+    read=_read,
+    options=frozenset({"header"}),
+    sniff=_sniff,
+    ambiguous=True,
+    files=_files,
+    rank=40,
+)

@@ -1,0 +1,143 @@
+"""ENVI pairs of header and data, mapped into memory by spectral."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from spectral.io import envi
+from spectral.io.bilfile import BilFile
+from spectral.io.bipfile import BipFile
+from spectral.io.bsqfile import BsqFile
+
+from anymask.errors import ImageError
+from anymask.images.image import Image
+from anymask.io.arrays import name_of
+from anymask.io.image_formats.envi.files import data_of, header_of
+from anymask.io.image_formats.envi.header import (
+    INTERLEAVES,
+    Layout,
+    bands_of,
+    geo_of,
+    layout_of,
+    read_header,
+)
+
+_FILES = {"bsq": BsqFile, "bil": BilFile, "bip": BipFile}
+
+
+def read(path: Path, *, header: Path | None = None) -> Image:
+    """Map a cube into memory as (row, column, band), whichever way the file has it.
+
+    Parameters
+    ----------
+    path
+        The header or the data file; the other is looked for beside it.
+    header
+        The header of the data file ``path``, where it does not lie beside it.
+
+    Raises
+    ------
+    ImageError
+        One of the two files is missing, or they do not fit each other.
+    """
+    given = header
+    if path.suffix.lower() == ".hdr":
+        if header is not None:
+            raise ImageError(
+                f"{path} is a header itself, so header= means nothing for it; name the data file "
+                "to read it with another header."
+            )
+        header = path
+        fields = read_header(path)
+        layout = layout_of(fields, path)
+        data = _data_of(path, layout)
+    else:
+        data = path
+        found = header or header_of(path)
+        if found is None:
+            raise ImageError(
+                f"There is no header beside {path} (such as {path.with_suffix('.hdr').name}); "
+                "give it with header=."
+            )
+        header = found
+        if not header.is_file():
+            raise ImageError(f"There is no file {header}; check the name given with header=.")
+        fields = read_header(header)
+        layout = layout_of(fields, header)
+    _check(data, header, layout, trusted=given is not None)
+    geo, size, unit = geo_of(fields)
+    return Image(
+        _map(data, fields, layout),
+        "YXC",
+        pixel_size=size,
+        unit=unit,
+        geo=geo,
+        path=path,
+        name=name_of(path),
+        metadata=_metadata(fields, header, data),
+        **bands_of(fields, layout.bands, header),
+    )
+
+
+def _data_of(path: Path, layout: Layout) -> Path:
+    found = data_of(path)
+    if not found:
+        stem = path.name[: -len(path.suffix)]
+        raise ImageError(
+            f"There is no data file beside {path} (such as {stem}.dat, .raw, .img or {stem}); "
+            "name the data file and give this header with header=."
+        )
+    if len(found) > 1:
+        fitting = [data for data in found if data.stat().st_size == layout.nbytes]
+        if len(fitting) != 1:
+            names = ", ".join(data.name for data in found)
+            raise ImageError(
+                f"Several files beside {path} could be its data ({names}); name the data file "
+                "and give this header with header=."
+            )
+        found = fitting
+    return found[0]
+
+
+def _check(data: Path, header: Path, layout: Layout, *, trusted: bool) -> None:
+    """Hold the header against the data file's size and name."""
+    suffix = data.suffix.lower().removeprefix(".")
+    if suffix in INTERLEAVES and suffix != layout.interleave and not trusted:
+        raise ImageError(
+            f"{header} says interleave {layout.interleave} while the data are called {data.name}; "
+            "correct the one that is wrong, or give the header with header= to have it believed."
+        )
+    size = data.stat().st_size
+    if size < layout.nbytes:
+        raise ImageError(
+            f"{header} promises {layout.nbytes:,} bytes ({layout.samples} samples × {layout.lines} "
+            f"lines × {layout.bands} bands of {layout.dtype.name}, offset {layout.offset:,}) while "
+            f"{data.name} has {size:,}; correct the header or copy the data again."
+        )
+
+
+def _map(data: Path, fields: dict[str, Any], layout: Layout) -> NDArray[Any]:
+    fields = {**fields, "byte order": "1" if layout.dtype.str.startswith(">") else "0"}
+    params = envi.gen_params(fields)
+    params.filename = str(data.absolute())  # a bare name would be looked for in other folders too
+    file = _FILES[layout.interleave](params, fields)
+    try:
+        array = file.open_memmap(interleave="bip")
+    finally:
+        file.fid.close()
+    if array is None:
+        raise ImageError(f"{data} cannot be mapped into memory; copy it to another disk.")
+    return array
+
+
+def _metadata(fields: dict[str, Any], header: Path, data: Path) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"format": "ENVI", "header": str(header), "data": str(data)}
+    try:
+        nodata = float(str(fields["data ignore value"]))
+        metadata["nodata"] = None if math.isnan(nodata) else nodata
+    except (KeyError, ValueError):
+        pass
+    return {**metadata, "fields": dict(fields)}

@@ -1,0 +1,46 @@
+"""Which two files are an ENVI pair: each is found from the other by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+HEADER_SUFFIX = ".hdr"
+DATA_SUFFIXES = (".dat", ".raw", ".img", ".bil", ".bip", ".bsq")
+"""Usual endings of the data file; it may have none."""
+
+
+def header_of(path: Path) -> Path | None:
+    """The header beside a data file: ``cube.hdr`` or ``cube.dat.hdr`` for ``cube.dat``."""
+    names = [path.name + ".hdr", path.with_suffix(".hdr").name] if path.name else []
+    return _beside(path, names)
+
+
+def data_of(path: Path) -> list[Path]:
+    """The data files beside a header that could be its own."""
+    stem = path.name[: -len(path.suffix)]
+    names = [stem, *(stem + suffix for suffix in DATA_SUFFIXES)]
+    found = [_beside(path, [name]) for name in names]
+    return [data for data in found if data is not None and data != path]
+
+
+def is_data_file(path: Path) -> bool:
+    """Whether a file without a telling suffix is the data of an ENVI header beside it."""
+    header = header_of(path)
+    return header is not None and is_envi_header(header)
+
+
+def _beside(path: Path, names: list[str]) -> Path | None:
+    """The first of those names in the folder of ``path``, with suffixes in either case."""
+    for name in names:
+        stem, dot, suffix = name.rpartition(".")
+        for written in dict.fromkeys([name, f"{stem}{dot}{suffix.upper()}" if dot else name]):
+            candidate = path.with_name(written)
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def is_envi_header(path: Path) -> bool:
+    """Whether a file begins as ENVI's headers do."""
+    with path.open("rb") as file:
+        return file.read(16).removeprefix(b"\xef\xbb\xbf").startswith(b"ENVI")

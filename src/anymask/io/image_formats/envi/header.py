@@ -1,0 +1,252 @@
+"""What an ENVI header says, checked: layout of the data, bands, map."""
+
+from __future__ import annotations
+
+import locale
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from spectral.io import envi
+
+from anymask.errors import ImageError
+from anymask.images.image import Transform
+from anymask.images.units import unit_symbol, wavelengths_in_nm
+from anymask.io.image_formats.envi.files import is_envi_header
+from anymask.io.image_formats.tiff.geotiff import pixel_size_of
+
+Header = Mapping[str, Any]
+"""Fields by their names in lower case: text, or a list of texts where the header has braces."""
+
+INTERLEAVES = ("bsq", "bil", "bip")
+
+# What spectral's parser needs of time grows with the square of these.
+_MOST_BYTES, _MOST_LINES = 4 << 20, 50_000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the values lie in the data file."""
+
+    lines: int
+    samples: int
+    bands: int
+    dtype: np.dtype[Any]
+    interleave: str
+    offset: int
+
+    @property
+    def nbytes(self) -> int:
+        """Least size of the data file."""
+        return self.offset + self.lines * self.samples * self.bands * self.dtype.itemsize
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Parse a header file.
+
+    Raises
+    ------
+    ImageError
+        It is no ENVI header, or a damaged one.
+    """
+    if not is_envi_header(path):
+        raise ImageError(
+            f"{path} is no ENVI header (its first line is not ENVI); give the one that belongs to "
+            "the data with header=."
+        )
+    content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else b""
+    if not content or content.count(b"\n") > _MOST_LINES:
+        raise ImageError(f"{path} is too long for an ENVI header; give the right one with header=.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    # spectral reads files in the encoding of the user's language, so the text is given to it so.
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "header.hdr")
+        copy.write_text(text, locale.getpreferredencoding(False), "replace")
+        try:
+            return dict(envi.read_envi_header(str(copy)))
+        except Exception as error:  # its own errors, and UnicodeError
+            raise ImageError(
+                f"{path} is a damaged ENVI header (a brace may be missing); correct or copy it "
+                "again."
+            ) from error
+
+
+def layout_of(header: Header, path: Path) -> Layout:
+    """Check the fields that say where values lie.
+
+    Raises
+    ------
+    ImageError
+        A field is missing or cannot be.
+    """
+    lines, samples, bands = (_whole(header, n, path, 1) for n in ("lines", "samples", "bands"))
+    offset = _whole(header, "header offset", path, 0, default=0)
+    code = str(_whole(header, "data type", path, 1))
+    if code not in envi.envi_to_dtype:
+        known = ", ".join(envi.envi_to_dtype)
+        raise ImageError(f"{path} has the data type {code}, which is none of ENVI's ({known}).")
+    dtype = np.dtype(envi.envi_to_dtype[code])
+    order = _whole(header, "byte order", path, 0, default=0 if dtype.itemsize == 1 else None)
+    if order > 1:
+        raise ImageError(
+            f"{path} has the byte order {order}; it must be 0 (little-endian) or 1 (big-endian)."
+        )
+    interleave = str(header.get("interleave", "")).strip().lower()
+    if interleave not in INTERLEAVES:
+        raise ImageError(
+            f"{path} has the interleave {interleave or 'missing'!r}; it must be bsq, bil or bip."
+        )
+    if str(header.get("file compression", "0")).strip() not in ("", "0"):
+        raise ImageError(f"{path} says that its data are compressed; save them uncompressed.")
+    if "library" in str(header.get("file type", "")).lower():
+        raise ImageError(f"{path} describes a spectral library, not a picture.")
+    return Layout(
+        lines, samples, bands, dtype.newbyteorder("<" if order == 0 else ">"), interleave, offset
+    )
+
+
+def _whole(header: Header, name: str, path: Path, least: int, default: int | None = None) -> int:
+    text = header.get(name, default)
+    if text is None:
+        raise ImageError(f"{path} lacks the field {name!r}; add it to the header.")
+    try:
+        number = int(str(text).strip())
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise ImageError(
+            f"{path} has {name} = {text!r}; it must be a whole number from {least} on."
+        )
+    return number
+
+
+def bands_of(header: Header, bands: int, path: Path) -> dict[str, Any]:
+    """Names, wavelengths and marks of bad bands, as attributes of an image.
+
+    Raises
+    ------
+    ImageError
+        A list is not as long as there are bands, or not of numbers.
+    """
+    known: dict[str, Any] = {}
+    names = header.get("band names")
+    if names:
+        known["channel_names"] = tuple(_list(names, "band names", bands, path))
+    waves = header.get("wavelength")
+    if waves:
+        unit = header.get("wavelength units")
+        numbers = _numbers(waves, "wavelength", bands, path)
+        known["wavelengths"] = wavelengths_in_nm(numbers, None if unit is None else str(unit))
+    bad = header.get("bbl")
+    if bad:
+        known["bad_bands"] = _numbers(bad, "bbl", bands, path) == 0
+    return known
+
+
+def _list(value: Any, name: str, bands: int, path: Path) -> list[str]:
+    items = [value] if isinstance(value, str) else list(value)
+    if items and not items[-1]:  # a comma behind the last
+        items.pop()
+    if len(items) != bands:
+        raise ImageError(
+            f"{path} has {len(items)} entries in {name!r} for {bands} bands; correct the header."
+        )
+    return items
+
+
+def _numbers(value: Any, name: str, bands: int, path: Path) -> NDArray[np.float64]:
+    try:
+        return np.array([float(item) for item in _list(value, name, bands, path)])
+    except ValueError as error:
+        raise ImageError(f"{path}: {name!r} is no list of numbers; correct the header.") from error
+
+
+def geo_of(header: Header) -> tuple[dict[str, Any] | None, tuple[float, float] | None, str | None]:
+    """The geo-reference with transform and coordinate system, the pixel size, and its unit."""
+    geo = {
+        name: header[name]
+        for name in ("map info", "projection info", "coordinate system string")
+        if header.get(name)
+    }
+    transform = _transform(geo.get("map info"))
+    if transform is not None:
+        geo["transform"] = transform
+    crs = _crs(geo)
+    if crs is not None:
+        geo["crs"] = crs
+    if transform is not None:
+        return geo, pixel_size_of(transform), _map_unit(geo["map info"])
+    size, unit = _plain_size(header.get("pixel size"))
+    return geo or None, size, unit
+
+
+def _transform(info: Any) -> Transform | None:
+    """ENVI's map info: a pixel (from 1, corners at whole numbers), its coordinates, the steps."""
+    if not isinstance(info, Sequence) or isinstance(info, str) or len(info) < 7:
+        return None
+    try:
+        column, row, x, y, width, height = (float(item) for item in info[1:7])
+        angle = math.radians(float(_named(info, "rotation") or 0))
+    except ValueError:
+        return None
+    cos, sin = math.cos(angle), math.sin(angle)
+    a, b, d, e = width * cos, width * sin, height * sin, -height * cos
+    steps = (column - 1, row - 1)
+    numbers = (x - steps[0] * a - steps[1] * b, a, b, y - steps[0] * d - steps[1] * e, d, e)
+    return numbers if np.isfinite(numbers).all() and a * e != b * d else None
+
+
+def _named(info: Sequence[str], name: str) -> str | None:
+    """The value of an entry such as ``units=Meters``."""
+    for item in info:
+        key, _, value = str(item).partition("=")
+        if value and key.strip().lower() == name:
+            return value.strip()
+    return None
+
+
+def _map_unit(info: Sequence[str]) -> str:
+    unit = _named(info, "units")
+    if unit is not None:
+        return unit_symbol(unit)
+    return "degree" if info[0].lower().startswith("geographic") else "m"
+
+
+def _crs(geo: Mapping[str, Any]) -> str | None:
+    """EPSG code where map info is in WGS 84, else the coordinate system as WKT if given."""
+    info = geo.get("map info")
+    if isinstance(info, list) and info and any("wgs" in str(i).lower() for i in info[7:]):
+        kind = info[0].strip().lower()
+        if kind.startswith("geographic"):
+            return "EPSG:4326"
+        if kind == "utm" and len(info) > 8 and info[7].strip().isdecimal():
+            south = info[8].strip().lower().startswith("s")
+            zone = int(info[7])
+            if 1 <= zone <= 60:
+                return f"EPSG:{(32700 if south else 32600) + zone}"
+    text = geo.get("coordinate system string")
+    if isinstance(text, list):
+        text = ",".join(text)
+    return text or None
+
+
+def _plain_size(value: Any) -> tuple[tuple[float, float] | None, str | None]:
+    """Pixel size (y, x) and unit from ENVI's ``pixel size = {x, y, units=…}``."""
+    if not isinstance(value, list) or len(value) < 2:
+        return None, None
+    try:
+        x, y = float(value[0]), float(value[1])
+    except ValueError:
+        return None, None
+    unit = _named(value, "units")
+    if not (0 < x < math.inf and 0 < y < math.inf):
+        return None, None
+    return (y, x), unit_symbol(unit) if unit else None

@@ -1,0 +1,208 @@
+"""HDF5 by h5py: one of a file's datasets, read by part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.images.chunks import chunked_array
+from anymask.images.handle import Handle
+from anymask.images.image import Image
+from anymask.images.lazy import Box, LazyArray
+from anymask.images.memory import check_fits
+from anymask.images.units import wavelengths_in_nm
+from anymask.io.arrays import axes_called, axes_for, name_of, pick_dataset
+from anymask.io.guards import needs
+from anymask.io.registry import ImageFormat
+
+WAVELENGTHS = ("wavelength", "wavelengths", "lambda", "wl")
+"""What a list of wavelengths is called, in any case."""
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def read(path: Path, *, dataset: str | None = None, axes: str | None = None) -> Image:
+    """Open a dataset; its values are read when asked for.
+
+    Axes are taken from dimension labels, an attribute ``axes`` or ``axistags``; wavelengths from
+    an attribute of the dataset or a list called ``wavelength`` or ``wavelengths`` in the file;
+    the pixel size from ``element_size_um``.
+
+    Parameters
+    ----------
+    path
+        The file.
+    dataset
+        Which of several datasets, as in "scan/reflectance".
+    axes
+        What its axes are, where that cannot be told.
+
+    Raises
+    ------
+    ImageError
+        It is damaged, has no such dataset, or several and none was chosen.
+    """
+    return read_file(path, dataset, axes, matlab=False)
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 does; MATLAB puts 512 bytes of its own before."""
+    with path.open("rb") as file:
+        start = file.read(520)
+    return start.startswith(_SIGNATURE) or start[512:] == _SIGNATURE
+
+
+def read_file(path: Path, dataset: str | None, axes: str | None, *, matlab: bool) -> Image:
+    """As `read`; MATLAB's files name their types in attributes and store axes last to first."""
+    h5py = needs("h5py", "formats", f"Reading {path}")
+    handle: Handle[Any] = Handle(partial(h5py.File, str(path), "r"))
+    with handle.use() as file:
+        found: dict[str, Any] = {}
+        file.visititems(
+            lambda name, node: found.update({name: node}) if _is_numeric(node) else None
+        )
+        shapes = {name: _shape(node, matlab) for name, node in found.items()}
+        pictures = [name for name, shape in shapes.items() if sum(n > 1 for n in shape) >= 2]
+        name = pick_dataset(path, shapes, dataset, pictures)
+        node = found[name]
+        if node.chunks:  # a value's chunk is unpacked as a whole
+            advice = "save it in smaller chunks"
+            check_fits(node.chunks, node.dtype.itemsize, f"A chunk of {path}", advice)
+        reader, source = partial(_read_box, handle, name), f"{path} ({name})"
+        if node.chunks:
+            array = chunked_array(reader, node.shape, node.dtype, source, node.chunks)
+        else:
+            array = LazyArray(reader, node.shape, node.dtype, source)
+        if matlab:
+            array = array.transpose(range(node.ndim)[::-1])
+            if _matlab_class(node) == "logical":
+                array = array.map(_as_bool, bool)
+        wavelengths = _wavelengths(node, found, array.shape)
+        count = None if wavelengths is None else len(wavelengths)
+        named = (None if axes else _labels(node)) or axes_for(
+            array.shape, array.dtype, axes, path, count
+        )
+        metadata = {
+            "format": "MATLAB" if matlab else "HDF5",
+            "dataset": name,
+            "attributes": {key: _plain(node.attrs[key]) for key in node.attrs},
+        }
+        image = Image(array, named, path=path, name=name_of(path), metadata=metadata)
+        return with_wavelengths(_with_size(image), wavelengths)
+
+
+def with_wavelengths(image: Image, wavelengths: NDArray[np.float64] | None) -> Image:
+    """Add wavelengths where there is one for each channel."""
+    if wavelengths is None or "C" not in image.axes or len(wavelengths) != image.n_channels:
+        return image
+    return replace(image, wavelengths=wavelengths)
+
+
+def _read_box(handle: Handle[Any], name: str, box: Box) -> NDArray[Any]:
+    with handle.use() as file:
+        return np.asarray(file[name][box])
+
+
+def _as_bool(values: NDArray[Any]) -> NDArray[np.bool_]:
+    return values != 0
+
+
+def _is_numeric(node: Any) -> bool:
+    dtype = getattr(node, "dtype", None)
+    return (
+        dtype is not None
+        and getattr(node, "shape", None) is not None  # an empty dataset has none
+        and dtype.kind in "buifc"
+        and _matlab_class(node) != "char"
+        and not node.name.startswith("/#")  # where MATLAB keeps what cells refer to
+    )
+
+
+def _matlab_class(node: Any) -> str:
+    return str(_plain(node.attrs.get("MATLAB_class", "")))
+
+
+def _shape(node: Any, matlab: bool) -> tuple[int, ...]:
+    return tuple(node.shape[::-1] if matlab else node.shape)
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as Python has it: text as str, single values out of their arrays."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, list):
+        items = [_plain(item) for item in value]
+        return items[0] if len(items) == 1 else items
+    return value
+
+
+def _labels(node: Any) -> str | None:
+    """Axes as the dataset names them, if it names them all."""
+    named: Iterable[Any] = [dim.label for dim in node.dims]
+    if not all(named) and "axistags" in node.attrs:  # ilastik's
+        try:
+            named = [axis["key"] for axis in json.loads(_plain(node.attrs["axistags"]))["axes"]]
+        except (ValueError, KeyError, TypeError):
+            named = []
+    elif not all(named):
+        text = _plain(node.attrs.get("axes", ""))
+        named = text if isinstance(text, (str, list)) else ""
+    return axes_called(named, node.ndim)
+
+
+def _wavelengths(
+    node: Any, found: dict[str, Any], shape: tuple[int, ...]
+) -> NDArray[np.float64] | None:
+    lists = [
+        (node.attrs[key], _unit(node.attrs)) for key in node.attrs if key.lower() in WAVELENGTHS
+    ]
+    lists += [
+        (other[...], _unit(other.attrs))
+        for name, other in found.items()
+        if name.rsplit("/", 1)[-1].lower() in WAVELENGTHS and other.size in shape
+    ]
+    for values, unit in lists:
+        numbers = np.asarray(values)
+        if numbers.dtype.kind in "uif" and numbers.size in shape and numbers.size > 1:
+            return wavelengths_in_nm(numbers, unit)
+    return None
+
+
+def _unit(attributes: Any) -> str | None:
+    for key in attributes:
+        if key.lower().replace("_", " ") in (
+            "wavelength unit",
+            "wavelength units",
+            "unit",
+            "units",
+        ):
+            return str(_plain(attributes[key]))
+    return None
+
+
+def _with_size(image: Image) -> Image:
+    """Add the pixel size in micrometres that ilastik's and ImageJ's plugins write (z, y, x)."""
+    size = image.metadata["attributes"].get("element_size_um")
+    if not isinstance(size, list) or len(size) != 3 or not all(n and n > 0 for n in size):
+        return image
+    z, y, x = map(float, size)
+    return replace(image, pixel_size=(y, x), z_step=z if "Z" in image.axes else None, unit="µm")
+
+
+FORMAT = ImageFormat(
+    name="HDF5",
+    suffixes=(".h5", ".hdf5", ".he5"),
+    read=read,
+    options=frozenset({"dataset", "axes"}),
+)

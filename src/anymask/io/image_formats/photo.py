@@ -1,0 +1,146 @@
+"""PNG, JPEG, BMP and WebP by Pillow; PNG of 16 bits and colour by imagecodecs, which keeps them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import ImageError
+from anymask.images.image import Image
+from anymask.io.arrays import name_of, upright, whole_number
+from anymask.io.registry import ImageFormat
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+MAX_PIXELS = 178_956_970
+"""Pictures that would unpack to more pixels than this are refused unread (Pillow's own limit)."""
+
+# Named, so that a file's content never picks one of Pillow's many other decoders.
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+# Modes whose arrays are pictures as they stand.
+_MODES = ("1", "L", "RGB", "RGBA", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GRAY_ALPHA, _RGB, _RGBA = 4, 2, 6  # PNG's colour types
+_ORIENTATION = 0x0112  # the tag of EXIF and TIFF
+
+
+def read(path: Path, *, page: int | None = None) -> Image:
+    """Read a picture, upright.
+
+    Palettes, CMYK and other colour models become RGB (RGBA with transparency), gray with alpha
+    becomes RGBA; all else keeps its values and depth.
+
+    Parameters
+    ----------
+    path
+        The file.
+    page
+        Which of several frames, for an animation.
+
+    Raises
+    ------
+    ImageError
+        It is damaged or another kind of file, or larger than ``MAX_PIXELS``.
+    """
+    array, metadata = read_with_pillow(path, page)
+    axes = "YX" if array.ndim == 2 else "YXS"
+    return Image(array, axes, path=path, name=name_of(path), metadata=metadata)
+
+
+def read_with_pillow(path: Path, page: int | None = None) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Decode a picture with Pillow; the array (H, W) or (H, W, 3 or 4), and what else it says."""
+    from PIL import Image as PillowImage
+    from PIL import ImageOps, UnidentifiedImageError
+
+    # A file object, because by name Pillow maps plain gray TIFFs into memory, and then takes rows
+    # for columns where the orientation is sideways.
+    with warnings.catch_warnings(), path.open("rb") as file:
+        # Pillow warns of large pictures; MAX_PIXELS decides here.
+        warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)
+        try:
+            image: PillowImage.Image = PillowImage.open(file, formats=_FORMATS)
+            kind = image.format
+            check_pixels(path, image.width, image.height)
+            _choose_frame(path, image, page)
+            deep = _deep_png(path) if image.format == "PNG" and not page else None
+            if deep is None:
+                image = ImageOps.exif_transpose(image)
+        except PillowImage.DecompressionBombError as error:
+            raise _bomb(path, error) from error
+        except UnidentifiedImageError as error:
+            raise ImageError(
+                f"{path} is not a picture of a kind that anymask reads, whatever its name says; "
+                "open it in another program and save it as PNG."
+            ) from error
+        metadata: dict[str, Any] = {"format": kind}
+        if "dpi" in image.info:
+            metadata["dpi"] = tuple(float(number) for number in image.info["dpi"])
+        if deep is not None:
+            return upright(deep, image.getexif().get(_ORIENTATION, 1)), metadata
+        if image.mode not in _MODES:
+            clear = image.mode in ("LA", "La", "PA", "RGBa") or "transparency" in image.info
+            image = image.convert("RGBA" if clear else "RGB")
+        array = np.asarray(image)
+    return array.astype(array.dtype.newbyteorder("="), copy=False), metadata
+
+
+def check_pixels(path: Path, width: int, height: int) -> None:
+    """Refuse a picture that can only be read as a whole and is too large for that."""
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{path} is {width}×{height} pixels, more than the {MAX_PIXELS:,} pixels that are "
+            "read at once; save it as tiled TIFF, of which parts can be read, or cut or shrink it."
+        )
+
+
+def _bomb(path: Path, error: Exception) -> ImageError:
+    """Say what Pillow says: that the size in the header is beyond twice its limit."""
+    digits = re.search(r"\d+", str(error))
+    size = f"{int(digits[0]):,}" if digits else "many more"
+    return ImageError(
+        f"{path} unpacks to {size} pixels, more than the {MAX_PIXELS:,} pixels that are read at "
+        "once; save it as tiled TIFF, of which parts can be read, or cut or shrink it."
+    )
+
+
+def _choose_frame(path: Path, image: PillowImage.Image, page: int | None) -> None:
+    # What JPEG files of phones hold behind the first frame are previews and depth maps.
+    frames = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+    if page is not None:
+        image.seek(whole_number(page, "page", frames, path))
+    elif frames > 1 and image.format != "TIFF":
+        raise ImageError(
+            f"{path} holds {frames} pictures; choose one with page=0 to page={frames - 1}."
+        )
+
+
+def _deep_png(path: Path) -> NDArray[Any] | None:
+    """The 16-bit colours of a PNG file, which Pillow cuts to 8; None of other files."""
+    with path.open("rb") as file:
+        start = file.read(26)
+    if len(start) < 26 or not start.startswith(_PNG_SIGNATURE):
+        return None
+    depth, colour = start[24:26]
+    if depth != 16 or colour not in (_GRAY_ALPHA, _RGB, _RGBA):
+        return None
+    import imagecodecs
+
+    array = np.asarray(imagecodecs.png_decode(path.read_bytes()))
+    if colour == _GRAY_ALPHA:
+        return array[..., [0, 0, 0, 1]]
+    return array
+
+
+FORMAT = ImageFormat(
+    name="PNG, JPEG, BMP and WebP",
+    suffixes=(".png", ".jpg", ".jpeg", ".bmp", ".webp"),
+    read=read,
+    options=frozenset({"page"}),
+    rank=10,
+)

@@ -1,0 +1,123 @@
+"""What label images share, whatever file they are in: one id per pixel, 0 for background.
+
+The ids stay as they are, and the dtype is the smallest that holds the largest id. Class names
+travel in the file's own text fields. Where masks overlap, the smaller one lies on top.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import ImageError
+from anymask.images.memory import check_fits
+from anymask.io.guards import check_size
+from anymask.masks.mask_set import MaskSet
+
+KEY = "anymask"
+"""Name of the text field for class names, in PNG and inside the text."""
+ADVICE = "save the masks as COCO or NPZ, which hold run lengths"
+"""What to do with a label image that does not fit into memory."""
+
+_PNG_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I;16N", "I")
+
+
+def masks_of_labels(
+    path: Path, labels: NDArray[Any], class_of: Mapping[int, str], *, every_id: bool = False
+) -> MaskSet:
+    """Make a set of a label image that was read.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    labels : (H, W) array
+        Integers, booleans, or floats that are whole numbers.
+    class_of : mapping
+        Class names by id.
+    every_id : bool
+        Whether an id of `class_of` that is not in the image is an empty mask.
+    """
+    check_size(*labels.shape)
+    if labels.dtype == np.bool_:
+        labels = labels.view(np.uint8)
+    elif labels.dtype.kind == "f":
+        labels = _whole_numbers(path, labels)
+    masks = MaskSet.from_labels(labels)
+    if missing := sorted(set(class_of) - set(masks.ids.tolist())) if every_id else []:
+        empty = [np.array([labels.size], np.uint32)] * len(missing)
+        more = MaskSet.from_counts(masks.image_size, empty, object_ids=missing)
+        joined = MaskSet.concatenate([masks, more], masks.image_size)
+        masks = joined.select(np.argsort(joined.ids))
+    if class_of:
+        masks = masks.with_class_names([class_of.get(int(id_), "") for id_ in masks.ids])
+    return masks
+
+
+def check_plain(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
+    """Refuse what is no label image: more than two axes, or something else than numbers."""
+    if len(shape) != 2 or np.dtype(dtype).kind not in "buif":
+        described = "×".join(map(str, shape))
+        raise ImageError(
+            f"{path} is no label image: it holds {np.dtype(dtype)} of shape {described}, and one "
+            "whole number per pixel is needed, not colours; save the ids themselves."
+        )
+
+
+def _whole_numbers(path: Path, labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Ids out of an image of floats, as ImageJ saves what has more than 65,535 of them."""
+    exact = 2**24 if labels.dtype.itemsize == 4 else 2**53
+    limit = labels.max(initial=0)
+    if not np.isfinite(labels).all() or limit > exact or (labels != np.floor(labels)).any():
+        raise ImageError(
+            f"{path} holds fractions and not ids; it may be the image itself or a probability, "
+            "so save whole numbers, one per object."
+        )
+    return labels.astype(np.int64)
+
+
+def class_notes(masks: MaskSet) -> str | None:
+    """Class names by id as the text that label images carry; None if there are none."""
+    if masks.class_names is None or not any(masks.class_names):
+        return None
+    pairs = zip(masks.ids.tolist(), masks.class_names, strict=True)
+    return json.dumps({KEY: {"classes": {str(id_): name for id_, name in pairs if name}}})
+
+
+def classes_in(notes: Any) -> dict[int, str]:
+    """Class names by id, of text that may be anything."""
+    try:
+        classes = json.loads(notes)[KEY]["classes"]
+        return {int(id_): str(name) for id_, name in classes.items()}
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
+        return {}
+
+
+def read_png(path: Path) -> tuple[NDArray[Any], bool, str | None]:
+    """Read the numbers in a PNG.
+
+    Returns
+    -------
+    numbers : (H, W) array
+    indexed : bool
+        Whether they are those of a palette.
+    notes : str or None
+        Text that anymask wrote beside them.
+
+    Raises
+    ------
+    ImageError
+        If it has colours, or takes more memory than there is.
+    """
+    from PIL import PngImagePlugin
+
+    # Not by Image.open, whose limit of pixels is lower than what fits into memory.
+    with PngImagePlugin.PngImageFile(path) as image:
+        check_plain(path, image.size[::-1] + (3,) * (image.mode not in _PNG_MODES), np.uint16)
+        check_fits(image.size[::-1], 4, str(path), ADVICE)
+        return np.array(image), image.mode == "P", image.info.get(KEY)

@@ -1,0 +1,72 @@
+"""What a format cannot hold of the masks that are written to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anymask.io.registry import MaskFormat, format_named
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.polygons import union_of_counts
+from anymask.masks.rle import area_of, runs_of
+
+
+def losses(masks: MaskSet, form: MaskFormat | str) -> list[str]:
+    """What a format cannot hold of these masks.
+
+    Parameters
+    ----------
+    masks : MaskSet
+    form : MaskFormat or str
+
+    Returns
+    -------
+    list of str
+        A sentence for each kind of loss; empty if the same masks come back.
+
+    Examples
+    --------
+    >>> masks = MaskSet.from_masks(np.ones((2, 3, 4), bool))
+    >>> losses(masks, "labels")
+    ['2 of the 2 masks overlap: where they do, only the smaller one is in the file.']
+    """
+    form = format_named(form) if isinstance(form, str) else form
+    if form.is_table:
+        return []
+    told: list[str] = []
+    if not form.keeps_overlaps and (number := _overlapping(masks)):
+        told.append(
+            f"{number} of the {len(masks)} masks overlap: where they do, only the smaller one is "
+            "in the file."
+        )
+    in_order = np.array_equal(np.sort(masks.ids), np.arange(1, len(masks) + 1))
+    if not form.keeps_ids and not in_order and masks.object_ids is not None:
+        told.append("The file has no ids: masks are numbered from 1, in order, when it is read.")
+    empty = int(np.count_nonzero(masks.areas == 0))
+    if not form.keeps_empty and empty:
+        told.append(f"{empty} masks without pixels are left out.")
+    return told
+
+
+def _overlapping(masks: MaskSet) -> int:
+    """How many masks have a pixel in common with another one."""
+    total = int(masks.areas.sum())
+    if not len(masks) or total == area_of(union_of_counts(masks.counts, masks.image_size)):
+        return 0
+    return len({index for pair in _pairs(masks) for index in pair})
+
+
+def _pairs(masks: MaskSet) -> list[tuple[int, int]]:
+    """Pairs of runs' owners whose runs meet; every mask that overlaps one is in a pair."""
+    runs: list[Any] = [runs_of(counts) for counts in masks.counts]
+    starts = np.concatenate([start for start, _ in runs])
+    stops = np.concatenate([stop for _, stop in runs])
+    owner = np.repeat(np.arange(len(runs)), [len(start) for start, _ in runs])
+    order = np.argsort(starts, kind="stable")
+    starts, stops, owner = starts[order], stops[order], owner[order]
+    # The run that reaches farthest of those before: whoever begins before its end overlaps it.
+    reach = np.maximum.accumulate(stops)
+    farthest = np.maximum.accumulate(np.where(stops == reach, np.arange(len(stops)), 0))
+    late = np.flatnonzero(starts[1:] < reach[:-1]) + 1
+    return list(zip(owner[late].tolist(), owner[farthest[late - 1]].tolist(), strict=True))

@@ -1,0 +1,158 @@
+"""From the files, folders and patterns that a user names to the images that they mean."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from anymask.errors import ImageError
+from anymask.io.guards import reading
+from anymask.io.read_images import unknown_suffix
+from anymask.io.registry import (
+    image_files,
+    image_format_by_content,
+    image_format_by_suffix,
+    image_formats,
+    image_suffixes,
+)
+
+
+def list_images(
+    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+) -> list[Path]:
+    """Expand files, folders and patterns to the image files that they mean.
+
+    A folder ``….zarr`` is one image, and so are the header and the data file of an ENVI pair: in
+    folders the header stands for both, and data without a header are left out.
+
+    Parameters
+    ----------
+    inputs
+        One or several of: an image file; a folder, which stands for the images directly in it; a
+        pattern with ``*``, ``?``, ``[…]`` or ``**``.
+
+    Returns
+    -------
+    list of Path
+        In the order of ``inputs``, those of one folder or pattern sorted by name, each image
+        once. Hidden files in folders are left out, and links that form a circle are not followed.
+
+    Raises
+    ------
+    ImageError
+        An input does not exist, has a suffix that is not read, or holds no image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("b.png", "a.jpg", "notes.txt"):
+    ...         Path(folder, name).touch()
+    ...     [path.name for path in list_images(folder)]
+    ['a.jpg', 'b.png']
+    """
+    if isinstance(inputs, (str, os.PathLike)):
+        inputs = [inputs]
+    image_formats()  # what is said of packages that cannot be used is not to be kept quiet
+    found: dict[Path, Path] = {}
+    for given in inputs:
+        with reading(Path(given)):
+            for path in _expand(given):
+                found.setdefault(_key(path), path)
+    return list(found.values())
+
+
+def is_image_folder(path: Path) -> bool:
+    """Whether a folder is one image."""
+    form = image_format_by_suffix(path)
+    return form is not None and form.is_folder and path.is_dir()
+
+
+def _expand(given: str | os.PathLike[str]) -> list[Path]:
+    path = Path(given)
+    if path.is_dir() and not is_image_folder(path):
+        candidates: Iterable[Path] = [p for p in path.iterdir() if not p.name.startswith(".")]
+        what = f"the folder {path}"
+    elif path.exists():  # also where its name looks like a pattern
+        if not _is_known(path):
+            raise unknown_suffix(path)
+        return [path]
+    elif glob.has_magic(str(path)):
+        candidates = _matches(path)
+        what = f"what {path} matches"
+    else:
+        raise ImageError(f"There is no file or folder {path}; check the name.")
+    images = {p for p in candidates if _is_image(p)}
+    if not images:
+        raise ImageError(
+            f"There is no image in {what}; those read are {', '.join(image_suffixes())}."
+        )
+    # Of an image in several files, the one that stands for all is listed, if it was met as well.
+    return sorted(p for p in images if _key(p) == p or _key(p) not in images)
+
+
+def _is_known(path: Path) -> bool:
+    """Whether a name given by itself is worth reading: the suffix tells, or the content."""
+    form = image_format_by_suffix(path)
+    if form is not None:
+        return not form.is_folder or path.is_dir()
+    return path.is_file() and image_format_by_content(path) is not None
+
+
+def _is_image(path: Path) -> bool:
+    """Whether something met in a folder is an image."""
+    form = image_format_by_suffix(path)
+    if form is None or (not path.is_dir() if form.is_folder else not path.is_file()):
+        return False
+    return not form.ambiguous or form.accepts(path)
+
+
+def _key(path: Path) -> Path:
+    """The file that stands for an image, whichever of its files is named."""
+    return image_files(path)[0]
+
+
+def _matches(pattern: Path) -> Iterator[Path]:
+    """What a pattern matches, as `glob` does it, but never in circles of links."""
+    parts = pattern.parts
+    fixed = 0
+    while fixed < len(parts) and not glob.has_magic(parts[fixed]):
+        fixed += 1
+    start = Path(*parts[:fixed])
+    return _walk(start, parts[fixed:], frozenset({os.path.realpath(start)}))
+
+
+def _walk(folder: Path, parts: Sequence[str], above: frozenset[str]) -> Iterator[Path]:
+    """Paths below a folder that fit the parts of a pattern; ``above`` are the folders entered."""
+    if not parts:
+        yield folder
+        return
+    part, rest = parts[0], parts[1:]
+    if part == "**" and rest:
+        yield from _walk(folder, rest, above)
+    elif not glob.has_magic(part):
+        if (folder / part).exists():
+            yield from _walk(folder / part, rest, above)
+        return
+    for child in _children(folder):
+        if child.name.startswith(".") and not part.startswith("."):
+            continue
+        deeper = part == "**"
+        if not deeper and not fnmatch.fnmatch(child.name, part):
+            continue
+        if not rest:
+            yield child
+        if (rest or deeper) and child.is_dir() and not is_image_folder(child):
+            real = os.path.realpath(child)
+            if real not in above:
+                yield from _walk(child, parts if deeper else rest, above | {real})
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # no folder, or none that may be looked into
+        return []

@@ -1,0 +1,87 @@
+"""A file that may hold masks: what formats look at is read once, and only when it is needed."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from anymask.errors import ImageError
+from anymask.images.image import Transform
+from anymask.io.guards import open_zip, read_json
+
+_BEGINNING = 4096
+_ZIP = (b"PK\3\4", b"PK\5\6")
+
+
+class MaskFile:
+    """A file or folder, and what the reader's caller knows of the image.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or the folder of an OME-Zarr.
+    image_size : tuple of int, optional
+        Height and width of the image.
+    transform : tuple of 6 float, optional
+        From pixels to the coordinates of the map, in GDAL's order.
+    picture : str, optional
+        File name or id of the image, for a file that holds the masks of several.
+
+    Raises
+    ------
+    ImageError
+        If the file does not exist.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        image_size: tuple[int, int] | None = None,
+        transform: Transform | None = None,
+        picture: str | None = None,
+    ) -> None:
+        self.path, self.suffix = path, path.suffix.lower()
+        self.image_size, self.transform, self.picture = image_size, transform, picture
+        self.is_folder = path.is_dir()
+        if not self.is_folder and not path.is_file():
+            raise ImageError(f"There is no file {path}; check the name and the folder.")
+
+    def of_picture(self, picture: str | None) -> MaskFile:
+        """Return the same file, asked about another image; nothing is read again."""
+        other = copy.copy(self)
+        other.picture = picture
+        return other
+
+    @cached_property
+    def start(self) -> bytes:
+        """The first 4096 bytes; none of a folder."""
+        if self.is_folder:
+            return b""
+        with self.path.open("rb") as file:
+            return file.read(_BEGINNING)
+
+    @cached_property
+    def text(self) -> str:
+        """The beginning as text, without white space before it."""
+        return self.start.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
+
+    @cached_property
+    def json(self) -> Any:
+        """The content as JSON; None if it does not begin like JSON.
+
+        Raises
+        ------
+        ImageError
+            If it begins like JSON and is damaged or too large.
+        """
+        return read_json(self.path) if self.text.startswith(("{", "[")) else None
+
+    @cached_property
+    def members(self) -> tuple[str, ...] | None:
+        """Names of the files in a zip file; None if it is not a zip file."""
+        if not self.start.startswith(_ZIP):
+            return None
+        with open_zip(self.path) as archive:
+            return tuple(archive.namelist())

@@ -1,0 +1,221 @@
+"""GeoJSON (RFC 7946): outlines with holes, on the map or in pixels, for GIS programs and QuPath.
+
+Where the picture has a geo-reference, coordinates are those of its reference system, else pixels
+with (0, 0) at the upper left corner of the picture. Outer rings run counter-clockwise and holes
+clockwise in these coordinates (the right-hand rule). Each mask is one feature whose properties
+hold its id, its class and its scores; a mask without pixels has no geometry. What GeoJSON has no
+field for, the size of the picture and its transform, stands under ``anymask``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import ImageError, OutputError
+from anymask.files import whole_file
+from anymask.images.image import Transform
+from anymask.io.guards import check_size
+from anymask.io.mask_file import MaskFile
+from anymask.io.registry import MaskFormat
+from anymask.io.write_context import WriteContext
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.polygons import Ring, fill_polygons, outlines, signed_area, simplified
+from anymask.palette import colours_of
+
+_KEY = "anymask"
+_SCORES = ("predicted_iou", "stability_score")
+_TYPES = ("FeatureCollection", "Feature", "Polygon", "MultiPolygon", "GeometryCollection")
+
+
+def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
+    """Write one feature a mask.
+
+    Raises
+    ------
+    OutputError
+        If coordinates of the map are asked for and the picture has no geo-reference.
+    """
+    if context.geo and context.transform is None:
+        raise OutputError(
+            "Coordinates of the map need a picture with a geo-reference; pass it as image, or "
+            "write coordinates in pixels."
+        )
+    transform = context.transform if context.geo is not False else None
+    shapes = {index: polygons for index, polygons in outlines(masks)}
+    features = []
+    for index in np.argsort(masks.ids).tolist():
+        rings = [
+            [
+                _written(simplified(ring, context.simplify), transform, hole > 0)
+                for hole, ring in enumerate(polygon)
+            ]
+            for polygon in shapes.get(index, [])
+        ]
+        features.append(_feature(masks, index, rings))
+    height, width = masks.image_size
+    collection: dict[str, Any] = {
+        "type": "FeatureCollection",
+        "features": features,
+        _KEY: {"image": context.image_name, "width": width, "height": height},
+    }
+    if transform is not None:
+        collection[_KEY]["transform"] = list(transform)
+        if context.crs and not _is_wgs84(context.crs):
+            collection["crs"] = {"type": "name", "properties": {"name": _crs_name(context.crs)}}
+    with whole_file(path) as part:
+        part.write_text(json.dumps(collection, allow_nan=False), encoding="utf-8")
+    return [path]
+
+
+def load(file: MaskFile) -> MaskSet:
+    """Read features with polygons.
+
+    A file that anymask wrote knows the size of the image and the transform to the map; for others
+    both come from the `MaskFile`.
+    """
+    path, data, image_size = file.path, file.json, file.image_size
+    notes = data.get(_KEY) or {}
+    if "height" in notes:
+        image_size = (notes["height"], notes["width"])
+    if image_size is None:
+        raise ImageError(
+            f"{path} does not say how large the image is; give its size (height, width)."
+        )
+    size = check_size(*image_size)
+    inverse = _inverse(notes.get("transform") if notes else file.transform)
+    features = list(_features(data))
+    counts = [fill_polygons(_polygons(f.get("geometry"), inverse, path), size) for f in features]
+    properties = [feature.get("properties") or {} for feature in features]
+    ids: list[Any] = [p.get("id", f.get("id")) for f, p in zip(features, properties, strict=True)]
+    names = [_class_of(p) for p in properties]
+    usable = all(type(id_) is int and 1 <= id_ < 2**63 for id_ in ids) and len(set(ids)) == len(ids)
+    scores = {k: [_number(p.get(k)) for p in properties] for k in _SCORES}
+    return MaskSet.from_counts(
+        size,
+        counts,
+        object_ids=ids if usable else list(range(1, len(ids) + 1)),
+        class_names=names if any(names) else None,
+        **scores,
+    )
+
+
+def _feature(masks: MaskSet, index: int, rings: list[list[list[list[float]]]]) -> dict[str, Any]:
+    id_ = int(masks.ids[index])
+    name = masks.class_names[index] if masks.class_names else ""
+    properties: dict[str, Any] = {"id": id_, "objectType": "annotation"}
+    if name:
+        colour = [int(v) for v in colours_of(np.array([id_]))[0]]
+        properties |= {"class_name": name, "classification": {"name": name, "color": colour}}
+    for key in _SCORES:
+        value = float(getattr(masks, key)[index])
+        properties |= {key: value} if math.isfinite(value) else {}
+    geometry: dict[str, Any] | None = None
+    if len(rings) == 1:
+        geometry = {"type": "Polygon", "coordinates": rings[0]}
+    elif rings:
+        geometry = {"type": "MultiPolygon", "coordinates": rings}
+    return {"type": "Feature", "id": id_, "geometry": geometry, "properties": properties}
+
+
+def _written(ring: Ring, transform: Transform | None, hole: bool) -> list[list[float]]:
+    """A ring as GeoJSON has it: closed, in the right sense."""
+    if transform is not None:
+        ring = _mapped(ring, transform)
+    if (signed_area(ring) < 0) != hole:
+        ring = ring[::-1]
+    return np.concatenate([ring, ring[:1]]).tolist()
+
+
+def _mapped(points: NDArray[Any], transform: Transform) -> NDArray[np.float64]:
+    x0, xc, xr, y0, yc, yr = transform
+    x, y = points[:, 0], points[:, 1]
+    return np.stack([x0 + xc * x + xr * y, y0 + yc * x + yr * y], 1)
+
+
+def _inverse(transform: Any) -> Transform | None:
+    if transform is None:
+        return None
+    x0, xc, xr, y0, yc, yr = (float(value) for value in transform)
+    area = xc * yr - xr * yc
+    if not math.isfinite(area) or area == 0:
+        raise ImageError("The transform from pixels to the map cannot be inverted.")
+    a, b, c, d = yr / area, -xr / area, -yc / area, xc / area
+    return (-a * x0 - b * y0, a, b, -c * x0 - d * y0, c, d)
+
+
+def _features(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    if data["type"] == "FeatureCollection":
+        return list(data["features"])
+    return [data if data["type"] == "Feature" else {"geometry": data}]
+
+
+def _polygons(geometry: Any, inverse: Transform | None, path: Path) -> list[list[NDArray[Any]]]:
+    """Polygons of a geometry in pixels."""
+    if geometry is None:
+        return []
+    kind = geometry.get("type")
+    if kind == "GeometryCollection":
+        return [p for inner in geometry["geometries"] for p in _polygons(inner, inverse, path)]
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise ImageError(
+            f"{path} has a {str(kind)[:20]}, which covers no pixels; keep polygons only."
+        )
+    polygons = geometry["coordinates"] if kind == "MultiPolygon" else [geometry["coordinates"]]
+    read = []
+    for polygon in polygons:
+        rings = [np.asarray(ring, np.float64)[:, :2] for ring in polygon]
+        read.append([ring if inverse is None else _mapped(ring, inverse) for ring in rings])
+    return read
+
+
+def _class_of(properties: Mapping[str, Any]) -> str:
+    """The class in anymask's, QuPath's or the usual property."""
+    classification = properties.get("classification")
+    if isinstance(classification, Mapping):
+        classification = classification.get("name")
+    for value in (properties.get("class_name"), classification, properties.get("class")):
+        if isinstance(value, str):
+            return value
+    return ""
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else float("nan")
+
+
+def _is_wgs84(crs: str) -> bool:
+    return crs.upper().replace(" ", "") in ("EPSG:4326", "OGC:CRS84")
+
+
+def _crs_name(crs: str) -> str:
+    """The reference system as GIS programs read it."""
+    authority, _, code = crs.partition(":")
+    return f"urn:ogc:def:crs:{authority}::{code}" if code.isdigit() else crs
+
+
+def _sniff(file: MaskFile) -> bool:
+    return isinstance(file.json, dict) and file.json.get("type") in _TYPES
+
+
+def _images_in(file: MaskFile) -> list[tuple[str | None, str | None]]:
+    notes = file.json.get(_KEY)
+    return [(None, notes.get("image") if isinstance(notes, Mapping) else None)]
+
+
+FORMAT = MaskFormat(
+    name="geojson",
+    title="GeoJSON",
+    suffixes=(".geojson",),
+    write=save,
+    read=load,
+    sniff=_sniff,
+    images_in=_images_in,
+    keeps_scores=True,
+)

@@ -1,0 +1,36 @@
+"""Label images in NumPy's NPY, which are read only."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anymask.images.memory import check_fits
+from anymask.io.label_images import ADVICE, check_plain, masks_of_labels
+from anymask.io.mask_file import MaskFile
+from anymask.io.registry import MaskFormat
+from anymask.masks.mask_set import MaskSet
+
+
+def load(file: MaskFile) -> MaskSet:
+    """Read a label image from NumPy's own format."""
+    path = file.path
+    labels = np.load(path, mmap_mode="r", allow_pickle=False)
+    check_plain(path, labels.shape, labels.dtype)
+    check_fits(labels.shape, labels.dtype.itemsize, str(path), ADVICE)
+    return masks_of_labels(path, np.asarray(labels), {})
+
+
+def _sniff(file: MaskFile) -> bool:
+    return file.start.startswith(b"\x93NUMPY")
+
+
+FORMAT = MaskFormat(
+    name="npy",
+    title="label image in NumPy's NPY",
+    suffixes=(".npy",),
+    read=load,
+    sniff=_sniff,
+    is_label_image=True,
+    keeps_overlaps=False,
+    keeps_empty=False,
+)

@@ -1,0 +1,154 @@
+"""LabelMe's JSON: one polygon for each part of a mask, and the id as its group.
+
+Parts of one mask have the same ``group_id``. A part with holes becomes one outline that goes to
+its holes and back. Read as well are LabelMe's rectangles, circles and masks.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import ImageError
+from anymask.files import whole_file
+from anymask.images.memory import check_fits
+from anymask.io.guards import check_size
+from anymask.io.mask_file import MaskFile
+from anymask.io.registry import MaskFormat
+from anymask.io.write_context import WriteContext
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.objects import Crop, counts_of_crop
+from anymask.masks.polygons import fill_polygons, joined, outlines, simplified, union_of_counts
+from anymask.masks.rle import Counts
+
+# The version of the format whose fields are written.
+_VERSION = "5.5.0"
+_NO_CLASS = "object"
+_UNNAMED = "no class"  # tells it from a class of that name
+_CIRCLE_CORNERS = 360
+
+
+def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
+    """Write polygons in the order of the ids; a mask without pixels is left out."""
+    height, width = masks.image_size
+    shapes = {}
+    for index, polygons in outlines(masks):
+        name = masks.class_names[index] if masks.class_names else ""
+        id_ = int(masks.ids[index])
+        shapes[id_] = [
+            {
+                "label": name or _NO_CLASS,
+                "points": joined([[simplified(r, context.simplify) for r in polygon]])
+                .astype(float)
+                .tolist(),
+                "group_id": id_,
+                "description": "" if name else _UNNAMED,
+                "shape_type": "polygon",
+                "flags": {},
+                "mask": None,
+            }
+            for polygon in polygons
+        ]
+    data: dict[str, Any] = {
+        "version": _VERSION,
+        "flags": {},
+        "shapes": [shape for id_ in sorted(shapes) for shape in shapes[id_]],
+        "imagePath": context.image_name,
+        "imageData": None,
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+    with whole_file(path) as part:
+        part.write_text(json.dumps(data, allow_nan=False, indent=1), encoding="utf-8")
+    return [path]
+
+
+def load(file: MaskFile) -> MaskSet:
+    """Read shapes: those of one group are one mask, those without a group a mask each."""
+    path, data = file.path, file.json
+    size = check_size(data["imageHeight"], data["imageWidth"])
+    parts: dict[tuple[str, int], list[Counts]] = {}
+    names: dict[tuple[str, int], str] = {}
+    for number, shape in enumerate(data["shapes"]):
+        group = shape.get("group_id")
+        key = ("shape", number) if type(group) is not int else ("group", group)
+        parts.setdefault(key, []).append(_pixels(shape, size, path))
+        unnamed = shape["label"] == _NO_CLASS and shape.get("description") == _UNNAMED
+        names.setdefault(key, "" if unnamed else str(shape["label"]))
+    ids: list[int] | None = [number for _, number in parts]
+    if any(kind == "shape" for kind, _ in parts) or min(ids or [1]) < 1:
+        ids = list(range(1, len(parts) + 1))
+    return MaskSet.from_counts(
+        size,
+        [
+            several[0] if len(several) == 1 else union_of_counts(several, size)
+            for several in parts.values()
+        ],
+        object_ids=ids,
+        class_names=list(names.values()) if any(names.values()) else None,
+    )
+
+
+def _pixels(shape: Mapping[str, Any], size: tuple[int, int], path: Path) -> Counts:
+    kind = shape.get("shape_type") or "polygon"
+    points = np.array(shape["points"], np.float64)
+    if kind == "polygon":
+        return fill_polygons([[points]], size)
+    if kind == "rectangle" and points.shape == (2, 2):
+        (x0, y0), (x1, y1) = points
+        return fill_polygons([[[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]]], size)
+    if kind == "circle" and points.shape == (2, 2):
+        angles = np.linspace(0, 2 * math.pi, _CIRCLE_CORNERS, endpoint=False)
+        radius = math.dist(points[0], points[1])
+        ring = points[0] + radius * np.stack([np.cos(angles), np.sin(angles)], 1)
+        return fill_polygons([[ring]], size)
+    if kind == "mask" and points.shape == (2, 2):
+        return _painted(shape["mask"], points, size, path)
+    raise ImageError(
+        f"{path} has a {str(kind)[:20]} called {str(shape.get('label'))[:30]!r}, which covers no "
+        "pixels; delete it or draw a polygon."
+    )
+
+
+def _painted(text: str, points: NDArray[np.float64], size: tuple[int, int], path: Path) -> Counts:
+    """Pixels of a shape that is a small PNG placed by its upper left corner."""
+    from PIL import Image as Pillow
+
+    with Pillow.open(io.BytesIO(base64.b64decode(text)), formats=("PNG",)) as image:
+        check_fits(check_size(*image.size), 4, f"A mask of {path}", "draw polygons")
+        pixels = np.asarray(image.convert("L")) > 0
+    left, top = (int(v) for v in points[0])
+    inside = pixels[max(0, -top) : max(0, size[0] - top), max(0, -left) : max(0, size[1] - left)]
+    if not inside.size:
+        return fill_polygons([], size)
+    return counts_of_crop(Crop(inside, max(top, 0), max(left, 0)), size)
+
+
+def _sniff(file: MaskFile) -> bool:
+    data = file.json
+    return isinstance(data, dict) and "shapes" in data and "imageHeight" in data
+
+
+def _images_in(file: MaskFile) -> list[tuple[str | None, str | None]]:
+    return [(None, file.json.get("imagePath"))]
+
+
+FORMAT = MaskFormat(
+    name="labelme",
+    title="LabelMe JSON",
+    suffixes=(".json",),
+    write=save,
+    read=load,
+    sniff=_sniff,
+    images_in=_images_in,
+    ending=".labelme.json",
+    keeps_empty=False,
+)

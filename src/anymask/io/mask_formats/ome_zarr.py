@@ -1,0 +1,282 @@
+"""OME-Zarr labels (NGFF 0.4): a label image with its pyramid, chunk by chunk.
+
+The path of a label image within a picture, ``picture.zarr/labels/cells``, puts it into the
+picture's list of labels; any other path makes a folder of its own, which viewers open as well. Each
+level takes every second pixel of the one before, so that no level has an id that is none. Class
+names are properties of the labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anymask.errors import ImageError, OutputError
+from anymask.files import output_error, whole_folder, write_together
+from anymask.images.image import Image
+from anymask.images.memory import check_fits
+from anymask.io.guards import check_size, needs
+from anymask.io.label_images import masks_of_labels
+from anymask.io.mask_file import MaskFile
+from anymask.io.registry import MaskFormat
+from anymask.io.write_context import WriteContext
+from anymask.masks.mask_set import MaskSet
+from anymask.palette import colours_of
+
+_CHUNK = 1024
+_SMALLEST = 256  # a level whose longer side is no longer than this is the last
+_VERSION = "0.4"
+_LABELS = "labels"
+_METADATA = (".zarray", "zarr.json")
+# What Zarr applies to the bytes of a chunk. A file may name others, of which one, pickle, would
+# run whatever the file says.
+_SAFE_CODECS = {
+    "blosc", "zlib", "gzip", "zstd", "lz4", "bz2", "lzma", "delta", "shuffle", "packbits",
+    "fixedscaleoffset", "astype", "crc32", "crc32c", "adler32", "bytes", "transpose",
+    "sharding_indexed",
+}  # fmt: skip
+_UNITS = {
+    "nm": "nanometer",
+    "µm": "micrometer",
+    "mm": "millimeter",
+    "cm": "centimeter",
+    "m": "meter",
+}
+
+
+def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
+    """Write the label image as a Zarr folder of version 2.
+
+    Raises
+    ------
+    OutputError
+        If zarr is not installed, the folder cannot be written, or it would replace one that holds
+        something else than labels.
+    """
+    if path.exists() and "image-label" not in _attributes_in(path):
+        raise OutputError(
+            f"{path} is no OME-Zarr label image and is not replaced; for the labels of an image "
+            "give a path such as image.zarr/labels/cells."
+        )
+    zarr = needs("zarr", "formats", "Writing OME-Zarr", OutputError)
+    compressor = needs("numcodecs", "formats", "Writing OME-Zarr", OutputError).Blosc("zstd")
+    level = masks.to_labels()
+    # Into memory first: Zarr writes files in threads, some of which still write after one failed.
+    files: dict[str, Any] = {}
+    group = zarr.create_group(zarr.storage.MemoryStore(files), zarr_format=2)
+    group.attrs.update(_attributes(masks, context, _levels(level.shape)))
+    for number in range(_levels(level.shape)):
+        array = group.create_array(
+            str(number),
+            shape=level.shape,
+            chunks=tuple(min(_CHUNK, side) for side in level.shape),
+            dtype=level.dtype,
+            fill_value=0,
+            compressors=compressor,
+            chunk_key_encoding={"name": "v2", "separator": "/"},
+        )
+        array[:] = level
+        level = level[::2, ::2]
+    with whole_folder(path) as part:
+        for name, content in files.items():
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            (part / name).write_bytes(content.to_bytes())
+    if path.parent.name == _LABELS:
+        _enlist(path)
+    return [path]
+
+
+def load(file: MaskFile) -> MaskSet:
+    """Read a label image from a folder, or the only one of a picture."""
+    needs("zarr", "formats", "Reading OME-Zarr")
+    from anymask.io.image_formats import zarr_store
+
+    path = _label_image_of(file.path)
+    _check_codecs(path)
+    image = zarr_store.read(path, level=0)
+    if image.axes != "YX" or image.dtype.kind not in "bui":
+        raise ImageError(
+            f"{path} is no label image: it holds {image.dtype} with axes {image.axes}, and one "
+            "whole number per pixel is needed."
+        )
+    check_size(image.height, image.width)
+    check_fits(image.shape, image.dtype.itemsize, str(path), "cut it into smaller pictures")
+    properties = _attributes_in(path).get("image-label", {}).get("properties") or []
+    class_of = {
+        int(row["label-value"]): str(row["class"])
+        for row in properties
+        if isinstance(row, Mapping) and row.get("class")
+    }
+    return masks_of_labels(path, image.numpy(), class_of)
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is one of Zarr's."""
+    return any((path / name).is_file() for name in (".zgroup", ".zattrs", ".zarray", "zarr.json"))
+
+
+def _check_codecs(path: Path) -> None:
+    """Refuse a Zarr folder whose chunks would be decoded by anything that is not known as safe.
+
+    Raises
+    ------
+    ImageError
+        With the name of the codec.
+    """
+    for place in (p for name in _METADATA for p in path.rglob(name)):
+        for codec in _codecs_in(json.loads(place.read_text(encoding="utf-8"))):
+            if codec.removeprefix("numcodecs.").lower() not in _SAFE_CODECS:
+                raise ImageError(
+                    f"{path} uses the codec {codec[:40]!r}, which is not known to be safe; save it "
+                    "again with Blosc, Zstandard or gzip."
+                )
+
+
+def _codecs_in(metadata: Any) -> list[str]:
+    """Names of all codecs in the metadata of an array, of version 2 or 3."""
+    if not isinstance(metadata, Mapping):
+        return []
+    found = [metadata.get("compressor"), *(metadata.get("filters") or [])]
+    names = [str(codec.get("id")) for codec in found if isinstance(codec, Mapping)]
+    for codec in metadata.get("codecs") or []:
+        inner = codec.get("configuration") if isinstance(codec, Mapping) else None
+        names.append(str(codec.get("name") if isinstance(codec, Mapping) else codec))
+        names += _codecs_in(inner)
+        names += _codecs_in({"codecs": (inner or {}).get("index_codecs")})
+    return names
+
+
+def _levels(shape: tuple[int, ...]) -> int:
+    number, side = 1, max(shape)
+    while side > _SMALLEST:
+        number, side = number + 1, (side + 1) // 2
+    return number
+
+
+def _attributes(masks: MaskSet, context: WriteContext, levels: int) -> dict[str, Any]:
+    sized = context.pixel_size is not None and context.unit is not None
+    y, x = context.pixel_size if context.pixel_size is not None and sized else (1.0, 1.0)
+    unit = (
+        {"unit": _UNITS.get(context.unit, context.unit)}
+        if context.unit is not None and sized
+        else {}
+    )
+    datasets = [
+        {
+            "path": str(number),
+            "coordinateTransformations": [
+                {"type": "scale", "scale": [y * 2**number, x * 2**number]}
+            ],
+        }
+        for number in range(levels)
+    ]
+    ids, names = masks.ids.tolist(), masks.class_names or ("",) * len(masks)
+    colours = colours_of(masks.ids).tolist() if len(masks) else []
+    return {
+        "multiscales": [
+            {
+                "version": _VERSION,
+                "name": context.image_name,
+                "axes": [{"name": axis, "type": "space", **unit} for axis in "yx"],
+                "datasets": datasets,
+                "type": "nearest",
+            }
+        ],
+        "image-label": {
+            "version": _VERSION,
+            "colors": [
+                {"label-value": id_, "rgba": [*map(int, colour), 255]}
+                for id_, colour in zip(ids, colours, strict=True)
+            ],
+            "properties": [
+                {"label-value": id_, "class": name}
+                for id_, name in zip(ids, names, strict=True)
+                if name
+            ],
+            "source": {"image": "../../"},
+        },
+    }
+
+
+def _enlist(path: Path) -> None:
+    """Add a label image to the list of those of its picture."""
+    folder = path.parent
+    try:
+        attributes = _attributes_in(folder)
+    except ValueError as error:
+        raise ImageError(f"{folder / '.zattrs'} is damaged ({error}).") from error
+    except OSError as error:
+        raise output_error(folder, error) from error
+    names = list(attributes.get(_LABELS) or [])
+    if path.name not in names:
+        attributes[_LABELS] = [*names, path.name]
+        write_together(
+            {
+                folder / ".zattrs": json.dumps(attributes).encode(),
+                folder / ".zgroup": json.dumps({"zarr_format": 2}).encode(),
+            }
+        )
+
+
+def _label_image_of(path: Path) -> Path:
+    """The folder of a label image: this one, or that of the only labels of a picture."""
+    attributes = _attributes_in(path)
+    names = attributes.get(_LABELS)
+    if "image-label" in attributes:
+        return path
+    if names is None and (path / _LABELS).is_dir():
+        path = path / _LABELS
+        names = _attributes_in(path).get(_LABELS)
+    if not names:
+        return path
+    if len(names) > 1:
+        raise ImageError(
+            f"{path} holds {len(names)} label images, {', '.join(map(str, names))[:100]}; give the "
+            "path of one."
+        )
+    inner = (path / str(names[0])).resolve()
+    if not inner.is_relative_to(path.resolve()):
+        raise ImageError(f"{path} names labels outside of itself, {str(names[0])[:60]!r}.")
+    return inner
+
+
+def _attributes_in(path: Path) -> dict[str, Any]:
+    """Attributes of a group, of version 2 or 3 of Zarr."""
+    for name, keys in ((".zattrs", ()), ("zarr.json", ("attributes", "ome"))):
+        place = path / name
+        if place.is_file():
+            found = json.loads(place.read_text(encoding="utf-8"))
+            for key in keys:
+                found = found.get(key, {})
+            return dict(found)
+    return {}
+
+
+def _sniff(file: MaskFile) -> bool:
+    return is_zarr(file.path)
+
+
+def _scale(path: Path) -> Image:
+    from anymask.io.image_formats import zarr_store
+
+    path = _label_image_of(path)
+    _check_codecs(path)
+    return zarr_store.read(path)
+
+
+FORMAT = MaskFormat(
+    name="zarr",
+    title="OME-Zarr labels",
+    suffixes=(".zarr",),
+    write=save,
+    read=load,
+    sniff=_sniff,
+    scale=_scale,
+    ending=".labels.zarr",
+    is_folder=True,
+    is_label_image=True,
+    keeps_overlaps=False,
+    keeps_empty=False,
+)

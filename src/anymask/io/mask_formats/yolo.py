@@ -1,0 +1,196 @@
+"""YOLO's segmentation labels: a text file a picture, an object a line, one list of classes.
+
+A line is the number of the class and the corners of one outline, x and y as shares of the
+picture's width and height. Parts and holes are joined to one outline, which goes from one to the
+next and back the same way. There are no ids: objects are written in the order of theirs and
+numbered from 1 when they are read. An empty mask cannot be written.
+
+Classes are numbered in ``data.yaml``, which stands beside the folder ``labels`` if the text file
+is in one (also further down, as in ``labels/train``), else beside the text file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml  # type: ignore[import-untyped]
+
+from anymask.errors import ImageError, OutputError
+from anymask.files import write_together
+from anymask.io.guards import check_size, read_text
+from anymask.io.mask_file import MaskFile
+from anymask.io.registry import MaskFormat
+from anymask.io.write_context import WriteContext
+from anymask.masks.mask_set import MaskSet
+from anymask.masks.polygons import fill_polygons, joined, outlines, simplified
+
+YAML = "data.yaml"
+_LABELS = "labels"
+_NO_CLASS = "object"
+_DIGITS = 7  # at 60,000 pixels some thousandths of a pixel
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """Names in the order of their numbers, and the number that stands for no class."""
+
+    names: list[str]
+    unnamed: int | None
+
+
+def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
+    """Write the text file, and ``data.yaml`` if it is not there or lacks a class.
+
+    Raises
+    ------
+    OutputError
+        If ``data.yaml`` lacks a class and may not be overwritten.
+    """
+    yaml_path = yaml_beside(path)
+    known = _read_yaml(yaml_path) if yaml_path.is_file() else None
+    classes = _classes_for(masks, context, known)
+    files = {path: _lines(masks, classes, context).encode("ascii")}
+    if known != classes:
+        # Only what anymask wrote is extended unasked: a user's own file has comments and paths.
+        ours = known is not None and read_text(yaml_path) == _yaml(known)
+        longer = known is not None and classes.names[: len(known.names)] == known.names
+        if known is not None and not context.overwrite and not (ours and longer):
+            new = next((name for name in classes.names if name not in known.names), "object")
+            raise OutputError(
+                f"{yaml_path} has other classes than these masks, for instance {new!r}; add them "
+                "there in the same order, or replace it by --overwrite (overwrite=True in Python)."
+            )
+        files[yaml_path] = _yaml(classes).encode("utf-8")
+    return write_together(files)
+
+
+def load(file: MaskFile) -> MaskSet:
+    """Read the text file of one image, whose height and width must be given."""
+    path, image_size = file.path, file.image_size
+    if image_size is None:
+        raise ImageError(
+            f"{path} holds fractions of the image size and not the size itself; give it "
+            "(height, width)."
+        )
+    height, width = size = check_size(*image_size)
+    classes = _classes_beside(path)
+    shown = ["" if i == classes.unnamed else name for i, name in enumerate(classes.names)]
+    counts, names = [], []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        values = [float(value) for value in line.split()]
+        if len(values) == 5:
+            raise ImageError(
+                f"{path} holds boxes and no outlines (line {number}); it is a file for detection."
+            )
+        if len(values) < 7 or len(values) % 2 == 0 or values[0] != int(values[0]) or values[0] < 0:
+            raise ImageError(
+                f"Line {number} of {path} is not a class and three or more points x y; export the "
+                "labels again."
+            )
+        ring = np.array(values[1:]).reshape(-1, 2) * (width, height)
+        counts.append(fill_polygons([[ring]], size))
+        index = int(values[0])
+        names.append(shown[index] if index < len(shown) else str(index))
+    return MaskSet.from_counts(
+        size,
+        counts,
+        object_ids=np.arange(1, len(counts) + 1),
+        class_names=names if any(names) else None,
+    )
+
+
+def yaml_beside(path: Path) -> Path:
+    """Where the classes of a label file are numbered."""
+    for folder in path.parents:
+        if folder.name == _LABELS:
+            return folder.parent / YAML
+    return path.with_name(YAML)
+
+
+def _classes_for(masks: MaskSet, context: WriteContext, known: _Classes | None) -> _Classes:
+    """The classes of a data set that these masks belong to: those it has, and then new ones."""
+    names = context.classes_of(masks)
+    unnamed = known.unnamed if known is not None else None
+    if known is not None and (context.class_names is None or known.names[: len(names)] == names):
+        names = [*known.names, *(name for name in names if name not in known.names)]
+    nameless = not all(masks.class_names or [""] * len(masks))
+    if nameless and unnamed is None and _NO_CLASS not in names:
+        names, unnamed = [*names, _NO_CLASS], len(names)
+    return _Classes(names, unnamed)
+
+
+def _lines(masks: MaskSet, classes: _Classes, context: WriteContext) -> str:
+    height, width = masks.image_size
+    lines = {}
+    for index, polygons in outlines(masks):
+        name = masks.class_names[index] if masks.class_names else ""
+        number = classes.names.index(name or _NO_CLASS)
+        ring = joined([[simplified(r, context.simplify) for r in polygon] for polygon in polygons])
+        shares = ring / (width, height)
+        numbers = " ".join(f"{value:.{_DIGITS}g}" for value in shares.reshape(-1))
+        lines[int(masks.ids[index])] = f"{number} {numbers}\n"
+    return "".join(lines[id_] for id_ in sorted(lines))
+
+
+def _yaml(classes: _Classes) -> str:
+    # A JSON text is YAML, whatever characters are in it.
+    names = "".join(f"  {i}: {json.dumps(name)}\n" for i, name in enumerate(classes.names))
+    marked = "" if classes.unnamed is None else f"unnamed: {classes.unnamed}\n"
+    return f"path: .\ntrain: images\nval: images\n{marked}names:{'' if names else ' {}'}\n{names}"
+
+
+def _read_yaml(path: Path) -> _Classes:
+    try:
+        data: Any = yaml.safe_load(read_text(path))
+        names = data["names"]
+        if isinstance(names, dict):
+            names = [names[i] for i in range(len(names))]
+        unnamed = data.get("unnamed")
+        return _Classes([str(n) for n in names], unnamed if type(unnamed) is int else None)
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ImageError(
+            f"{path} does not list the classes under 'names'; correct it or move it away."
+        ) from None
+
+
+def _classes_beside(path: Path) -> _Classes:
+    """Classes of ``data.yaml``, or of a ``classes.txt`` with one a line; none if neither is."""
+    if (found := yaml_beside(path)).is_file():
+        return _read_yaml(found)
+    for folder in (path.parent, path.parent.parent):
+        if (folder / "classes.txt").is_file():
+            lines = read_text(folder / "classes.txt").splitlines()
+            return _Classes([line.strip() for line in lines], None)
+    return _Classes([], None)
+
+
+def _sniff(file: MaskFile) -> bool:
+    """Whether the first line is numbers; an empty text file is that of an image without objects."""
+    if not file.start:
+        return file.suffix == ".txt"
+    first = next((line for line in file.text.splitlines() if line.strip()), "")
+    try:
+        return len([float(value) for value in first.split()]) >= 5
+    except ValueError:
+        return False
+
+
+FORMAT = MaskFormat(
+    name="yolo",
+    title="YOLO segmentation labels",
+    suffixes=(".txt",),
+    write=save,
+    read=load,
+    sniff=_sniff,
+    dataset_folder=_LABELS,
+    dataset_list=YAML,
+    companions=("classes.txt",),
+    keeps_ids=False,
+    keeps_empty=False,
+)

@@ -1,0 +1,201 @@
+"""Masks from files: the content of a file tells its format, not its name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anymask.errors import ImageError
+from anymask.images.image import Image, Transform
+from anymask.io.guards import reading
+from anymask.io.mask_file import MaskFile
+from anymask.io.registry import MaskFormat, mask_formats
+from anymask.io.results import JSON, LABELS, stem_of
+from anymask.masks.mask_set import MaskSet
+
+_JPEG = b"\xff\xd8\xff"
+
+
+def load_masks(
+    path: str | os.PathLike[str],
+    image_size: tuple[int, int] | None = None,
+    *,
+    picture: str | None = None,
+    image: Image | str | os.PathLike[str] | Any = None,
+) -> MaskSet:
+    """Read masks from any of the formats that `save_masks` writes, except tables.
+
+    Nothing in the file is executed, unpacked to disk or believed about sizes.
+
+    Parameters
+    ----------
+    path : path-like
+        A file, or the folder of an OME-Zarr.
+    image_size : tuple of int, optional
+        Height and width of the image, for formats that do not have it: YOLO, and GeoJSON and
+        ImageJ ROIs of other programs.
+    picture : str, optional
+        File name or id of the image, for a COCO file of several.
+    image : Image, array or path-like, optional
+        The image itself, its values (H, W) or (H, W, C), or its file: brings the size, and for
+        GeoJSON the transform from pixels to the map.
+
+    Returns
+    -------
+    MaskSet
+        With the ids and class names that the file has.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, damaged, of none of these formats, or larger than the memory, or
+        the image cannot be read.
+    AnymaskError
+        If the content is not masks of one image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.txt").write_text("0 0 0 0.5 0 0.5 1 0 1")
+    ...     load_masks(f"{folder}/a.txt", image=np.zeros((2, 4, 3), np.uint8)).to_labels()
+    array([[1, 1, 0, 0],
+           [1, 1, 0, 0]], dtype=uint8)
+    """
+    path = Path(path)
+    size, transform = _facts_of(image)
+    mask_formats()
+    with reading(path, "masks"):
+        file = MaskFile(path, image_size or size, transform, picture)
+        return _read(_identify(file), file)
+
+
+def load_dataset(
+    path: str | os.PathLike[str], image_size: tuple[int, int] | None = None
+) -> Iterator[tuple[str, MaskSet]]:
+    """Read the masks of every image in a file: of a COCO data set all, else of the one.
+
+    Parameters
+    ----------
+    path : path-like
+    image_size : tuple of int, optional
+        As in `load_masks`.
+
+    Yields
+    ------
+    name : str
+        File name of the image if the file has it, else the file's own name without suffix.
+    masks : MaskSet
+
+    Raises
+    ------
+    AnymaskError
+        As in `load_masks`.
+    """
+    path = Path(path)
+    mask_formats()
+    with reading(path, "masks"):
+        file = MaskFile(path, image_size)
+        form = _identify(file)
+        images = [(None, None)] if form.images_in is None else form.images_in(file)
+    for key, name in images:
+        with reading(path, "masks"):
+            masks = _read(form, file.of_picture(key))
+        if key is None:  # the one image of the file, which may have been annotated anywhere
+            name = _without_folders(name) if name and isinstance(name, str) else stem_of(path)
+        yield str(name), masks
+
+
+def scale_of(path: Path) -> dict[str, Any]:
+    """Read ``pixel_size`` and ``unit`` of a result, for `save_masks`; empty if it has none.
+
+    Label images in TIFF and OME-Zarr have them. For a ``NAME.masks.json`` the ``NAME.labels.tif``
+    beside it does.
+    """
+    beside = path.with_name(path.name.removesuffix(JSON) + LABELS)
+    if path.name.endswith(JSON) and beside.is_file():
+        path = beside
+    suffix = path.suffix.lower()
+    labels: Image | None = None
+    with suppress(ImageError), reading(path, "masks"):
+        for form in mask_formats().values():
+            if form.scale is not None and (
+                form.accepts(MaskFile(path)) if form.is_folder else suffix in form.suffixes
+            ):
+                labels = form.scale(path)
+                break
+    if labels is None or labels.pixel_size is None or not labels.unit:
+        return {}
+    return {"pixel_size": labels.pixel_size, "unit": labels.unit}
+
+
+def _facts_of(image: Any) -> tuple[tuple[int, int] | None, Transform | None]:
+    """Size of an image, and its transform to the map, if it has one."""
+    if image is None:
+        return None, None
+    if isinstance(image, (str, os.PathLike)):
+        from anymask.io.read_images import read
+
+        image = read(image)
+    if isinstance(image, Image):
+        return (image.height, image.width), (image.geo or {}).get("transform")
+    shape = np.shape(image)
+    if len(shape) not in (2, 3):
+        raise ImageError(
+            f"An array of shape {shape} is no image; give one of shape (H, W) or (H, W, C)."
+        )
+    return (int(shape[0]), int(shape[1])), None
+
+
+def _identify(file: MaskFile) -> MaskFormat:
+    """The format of a file, by its content.
+
+    Raises
+    ------
+    ImageError
+        If it is of no known format; the sentence says what it is instead.
+    """
+    path, formats = file.path, mask_formats().values()
+    if not file.is_folder and not file.start and file.suffix != ".txt":
+        raise ImageError(f"{path} is empty (0 bytes); copy or save it again.")
+    # A package's format is asked first where the suffix is its own.
+    own = [form for form in formats if form.sniff is None and file.suffix in form.suffixes]
+    form = next((form for form in (*own, *formats) if form.accepts(file)), None)
+    if form is not None:
+        return form
+    if file.is_folder:
+        raise ImageError(f"{path} is a folder and no OME-Zarr; name the files in it one by one.")
+    if file.start.startswith(_JPEG):
+        raise ImageError(
+            f"{path} is a JPEG, whose compression changes ids; save label images as PNG or TIFF."
+        )
+    if file.members is not None:
+        raise ImageError(
+            f"{path} is a zip with neither ImageJ ROIs nor NumPy arrays in it; unpack it and give "
+            "the file with the masks."
+        )
+    if file.text.startswith("<"):
+        raise ImageError(f"{path} is XML, but no annotation of Pascal VOC.")
+    if file.json is not None:
+        raise ImageError(
+            f"{path} is JSON, but holds no masks as COCO, LabelMe or GeoJSON have them."
+        )
+    known = ", ".join(form.title for form in formats if form.read is not None)
+    raise ImageError(f"{path} holds no masks in a known format; those read are {known}.")
+
+
+def _read(form: MaskFormat, file: MaskFile) -> MaskSet:
+    if form.is_table:
+        raise ImageError(f"{file.path} is a table; it holds measurements and no masks.")
+    if form.read is None:
+        raise ImageError(f"{file.path} is {form.title}, a format that is written and not read.")
+    return form.read(file)
+
+
+def _without_folders(name: str) -> str:
+    return name.replace("\\", "/").rsplit("/", 1)[-1]

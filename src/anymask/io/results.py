@@ -1,0 +1,171 @@
+"""What results are called, and the four that are written together or not at all.
+
+========================= ===========================================================
+``NAME.overlay.png``      the image with the masks painted over it
+``NAME.labels.tif``       one id per pixel, 0 for none; uint16, or uint32 past 65,535; for ImageJ
+``NAME.masks.json``       COCO, with compressed run lengths and scores
+``NAME.masks.csv``        one row per mask: id, area, box (XYWH), centroid, scores, class
+========================= ===========================================================
+
+Ids are the same in all of them, and so is an id's colour in every overlay.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anymask.files import whole_file
+from anymask.io.label_images import class_notes
+from anymask.io.mask_formats.label_tiff import write_tiff
+from anymask.io.registry import mask_formats
+from anymask.io.write_context import WriteContext, place_of
+from anymask.masks.mask_set import MaskSet
+from anymask.painting import overlay
+
+OVERLAY, LABELS, CSV, JSON = ".overlay.png", ".labels.tif", ".masks.csv", ".masks.json"
+SUFFIXES = (OVERLAY, LABELS, CSV, JSON)
+BINARY, SEMANTIC = ".binary.png", ".semantic.png"
+"""White on black: all masks of an image as one, and all pixels of a kind."""
+SCORES = (".scores.npz", ".scores.tif")
+"""The score of every pixel."""
+NO_MASKS = (OVERLAY, BINARY, SEMANTIC, *SCORES, "evaluation.json")
+"""Endings of what anymask writes beside masks and that holds none."""
+
+_COLUMNS = (
+    "id",
+    "area",
+    "bbox_x",
+    "bbox_y",
+    "bbox_width",
+    "bbox_height",
+    "centroid_x",
+    "centroid_y",
+    "predicted_iou",
+    "stability_score",
+)
+
+
+def result_path(stem: Path, suffix: str) -> Path:
+    """Path of one result of the image whose results are called `stem`.
+
+    >>> result_path(Path("out/scan.v2"), LABELS).as_posix()
+    'out/scan.v2.labels.tif'
+    """
+    return stem.with_name(stem.name + suffix)
+
+
+def stem_of(path: Path) -> str:
+    """What the image of a result is called: the name without what tells kinds of results apart.
+
+    >>> [stem_of(Path(name)) for name in ("a.masks.json", "a.labels.tif", "b.v2.png", "c.rois.zip")]
+    ['a', 'a', 'b.v2', 'c']
+    """
+    stem = Path(path.stem)
+    kinds = {f".{ending.split('.')[1]}" for ending in _own_endings()}
+    return stem.stem if stem.suffix in kinds else path.stem
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is called like something that anymask writes beside an image."""
+    return path.name.endswith((*NO_MASKS, *_own_endings()))
+
+
+def _own_endings() -> list[str]:
+    """Endings of results that no other program gives, as ``.labels.tif``."""
+    return [form.ending for form in mask_formats().values() if form.ending.count(".") > 1]
+
+
+def write_results(
+    stem: Path,
+    image: np.ndarray,
+    masks: MaskSet,
+    *,
+    image_name: str,
+    info: Mapping[str, Any] | None = None,
+    pixel_size: tuple[float, float] | None = None,
+    unit: str | None = None,
+    geo: Mapping[str, Any] | None = None,
+    painted: np.ndarray | None = None,
+) -> list[Path]:
+    """Write all four results of one picture.
+
+    Parameters
+    ----------
+    stem : Path
+        Folder and NAME of the results.
+    image : ndarray, uint8, (H, W, 3)
+        The picture, for the overlay.
+    masks : MaskSet
+        Its masks.
+    image_name : str
+        File name of the picture, kept in the COCO file.
+    info : mapping, optional
+        Put into the COCO file as its ``info``.
+    pixel_size : tuple of float, optional
+        Height and width of a pixel in `unit`, for the label image.
+    unit : str, optional
+    geo : mapping, optional
+        Geo-reference of the picture as `Image.geo` has it, for the label image.
+    painted : ndarray, uint8, (h, w, 3), optional
+        What to save as the overlay; the masks over `image` if not given.
+
+    Returns
+    -------
+    list of Path
+        The files written: overlay, labels, table, COCO.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written; then none of the four has changed.
+    """
+    labels = masks.to_labels()
+    coco = {"info": dict(info or {}), **masks.to_coco(image_name)}
+    targets = {suffix: result_path(stem, suffix) for suffix in SUFFIXES}
+    with ExitStack() as pending:
+        # Left in reverse order: the COCO file, which marks a picture as done, gets its name last.
+        part = {s: pending.enter_context(whole_file(targets[s])) for s in reversed(SUFFIXES)}
+        save_png(part[OVERLAY], overlay(image, labels) if painted is None else painted)
+        context = WriteContext(image_name, pixel_size=pixel_size, unit=unit, **place_of(geo))
+        save_labels(part[LABELS], labels, context, class_notes(masks))
+        save_table(part[CSV], masks)
+        part[JSON].write_text(json.dumps(coco, allow_nan=False), encoding="utf-8")
+    return list(targets.values())
+
+
+def save_png(path: Path, image: np.ndarray) -> None:
+    """Save a uint8 RGB array as PNG."""
+    from PIL import Image
+
+    Image.fromarray(image).save(path, format="PNG")
+
+
+def save_labels(
+    path: Path, labels: np.ndarray, context: WriteContext | None = None, notes: str | None = None
+) -> None:
+    """Save a label image as TIFF with its ids as they are, in 16 bits or as many as they need."""
+    write_tiff(path, labels.astype(np.promote_types(labels.dtype, np.uint16)), context, notes)
+
+
+def save_table(path: Path, masks: MaskSet) -> None:
+    """Save one row a mask as CSV; unknown numbers are left empty."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        named = masks.class_names is not None
+        writer.writerow([*_COLUMNS, *["class_name"] * named])
+        for row in masks.to_table():
+            centroid = (_rounded(v, 2) for v in row["centroid"])
+            scores = (_rounded(row[name], 4) for name in _COLUMNS[-2:])
+            name = [row["class_name"]] if named else []
+            writer.writerow([row["id"], row["area"], *row["bbox"], *centroid, *scores, *name])
+
+
+def _rounded(value: float, digits: int) -> float | str:
+    return round(float(value), digits) if np.isfinite(value) else ""

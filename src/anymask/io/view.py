@@ -1,0 +1,73 @@
+"""How images are shown to a model: which planes, channels, contrast and pseudo-RGBs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anymask.errors import ImageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from anymask.images.image import Image
+    from anymask.images.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class View:
+    """How images are shown to a model.
+
+    Attributes
+    ----------
+    recipes : tuple of Recipe
+        Pseudo-RGBs to make of each image; none if it is shown as it is.
+    options : dict
+        Options of :func:`anymask.to_rgb`.
+    planes : dict
+        ``t`` and ``z`` of stacks, as to ``Image.plane``.
+    header : Path or None
+        The ENVI header of a data file that it does not lie beside.
+    """
+
+    recipes: tuple[Recipe, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    planes: Mapping[str, Any] = field(default_factory=dict)
+    header: Path | None = None
+
+    def made_with(self, recipe: Recipe | None) -> dict[str, Any]:
+        """Return what differs from showing the image as it is, for the record of a result."""
+        made: dict[str, Any] = {**self.options, **self.planes}
+        if recipe is not None:
+            made["rgb"] = {"name": recipe.name, "source": list(recipe.source)}
+        return made
+
+    def open(self, path: Path) -> Image:
+        """Read an image, or what is needed to read it piece by piece."""
+        from anymask.io.image_formats.photo import check_pixels
+        from anymask.io.read_images import read
+
+        image = read(path, header=self.header).plane(**self.planes)
+        check_pixels(path, image.width, image.height)
+        return image
+
+    def picture(
+        self, image: Image, recipe: Recipe | None
+    ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+        """Return what the model sees of an image, and what the user should know about it."""
+        if recipe is None:
+            from anymask.images.normalize import to_rgb
+
+            try:
+                return to_rgb(image, **self.options), ()
+            except ImageError as error:
+                raise (
+                    error if str(image.path) in str(error) else ImageError(f"{image.path}: {error}")
+                ) from error
+        from anymask.images.pseudo_rgb import pseudo_rgb
+
+        made = pseudo_rgb(image, recipe, **self.options)
+        return made.rgb, tuple(f"{image.path} ({made.name}): {note}" for note in made.notes)

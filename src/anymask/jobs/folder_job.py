@@ -1,0 +1,117 @@
+"""A job over a folder as data: how every image is segmented, and where the results go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from anymask.checkpoints.identify import WEIGHT_SUFFIXES
+from anymask.checkpoints.registry import CHECKPOINTS
+from anymask.files import sha256
+from anymask.io.fingerprint import fingerprint
+from anymask.io.results import JSON, SUFFIXES, result_path
+from anymask.io.view import View
+from anymask.jobs.inputs import WorkItem
+from anymask.model.config import EverythingConfig
+from anymask.predict.everything.options import EverythingOptions
+
+# Options that change no mask.
+_OF_NO_EFFECT = frozenset({"points_per_batch"})
+
+
+@dataclass(frozen=True)
+class FolderJob:
+    """How the images of a job are segmented; plain data that can be pickled.
+
+    Attributes
+    ----------
+    output : Path
+        Folder of the results.
+    model : str
+        As to `anymask.load`.
+    options : mapping
+        Options of `EverythingOptions` that are given; the others are the model's own.
+    view : View
+        How images are shown to the model.
+    device, dtype : str
+    compile : bool
+        As to `anymask.load`.
+
+    Raises
+    ------
+    AnymaskError
+        If there is no such option, or one has a value that it cannot have.
+    """
+
+    output: Path
+    model: str = "small"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    view: View = field(default_factory=View)
+    device: str = "auto"
+    dtype: str = "auto"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        EverythingOptions.for_model(EverythingConfig(), self.options)
+
+    @cached_property
+    def model_sha256(self) -> str | None:
+        """SHA-256 of the weights if they are the user's file or folder.
+
+        None for names, whose weights do not change.
+        """
+        path = Path(self.model).expanduser()
+        if self.model in CHECKPOINTS or not path.exists():
+            return None
+        if path.is_file():
+            return sha256(path)
+        digest = hashlib.sha256()
+        for part in sorted(path.iterdir()):
+            if part.suffix in WEIGHT_SUFFIXES:
+                digest.update(f"{part.name}\0{sha256(part)}\n".encode())
+        return digest.hexdigest()
+
+    def stem(self, item: WorkItem) -> Path:
+        """Folder and NAME of the results of an item."""
+        return self.output / item.name
+
+    def has_results(self, item: WorkItem) -> bool:
+        """Whether all results of an item exist, whatever they were made with."""
+        return all(result_path(self.stem(item), suffix).is_file() for suffix in SUFFIXES)
+
+    def made_with(self, item: WorkItem) -> dict[str, Any]:
+        """Return what the results of an item depend on, as it is recorded in them."""
+        view = self.view.made_with(item.recipe)
+        return {
+            "model": self.model,
+            **({"model_sha256": self.model_sha256} if self.model_sha256 else {}),
+            "options": {k: v for k, v in self.options.items() if k not in _OF_NO_EFFECT},
+            "sha256": fingerprint(item.path, self.view.header),
+            **({"view": view} if view else {}),
+        }
+
+    def masks_if_done(self, item: WorkItem) -> int | None:
+        """Return how many masks an item's results hold, if they are what this job would give.
+
+        None if results are missing, or were made from another content of the file, with another
+        model or other options.
+        """
+        if not self.has_results(item):
+            return None
+        try:
+            path = result_path(self.stem(item), JSON)
+            coco = json.loads(path.read_text(encoding="utf-8"))
+            info, count = coco["info"], len(coco["annotations"])
+            wanted = self.made_with(item)
+            wanted.setdefault("view", None)
+            if "model_sha256" not in info:  # as written by anymask 0.1.0
+                wanted.pop("model_sha256", None)
+            same = all(info.get(key) == value for key, value in wanted.items())
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return None
+        return count if same else None

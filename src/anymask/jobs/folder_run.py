@@ -1,0 +1,157 @@
+"""One run of a job: what is left to do, doing it in order, and what became of each item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anymask.errors import AnymaskError, ImageError, OutputError
+from anymask.files import check_writable, remove_leftovers
+from anymask.jobs.folder_job import FolderJob
+from anymask.jobs.inputs import Inputs, WorkItem
+from anymask.jobs.report import FolderReport, Outcome
+from anymask.jobs.worker import Cancelled, Worker
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+
+
+@dataclass(frozen=True)
+class FolderProgress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    item : WorkItem
+        At work.
+    index, total : int
+        Which of the items, from 0, and how many.
+    points, points_in_all : int
+        Points of this image that were asked, and that will be; 0 of 0 before it is read.
+    outcome : Outcome or None
+        What became of the item, once it is finished.
+    """
+
+    item: WorkItem
+    index: int
+    total: int
+    points: int = 0
+    points_in_all: int = 0
+    outcome: Outcome | None = None
+
+
+OnProgress = Callable[[FolderProgress], None]
+
+
+class FolderRun:
+    """One run of a job over its items.
+
+    Parameters
+    ----------
+    job : FolderJob
+    inputs : Inputs
+        Those that are unusable are reported as failed.
+
+    Attributes
+    ----------
+    todo : list of WorkItem
+        What is left to do.
+    report : FolderReport
+        Filled while the run goes on, so that it is there whatever ends the run.
+
+    Raises
+    ------
+    ImageError
+        If none of the inputs is an image.
+    AnymaskError
+        If a header is given for several images.
+    OutputError
+        If the output folder cannot be written to.
+    """
+
+    def __init__(self, job: FolderJob, inputs: Inputs) -> None:
+        if not inputs.items:
+            raise ImageError(
+                " ".join(reason for _, reason in inputs.unusable)
+                or "All of these are results that anymask wrote; name the images themselves."
+            )
+        if job.view.header is not None and len(inputs.items) > 1:
+            raise AnymaskError(
+                f"header is for one data file, and {len(inputs.items)} images are given; put "
+                "headers beside their data, or segment one at a time."
+            )
+        check_writable(job.output)
+        self.job = job
+        self.todo = [each for i in inputs.items for each in i.with_recipes(job.view.recipes)]
+        failed = [Outcome(name, "failed", reason=reason) for name, reason in inputs.unusable]
+        self.report = FolderReport(job.output, failed, inputs.own_results)
+
+    def skip_finished(self) -> None:
+        """Leave out items whose results are what this job would give."""
+        left = []
+        for item in self.todo:
+            masks = self.job.masks_if_done(item)
+            if masks is None:
+                left.append(item)
+            else:
+                kept = Outcome(str(item.name), "kept", str(item.path), masks=masks)
+                self.report.outcomes.append(kept)
+        self.todo = left
+
+    def would_replace(self) -> list[WorkItem]:
+        """Return the items left to do that have results already."""
+        return [item for item in self.todo if self.job.has_results(item)]
+
+    def segment(
+        self,
+        load: Callable[[], Sam] | None = None,
+        progress: OnProgress | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> None:
+        """Segment what is left to do, one item after another, replacing results that exist.
+
+        Parameters
+        ----------
+        load : callable, optional
+            Returns the model; by default what the job names is loaded.
+        progress : callable, optional
+            Called while an image is segmented and when it is finished.
+        cancel : callable, optional
+            Asked again and again; the run stops once it returns True. Finished items stay.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full or read-only: the next item would meet that too. Every other
+            error of an item is reported and the others go on.
+        AnymaskError
+            If the model cannot be loaded.
+        """
+        if not self.todo:
+            return
+        for folder in {self.job.stem(item).parent for item in self.todo}:
+            remove_leftovers(folder)
+        worker = Worker(self.job, load)
+        total = len(self.todo)
+        while self.todo:
+            item, index = self.todo[0], total - len(self.todo)
+
+            def advance(points: int, in_all: int, item: WorkItem = item, i: int = index) -> None:
+                if cancel is not None and cancel():
+                    raise Cancelled
+                if progress is not None:
+                    progress(FolderProgress(item, i, total, points, in_all))
+
+            try:
+                advance(0, 0)
+                outcome = worker.segment(item, advance)
+            except Cancelled:
+                self.report.cancelled = True
+                return
+            self.todo.pop(0)
+            self.report.outcomes.append(outcome)
+            if progress is not None:
+                progress(FolderProgress(item, index, total, outcome=outcome))
+            if outcome.ends_run:
+                raise OutputError(outcome.reason)

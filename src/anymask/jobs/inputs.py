@@ -1,0 +1,124 @@
+"""The images of a job: files, folders and patterns taken apart, with the names of their results."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anymask.errors import ImageError
+from anymask.jobs.result_names import output_names
+
+if TYPE_CHECKING:
+    from anymask.images.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """One image to work on, or one pseudo-RGB of it.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    name : Path
+        What its results are called, relative to the output folder and without their endings.
+    recipe : Recipe, optional
+        The pseudo-RGB to make of it.
+    """
+
+    path: Path
+    name: Path
+    recipe: Recipe | None = None
+
+    @property
+    def title(self) -> str:
+        """The file's name, and the pseudo-RGB's in parentheses."""
+        return self._with_recipe(self.path.name)
+
+    def about(self, sentence: str) -> str:
+        """Put the file before a sentence that does not name it."""
+        if self.recipe is None and str(self.path) in sentence:
+            return sentence
+        return f"{self._with_recipe(str(self.path))}: {sentence}"
+
+    def with_recipes(self, recipes: Sequence[Recipe]) -> list[WorkItem]:
+        """Return one item for each pseudo-RGB, named by both; itself if there is none."""
+        if not recipes:
+            return [self]
+        return [
+            replace(self, name=self.name.with_name(f"{self.name.name}.{how.name}"), recipe=how)
+            for how in recipes
+        ]
+
+    def _with_recipe(self, name: str) -> str:
+        return name if self.recipe is None else f"{name} ({self.recipe.name})"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What files, folders and patterns came to.
+
+    Attributes
+    ----------
+    items : list of WorkItem
+        In the order given, each file once.
+    unusable : list of (str, str)
+        Arguments that name no image, and why.
+    own_results : int
+        How many files were left out because they are named like results of anymask.
+    """
+
+    items: list[WorkItem]
+    unusable: list[tuple[str, str]]
+    own_results: int
+
+
+def gather(arguments: Sequence[str]) -> Inputs:
+    """Expand files, folders and patterns to images and name their results."""
+    from anymask.io.listing import list_images
+    from anymask.io.results import is_result
+
+    # By absolute path, but with links kept: they have names of their own.
+    found: dict[Path, tuple[Path, Path]] = {}
+    unusable: list[tuple[str, str]] = []
+    own: set[Path] = set()
+    for argument in arguments:
+        try:
+            paths = list_images(argument)
+        except ImageError as error:
+            unusable.append((argument, str(error)))
+            continue
+        root = _root(argument)
+        for path in paths:
+            absolute = Path(os.path.abspath(path))
+            if is_result(path):
+                own.add(absolute)
+            else:
+                relative = path.relative_to(root) if root else Path(path.name)
+                found.setdefault(absolute, (path, relative))
+    pairs = list(found.values())
+    items = [
+        WorkItem(path, name) for (path, _), name in zip(pairs, output_names(pairs), strict=True)
+    ]
+    return Inputs(items, unusable, len(own))
+
+
+def _root(argument: str) -> Path | None:
+    """The folder below which an argument's images lie; None for a single file."""
+    from anymask.io.listing import is_image_folder
+
+    path = Path(argument)
+    if path.is_dir() and not is_image_folder(path):
+        return path
+    if path.exists():
+        return None
+    fixed = []
+    for part in path.parts:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    return Path(*fixed)

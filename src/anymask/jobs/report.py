@@ -1,0 +1,101 @@
+"""What became of the items of a run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Status = Literal["done", "kept", "failed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one item.
+
+    Attributes
+    ----------
+    name : str
+        What its results are called, relative to the output folder; of an input that is no image,
+        the input.
+    status : {"done", "kept", "failed"}
+        "kept": earlier results were left as they are.
+    path : str or None
+        The image's file.
+    size : tuple of int or None
+        Height and width.
+    masks : int or None
+        How many were found.
+    covered : float or None
+        Share of the image that is in a mask.
+    seconds : float or None
+    reason : str
+        Why it failed, in a sentence.
+    notes : tuple of str
+        What the user should know besides.
+    ends_run : bool
+        Whether the next item would fail for the same reason: the disk is full or read-only.
+    """
+
+    name: str
+    status: Status
+    path: str | None = None
+    size: tuple[int, int] | None = None
+    masks: int | None = None
+    covered: float | None = None
+    seconds: float | None = None
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    ends_run: bool = False
+
+
+@dataclass
+class FolderReport:
+    """What became of every item of a run, in order.
+
+    Attributes
+    ----------
+    output : Path
+        Folder of the results.
+    outcomes : list of Outcome
+    own_results : int
+        Files among the inputs that anymask wrote itself, which were left out.
+    cancelled : bool
+        Whether the run was stopped before its end.
+    """
+
+    output: Path
+    outcomes: list[Outcome] = field(default_factory=list)
+    own_results: int = 0
+    cancelled: bool = False
+
+    @property
+    def done(self) -> list[Outcome]:
+        """Items that were segmented."""
+        return self._of("done")
+
+    @property
+    def kept(self) -> list[Outcome]:
+        """Items whose earlier results were left as they are."""
+        return self._of("kept")
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """Items that could not be segmented; `Outcome.reason` says why."""
+        return self._of("failed")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-ready data."""
+        return {
+            "output": str(self.output),
+            "done": len(self.done),
+            "kept": len(self.kept),
+            "failed": len(self.failed),
+            "cancelled": self.cancelled,
+            "outcomes": [
+                {k: v for k, v in asdict(each).items() if k != "ends_run"} for each in self.outcomes
+            ],
+        }
+
+    def _of(self, status: Status) -> list[Outcome]:
+        return [each for each in self.outcomes if each.status == status]

@@ -1,0 +1,121 @@
+"""One process of a job: it loads the model once and segments item after item."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anymask.errors import AnymaskError, OutputError
+from anymask.files import is_lasting
+from anymask.images.image import Image
+from anymask.io.results import write_results
+from anymask.jobs.folder_job import FolderJob
+from anymask.jobs.inputs import WorkItem
+from anymask.jobs.report import Outcome
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+
+
+class Cancelled(Exception):
+    """The run was cancelled while an image was segmented."""
+
+
+class Worker:
+    """Segments items of one job, one after another.
+
+    Parameters
+    ----------
+    job : FolderJob
+    load : callable, optional
+        Returns the model; by default what the job names is loaded.
+
+    Raises
+    ------
+    AnymaskError
+        If the model cannot be loaded or does not take an option.
+    """
+
+    def __init__(self, job: FolderJob, load: Callable[[], Sam] | None = None) -> None:
+        from anymask.predict.everything.generator import SamAutomaticMaskGenerator
+
+        self.job = job
+        sam = load() if load is not None else _load(job)
+        self._generator = SamAutomaticMaskGenerator(sam, **job.options)
+        # The file opened last, for its next pseudo-RGB.
+        self._opened: tuple[Path, Image] | None = None
+
+    def segment(self, item: WorkItem, advance: Callable[[int, int], None] | None = None) -> Outcome:
+        """Segment an item and write its results; errors become a failed outcome.
+
+        Parameters
+        ----------
+        item : WorkItem
+        advance : callable, optional
+            Called with the points done and the points in all; may raise `Cancelled`.
+        """
+        try:
+            return self._segment(item, advance)
+        except Cancelled:
+            raise
+        except Exception as error:
+            if _was_interrupted(error):
+                raise KeyboardInterrupt from error
+            known = isinstance(error, AnymaskError)
+            return Outcome(
+                str(item.name),
+                "failed",
+                str(item.path),
+                reason=str(error) if known else f"{type(error).__name__}: {error}",
+                ends_run=isinstance(error, OutputError) and is_lasting(error),
+            )
+
+    def _segment(self, item: WorkItem, advance: Callable[[int, int], None] | None) -> Outcome:
+        began = time.perf_counter()
+        made_with = self.job.made_with(item)
+        image = self._open(item.path)
+        rgb, notes = self.job.view.picture(image, item.recipe)
+        masks = self._generator.generate_masks(rgb, progress=advance)
+        write_results(
+            self.job.stem(item),
+            rgb,
+            masks,
+            image_name=item.path.name,
+            info={"description": f"anymask {version('anymask')}", **made_with},
+            pixel_size=image.pixel_size,
+            unit=image.unit,
+            geo=image.geo,
+        )
+        covered = (masks.to_labels() > 0).mean() if len(masks) else 0.0
+        return Outcome(
+            str(item.name),
+            "done",
+            str(item.path),
+            size=masks.image_size,
+            masks=len(masks),
+            covered=float(covered),
+            seconds=time.perf_counter() - began,
+            notes=notes,
+        )
+
+    def _open(self, path: Path) -> Image:
+        if self._opened is None or self._opened[0] != path:
+            self._opened = None  # so that two are never in memory together
+            self._opened = (path, self.job.view.open(path))
+        return self._opened[1]
+
+
+def _load(job: FolderJob) -> Sam:
+    from anymask.checkpoints import load
+
+    return load(job.model, device=job.device, dtype=job.dtype, compile=job.compile)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether a library turned Ctrl-C into an error of its own."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None

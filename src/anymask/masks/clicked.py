@@ -1,0 +1,49 @@
+"""The regions of a mask that somebody pointed at."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+
+
+def keep_clicked(mask: NDArray[np.bool_], points: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Keep the connected regions of a mask that hold a point, and drop the others.
+
+    A click asks for one thing; patches apart from it are mostly lookalikes.
+
+    Parameters
+    ----------
+    mask : (H, W) bool array
+    points : (P, 2) array
+        Positive points as (x, y) in pixels, pixel centres at integers.
+
+    Returns
+    -------
+    (H, W) bool array
+        `mask` itself if no point lies on it, or if every region holds one.
+
+    Examples
+    --------
+    >>> mask = np.array([[1, 1, 0, 1], [1, 0, 0, 1]], bool)
+    >>> keep_clicked(mask, np.array([[0.0, 1.0]])).astype(int)
+    array([[1, 1, 0, 0],
+           [1, 0, 0, 0]])
+    """
+    height, width = mask.shape
+    at = np.floor(np.asarray(points, np.float64).reshape(-1, 2) + 0.5).astype(np.int64)
+    at = at[(at >= 0).all(1) & (at[:, 0] < width) & (at[:, 1] < height)]
+    at = at[mask[at[:, 1], at[:, 0]]]
+    if not len(at):
+        return mask
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    regions, count = ndimage.label(mask[box], _EIGHT_NEIGHBOURS)
+    clicked = np.unique(regions[at[:, 1] - rows[0], at[:, 0] - cols[0]])
+    if len(clicked) == count:
+        return mask
+    kept = np.zeros_like(mask)
+    kept[box] = np.isin(regions, clicked)
+    return kept

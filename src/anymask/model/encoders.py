@@ -1,0 +1,163 @@
+"""What a kind of image encoder tells the rest of the package, and which kinds there are.
+
+A kind is a frozen dataclass of plain numbers below `EncoderConfig`. It builds the network, is
+recognised in a checkpoint by the shapes of its tensors, and says what training needs to know.
+Nothing else in the package asks which kind it is. Another package adds one through an entry point
+of the group ``anymask.encoders``, whose name is the kind's and whose object is the dataclass.
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from anymask.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Shapes of a checkpoint's tensors under Meta's names."""
+
+GROUP = "anymask.encoders"
+PREFIX = "image_encoder."
+"""What the names of an encoder's tensors begin with in a checkpoint."""
+
+
+class EncoderConfig:
+    """Base of all configurations of image encoders.
+
+    A subclass is a frozen dataclass whose fields are numbers and tuples of numbers, so that it
+    survives a trip through JSON.
+
+    Attributes
+    ----------
+    kind : str
+        The name in files; see `encoder_kinds`.
+    patch_size : int
+        Side in pixels of the input's square that becomes one cell of the embedding.
+    low_rank : dict
+        The layers that low-rank fine-tuning updates, by the last part of their name: "all" rows of
+        their weight, or those of queries and values in a joint projection ("qv").
+    """
+
+    kind: ClassVar[str]
+    low_rank: ClassVar[Mapping[str, Literal["all", "qv"]]] = {}
+    patch_size: int
+
+    @property
+    def size_step(self) -> int:
+        """Sides of the input are multiples of this."""
+        return self.patch_size
+
+    def build(self, image_size: int, out_chans: int) -> nn.Module:
+        """Build the network with random weights.
+
+        It maps normalised images (B, 3, H, W) to an embedding (B, `out_chans`, h, w) with cells of
+        `patch_size` pixels. It may return a tuple: the embedding, then features (B, C/4, 2·h, 2·w)
+        and (B, C/8, 4·h, 4·w) for the mask decoder's upscaling.
+
+        Parameters
+        ----------
+        image_size : int
+            Side of the square input in pixels.
+        out_chans : int
+            Channels C of the embedding.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def from_shapes(cls, shapes: Shapes) -> tuple[Self, int | None] | None:
+        """Read the configuration off a checkpoint, if it holds an encoder of this kind.
+
+        Parameters
+        ----------
+        shapes : mapping of str to tuple of int
+
+        Returns
+        -------
+        (config, image_size) or None
+            The input size is None where the tensors do not tell it.
+
+        Raises
+        ------
+        KeyError
+            If it is of this kind and a tensor is missing.
+        ValueError, IndexError, ZeroDivisionError
+            If it is of this kind and shapes contradict each other.
+        """
+        raise NotImplementedError
+
+    @property
+    def in_words(self) -> str:
+        """A few words for messages, such as "ViT of width 768 and depth 12"."""
+        raise NotImplementedError
+
+    def activation_bytes(self, image_size: int, training: bool) -> float:
+        """About how much memory encoding one image takes in float32.
+
+        Parameters
+        ----------
+        image_size : int
+        training : bool
+            With what the gradients need.
+        """
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the kind and all fields as JSON-ready data."""
+        return {"kind": self.kind, **asdict(self)}  # type: ignore[call-overload]
+
+
+@cache
+def encoder_kinds() -> dict[str, type[EncoderConfig]]:
+    """Return all kinds of encoders by name: anymask's own, then those of other packages.
+
+    Raises
+    ------
+    CheckpointError
+        If another package's kind cannot be imported, or is none.
+    """
+    from anymask.model.encoder_configs import OWN_KINDS
+
+    kinds: dict[str, type[EncoderConfig]] = {kind.kind: kind for kind in OWN_KINDS}
+    for entry in entry_points(group=GROUP):
+        try:
+            found = entry.load()
+        except Exception as error:  # whatever a foreign module raises
+            raise CheckpointError(
+                f"The encoder {entry.name!r} of {entry.value} cannot be imported ({error}); update "
+                "or remove the package that brings it."
+            ) from error
+        if not (isinstance(found, type) and issubclass(found, EncoderConfig)):
+            raise CheckpointError(
+                f"The encoder {entry.name!r} of {entry.value} is no EncoderConfig; update or "
+                "remove the package that brings it."
+            )
+        kinds.setdefault(entry.name, found)
+    return kinds
+
+
+def count_children(shapes: Iterable[str], prefix: str) -> int:
+    """Return how many numbered children `prefix` has, counted from 0 without a gap.
+
+    Raises
+    ------
+    KeyError
+        If one is missing, or there are none.
+
+    Examples
+    --------
+    >>> count_children(["blocks.0.w", "blocks.1.w", "blocks.1.b"], "blocks.")
+    2
+    """
+    number = re.compile(re.escape(prefix) + r"(\d+)\.")
+    found = {int(m[1]) for name in shapes if (m := number.match(name))}
+    if found != set(range(len(found))) or not found:
+        raise KeyError(f"{prefix}{min(set(range(len(found) + 1)) - found)}")
+    return len(found)

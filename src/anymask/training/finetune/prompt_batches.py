@@ -1,0 +1,128 @@
+"""Rounds of prompts for a batch of masks, as a person would give them.
+
+Objects are asked for by a box or by a point; then, round by round, with corrective clicks on the
+answer and that answer's logits as mask prompt (arXiv 2304.02643, appendix A, "Training
+algorithm"). All chance comes from one generator, made anew for every step from the seed, the
+epoch and the step, so that a resumed run asks what the uninterrupted one would have asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from anymask.model.sam import ImageEmbedding
+from anymask.training.finetune.settings import Settings
+from anymask.training.losses_in_use import targets_in_use
+from anymask.training.prompts import boxes_of, corrective_clicks, points_in
+
+_CENTRAL_POINTS = 0.5
+_MOST_CLICKS = 3  # a round
+
+
+def generator_of(*numbers: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A random generator that depends on whole numbers and on nothing else."""
+    seed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(seed) >> 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Views of B images and P of the objects of each.
+
+    Attributes
+    ----------
+    image : ImageEmbedding
+        Of B views.
+    masks : dict of str to (B, P, S, S) bool tensors
+        Objects by how they are first asked for.
+    scales, limits : (B,) and (B, 2) tensors
+        Input pixels to a pixel of the image on disk; width and height of the image in the input.
+    """
+
+    image: ImageEmbedding
+    masks: dict[str, Tensor]
+    scales: Tensor
+    limits: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """N = B·P prompts and the masks that are meant.
+
+    Attributes
+    ----------
+    kind : str
+        "box", "point" or, after the first round, "refined".
+    targets : (N, S/2, S/2) tensor
+        The share of each pixel that the object covers; (B, K, S/2, S/2) of K classes of pixels.
+    halved : (N, S/2, S/2) bool tensor
+        The objects, where corrective clicks are drawn.
+    boxes, coords, labels, previous : tensors or None
+        As to `Sam.decode`.
+    """
+
+    kind: str
+    targets: Tensor
+    halved: Tensor
+    boxes: Tensor | None = None
+    coords: Tensor | None = None
+    labels: Tensor | None = None
+    previous: Tensor | None = None
+
+
+def first_prompts(batch: Batch, settings: Settings, generator: torch.Generator) -> list[Asked]:
+    """Ask for the objects of a batch, those of each kind of prompt together."""
+    asked = []
+    for kind, masks in batch.masks.items():
+        P = masks.shape[1]
+        flat = masks.flatten(0, 1)  # (N, S, S)
+        targets = targets_in_use(flat)  # (N, S/2, S/2)
+        # Clicks are drawn at half size, which is plenty and four times faster.
+        halved = flat[:, ::2, ::2] | flat[:, 1::2, 1::2]
+        if kind == "box":
+            boxes = boxes_of(flat, settings.box_jitter, generator)  # (N, 4)
+            reach = settings.box_jitter_pixels * batch.scales.repeat_interleave(P)[:, None]
+            noise = torch.rand(boxes.shape, generator=generator, device=boxes.device)
+            boxes = boxes + (2 * noise - 1) * reach
+            last = batch.limits.repeat_interleave(P, 0).repeat(1, 2) - 1
+            boxes = torch.minimum(boxes.clamp(min=0), last)
+            asked.append(Asked(kind, targets, halved, boxes=boxes))
+        else:
+            N = len(flat)
+            central = torch.rand(N, generator=generator, device=flat.device) < _CENTRAL_POINTS
+            coords = 2 * points_in(halved, central, generator)[:, None]  # (N, 1, 2)
+            labels = torch.ones(N, 1, dtype=torch.long, device=flat.device)
+            asked.append(Asked(kind, targets, halved, coords=coords, labels=labels))
+    return asked
+
+
+def corrected(asked: Asked, low_res: Tensor, iou: Tensor, generator: torch.Generator) -> Asked:
+    """Ask again, with clicks where the answer errs and the answer itself.
+
+    Parameters
+    ----------
+    asked : Asked
+    low_res : (N, M, 4·h, 4·w) tensor
+        The answer's logits: the mask for an unambiguous prompt, then the candidates.
+    iou : (N, M) tensor
+        Predicted.
+    generator : torch.Generator
+    """
+    index = torch.zeros_like(iou[:, 0], dtype=torch.long)
+    if asked.kind == "point":  # a person would correct the candidate that seems best
+        index = 1 + iou[:, 1:].argmax(1)
+    everyone = torch.arange(len(index), device=index.device)
+    previous = low_res.detach()[everyone, index][:, None]  # (N, 1, 4·h, 4·w)
+    predicted = F.interpolate(previous, scale_factor=2, mode="bilinear")[:, 0] > 0
+    draw = torch.randint(_MOST_CLICKS, (), generator=generator, device=index.device)
+    coords, labels = corrective_clicks(predicted, asked.halved, int(draw) + 1, generator)
+    coords = 2 * coords
+    if asked.coords is not None and asked.labels is not None:
+        coords = torch.cat([asked.coords, coords], 1)
+        labels = torch.cat([asked.labels, labels], 1)
+    return replace(asked, kind="refined", coords=coords, labels=labels, previous=previous)

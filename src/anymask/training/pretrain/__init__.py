@@ -1,1 +1,0 @@
-"""The recipe of the shipped model: data, drawing, augmentation, and the loop."""

@@ -1,0 +1,109 @@
+"""Installed packages add formats through entry points, as the package in examples/ does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import anymask
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "more_formats"
+
+
+def install(folder: Path, name: str, entries: dict[str, dict[str, str]]) -> None:
+    """Leave what an installation leaves beside a package: its name and its entry points."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = [
+        line
+        for group, points in entries.items()
+        for line in (f"[{group}]", *(f"{key} = {value}" for key, value in points.items()))
+    ]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """Run Python in a process that has the example package installed."""
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    site = tmp_path / "site"
+    install(site, project["name"], project["entry-points"])
+
+    def run_python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        paths = [str(Path(anymask.__file__).parents[1]), str(EXAMPLE), str(site)]
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+
+    return run_python
+
+
+def test_the_formats_of_a_package_are_read_listed_and_written(run, tmp_path: Path) -> None:
+    values = (np.arange(12).reshape(3, 4) * 5000).astype(">u2")
+    (tmp_path / "scan.pgm").write_bytes(b"P5 # made by hand\n4 3\n65535\n" + values.tobytes())
+    (tmp_path / "scan.unknown").write_bytes((tmp_path / "scan.pgm").read_bytes())
+    code = """
+import anymask, numpy as np
+from anymask.cli.app import app
+from anymask.io import list_images
+from typer.testing import CliRunner
+print(anymask.read("scan.pgm").numpy().tolist(), anymask.read("scan.unknown").shape)
+print([path.name for path in list_images(".")])
+labels = np.zeros((3, 4), int); labels[1:, 1:3] = 7
+anymask.save_masks(labels, "scan.svg", image="scan.pgm")
+anymask.save_masks(labels, "scan.labels.tif")
+again = ["convert", "scan.labels.tif", "--to", "svg", "--out", "again.svg"]
+print(CliRunner().invoke(app, again).exit_code)
+print("parquet or svg." in CliRunner().invoke(app, ["convert", "--help"]).output)
+"""
+    done = run("-c", code)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines == [f"{values.tolist()} (3, 4)", "['scan.pgm']", "0", "True"]
+    drawn = (tmp_path / "scan.svg").read_text()
+    assert '<path id="mask-7" class="" d="M1,1' in drawn
+    assert (tmp_path / "again.svg").read_text() == drawn.replace("scan.pgm", "scan")
+
+
+def test_a_format_that_cannot_be_used_is_named_and_the_others_work(run, tmp_path: Path) -> None:
+    (tmp_path / "site" / "broken.py").write_text("from anymask.io import MaskFormat\n1 / 0\n")
+    (tmp_path / "site" / "rival.py").write_text(
+        "from anymask.io import ImageFormat, MaskFormat\n"
+        "PNG = ImageFormat(name='better PNG', suffixes=('.png',), read=None)\n"
+        "COCO = MaskFormat(name='coco', title='other', suffixes=('.x',))\n"
+    )
+    readers = {"png": "rival:PNG", "wrong": "rival:COCO"}
+    writers = {"coco": "rival:COCO", "broken": "broken:FORMAT"}
+    install(tmp_path / "site", "rival", {"anymask.readers": readers, "anymask.writers": writers})
+    np.save(tmp_path / "a.npy", np.eye(3, dtype=np.uint8))
+    # Written to a folder, so that image formats are looked up for the name of the image.
+    done = run("-m", "anymask", "convert", "a.npy", "--to", "svg", "--out", "out")
+    assert done.returncode == 0
+    assert (tmp_path / "out" / "a.svg").is_file()
+    reasons = (
+        "wrong of the package rival is left out: rival:COCO is no ImageFormat",
+        "png of the package rival is left out: the suffix .png belongs to another format",
+        "broken of the package rival is left out: division by zero",
+        "coco of the package rival is left out: there is a format called coco already",
+    )
+    for reason in reasons:
+        assert f"The format {reason}; update or uninstall the package.\n" in done.stderr
+    assert done.stderr.count("left out") == len(reasons)
+
+
+def test_an_example_format_has_under_forty_lines() -> None:
+    for file in ("pgm.py", "svg.py"):
+        text = (EXAMPLE / "more_formats" / file).read_text(encoding="utf-8")
+        assert len(text.splitlines()) < 40

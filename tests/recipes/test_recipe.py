@@ -1,0 +1,293 @@
+"""The training loop learns, and goes on from where it was killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from anymask.model.config import SamConfig
+from anymask.model.sam import Sam
+from recipes.small.batches import Batch, BatchMaker
+from recipes.small.cache import CacheWriter, ImageCache
+from recipes.small.optimizer import build_optimizers
+from recipes.small.recipe import Recipe, train
+from recipes.small.stages import train_in_stages
+from tests.recipes.tiny import TINY
+
+RECIPE = Recipe(
+    side=64,
+    batch_size=2,
+    prompts=2,
+    warmup_images=8,
+    learning_rate=1e-3,
+    matrix_rate=1e-3,
+    ema=0.95,
+    log_images=16,  # every 8 updates
+)
+
+
+def _disks(folder: Path) -> ImageCache:
+    rng = np.random.default_rng(0)
+    writer = CacheWriter(folder, 12)
+    y, x = np.mgrid[:100, :100]
+    for _ in range(12):
+        cx, cy, r = *rng.uniform(30, 70, 2), rng.uniform(15, 28)
+        disk = (x - cx) ** 2 + (y - cy) ** 2 < r * r
+        image = np.where(disk[..., None], 220, 30).astype(np.uint8).repeat(3, 2)
+        writer.append(image, disk.astype(np.uint16), np.zeros(2, np.int64), "disks")
+    return writer.finish()
+
+
+def _log(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def _train(
+    cache: ImageCache, out: Path, updates: int, finish: bool = False, recipe: Recipe = RECIPE
+) -> Path:
+    return train(
+        [(cache, 1.0)],
+        out,
+        recipe=recipe,
+        config=TINY,
+        updates=updates,
+        finish=finish,
+        report=lambda _: None,
+    )
+
+
+def _interrupted(cache: ImageCache, out: Path, before_update: int, updates: int) -> None:
+    """Stop a finishing run as Ctrl-C does."""
+
+    made = iter(range(before_update))
+
+    def stream(self: BatchMaker) -> Iterator[Batch]:
+        for _ in made:
+            yield self.batch()
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BatchMaker, "stream", stream)
+        with pytest.raises(KeyboardInterrupt):
+            _train(cache, out, updates, finish=True)
+
+
+def _state(out: Path) -> dict[str, dict[str, float]]:
+    return torch.load(out / "state.pt", weights_only=True)
+
+
+def test_the_loss_falls_and_a_resumed_run_goes_on_without_a_jump(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    _train(cache, out, 64)
+    _train(cache, out, 16)
+    log = _log(out)
+    assert [r["updates"] for r in log] == list(range(8, 81, 8))
+    losses = [r["loss"] for r in log]
+    # Of several lines: one line's loss, of sixteen images, varies by a fifth.
+    first, before, after = losses[0], np.mean(losses[4:8]), np.mean(losses[8:])
+    assert before < 0.8 * first
+    assert after < before + 0.2 * (first - before)
+
+
+def test_the_rate_rises_over_so_many_images_and_no_weight_leaves_the_dense_losses_out(
+    tmp_path: Path,
+) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    recipe = replace(RECIPE, warmup_images=8, log_images=2, auxiliary_weight=0.0)
+    train([(cache, 1.0)], out, recipe=recipe, config=TINY, updates=5, report=lambda _: None)
+    rates = [r["learning_rate"] / RECIPE.learning_rate for r in _log(out)]
+    assert rates == pytest.approx([0.25, 0.5, 0.75, 1, 1])
+    assert not any("auxiliary" in r for r in _log(out))
+
+
+def test_a_finishing_run_lets_the_learning_rate_fall(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    _train(cache, out, 16, finish=True)
+    rates = [r["learning_rate"] / RECIPE.learning_rate for r in _log(out)]
+    assert rates == pytest.approx([1, 0.125])
+
+
+def test_a_fall_that_is_interrupted_goes_on_where_it_was_and_starts_anew_when_over(
+    tmp_path: Path,
+) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    _interrupted(cache, out, before_update=12, updates=16)
+    factor = _state(out)["progress"]["factor"]
+    assert factor == pytest.approx(0.625)
+    _train(cache, out, 5, finish=True)
+    assert [r["updates"] for r in _log(out)] == [8, 16]
+    rate = RECIPE.learning_rate
+    assert _log(out)[1]["learning_rate"] == pytest.approx(0.8 * factor * rate)
+    _train(cache, out, 7)
+    assert _log(out)[2]["learning_rate"] == RECIPE.learning_rate
+
+
+def test_the_last_views_of_a_finishing_run_are_larger_and_the_fall_goes_on(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    sides, lines = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        made = BatchMaker.batch
+
+        def batch(self: BatchMaker) -> Batch:
+            found = made(self)
+            sides.append(tuple(found.images.shape))
+            return found
+
+        patch.setattr(BatchMaker, "batch", batch)
+        recipe = replace(RECIPE, batch_size=4, last_side=128, last_share=0.5, finish_share=1.0)
+        train_in_stages(
+            [(cache, 1.0)],
+            out,
+            recipe=recipe,
+            config=TINY,
+            updates=16,
+            finish=True,
+            report=lines.append,
+        )
+    small, large = (4, 3, 64, 64), (1, 3, 128, 128)
+    # Batches are made ahead, so that a few of each stage are never trained on.
+    assert set(sides) == {small, large}
+    assert sides == sorted(sides, key=lambda shape: shape[2])
+    assert 8 <= sides.count(small) <= 18
+    assert 32 <= sides.count(large) <= 42
+    assert "views of 128 pixels from here on" in lines
+    rates = [r["learning_rate"] / RECIPE.learning_rate for r in _log(out)]
+    assert rates == pytest.approx([0.8125, 0.5625, 0.3516, 0.0703], abs=1e-3)
+    assert _state(out)["progress"]["factor"] == 1
+
+
+def test_views_of_one_size_throughout_where_the_last_ones_are_no_larger(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    recipe = replace(RECIPE, last_side=RECIPE.side)
+    options = {"config": TINY, "updates": 8, "finish": True, "report": lambda _: None}
+    train_in_stages([(cache, 1.0)], out, recipe=recipe, **options)
+    assert [r["updates"] for r in _log(out)] == [8]
+
+
+def test_an_interrupted_training_is_kept(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    _interrupted(cache, out, before_update=7, updates=100)
+    assert _state(out)["progress"]["updates"] == 7
+    _train(cache, out, 3)
+    assert _state(out)["progress"]["updates"] == 10
+
+
+def test_the_log_never_goes_backwards(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    recipe = replace(RECIPE, log_images=4)
+    _train(cache, out, 2, recipe=recipe)
+    state = (out / "state.pt").read_bytes()
+    _train(cache, out, 2, recipe=recipe)
+    # As after a kill some time after the state was saved, in the middle of a line.
+    (out / "state.pt").write_bytes(state)
+    with (out / "log.jsonl").open("a") as file:
+        file.write('{"kind": "train", "upd')
+    _train(cache, out, 4, recipe=recipe)
+    assert [r["updates"] for r in _log(out)] == [2, 4, 6]
+    (out / "state.pt").unlink()
+    _train(cache, out, 2, recipe=recipe)
+    assert [r["updates"] for r in _log(out)] == [2]
+
+
+def test_what_is_evaluated_is_what_is_exported(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def evaluate(sam: Sam) -> dict[str, float]:
+        seen.append({k: v.clone() for k, v in sam.state_dict().items()})
+        return {"box": 0.5}
+
+    weights = train([(cache, 1.0)], out, recipe=RECIPE, config=TINY, updates=2, evaluate=evaluate)
+    exported = load_file(weights)
+    assert seen
+    assert all(torch.equal(exported[k].float(), v.float()) for k, v in seen[-1].items())
+    assert (out / "curves.png").exists()
+
+
+def test_the_export_holds_its_configuration_and_half_precision(tmp_path: Path) -> None:
+    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    weights = _train(cache, out, 2)
+    with safe_open(weights, "pt") as file:
+        assert SamConfig.from_dict(json.loads(file.metadata()["anymask_config"])) == TINY
+        dtypes = {k: file.get_tensor(k).dtype for k in file.keys()}  # noqa: SIM118
+    coordinates = {k for k in dtypes if "gaussian_matrix" in k}
+    assert all(dtypes[k] == torch.float32 for k in coordinates)
+    assert all(t == torch.float16 for k, t in dtypes.items() if k not in coordinates)
+
+
+def test_a_training_can_begin_with_the_weights_of_another(tmp_path: Path) -> None:
+    cache = _disks(tmp_path / "cache")
+    weights = _train(cache, tmp_path / "first", 2)
+    # With a warm-up this long, one update moves the weights by next to nothing.
+    careful = replace(RECIPE, warmup_images=10**6)
+    again = train(
+        [(cache, 1.0)],
+        tmp_path / "second",
+        recipe=careful,
+        config=TINY,
+        updates=1,
+        start_from=weights,
+        report=lambda _: None,
+    )
+    before, after = load_file(weights), load_file(again)
+    assert all(torch.allclose(after[k].float(), before[k].float(), atol=1e-2) for k in before)
+
+
+def test_every_parameter_has_exactly_one_optimiser_and_moves() -> None:
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3),
+        torch.nn.Conv2d(8, 8, 3, groups=8),
+        torch.nn.Flatten(),
+        torch.nn.LazyLinear(4),
+    )
+    x = torch.randn(2, 3, 8, 8)
+    module(x)
+    before = [p.detach().clone() for p in module.parameters()]
+    optimizers = build_optimizers([module], 1e-2, 1e-2, 0.0)
+    module(x).square().sum().backward()
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
+    assert all(p.grad is None for p in module.parameters())
+    moved = [not torch.equal(p, b) for p, b in zip(module.parameters(), before, strict=True)]
+    assert all(moved)
+    count = sum(len(g["params"]) for o in optimizers for g in o.param_groups)
+    assert count == len(before)
+
+
+def test_two_processes_train_as_one_does_on_twice_the_views(tmp_path: Path) -> None:
+    cache = _disks(tmp_path / "cache")
+    out = tmp_path / "out"
+    shared = replace(RECIPE, accumulate=2, log_images=32)
+    for updates in (3, 5):  # the second is a resumption
+        train(
+            [(cache, 1.0)],
+            out,
+            recipe=shared,
+            config=TINY,
+            updates=updates,
+            processes=2,
+            report=lambda _: None,
+        )
+    (line,) = _log(out)
+    assert line["updates"] == 8
+    assert line["images"] == 8 * 2 * RECIPE.batch_size
+    alone = tmp_path / "alone"
+    train(
+        [(cache, 1.0)],
+        alone,
+        recipe=shared,
+        config=TINY,
+        updates=8,
+        report=lambda _: None,
+    )
+    assert line["loss"] == pytest.approx(_log(alone)[0]["loss"], rel=0.15)
