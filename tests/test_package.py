@@ -144,10 +144,6 @@ def test_a_lower_layer_imports_no_higher_one():
         assert not higher, f"{path} imports {higher}"
 
 
-# The kinds of encoders build, when asked to, networks that read their configurations.
-LATE = ("anymask.model.encoders", "anymask.model.encoder_configs")
-
-
 def test_no_modules_import_each_other_in_a_circle():
     package = ROOT / "src" / "anymask"
     files = {
@@ -155,16 +151,13 @@ def test_no_modules_import_each_other_in_a_circle():
         for path in package.rglob("*.py")
         if path.stem != "__init__"
     }
-    imported = {
-        name: run_time_imports(path, in_functions=name not in LATE) & files.keys()
-        for name, path in files.items()
-    }
+    imported = {name: run_time_imports(path) & files.keys() for name, path in files.items()}
     order = list(graphlib.TopologicalSorter(imported).static_order())  # raises on a circle
     assert set(order) == set(files)
 
 
-def run_time_imports(path: Path, *, in_functions: bool) -> set[str]:
-    """The modules that a file imports when it runs, and those its functions import if wanted."""
+def run_time_imports(path: Path) -> set[str]:
+    """The modules that a file and its functions import when they run."""
     names = set()
     nodes = [ast.parse(path.read_text(encoding="utf-8"))]
     while nodes:
@@ -173,8 +166,7 @@ def run_time_imports(path: Path, *, in_functions: bool) -> set[str]:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        is_late = isinstance(node, ast.FunctionDef) and not in_functions
         is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if not is_late and not is_for_types:
+        if not is_for_types:
             nodes += ast.iter_child_nodes(node)
     return names

@@ -11,12 +11,12 @@ from dataclasses import replace
 from anymask.checkpoints.formats import name_some
 from anymask.errors import CheckpointError
 from anymask.model.config import VARIANTS, SamConfig
+from anymask.model.encoder_configs import encoder_kinds
 from anymask.model.encoders import (
     PREFIX,
     EncoderConfig,
     Shapes,
     count_children,
-    encoder_kinds,
 )
 
 _PARTS = {

@@ -15,8 +15,9 @@ from anymask.model.encoder_configs import (
     SmallEncoderConfig,
     TinyViTConfig,
     ViTConfig,
+    encoder_kinds,
 )
-from anymask.model.encoders import EncoderConfig, encoder_kinds
+from anymask.model.encoders import EncoderConfig
 from anymask.option_fields import check_options, option
 
 __all__ = [

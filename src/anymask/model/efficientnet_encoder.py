@@ -9,13 +9,17 @@ ones (a feature pyramid, arXiv 1612.03144), go straight to the mask decoder's up
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anymask.model.config import EfficientNetLiteConfig
 from anymask.model.layers import LayerNorm2d, PointwiseConv2d
 from anymask.model.small_encoder import AttentionBlock, ResidualBlock
+
+if TYPE_CHECKING:
+    from anymask.model.encoder_configs import EfficientNetLiteConfig
 
 # Of each stage of EfficientNet: side of the depthwise filters, stride, and growth of the channels
 # inside a block (arXiv 1905.11946, table 1).

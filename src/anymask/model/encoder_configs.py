@@ -1,4 +1,4 @@
-"""The kinds of image encoders that anymask brings, each as plain data.
+"""The kinds of image encoders: those that anymask brings, each as plain data, and other packages'.
 
 Geometries of ViT-B, L and H are those of "Segment Anything" (arXiv 2304.02643, appendix A), that of
 ViT-T is MobileSAM's (arXiv 2306.14289). The networks are imported when one is built.
@@ -10,12 +10,18 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from anymask.errors import CheckpointError
 from anymask.model.encoders import PREFIX, EncoderConfig, Shapes, count_children
 
 if TYPE_CHECKING:
     from torch import nn
+
+GROUP = "anymask.encoders"
+"""Entry points of other packages' kinds."""
 
 _PUBLISHED_VITS: dict[tuple[int, int], tuple[int, ...]] = {
     (768, 12): (2, 5, 8, 11),
@@ -322,5 +328,39 @@ def _pyramid_bytes(image_size: int, quarter: int, training: bool) -> float:
     return (60 if training else 8) * (image_size / 4) ** 2 * quarter * 4.0
 
 
-OWN_KINDS = (ViTConfig, TinyViTConfig, SmallEncoderConfig, EfficientNetLiteConfig)
-"""All of the above."""
+_OWN_KINDS: tuple[type[EncoderConfig], ...] = (
+    ViTConfig,
+    TinyViTConfig,
+    SmallEncoderConfig,
+    EfficientNetLiteConfig,
+)
+
+
+@cache
+def encoder_kinds() -> dict[str, type[EncoderConfig]]:
+    """Return all kinds of encoders by name: anymask's own, then those of other packages.
+
+    Another package adds one through an entry point of the group ``anymask.encoders``, whose name
+    is the kind's and whose object is the dataclass.
+
+    Raises
+    ------
+    CheckpointError
+        If another package's kind cannot be imported, or is none.
+    """
+    kinds: dict[str, type[EncoderConfig]] = {kind.kind: kind for kind in _OWN_KINDS}
+    for entry in entry_points(group=GROUP):
+        try:
+            found = entry.load()
+        except Exception as error:  # whatever a foreign module raises
+            raise CheckpointError(
+                f"The encoder {entry.name!r} of {entry.value} cannot be imported ({error}); update "
+                "or remove the package that brings it."
+            ) from error
+        if not (isinstance(found, type) and issubclass(found, EncoderConfig)):
+            raise CheckpointError(
+                f"The encoder {entry.name!r} of {entry.value} is no EncoderConfig; update or "
+                "remove the package that brings it."
+            )
+        kinds.setdefault(entry.name, found)
+    return kinds

@@ -1,10 +1,8 @@
-"""What a kind of image encoder tells the rest of the package, and which kinds there are.
+"""What a kind of image encoder tells the rest of the package.
 
 A kind is a frozen dataclass of plain numbers below `EncoderConfig`. It builds the network, is
 recognised in a checkpoint by the shapes of its tensors, and says what training needs to know.
-Nothing else in the package asks which kind it is. Another package adds one through an entry point
-of the group ``anymask.encoders``, whose name is the kind's and whose object is the dataclass.
-Nothing here imports torch.
+Nothing else in the package asks which kind it is. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -12,11 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
-
-from anymask.errors import CheckpointError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +18,6 @@ if TYPE_CHECKING:
 Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of a checkpoint's tensors under Meta's names."""
 
-GROUP = "anymask.encoders"
 PREFIX = "image_encoder."
 """What the names of an encoder's tensors begin with in a checkpoint."""
 
@@ -112,35 +105,6 @@ class EncoderConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the kind and all fields as JSON-ready data."""
         return {"kind": self.kind, **asdict(self)}  # type: ignore[call-overload]
-
-
-@cache
-def encoder_kinds() -> dict[str, type[EncoderConfig]]:
-    """Return all kinds of encoders by name: anymask's own, then those of other packages.
-
-    Raises
-    ------
-    CheckpointError
-        If another package's kind cannot be imported, or is none.
-    """
-    from anymask.model.encoder_configs import OWN_KINDS
-
-    kinds: dict[str, type[EncoderConfig]] = {kind.kind: kind for kind in OWN_KINDS}
-    for entry in entry_points(group=GROUP):
-        try:
-            found = entry.load()
-        except Exception as error:  # whatever a foreign module raises
-            raise CheckpointError(
-                f"The encoder {entry.name!r} of {entry.value} cannot be imported ({error}); update "
-                "or remove the package that brings it."
-            ) from error
-        if not (isinstance(found, type) and issubclass(found, EncoderConfig)):
-            raise CheckpointError(
-                f"The encoder {entry.name!r} of {entry.value} is no EncoderConfig; update or "
-                "remove the package that brings it."
-            )
-        kinds.setdefault(entry.name, found)
-    return kinds
 
 
 def count_children(shapes: Iterable[str], prefix: str) -> int:

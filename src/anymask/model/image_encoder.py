@@ -8,14 +8,18 @@ The token stream is kept as a contiguous (B, H, W, C) tensor throughout.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anymask.model.config import ViTConfig
 from anymask.model.layers import LayerNorm2d, Linear, MLPBlock, PointwiseConv2d
 from anymask.model.products import linear
 from anymask.model.relative_attention import attend_on_grid
+
+if TYPE_CHECKING:
+    from anymask.model.encoder_configs import ViTConfig
 
 
 class ImageEncoderViT(nn.Module):

@@ -10,13 +10,17 @@ the same result in training and in use, at any batch size.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anymask.model.attention import attend
-from anymask.model.config import SmallEncoderConfig
 from anymask.model.layers import LayerNorm2d, Linear, MLPBlock, PointwiseConv2d
+
+if TYPE_CHECKING:
+    from anymask.model.encoder_configs import SmallEncoderConfig
 
 _BRANCH_GAIN = 0.2  # of a residual branch at the start of training
 

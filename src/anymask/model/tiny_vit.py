@@ -9,12 +9,16 @@ sixteenth of the input size. Parameter names are those of MobileSAM's published 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anymask.model.config import TinyViTConfig
 from anymask.model.layers import LayerNorm2d, Linear, PointwiseConv2d
+
+if TYPE_CHECKING:
+    from anymask.model.encoder_configs import TinyViTConfig
 
 STEM_STRIDE = 4
 MBCONV_EXPANSION = 4
