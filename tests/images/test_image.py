@@ -179,12 +179,12 @@ def test_a_projection_holds_one_plane_at_a_time() -> None:
 
 def test_several_planes_want_a_choice() -> None:
     image = Image(numbered(2, 5, 4, 6), "TZYX", path=Path("s.tif"))
-    with pytest.raises(ImageError, match=r"s\.tif holds 2 time points; choose one with t=0 to t=1"):
+    with pytest.raises(ImageError, match=r"s\.tif has 2 time points; choose one with t=0 to t=1"):
         image.plane()
-    with pytest.raises(ImageError, match="holds 5 z planes"):
+    with pytest.raises(ImageError, match="has 5 z planes"):
         image.plane(t=0)
     for wrong in (5, -6, "first", 1.0):
-        with pytest.raises(ImageError, match="holds 5 z planes"):
+        with pytest.raises(ImageError, match="has 5 z planes"):
             image.plane(t=0, z=wrong)
     with pytest.raises(ImageError, match="one plane"):
         Image(numbered(4, 6), "YX").plane(z=3)
