@@ -32,7 +32,8 @@ def benchmark(
 ) -> None:
     """Measure how fast a model runs on this machine.
 
-    Takes about a minute. Times loading the model, encoding an image, a click, a box, and everything in an image.
+    Times loading the model, encoding an image, a click, a box, and everything in an image. Takes
+    about a minute.
 
     ```
     anymask benchmark

@@ -45,8 +45,8 @@ def info(
 ) -> None:
     """Show what a checkpoint contains: variant, size, layout, hash.
 
-    No code in the file is run. For the shipped model, also shows a summary of its model card: training data, compute, figures,
-    intended use and weaknesses.
+    No code in the file is run. For the shipped model, also shows a summary of its model card:
+    training data, compute, figures, intended use and weaknesses.
 
     A downloaded file; the shipped model, as JSON:
 

@@ -95,8 +95,8 @@ def spectra(
 ) -> None:
     """Measure the spectrum of each object.
 
-    Gives mean, standard deviation, median and number of pixels per band. Bands that the file marks as bad are left out. Values are those of the file, or reflectance
-    with --white or --panel.
+    Gives mean, standard deviation, median and number of pixels per band. Bands that the file marks
+    as bad are left out. Values are those of the file, or reflectance with --white or --panel.
 
     A table and a plot; smoothed reflectance from a white panel in the image:
 
