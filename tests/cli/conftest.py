@@ -1,4 +1,4 @@
-"""Running the command line in this process and as one of its own."""
+"""Run the command line in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anymask.cli.app import app
 
 @pytest.fixture(scope="session")
 def model(small_reference_sam, tmp_path_factory) -> Path:
-    """File of the small reference model, with its geometry."""
+    """A checkpoint file of the small reference model."""
     path = tmp_path_factory.mktemp("model") / "reference.safetensors"
     anymask.save(small_reference_sam, path)
     return path
@@ -24,7 +24,7 @@ def model(small_reference_sam, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def scene_file(reference) -> Path:
-    """A picture of 240×180."""
+    """An image of 240×180 pixels."""
     return reference / "small" / "scene.png"
 
 
@@ -35,7 +35,7 @@ def cli() -> Callable[..., Result]:
     def run(*arguments: object) -> Result:
         words = [str(a) for a in arguments]
         result = CliRunner().invoke(app, words, prog_name="anymask", env={"COLUMNS": "200"})
-        # SystemExit is how a command ends; anything else would be a traceback.
+        # Commands end with SystemExit; anything else would be a traceback.
         assert result.exception is None or isinstance(result.exception, SystemExit)
         return result
 
@@ -44,7 +44,7 @@ def cli() -> Callable[..., Result]:
 
 @pytest.fixture
 def start_process() -> Callable[..., subprocess.Popen[str]]:
-    """Start a command as a process of its own, as a shell does."""
+    """Start a command in a separate process, as a shell does."""
 
     def start(
         *arguments: object, variables: Mapping[str, str] = {}, **options: object

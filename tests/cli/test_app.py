@@ -32,8 +32,8 @@ def test_the_version_is_printed(cli):
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
-def test_help_teaches_with_an_example(cli, command):
-    # What can be done with a data set is a command below that one.
+def test_every_help_has_an_example(cli, command):
+    # `dataset` is a group; its example is in the help of `dataset check`.
     words = ["dataset", "check"] if command == "dataset" else [command] if command else []
     result = cli(*words, "--help")
     assert result.exit_code == 0
@@ -42,11 +42,11 @@ def test_help_teaches_with_an_example(cli, command):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_help_is_listed(cli, command):
+def test_the_help_lists_every_command(cli, command):
     assert f"│ {command} " in cli("--help").stdout
 
 
-def test_every_command_writes_to_out_and_still_takes_the_old_name_of_it():
+def test_every_command_takes_out_and_its_old_name_output():
     group = typer.main.get_command(app)
     parent = group.make_context("anymask", ["models"])
     words = ["a.json", "--to", "png", "--output", "a.png"]
@@ -59,7 +59,7 @@ def test_every_command_writes_to_out_and_still_takes_the_old_name_of_it():
         assert all({"-o"} <= each for each in names if {"--out"} & each)
 
 
-def test_no_command_shows_the_help(cli):
+def test_without_a_command_the_help_is_shown(cli):
     result = cli()
     assert "Usage: anymask" in result.output
 
@@ -73,16 +73,16 @@ def test_a_mistyped_command_exits_2_without_a_traceback(cli, arguments):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_offered(start_process, shell):
-    # Without this the shell that the tests were started from is taken, whatever is asked for.
-    asked = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    process = start_process("--show-completion", shell, variables=asked)
+    # Without this, typer uses the shell that runs the tests instead of the given one.
+    variables = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    process = start_process("--show-completion", shell, variables=variables)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert {"bash": "complete -o", "zsh": "#compdef", "fish": "complete --command"}[shell] in out
     assert "_ANYMASK_COMPLETE" in out
 
 
-def test_completion_answers_with_the_commands():
+def test_completion_lists_the_commands():
     result = CliRunner().invoke(
         app,
         [],
@@ -97,7 +97,7 @@ def test_python_m_anymask_is_the_same_command(start_process):
     assert out == f"anymask {anymask.__version__}\n"
 
 
-def test_an_error_of_the_user_is_one_sentence_and_exit_2(capsys):
+def test_a_user_error_prints_one_sentence_and_exits_2(capsys):
     import typer
 
     @ends_in_a_sentence
@@ -110,7 +110,7 @@ def test_an_error_of_the_user_is_one_sentence_and_exit_2(capsys):
     assert capsys.readouterr().err == "The [red]file[/red] is wrong.\n"
 
 
-def test_info_tells_what_a_file_holds(cli, model, small_reference_sam):
+def test_info_shows_what_a_file_contains(cli, model, small_reference_sam):
     result = cli("info", model, "--json")
     assert result.exit_code == 0
     found = json.loads(result.stdout)
@@ -123,7 +123,7 @@ def test_info_tells_what_a_file_holds(cli, model, small_reference_sam):
     assert "256 × 256 pixels" in table
 
 
-def test_info_of_a_file_that_is_no_checkpoint_exits_2(cli, tmp_path):
+def test_info_of_a_file_that_is_not_a_checkpoint_exits_2(cli, tmp_path):
     (tmp_path / "notes.pth").write_text("to do: buy milk")
     result = cli("info", tmp_path / "notes.pth")
     assert result.exit_code == 2
@@ -131,7 +131,7 @@ def test_info_of_a_file_that_is_no_checkpoint_exits_2(cli, tmp_path):
     assert result.stdout == ""
 
 
-def test_models_lists_what_is_known_and_what_is_cached(cli, tmp_path, monkeypatch):
+def test_models_lists_known_and_cached_models(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("ANYMASK_HOME", str(tmp_path))
     rows = {row["name"]: row for row in json.loads(cli("models", "--json").stdout)}
     assert set(rows) == {"small", "vit_b", "vit_l", "vit_h", "vit_t"}
@@ -145,7 +145,7 @@ def test_models_lists_what_is_known_and_what_is_cached(cli, tmp_path, monkeypatc
     assert str(tmp_path) in cli("models").stdout
 
 
-def test_output_cut_short_by_a_reader_is_no_traceback(start_process):
+def test_a_closed_pipe_gives_no_traceback(start_process):
     process = start_process("models", "--json")
     assert process.stdout is not None
     process.stdout.close()
@@ -155,14 +155,14 @@ def test_output_cut_short_by_a_reader_is_no_traceback(start_process):
     process.stderr.close()
 
 
-def test_the_script_that_is_installed_is_this_command():
+def test_the_installed_script_runs_this_command():
     root = Path(__file__).parents[2]
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module, _, function = project["scripts"]["anymask"].partition(":")
     assert getattr(importlib.import_module(module), function) is main
 
 
-def test_ctrl_c_that_an_import_turned_into_another_error_still_stops_quietly():
+def test_ctrl_c_stops_quietly_even_if_an_import_turns_it_into_another_error():
     @ends_in_a_sentence
     def command():
         try:
@@ -193,7 +193,7 @@ typer.run(command)
 """
 
 
-def test_ctrl_c_that_a_library_turns_into_an_error_of_its_own_stops_the_command() -> None:
+def test_ctrl_c_stops_the_command_even_if_a_library_swallows_it() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", _SWALLOWS_CTRL_C], capture_output=True, text=True, check=False
     )

@@ -17,7 +17,7 @@ def test_a_model_is_measured_and_shown_as_a_table_or_as_json(cli, model) -> None
     assert "everything (" in table
 
 
-def test_random_weights_are_for_variants_and_leave_everything_out(cli) -> None:
+def test_random_weights_need_a_variant_and_skip_everything(cli) -> None:
     found = json.loads(cli("benchmark", "--random", "--threads", "1", "--json").stdout)
     assert found["model"] == "small"
     assert found["everything_seconds"] is None

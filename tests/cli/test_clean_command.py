@@ -17,7 +17,7 @@ from anymask.masks.split import split_touching
 
 @pytest.fixture
 def labels() -> np.ndarray:
-    """A ring with a speck in it (ids 300 and 7), a dumbbell (20), and one at the edge (4)."""
+    """A ring with a speck in it (300 and 7), a dumbbell (20), an object at the border (4)."""
     y, x = np.mgrid[:80, :120]
     image = np.zeros((80, 120), np.uint16)
     from_centre = np.hypot(y - 25, x - 30)
@@ -35,7 +35,7 @@ def label_file(labels, tmp_path) -> Path:
     return path
 
 
-def test_steps_are_those_of_the_library_in_the_order_of_the_help(cli, labels, label_file):
+def test_steps_run_in_the_order_of_the_help(cli, labels, label_file):
     result = cli(
         "clean", label_file, "--min-area", "30", "--clear-border", "all", "--split", "--smooth",
         "2", "--fill-holes", "all",
@@ -50,7 +50,7 @@ def test_steps_are_those_of_the_library_in_the_order_of_the_help(cli, labels, la
     assert result.stdout.split() == [str(written), "4", "→", "3", "masks"]
 
 
-def test_a_label_image_keeps_its_pixel_size_and_its_input(cli, label_file):
+def test_the_result_keeps_the_pixel_size_and_the_input_is_unchanged(cli, label_file):
     before = label_file.read_bytes()
     assert cli("clean", label_file, "--min-area", "10").exit_code == 0
     assert label_file.read_bytes() == before
@@ -59,7 +59,7 @@ def test_a_label_image_keeps_its_pixel_size_and_its_input(cli, label_file):
         assert file.pages.first.tags["XResolution"].value == (2, 1)
 
 
-def test_nothing_is_overwritten_unasked(cli, label_file):
+def test_nothing_is_overwritten_without_overwrite(cli, label_file):
     target = label_file.with_name("cells.cleaned.labels.tif")
     target.write_bytes(b"mine")
     result = cli("clean", label_file, "--split")
@@ -70,7 +70,7 @@ def test_nothing_is_overwritten_unasked(cli, label_file):
     assert tifffile.imread(target).max() == 301
 
 
-def test_overlapping_masks_stay_overlapping_coco(cli, tmp_path):
+def test_overlapping_masks_still_overlap_in_coco(cli, tmp_path):
     stack = np.zeros((3, 20, 30), bool)
     stack[0, 2:18, 2:20], stack[1, 5:15, 10:28], stack[2, 0, 0] = True, True, True
     stack[0, 8:10, 4:6] = False
@@ -88,7 +88,7 @@ def test_overlapping_masks_stay_overlapping_coco(cli, tmp_path):
     np.testing.assert_array_equal(flat == 5, stack[0])
 
 
-def test_parts_of_a_label_image_have_the_class_of_the_whole(cli, labels, tmp_path):
+def test_split_pieces_keep_the_class_of_the_object(cli, labels, tmp_path):
     masks = MaskSet.from_labels(labels)
     names = ["dumbbell" if i == 20 else "other" for i in masks.ids]
     save_masks(masks.with_class_names(names), tmp_path / "c.tif")
@@ -98,7 +98,7 @@ def test_parts_of_a_label_image_have_the_class_of_the_whole(cli, labels, tmp_pat
     assert classes == {4: "other", 7: "other", 20: "dumbbell", 300: "other", 301: "dumbbell"}
 
 
-def test_objects_are_kept_by_ids_by_condition_and_by_brightness(cli, labels, label_file, tmp_path):
+def test_objects_are_kept_by_id_by_condition_and_by_brightness(cli, labels, label_file, tmp_path):
     Image.fromarray(np.where(labels == 20, 200, 50).astype(np.uint8)).save(tmp_path / "cells.png")
 
     def kept(*options: object) -> set[int]:
@@ -143,9 +143,9 @@ def test_one_bad_file_does_not_stop_the_others(cli, label_file, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "Nothing says what to do"),
+        ([], "No cleaning step is given"),
         (["--fill-holes", "some"], "--fill-holes 'some' is neither"),
-        (["--clear-border", "left,up"], "'up' is no side"),
+        (["--clear-border", "left,up"], "'up' is not a side"),
         (["--roi", "3,4"], "--roi '3,4' is neither a box"),
         (["--roi", "nowhere.roi"], "nowhere.roi"),
         (["--keep", "aera > 3"], "did you mean 'area'"),
@@ -156,14 +156,14 @@ def test_one_bad_file_does_not_stop_the_others(cli, label_file, tmp_path):
         (["--class", "leaf"], "no mask of class 'leaf'"),
     ],
 )
-def test_mistakes_end_in_a_sentence(cli, label_file, options, words):
+def test_mistakes_give_one_sentence(cli, label_file, options, words):
     result = cli("clean", label_file, *options)
     assert result.exit_code == 2
     assert words in " ".join(result.stderr.split())
     assert not label_file.with_name("cells.cleaned.labels.tif").exists()
 
 
-def test_what_is_kept_becomes_one_black_and_white_picture(cli, labels, label_file, tmp_path):
+def test_binary_writes_one_black_and_white_image(cli, labels, label_file, tmp_path):
     folder = tmp_path / "out"
     result = cli("clean", label_file, "--keep", "4-7,300", "--binary", "-o", folder)
     assert result.exit_code == 0, result.stderr
@@ -174,6 +174,6 @@ def test_what_is_kept_becomes_one_black_and_white_picture(cli, labels, label_fil
     assert "--overwrite" in again.stderr
     refused = cli("clean", label_file, "--binary", "--to", "coco", "-o", folder)
     assert refused.exit_code == 2
-    assert "leave --to out" in refused.stderr
+    assert "leave out --to" in refused.stderr
     empty = cli("convert", folder, "--to", "coco", "-o", tmp_path / "x.json")
     assert "holds no masks" in empty.stderr

@@ -1,4 +1,4 @@
-"""`anymask convert`: results of any kind, one or many, into any other."""
+"""`anymask convert`: one or many results of any format, written in any other."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def masks() -> MaskSet:
 
 @pytest.fixture
 def results(tmp_path, masks):
-    """A folder as `anymask everything` leaves it, with a picture in a folder of its own."""
+    """A folder as `anymask everything` writes it, with one image in a subfolder."""
     folder = tmp_path / "masks"
     picture = np.zeros((*SHAPE, 3), np.uint8)
     write_results(folder / "a", picture, masks, image_name="a.png")
@@ -48,7 +48,7 @@ def results(tmp_path, masks):
     return folder
 
 
-def test_several_results_of_one_picture_are_called_as_the_results_are(run, tmp_path, masks):
+def test_several_results_of_one_image_are_named_after_the_results(run, tmp_path, masks):
     picture = np.zeros((*SHAPE, 3), np.uint8)
     for name in ("cube.ndvi", "cube.pca"):
         write_results(tmp_path / "masks" / name, picture, masks, image_name="cube.hdr")
@@ -59,7 +59,7 @@ def test_several_results_of_one_picture_are_called_as_the_results_are(run, tmp_p
 
 
 @pytest.mark.parametrize("to_file", [True, False])
-def test_the_pixel_size_of_a_label_image_goes_along(run, tmp_path, to_file):
+def test_the_pixel_size_of_a_label_image_is_kept(run, tmp_path, to_file):
     picture = np.zeros((*SHAPE, 3), np.uint8)
     masks = MaskSet.from_labels(labels_with(4, 9))
     write_results(
@@ -76,7 +76,7 @@ def test_the_pixel_size_of_a_label_image_goes_along(run, tmp_path, to_file):
     assert scale_of(tmp_path / "b" / "a.tif") == {"pixel_size": (3.0, 3.0), "unit": "mm"}
 
 
-def test_a_picture_of_another_size_is_refused(run, tmp_path):
+def test_an_image_of_another_size_is_refused(run, tmp_path):
     save_masks(labels_with(4), tmp_path / "a.tif")
     Picture.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "p.png")
     result = run(
@@ -88,7 +88,7 @@ def test_a_picture_of_another_size_is_refused(run, tmp_path):
     assert not (tmp_path / "b.tif").exists()
 
 
-def test_score_maps_and_masks_of_a_kind_beside_results_are_no_results(run, results, tmp_path):
+def test_score_maps_and_semantic_masks_beside_results_are_ignored(run, results, tmp_path):
     scores = ScoreMap(np.zeros(SHAPE, np.float32), SHAPE)
     for folder, name in ((results, "a"), (results, "c")):
         scores.save(folder / f"{name}.scores.npz")
@@ -120,7 +120,7 @@ def test_one_result_becomes_one_file_with_the_same_ids(run, tmp_path, results, m
         np.testing.assert_array_equal(again.to_labels(), masks.to_labels())
 
 
-def test_what_does_not_fit_is_told(run, tmp_path, results):
+def test_what_a_format_cannot_store_is_reported(run, tmp_path, results):
     result = run(results / "a.masks.json", "--to", "yolo", "-o", tmp_path / "x.txt")
     assert "The file has no ids" in result.stderr
     result = run(results / "a.masks.json", "--to", "png", "-o", tmp_path / "x.png")
@@ -140,7 +140,7 @@ def test_a_folder_of_results_becomes_one_coco_file(run, tmp_path, results):
     assert again["a.png"].ids.tolist() == [5, 70_000]
 
 
-def test_a_folder_of_results_becomes_a_data_set_and_comes_back(run, tmp_path, results):
+def test_a_folder_of_results_becomes_a_data_set_and_is_read_back(run, tmp_path, results):
     for form, inner in (("yolo", "labels/day 2/b.v2.txt"), ("labelme", "day 2/b.v2.json")):
         out = tmp_path / form
         assert run(results, "--to", form, "-o", out).exit_code == 0
@@ -153,7 +153,7 @@ def test_a_folder_of_results_becomes_a_data_set_and_comes_back(run, tmp_path, re
         np.testing.assert_array_equal(labels > 0, labels_with(0, 5) > 0)
 
 
-def test_a_voc_folder_is_read_without_its_pictures(run, tmp_path, masks):
+def test_a_voc_folder_is_read_without_its_images(run, tmp_path, masks):
     small = masks.with_ids([3, 200])
     save_masks(small, tmp_path / "voc" / "Annotations" / "a.xml")
     save_masks(small, tmp_path / "flat" / "b.xml")
@@ -165,7 +165,7 @@ def test_a_voc_folder_is_read_without_its_pictures(run, tmp_path, masks):
         np.testing.assert_array_equal(tifffile.imread(path), small.to_labels())
 
 
-def test_a_bad_result_stops_no_other(run, tmp_path, results):
+def test_one_bad_result_does_not_stop_the_others(run, tmp_path, results):
     (results / "c.masks.json").write_text("{")
     result = run(results, "--to", "npz", "-o", tmp_path / "out")
     assert result.exit_code == 1
@@ -174,7 +174,7 @@ def test_a_bad_result_stops_no_other(run, tmp_path, results):
     assert (tmp_path / "out" / "a.npz").is_file()
 
 
-def test_files_that_exist_stay_unless_overwrite_is_said(run, tmp_path, results):
+def test_existing_files_are_kept_without_overwrite(run, tmp_path, results):
     out = tmp_path / "x.json"
     out.write_text("mine")
     result = run(results / "a.masks.json", "--to", "labelme", "-o", out)
@@ -185,7 +185,7 @@ def test_files_that_exist_stay_unless_overwrite_is_said(run, tmp_path, results):
     assert len(load_masks(out)) == 2
 
 
-def test_names_in_a_data_set_lead_to_no_other_folder(run, tmp_path, masks):
+def test_names_in_a_data_set_cannot_leave_the_output_folder(run, tmp_path, masks):
     data = masks.to_coco("../../up.png")
     data["images"].append({**data["images"][0], "id": 2, "file_name": "/etc/rooted.png"})
     (tmp_path / "in").mkdir()
@@ -198,7 +198,7 @@ def test_names_in_a_data_set_lead_to_no_other_folder(run, tmp_path, masks):
     assert len(list(tmp_path.rglob("*.npz"))) == 2
 
 
-def test_pictures_of_one_name_keep_their_suffixes(run, tmp_path, masks):
+def test_images_with_the_same_stem_keep_their_suffixes(run, tmp_path, masks):
     data = masks.to_coco("a.png")
     data["images"].append({**data["images"][0], "id": 2, "file_name": "a.jpg"})
     (tmp_path / "all.json").write_text(json.dumps(data))
@@ -206,7 +206,7 @@ def test_pictures_of_one_name_keep_their_suffixes(run, tmp_path, masks):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg.tif", "a.png.tif"]
 
 
-def test_pictures_bring_pixel_size_and_brightness(run, tmp_path, results):
+def test_images_give_pixel_size_and_brightness(run, tmp_path, results):
     images = tmp_path / "pictures"
     (images / "day 2").mkdir(parents=True)
     for name, level in (("a", 100), ("day 2/b.v2", 200)):
@@ -231,7 +231,7 @@ def test_pictures_bring_pixel_size_and_brightness(run, tmp_path, results):
     assert "area_mm2" in (tmp_path / "p.csv").read_text()
 
 
-def test_polygons_and_the_order_of_classes_are_as_asked(run, tmp_path, results):
+def test_polygons_and_the_order_of_classes_follow_the_options(run, tmp_path, results):
     options = ("--polygons", "--classes", "stem,leaf,root", "--simplify", "0.4")
     run(results / "a.masks.json", "--to", "coco", "-o", tmp_path / "x.json", *options)
     data = json.loads((tmp_path / "x.json").read_text())
@@ -246,13 +246,13 @@ def test_polygons_and_the_order_of_classes_are_as_asked(run, tmp_path, results):
         (("none.json", "--to", "coco", "-o", "x.json"), "There is no file or folder"),
         (("a.masks.json", "--to", "coco", "-o", "x.json", "--image-size", "3"), "write for inst"),
         (("a.masks.json", "--to", "csv", "-o", "x", "--pixel-size", "0"), "one number above 0"),
-        (("a.masks.json", "--to", "csv", "-o", "x.csv", "--pixel-size", "2"), "without its unit"),
-        ((".", "--to", "labels", "-o", "x.tif"), "do not go into one file"),
+        (("a.masks.json", "--to", "csv", "-o", "x.csv", "--pixel-size", "2"), "needs a unit"),
+        ((".", "--to", "labels", "-o", "x.tif"), "cannot go into one file"),
         (("a.masks.csv", "--to", "coco", "-o", "x.json"), "measurements and no masks"),
-        (("a.masks.json", "--to", "csv", "-o", "x", "--images", "nowhere"), "no picture or folder"),
+        (("a.masks.json", "--to", "csv", "-o", "x", "--images", "nowhere"), "no image or folder"),
     ],
 )
-def test_mistakes_end_as_one_sentence(run, results, monkeypatch, arguments, what):
+def test_mistakes_give_one_sentence(run, results, monkeypatch, arguments, what):
     monkeypatch.chdir(results)
     before = sorted(results.rglob("*"))
     result = run(*arguments)

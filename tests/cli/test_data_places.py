@@ -1,4 +1,4 @@
-"""What `dataset check` opens, the other commands open, and refuse in the same words."""
+"""All commands open the same data sets and refuse bad ones with the same message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMMANDS = {
 
 @pytest.fixture
 def places(tmp_path, monkeypatch):
-    """Data sets of every kind that cannot be opened, in the current folder."""
+    """Data sets in the current folder that cannot be opened, each for another reason."""
     monkeypatch.chdir(tmp_path)
     write_pairs(tmp_path / "cells", 4)
     whole = shutil.make_archive("whole", "zip", "cells")
@@ -43,20 +43,20 @@ def places(tmp_path, monkeypatch):
         ("cells/images/02.png", "cells/images/02.png is not a data set;"),
     ],
 )
-def test_a_place_that_is_no_data_set_is_refused_with_one_sentence(cli, places, place, says):
-    told = {cli(*words, place).stderr for words in COMMANDS.values()}
-    assert len(told) == 1
-    assert says in told.pop()
+def test_a_bad_data_set_is_refused_with_the_same_sentence_everywhere(cli, places, place, says):
+    messages = {cli(*words, place).stderr for words in COMMANDS.values()}
+    assert len(messages) == 1
+    assert says in messages.pop()
 
 
-def test_too_many_bad_images_are_refused_before_a_model_is_made_from_them(cli, places):
-    told = {cli(*COMMANDS[name], "cells").stderr for name in ("tune", "finetune")}
-    (sentence,) = told
+def test_too_many_bad_images_are_refused_before_training(cli, places):
+    messages = {cli(*COMMANDS[name], "cells").stderr for name in ("tune", "finetune")}
+    (sentence,) = messages
     assert sentence.startswith("2 of 4 images cannot be used (00: A mask of ")
     assert "; likewise 01); that is more than 10%, so mend or remove them." in sentence
 
 
-def test_a_zipped_session_beside_a_folder_is_measured_as_two_sets(cli, model, places):
+def test_a_zipped_session_and_a_folder_are_measured_as_two_sets(cli, model, places):
     with Session.create(places / "work") as session:
         session.images.add(places / "cells" / "images" / "03.png")
         key = session.layers[0]
@@ -66,7 +66,7 @@ def test_a_zipped_session_beside_a_folder_is_measured_as_two_sets(cli, model, pl
         *("evaluate", "--data", "packed.zip", "--data", "cells", "--model", model, "--json"),
         *("--prompts", "box", "--baselines", "none", "--dtype", "float32"),
     )
-    assert result.exit_code == 1  # for the images that cannot be used
+    assert result.exit_code == 1  # because some images cannot be used
     found = json.loads(result.stdout)
     assert found["counts"] == {
         "work": {"images": 1, "objects": 2},

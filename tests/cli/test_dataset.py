@@ -25,15 +25,15 @@ def cells(tmp_path):
     return write_pairs(tmp_path / "cells", 12)
 
 
-def test_a_good_set_is_counted_and_nothing_looks_wrong(cells):
+def test_a_good_data_set_is_counted_without_problems(cells):
     result = run("check", cells)
     assert result.exit_code == 0
-    for words in ("Images", "12", "24; 2 an image", "pixels, all of one size", "Nothing looks"):
+    for words in ("Images", "12", "24; 2 per image", "pixels, all of one size", "Nothing looks"):
         assert words in result.stdout
     assert result.stderr == ""
 
 
-def test_problems_go_to_stderr_one_a_line_and_unusable_images_to_the_exit_code(cells):
+def test_problems_go_to_stderr_one_per_line_and_unusable_images_exit_1(cells):
     save(cells / "masks" / "03.png", two_discs()[:-1])
     (cells / "masks" / "04.png").unlink()
     result = run("check", cells)
@@ -65,7 +65,7 @@ def test_the_contact_sheet_is_written_as_png(cells, tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(path)), expected)
 
 
-def test_a_split_by_group_is_written_and_then_used(tmp_path):
+def test_a_split_by_group_is_saved_and_then_used(tmp_path):
     folder = tmp_path / "scans"
     for i in range(12):
         save(folder / "images" / f"p{i // 3}_{i}.png", noise(i, two_discs()))
@@ -81,7 +81,7 @@ def test_a_split_by_group_is_written_and_then_used(tmp_path):
     assert "9 to train on, 3 held out" in run("check", folder).stdout
 
 
-def test_copies_in_both_halves_that_the_data_came_with_are_told(tmp_path):
+def test_copies_in_both_declared_halves_are_reported(tmp_path):
     write_pairs(tmp_path / "train", 10)
     write_pairs(tmp_path / "val", 1, first=4)
     result = run("check", tmp_path)
@@ -98,26 +98,26 @@ def test_classes_of_label_values_are_counted(cells):
     }
     table = run("check", cells, "--semantic").stdout
     assert "large" in table
-    assert "Of their pixels" in table
+    assert "Share of pixels" in table
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--write", "x.json"), "say with --split which share"),
-        (("--group", "folder"), "say with --split which share"),
+        (("--write", "x.json"), "add --split with the share"),
+        (("--group", "folder"), "add --split with the share"),
         (("--split", "1.5"), "between 0 and 1"),
-        (("--components", "--semantic"), "exclude each other"),
+        (("--components", "--semantic"), "cannot be combined"),
         (("--sheet", "x.jpg"), "must end in .png"),
     ],
 )
-def test_options_that_mean_nothing_end_in_a_sentence(cells, options, says):
+def test_options_that_make_no_sense_give_a_sentence(cells, options, says):
     result = run("check", cells, *options)
     assert result.exit_code == 2
     assert says in result.stderr
 
 
-def test_a_missing_folder_ends_in_a_sentence(tmp_path):
+def test_a_missing_folder_gives_a_sentence(tmp_path):
     result = run("check", tmp_path / "nowhere")
     assert result.exit_code == 2
     assert "There is no file or folder" in result.stderr

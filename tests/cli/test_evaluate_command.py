@@ -35,7 +35,7 @@ def discs(tmp_path, scene):
     return folder
 
 
-def test_json_tells_the_figures_of_model_and_baselines(cli, model, discs):
+def test_json_has_the_figures_of_model_and_baselines(cli, model, discs):
     result = cli("evaluate", "--model", model, "--data", discs, "--json", "--dtype", "float32")
     assert result.exit_code == 0
     data = json.loads(result.stdout)
@@ -63,7 +63,7 @@ def test_two_runs_write_the_same_json_and_page(cli, model, discs, tmp_path):
     assert written[0] == written[1]
 
 
-def test_only_what_is_asked_is_measured(cli, model, discs):
+def test_only_the_given_prompts_are_measured(cli, model, discs):
     result = cli(
         *("evaluate", "--model", model, "--data", discs, "--prompts", "box", "--json"),
         *("--baselines", "none", "--limit", 1, "--max-objects", 1),
@@ -77,19 +77,19 @@ def test_only_what_is_asked_is_measured(cli, model, discs):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--prompts", "guess"], "'guess', which is none of point, box, clicks:N, everything"),
-        (["--prompts", ","], "names none"),
+        (["--prompts", "guess"], "'guess' is not one of point, box, clicks:N, everything"),
+        (["--prompts", ","], "is empty"),
         (["--baselines", "magic"], "no baseline 'magic'"),
         (["--min-area", "99999"], "None of the images has an object of 99999 pixels or more"),
     ],
 )
-def test_mistakes_end_with_a_sentence(cli, model, discs, options, says):
+def test_mistakes_give_a_sentence(cli, model, discs, options, says):
     result = cli("evaluate", "--model", model, "--data", discs, *options)
     assert result.exit_code == 2
     assert says in result.stderr.replace("\n", " ")
 
 
-def test_a_folder_without_masks_ends_with_a_sentence(cli, model, tmp_path):
+def test_a_folder_without_masks_gives_a_sentence(cli, model, tmp_path):
     result = cli("evaluate", "--model", model, "--data", tmp_path)
     assert result.exit_code == 2
     assert "No image with masks" in result.stderr
@@ -118,7 +118,7 @@ def test_bad_images_are_named_and_left_out_and_the_rest_is_measured(cli, model, 
     assert data["figures"]["iou"]["by_set"]["discs"]["box"] == pytest.approx(expected, abs=1e-6)
 
 
-def test_where_no_image_is_left_the_command_fails_and_writes_nothing(cli, model, discs, tmp_path):
+def test_if_no_image_is_left_the_command_fails_and_writes_nothing(cli, model, discs, tmp_path):
     for name in "ab":
         (discs / "images" / f"{name}.png").write_bytes(b"no picture")
     result = cli("evaluate", "--model", model, "--data", discs, "-o", tmp_path / "out")
@@ -128,7 +128,7 @@ def test_where_no_image_is_left_the_command_fails_and_writes_nothing(cli, model,
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_pictures_without_masks_and_masks_without_pictures_are_told(cli, model, discs):
+def test_images_without_masks_and_masks_without_images_are_reported(cli, model, discs):
     for name in ("one", "two", "three", "four"):
         (discs / "images" / f"{name}.png").write_bytes((discs / "images" / "a.png").read_bytes())
     (discs / "masks" / "orphan.png").write_bytes((discs / "masks" / "a.png").read_bytes())
@@ -143,7 +143,7 @@ def test_pictures_without_masks_and_masks_without_pictures_are_told(cli, model, 
     assert (unused["without_masks"]["count"], unused["without_image"]["count"]) == (4, 1)
 
 
-def test_a_name_that_is_no_utf_8_is_escaped_and_can_be_read_back(cli, model, discs, tmp_path):
+def test_a_name_that_is_not_utf_8_is_escaped_and_can_be_read_back(cli, model, discs, tmp_path):
     odd = os.fsdecode(b"caf\xe9")
     for kind in ("images", "masks"):
         (discs / kind / "a.png").rename(discs / kind / f"{odd}.png")
@@ -159,7 +159,7 @@ def test_a_name_that_is_no_utf_8_is_escaped_and_can_be_read_back(cli, model, dis
     assert "caf\\udce9" in (tmp_path / "out" / "evaluation.html").read_text(encoding="utf-8")
 
 
-def test_the_settings_tell_all_that_changes_figures_and_the_model_its_hash(cli, model, discs):
+def test_the_json_has_all_settings_and_the_hash_of_the_model(cli, model, discs):
     result = cli(
         *("evaluate", "--model", model, "--data", discs, "--json", "--components"),
         *("--prompts", "box,everything", "--baselines", "ellipse,filled_box"),
@@ -175,7 +175,7 @@ def test_the_settings_tell_all_that_changes_figures_and_the_model_its_hash(cli, 
     assert data["model"]["weights_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
 
 
-def test_the_shipped_model_is_told_by_its_name_and_the_beginning_of_its_hash(cli, discs, tmp_path):
+def test_the_shipped_model_is_named_with_the_beginning_of_its_hash(cli, discs, tmp_path):
     result = cli(
         *("evaluate", "--data", discs, "--limit", 1, "--max-objects", 1, "-o", tmp_path / "out"),
         *("--prompts", "box", "--baselines", "none"),
@@ -186,7 +186,7 @@ def test_the_shipped_model_is_told_by_its_name_and_the_beginning_of_its_hash(cli
     assert f"<dd>{SMALL_SHA256[:12]}</dd>" in (tmp_path / "out" / "evaluation.html").read_text()
 
 
-def test_everything_has_figures_and_pictures_of_each_image(cli, model, discs, tmp_path):
+def test_everything_has_figures_and_thumbnails_of_each_image(cli, model, discs, tmp_path):
     result = cli(
         *("evaluate", "--model", model, "--data", discs, "--prompts", "everything"),
         *("--dtype", "float32", "-o", tmp_path / "out"),
@@ -205,9 +205,7 @@ def test_everything_has_figures_and_pictures_of_each_image(cli, model, discs, tm
     assert "Worst whole images by mean best overlap" in page
 
 
-def test_the_page_on_measuring_names_what_the_json_has_and_options_that_there_are(
-    cli, model, discs, tmp_path
-):
+def test_the_evaluation_page_names_existing_json_keys_and_options(cli, model, discs, tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```sh\n(.*?)```", page, re.S)
     lines = [line for block in blocks for line in block.splitlines()]

@@ -1,4 +1,4 @@
-"""`anymask everything`: from files and folders to four results a picture."""
+"""`anymask everything`: from files and folders to four results per image."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def results_of(*names: str) -> list[str]:
 
 @pytest.fixture
 def photos(tmp_path, scene_file) -> Path:
-    """A folder with two pictures."""
+    """A folder with two images."""
     folder = tmp_path / "photos"
     folder.mkdir()
     shutil.copy(scene_file, folder / "one.png")
@@ -58,7 +58,7 @@ def photos(tmp_path, scene_file) -> Path:
     return folder
 
 
-def test_the_masks_are_those_of_the_published_implementation(
+def test_the_masks_equal_those_of_the_published_implementation(
     cli, scene_file, model, reference, tmp_path
 ):
     result = cli("everything", scene_file, "-o", tmp_path, "-m", model, *REFERENCE_OPTIONS)
@@ -89,9 +89,7 @@ def test_the_masks_are_those_of_the_published_implementation(
     assert f"{len(records)} " in result.stdout
 
 
-def test_a_picture_that_cannot_be_read_is_reported_and_the_others_go_on(
-    cli, photos, model, tmp_path
-):
+def test_an_unreadable_image_is_reported_and_the_others_continue(cli, photos, model, tmp_path):
     (photos / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
     out = tmp_path / "out"
     result = cli("everything", photos, "missing.png", "-o", out, "-m", model, *QUICK_OPTIONS)
@@ -103,7 +101,7 @@ def test_a_picture_that_cannot_be_read_is_reported_and_the_others_go_on(
     assert "2 done, 2 failed" in result.stdout
 
 
-def test_nothing_but_missing_files_exits_2_before_a_model_is_loaded(cli, tmp_path):
+def test_if_all_files_are_missing_it_exits_2_before_loading_a_model(cli, tmp_path):
     result = cli("everything", tmp_path / "no.png", "-o", tmp_path / "out", "-m", "no.pth")
     assert result.exit_code == 2
     assert "no.png" in result.stderr
@@ -120,14 +118,14 @@ def test_an_image_of_one_row_is_segmented(cli, model, tmp_path):
     assert tifffile.imread(tmp_path / "odd.labels.tif").reshape(size).shape == size
 
 
-def test_sixteen_bit_pictures_are_read_by_their_range(cli, scene, model, tmp_path):
+def test_sixteen_bit_images_are_segmented(cli, scene, model, tmp_path):
     tifffile.imwrite(tmp_path / "deep.tif", scene.astype(np.uint16) * 7, photometric="rgb")
     result = cli("everything", tmp_path / "deep.tif", "-o", tmp_path, "-m", model, *QUICK_OPTIONS)
     assert result.exit_code == 0
     assert tifffile.imread(tmp_path / "deep.labels.tif").shape == (180, 240)
 
 
-def test_pictures_of_one_stem_do_not_overwrite_each_other(cli, photos, model, tmp_path):
+def test_images_with_the_same_stem_do_not_overwrite_each_other(cli, photos, model, tmp_path):
     picture = Image.open(photos / "two.png")
     picture.resize((30, 40)).save(photos / "one.jpg")
     (photos / "deep").mkdir()
@@ -141,12 +139,12 @@ def test_pictures_of_one_stem_do_not_overwrite_each_other(cli, photos, model, tm
     assert sizes == {"one.jpg": (30, 40), "deep/two": (50, 60)}
 
 
-def test_results_beside_the_pictures_are_not_segmented_themselves(cli, photos, model):
+def test_results_beside_the_images_are_not_segmented_themselves(cli, photos, model):
     for _ in range(2):
         result = cli("everything", photos, "-o", photos, "-m", model, *QUICK_OPTIONS, "--overwrite")
         assert result.exit_code == 0
     assert files_of(photos) == sorted(["one.png", "two.png", *results_of("one", "two")])
-    assert "Left out 4 files that anymask wrote" in result.stderr
+    assert "Skipped 4 files that anymask wrote" in result.stderr
 
 
 def test_skip_existing_leaves_complete_results_alone(cli, photos, model, tmp_path):
@@ -163,7 +161,7 @@ def test_skip_existing_leaves_complete_results_alone(cli, photos, model, tmp_pat
     assert changed == set(results_of("two"))
 
 
-def test_a_picture_without_masks_is_explained(cli, photos, model, tmp_path):
+def test_an_image_without_masks_is_explained(cli, photos, model, tmp_path):
     options = ("--points-per-side", "2", "--pred-iou-thresh", "1")
     result = cli("everything", photos, "-o", tmp_path / "out", "-m", model, *options)
     assert result.exit_code == 0
@@ -171,14 +169,14 @@ def test_a_picture_without_masks_is_explained(cli, photos, model, tmp_path):
 
 
 @pytest.mark.parametrize("options", [(), ("--skip-existing", "--pred-iou-thresh", "0.2")])
-def test_earlier_results_are_not_replaced_unasked(cli, photos, model, tmp_path, options):
+def test_existing_results_are_not_replaced_without_overwrite(cli, photos, model, tmp_path, options):
     out = tmp_path / "out"
     command = ("everything", photos, "-o", out, "-m", model, *QUICK_OPTIONS)
     assert cli(*command).exit_code == 0
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
     result = cli(*command, *options)
     assert result.exit_code == 2
-    assert "holds results called one, and of 1 more" in result.stderr
+    assert "already has results for one and 1 more" in result.stderr
     assert "--overwrite" in result.stderr
     assert ("--skip-existing" in result.stderr) == (not options)
     assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
@@ -186,7 +184,7 @@ def test_earlier_results_are_not_replaced_unasked(cli, photos, model, tmp_path, 
     assert all(path.stat().st_mtime_ns > before[path.name] for path in out.iterdir())
 
 
-def test_every_option_of_the_generator_arrives_there(cli, scene_file, scene, model, tmp_path):
+def test_every_option_reaches_the_generator(cli, scene_file, scene, model, tmp_path):
     options = {
         "order_by": "iou_times_stability",
         "points_per_side": 4,
@@ -218,7 +216,7 @@ def test_every_option_of_the_generator_arrives_there(cli, scene_file, scene, mod
     np.testing.assert_array_equal(labels, masks.to_labels())
 
 
-def test_options_that_exclude_each_other_are_told_as_they_are_typed(cli, scene_file, tmp_path):
+def test_errors_name_options_as_they_are_typed(cli, scene_file, tmp_path):
     result = cli("everything", scene_file, "-o", tmp_path, "-m", "no.pth", "--tile-overlap", "20")
     assert result.exit_code == 2
     assert "--tile-overlap is 20" in result.stderr
@@ -234,7 +232,7 @@ def test_the_help_has_every_option_with_its_range_and_choices(cli):
     assert "[0<=x<=1]" in shown
 
 
-def test_json_says_what_became_of_each_image(cli, photos, model, tmp_path):
+def test_json_reports_the_outcome_of_each_image(cli, photos, model, tmp_path):
     (photos / "broken.png").write_bytes(b"no image")
     result = cli(
         "everything", photos, "-o", tmp_path / "out", "-m", model, *QUICK_OPTIONS, "--json"
@@ -257,7 +255,7 @@ def test_an_option_out_of_its_range_exits_2(cli, scene_file, tmp_path, option, v
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_output_folder_below_a_file_is_refused_at_once(cli, scene_file, tmp_path):
+def test_an_output_folder_inside_a_file_is_refused_at_once(cli, scene_file, tmp_path):
     (tmp_path / "file").write_text("x")
     result = cli("everything", scene_file, "-o", tmp_path / "file" / "out", "-m", "no.pth")
     assert result.exit_code == 2
@@ -265,7 +263,7 @@ def test_an_output_folder_below_a_file_is_refused_at_once(cli, scene_file, tmp_p
     assert "choose another folder" in result.stderr
 
 
-def test_a_full_disk_ends_the_run_in_a_sentence_and_keeps_what_is_whole(
+def test_a_full_disk_ends_the_run_with_a_sentence_and_keeps_complete_results(
     scene_file, model, tmp_path
 ):
     disk = tmp_path / "disk"
@@ -274,7 +272,7 @@ def test_a_full_disk_ends_the_run_in_a_sentence_and_keeps_what_is_whole(
         shutil.copy(scene_file, tmp_path / f"{number}.png")
     command = ["everything", *(str(tmp_path / f"{n}.png") for n in range(3)), "-o", str(disk)]
     command += ["-m", str(model), *QUICK_OPTIONS]
-    # A file system of 240 kB, seen by this command alone: room for two pictures' results.
+    # A file system of 240 kB, visible only to this command: room for results of two images.
     script = f'mount -t tmpfs -o size=240k tmpfs "{disk}"; "$@"; echo exit $?; ls -A "{disk}"'
     run = subprocess.run(
         ["unshare", "-rm", "sh", "-c", script, "sh", sys.executable, "-m", "anymask", *command],
@@ -295,9 +293,7 @@ def test_a_full_disk_ends_the_run_in_a_sentence_and_keeps_what_is_whole(
     assert left == results_of("0", "1")
 
 
-def test_ctrl_c_leaves_the_finished_pictures_and_exits_130(
-    start_process, scene_file, model, tmp_path
-):
+def test_ctrl_c_keeps_the_finished_images_and_exits_130(start_process, scene_file, model, tmp_path):
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
     for number in range(40):

@@ -1,4 +1,4 @@
-"""``anymask finetune``: from files to a model that the other commands take."""
+"""``anymask finetune``: from files to a model that the other commands load."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ app.command()(finetune)
 
 @pytest.fixture
 def data(tmp_path):
-    """Six images of 64×48 with a bright square each, the whole a data set."""
+    """A data set of six 64×48 images with a bright square each."""
     for kind in ("images", "masks"):
         (tmp_path / "data" / kind).mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def run(tmp_path, data, model):
     return call
 
 
-def test_the_model_it_leaves_is_loaded_by_name_of_its_file(run, tmp_path, small_reference_sam):
+def test_the_fine_tuned_model_loads_from_its_file(run, tmp_path, small_reference_sam):
     result = run()
     assert result.exit_code == 0, result.output
     loaded = anymask.load(tmp_path / "out/model.safetensors", device="cpu", dtype="float32")
@@ -63,7 +63,7 @@ def test_the_model_it_leaves_is_loaded_by_name_of_its_file(run, tmp_path, small_
     assert f"{card['after']['val_box_iou']:.3f}" in said
 
 
-def test_what_it_needs_is_told_before_it_starts(run):
+def test_memory_and_disk_needs_are_printed_before_training(run):
     output = " ".join(run().output.split())
     assert output.index("Memory: about") < output.index("Before training")
     assert "Embeddings on disk:" in output
@@ -86,7 +86,7 @@ def test_every_option_reaches_the_settings(run, tmp_path):
     assert {k: settings[k] for k in expected} == expected
 
 
-def test_it_goes_on_where_it_was_only_if_told_to(run):
+def test_a_fine_tuning_is_resumed_only_with_resume(run):
     assert run().exit_code == 0
     refused = run()
     assert refused.exit_code == 2
@@ -97,7 +97,7 @@ def test_it_goes_on_where_it_was_only_if_told_to(run):
     assert "Epoch 1:" not in resumed.output
 
 
-def test_hugging_faces_layout_is_written_on_request(run, tmp_path):
+def test_also_hugging_face_writes_that_layout(run, tmp_path):
     assert run("--also", "hugging-face").exit_code == 0
     assert (tmp_path / "out/hugging_face/config.json").exists()
 
@@ -105,20 +105,20 @@ def test_hugging_faces_layout_is_written_on_request(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--also", "onnx"), "--also is 'onnx'; it can be hugging-face."),
+        (("--also", "onnx"), "--also is 'onnx'; it can only be hugging-face."),
         (("--loss", "mse"), "loss is 'mse'; it can be dice, dice+bce, dice+focal."),
         (("--freeze", "head"), "freeze is 'head'"),
         (("--data", "nowhere"), "nowhere"),
     ],
 )
-def test_a_mistake_ends_in_a_sentence(run, arguments, sentence):
+def test_mistakes_give_a_sentence(run, arguments, sentence):
     result = run(*arguments)
     assert result.exit_code == 2
     assert sentence in result.output
     assert "Traceback" not in result.output
 
 
-def test_a_session_and_an_archive_are_trained_on_together(run, tmp_path, data, model):
+def test_a_session_and_an_archive_can_be_trained_on_together(run, tmp_path, data, model):
     from anymask.session import LayerKey, Session
 
     with Session.create(tmp_path / "work") as session:

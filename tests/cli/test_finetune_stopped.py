@@ -1,4 +1,4 @@
-"""``anymask finetune`` as a process of its own: stopped by Ctrl-C, gone on with, out of room."""
+"""``anymask finetune`` in a separate process: stopped by Ctrl-C, resumed, out of disk space."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def words(tmp_path, model):
 
 
 def ended(process):
-    """Exit code and what was said, each on one line."""
+    """Return the exit code, stdout and stderr, each output on one line."""
     stdout, stderr = process.communicate(timeout=300)
     return process.returncode, " ".join(stdout.split()), " ".join(stderr.split())
 
 
-def test_stopped_by_ctrl_c_it_says_how_to_go_on_and_ends_as_if_never_stopped(
+def test_after_ctrl_c_it_says_how_to_resume_and_ends_as_if_never_stopped(
     start_process, words, tmp_path
 ):
     process = start_process(*words, "--out", tmp_path / "stopped")
@@ -50,7 +50,9 @@ def test_stopped_by_ctrl_c_it_says_how_to_go_on_and_ends_as_if_never_stopped(
     process.send_signal(signal.SIGINT)
     code, _, said = ended(process)
     assert code == 130, said
-    assert f"kept in {tmp_path / 'stopped'}; the same command with --resume goes on." in said
+    assert (
+        f"saved in {tmp_path / 'stopped'}; run the same command with --resume to continue." in said
+    )
     assert "Traceback" not in said
     assert not (tmp_path / "stopped/model.safetensors").exists()
 
@@ -65,7 +67,7 @@ def test_stopped_by_ctrl_c_it_says_how_to_go_on_and_ends_as_if_never_stopped(
         assert torch.equal(tensor, both[1][name]), name
 
 
-def test_without_room_for_a_checkpoint_it_ends_in_a_sentence_and_leaves_no_part(
+def test_without_space_for_a_checkpoint_it_gives_a_sentence_and_leaves_no_partial_file(
     start_process, words, tmp_path
 ):
     def little_room():

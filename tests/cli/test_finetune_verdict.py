@@ -1,4 +1,4 @@
-"""What ``anymask finetune`` does when training is over."""
+"""What ``anymask finetune`` does after training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ app.command()(finetune)
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Eight images of 64×48 with a bright square each."""
+    """A data set of eight 64×48 images with a bright square each."""
     folder = tmp_path_factory.mktemp("data") / "squares"
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)
@@ -59,7 +59,7 @@ def card_in(folder):
     return json.loads((folder / "card.json").read_text())
 
 
-def test_it_ends_with_the_verdict_on_the_images_held_out(run, tmp_path):
+def test_it_ends_with_the_verdict_on_held_out_images(run, tmp_path):
     result = run("--no-tune")
     assert result.exit_code == 0, result.output
     told = card_in(tmp_path / "out")["verdict"]
@@ -75,7 +75,7 @@ def test_it_ends_with_the_verdict_on_the_images_held_out(run, tmp_path):
     )
 
 
-def test_the_verdict_can_be_without_everything_or_left_out(run, tmp_path):
+def test_the_verdict_can_skip_everything_or_be_skipped(run, tmp_path):
     assert "AP .5" not in run("--verdict", "prompts").stdout
     assert card_in(tmp_path / "out")["verdict"]["images_of_everything"] == 0
     (tmp_path / "out").rename(tmp_path / "first")
@@ -83,10 +83,10 @@ def test_the_verdict_can_be_without_everything_or_left_out(run, tmp_path):
     assert result.exit_code == 0
     assert "verdict" not in card_in(tmp_path / "out")
     assert not (tmp_path / "out/report.html").exists()
-    assert "IoU by box" in result.stdout
+    assert "IoU from boxes" in result.stdout
 
 
-def test_test_images_judge_and_take_no_part_in_training(run, tmp_path, data):
+def test_test_images_are_used_only_for_the_verdict(run, tmp_path, data):
     result = run("--test", data, "--verdict", "prompts")
     assert result.exit_code == 0, result.output
     card = card_in(tmp_path / "out")
@@ -94,7 +94,7 @@ def test_test_images_judge_and_take_no_part_in_training(run, tmp_path, data):
     assert card["verdict"]["images"] == 8
 
 
-def test_thresholds_are_tuned_on_training_images_and_saved_unless_told_otherwise(run, tmp_path):
+def test_thresholds_are_tuned_on_training_images_and_saved_by_default(run, tmp_path):
     result = run()
     assert result.exit_code == 0, result.output
     assert "Thresholds of 'everything':" in result.stdout
@@ -114,7 +114,7 @@ def test_a_learning_curve_is_written_and_shown(run, tmp_path):
     assert (tmp_path / "out/learning_curve/2/model.safetensors").is_file()
 
 
-def test_a_model_of_classes_ends_with_a_verdict_on_its_classes(run, tmp_path, data):
+def test_a_semantic_model_ends_with_a_verdict_on_its_classes(run, tmp_path, data):
     result = run("--semantic", "--test", data)
     assert result.exit_code == 0, result.output
     told = card_in(tmp_path / "out")["verdict"]
@@ -129,7 +129,7 @@ def test_a_model_of_classes_ends_with_a_verdict_on_its_classes(run, tmp_path, da
     assert "verdict" not in card_in(tmp_path / "out")
 
 
-def test_images_of_classes_that_are_not_trained_are_refused_before_training(run, tmp_path, data):
+def test_images_with_unknown_classes_are_refused_before_training(run, tmp_path, data):
     for kind in ("images", "masks"):
         (tmp_path / "other" / kind).mkdir(parents=True)
     for number in range(2):
@@ -143,7 +143,7 @@ def test_images_of_classes_that_are_not_trained_are_refused_before_training(run,
         assert not (tmp_path / "out").exists()
 
 
-def test_advice_fits_the_epoch_that_was_best_and_is_given_only_where_it_is_needed(tmp_path):
+def test_advice_fits_the_best_epoch_and_is_given_only_if_needed(tmp_path):
     history = [{}, {"lr": 3e-4}, {"lr": 1e-4}]
     first, middle, last = (FineTuned(tmp_path, Sam(TINY["small"]), history, i) for i in range(3))
     assert advice(last, "better") == advice(first, "untested") == []
@@ -160,10 +160,10 @@ def test_advice_fits_the_epoch_that_was_best_and_is_given_only_where_it_is_neede
         (("--semantic", "--tune"), "--tune is about objects"),
         (("--semantic", "--verdict", "prompts"), "--verdict prompts is about objects"),
         (("--test", "nowhere"), "nowhere"),
-        (("--test", "nowhere", "--verdict", "none"), "leaves it out"),
+        (("--test", "nowhere", "--verdict", "none"), "none skips it"),
     ],
 )
-def test_a_mistake_is_told_before_training(run, tmp_path, arguments, sentence):
+def test_mistakes_are_reported_before_training(run, tmp_path, arguments, sentence):
     result = run(*arguments)
     assert result.exit_code == 2
     assert sentence in result.stderr.replace("\n", " ")

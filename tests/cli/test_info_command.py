@@ -9,7 +9,7 @@ from anymask.checkpoints.registry import SMALL_VERSION
 from anymask.cli.info import essentials_of
 
 
-def test_info_of_the_shipped_model_tells_what_its_card_says_in_short(cli):
+def test_info_of_the_shipped_model_shows_the_summary_of_its_card(cli):
     shown = cli("info", "small").stdout
     for heading in ("Data", "Compute", "Figures", "Good for", "Not good for"):
         assert f"│ {heading} " in shown
@@ -21,7 +21,7 @@ def test_info_of_the_shipped_model_tells_what_its_card_says_in_short(cli):
     assert found["everything"]["box_nms_thresh"] > 0
 
 
-def test_a_card_without_essentials_is_passed_over_and_notes_are_shown(cli, model, tmp_path):
+def test_a_card_without_essentials_is_ignored_and_notes_are_shown(cli, model, tmp_path):
     copy = tmp_path / "mine.safetensors"
     shutil.copy(model, copy)
     assert essentials_of(copy) == {}
@@ -33,7 +33,7 @@ def test_a_card_without_essentials_is_passed_over_and_notes_are_shown(cli, model
     assert "pred_iou_thresh 0.88" in result.stdout
 
 
-def test_the_rows_between_the_marks_are_read_in_order(tmp_path):
+def test_the_rows_between_the_markers_are_read_in_order(tmp_path):
     (tmp_path / "m.md").write_text(
         "| x | outside |\n<!-- begin essentials: for info -->\n\n| | |\n|---|---|\n"
         "| Data | many - and more |\n|Not good for|  thin things |\n\n<!-- end essentials -->\n"

@@ -1,4 +1,4 @@
-"""`anymask measure`: a picture and its masks to a table."""
+"""`anymask measure`: from an image and its masks to a table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def labels() -> np.ndarray:
 
 @pytest.fixture
 def files(tmp_path, labels):
-    """A calibrated 16-bit picture of two channels, and its label image."""
+    """A calibrated 16-bit image of two channels, and its label image."""
     image = np.stack([labels * 3, labels + 5]).astype(np.uint16)
     tifffile.imwrite(
         tmp_path / "cells.tif",
@@ -48,7 +48,7 @@ def files(tmp_path, labels):
     return tmp_path / "cells.tif", tmp_path / "labels.png"
 
 
-def test_the_table_has_every_object_in_the_pictures_unit(run, tmp_path, files, labels):
+def test_the_table_has_every_object_in_the_unit_of_the_image(run, tmp_path, files, labels):
     result = run(*files, "--out", tmp_path / "t.csv")
     assert result.exit_code == 0, result.output
     with (tmp_path / "t.csv").open(newline="") as file:
@@ -60,7 +60,7 @@ def test_the_table_has_every_object_in_the_pictures_unit(run, tmp_path, files, l
     assert (rows[2]["bbox_x"], rows[2]["bbox_width"]) == ("30", "28")
 
 
-def test_a_condition_chooses_objects_by_what_was_measured(run, tmp_path, files):
+def test_a_condition_selects_objects_by_measurements(run, tmp_path, files):
     condition = "area > 20 and circularity > .8"
     result = run(*files, "--where", condition, "-o", tmp_path / "t.parquet")
     assert result.exit_code == 0, result.output
@@ -69,7 +69,7 @@ def test_a_condition_chooses_objects_by_what_was_measured(run, tmp_path, files):
     assert "1 of 3 objects." in result.stderr
 
 
-def test_the_pixel_size_given_goes_before_the_pictures(run, files):
+def test_a_given_pixel_size_overrides_that_of_the_image(run, files):
     options = ("--pixel-size", "3", "--unit", "mm", "--properties", "area,bbox", "--json")
     rows = json.loads(run(*files, *options).stdout)
     assert [row["area_mm2"] for row in rows] == [4 * 9, 317 * 9, 112 * 9]
@@ -84,7 +84,7 @@ def test_without_a_file_the_table_is_shown_with_units(run, files):
     assert "3 objects." in result.stderr
 
 
-def test_properties_that_were_asked_for_are_shown(run, files):
+def test_the_named_properties_are_shown(run, files):
     result = run(*files, "--properties", "eccentricity,intensity_max")
     assert result.exit_code == 0, result.output
     for heading in ("Id", "Eccentricity", "Intensity max 0", "Intensity max 1"):
@@ -118,7 +118,7 @@ def test_masks_of_any_format_are_measured_with_their_classes(run, tmp_path, file
     ]
 
 
-def test_a_plane_of_a_stack_is_chosen(run, tmp_path, files, labels):
+def test_a_plane_of_a_stack_can_be_chosen(run, tmp_path, files, labels):
     stack = np.stack([np.full(labels.shape, level, np.uint16) for level in (10, 70, 40)])
     tifffile.imwrite(tmp_path / "s.tif", stack, imagej=True, metadata={"axes": "ZYX"})
     assert "z planes" in run(tmp_path / "s.tif", files[1]).stderr
@@ -127,7 +127,7 @@ def test_a_plane_of_a_stack_is_chosen(run, tmp_path, files, labels):
         assert {row["intensity_mean"] for row in rows} == {expected}
 
 
-def test_a_table_that_exists_stays_unless_overwrite_is_said(run, tmp_path, files):
+def test_an_existing_table_is_kept_without_overwrite(run, tmp_path, files):
     (tmp_path / "t.csv").write_text("mine")
     result = run(*files, "-o", tmp_path / "t.csv")
     assert result.exit_code == 2
@@ -145,20 +145,20 @@ def test_a_table_that_exists_stays_unless_overwrite_is_said(run, tmp_path, files
         (("--where", "(" * 1_000_000), "character"),
         (("--where", "area > 9**9**9**9"), "at character"),
         (("--pixel-size", "x", "--unit", "um"), "one number above 0"),
-        (("--pixel-size", "2"), "means nothing without its unit"),
+        (("--pixel-size", "2"), "needs a unit"),
         (("--properties", "colour"), "nothing that can be measured"),
         (("--out", "t.xlsx"), "neither a .csv nor a .parquet"),
-        (("--z", "top"), "neither the number of a plane"),
+        (("--z", "top"), "neither an index from 0"),
     ],
 )
-def test_mistakes_end_as_one_sentence(run, files, options, what):
+def test_mistakes_give_one_sentence(run, files, options, what):
     result = run(*files, *options)
     assert result.exit_code == 2, result.output
     assert what in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_masks_of_another_picture_are_refused(run, tmp_path, files):
+def test_masks_of_another_image_are_refused(run, tmp_path, files):
     save_masks(np.ones((5, 5), np.uint8), tmp_path / "other.tif")
     result = run(files[0], tmp_path / "other.tif")
     assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""Prompts as they are typed on the command line."""
+"""Parsing prompts from the command line."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def test_a_point_is_on_the_object_unless_labelled_otherwise():
 @pytest.mark.parametrize(
     "text", ["", "12", "12,", "12,34,2", "12,34,0.5", "1,2,3,4", "a,b", "12;34"]
 )
-def test_what_is_no_point_is_quoted_with_an_example(text):
+def test_a_bad_point_is_quoted_with_an_example(text):
     with pytest.raises(PromptError, match="--point 120,80") as caught:
         parse_point(text)
     assert repr(text) in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "1,2,3,x"])
-def test_what_is_no_box_is_quoted_with_an_example(text):
+def test_a_bad_box_is_quoted_with_an_example(text):
     with pytest.raises(PromptError, match="--box 10,20,110,90") as caught:
         parse_box(text)
     assert repr(text) in str(caught.value)
 
 
-def test_no_prompt_at_all_points_to_everything():
+def test_without_a_prompt_the_message_points_to_everything():
     with pytest.raises(PromptError, match="anymask everything"):
         check_together([], [], None)
 
@@ -59,7 +59,7 @@ def test_a_mask_of_zeros_and_ones_or_255_is_read(tmp_path, bright):
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", (20, 30)), mask > 0)
 
 
-def test_a_jpeg_mask_is_cut_at_half_brightness(tmp_path):
+def test_a_jpeg_mask_is_thresholded_at_half_brightness(tmp_path):
     mask = np.zeros((32, 48), np.uint8)
     mask[8:24, 16:40] = 255
     Image.fromarray(mask).save(tmp_path / "mask.jpg", quality=60)
@@ -68,17 +68,17 @@ def test_a_jpeg_mask_is_cut_at_half_brightness(tmp_path):
 
 def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path):
     Image.fromarray(np.full((20, 30), 255, np.uint8)).save(tmp_path / "mask.png")
-    with pytest.raises(PromptError, match="30×20 pixels and the picture 31×20"):
+    with pytest.raises(PromptError, match="30×20 pixels and the image 31×20"):
         read_mask(tmp_path / "mask.png", (20, 31))
 
 
 def test_a_black_mask_is_refused(tmp_path):
     Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "mask.png")
-    with pytest.raises(PromptError, match="black all over"):
+    with pytest.raises(PromptError, match="all black"):
         read_mask(tmp_path / "mask.png", (20, 30))
 
 
-def test_mask_logits_lie_in_the_frame_of_the_longer_side():
+def test_mask_logits_are_scaled_by_the_longer_side():
     mask = np.zeros((150, 200), bool)
     mask[:75, :100] = True
     logits = mask_logits(mask, 64)
@@ -89,7 +89,7 @@ def test_mask_logits_lie_in_the_frame_of_the_longer_side():
     assert np.abs(logits).max() == pytest.approx(6.907, abs=1e-3)
 
 
-def test_mask_logits_of_a_half_covered_cell_are_undecided():
+def test_mask_logits_of_a_half_covered_cell_are_zero():
     mask = np.zeros((64, 64), bool)
     mask[:, :31] = True  # cell 15 of 32 is half covered
     logits = mask_logits(mask, 32)

@@ -90,7 +90,7 @@ def test_a_mask_prompt_changes_the_mask(cli, scene_file, model, tmp_path):
     assert alone["masks"][0]["predicted_iou"] != hinted["masks"][0]["predicted_iou"]
 
 
-def test_json_on_stdout_names_the_files_and_nothing_else_is_there(cli, scene_file, model, tmp_path):
+def test_stdout_holds_only_the_json_with_the_names_of_the_files(cli, scene_file, model, tmp_path):
     answer = segment_json(cli, scene_file, model, "-p", "120,90", "-o", tmp_path / "out")
     assert answer["files"] == [
         str(tmp_path / "out" / f"scene{suffix}")
@@ -109,9 +109,7 @@ def test_the_overlay_shows_the_prompts(cli, scene_file, model, tmp_path):
     assert painted[20, 130].tolist() == list(ImageColor.getrgb(POSITIVE))
 
 
-def test_the_overlay_of_several_candidates_has_one_beside_the_other(
-    cli, scene_file, model, tmp_path
-):
+def test_the_overlay_shows_candidates_side_by_side(cli, scene_file, model, tmp_path):
     answer = segment_json(
         cli, scene_file, model, "-p", "120,90", "-p", "9,9,0", "--multimask", "-o", tmp_path
     )
@@ -119,7 +117,7 @@ def test_the_overlay_of_several_candidates_has_one_beside_the_other(
     panels = np.split(painted, [240, 244, 484, 488], axis=1)[::2]
     picture = np.asarray(Image.open(scene_file).convert("RGB"))
     masks = load_masks(tmp_path / "scene.masks.json")
-    for panel, row in zip(panels, answer["masks"], strict=True):  # the best first
+    for panel, row in zip(panels, answer["masks"], strict=True):  # best first
         changed = (panel != picture).any(-1)
         mask = masks[masks.ids.tolist().index(row["id"])]
         for x, y in ((120, 90), (9, 9)):
@@ -140,7 +138,7 @@ def test_without_output_the_scores_are_shown_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "Nothing says what to segment"),
+        ([], "No prompt is given"),
         (["-p", "here"], "--point 'here' is not x,y"),
         (["-b", "1,2,3"], "--box '1,2,3' is not x0,y0,x1,y1"),
         (["-b", "0,0,9,9", "-b", "9,9,20,20", "-p", "3,3"], "2 boxes are 2 objects"),
@@ -153,7 +151,7 @@ def test_without_output_the_scores_are_shown_and_nothing_is_written(
         (["-p", "9,9", "--dtype", "float8"], "the dtype 'float8'"),
     ],
 )
-def test_a_mistake_is_told_in_one_sentence_with_exit_2(cli, scene_file, model, arguments, sentence):
+def test_mistakes_give_one_sentence_and_exit_2(cli, scene_file, model, arguments, sentence):
     result = cli("segment", scene_file, "--model", model, *arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -162,7 +160,7 @@ def test_a_mistake_is_told_in_one_sentence_with_exit_2(cli, scene_file, model, a
 
 
 @pytest.mark.parametrize("name", ["missing.png", "empty.png", "text.png", "picture.xyz"])
-def test_a_picture_that_cannot_be_read_is_named_with_exit_2(cli, model, tmp_path, name):
+def test_an_unreadable_image_is_named_with_exit_2(cli, model, tmp_path, name):
     if name != "missing.png":
         (tmp_path / name).write_text("" if name == "empty.png" else "no picture")
     result = cli("segment", tmp_path / name, "-m", model, "-p", "1,1")
@@ -170,9 +168,9 @@ def test_a_picture_that_cannot_be_read_is_named_with_exit_2(cli, model, tmp_path
     assert name in result.stderr
 
 
-def test_an_output_below_a_file_is_refused_before_anything_slow(cli, scene_file, tmp_path):
+def test_an_output_inside_a_file_is_refused_before_anything_slow(cli, scene_file, tmp_path):
     (tmp_path / "file").write_text("x")
-    # The model does not exist either, but nobody waits for that to be found out.
+    # The model does not exist either, but the output folder is checked first.
     result = cli(
         "segment", scene_file, "-m", "no.pth", "-p", "9,9", "-o", tmp_path / "file" / "out"
     )
@@ -186,13 +184,13 @@ def test_a_missing_model_is_named_with_exit_2(cli, scene_file):
     assert "no_such.pth" in result.stderr
 
 
-def test_earlier_results_are_not_replaced_unasked(cli, scene_file, model, tmp_path):
+def test_existing_results_are_not_replaced_without_overwrite(cli, scene_file, model, tmp_path):
     command = ("segment", scene_file, "-p", "60,60", "-o", tmp_path, "-m", model)
     assert cli(*command).exit_code == 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     refused = cli(*command[:2], "-p", "10,90", *command[4:])
     assert refused.exit_code == 2
-    assert "holds results called scene; replace them with --overwrite, or name" in refused.stderr
+    assert "already has results for scene; replace them with --overwrite, or name" in refused.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert cli(*command[:2], "-p", "10,90", *command[4:], "--overwrite").exit_code == 0
     assert (tmp_path / "scene.masks.json").read_bytes() != before["scene.masks.json"]

@@ -1,4 +1,4 @@
-"""`anymask semantic`: masks of whole pictures, and other thresholds afterwards."""
+"""`anymask semantic`: masks of whole images, and other thresholds afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anymask.predict.score_map import ScoreMap
 from anymask.predict.semantic import score_map
 
 
-def test_the_mask_and_its_scores_are_those_of_the_model(
+def test_the_mask_and_its_scores_equal_those_of_the_model(
     cli, model, small_reference_sam, scene, scene_file, tmp_path
 ):
     result = cli(
@@ -47,7 +47,7 @@ def test_another_threshold_needs_no_model(cli, tmp_path, kind):
     np.testing.assert_array_equal(mask > 0, scores.mask(1.5))
 
 
-def test_scores_are_kept_only_as_asked_and_nothing_is_overwritten(cli, model, scene_file, tmp_path):
+def test_scores_none_saves_no_scores_and_nothing_is_overwritten(cli, model, scene_file, tmp_path):
     shutil.copy(scene_file, tmp_path / "a.png")
     options = ("-o", tmp_path / "out", "--model", model, "--scores", "none")
     assert cli("semantic", tmp_path / "a.png", *options).exit_code == 0
@@ -58,7 +58,7 @@ def test_scores_are_kept_only_as_asked_and_nothing_is_overwritten(cli, model, sc
     assert cli("semantic", tmp_path / "a.png", *options, "--overwrite").exit_code == 0
 
 
-def test_one_bad_map_does_not_stop_the_others(cli, tmp_path):
+def test_one_bad_score_map_does_not_stop_the_others(cli, tmp_path):
     scores = ScoreMap(np.ones((3, 4), np.float32), (3, 4))
     scores.save(tmp_path / "b.scores.npz")
     (tmp_path / "a.scores.npz").write_bytes(b"PK")
@@ -76,16 +76,14 @@ def test_one_bad_map_does_not_stop_the_others(cli, tmp_path):
         (["-p", "900,5"], "outside the image, which is 240 wide"),
     ],
 )
-def test_mistakes_end_in_a_sentence(cli, model, scene_file, tmp_path, options, words):
+def test_mistakes_give_a_sentence(cli, model, scene_file, tmp_path, options, words):
     result = cli("semantic", scene_file, "-o", tmp_path, "--model", model, *options)
     assert result.exit_code == 2
     assert words in " ".join(result.stderr.split())
     assert not list(tmp_path.iterdir())
 
 
-def test_a_cube_is_seen_as_its_pseudo_rgbs_and_each_gets_a_mask(
-    cli, model, small_reference_sam, tmp_path
-):
+def test_each_pseudo_rgb_of_a_cube_gets_a_mask(cli, model, small_reference_sam, tmp_path):
     cube = tmp_path / "cube.npy"
     values = np.random.default_rng(0).random((60, 80, 5)).astype(np.float32)
     np.save(cube, values)
@@ -108,7 +106,7 @@ def test_a_cube_is_seen_as_its_pseudo_rgbs_and_each_gets_a_mask(
     np.testing.assert_allclose(saved, expected, atol=1e-4)
 
 
-def test_a_stack_is_seen_as_the_plane_that_was_chosen(cli, model, tmp_path):
+def test_a_stack_needs_a_plane(cli, model, tmp_path):
     stack = np.random.default_rng(0).integers(0, 4000, (4, 40, 50)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "stack.tif", stack, metadata={"axes": "ZYX"})
     refused = cli("semantic", tmp_path / "stack.tif", "-o", tmp_path / "out", "--model", model)

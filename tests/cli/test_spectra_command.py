@@ -34,7 +34,9 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_table_and_the_plot_are_those_of_the_library(cli, leaf_cube, truth, tmp_path):
+def test_the_table_equals_that_of_the_library_and_a_plot_is_written(
+    cli, leaf_cube, truth, tmp_path
+):
     table, plot = tmp_path / "a b é.csv", tmp_path / "plot.png"
     result = cli("spectra", leaf_cube, truth, "-o", table, "--plot", plot)
     assert result.exit_code == 0, result.output
@@ -47,7 +49,7 @@ def test_the_table_and_the_plot_are_those_of_the_library(cli, leaf_cube, truth, 
     assert Picture.open(plot).size[0] > 800
 
 
-def test_masks_that_overlap_are_each_measured_whole(cli, leaf_cube, tmp_path):
+def test_overlapping_masks_are_each_measured_whole(cli, leaf_cube, tmp_path):
     masks = np.zeros((2, 200, 280), bool)
     masks[0, 20:80, 30:90], masks[1, 40:60, 40:60] = True, True
     coco = MaskSet.from_masks(masks).to_coco("leaf_cube.hdr")
@@ -85,7 +87,7 @@ def test_without_a_file_a_part_is_shown(cli, leaf_cube, truth):
     assert "2662" in result.stdout.replace(",", "")
 
 
-def test_files_are_replaced_only_if_asked_for(cli, leaf_cube, truth, tmp_path):
+def test_files_are_replaced_only_with_overwrite(cli, leaf_cube, truth, tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("mine")
     result = cli("spectra", leaf_cube, truth, "-o", table)
@@ -106,14 +108,14 @@ def test_files_are_replaced_only_if_asked_for(cli, leaf_cube, truth, tmp_path):
         (("--header", "missing.hdr"), "missing.hdr|header"),
     ],
 )
-def test_mistakes_end_in_one_sentence(cli, leaf_cube, truth, options, part):
+def test_mistakes_give_one_sentence(cli, leaf_cube, truth, options, part):
     result = cli("spectra", leaf_cube, truth, *options)
     assert result.exit_code == 2
     assert any(piece in result.stderr for piece in part.split("|"))
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_masks_of_another_picture_are_refused(cli, leaf_cube, tmp_path):
+def test_masks_of_another_image_are_refused(cli, leaf_cube, tmp_path):
     tifffile.imwrite(tmp_path / "small.tif", np.ones((20, 30), np.uint8))
     result = cli("spectra", leaf_cube, tmp_path / "small.tif")
     assert result.exit_code == 2

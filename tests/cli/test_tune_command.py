@@ -16,7 +16,7 @@ from anymask.model.config import EverythingConfig
 
 @pytest.fixture(scope="module")
 def discs(tmp_path_factory, scene):
-    """A data set of five pictures with two discs each."""
+    """A data set of five images with two discs each."""
     y, x = np.ogrid[: scene.shape[0], : scene.shape[1]]
     folder = tmp_path_factory.mktemp("data") / "discs"
     for kind in ("images", "masks"):
@@ -34,13 +34,13 @@ def discs(tmp_path_factory, scene):
 
 @pytest.fixture(scope="module")
 def strict(small_reference_sam, tmp_path_factory):
-    """The reference model with thresholds that no mask passes, the encoder in half precision."""
+    """The reference model in half precision, with thresholds that no mask passes."""
     path = tmp_path_factory.mktemp("model") / "strict.safetensors"
     anymask.save(small_reference_sam, path)
     sam = anymask.load(path, dtype="float16")
     own = EverythingConfig(0.9, 0.9, 0.5, 0.7, 0)
     sam.config = replace(sam.config, everything=own)
-    sam.rounded_from = None  # these are the weights meant
+    sam.rounded_from = None  # the rounded weights are the original ones here
     anymask.save(sam, path)
     return path
 
@@ -62,7 +62,7 @@ def test_the_tuned_thresholds_are_saved_with_the_model_and_used_by_default(
     assert asdict(sam.config.everything) == found["chosen"]
     generator = anymask.SamAutomaticMaskGenerator(sam)
     assert generator.pred_iou_thresh == found["chosen"]["pred_iou_thresh"]
-    # The weights are what they were, in the dtype they had.
+    # Weights and dtypes are unchanged.
     before, after = (load_file(path) for path in (strict, tuned))
     assert tuned.stat().st_size == pytest.approx(strict.stat().st_size, abs=200)
     for name, value in before.items():
@@ -85,18 +85,18 @@ def test_a_run_ends_with_tables_and_a_verdict(cli, strict, discs):
     ("options", "says"),
     [
         (["--labels", "some"], "it can be complete or sparse"),
-        (["--out", "tuned.pth"], "let the name end in .safetensors"),
+        (["--out", "tuned.pth"], "give a name that ends in .safetensors"),
         (["--min-area", "99999"], "None of the images has an object"),
     ],
 )
-def test_mistakes_end_with_a_sentence(cli, strict, discs, options, says):
+def test_mistakes_give_a_sentence(cli, strict, discs, options, says):
     result = cli("tune", "--model", strict, "--data", discs, *options)
     assert result.exit_code == 2
     assert says in result.stderr.replace("\n", " ")
     assert result.stdout == ""
 
 
-def test_a_folder_s_model_gets_the_thresholds_and_its_card_says_so(cli, strict, discs, tmp_path):
+def test_the_model_and_card_of_a_folder_get_the_thresholds(cli, strict, discs, tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(strict.read_bytes())
@@ -116,7 +116,7 @@ def test_a_folder_s_model_gets_the_thresholds_and_its_card_says_so(cli, strict, 
     assert card["everything"]["images"] == 3
 
 
-def test_a_folder_that_is_none_yet_is_made(cli, strict, discs, tmp_path):
+def test_a_missing_folder_is_created(cli, strict, discs, tmp_path):
     options = ("--points-per-side", 2, "--limit", 1)
     result = cli("tune", "--data", discs, "--model", strict, "--out", tmp_path / "new", *options)
     assert result.exit_code == 0

@@ -1,4 +1,4 @@
-"""`--rgb`, `--channels` and their like: from what is typed to what the model sees."""
+"""`--rgb`, `--channels` and similar options: from the command line to the model."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def leaf_cube(tmp_path_factory) -> Path:
 
 
 def names_in(folder: Path) -> set[str]:
-    """Names of the results, all four of each being there."""
+    """Names of the results; checks that each has all four files."""
     files = {p.name for p in folder.iterdir()}
     names = {name.removesuffix(".masks.json") for name in files if name.endswith(".masks.json")}
     assert files == {name + suffix for name in names for suffix in SUFFIXES}
@@ -68,7 +68,7 @@ def names_in(folder: Path) -> set[str]:
 
 
 def seen(folder: Path, name: str) -> np.ndarray:
-    """The picture where no mask lies over it, and 0 elsewhere."""
+    """The image where no mask lies over it, and 0 elsewhere."""
     rgb = np.asarray(Picture.open(folder / f"{name}.overlay.png").convert("RGB")).copy()
     rgb[tifffile.imread(folder / f"{name}.labels.tif") > 0] = 0
     return rgb
@@ -94,17 +94,17 @@ def seen(folder: Path, name: str) -> np.ndarray:
         ("c.hdr --rgb", "c.hdr --rgb"),
     ],
 )
-def test_three_words_belong_to_rgb_where_they_are_expressions(typed: str, joined: str) -> None:
+def test_rgb_takes_up_to_three_words_if_they_are_expressions(typed: str, joined: str) -> None:
     assert joined_rgb(typed.split()) == joined.split()
 
 
-def test_a_file_that_is_called_like_an_expression_is_a_file(tmp_path, monkeypatch) -> None:
+def test_a_file_named_like_an_expression_is_a_file(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     assert joined_rgb(["--rgb", "ndvi", "photos"]) == ["--rgb", "ndvi", "photos"]
 
 
-def test_two_expressions_are_refused_with_both_named(cli) -> None:
+def test_two_expressions_are_refused_and_both_are_named(cli) -> None:
     result = cli("everything", "c.hdr", "-o", "out", "--rgb", "nm(860)", "nm(680)")
     assert result.exit_code == 2
     assert "nm(860) and nm(680)" in " ".join(result.output.replace("│", "").split())
@@ -123,11 +123,11 @@ def test_the_examples_of_the_documentation_work_end_to_end(cli, leaf_cube, model
         shown = seen(out, f"leaf_cube.{name}")
         bare = shown.any(axis=2)
         assert bare.mean() > 0.05
-        # Contours are painted beside masks too.
+        # Contours are also drawn just outside the masks.
         assert (shown[bare] == made[bare]).all(axis=1).mean() > 0.9
 
 
-def test_none_is_shifted_when_one_fails(cli, leaf_cube, model, tmp_path):
+def test_results_keep_their_names_if_one_fails(cli, leaf_cube, model, tmp_path):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -153,7 +153,7 @@ def test_none_is_shifted_when_one_fails(cli, leaf_cube, model, tmp_path):
         assert (shown[bare] == made[bare]).all(axis=1).mean() > 0.5
 
 
-def test_skip_existing_minds_the_recipe_and_the_contrast(cli, leaf_cube, model, tmp_path):
+def test_skip_existing_compares_the_recipe_and_the_contrast(cli, leaf_cube, model, tmp_path):
     command = ("everything", leaf_cube, "-o", tmp_path, "-m", model, *QUICK, "--skip-existing")
     command += ("--overwrite",)
     assert "2 done" in cli(*command, "--rgb", "ndvi", "--rgb", "a=ch[3]").stdout
@@ -163,7 +163,7 @@ def test_skip_existing_minds_the_recipe_and_the_contrast(cli, leaf_cube, model, 
     assert "1 kept" in cli(*command, "--rgb", "ndvi", "--low", "5%").stdout
 
 
-def test_pixels_without_a_value_are_told(cli, model, tmp_path):
+def test_pixels_without_a_value_are_reported(cli, model, tmp_path):
     values = np.ones((30, 40, 2), np.float32)
     values[:3, :3] = 0
     values[10:20, 10:20, 0] = 3
@@ -176,7 +176,7 @@ def test_pixels_without_a_value_are_told(cli, model, tmp_path):
     assert "cube.npy (r): 9 of 1,200 pixels have no finite value" in result.stderr
 
 
-def test_a_cube_without_rgb_is_seen_in_true_colour(cli, leaf_cube, model, tmp_path):
+def test_a_cube_without_rgb_is_shown_in_true_colour(cli, leaf_cube, model, tmp_path):
     result = cli("everything", leaf_cube, "-o", tmp_path, "-m", model, *QUICK)
     assert result.exit_code == 0
     shown, made = seen(tmp_path, "leaf_cube"), pseudo_rgb(read(leaf_cube), "truecolor").rgb
@@ -184,7 +184,7 @@ def test_a_cube_without_rgb_is_seen_in_true_colour(cli, leaf_cube, model, tmp_pa
     assert (shown[bare] == made[bare]).all(axis=1).mean() > 0.9
 
 
-def test_the_header_may_lie_elsewhere(cli, leaf_cube, model, tmp_path):
+def test_the_header_can_be_elsewhere(cli, leaf_cube, model, tmp_path):
     data = tmp_path / "data only.raw"
     shutil.copy(leaf_cube.with_suffix(".raw"), data)
     command = ("segment", data, "-p", "62,62", "-m", model, "-o", tmp_path / "out")
@@ -194,10 +194,10 @@ def test_the_header_may_lie_elsewhere(cli, leaf_cube, model, tmp_path):
     assert names_in(tmp_path / "out") == {"data only.ndvi"}
     two = cli("everything", data, leaf_cube, "--header", leaf_cube, "-o", tmp_path / "out")
     assert two.exit_code == 2
-    assert "--header is for one data file" in two.stderr
+    assert "--header belongs to one data file" in two.stderr
 
 
-def test_segment_answers_in_each_pseudo_rgb(cli, leaf_cube, model, tmp_path):
+def test_segment_segments_each_pseudo_rgb(cli, leaf_cube, model, tmp_path):
     command = ("segment", leaf_cube, "-p", "62,62", "-m", model, "-o", tmp_path, "--json")
     result = cli(*command, "--rgb", "ndvi", "--rgb", "nm(860)", "nm(680)", "nm(550)")
     assert result.exit_code == 0, result.output
@@ -208,7 +208,7 @@ def test_segment_answers_in_each_pseudo_rgb(cli, leaf_cube, model, tmp_path):
     assert tifffile.imread(tmp_path / "leaf_cube.ndvi.labels.tif").shape == (200, 280)
 
 
-def test_segment_goes_on_when_one_pseudo_rgb_fails_and_ends_when_all_do(
+def test_segment_continues_if_one_pseudo_rgb_fails_and_stops_if_all_do(
     cli, leaf_cube, model, tmp_path
 ):
     command = ("segment", leaf_cube, "-p", "62,62", "-m", model, "--json")
@@ -226,9 +226,7 @@ def test_segment_goes_on_when_one_pseudo_rgb_fails_and_ends_when_all_do(
 @pytest.mark.parametrize(
     "text", ["__import__('os')", "(" * 1_000_000, "9**9**9**9", "nm(860", "\u0661", "exec(1)"]
 )
-def test_attacks_and_slips_end_in_a_sentence_before_a_model_is_loaded(
-    cli, leaf_cube, tmp_path, text
-):
+def test_attacks_and_typos_give_a_sentence_before_a_model_is_loaded(cli, leaf_cube, tmp_path, text):
     result = cli("everything", leaf_cube, "-o", tmp_path / "o", "-m", "no.pth", "--rgb", text)
     assert result.exit_code == 2
     assert "at character" in result.stderr
@@ -237,7 +235,7 @@ def test_attacks_and_slips_end_in_a_sentence_before_a_model_is_loaded(
     assert not (tmp_path / "o").exists()
 
 
-def test_channels_limits_and_planes_arrive_at_the_model(cli, model, tmp_path):
+def test_channels_limits_and_planes_reach_the_model(cli, model, tmp_path):
     stack = np.random.default_rng(0).integers(0, 4000, (3, 2, 40, 50), np.uint16)
     tifffile.imwrite(tmp_path / "cells.tif", stack, imagej=True, metadata={"axes": "ZCYX"})
     options = ("--channels", "1=cyan,0=#ff8800", "--z", "max", "--low", "5%", "--gamma", "0.7")
@@ -265,7 +263,7 @@ def test_channels_limits_and_planes_arrive_at_the_model(cli, model, tmp_path):
     }
 
 
-def test_a_stack_asks_for_a_plane(cli, model, tmp_path):
+def test_a_stack_needs_a_plane(cli, model, tmp_path):
     np.save(tmp_path / "stack.npy", np.zeros((4, 30, 40), np.uint8))
     tifffile.imwrite(
         tmp_path / "stack.tif", np.zeros((4, 30, 40), np.uint8), imagej=True,
@@ -282,26 +280,26 @@ def test_a_stack_asks_for_a_plane(cli, model, tmp_path):
         ({"low": "abc"}, "neither a number"),
         ({"low": "5", "high": "3"}, "not below"),
         ({"window": "40"}, "LEVEL,WIDTH"),
-        ({"window": "40,400", "low": "3"}, "--window says"),
+        ({"window": "40,400", "low": "3"}, "--window sets"),
         ({"gamma": -1.0}, "gamma"),
         ({"channels": "1,,2"}, "empty part"),
         ({"channels": "1=red,2"}, "1 colours for 2 channels"),
         ({"channels": "1=rd"}, "did you mean red"),
-        ({"channels": "1", "rgb": ["ndvi"]}, "both say"),
+        ({"channels": "1", "rgb": ["ndvi"]}, "cannot be combined"),
         ({"z": "top"}, "--z 'top' is none of"),
         ({"rgb": ["a;b"]}, "give one"),
         ({"rgb": ["ndvi", "ndvi"]}, "Two pseudo-RGBs"),
         ({"rgb": ["ndvi +"]}, "at character 7"),
     ],
 )
-def test_options_that_cannot_be_are_told_at_once(options: dict, part: str) -> None:
+def test_bad_options_are_reported_at_once(options: dict, part: str) -> None:
     with pytest.raises(AnymaskError) as caught:
         parse_view(**{**NOTHING, **options})
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_options_are_read_as_they_are_typed() -> None:
+def test_options_are_parsed_as_typed() -> None:
     view = parse_view(
         **{**NOTHING, "channels": "DAPI, 2 ,0", "low": "2%,0,5", "high": "99%", "t": "-1"}
     )

@@ -1,1 +1,1 @@
-"""The ``anymask`` command: one module a command, each thin over the library."""
+"""The ``anymask`` command line: one module per command, each a thin layer over the library."""

@@ -1,4 +1,4 @@
-"""What ``anymask finetune`` does when training is over: thresholds, verdict, learning curve."""
+"""What ``anymask finetune`` does after training: thresholds, verdict, learning curve."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ FULL, PROMPTS, NONE = "full", "prompts", "none"
 
 @dataclass(frozen=True)
 class AfterTraining:
-    """What is to be done, checked before training begins.
+    """What to do after training, checked before training begins.
 
     Attributes
     ----------
     verdict : {"full", "prompts", "none"}
     tune : bool or None
-        None where nothing was said: thresholds are fitted if "everything" is judged at all and
-        there are enough images to test them on.
+        Whether to fit thresholds. None if the user did not choose: they are fitted if the verdict
+        includes "everything" and there are enough images to test them on.
     counts : list of int or None
-        Numbers of images of the learning curve; None for no curve.
+        Numbers of images for the learning curve; None for no curve.
     semantic : bool
-        Classes of pixels are learnt.
+        Whether classes of pixels are learnt.
     """
 
     verdict: str
@@ -55,7 +55,7 @@ class AfterTraining:
         progress: Progress,
         options: dict[str, Any],
     ) -> list[RenderableType]:
-        """Do it, and return what is to be printed; `test` are images for the verdict alone."""
+        """Run all steps and return what to print; `test` holds images for the verdict only."""
         from anymask.training.judging import (
             judge_class_fine_tuning,
             judge_fine_tuning,
@@ -65,7 +65,7 @@ class AfterTraining:
         from anymask.training.verdict import MOST_IMAGES
 
         where: dict[str, Any] = {"device": device, "dtype": dtype, "progress": progress}
-        # The expression is about the names of the images that were held out.
+        # The group expression matches names of held-out images, not of separate test images.
         of_judged = group if test is None else None
         said: list[RenderableType] = []
         from anymask.evaluation.tuning import FEWEST_TO_TEST
@@ -97,13 +97,13 @@ class AfterTraining:
 
 
 def advice(tuned: FineTuned, word: str) -> list[str]:
-    """What to try where a fine-tuning did not make the model better: a sentence, or none.
+    """Say what to try next if fine-tuning did not improve the model: one sentence, or none.
 
     Parameters
     ----------
     tuned : FineTuned
     word : str
-        Of the verdict.
+        Word of the verdict.
     """
     if word in ("better", "untested"):
         return []
@@ -111,22 +111,22 @@ def advice(tuned: FineTuned, word: str) -> list[str]:
     if tuned.best == epochs:
         return [f"The last epoch was the best, so more may help: --resume --epochs {2 * epochs}."]
     rate = max(figures.get("lr", 0.0) for figures in tuned.history)
-    lower = f"a lower rate (--lr {rate / 3:.0e}), which suits images that the model knows already"
+    lower = f"a lower rate (--lr {rate / 3:.0e}), which suits images the model already knows well"
     if tuned.best == 0:
-        return [f"No epoch beat the model before training; {lower}, or more images may still help."]
-    told = "" if tuned.classes else "; --learning-curve 5,10,20,all tells whether they would"
-    return [f"What may help is {lower}, or more images{told}."]
+        return [f"No epoch beat the model before training. Try {lower}, or more images."]
+    curve = "" if tuned.classes else " (--learning-curve 5,10,20,all shows whether they would help)"
+    return [f"Try {lower}, or more images{curve}."]
 
 
 def after_training(
     verdict: str | None, tune: bool | None, curve: str | None, *, test: bool, semantic: bool
 ) -> AfterTraining:
-    """Check what is asked for.
+    """Check the options and collect them.
 
     Raises
     ------
     AnymaskError
-        If it is unknown, or is about objects where classes of pixels are learnt.
+        If a value is unknown, or an option about objects is given with `semantic`.
     """
     from anymask.training.learning_curve import parse_counts
 
@@ -141,7 +141,9 @@ def after_training(
     if semantic and asked:
         raise AnymaskError(f"{asked[0]} is about objects and does not go with --semantic.")
     if test and verdict == NONE:
-        raise AnymaskError("--test gives images for the verdict, and --verdict none leaves it out.")
+        raise AnymaskError(
+            "--test gives images for the verdict, but --verdict none skips it; give one of them."
+        )
     return AfterTraining(
         verdict or FULL, tune, None if curve is None else parse_counts(curve), semantic
     )

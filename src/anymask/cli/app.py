@@ -1,4 +1,4 @@
-"""The ``anymask`` command: its commands are gathered here, each in a module of its own."""
+"""The ``anymask`` command line, put together from the commands in this folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from anymask import __version__
 from anymask.cli.benchmark import benchmark
 from anymask.cli.clean import clean
-from anymask.cli.console import note_interrupts, tell_of_plugins
+from anymask.cli.console import note_interrupts, show_plugin_warnings
 from anymask.cli.convert import convert
 from anymask.cli.dataset import app as dataset
 from anymask.cli.evaluate import evaluate
@@ -57,11 +57,11 @@ def anymask(
         ),
     ] = False,
 ) -> None:
-    """Find the objects in pictures with Segment Anything models.
+    """Segment anything: find, measure and export the objects in images.
 
-    The model shipped with anymask is used unless --model names another; it needs no download.
+    anymask uses the model it ships with unless --model names another; that model needs no download.
 
-    Everything in a folder of pictures, the object at x=250 and y=187, what a checkpoint holds:
+    Segment everything in a folder, segment one object by a click, inspect a checkpoint:
 
     ```
     anymask everything photos/ -o masks/
@@ -71,7 +71,7 @@ def anymask(
     """
 
 
-# In the order of the help.
+# In the order in which the help lists them.
 _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (everything, CommandWithRgb),
     (segment, CommandWithRgb),
@@ -98,6 +98,6 @@ app.add_typer(dataset)
 def main() -> None:
     """Run the command line; the entry point of the ``anymask`` script."""
     note_interrupts()
-    tell_of_plugins()
-    # Named, so that `python -m anymask` gives the same help and sets up the same completion.
+    show_plugin_warnings()
+    # The name is fixed so that `python -m anymask` has the same help and shell completion.
     app(prog_name="anymask")

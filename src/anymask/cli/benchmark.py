@@ -18,21 +18,22 @@ def benchmark(
         bool,
         typer.Option(
             "--random",
-            help="Give the named variant random weights instead of downloading its own; it is as "
-            "fast with them.",
+            help="Use random weights instead of downloading the variant's own; the speed is the "
+            "same.",
         ),
     ] = False,
     threads: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Threads of the CPU; by default PyTorch's choice."),
+        typer.Option(metavar="N", min=1, help="Number of CPU threads. [default: PyTorch's choice]"),
     ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how fast a model is on this machine, in about a minute.
+    """Measure how fast a model runs on this machine.
 
-    Loading it, encoding an image, a click, a box, and everything in an image.
+    Times loading the model, encoding an image, a click, a box, and everything in an image. Takes
+    about a minute.
 
     ```
     anymask benchmark

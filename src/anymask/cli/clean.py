@@ -1,4 +1,4 @@
-"""``anymask clean``: tidy masks, and choose among them."""
+"""``anymask clean``: clean up masks and select objects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anymask.io.gathering import Result
     from anymask.masks.mask_set import MaskSet
 
-# Results of this command, which it does not take for its input when it looks through a folder.
+# Marks the files this command writes, so that it skips them when it reads a folder.
 _CLEANED = ".cleaned"
 _STEPS = (
     *("roi", "merge", "fill_holes", "min_part", "largest_part", "smooth", "split", "split_parts"),
@@ -30,7 +30,7 @@ def clean(
         list[Path],
         typer.Argument(
             metavar="RESULT...",
-            help="Files with masks in any format that 'anymask convert' reads, or folders of them.",
+            help="Mask files in any format that 'anymask convert' reads, or folders of them.",
             show_default=False,
         ),
     ],
@@ -38,56 +38,59 @@ def clean(
         str | None,
         typer.Option(
             metavar="REGION",
-            help="Keep what lies in a region: a box X0,Y0,X1,Y1, a polygon 'X,Y X,Y X,Y', or a "
-            "file with masks.",
+            help="Keep only what lies in a region: a box X0,Y0,X1,Y1, a polygon 'X,Y X,Y X,Y', or "
+            "a mask file.",
         ),
     ] = None,
     roi_how: Annotated[
         str,
         typer.Option(
             metavar="HOW",
-            help="What of it: cut (objects at its outline), or whole objects that are inside, "
-            "touching, or have their centre in it.",
+            help="How objects at the edge of the region are treated: cut (cut them there), or keep "
+            "whole objects that are inside, touching, or have their centre in it.",
         ),
     ] = "cut",
     merge: Annotated[
         float | None,
         typer.Option(
-            metavar="OVERLAP", help="Make one object of masks that overlap by this much, 0 to 1."
+            metavar="OVERLAP", help="Merge masks that overlap by at least this much, 0 to 1."
         ),
     ] = None,
     merge_by: Annotated[
         str,
         typer.Option(
-            metavar="MEASURE", help="How overlap is measured: iou, or containment in the larger."
+            metavar="MEASURE",
+            help="Measure of overlap for --merge: iou, or containment in the larger mask.",
         ),
     ] = "iou",
     fill_holes: Annotated[
         str | None,
-        typer.Option(metavar="SIZE|all", help="Fill holes of up to so many pixels, or all."),
+        typer.Option(metavar="SIZE|all", help="Fill holes of at most SIZE pixels, or all holes."),
     ] = None,
     min_part: Annotated[
         float | None,
         typer.Option(
-            metavar="AREA", min=0, help="Remove loose pieces of objects of fewer pixels than this."
+            metavar="AREA", min=0, help="Remove pieces of objects smaller than AREA pixels."
         ),
     ] = None,
     largest_part: Annotated[
-        bool, typer.Option("--largest-part", help="Keep the largest piece of each object.")
+        bool, typer.Option("--largest-part", help="Keep only the largest piece of each object.")
     ] = False,
     smooth: Annotated[
         float | None,
         typer.Option(
-            metavar="RADIUS", min=0, help="Smooth outlines over so many pixels; areas are kept."
+            metavar="RADIUS", min=0, help="Smooth outlines over RADIUS pixels; areas stay the same."
         ),
     ] = None,
     split: Annotated[
-        bool, typer.Option("--split", help="Split objects that touch, at their necks.")
+        bool, typer.Option("--split", help="Split touching objects at their necks.")
     ] = False,
     min_distance: Annotated[
         float | None,
         typer.Option(
-            metavar="PIXELS", min=0, help="With --split: least distance of two centres.  [5]"
+            metavar="PIXELS",
+            min=0,
+            help="With --split: smallest distance between two centres. [default: 5]",
         ),
     ] = None,
     min_depth: Annotated[
@@ -95,49 +98,52 @@ def clean(
         typer.Option(
             metavar="PIXELS",
             min=0,
-            help="With --split: how much narrower a neck must be than what it joins; more splits "
-            "less.  [0.75]",
+            help="With --split: how much narrower a neck must be than the parts it joins; higher "
+            "values split less. [default: 0.75]",
         ),
     ] = None,
     split_parts: Annotated[
-        bool, typer.Option("--split-parts", help="Make an object of each separate piece.")
+        bool, typer.Option("--split-parts", help="Make each separate piece its own object.")
     ] = False,
     clear_border: Annotated[
         str | None,
         typer.Option(
             metavar="SIDES|all",
-            help="Remove objects at the picture's edge: all, or some of left,top,right,bottom.",
+            help="Remove objects that touch the image border: all, or some of "
+            "left,top,right,bottom.",
         ),
     ] = None,
     min_area: Annotated[
         float | None,
-        typer.Option(metavar="AREA", min=0, help="Remove objects of fewer pixels than this."),
+        typer.Option(metavar="AREA", min=0, help="Remove objects smaller than AREA pixels."),
     ] = None,
     keep: Annotated[
         str | None,
         typer.Option(
             metavar="IDS|CONDITION",
-            help='Keep some objects: ids as in "1-8,14", or those for which a condition holds, as '
-            'in "area > 200 and circularity > .8" or "depth == 0".',
+            help='Keep only some objects: by id, such as "1-8,14", or by a condition, such as '
+            '"area > 200 and circularity > .8" or "depth == 0".',
         ),
     ] = None,
     class_name: Annotated[
         list[str] | None,
         typer.Option(
-            "--class", metavar="NAME", help="Keep objects of this class; may be repeated."
+            "--class", metavar="NAME", help="Keep only objects of this class; may be repeated."
         ),
     ] = None,
     overlaps: Annotated[
         str | None,
         typer.Option(
             metavar="RULE",
-            help="Who gets pixels of several masks: smallest, largest, score, first, last, split.",
+            help="Which mask gets a pixel that several share: smallest, largest, score, first, "
+            "last, split.",
         ),
     ] = None,
     image: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The picture, for conditions on brightness or in its units."
+            metavar="FILE",
+            help="The image, needed for conditions on brightness or in physical units.",
         ),
     ] = None,
     to: Annotated[
@@ -145,16 +151,16 @@ def clean(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="Format to write: FORMATS. If not given, a label image stays one and all else "
-            "becomes COCO.",
+            help="Format to write: FORMATS. By default a label image stays a label image and "
+            "everything else becomes COCO.",
         ),
     ] = None,
     binary: Annotated[
         bool,
         typer.Option(
             "--binary",
-            help="Write one mask of all that is left, NAME.binary.png, white on black, in place "
-            "of objects.",
+            help="Write one mask of all remaining objects, white on black, to NAME.binary.png "
+            "instead of single objects.",
         ),
     ] = False,
     output: Annotated[
@@ -163,19 +169,18 @@ def clean(
             "--out",
             "-o",
             metavar="OUT",
-            help="Folder for the results; made if missing. Beside each input if not given.",
+            help="Output folder; created if missing. [default: the folder of each input]",
         ),
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Clean masks, and choose among them.
+    """Clean up masks and select objects.
 
-    Steps are done in the order of this list, whatever the order they are typed in. Ids stay as
-    they are; only pieces that are split off get new ones. NAME.labels.tif becomes
-    NAME.cleaned.labels.tif.
+    Steps run in the order of the options below, however you type them. Objects keep their ids;
+    only pieces that are split off get new ones. NAME.labels.tif becomes NAME.cleaned.labels.tif.
 
-    Tidy outlines; count cells that touch; all round leaves in the middle of the field; some objects
-    as one black and white picture:
+    Tidy outlines; separate touching cells; keep round leaves in the middle of a field; write some
+    objects as one black and white image:
 
     ```
     anymask clean masks/ --fill-holes all --min-part 50 --smooth 3
@@ -186,10 +191,10 @@ def clean(
     """
     options = dict(locals())
     if binary and to is not None:
-        raise AnymaskError("--binary writes a PNG of its own; leave --to out.")
+        raise AnymaskError("--binary always writes a PNG file; leave out --to.")
     if not binary and not any(options[name] not in (None, False, []) for name in _STEPS):
         raise AnymaskError(
-            "Nothing says what to do with the masks: give for instance --fill-holes all, or see "
+            "No cleaning step is given; add one, for instance --fill-holes all, or see "
             "'anymask clean --help'."
         )
     from anymask.io.gathering import gather_results
@@ -201,8 +206,8 @@ def clean(
     ]
     if image is not None and len(found) > 1:
         raise AnymaskError(
-            f"--image is the picture of one result, and there are {len(found)}; clean each by "
-            "itself, or leave it out."
+            f"--image belongs to one result, but there are {len(found)}; clean them one by one, "
+            "or leave out --image."
         )
     failures = 0
     for result in found:
@@ -219,7 +224,7 @@ def clean(
 
 
 def _clean_one(result: Result, options: dict[str, Any]) -> None:
-    """Clean the masks of every picture in one file, and write them."""
+    """Clean the masks of every image in one file, and write them."""
     from anymask.files import check_free
     from anymask.io.read_images import read
     from anymask.io.read_masks import load_dataset, scale_of
@@ -251,7 +256,7 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
 
 
 def _write_binary(path: Path, masks: MaskSet) -> None:
-    """Write all masks as one picture, white where there is an object."""
+    """Write all masks as one image, white where there is an object."""
     import numpy as np
 
     from anymask.files import whole_file
@@ -266,10 +271,10 @@ def _cleaned(masks: MaskSet, options: dict[str, Any], picture: Any, *, as_labels
     from anymask.masks.choose import keep_classes
     from anymask.masks.mask_set import MaskSet
 
-    # Choosing a class first changes nothing but the time that the rest takes.
+    # Selecting classes first gives the same result and makes the other steps faster.
     if options["class_name"]:
         masks = keep_classes(masks, options["class_name"])
-    # What came as a label image follows its rule that no object takes another one's pixels.
+    # Label images are cleaned as label images, so that objects never take each other's pixels.
     state: Any = masks.to_labels() if as_labels else masks
     for step in steps_of(options, picture, masks.image_size):
         state = step(state)
@@ -279,7 +284,7 @@ def _cleaned(masks: MaskSet, options: dict[str, Any], picture: Any, *, as_labels
 
 
 def _with_classes(cleaned: MaskSet, before: MaskSet) -> MaskSet:
-    """Give objects of a label image the classes that they or what they were split from had."""
+    """Give objects of a label image their class, or that of the object they were split from."""
     import numpy as np
 
     from anymask.masks.objects import objects_of
@@ -306,7 +311,7 @@ def _is_label_image(path: Path) -> bool:
 
 
 def _target(result: Result, options: dict[str, Any], picture: str | None) -> Path:
-    """Where the masks of one picture go."""
+    """Return the file to write for the masks of one image."""
     from anymask.io.registry import format_named
     from anymask.io.results import BINARY
 

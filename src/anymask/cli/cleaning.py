@@ -1,4 +1,4 @@
-"""The steps of ``anymask clean``: what was typed, made into operations on masks."""
+"""The steps of ``anymask clean``: turns options into operations on masks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def parse_size(option: str, text: str) -> float | None:
-    """Read a number of pixels, or ``all`` as None.
+    """Parse a number of pixels; ``all`` gives None.
 
     >>> parse_size("--fill-holes", "50"), parse_size("--fill-holes", "all")
     (50.0, None)
@@ -38,7 +38,7 @@ def parse_size(option: str, text: str) -> float | None:
 
 
 def parse_sides(text: str) -> tuple[Any, ...]:
-    """Read ``all`` or sides of a picture with commas between them.
+    """Parse ``all`` or a comma-separated list of image sides.
 
     >>> parse_sides("left,Top")
     ('left', 'top')
@@ -51,21 +51,21 @@ def parse_sides(text: str) -> tuple[Any, ...]:
     wrong = [side for side in sides if side not in SIDES]
     if wrong:
         raise AnymaskError(
-            f"--clear-border {text!r}: {wrong[0]!r} is no side of a picture; write 'all', or some "
-            f"of {', '.join(SIDES)}."
+            f"--clear-border {text!r}: {wrong[0]!r} is not a side of an image; write 'all', or "
+            f"some of {', '.join(SIDES)}."
         )
     return sides
 
 
 def parse_region(text: str, size: tuple[int, int]) -> Any:
-    """Read a region of interest: a box, the corners of a polygon, or a file with masks.
+    """Parse a region of interest: a box, the corners of a polygon, or a mask file.
 
     Parameters
     ----------
     text : str
         ``x0,y0,x1,y1``, or ``x,y x,y x,y …``, or a path.
     size : tuple of int
-        Height and width of the picture.
+        Height and width of the image.
 
     Returns
     -------
@@ -95,14 +95,14 @@ def parse_region(text: str, size: tuple[int, int]) -> Any:
 
 
 def steps_of(options: dict[str, Any], picture: Any, size: tuple[int, int]) -> list[Step]:
-    """Make the operations that were asked for, in the order in which they are done.
+    """Return the operations that the options name, in the order in which they run.
 
     Parameters
     ----------
     options : dict
-        The options of ``anymask clean`` by name; those not given are None or False.
+        The options of ``anymask clean`` by name; options not given are None or False.
     picture : Image or None
-        For conditions on brightness, and on areas in physical units.
+        The image, for conditions on brightness or on areas in physical units.
     size : tuple of int
         Height and width of the masks.
     """

@@ -1,7 +1,7 @@
-"""What every command shares: the two consoles, and errors that end as one sentence.
+"""What every command shares: the two consoles, and errors printed as one sentence.
 
-Results go to stdout; progress, notices and errors to stderr, so that output can be piped.
-Exit codes: 0 done, 1 some of the images failed, 2 the command could not run, 130 stopped.
+Results go to stdout; progress, notices and errors go to stderr, so that output can be piped.
+Exit codes: 0 done, 1 some images failed, 2 the command could not run, 130 stopped.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ EXIT_STOPPED = 130
 
 
 def complain(message: str) -> None:
-    """Print one line of bad news on stderr, as it is: brackets in file names are no markup."""
+    """Print an error message on stderr, verbatim: brackets in file names are not markup."""
     err.print(Text(message, style="red"), soft_wrap=True)
 
 
-def tell_of_plugins() -> None:
-    """Show what is wrong with an installed package's format as a sentence, not as a warning."""
+def show_plugin_warnings() -> None:
+    """Show warnings about broken plug-ins as plain sentences instead of Python warnings."""
     show_other = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
@@ -52,7 +52,7 @@ def tell_of_plugins() -> None:
 
 
 def note_interrupts() -> None:
-    """Remember Ctrl-C, for a library that it falls into may turn it into an error of its own."""
+    """Remember Ctrl-C, because a library it interrupts may turn it into an error of its own."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         _interrupted.set()
@@ -63,14 +63,14 @@ def note_interrupts() -> None:
 
 
 def was_interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind an error."""
+    """Whether Ctrl-C caused an error."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None or _interrupted.is_set()
 
 
 def ends_in_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
-    """Make a command end with a sentence and an exit code where it would raise."""
+    """Make a command print one sentence and set an exit code instead of raising."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,4 +1,4 @@
-"""``anymask convert``: results from one format to another, ids unchanged."""
+"""``anymask convert``: write results in another format, with the same ids."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anymask.io.registry import MaskFormat
     from anymask.masks.mask_set import MaskSet
 
-# More lines than these say less than their sum.
+# Longer lists are cut off and counted.
 _MOST_LINES = 10
 
 
@@ -31,8 +31,8 @@ def convert(
         list[Path],
         typer.Argument(
             metavar="RESULT...",
-            help="Files with masks in any of the formats, or folders of them; of several files of "
-            "one picture in a folder, the one that holds the most is taken.",
+            help="Mask files in any of the formats, or folders of them. If a folder has several "
+            "files for one image, the most complete one is used.",
             show_default=False,
         ),
     ],
@@ -41,7 +41,7 @@ def convert(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="FORMATS.",
+            help="Format to write: FORMATS.",
             show_default=False,
         ),
     ],
@@ -51,8 +51,8 @@ def convert(
             "--out",
             "-o",
             metavar="OUT",
-            help="The file to write, or a folder; several results always go to a folder, or to "
-            "one file for COCO.",
+            help="Output file or folder. Several results need a folder, except for COCO, which "
+            "also takes one file.",
             show_default=False,
         ),
     ],
@@ -61,23 +61,23 @@ def convert(
         typer.Option(
             "--images",
             metavar="FILE|DIR",
-            help="The picture, or a folder of pictures with the names of the results: for pixel "
-            "size, geo-reference, brightness, and the size that some formats lack.",
+            help="The image, or a folder of images named like the results. Gives pixel size, "
+            "geo-reference, brightness, and the image size that some formats lack.",
         ),
     ] = None,
     image_size: Annotated[
         str | None,
         typer.Option(
             metavar="WIDTHxHEIGHT",
-            help="Size of the picture, for results that do not have it (YOLO).",
+            help="Size of the image, for formats that do not store it (YOLO).",
         ),
     ] = None,
     pixel_size: Annotated[
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Side of a pixel, or height,width, in the unit of --unit; the picture's own "
-            "otherwise.",
+            help="Side of a pixel, or height,width, in the unit of --unit. [default: from the "
+            "image]",
         ),
     ] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of --pixel-size: um, mm, m, ….")] = None,
@@ -85,32 +85,33 @@ def convert(
         str | None,
         typer.Option(
             metavar="A,B,…",
-            help="All classes in the order of their numbers; by the alphabet otherwise.",
+            help="All classes, in the order of their numbers. [default: alphabetical]",
         ),
     ] = None,
     polygons: Annotated[
-        bool, typer.Option("--polygons", help="COCO: polygons in place of run lengths.")
+        bool, typer.Option("--polygons", help="COCO: write polygons instead of run lengths.")
     ] = False,
     simplify: Annotated[
         float,
         typer.Option(
             metavar="PIXELS",
             min=0,
-            help="Leave out corners of polygons no farther than this from the rest; 0 keeps every "
-            "pixel.",
+            help="Simplify polygons with this tolerance in pixels; 0 follows every pixel.",
         ),
     ] = 0.0,
     pixels: Annotated[
         bool,
-        typer.Option("--pixels", help="GeoJSON: coordinates in pixels, also of a map's picture."),
+        typer.Option(
+            "--pixels", help="GeoJSON: write pixel coordinates even if the image has map ones."
+        ),
     ] = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Write results in another format; ids and class names stay as they are.
+    """Convert results to another format, keeping ids and class names.
 
-    What a format cannot hold, such as overlaps in a label image, is told.
+    If the format cannot store something, such as overlaps in a label image, a message says so.
 
-    A label image for ImageJ; all results of a folder as one data set; cells on the map:
+    A label image for ImageJ; a folder of results as one data set; fields on a map:
 
     ```
     anymask convert masks/coffee.masks.json --to labels -o coffee.tif
@@ -147,11 +148,11 @@ def convert(
                 failures += 1
     if not loaded:
         raise AnymaskError("None of the results could be read, so nothing was written.")
-    loaded = _told_apart(loaded)
+    loaded = _with_unique_names(loaded)
     with err.status(f"Writing {form.title}"):
         is_file = output.suffix.lower() in form.suffixes and not output.is_dir()
         files = _write(loaded, output, form, options, to_file=is_file)
-    _tell([(one.name, sentence) for one in loaded for sentence in losses(one.masks, form)])
+    _print_losses([(one.name, text) for one in loaded for text in losses(one.masks, form)])
     _print_files(files, output)
     if failures:
         complain(f"{failures} of {len(found)} results could not be read.")
@@ -159,7 +160,7 @@ def convert(
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Read ``640x480``, width and height, as (height, width).
+    """Parse ``640x480``, width and height, as (height, width).
 
     >>> parse_size("640x480")
     (480, 640)
@@ -173,7 +174,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def parse_pixel_size(text: str) -> tuple[float, float]:
-    """Read the side of a pixel, or its height and width, as (height, width).
+    """Parse the side of a pixel, or its height and width, as (height, width).
 
     >>> parse_pixel_size("0.65"), parse_pixel_size("1,0.5")
     ((0.65, 0.65), (1.0, 0.5))
@@ -191,7 +192,7 @@ def parse_pixel_size(text: str) -> tuple[float, float]:
 
 
 def plain_unit(unit: str | None) -> str | None:
-    """The unit as results have it; micrometres may be typed um.
+    """Return the unit as results store it; ``um`` stands for micrometres.
 
     >>> plain_unit("um"), plain_unit("mm")
     ('µm', 'mm')
@@ -203,19 +204,19 @@ def plain_unit(unit: str | None) -> str | None:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """The masks of one picture, and what is known of it."""
+    """The masks of one image, and what is known about the image."""
 
     name: str
-    """File name of the picture, with the folders before it."""
+    """File name of the image, with the folders before it."""
     result: Result
     masks: MaskSet
     image: Image | None
     scale: dict[str, Any]
-    """Pixel size and unit that the result's own file knows."""
+    """Pixel size and unit stored in the result file itself."""
 
 
 def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> list[_Loaded]:
-    """The masks of each picture in one result, with the pictures themselves if given."""
+    """Load the masks of each image in one result, with the images themselves if given."""
     from anymask.io.read_masks import load_dataset, scale_of
 
     image = _image_for(images, result.name) if images is not None else None
@@ -227,14 +228,14 @@ def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> 
         if own is None and images is not None:
             own = _image_for(images, Path(name).with_suffix(""))
         if images is not None and own is None:
-            raise AnymaskError(f"{images} has no picture for {result.path}; check the names.")
+            raise AnymaskError(f"{images} has no image for {result.path}; check the names.")
         name = (result.name.parent / name).as_posix()
         found.append(_Loaded(name, result, masks, own, scale))
     return found
 
 
-def _told_apart(loaded: Sequence[_Loaded]) -> list[_Loaded]:
-    """Several results of one picture, as of its pseudo-RGBs, called as the results are."""
+def _with_unique_names(loaded: Sequence[_Loaded]) -> list[_Loaded]:
+    """Name each by its result file where several share an image, such as its pseudo-RGBs."""
     times = Counter(one.name for one in loaded)
     return [
         replace(one, name=one.result.name.as_posix()) if times[one.name] > 1 else one
@@ -243,7 +244,7 @@ def _told_apart(loaded: Sequence[_Loaded]) -> list[_Loaded]:
 
 
 def _image_for(images: Path, name: Path) -> Image | None:
-    """The picture of a result: the one given, or that of its name in the folder given."""
+    """Read the image of a result: the given file, or the one of that name in the given folder."""
     from anymask.io.listing import is_image_folder
     from anymask.io.read_images import read
     from anymask.io.registry import image_suffixes
@@ -251,14 +252,14 @@ def _image_for(images: Path, name: Path) -> Image | None:
     if images.is_file() or is_image_folder(images):
         return read(images)
     if not images.is_dir():
-        raise AnymaskError(f"There is no picture or folder {images}; check the name.")
+        raise AnymaskError(f"There is no image or folder {images}; check the name.")
     for folder in (images / name.parent, images):
         for suffix in image_suffixes():
-            # A name may hold dots, so the suffix is added and nothing replaced.
+            # Names may contain dots, so the suffix is appended and never replaced.
             for path in (folder / f"{name.name}{suffix}", folder / f"{name.name}{suffix.upper()}"):
                 if path.exists():
                     return read(path)
-        if (folder / name.name).is_file():  # results of a.png and a.jpg are called so
+        if (folder / name.name).is_file():  # results of both a.png and a.jpg keep the suffix
             return read(folder / name.name)
     return None
 
@@ -286,7 +287,7 @@ def _write(
         )
     if to_file and form.write_many is None:
         raise AnymaskError(
-            f"{len(loaded)} results do not go into one file {output}; name a folder."
+            f"{len(loaded)} results cannot go into one file, {output}; give a folder."
         )
     return save_dataset(
         [(one.name, one.masks) for one in loaded],
@@ -298,13 +299,13 @@ def _write(
     )
 
 
-def _tell(sentences: Sequence[tuple[str, str]]) -> None:
-    """Say what did not fit into the format, in as few lines as are read."""
+def _print_losses(sentences: Sequence[tuple[str, str]]) -> None:
+    """Print what the format could not store, in at most a few lines."""
     for name, sentence in sentences[:_MOST_LINES]:
         err.print(Text(f"{name}: {sentence}", style="yellow"), soft_wrap=True)
     if len(sentences) > _MOST_LINES:
         rest = Counter(name for name, _ in sentences[_MOST_LINES:])
-        err.print(Text(f"… and the like for {len(rest)} more pictures.", style="yellow"))
+        err.print(Text(f"… and similar for {len(rest)} more images.", style="yellow"))
 
 
 def _print_files(files: Sequence[Path], output: Path) -> None:

@@ -1,4 +1,4 @@
-"""The options that name images with masks, and opening what they name."""
+"""Options that name annotated images, and the function that opens them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from anymask.datasets import Dataset
 
 PLACES = (
-    "Images with masks: a folder with images/ and masks/, masks beside the images, YOLO, a COCO "
-    "JSON file, results of anymask, a session NAME.anymask, a folder of such sets, or a .zip, "
-    ".tar or .tar.gz of these. Several may be given."
+    "Images with masks: a folder with images/ and masks/, a folder with masks beside the images, "
+    "a YOLO folder, a COCO JSON file, anymask results, a session NAME.anymask, a folder of such "
+    "sets, or a .zip, .tar or .tar.gz of any of these. May be repeated."
 )
 DataOption = Annotated[
     list[Path], typer.Option("--data", metavar="DIR", help=PLACES, show_default=False)
@@ -30,23 +30,25 @@ ImagesOption = Annotated[
     typer.Option(
         "--images",
         metavar="DIR",
-        help="Folder with the images of anymask's results, if they are not beside the results.",
+        help="Folder with the images that belong to anymask results, if not beside the results.",
         show_default=False,
     ),
 ]
 LimitOption = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="At most N images of each set, evenly spread by name."),
+    typer.Option(
+        metavar="N", min=1, help="Use at most N images of each set, evenly spread by name."
+    ),
 ]
 MinAreaOption = Annotated[
-    int, typer.Option(metavar="PIXELS", min=0, help="Leave out objects of fewer pixels.")
+    int, typer.Option(metavar="PIXELS", min=0, help="Ignore objects smaller than this.")
 ]
 ComponentsOption = Annotated[
     bool,
     typer.Option(
         "--components",
-        help="Each connected part of a label image is an object, whatever its ids. Always so "
-        "where 255 is the only id.",
+        help="Treat each connected component of a label image as an object, whatever its ids. "
+        "Always done if 255 is the only id.",
     ),
 ]
 
@@ -67,9 +69,9 @@ def open_data(
     places, images : sequence of Path
     components, semantic : bool
     quiet : bool
-        Whether not to print what `open_dataset` warns of.
+        Do not print the warnings of `open_dataset`.
     **options
-        As for `open_dataset`.
+        Passed to `open_dataset`.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def open_data(
     from anymask.evaluation.wording import printable
 
     if components and semantic:
-        raise AnymaskError("--components and --semantic exclude each other; give one of them.")
+        raise AnymaskError("--components and --semantic cannot be combined; give one of them.")
     with (
         warnings.catch_warnings(record=True) as notices,
         Progress(console=err, transient=True, disable=not err.is_terminal) as bar,

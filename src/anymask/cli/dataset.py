@@ -1,4 +1,4 @@
-"""``anymask dataset``: what is in images with masks, before anything is trained on them."""
+"""``anymask dataset``: check annotated images before training on them."""
 
 from __future__ import annotations
 
@@ -47,33 +47,31 @@ def check(
     sheet: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.png", help="Draw some images with their masks into one picture."
+            metavar="FILE.png", help="Draw some images with their masks on a contact sheet."
         ),
     ] = None,
     split: Annotated[
         float | None,
         typer.Option(
-            metavar="FRACTION", help="Hold out this share of the images, and say what that gives."
+            metavar="FRACTION", help="Hold out this share of the images and report the split."
         ),
     ] = None,
     group: Annotated[
         str | None,
         typer.Option(
             metavar="folder|alike|REGEX",
-            help="What is held out together: the images of a folder, those that look almost the "
-            "same, or those in whose names the part in parentheses is the same, as in "
+            help="Images to hold out together: those of one folder, those that look almost the "
+            "same (alike), or those whose names agree in the part in parentheses, such as "
             r"'(patient\d+)'.",
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Another one holds out other images.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Random seed of the split.")] = 0,
     write: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.json",
-            help="Write down the split. As split.json in DIR it is used when DIR is trained on.",
+            help="Save the split. Saved as DIR/split.json, it is used when training on DIR.",
         ),
     ] = None,
     components: ComponentsOption = False,
@@ -81,19 +79,19 @@ def check(
         bool,
         typer.Option(
             "--semantic",
-            help="Ids in label images are classes: 1, 2, … as the lines of classes.txt say.",
+            help="Ids in label images are classes 1, 2, …, named by the lines of classes.txt.",
         ),
     ] = False,
     min_area: MinAreaOption = 25,
     as_json: JsonOption = False,
 ) -> None:
-    """Read every image with its masks and say what is there and what looks wrong.
+    """Read every image with its masks; report what is there and what looks wrong.
 
-    Files that cannot be read, masks of another size, colours where ids belong, empty masks,
-    images without masks, pictures that occur twice or almost, classes that are rare. Exit code 1
-    if some of the images cannot be used.
+    Reports unreadable files, masks of the wrong size, colours where ids belong, empty masks,
+    images without masks, duplicates and near-duplicates, and rare classes. The exit code is 1 if
+    some images cannot be used.
 
-    Look at it, hold out a fifth by patient, and write that down:
+    Draw a contact sheet; check an archive; hold out a fifth by patient and save that split:
 
     ```
     anymask dataset check cells/ --sheet cells.png
@@ -103,10 +101,10 @@ def check(
     """
     _check_options(split, group, write, sheet)
 
-    # Only now, so that help and mistakes in the command are answered at once.
+    # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.datasets import check_dataset, write_split
 
-    # Quiet, as what it warns of is among the problems.
+    # Quiet, because the problems include what it would warn about.
     opened = open_data(
         data,
         images=images,
@@ -144,10 +142,10 @@ def _check_options(
 ) -> None:
     if split is None and (group is not None or write is not None):
         raise AnymaskError(
-            "--group and --write are about a split; say with --split which share to hold out."
+            "--group and --write need a split; add --split with the share to hold out."
         )
     if sheet is not None and sheet.suffix.lower() != _PNG:
-        raise OutputError(f"{sheet} must end in {_PNG}; a contact sheet is written as PNG.")
+        raise OutputError(f"{sheet} must end in {_PNG}: the contact sheet is a PNG image.")
     for path in filter(None, (sheet, write)):
         from anymask.files import check_writable
 
@@ -174,14 +172,14 @@ def _print(found: DatasetCheck, halves: tuple[Dataset, Dataset] | None) -> None:
     )
     if halves is not None:
         table.add_row("Split", f"{len(halves[0])} to train on, {len(halves[1])} held out")
-    table.add_row("Objects", f"{found.objects}; {_spread(found.objects_per_image)} an image")
-    table.add_row("Their areas", f"{_spread(found.areas)} pixels")
+    table.add_row("Objects", f"{found.objects}; {_spread(found.objects_per_image)} per image")
+    table.add_row("Object areas", f"{_spread(found.areas)} pixels")
     kinds = "all of one size" if found.sizes == 1 else f"{found.sizes} sizes"
-    table.add_row("Longest sides", f"{_spread(found.sides)} pixels, {kinds}")
+    table.add_row("Longest image side", f"{_spread(found.sides)} pixels, {kinds}")
     out.print(table)
     if found.classes:
         table = Table("Class")
-        for heading in ("Objects", "Images", "Of their pixels"):
+        for heading in ("Objects", "Images", "Share of pixels"):
             table.add_column(heading, justify="right")
         for name, count in found.classes.items():
             numbers = (str(count.objects), str(count.images), f"{count.share:.1%}")
@@ -194,6 +192,6 @@ def _print(found: DatasetCheck, halves: tuple[Dataset, Dataset] | None) -> None:
 
 
 def _spread(values: tuple[float, float, float]) -> str:
-    """Smallest to largest, and the one in the middle."""
+    """Format the smallest, largest and median value."""
     least, middle, most = (f"{value:,.0f}" for value in values)
     return least if least == most else f"{least} to {most} (median {middle})"

@@ -1,4 +1,4 @@
-"""``anymask evaluate``: how good a model is on images whose masks are known."""
+"""``anymask evaluate``: measure a model on annotated images."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def evaluate(
         str,
         typer.Option(
             metavar="LIST",
-            help="What to ask, with commas: point (one click), clicks:N (up to N, each where the "
-            "last answer is most wrong), box, everything (all masks of an image; slow).",
+            help="Comma-separated prompts to test: point (one click), clicks:N (up to N clicks, "
+            "each at the largest error so far), box, everything (all masks of an image; slow).",
         ),
     ] = "point,box,clicks:5",
     limit: LimitOption = None,
@@ -54,7 +54,7 @@ def evaluate(
         typer.Option(
             metavar="N",
             min=0,
-            help="Prompt at most N objects of an image, from large to small; 0 for all.",
+            help="Prompt at most N objects per image, largest first; 0 for all.",
         ),
     ] = 3,
     min_area: MinAreaOption = 25,
@@ -64,7 +64,7 @@ def evaluate(
         str,
         typer.Option(
             metavar="LIST",
-            help="Methods without a network to compare with, with commas: filled_box, ellipse, "
+            help="Comma-separated classical methods to compare with: filled_box, ellipse, "
             "grabcut_box, grabcut_click, flood_fill, random_walker; or all, or none.",
         ),
     ] = _ALL,
@@ -74,24 +74,24 @@ def evaluate(
             "--out",
             "-o",
             metavar="OUT",
-            help=f"Folder for {JSON_NAME} and {HTML_NAME}, the page with pictures.",
+            help=f"Output folder for {JSON_NAME} and {HTML_NAME}, a report with images.",
         ),
     ] = None,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
 ) -> None:
-    """Measure a model on images whose masks are known.
+    """Measure how good a model is on annotated images.
 
-    Clicks and boxes are given as a careful user would, from the known masks: the first click at
-    the centre of the object, each further one at the centre of the largest error. The same
-    prompts are answered by simple methods without a network. Figures are means over the objects
-    of a set, then over sets. The same images and settings give the same figures.
+    Clicks and boxes are simulated from the known masks as a careful user would place them: the
+    first click at the centre of the object, each further one at the centre of the largest error.
+    Classical methods without a network get the same prompts. Figures are means over the objects
+    of a set, then over the sets. The same images and settings give the same figures.
 
-    An image that cannot be read, or whose masks do not fit it, is named and left out before
-    anything is measured; the exit code is then 1.
+    Images that cannot be read, or whose masks do not fit, are named and left out before the
+    measurement; the exit code is then 1.
 
-    The shipped model on a folder of sets; a checkpoint, all prompts, with a page to look at:
+    The shipped model on a folder of sets; a checkpoint with all prompts and a report:
 
     ```
     anymask evaluate --data validation/ --limit 10
@@ -100,7 +100,7 @@ def evaluate(
     """
     clicks, box, everything = parse_prompts(prompts)
 
-    # Only now, so that help and mistakes in the command are answered at once.
+    # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.evaluation.model_facts import model_facts
     from anymask.evaluation.report import Report
     from anymask.files import check_writable
@@ -141,8 +141,8 @@ def evaluate(
     )
     if not report.sections:
         raise AnymaskError(
-            "No object is left to ask for, as all of them vanish where images are shrunk to be "
-            "compared; give larger objects."
+            "No object is left to evaluate, because all of them vanish when the images are "
+            "scaled down for the comparison; use images with larger objects."
         )
     if output is not None:
         _write(report, dataset, output)
@@ -155,18 +155,18 @@ def evaluate(
 
 
 def parse_prompts(text: str) -> tuple[int, bool, bool]:
-    """Read a list of prompts.
+    """Parse a comma-separated list of prompts.
 
     Returns
     -------
     clicks : int
-        Rounds of clicks, 0 for none.
+        Number of clicks; 0 for none.
     box, everything : bool
 
     Raises
     ------
     AnymaskError
-        If a part is not known.
+        If a prompt is unknown, or the list is empty.
 
     Examples
     --------
@@ -186,15 +186,15 @@ def parse_prompts(text: str) -> tuple[int, bool, bool]:
             clicks = max(clicks, int(number))
         else:
             raise AnymaskError(
-                f"--prompts has {part!r}, which is none of {', '.join(_PROMPTS)} (N from 1 to 100)."
+                f"--prompts: {part!r} is not one of {', '.join(_PROMPTS)} (N from 1 to 100)."
             )
     if not (clicks or box or everything):
-        raise AnymaskError(f"--prompts names none; choose from {', '.join(_PROMPTS)}.")
+        raise AnymaskError(f"--prompts is empty; choose from {', '.join(_PROMPTS)}.")
     return clicks, box, everything
 
 
 def _baselines(text: str, *, interactive: bool) -> list[str]:
-    """Names of the baselines to run; those whose package is missing only if named."""
+    """Return the baselines to run; ``all`` skips those whose package is not installed."""
     from anymask.evaluation.baselines import BASELINES, available_baselines, check_baselines
 
     if text == _NONE or not interactive:
@@ -204,7 +204,7 @@ def _baselines(text: str, *, interactive: bool) -> list[str]:
         missing = [name for name in BASELINES if name not in names]
         if missing:
             complain(
-                f"Left out {', '.join(missing)}, which need OpenCV: 'pip install anymask[train]'."
+                f"Skipped {', '.join(missing)}, which need OpenCV: pip install 'anymask[train]'."
             )
         return names
     names = [name.strip() for name in text.split(",") if name.strip()]

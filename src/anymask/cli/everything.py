@@ -1,4 +1,4 @@
-"""``anymask everything``: every object in every image, written to a folder."""
+"""``anymask everything``: segment every object in every image, and write results to a folder."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def everything(
         list[str],
         typer.Argument(
             metavar="IMAGES",
-            help="Images: files, folders, or patterns in quotes such as 'scans/**/*.tif'.",
+            help="Image files, folders, or patterns in quotes such as 'scans/**/*.tif'.",
             show_default=False,
         ),
     ],
@@ -54,8 +54,8 @@ def everything(
         bool,
         typer.Option(
             "--skip-existing",
-            help="Leave out images whose results are all there already, made from this very file "
-            "with the same model and options. This is how a stopped run is taken up again.",
+            help="Skip images that already have complete results from the same file, model and "
+            "options. Use it to resume a stopped run.",
         ),
     ] = False,
     overwrite: OverwriteOption = False,
@@ -63,8 +63,8 @@ def everything(
         bool,
         typer.Option(
             "--compile",
-            help="Compile the network first, which takes a minute or so and pays in long runs. "
-            "Needs a C++ compiler.",
+            help="Compile the network first. Takes about a minute and pays off in long runs; needs "
+            "a C++ compiler.",
         ),
     ] = False,
     rgb: RgbOption = None,
@@ -82,31 +82,31 @@ def everything(
 ) -> None:
     """Segment every object in one or many images.
 
-    For each image NAME.png four files are written to OUT:
+    For each image NAME.png, four files are written to OUT:
 
-    - NAME.overlay.png, to look at
-    - NAME.labels.tif, one id a pixel
-    - NAME.masks.csv, one row a mask
-    - NAME.masks.json, COCO format
+    - NAME.overlay.png: the masks drawn over the image
+    - NAME.labels.tif: a label image, one id per pixel
+    - NAME.masks.csv: a table, one row per mask
+    - NAME.masks.json: COCO format
 
-    Results of the same NAME that exist already are replaced only if you agree, or with
-    --overwrite.
+    Existing results of the same NAME are replaced only if you agree, or with --overwrite.
 
     Images that a pattern finds in subfolders keep their subfolder. Images that would share a NAME
-    keep their suffix (a.png.labels.tif, a.jpg.labels.tif) or get their folder before it.
+    keep their suffix (a.png.labels.tif, a.jpg.labels.tif) or get their folder as a prefix.
 
-    With --rgb each pseudo-RGB of each image is segmented by itself, and its results are called
-    NAME.RGB, after both.
+    With --rgb, each pseudo-RGB of each image is segmented on its own; its results are named
+    NAME.RGB after both.
 
-    An image that cannot be read is reported and the others go on; the exit code is then 1. Ctrl-C
-    stops with exit code 130, and what is finished stays; --skip-existing goes on from there, also
-    after a crash.
+    If an image cannot be read, it is reported and the others continue; the exit code is then 1.
+    Ctrl-C stops with exit code 130 and keeps finished results. --skip-existing resumes a stopped
+    or crashed run.
 
-    Options that are not given are the model's own; for Meta's models --points-per-side 32,
-    --pred-iou-thresh 0.88, --stability-score-thresh 0.95 and --box-nms-thresh 0.7.
+    Options you do not give take the model's own values; for Meta's models these are
+    --points-per-side 32, --pred-iou-thresh 0.88, --stability-score-thresh 0.95 and
+    --box-nms-thresh 0.7.
 
-    One image; a folder, taken up where it was stopped; small objects; a scan of many thousand
-    pixels a side; a spectral cube seen in two ways; two channels of fluorescence:
+    One image; a folder, resumed where it stopped; small objects; a scan many thousand pixels wide;
+    a spectral cube in two views; two fluorescence channels:
 
     ```
     anymask everything coffee.png -o masks/
@@ -120,7 +120,7 @@ def everything(
     view = parse_view(rgb, channels, low, high, window, gamma, z, t, header)
     inputs = gather(images)
 
-    # Only now, so that help and mistakes in the command are answered at once.
+    # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.cli.folder_report import print_summary, shown
     from anymask.jobs.folder_job import FolderJob
     from anymask.jobs.folder_run import FolderRun
@@ -129,12 +129,12 @@ def everything(
         job = FolderJob(output, model or "small", options, view, device, dtype, compiled)
         run = FolderRun(job, inputs)
     if inputs.own_results:
-        err.print(f"Left out {inputs.own_results} files that anymask wrote (overlays, labels).")
+        err.print(f"Skipped {inputs.own_results} files that anymask wrote (overlays, labels).")
     for outcome in run.report.failed:
         complain(outcome.reason)
     if skip_existing:
         run.skip_finished()
-    keep = "" if skip_existing else "keep those made the same way with --skip-existing, "
+    keep = "" if skip_existing else "keep those with the same settings with --skip-existing, "
     check_replacing([job.stem(item) for item in run.todo], overwrite, keep)
     try:
         with shown(run) as progress:

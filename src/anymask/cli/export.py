@@ -1,4 +1,4 @@
-"""``anymask export``: the masks of a session in the formats of other programs."""
+"""``anymask export``: write the masks of a session in the formats of other programs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ _MOST_LINES = 10
 def export(
     session: Annotated[
         Path,
-        typer.Argument(metavar="SESSION", help="The folder NAME.anymask.", show_default=False),
+        typer.Argument(
+            metavar="SESSION", help="The session folder, NAME.anymask.", show_default=False
+        ),
     ],
     to: Annotated[
         list[str],
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="FORMATS; may be given several times.",
+            help="Format to write: FORMATS. May be repeated.",
             show_default=False,
         ),
     ],
@@ -35,7 +37,7 @@ def export(
             "--out",
             "-o",
             metavar="OUT",
-            help="Folder for the files; for COCO alone it may be the file.",
+            help="Output folder; for COCO alone it may be a file.",
             show_default=False,
         ),
     ],
@@ -44,12 +46,12 @@ def export(
         typer.Option(
             "--images",
             metavar="DIR",
-            help="Where the images are now; they are told by their content.",
+            help="Folder where the images are now, if they moved; found by their content.",
         ),
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Write the masks of a session; ids and class names stay as they are.
+    """Export the masks of a session, keeping ids and class names.
 
     ```
     anymask export cells.anymask --to coco -o cells.json

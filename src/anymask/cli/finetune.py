@@ -1,4 +1,4 @@
-"""``anymask finetune``: a model that knows a user's own images."""
+"""``anymask finetune``: fine-tune a model on the user's own images."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from anymask.training.finetune.results import FineTuned
 
 _SHOWN = {
-    "val_box_iou": "IoU by box",
-    "val_box_dice": "Dice by box",
-    "val_click_iou": "IoU by click",
-    "val_click_dice": "Dice by click",
+    "val_box_iou": "IoU from boxes",
+    "val_box_dice": "Dice from boxes",
+    "val_click_iou": "IoU from clicks",
+    "val_click_dice": "Dice from clicks",
     "val_iou": "IoU of classes",
     "val_dice": "Dice of classes",
 }
@@ -49,7 +49,7 @@ def finetune(
             "--out",
             "-o",
             metavar="DIR",
-            help="Folder for the model, its card, figures and curves; made if missing.",
+            help="Output folder for the model, its card, figures and curves; created if missing.",
             show_default=False,
         ),
     ],
@@ -59,16 +59,15 @@ def finetune(
         typer.Option(
             "--validation",
             metavar="DIR",
-            help="Images to judge by, read as --data. Without it a fifth of the images is held "
-            "out.",
+            help="Validation images, given like --data. [default: hold out a fifth of the images]",
         ),
     ] = None,
     group: Annotated[
         str | None,
         typer.Option(
             metavar="folder|REGEX",
-            help="Hold out whole groups, such as patients: the images of a folder, or those whose "
-            "names agree in the part that the expression has in parentheses.",
+            help="Hold out whole groups, such as patients: the images of one folder, or those "
+            "whose names agree in the part in parentheses, such as '(patient\\d+)'.",
         ),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 20,
@@ -76,29 +75,34 @@ def finetune(
         str,
         typer.Option(
             metavar="PARTS",
-            help="What stays as it is, separated by commas: image_encoder, prompt_encoder, "
-            "mask_decoder; 'none' trains everything.",
+            help="Comma-separated parts to freeze: image_encoder, prompt_encoder, mask_decoder; "
+            "'none' trains everything.",
         ),
     ] = "image_encoder,prompt_encoder",
     lora: Annotated[
         int | None,
         typer.Option(
-            metavar="RANK", min=1, help="Also train updates of this rank of the frozen encoder."
+            metavar="RANK",
+            min=1,
+            help="Also train low-rank updates (LoRA) of this rank in the frozen image encoder.",
         ),
     ] = None,
-    loss: Annotated[str, typer.Option(help="dice, dice+bce or dice+focal.")] = "dice+focal",
+    loss: Annotated[str, typer.Option(help="Loss: dice, dice+bce or dice+focal.")] = "dice+focal",
     lr: Annotated[
         float | None,
-        typer.Option(help="Highest learning rate; by default what fits what trains."),
+        typer.Option(help="Peak learning rate. [default: chosen by the parts that train]"),
     ] = None,
-    optimizer: Annotated[str, typer.Option(help="adamw or adam.")] = "adamw",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images in one pass.")] = 4,
-    accumulate: Annotated[int, typer.Option(min=1, help="Passes to one update.")] = 1,
+    optimizer: Annotated[str, typer.Option(help="Optimizer: adamw or adam.")] = "adamw",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 4,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Batches per update (gradient accumulation).")
+    ] = 1,
     blend: Annotated[
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="How much of what the weights learnt is kept; by default 0.6, and 1 of classes.",
+            help="How far the saved weights move from the original ones (0) to the trained ones "
+            "(1). [default: 0.6, with --semantic 1]",
         ),
     ] = None,
     augment: Annotated[
@@ -106,22 +110,28 @@ def finetune(
         typer.Option(
             min=0,
             max=7,
-            help="Turned and mirrored views of each image besides itself; by default 3, 1 of "
-            "classes, and none where a ViT is to encode them.",
+            help="Number of rotated and mirrored copies of each image. [default: 3, with "
+            "--semantic 1, if only the decoder of a ViT model trains 0]",
         ),
     ] = None,
     prompts: Annotated[
-        str, typer.Option(help="How objects are asked for: box, point or both with a comma.")
+        str, typer.Option(help="Comma-separated prompts to train with: box, point or both.")
     ] = "box,point",
     box_jitter: Annotated[
         float,
         typer.Option(
-            metavar="FRACTION", min=0, help="How far a box's sides move, of its width or height."
+            metavar="FRACTION",
+            min=0,
+            help="Jitter of each box side: standard deviation, as a fraction of the box size.",
         ),
     ] = 0.05,
     box_jitter_pixels: Annotated[
         float,
-        typer.Option(metavar="PIXELS", min=0, help="And up to so many pixels of the image."),
+        typer.Option(
+            metavar="PIXELS",
+            min=0,
+            help="Extra uniform jitter of each box side, in image pixels.",
+        ),
     ] = 0.0,
     components: ComponentsOption = False,
     images: ImagesOption = None,
@@ -129,32 +139,32 @@ def finetune(
         bool,
         typer.Option(
             "--semantic",
-            help="Learn to mark all of each class, by the label values or COCO categories, "
-            "instead of single objects.",
+            help="Learn whole classes instead of single objects, from label values or COCO "
+            "categories.",
         ),
     ] = False,
     patience: Annotated[
         int | None,
-        typer.Option(min=1, help="Stop after so many epochs without a better figure."),
+        typer.Option(min=1, help="Stop after this many epochs without improvement."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split, the order, prompts and updates.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the fine-tuning in --out.")
+        bool, typer.Option("--resume", help="Resume the fine-tuning in --out.")
     ] = False,
     cache: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Where encoded images are kept for later runs; by default in anymask's cache.",
+            help="Folder that keeps encoded images for later runs. [default: anymask's cache]",
         ),
     ] = None,
     verdict: Annotated[
         str | None,
         typer.Option(
             metavar="full|prompts|none",
-            help="At the end, compare the model with the one it started from on images held out, "
-            "and write report.html: by box and clicks and by all masks of some images (full, the "
-            "default), by box and clicks alone (prompts), or not at all.",
+            help="Compare the new model with the original on held-out images and write "
+            "report.html: with boxes, clicks and everything in some images (full), only boxes and "
+            "clicks (prompts), or skip it (none). [default: full]",
         ),
     ] = None,
     test: Annotated[
@@ -162,17 +172,17 @@ def finetune(
         typer.Option(
             "--test",
             metavar="DIR",
-            help="Images for the verdict alone, read as --data. Without them it is about the "
-            "images by which the best epoch was chosen.",
+            help="Images only for the verdict, given like --data. [default: the validation images, "
+            "which also chose the best epoch]",
         ),
     ] = None,
     tune: Annotated[
         bool | None,
         typer.Option(
             "--tune/--no-tune",
-            help="Fit the thresholds of `anymask everything` to ten of the training images, as "
-            "`anymask tune` does, and save them with the model. Done unless --verdict leaves "
-            "everything out, if there are four images or more.",
+            help="Fit the thresholds of `anymask everything` to ten training images, as `anymask "
+            "tune` does, and save them with the model. [default: with --verdict full and at least "
+            "four images]",
             show_default=False,
         ),
     ] = None,
@@ -181,23 +191,23 @@ def finetune(
         typer.Option(
             "--learning-curve",
             metavar="N,N,…",
-            help="Also train on so many of the images, such as 5,10,20,all, to see whether more "
-            "would help.",
+            help="Also train on subsets of the images, such as 5,10,20,all, to see whether more "
+            "images would help.",
         ),
     ] = None,
     also: Annotated[
         str | None,
-        typer.Option(metavar="hugging-face", help="Also save in the layout of Hugging Face."),
+        typer.Option(metavar="hugging-face", help="Also save the model in Hugging Face layout."),
     ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
 ) -> None:
     """Fine-tune a model on your own images with masks.
 
-    Unless told otherwise the mask decoder alone trains: every image is encoded once, and then an
-    epoch takes seconds. Each epoch is judged on images that are held out; the best is kept. Stop
-    it when you like, and go on with --resume. At the end a sentence and report.html say whether
-    the model is better than before.
+    By default only the mask decoder trains: each image is encoded once, and then an epoch takes
+    seconds. Every epoch is validated on held-out images, and the best one is kept. You can stop at
+    any time and continue with --resume. At the end, one sentence and report.html say whether the
+    model is better than before.
 
     ```
     anymask finetune --data busi/ --out busi_model/
@@ -206,15 +216,15 @@ def finetune(
     ```
     """
     if also not in (None, "hugging-face"):
-        raise AnymaskError(f"--also is {also!r}; it can be hugging-face.")
-    # Only now, so that help and mistakes in the command are answered at once.
+        raise AnymaskError(f"--also is {also!r}; it can only be hugging-face.")
+    # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.training.finetune.loop import finetune as run
     from anymask.training.finetune.processes import Processes
 
     after = after_training(verdict, tune, curve, test=bool(test), semantic=semantic)
     is_main = Processes(device).is_main
     if curve is not None and Processes(device).count > 1:
-        raise AnymaskError("A learning curve is trained by one process; leave out accelerate.")
+        raise AnymaskError("--learning-curve runs in one process; start without accelerate.")
     settings: dict[str, Any] = {
         "epochs": epochs,
         "freeze": _parts(freeze) if freeze != "none" else (),
@@ -240,8 +250,8 @@ def finetune(
     held_out, judged = (
         open_data(places, **same) if places else None for places in (validation, test)
     )
-    with warnings.catch_warnings(), _told_how_to_go_on(output), _bar() as progress:
-        warnings.showwarning = _tell_warning
+    with warnings.catch_warnings(), _resume_hint(output), _bar() as progress:
+        warnings.showwarning = _print_warning
         tuned = run(
             model,
             opened,
@@ -281,25 +291,25 @@ def _parts(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _tell_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+def _print_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     err.print(Text(str(message), style="yellow"), soft_wrap=True)
 
 
 @contextmanager
-def _told_how_to_go_on(output: Path) -> Iterator[None]:
-    """When the user stops a fine-tuning, say that it can go on."""
+def _resume_hint(output: Path) -> Iterator[None]:
+    """If the user stops a fine-tuning, say how to resume it."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error) and (output / "last.safetensors").exists():
-            said = f"What is done is kept in {output}; the same command with --resume goes on."
-            err.print(Text(said), soft_wrap=True)
+            hint = f"Progress is saved in {output}; run the same command with --resume to continue."
+            err.print(Text(hint), soft_wrap=True)
         raise
 
 
 @contextmanager
 def _bar() -> Iterator[FineTuneProgress]:
-    """A bar on stderr for the stretch that is running, and a line for each that is said."""
+    """Show a progress bar on stderr for the current stage, and print messages above it."""
     from anymask.training.finetune.progress import Progress as FineTuneProgress
 
     columns = (
@@ -328,7 +338,7 @@ def _bar() -> Iterator[FineTuneProgress]:
 
 
 def _table(tuned: FineTuned) -> Table:
-    """Figures of held-out images before and after."""
+    """Make the table of figures on held-out images, before and after training."""
     table = Table(title="Held-out images")
     for heading in ("", "before", "after"):
         table.add_column(heading, justify="left" if not heading else "right")
@@ -341,7 +351,7 @@ def _table(tuned: FineTuned) -> Table:
 def _sentence(tuned: FineTuned) -> str:
     if tuned.best == 0:
         return (
-            f"No epoch was better than the model before training, which is what {tuned.folder} "
-            "holds."
+            f"No epoch was better than the model before training, so {tuned.folder} holds the "
+            "original weights."
         )
-    return f"The weights of epoch {tuned.best}, the best, are in {tuned.folder}."
+    return f"The best epoch was {tuned.best}; its weights are in {tuned.folder}."

@@ -1,4 +1,4 @@
-"""A run over a folder as the terminal shows it: bars while it goes on, a table at the end."""
+"""Terminal output of a folder run: progress bars while it runs, a table at the end."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from anymask.jobs.folder_run import FolderProgress, FolderRun, OnProgress
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.report import FolderReport, Outcome
 
-# A longer table says less than its last line.
+# Longer tables show only the images that failed.
 _MOST_ROWS = 40
 
 
 @contextmanager
 def shown(run: FolderRun) -> Iterator[OnProgress]:
-    """Show a bar for all images and one for the points of each; elsewhere a line an image."""
+    """Show a bar for all images and one for the points of each; without a terminal, lines."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -54,7 +54,7 @@ def shown(run: FolderRun) -> Iterator[OnProgress]:
 
 
 def _tell(item: WorkItem, outcome: Outcome) -> None:
-    """Say what became of an image, as far as the bars and the end of the run do not."""
+    """Print the outcome of one image, unless the bars or the end of the run show it."""
     for note in outcome.notes:
         err.print(Text(note, style="yellow"), soft_wrap=True)
     if outcome.status == "failed":
@@ -67,7 +67,7 @@ def _tell(item: WorkItem, outcome: Outcome) -> None:
 
 
 def print_summary(report: FolderReport) -> None:
-    """Print a table of the images, or of the failed ones if there are very many."""
+    """Print a table of the images, or only of failed ones if there are very many."""
     if not report.outcomes:
         return
     rows = report.outcomes if len(report.outcomes) <= _MOST_ROWS else report.failed[:_MOST_ROWS]
@@ -79,8 +79,8 @@ def print_summary(report: FolderReport) -> None:
     empty = sum(each.masks == 0 for each in report.outcomes)
     if empty:
         message = (
-            f"No mask was good enough in {empty} of them: lower --pred-iou-thresh and "
-            "--stability-score-thresh to see more."
+            f"No masks were found in {empty} of them; lower --pred-iou-thresh and "
+            "--stability-score-thresh to keep more."
         )
         err.print(Text(message, style="yellow"), soft_wrap=True)
 
@@ -91,7 +91,7 @@ def _table(outcomes: list[Outcome]) -> Table:
     for heading in ("Size", "Masks", "Covered", "Seconds"):
         table.add_column(heading, justify="right")
     table.add_column("")
-    # Folders only where file names alone would not tell the images apart.
+    # Show folders only if file names alone are ambiguous.
     bare = len({Path(each.name).name for each in outcomes}) == len(outcomes)
     for each in outcomes:
         table.add_row(

@@ -19,14 +19,14 @@ def gui(
         list[Path] | None,
         typer.Argument(
             metavar="[FILES]...",
-            help="Pictures, stacks, spectral cubes, folders of them; or a session NAME.anymask.",
+            help="Images, stacks, spectral cubes, folders of these, or a session NAME.anymask.",
         ),
     ] = None,
 ) -> None:
-    """Open a window in which to segment, correct and save.
+    """Open a window to segment, correct and save.
 
-    Needs napari: `pip install "anymask[napari]"`. All that is done in the window is kept in a
-    session, a folder NAME.anymask, and can be taken up again:
+    Needs napari: `pip install "anymask[napari]"`. All work is kept in a session, a folder
+    NAME.anymask, which you can open again:
 
     ```
     anymask gui photos/*.jpg
@@ -36,7 +36,7 @@ def gui(
     """
     from anymask.napari.window import check_files, open_window
 
-    # Before the window, which takes seconds to open and would hide the shell.
+    # Checked first, because the window takes seconds to open and hides the shell.
     check_files(files or [])
     _check_screen()
     try:
@@ -52,16 +52,16 @@ def gui(
 
 
 def _check_screen() -> None:
-    """Refuse to start where there is no screen; Qt would end the program with a core dump.
+    """Refuse to start without a screen, where Qt would end the program with a core dump.
 
     Raises
     ------
     AnymaskError
-        If there is none.
+        If there is no screen.
     """
     known = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in known):
         raise AnymaskError(
-            "There is no screen to open the window on (DISPLAY is not set); on a server connect "
-            "with ssh -X, or use anymask everything and anymask segment, which need none."
+            "There is no screen to open the window on (DISPLAY is not set); connect to a server "
+            "with ssh -X, or use anymask everything and anymask segment, which need no screen."
         )

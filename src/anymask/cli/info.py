@@ -1,6 +1,6 @@
-"""``anymask info``: what a checkpoint file holds, without building the model.
+"""``anymask info``: show what a checkpoint file contains, without building the model.
 
-Beside weights there may be a model card: a Markdown file of the same name. The table between its
+If a model card (a Markdown file of the same name) lies beside the weights, the table between its
 lines ``<!-- begin essentials`` and ``<!-- end essentials`` is printed too.
 """
 
@@ -23,7 +23,7 @@ from anymask.cli.options import JsonOption
 if TYPE_CHECKING:
     from anymask.checkpoints.info import CheckpointInfo
 
-# Of a fine-tuned file's further tensors, as many as still can be read at a glance.
+# Extra tensors to list by name.
 _MOST_EXTRAS = 5
 
 _ESSENTIALS = re.compile(r"<!-- begin essentials.*?-->(.*?)<!-- end essentials", re.DOTALL)
@@ -36,18 +36,19 @@ def info(
         str,
         typer.Argument(
             metavar="FILE",
-            help="A checkpoint file, a Hugging Face folder, or the name of a model that is "
-            "shipped or cached.",
+            help="A checkpoint file, a Hugging Face folder, or the name of a shipped or cached "
+            "model.",
             show_default=False,
         ),
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what a checkpoint holds: variant, size, layout, hash. Nothing in it is executed.
+    """Show what a checkpoint contains: variant, size, layout, hash.
 
-    Of the shipped model also what its card says in short: data, compute, figures, use, weaknesses.
+    No code in the file is run. For the shipped model, also shows a summary of its model card:
+    training data, compute, figures, intended use and weaknesses.
 
-    A downloaded file; the shipped model, for a script:
+    A downloaded file; the shipped model, as JSON:
 
     ```
     anymask info sam_vit_b_01ec64.pth
@@ -69,12 +70,12 @@ def info(
 
 
 def essentials_of(weights: Path) -> dict[str, str]:
-    """Read what the card beside a weights file says in short.
+    """Read the summary table of the model card beside a weights file.
 
     Returns
     -------
     dict
-        By heading, in the card's order; empty if there is no card or no such table in it.
+        Heading to text, in the card's order; empty if there is no card or no such table.
     """
     try:
         text = weights.with_suffix(".md").read_text(encoding="utf-8")
@@ -120,11 +121,11 @@ def _as_lines(found: CheckpointInfo) -> dict[str, str]:
     if found.extras:
         shown = ", ".join(found.extras[:_MOST_EXTRAS])
         more = ", …" if len(found.extras) > _MOST_EXTRAS else ""
-        lines["Left out"] = f"{len(found.extras)} tensors of no SAM: {shown}{more}"
+        lines["Ignored"] = f"{len(found.extras)} tensors that are not part of SAM: {shown}{more}"
     lines["Everything"] = ", ".join(
         f"{name} {value}" for name, value in found.config.everything.in_words().items()
     )
     card = essentials_of(found.path)
-    # What a card says in words need not be read as raw notes.
+    # The raw notes repeat what a card says in words.
     notes = {} if card else {f"Note: {key}": value for key, value in found.metadata.items()}
     return {**lines, **card, **notes}

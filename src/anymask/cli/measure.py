@@ -1,4 +1,4 @@
-"""``anymask measure``: the objects of a picture in numbers."""
+"""``anymask measure``: measure the objects of an image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from anymask.masks.measure import Measurements
 
-# What fits on a screen; a file has all columns.
+# Columns shown on screen; a file gets all of them.
 _SHOWN = (
     "id",
     "class_name",
@@ -57,7 +57,7 @@ def measure(
         Path,
         typer.Argument(
             metavar="IMAGE",
-            help="The picture: its brightness is measured, and it may know its pixel size.",
+            help="The image: gives brightness, and the pixel size if its file has one.",
             show_default=False,
         ),
     ],
@@ -65,7 +65,7 @@ def measure(
         Path,
         typer.Argument(
             metavar="LABELS",
-            help="Its masks: a label image, or a file of any format that 'anymask convert' reads.",
+            help="Its masks: a label image, or any mask file that 'anymask convert' reads.",
             show_default=False,
         ),
     ],
@@ -73,8 +73,8 @@ def measure(
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Side of a pixel, or height,width, in the unit of --unit; the picture's own "
-            "otherwise.",
+            help="Side of a pixel, or height,width, in the unit of --unit. [default: from the "
+            "image]",
         ),
     ] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of --pixel-size: um, mm, m, ….")] = None,
@@ -82,23 +82,29 @@ def measure(
         str | None,
         typer.Option(
             metavar="CONDITION",
-            help='Only objects for which this holds, as in "area > 200 and circularity > .8"; '
-            "names are those of the columns, without units.",
+            help='Keep only objects that match, such as "area > 200 and circularity > .8". Names '
+            "are column names without units.",
         ),
     ] = None,
     properties: Annotated[
         str | None,
-        typer.Option(metavar="A,B,…", help="What to measure, for instance area,intensity_mean."),
+        typer.Option(metavar="A,B,…", help="Properties to measure, such as area,intensity_mean."),
     ] = None,
     plane: Annotated[
         str | None,
         typer.Option(
-            "--z", metavar="INDEX|max|mean", help="Of a stack, the plane (from 0) or projection."
+            "--z",
+            metavar="INDEX|max|mean",
+            help="For a z-stack: the plane, from 0, or a projection.",
         ),
     ] = None,
     time: Annotated[
         str | None,
-        typer.Option("--t", metavar="INDEX|max|mean", help="Of a film, the picture (from 0)."),
+        typer.Option(
+            "--t",
+            metavar="INDEX|max|mean",
+            help="For a time series: the frame, from 0, or a projection.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -106,7 +112,7 @@ def measure(
             "--out",
             "-o",
             metavar="OUT",
-            help="Table to write, .csv or .parquet; without it a part is shown.",
+            help="Table to write, .csv or .parquet. Without it, a part is shown.",
         ),
     ] = None,
     overwrite: OverwriteOption = False,
@@ -114,10 +120,10 @@ def measure(
 ) -> None:
     """Measure objects: size, shape, and brightness in each channel.
 
-    Areas and lengths are in the unit of the pixel size if one is known, and the names of their
-    columns say so. Positions are in pixels.
+    Areas and lengths are in the unit of the pixel size if it is known; column names include the
+    unit. Positions are in pixels.
 
-    All of a picture's objects; large round ones, in µm; for a script:
+    All objects of an image; round ones, in µm; as JSON:
 
     ```
     anymask measure coffee.png masks/coffee.labels.tif -o coffee.csv
@@ -125,12 +131,10 @@ def measure(
     anymask measure cells.tif cells.json --properties area,intensity_mean --json
     ```
     """
-    # Mistakes in what was typed are told before anything slow begins.
+    # Report mistakes in the command before anything slow begins.
     size = parse_pixel_size(pixel_size) if pixel_size is not None else None
     if size is not None and unit is None:
-        raise AnymaskError(
-            "--pixel-size means nothing without its unit; add for instance --unit um."
-        )
+        raise AnymaskError("--pixel-size needs a unit; add for instance --unit um.")
     write = None if output is None else _writer_of(output, overwrite)
 
     from anymask.io import load_masks, measure_in_image
@@ -160,7 +164,7 @@ def measure(
 
 
 def _writer_of(output: Path, overwrite: bool) -> Callable[[Path, Measurements], list[Path]]:
-    """What writes a table of the kind that the name asks for, if it may be written."""
+    """Return the function that writes the table format of a file name; check the file is free."""
     from anymask.files import check_free
     from anymask.io.registry import written_formats
 
@@ -174,14 +178,14 @@ def _writer_of(output: Path, overwrite: bool) -> Callable[[Path, Measurements], 
 
 
 def _choice(text: str | None) -> Any:
-    """An index or the name of a projection."""
+    """Parse an index or the name of a projection."""
     if text is None or text in ("max", "mean", "middle"):
         return text
     try:
         return int(text)
     except ValueError:
         raise AnymaskError(
-            f"{text!r} is neither the number of a plane, from 0, nor max, mean or middle."
+            f"{text!r} is neither an index from 0 nor max, mean or middle."
         ) from None
 
 
@@ -195,7 +199,7 @@ def _as_rows(table: Measurements) -> list[dict[str, Any]]:
 
 
 def _json_ready(value: Any) -> Any:
-    """Replace what JSON lacks by None: a picture of floats may hold infinity."""
+    """Replace NaN and infinity, which JSON lacks, with None."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -208,7 +212,7 @@ def _print_table(table: Measurements, wanted: Sequence[str]) -> None:
     rows = min(len(table["id"]), _MOST_ROWS)
     columns = {n: [_heading(n, table), *(_cell(v) for v in table[n][:rows])] for n in names}
     widths: dict[str, int | None] = dict.fromkeys(columns)
-    if wanted is _SHOWN:  # what was asked for is shown in any case
+    if wanted is _SHOWN:  # columns named by the user are always shown
         widths = _fitting(columns)
     shown = Table()
     for name, width in widths.items():
@@ -218,7 +222,9 @@ def _print_table(table: Measurements, wanted: Sequence[str]) -> None:
         shown.add_row(*(Text(columns[name][row]) for name in widths))
     out.print(shown)
     if len(widths) < len(names) or rows < len(table["id"]):
-        out.print(f"A part of {len(table)} columns, {len(table['id'])} rows; --out writes all.")
+        out.print(
+            f"Showing a part of {len(table)} columns and {len(table['id'])} rows; --out writes all."
+        )
 
 
 def _heading(name: str, table: Measurements) -> str:
@@ -228,7 +234,7 @@ def _heading(name: str, table: Measurements) -> str:
 
 
 def _fitting(columns: dict[str, list[str]]) -> dict[str, int | None]:
-    """Columns, from the first, that have room; their widths where headings need several lines."""
+    """Return the leading columns that fit the screen, with widths if headings must wrap."""
     if sum(max(map(len, cells)) + 3 for cells in columns.values()) < out.width:
         return dict.fromkeys(columns)
     fit: dict[str, int | None] = {}

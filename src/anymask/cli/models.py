@@ -1,4 +1,4 @@
-"""``anymask models``: the models known by name, and which of them are on this machine."""
+"""``anymask models``: list the models known by name, and which are on this machine."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from anymask.cli.options import JsonOption
 
 @ends_in_a_sentence
 def models(as_json: JsonOption = False) -> None:
-    """List the models known by name, and which of them are on this machine.
+    """List the models known by name, and which are on this machine.
 
-    The others are downloaded when they are first used. The folder they are kept in is
-    ANYMASK_HOME if that is set; ANYMASK_OFFLINE=1 forbids downloads; ANYMASK_MIRROR names a
-    folder on another server that holds the same files.
+    The others are downloaded on first use. ANYMASK_HOME sets the folder for downloads,
+    ANYMASK_OFFLINE=1 forbids downloads, and ANYMASK_MIRROR is the URL of a mirror with the same
+    files.
 
     List them, then use one:
 

@@ -1,4 +1,4 @@
-"""Parameters of a command made from the options of a dataclass (`anymask.option_fields`)."""
+"""Makes command-line options from the options of a dataclass (`anymask.option_fields`)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from anymask.option_fields import Option, options_of
 def with_options(cls: type, panels: Mapping[str, str]) -> Callable[[Callable[..., None]], Any]:
     """Give a command one parameter for each option of a dataclass.
 
-    The command takes `options`, a dict of the options that were typed. They are checked before
-    the command begins.
+    The command takes `options`, a dict of the options the user typed. They are checked before the
+    command begins.
 
     Parameters
     ----------
@@ -54,11 +54,11 @@ def with_options(cls: type, panels: Mapping[str, str]) -> Callable[[Callable[...
 
 @contextmanager
 def in_dashes(names: Iterable[str]) -> Iterator[None]:
-    """Let errors name options as they are typed: ``--tile-size`` and not ``tile_size``."""
+    """Make errors name options as they are typed: ``--tile-size``, not ``tile_size``."""
     try:
         yield
     except AnymaskError as error:
-        # Not within a file's name.
+        # Names inside file names stay as they are.
         found = re.compile(rf"(?<![\w./\\'-])({'|'.join(map(re.escape, names))})(?![\w/\\'-])")
         message = found.sub(lambda match: f"--{match[0].replace('_', '-')}", str(error))
         raise AnymaskError(message) from error
@@ -73,7 +73,7 @@ def _parameter(option: Option, panel: str) -> inspect.Parameter:
         rich_help_panel=panel,
         help=option.help,
     )
-    annotation = Annotated[Optional[kind], info]  # noqa: UP045 - made while running
+    annotation = Annotated[Optional[kind], info]  # noqa: UP045 - built at run time
     return inspect.Parameter(
         option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
     )

@@ -1,4 +1,4 @@
-"""The options that several commands share, and loading the model they name."""
+"""Options that several commands share, and the function that loads the model."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ModelOption = Annotated[
         "--model",
         "-m",
         metavar="NAME|FILE|ID",
-        help="A known model (`anymask models` lists them), a checkpoint file or folder, or a "
-        "Hugging Face id. The model shipped with anymask if not given.",
+        help="Model name (see `anymask models`), checkpoint file or folder, or Hugging Face id. "
+        "[default: the shipped model]",
     ),
 ]
 DeviceOption = Annotated[
@@ -32,17 +32,17 @@ DeviceOption = Annotated[
 DtypeOption = Annotated[
     str,
     typer.Option(
-        help="Number format of the network: auto, float32, bfloat16, float16. 'auto' takes "
-        "bfloat16 where the processor computes with it, else float32."
+        help="Number format of the network: auto, float32, bfloat16, float16. 'auto' uses "
+        "bfloat16 if the processor supports it, else float32."
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and no table.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace results that exist, without asking.")
+    bool, typer.Option("--overwrite", help="Replace existing results without asking.")
 ]
 OutputOption = Annotated[
     Path,
-    typer.Option("--out", "-o", metavar="OUT", help="Folder for the results; made if missing."),
+    typer.Option("--out", "-o", metavar="OUT", help="Output folder; created if missing."),
 ]
 
 
@@ -50,7 +50,7 @@ _OLD_NAMES = {"output": "out"}
 
 
 def current_name(option: str) -> str:
-    """The name of an option, if it was given by the name that an earlier version had.
+    """Return the current name of an option that may be given by an older name.
 
     >>> current_name("output"), current_name("overwrite")
     ('out', 'overwrite')
@@ -59,13 +59,13 @@ def current_name(option: str) -> str:
 
 
 class CommandWithFormats(TyperCommand):
-    """A command whose help lists the mask formats, those of installed packages included.
+    """A command whose help lists the mask formats, including those of plug-ins.
 
-    They are looked up when the help is shown, as that imports all of them.
+    They are looked up only when the help is shown, because that imports all of them.
     """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Put the names of the formats where the help of an option says FORMATS."""
+        """Replace FORMATS in the help of each option by the names of the formats."""
         from anymask.io.registry import written_formats
 
         names = list(written_formats())
@@ -77,9 +77,9 @@ class CommandWithFormats(TyperCommand):
 
 
 def load_model(model: str | None, device: str, dtype: str, compiled: bool = False) -> Sam:
-    """Load what ``--model``, ``--device`` and ``--dtype`` name; torch is imported here.
+    """Load the model of ``--model`` on ``--device`` with ``--dtype``; imports torch.
 
-    What `anymask.load` warns of, such as tensors it leaves out, is told as a plain sentence.
+    Warnings of `anymask.load`, such as ignored tensors, are printed as plain sentences.
     """
     from anymask import load
 

@@ -1,4 +1,4 @@
-"""Prompts as they are typed: ``--point x,y[,label]``, ``--box x0,y0,x1,y1``, ``--mask FILE``."""
+"""Parses prompts: ``--point x,y[,label]``, ``--box x0,y0,x1,y1``, ``--mask FILE``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anymask.errors import PromptError
 
 
 def parse_point(text: str) -> tuple[float, float, int]:
-    """Read ``x,y`` or ``x,y,label``; the label is 1 on the object (the default), 0 off it.
+    """Parse ``x,y`` or ``x,y,label``; label 1 (the default) is on the object, 0 is off it.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def parse_point(text: str) -> tuple[float, float, int]:
 
 
 def parse_box(text: str) -> tuple[float, float, float, float]:
-    """Read ``x0,y0,x1,y1``, the left, top, right and bottom edge in pixels.
+    """Parse ``x0,y0,x1,y1``: the left, top, right and bottom edge in pixels.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def _numbers(parts: Sequence[str]) -> list[float] | None:
 
 
 def check_together(points: Sequence[object], boxes: Sequence[object], mask: Path | None) -> None:
-    """Refuse sets of prompts that do not say which objects are meant.
+    """Refuse combinations of prompts that do not say which objects are meant.
 
     Raises
     ------
@@ -77,25 +77,25 @@ def check_together(points: Sequence[object], boxes: Sequence[object], mask: Path
     """
     if not points and not boxes and mask is None:
         raise PromptError(
-            "Nothing says what to segment: give --point x,y, --box x0,y0,x1,y1 or --mask FILE, or "
-            "use 'anymask everything' for all objects."
+            "No prompt is given: add --point x,y, --box x0,y0,x1,y1 or --mask FILE, or use "
+            "'anymask everything' for all objects."
         )
     if len(boxes) > 1 and (points or mask is not None):
         raise PromptError(
-            f"{len(boxes)} boxes are {len(boxes)} objects, and points or a mask belong to one: "
-            "give them with one box, or segment each object in a run of its own."
+            f"{len(boxes)} boxes are {len(boxes)} objects, but points or a mask describe only one; "
+            "combine them with one box, or segment each object in a separate run."
         )
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """Read a mask that someone drew: whatever is brighter than half of its brightest pixel.
+    """Read a drawn mask: all pixels brighter than half of the brightest one.
 
     Parameters
     ----------
     path : Path
-        A picture; 0 and 1, 0 and 255, or a JPEG's greys in between all serve.
+        An image; values 0 and 1, 0 and 255, or greys from JPEG compression all work.
     size : tuple of int
-        Height and width that it must have.
+        Required height and width.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     ImageError
         If it cannot be read.
     PromptError
-        If it has another size or is black all over.
+        If it has another size or is all black.
     """
     from anymask.io.read_images import read_rgb
 
@@ -114,10 +114,10 @@ def read_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     if brightness.shape != size:
         raise PromptError(
             f"The mask {path} is {brightness.shape[1]}×{brightness.shape[0]} pixels and the "
-            f"picture {size[1]}×{size[0]}; give a mask of the picture's size."
+            f"image {size[1]}×{size[0]}; give a mask of the image's size."
         )
     if not brightness.any():
         raise PromptError(
-            f"The mask {path} is black all over; make the object bright and all else black."
+            f"The mask {path} is all black; make the object bright and everything else black."
         )
     return brightness > brightness.max() / 2

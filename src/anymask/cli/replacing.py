@@ -1,4 +1,4 @@
-"""Results that are there already: replaced when that is asked for, never unawares."""
+"""Asks before existing results are replaced."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ from anymask.io.results import SUFFIXES, result_path
 
 
 def check_replacing(stems: Sequence[Path], overwrite: bool, otherwise: str) -> None:
-    """Ask before results are replaced; where nobody can be asked, refuse.
+    """Ask before results are replaced; refuse if there is no terminal to ask on.
 
-    Results of which a file is missing were not finished and are no loss.
+    Results with a missing file were never finished and are replaced without asking.
 
     Parameters
     ----------
     stems : sequence of Path
         Folder and NAME of the results about to be written.
     overwrite : bool
-        Whether that was agreed to beforehand.
+        Whether the user agreed with ``--overwrite``.
     otherwise : str
-        What else the user could do, to complete "or …".
+        What else the user can do, inserted before "or name another folder".
 
     Raises
     ------
     OutputError
-        If some exist and nobody agrees.
+        If some exist and the user did not agree.
     """
     if overwrite:
         return
     there = [s for s in stems if all(result_path(s, suffix).exists() for suffix in SUFFIXES)]
     if not there:
         return
-    named = f"results called {there[0].name}"
+    named = f"results for {there[0].name}"
     if len(there) > 1:
-        named += f", and of {len(there) - 1} more"
+        named += f" and {len(there) - 1} more"
     folder = there[0].parent
     if sys.stdin.isatty() and err.is_terminal:
-        if typer.confirm(f"{folder} holds {named}. Replace them?", err=True):
+        if typer.confirm(f"{folder} already has {named}. Replace them?", err=True):
             return
         raise OutputError(f"Nothing was replaced in {folder}.")
     raise OutputError(
-        f"{folder} holds {named}; replace them with --overwrite, {otherwise}or name another folder."
+        f"{folder} already has {named}; replace them with --overwrite, {otherwise}or name another "
+        "folder."
     )

@@ -1,4 +1,4 @@
-"""``anymask replay``: the masks of a session made again from its prompts and edits."""
+"""``anymask replay``: repeat the steps of a session and compare the masks."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ from anymask.cli.options import (
 def replay(
     session: Annotated[
         Path,
-        typer.Argument(metavar="SESSION", help="The folder NAME.anymask.", show_default=False),
+        typer.Argument(
+            metavar="SESSION", help="The session folder, NAME.anymask.", show_default=False
+        ),
     ],
     images: Annotated[
         Path | None,
         typer.Option(
             "--images",
             metavar="DIR",
-            help="Where the images are now; they are told by their content.",
+            help="Folder where the images are now, if they moved; found by their content.",
         ),
     ] = None,
     model: ModelOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="OUT", help="Folder for the label images that come out."
+            "--out", "-o", metavar="OUT", help="Output folder for the repeated label images."
         ),
     ] = None,
     device: DeviceOption = "auto",
@@ -47,10 +49,10 @@ def replay(
     as_json: JsonOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Do the steps of a session again, and tell where the masks come out as others.
+    """Repeat the steps of a session and report masks that come out differently.
 
-    The model is the one that the session names, unless --model names another; the session stays
-    as it is. Ends with exit code 1 if a layer is not the same but for rounding.
+    Uses the session's own model unless --model names another. The session is not changed. The exit
+    code is 1 if a layer differs by more than rounding.
 
     ```
     anymask replay cells.anymask
@@ -66,7 +68,7 @@ def replay(
             sam = load_model(model, device, dtype)
         elif used is not None:
             sam = load_model(used.source, device, dtype)
-        with err.status("Doing the steps again"):
+        with err.status("Repeating the steps"):
             result = again(opened, sam=sam, images=images)
     if output is not None:
         for layer in result.layers:
@@ -104,7 +106,7 @@ def _print(result: Any) -> None:
     for sentence in result.sentences:
         complain(sentence)
     table = Table()
-    for name in ("layer", "masks", "IoU", "other pixels"):
+    for name in ("layer", "masks", "IoU", "different pixels"):
         table.add_column(name, justify="left" if name in ("layer", "masks") else "right")
     for layer in result.layers:
         table.add_row(

@@ -1,4 +1,4 @@
-"""``anymask segment``: the object that points, boxes or a mask show."""
+"""``anymask segment``: segment the object that points, boxes or a mask show."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 @ends_in_a_sentence
 def segment(
     image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="The picture.", show_default=False)
+        Path, typer.Argument(metavar="IMAGE", help="The image file.", show_default=False)
     ],
     point: Annotated[
         list[str] | None,
@@ -61,8 +61,8 @@ def segment(
             "--point",
             "-p",
             metavar="X,Y[,LABEL]",
-            help="A point in pixels from the left and the top; label 1 (the default) is on the "
-            "object, 0 is off it. Several points show one object.",
+            help="A point, in pixels from the left and top. Label 1 (the default) is on the "
+            "object, 0 is off it. May be repeated; all points describe one object.",
         ),
     ] = None,
     box: Annotated[
@@ -71,31 +71,31 @@ def segment(
             "--box",
             "-b",
             metavar="X0,Y0,X1,Y1",
-            help="A box around an object: left, top, right and bottom in pixels. Several boxes "
-            "show several objects.",
+            help="A box around an object: left, top, right and bottom in pixels. May be repeated; "
+            "each box is one object.",
         ),
     ] = None,
     mask: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A rough mask of the object: a picture of the same size, the object bright and "
-            "all else black.",
+            help="A rough mask of the object: an image of the same size, with the object bright "
+            "and the rest black.",
         ),
     ] = None,
     multimask: Annotated[
         bool,
         typer.Option(
             "--multimask",
-            help="Three masks for each object (say: part, object, group) in place of one.",
+            help="Return three masks per object (for instance part, object, group) instead of one.",
         ),
     ] = False,
     keep_clicked: Annotated[
         bool,
         typer.Option(
             "--keep-clicked/--keep-all-regions",
-            help="Drop the regions of a mask that hold no point on the object, where there are "
-            "points and no box; or keep all that the model gives.",
+            help="With points and no box: keep only the regions of a mask that contain a point on "
+            "the object, or keep all regions.",
         ),
     ] = True,
     output: Annotated[
@@ -104,7 +104,7 @@ def segment(
             "--out",
             "-o",
             metavar="OUT",
-            help="Folder for the results; made if missing. Without it only the scores are shown.",
+            help="Output folder; created if missing. Without it, only the scores are shown.",
         ),
     ] = None,
     overwrite: OverwriteOption = False,
@@ -122,16 +122,15 @@ def segment(
     t: TOption = None,
     header: HeaderOption = None,
 ) -> None:
-    """Segment what points, boxes or a rough mask show.
+    """Segment the objects that points, boxes or a rough mask show.
 
-    Points, one box and a mask given together describe one object. Several boxes are several
-    objects. With -o the same four files are written as by 'anymask everything', over earlier ones
-    only if you agree or with --overwrite; the overlay shows the prompts too, and with --multimask
-    the best, the second and the third mask side by side. With --rgb the prompts are answered in
-    each pseudo-RGB, and results are called NAME.RGB.
+    Points, a mask and one box given together describe one object; several boxes are several
+    objects. With -o, writes the same four files as 'anymask everything'; existing ones are
+    replaced only if you agree, or with --overwrite. The overlay also shows the prompts, and with
+    --multimask the three masks side by side, best first. With --rgb, each pseudo-RGB is segmented
+    with the same prompts; results are named NAME.RGB.
 
-    One click; on the cup but not on its saucer; two boxes; scores for a script; a leaf in a
-    spectral cube:
+    One click; the cup without its saucer; two boxes; scores as JSON; a leaf in a spectral cube:
 
     ```
     anymask segment coffee.png --point 285,165 -o masks/
@@ -141,7 +140,7 @@ def segment(
     anymask segment cube.hdr -p 62,62 -o masks/ --rgb "nm(860)" "nm(680)" "nm(550)"
     ```
     """
-    # Mistakes in what was typed are told before anything slow begins.
+    # Report mistakes in the command before anything slow begins.
     points = [parse_point(text) for text in point or []]
     boxes = [parse_box(text) for text in box or []]
     check_together(points, boxes, mask)
@@ -153,7 +152,7 @@ def segment(
         check_writable(output)
     picture = view.open(image)
     drawn = None if mask is None else read_mask(mask, (picture.height, picture.width))
-    # What cannot be shown is told before the model is loaded.
+    # Report images that cannot be shown before the model is loaded.
     shown = _shown(view, picture)
     if output is not None:
         stems = [_stem(output, image, recipe) for recipe, _ in shown]
@@ -182,7 +181,7 @@ def segment(
 
 
 def _shown(view: View, picture: Image) -> list[tuple[Recipe | None, NDArray[np.uint8]]]:
-    """What the model sees: the picture, or its pseudo-RGBs without those that fail."""
+    """Return what the model sees: the image, or its pseudo-RGBs without those that fail."""
     shown: list[tuple[Recipe | None, NDArray[np.uint8]]] = []
     for recipe in view.recipes or (None,):
         try:
@@ -202,13 +201,13 @@ def _shown(view: View, picture: Image) -> list[tuple[Recipe | None, NDArray[np.u
 
 
 def _stem(output: Path, image: Path, recipe: Recipe | None) -> Path:
-    """Folder and NAME of the results."""
+    """Return folder and NAME of the results."""
     return output / (image.stem if recipe is None else f"{image.stem}.{recipe.name}")
 
 
 @dataclass
 class _Answer:
-    """What was found in one picture: the masks, the object each is of, and the files."""
+    """The result for one image or pseudo-RGB: masks, the object of each, files written."""
 
     rgb: str
     masks: MaskSet
@@ -246,7 +245,7 @@ def _painted(
     points: list[tuple[float, float, int]],
     boxes: list[tuple[float, float, float, float]],
 ) -> NDArray[np.uint8]:
-    """The masks and the prompts over the picture; candidates for one object side by side."""
+    """Draw masks and prompts over the image; candidates for one object go side by side."""
     from anymask.painting import draw_prompts, overlay
 
     panels = [
@@ -263,11 +262,11 @@ def _painted(
 
 
 def _by_rank(answer: _Answer) -> list[MaskSet]:
-    """The best mask of each object, the second best of each, and so on; ids as they are."""
+    """Return the best mask of each object, then the second best of each, and so on."""
     masks = answer.masks.with_ids(answer.masks.ids)
     by_rank: dict[int, list[int]] = {}
     found: Counter[int] = Counter()
-    for row in _rows(answer):  # of an object the best first
+    for row in _rows(answer):  # best mask of each object first
         by_rank.setdefault(found[row["object"]], []).append(row["id"])
         found[row["object"]] += 1
     return [masks.select(np.flatnonzero(np.isin(masks.ids, ids))) for ids in by_rank.values()]
@@ -282,7 +281,7 @@ def _segment(
     multimask: bool,
     clicked_only: bool,
 ) -> tuple[MaskSet, list[int]]:
-    """Predict the masks, and the object, from 1, that each is of."""
+    """Predict masks; return them with the object number, from 1, of each."""
     from anymask.masks.clicked import keep_clicked
     from anymask.masks.mask_set import MaskSet
     from anymask.masks.rle import counts_of
@@ -318,13 +317,13 @@ def _segment(
 
 
 def _stability(logits: NDArray[np.float32], offset: float) -> float:
-    """IoU of the masks at thresholds that much higher and lower; NaN for an empty mask."""
+    """IoU of the masks at thresholds `offset` above and below; NaN for an empty mask."""
     larger = np.count_nonzero(logits > -offset)
     return np.count_nonzero(logits > offset) / larger if larger else float("nan")
 
 
 def _rows(answer: _Answer) -> list[dict[str, Any]]:
-    """Rows of the table with the object each mask answers, in the order of the objects."""
+    """Return the rows of the mask table with the object of each, ordered by object and score."""
     masks = answer.masks
     object_of = {int(id_): number for id_, number in zip(masks.ids, answer.objects, strict=True)}
     told = {"rgb": answer.rgb} if answer.rgb else {}
@@ -348,7 +347,7 @@ def _print_json(image: Path, picture: Image, answers: list[_Answer]) -> None:
 
 
 def _json_ready(value: Any) -> Any:
-    """Replace NaN, which JSON lacks, by None: an empty mask has no centroid and no stability."""
+    """Replace NaN, which JSON lacks, with None: an empty mask has no centroid or stability."""
     if isinstance(value, (list, tuple)):
         return [_json_ready(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,4 +1,4 @@
-"""``anymask semantic``: one mask of a whole picture, at any threshold."""
+"""``anymask semantic``: one mask of a whole image, at any threshold."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def semantic(
     pictures: Annotated[
         list[str],
         typer.Argument(
-            metavar="PICTURE|SCORES...",
-            help="Pictures, folders or patterns; or score maps of an earlier run, to make masks at "
-            "another threshold at once.",
+            metavar="IMAGE|SCORES...",
+            help="Image files, folders or patterns; or score maps of an earlier run, to apply "
+            "another threshold without the model.",
             show_default=False,
         ),
     ],
@@ -62,14 +62,14 @@ def semantic(
             "--point",
             "-p",
             metavar="X,Y[,LABEL]",
-            help="A point in pixels of the picture; label 1 (the default) is on what is meant, 0 "
-            "is off it.",
+            help="A point, in pixels from the left and top. Label 1 (the default) is on the "
+            "wanted class, 0 is off it. May be repeated.",
         ),
     ] = None,
     box: Annotated[
         str | None,
         typer.Option(
-            "--box", "-b", metavar="X0,Y0,X1,Y1", help="A box; the whole picture if not given."
+            "--box", "-b", metavar="X0,Y0,X1,Y1", help="A box. [default: the whole image]"
         ),
     ] = None,
     threshold: Annotated[
@@ -77,14 +77,16 @@ def semantic(
         typer.Option(
             "--threshold",
             "-t",
-            help="Pixels with a higher logit are in the mask: above 0 for less, below for more.",
+            help="Pixels with a higher logit are in the mask. Raise it for a smaller mask, lower "
+            "it for a larger one.",
         ),
     ] = 0.0,
     scores: Annotated[
         str,
         typer.Option(
             metavar="npz|tif|none",
-            help="How score maps are kept: npz (exact, small), tif (for other programs) or not.",
+            help="Format of the saved score maps: npz (exact, small), tif (for other programs) or "
+            "none.",
         ),
     ] = "npz",
     overwrite: OverwriteOption = False,
@@ -101,13 +103,13 @@ def semantic(
     t: TOption = None,
     header: HeaderOption = None,
 ) -> None:
-    """Mark all pixels of a kind, with one prompt over the whole picture.
+    """Mark all pixels of a class, with one prompt for the whole image.
 
-    For models trained to mark leaf, tumour or water as a whole. Beside each mask
-    (NAME.semantic.png, white on black) the scores are kept, so that the threshold can be changed
+    For models trained to mark whole classes, such as leaf, tumour or water. Writes a mask
+    (NAME.semantic.png, white on black) and its scores, so that you can change the threshold
     without running the model again.
 
-    All pictures of a folder; the same masks, more generous, within a second; a spectral cube:
+    All images of a folder; larger masks from the same scores, in a second; a spectral cube:
 
     ```
     anymask semantic photos/ --model leaf.safetensors -o masks/
@@ -115,7 +117,7 @@ def semantic(
     anymask semantic cube.hdr --rgb ndvi --model leaf.safetensors -o masks/
     ```
     """
-    # Mistakes in what was typed are told before anything slow begins.
+    # Report mistakes in the command before anything slow begins.
     points = [parse_point(text) for text in point or []]
     area = None if box is None else parse_box(box)
     if scores not in ("npz", "tif", "none"):
@@ -126,7 +128,10 @@ def semantic(
     check_writable(output)
     maps, given = _inputs(pictures)
     if header is not None and len(given) > 1:
-        raise AnymaskError(f"--header is for one data file, and {len(given)} pictures are given.")
+        raise AnymaskError(
+            f"--header belongs to one data file, but {len(given)} images are given; run them one "
+            "by one."
+        )
     found = [item for picture in given for item in picture.with_recipes(view.recipes)]
     failures = 0
 
@@ -156,7 +161,7 @@ def semantic(
 
 
 def _inputs(arguments: list[str]) -> tuple[list[WorkItem], list[WorkItem]]:
-    """Score maps and pictures among what was named; a folder of score maps is one of these."""
+    """Sort the arguments into score maps and images; a folder with score maps gives the maps."""
     maps: list[WorkItem] = []
     others: list[str] = []
     for argument in arguments:
@@ -196,7 +201,7 @@ def _predict(
 ) -> ScoreMap:
     from anymask.predict.semantic import score_map
 
-    with err.status(f"Looking at {item.path.name}"):
+    with err.status(f"Segmenting {item.path.name}"):
         picture, notes = view.picture(view.open(item.path), item.recipe)
         for note in notes:
             err.print(Text(note, style="yellow"), soft_wrap=True)
@@ -212,14 +217,14 @@ def _predict(
 def _write(
     score: Callable[[], ScoreMap], stem: Path, kept: Path | None, threshold: float, overwrite: bool
 ) -> None:
-    """Write one mask, and its scores if they are to be kept."""
+    """Write one mask, and its scores if wanted."""
     import numpy as np
 
     from anymask.files import check_free, whole_file
     from anymask.io.results import save_png
 
     target = _named(stem, MASK)
-    for path in (target, kept):  # before the model is asked, which takes its time
+    for path in (target, kept):  # checked before the model runs, which is slow
         if path is not None:
             check_free(path, overwrite)
     scores = score()
@@ -228,7 +233,7 @@ def _write(
         scores.save(kept)
     with whole_file(target) as part:
         save_png(part, mask.astype(np.uint8) * 255)
-    out.print(Text(f"{target}  {mask.mean():.1%} of the picture"), soft_wrap=True)
+    out.print(Text(f"{target}  {mask.mean():.1%} of the image"), soft_wrap=True)
 
 
 def _named(stem: Path, ending: str) -> Path:

@@ -1,4 +1,4 @@
-"""``anymask spectra``: the spectrum of each object of a spectral cube."""
+"""``anymask spectra``: measure the spectrum of each object in a spectral cube."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def spectra(
         Path,
         typer.Argument(
             metavar="LABELS",
-            help="Its masks: a label image, or a file of any format that 'anymask convert' reads.",
+            help="Its masks: a label image, or any mask file that 'anymask convert' reads.",
             show_default=False,
         ),
     ],
@@ -46,19 +46,19 @@ def spectra(
             "--out",
             "-o",
             metavar="FILE.csv",
-            help="Table to write, one row an object and band; without it a part is shown.",
+            help="Table to write, one row per object and band. Without it, a part is shown.",
         ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE.png", help="Picture of the spectra: PNG, SVG or PDF."),
+        typer.Option("--plot", metavar="FILE.png", help="Plot to write: PNG, SVG or PDF."),
     ] = None,
     white: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
             rich_help_panel=_REFERENCES,
-            help="Cube of the white reference, with the bands and columns of CUBE.",
+            help="White reference cube, with the same bands and columns as CUBE.",
         ),
     ] = None,
     dark: Annotated[
@@ -66,7 +66,7 @@ def spectra(
         typer.Option(
             metavar="FILE",
             rich_help_panel=_REFERENCES,
-            help="Cube taken with the shutter closed.",
+            help="Dark reference cube, taken with the shutter closed.",
         ),
     ] = None,
     panel: Annotated[
@@ -74,7 +74,7 @@ def spectra(
         typer.Option(
             metavar="LEFT,TOP,WIDTH,HEIGHT",
             rich_help_panel=_REFERENCES,
-            help="Where a white panel lies in CUBE, in pixels, in place of --white.",
+            help="Position of a white panel in CUBE, in pixels; replaces --white.",
         ),
     ] = None,
     smooth: Annotated[
@@ -82,23 +82,23 @@ def spectra(
         typer.Option(
             metavar="BANDS",
             min=3,
-            help="Smooth spectra first, over this odd number of bands (Savitzky-Golay, order 2).",
+            help="Smooth spectra over this odd number of bands (Savitzky-Golay, order 2).",
         ),
     ] = None,
     header: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.hdr", help="The ENVI header of a data file that it does not lie beside."
+            metavar="FILE.hdr", help="ENVI header of CUBE, if it is not beside the data file."
         ),
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Measure the spectrum of each object: mean, standard deviation, median, number of pixels.
+    """Measure the spectrum of each object.
 
-    Bands that the file marks as bad are left out. Values are those of the file, or reflectance
-    with --white or --panel.
+    Gives mean, standard deviation, median and number of pixels per band. Bands that the file marks
+    as bad are left out. Values are those of the file, or reflectance with --white or --panel.
 
-    A table and a plot; reflectance from a white panel in the picture, smoothed:
+    A table and a plot; smoothed reflectance from a white panel in the image:
 
     ```
     anymask spectra cube.hdr masks/cube.ndvi.labels.tif -o leaves.csv --plot leaves.png
@@ -143,7 +143,7 @@ def _check_new(path: Path | None, overwrite: bool) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of the file to write.")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists; give another name, or --overwrite to replace it.")
+        raise OutputError(f"{path} exists; give another name, or replace it with --overwrite.")
 
 
 def _panel(text: str) -> tuple[int, int, int, int]:
@@ -161,13 +161,13 @@ def _check_size(masks: MaskSet, image: Image, labels: Path, cube: Path) -> None:
     if tuple(masks.image_size) != (image.height, image.width):
         height, width = masks.image_size
         raise AnymaskError(
-            f"{labels} is {width}×{height} pixels and {cube} {image.width}×{image.height}; give "
-            "masks made from this cube."
+            f"{labels} is {width}×{height} pixels but {cube} is {image.width}×{image.height}; "
+            "give masks made from this cube."
         )
 
 
 def _objects(masks: MaskSet) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-    """Each mask by itself, because masks may overlap."""
+    """Yield each mask on its own, because masks may overlap."""
     return zip(masks.ids.tolist(), masks, strict=True)
 
 
@@ -189,4 +189,4 @@ def _print(found: ObjectSpectra) -> None:
     more = len(found.ids) - _MOST_ROWS
     if more > 0:
         out.print(f"and {more} more objects")
-    out.print("All bands, with standard deviations and medians: -o FILE.csv")
+    out.print("-o FILE.csv writes all bands, with standard deviations and medians.")

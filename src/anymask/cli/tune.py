@@ -1,10 +1,10 @@
-"""``anymask tune``: thresholds of "everything" that fit a user's annotated images."""
+"""``anymask tune``: fit the thresholds of "everything" to annotated images."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import Annotated, Literal, cast
 
 import typer
 from rich.progress import track
@@ -22,11 +22,8 @@ from anymask.cli.data_options import (
 from anymask.cli.options import DeviceOption, DtypeOption, JsonOption, ModelOption, load_model
 from anymask.errors import AnymaskError, OutputError
 
-if TYPE_CHECKING:
-    pass
-
 _SUFFIX = ".safetensors"
-_CARD = "card.json"  # of a fine-tuning
+_CARD = "card.json"  # written by a fine-tuning
 
 
 @ends_in_a_sentence
@@ -37,8 +34,8 @@ def tune(
         str,
         typer.Option(
             metavar="complete|sparse",
-            help="Whether every object of the images is labelled, or only some are. With sparse "
-            "labels, what is found elsewhere does not count as a mistake.",
+            help="Whether all objects in the images are labelled, or only some. With sparse "
+            "labels, masks of unlabelled objects do not count as mistakes.",
         ),
     ] = "complete",
     limit: LimitOption = None,
@@ -48,7 +45,9 @@ def tune(
     points_per_side: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, help="Ask at this many points along each side, as you will later."
+            metavar="N",
+            min=1,
+            help="Points along each side of the grid; use the same number as for 'everything'.",
         ),
     ] = 32,
     output: Annotated[
@@ -57,9 +56,9 @@ def tune(
             "--out",
             "-o",
             metavar="FILE|DIR",
-            help=f"Write the model with the tuned thresholds to FILE{_SUFFIX}, or to "
-            f"model{_SUFFIX} in DIR, such as the folder of a fine-tuning; they are used by default "
-            "when it is loaded.",
+            help=f"Save the model with the tuned thresholds as FILE{_SUFFIX}, or as "
+            f"model{_SUFFIX} in DIR, for instance a fine-tuned model's folder. They are then the "
+            "model's defaults.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -68,13 +67,13 @@ def tune(
 ) -> None:
     """Fit the thresholds of `anymask everything` to your annotated images.
 
-    Every image is segmented once; then some thousand combinations of thresholds are tried on
-    what was found. The best is the one whose masks agree best with yours: F1, averaged over the
-    overlap (IoU .5 to .9) that makes a match, so that missed objects, wrong masks and coarse ones
-    all cost. Three images can be enough; with four or more each is also judged by thresholds
-    chosen on the others, and if these are no better than the model's own, the model keeps its own.
+    Each image is segmented once; then some thousand combinations of thresholds are tried on the
+    masks that were found. The best combination has the highest F1 score, averaged over matches at
+    IoU 0.5 to 0.9, so missed objects, wrong masks and coarse outlines all count. Three images can
+    be enough. With four or more, each image is also tested with thresholds chosen on the others;
+    if these are no better than the model's own, the model keeps its own.
 
-    Three images of cells; photographs with some objects labelled, and the model used after:
+    Three images of cells; photographs with some objects labelled; then use the model:
 
     ```
     anymask tune --data cells/ --out cells.safetensors
@@ -82,7 +81,7 @@ def tune(
     anymask everything new_photos/ --model photos.safetensors -o masks/
     ```
 
-    A fine-tuned model, whose folder it goes back to:
+    Tune a fine-tuned model in its own folder:
 
     ```
     anymask tune --data cells/ --model cells_model/ --out cells_model/
@@ -93,7 +92,7 @@ def tune(
     if output is not None:
         output = _file_of(output.expanduser())
 
-    # Only now, so that help and mistakes in the command are answered at once.
+    # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.checkpoints.thresholds import save_thresholds
     from anymask.evaluation.tuning import tune_everything
     from anymask.evaluation.tuning_report import tables, to_dict, verdict_sentence
@@ -102,7 +101,7 @@ def tune(
 
     if output is not None:
         check_writable(output.parent)
-    # Images without objects stay: what is found in them is a mistake.
+    # Images without objects stay: any mask found in them is a mistake.
     dataset = open_data(
         data,
         images=images,
@@ -134,12 +133,12 @@ def tune(
 
 
 def _file_of(output: Path) -> Path:
-    """The file to write, for which a folder may stand."""
+    """Return the file to write; a folder stands for its model file."""
     if output.is_dir() or not output.suffix:
         return output / f"model{_SUFFIX}"
     if output.suffix.lower() != _SUFFIX:
         raise OutputError(
-            f"{output} cannot hold thresholds; let the name end in {_SUFFIX}, the one format that "
-            "can, or give a folder."
+            f"{output} cannot store thresholds; give a name that ends in {_SUFFIX}, the only "
+            "format that can, or a folder."
         )
     return output

@@ -1,4 +1,4 @@
-"""How pictures are shown to the model: ``--rgb``, ``--channels``, ``--low`` and their like."""
+"""Options for how images are shown to the model: ``--rgb``, ``--channels``, ``--low``, …."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anymask.io.view import View
 if TYPE_CHECKING:
     from anymask.images.recipes import Recipe
 
-_PANEL = "How pictures are shown to the model"
+_PANEL = "How images are shown to the model"
 
 RgbOption = Annotated[
     list[str] | None,
@@ -23,10 +23,10 @@ RgbOption = Annotated[
         "--rgb",
         metavar="R G B | INDEX",
         rich_help_panel=_PANEL,
-        help="Of a spectral cube: three expressions over its bands for red, green and blue, such "
-        'as "nm(860)" "nm(680)" "nm(550)" or "ch[12]" "ch[4] / ch[10:20]" "ch[0]"; one, shown in '
-        "gray, such as ndvi; or truecolor, pca, mnf. NAME=R;G;B names one. May be given several "
-        "times: each is segmented.",
+        help="For spectral cubes: three band expressions for red, green and blue, such as "
+        '"nm(860)" "nm(680)" "nm(550)" or "ch[12]" "ch[4] / ch[10:20]" "ch[0]"; one expression, '
+        "shown in grey, such as ndvi; or truecolor, pca, mnf. NAME=R;G;B gives it a name. May be "
+        "repeated; each one is segmented.",
     ),
 ]
 ChannelsOption = Annotated[
@@ -35,8 +35,8 @@ ChannelsOption = Annotated[
         "--channels",
         metavar="LIST",
         rich_help_panel=_PANEL,
-        help="Which channels are shown, by index from 0 or name: one in gray, three as red, green "
-        "and blue, or any in colours, as in 0=cyan,2=#ff8800 or DAPI=blue,GFP=green.",
+        help="Channels to show, by index from 0 or by name: one in grey, three as red, green and "
+        "blue, or any number in colours, such as 0=cyan,2=#ff8800 or DAPI=blue,GFP=green.",
     ),
 ]
 LowOption = Annotated[
@@ -45,8 +45,8 @@ LowOption = Annotated[
         "--low",
         metavar="VALUE|PERCENT",
         rich_help_panel=_PANEL,
-        help="What becomes black: a value or a percentile, 120 or 2%, or one for each channel with "
-        "commas. 0.5% if not given, and nothing is stretched in 8-bit pictures.",
+        help="Value or percentile shown as black, such as 120 or 2%, or one per channel with "
+        "commas. [default: 0.5%; 8-bit images are not stretched]",
     ),
 ]
 HighOption = Annotated[
@@ -55,7 +55,7 @@ HighOption = Annotated[
         "--high",
         metavar="VALUE|PERCENT",
         rich_help_panel=_PANEL,
-        help="What becomes white; 99.5% if not given.",
+        help="Value or percentile shown as white, like --low. [default: 99.5%]",
     ),
 ]
 WindowOption = Annotated[
@@ -64,7 +64,8 @@ WindowOption = Annotated[
         "--window",
         metavar="LEVEL,WIDTH",
         rich_help_panel=_PANEL,
-        help="The same as a window, as for CT: 40,400. DICOM files bring their own.",
+        help="Level and width of a CT window instead of --low and --high, such as 40,400. "
+        "[default for DICOM: the file's own]",
     ),
 ]
 GammaOption = Annotated[
@@ -73,7 +74,7 @@ GammaOption = Annotated[
         "--gamma",
         metavar="EXPONENT",
         rich_help_panel=_PANEL,
-        help="Below 1 lifts the shadows.",
+        help="Gamma correction; below 1 brightens dark areas.",
     ),
 ]
 ZOption = Annotated[
@@ -82,7 +83,7 @@ ZOption = Annotated[
         "--z",
         metavar="INDEX|middle|max|mean",
         rich_help_panel=_PANEL,
-        help="Of a stack, the plane (from 0) or a projection.",
+        help="For a z-stack: the plane, from 0, or a projection.",
     ),
 ]
 TOption = Annotated[
@@ -91,7 +92,7 @@ TOption = Annotated[
         "--t",
         metavar="INDEX|middle|max|mean",
         rich_help_panel=_PANEL,
-        help="Of a film, the picture (from 0) or a projection.",
+        help="For a time series: the frame, from 0, or a projection.",
     ),
 ]
 HeaderOption = Annotated[
@@ -100,7 +101,7 @@ HeaderOption = Annotated[
         "--header",
         metavar="FILE.hdr",
         rich_help_panel=_PANEL,
-        help="The ENVI header of a data file that it does not lie beside.",
+        help="ENVI header of the image, if it is not beside the data file.",
     ),
 ]
 
@@ -109,20 +110,20 @@ class CommandWithRgb(TyperCommand):
     """A command whose ``--rgb`` takes one word or three."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Join the expressions behind each ``--rgb`` before anything else is read."""
+        """Join the expressions after each ``--rgb`` before parsing."""
         return super().parse_args(ctx, joined_rgb(args))
 
 
 def joined_rgb(arguments: list[str]) -> list[str]:
-    """Join what stands behind ``--rgb`` to one word.
+    """Join the expressions after each ``--rgb`` into one word.
 
-    After the first word two more belong to it if they can be read as expressions and no file is
-    called so.
+    The two words after the first belong to it if they parse as expressions and no file has that
+    name.
 
     Raises
     ------
     typer.BadParameter
-        There are two.
+        If there are exactly two expressions.
 
     Examples
     --------
@@ -148,15 +149,15 @@ def joined_rgb(arguments: list[str]) -> list[str]:
             at += 1
         if len(words) == 2:
             raise typer.BadParameter(
-                f"--rgb is followed by two expressions, {words[0]} and {words[1]}: give one (for "
-                "gray) or three (for red, green and blue), and name only pictures that exist."
+                f"--rgb is followed by two expressions, {words[0]} and {words[1]}; give one (for "
+                "grey) or three (for red, green and blue), and name only images that exist."
             )
         joined.append(";".join(words))
     return joined
 
 
 def _is_expression(words: list[str]) -> bool:
-    """Whether the one word can be read as an expression and is no file, folder or option."""
+    """Whether the one word parses as an expression and is not a file, folder or option."""
     from anymask.expressions import parse
 
     if not words or words[0].startswith("--"):
@@ -164,7 +165,7 @@ def _is_expression(words: list[str]) -> bool:
     try:
         parse(words[0], functions=("nm",))
     except ExpressionError:
-        # Broken ones are told as such later, rather than taken for pictures.
+        # Reported as a broken expression later, rather than taken for a missing image.
         return words[0].startswith(("nm(", "ch["))
     short_option = len(words[0]) == 2 and words[0][0] == "-" and words[0][1].isalpha()
     return not short_option and not _exists(words[0])
@@ -188,12 +189,12 @@ def parse_view(
     t: str | None,
     header: Path | None,
 ) -> View:
-    """Check the options of a command before anything slow begins.
+    """Parse and check the view options before anything slow begins.
 
     Raises
     ------
     AnymaskError
-        One of them cannot be understood, or two exclude each other.
+        If one cannot be parsed, or two cannot be combined.
     """
     from anymask.images.contrast import Contrast
     from anymask.images.normalize import window_limits
@@ -207,7 +208,7 @@ def parse_view(
         options["high"] = _limits(high)
     if window is not None:
         if low is not None or high is not None:
-            raise AnymaskError("--window says what --low and --high say; give one of them.")
+            raise AnymaskError("--window sets the same limits as --low and --high; give one way.")
         numbers = _numbers(window)
         if len(numbers) != 2:
             raise AnymaskError(
@@ -218,7 +219,7 @@ def parse_view(
         options["gamma"] = gamma
     Contrast(options.get("low"), options.get("high"), gamma=gamma)
     if rgb and channels is not None:
-        raise AnymaskError("--rgb and --channels both say what is shown; give one of them.")
+        raise AnymaskError("--rgb and --channels cannot be combined; give one of them.")
     recipes = tuple(_recipes(rgb or []))
     planes = {name: _plane(name, text) for name, text in (("z", z), ("t", t)) if text is not None}
     return View(recipes, options, planes, header)
@@ -232,7 +233,7 @@ def _recipes(texts: list[str]) -> Iterator[Recipe]:
     check_names(recipes)
     for how in recipes:
         for text in how.source if how.method is None else ():
-            # Names may be those of channels, which only the file tells; all else is told now.
+            # Names may be channels, which only the file knows; other errors are raised now.
             parse(text, functions=("nm",), indexed=("ch",))
         yield how
 

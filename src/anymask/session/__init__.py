@@ -1,6 +1,6 @@
-"""Sessions: images, masks and every step between, kept in a folder; what the window shows.
+"""Sessions: images, their masks and all steps in between, kept in a folder.
 
-Names are imported when first used; none of them needs torch until a model runs.
+The window shows a session. Names are imported on first use, and torch only when a model runs.
 """
 
 from __future__ import annotations

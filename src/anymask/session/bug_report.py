@@ -1,4 +1,4 @@
-"""A text for a bug report: what ran where, without names of folders and users."""
+"""The text of a bug report: versions, device and log, without names of folders and users."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LINES = 60
 
 
 def bug_report(session: Session) -> str:
-    """Versions, device, model and the last lines of a session's log, without folder names."""
+    """Return versions, device, model and the last log lines of a session, without folder names."""
     lines = [
         f"anymask {__version__}, Python {platform.python_version()}, {platform.platform()}",
         ", ".join(f"{name} {version}" for name, version in _versions()),
@@ -46,7 +46,7 @@ def bug_report(session: Session) -> str:
 
 
 def without_folders(text: str, folders: list[Path]) -> str:
-    """A text in which of every path only the last name is left.
+    """Shorten every path in a text to its last name.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A model that answers clicks: it encodes an image once and is prompted as often as wanted."""
+"""A model for clicks: encodes an image once and then answers any number of prompts."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _MOST_IN_MEMORY = 8
 class ClickModel:
     """Prompts a model about the images of a session.
 
-    `prepare` may run in one thread while `predict` runs in another. An image that two threads
-    want is encoded once. Threads that predict at the same time wait for each other.
+    `prepare` may run in one thread while `predict` runs in another. If two threads need the same
+    image, it is encoded once. Threads that predict at the same time wait for each other.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ClickModel:
         self._cache = None if cache is None else EmbeddingFolder(cache)
         self._ready: OrderedDict[tuple[str, int, Region], Prepared] = OrderedDict()
         self._guard = threading.Lock()
-        # What a thread is encoding; others that want the same wait for the event.
+        # Images being encoded; threads that need the same one wait for its event.
         self._encoding: dict[tuple[str, int, Region], threading.Event] = {}
         self._predicting = threading.Lock()
 
@@ -62,14 +62,14 @@ class ClickModel:
         return self._key(layer, plane, self._region(layer, region)) in self._ready
 
     def prepare(self, layer: LayerKey, plane: int = 0, region: Region | None = None) -> Prepared:
-        """Encode an image or a region of it, or find it encoded."""
+        """Encode an image or a region of it, unless it is encoded already."""
         region = self._region(layer, region)
         key = self._key(layer, plane, region)
         while True:
             with self._guard:
                 if key in self._ready:
                     self._ready.move_to_end(key)
-                    # Another image of the session may have the very same pixels.
+                    # The entry may come from another image with the same pixels.
                     return replace(self._ready[key], layer=layer)
                 encoding = self._encoding.get(key)
                 if encoding is None:
@@ -110,7 +110,7 @@ class ClickModel:
         multimask: bool | None = None,
         mask: NDArray[np.bool_] | None = None,
     ) -> Preview:
-        """Ask for masks.
+        """Predict masks.
 
         Parameters
         ----------
@@ -118,9 +118,10 @@ class ClickModel:
         prompts : Prompts
             In pixels of the whole image.
         multimask : bool, optional
-            Whether three masks are returned; by default for a single point, which is ambiguous.
+            Return three masks instead of one. By default only for a single point, which is
+            ambiguous.
         mask : (H, W) bool array, optional
-            Of the whole image; part of the prompt.
+            A mask of the whole image as a further prompt.
 
         Raises
         ------
@@ -156,7 +157,7 @@ class ClickModel:
         return replace(preview, chosen=preview.best)
 
     def cycle(self, preview: Preview, by: int = 1) -> Preview:
-        """The next candidate for the same prompts; asks for three if there is one so far."""
+        """Return the next candidate for the same prompts; predicts three if there is only one."""
         if len(preview.scores) > 1:
             return preview.next(by)
         return self.predict(preview.ready, preview.prompts, True, preview.mask_input)
@@ -164,7 +165,7 @@ class ClickModel:
     def predict_boxes(
         self, ready: Prepared, boxes: Sequence[tuple[float, float, float, float]]
     ) -> list[Preview]:
-        """Ask for one mask in each of several boxes (x0, y0, x1, y1), all in one pass."""
+        """Predict one mask for each of several boxes (x0, y0, x1, y1) in one pass."""
         if not len(boxes):
             return []
         inner = np.array([_box_in(ready.region, box) for box in boxes], np.float64)
@@ -177,7 +178,7 @@ class ClickModel:
         return [Preview(ready, prompt, m, s, low) for prompt, m, s, low in answers]
 
     def _logits_of(self, region: Region, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """A mask of the image as the logits that the model takes."""
+        """Convert a mask of the image to the logits that the model takes as a prompt."""
         from anymask.predict.mask_prompts import mask_logits
 
         part = mask[region.window]
@@ -194,12 +195,12 @@ class ClickModel:
 
 
 def _box_in(region: Region, box: Sequence[float]) -> list[float]:
-    """A box of the image in pixels of a region, clipped to it.
+    """Convert a box from image pixels to pixels of a region, and clip it.
 
     Raises
     ------
     PromptError
-        If it lies outside.
+        If the box is outside the region.
     """
     x0, y0, x1, y1 = (float(side) for side in box)
     sides = [
@@ -210,6 +211,6 @@ def _box_in(region: Region, box: Sequence[float]) -> list[float]:
     ]
     if sides[2] <= sides[0] or sides[3] <= sides[1]:
         raise PromptError(
-            "The box is outside the region that the model sees; zoom out, or draw again."
+            "The box is outside the region that the model sees; zoom out, or draw it again."
         )
     return [side / region.step for side in sides]

@@ -1,4 +1,4 @@
-"""What a user points at: points, a box, a scribble, an existing object."""
+"""Prompts of a user: points, a box, a scribble, an existing object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Prompts:
     points : tuple of (x, y)
         In pixels of the image.
     labels : tuple of int
-        For each point 1, on the object, or 0, off it.
+        For each point: 1 on the object, 0 off it.
     box : (x0, y0, x1, y1) or None
     object_id : int or None
         An object of the layer whose mask is part of the prompt.
@@ -42,7 +42,7 @@ class Prompts:
     keep_clicked: bool = True
 
     def __post_init__(self) -> None:
-        """Bring points and labels to tuples.
+        """Convert points and labels to tuples.
 
         Raises
         ------
@@ -52,7 +52,9 @@ class Prompts:
         points = tuple((float(x), float(y)) for x, y in self.points)
         labels = tuple(int(label) for label in self.labels)
         if len(points) != len(labels):
-            raise PromptError(f"There are {len(points)} points and {len(labels)} labels for them.")
+            raise PromptError(
+                f"There are {len(points)} points but {len(labels)} labels; give one label per point."
+            )
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "labels", labels)
 
@@ -61,26 +63,26 @@ class Prompts:
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether it is a single point, which may mean a part or the whole."""
+        """Whether the prompt is a single point, which may mean a part or the whole."""
         return len(self.points) == 1 and self.box is None and self.object_id is None
 
     def with_point(self, x: float, y: float, label: int = 1) -> Prompts:
-        """The same and one more point: 1 on the object, 0 off it."""
+        """Return a copy with one more point; label 1 is on the object, 0 off it."""
         return replace(self, points=(*self.points, (x, y)), labels=(*self.labels, label))
 
     def with_points(self, points: Sequence[tuple[float, float]], label: int = 1) -> Prompts:
-        """The same and more points of one kind, such as those of `points_along`."""
+        """Return a copy with more points of one label, such as those of `points_along`."""
         labels = (*self.labels, *[label] * len(points))
         return replace(self, points=(*self.points, *points), labels=labels)
 
     def without_last(self) -> Prompts:
-        """The same without the last point, or without the box if there is no point."""
+        """Return a copy without the last point, or without the box if there is no point."""
         if self.points:
             return replace(self, points=self.points[:-1], labels=self.labels[:-1])
         return replace(self, box=None)
 
     def to_json(self) -> dict[str, Any]:
-        """As the journal has it."""
+        """Return the prompts as JSON data for the journal."""
         return {
             "points": [list(p) for p in self.points],
             "labels": list(self.labels),
@@ -103,14 +105,14 @@ class Prompts:
 
 
 def points_along(path: ArrayLike, count: int = 6) -> list[tuple[float, float]]:
-    """Points along a scribble, at even distances.
+    """Place points along a scribble at even distances.
 
     Parameters
     ----------
     path : (N, 2) array_like
-        The line (x, y) as it was drawn.
+        The drawn line, as (x, y).
     count : int
-        At most this many; a short scribble needs fewer.
+        Maximum number of points; a short scribble gets fewer.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`session.clicks`: masks from clicks, and the objects that are made of them."""
+"""`session.clicks`: masks from clicks, and objects made from these masks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Clicks:
     """Clicks in the images of a session.
 
-    An image is prepared once; prompts about it are answered at once, for any number of users:
+    An image is prepared once; after that, prompts are answered at once:
 
     ``ready = clicks.prepare(sam, layer)``, ``preview = clicks.predict(ready, prompts)``,
     ``clicks.commit(preview)``.
@@ -41,9 +41,9 @@ class Clicks:
         self._model: ClickModel | None = None
 
     def model(self, sam: Sam) -> ClickModel:
-        """The model that answers clicks. Slow the first time, because its weights are hashed.
+        """Return the model that answers clicks. Slow on first use: hashes the weights.
 
-        One model at a time is kept with its encoded images.
+        Only the last model is kept, with its encoded images.
         """
         with self._guard:
             if self._model is None or self._model.sam is not sam:
@@ -55,13 +55,13 @@ class Clicks:
     def region_for(
         self, sam: Sam, layer: LayerKey, view: tuple[float, float, float, float] | None = None
     ) -> Region:
-        """Which region of an image to encode for a visible window (top, left, bottom, right)."""
+        """Choose the region to encode for a visible window (top, left, bottom, right)."""
         return region_for(self._images[layer.image].size, view, sam.config.image_size)
 
     def prepare(
         self, sam: Sam, layer: LayerKey, plane: int = 0, region: Region | None = None
     ) -> Prepared:
-        """Encode an image or a region of it, or find it encoded. Slow.
+        """Encode an image or a region of it, unless it is encoded already. Slow.
 
         Raises
         ------
@@ -85,22 +85,24 @@ class Clicks:
         multimask: bool | None = None,
         mask: NDArray[np.bool_] | None = None,
     ) -> Preview:
-        """Ask the model for masks.
+        """Predict masks.
 
         Parameters
         ----------
         ready : Prepared
         prompts : Prompts
-            In pixels of the whole image. An `object_id` makes that object's mask part of them.
+            In pixels of the whole image. With an `object_id`, that object's mask is part of the
+            prompt.
         multimask : bool, optional
-            Whether three masks are returned; by default for a single point, which is ambiguous.
+            Return three masks instead of one. By default only for a single point, which is
+            ambiguous.
         mask : (H, W) bool array, optional
-            Of the whole image; part of the prompt in place of an object's.
+            A mask of the whole image as a further prompt, instead of an object's.
 
         Raises
         ------
         PromptError
-            If there is no prompt, or one lies outside the region that was prepared.
+            If there is no prompt, or one lies outside the prepared region.
         """
         if mask is None and prompts.object_id is not None:
             mask = self._layers.labels(ready.layer, ready.plane) == prompts.object_id
@@ -109,11 +111,11 @@ class Clicks:
     def predict_boxes(
         self, ready: Prepared, boxes: Sequence[tuple[float, float, float, float]]
     ) -> list[Preview]:
-        """Ask for one mask in each of several boxes (x0, y0, x1, y1), all in one pass."""
+        """Predict one mask for each of several boxes (x0, y0, x1, y1) in one pass."""
         return ready.model.predict_boxes(ready, boxes)
 
     def cycle(self, preview: Preview, by: int = 1) -> Preview:
-        """The next candidate for the same prompts; asks for three if there is one so far."""
+        """Return the next candidate for the same prompts; predicts three if there is only one."""
         return preview.ready.model.cycle(preview, by)
 
     def commit(
@@ -124,30 +126,32 @@ class Clicks:
         class_name: str = "",
         overwrite: bool = False,
     ) -> Change:
-        """Make an object of the chosen mask of a preview.
+        """Make an object from the chosen mask of a preview.
 
         Parameters
         ----------
         preview : Preview
         id : int, optional
-            An object whose pixels (in this plane) the mask replaces; a new one by default.
+            An object whose pixels in this plane the mask replaces; a new object by default.
         class_name : str
         overwrite : bool
-            Whether it takes pixels from other objects.
+            Whether the mask takes pixels from other objects.
 
         Raises
         ------
         SessionError
-            If other objects cover all of it.
+            If other objects cover the whole mask.
         """
         return self._commit([preview], [id], class_name, overwrite)
 
     def commit_many(
         self, previews: Sequence[Preview], *, class_name: str = "", overwrite: bool = False
     ) -> Change:
-        """Make a new object of each of several previews of one layer, as one step."""
+        """Make a new object from each of several previews of one layer, as one step."""
         if not previews:
-            raise SessionError("There is nothing to make objects of.")
+            raise SessionError(
+                "There are no masks to make objects from; click or draw a box first."
+            )
         return self._commit(previews, [None] * len(previews), class_name, overwrite)
 
     def _commit(
@@ -175,8 +179,8 @@ class Clicks:
                 clicks.append(_click_to_json(preview, label))
             if len(previews) == 1 and not (new == label).any():
                 raise SessionError(
-                    "All of this mask lies on other objects; allow it to take their pixels, or "
-                    "erase them first."
+                    "Other objects cover this whole mask; allow it to take their pixels, or erase "
+                    "them first."
                 )
             args = {
                 "clicks": clicks,
@@ -203,10 +207,10 @@ class Clicks:
     ) -> Propagated:
         """Follow an object from one plane to its neighbours until it ends. Slow.
 
-        Neighbours are the depths of one time, or the times of a series without depths. In each
-        plane the model is asked where the object of the plane before is now. The object ends
-        where the model is unsure, the mask is a different one, or the object is annotated
-        already. All planes found are one step; a run that is cancelled keeps what it has.
+        Neighbours are the depths of one time point, or the time points of a series without
+        depths. In each plane the model predicts where the object of the previous plane is now.
+        The object ends where the model is unsure, the mask is too different, or the object is
+        annotated already. All planes together are one step; a cancelled run keeps its planes.
 
         Parameters
         ----------
@@ -218,16 +222,16 @@ class Clicks:
             Where to start.
         direction : {"both", 1, -1}
         until : int, optional
-            The last plane to look at.
+            The last plane to search.
         min_score : float
-            Lowest predicted IoU of the mask. Asked with points alone, half of it is enough.
+            Minimum predicted IoU of the mask. A mask from points alone needs only half of it.
         min_overlap : float
-            Lowest IoU with the mask in the plane before.
+            Minimum IoU with the mask in the previous plane.
         project : {"box", "points", "mask"}
-            The prompt: a slightly larger box with a point in it, points alone, or the box and
-            the mask itself.
+            The prompt: a slightly larger box with a point in it, only points, or the box and the
+            mask itself.
         progress : callable, optional
-            Called with the planes done and the most planes there are to look at.
+            Called with the number of planes done and the maximum number of planes.
         cancel : CancelToken, optional
         """
         self._store.refuse_read_only()
@@ -240,7 +244,7 @@ class Clicks:
         }  # fmt: skip
         new, planes, ended = followed(self.model(sam), layer, labels, args, progress, cancel)
         with self._store.mutex:
-            # What others changed meanwhile in these planes stays; the object goes round it.
+            # Keep what was changed in the meantime: the object only takes free pixels.
             merged = np.array(self._layers.labels(layer))
             free = (new == label) & ((merged == 0) | (merged == label))
             merged = merged.astype(np.promote_types(merged.dtype, new.dtype))
@@ -254,7 +258,7 @@ class Clicks:
 
 
 def _click_to_json(preview: Preview, label: int) -> dict[str, Any]:
-    """A click as the journal has it: all that is needed to do it again."""
+    """Return a click as JSON data for the journal, with all that is needed to repeat it."""
     region = preview.region
     return {
         "prompts": preview.prompts.to_json(),
@@ -268,7 +272,7 @@ def _click_to_json(preview: Preview, label: int) -> dict[str, Any]:
 def clicked_again(
     model: ClickModel, layer: LayerKey, labels: NDArray[Any], args: Mapping[str, Any]
 ) -> NDArray[Any]:
-    """Do a step of kind "click" again, on labels (H, W) or (planes, H, W)."""
+    """Repeat a step of kind "click" on labels (H, W) or (planes, H, W)."""
     plane = int(args["plane"])
     new = labels.copy()
     for click in args["clicks"]:

@@ -1,4 +1,4 @@
-"""`session.edits`: changes made by hand, undo and redo; each is one step in the journal."""
+"""`session.edits`: changes by hand, undo and redo; each change is one step in the journal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from anymask.session.store.store import Store
 
 
 class Edits:
-    """Edits of layers and classes. Each is written to the journal before it is done."""
+    """Edits of layers and classes. Each is written to the journal before it takes effect."""
 
     def __init__(self, store: Store, images: Images, layers: Layers) -> None:
         self._store, self._images, self._layers = store, images, layers
@@ -34,27 +34,27 @@ class Edits:
         return self._store.turn(layer, forward=False)
 
     def redo(self, layer: LayerKey) -> Change | None:
-        """Redo the step that was undone last; None if there is none."""
+        """Redo the step that was last undone; None if there is none."""
         return self._store.turn(layer, forward=True)
 
     def can_undo(self, layer: LayerKey) -> str | None:
-        """The kind of step that `undo` would undo ("paint", "merge", …), or None."""
+        """Return the kind of step that `undo` would undo ("paint", "merge", …), or None."""
         done = self._store.state.history(layer).done
         return done[-1].kind if done else None
 
     def can_redo(self, layer: LayerKey) -> str | None:
-        """The kind of step that `redo` would redo, or None."""
+        """Return the kind of step that `redo` would redo, or None."""
         undone = self._store.state.history(layer).undone
         return undone[-1].kind if undone else None
 
     def steps(self, layer: LayerKey) -> list[Step]:
-        """The steps that a layer is made of, in order; steps that were undone are left out."""
+        """Return the steps of a layer in order, without undone steps."""
         return self._store.steps(layer)
 
     def checkpoint(self, layers: list[LayerKey] | None = None) -> None:
-        """Write snapshots of layers now (all in memory by default), so that opening is quick.
+        """Write snapshots of layers (by default all in memory), so that opening is quick.
 
-        Nothing is lost without it: the journal has every step.
+        This is optional, because the journal has every step.
         """
         self._store.checkpoint(layers)
 
@@ -67,21 +67,21 @@ class Edits:
         *,
         continues: bool = False,
     ) -> Change | None:
-        """Take over what was painted into a copy of the labels.
+        """Record what was painted on a copy of the labels.
 
-        Call it when the mouse is released, and every second while it is down.
+        Call it when the mouse is released, and every second while it is pressed.
 
         Parameters
         ----------
         layer : LayerKey
         array : array with the shape of the labels
-            The copy, painted on.
+            The painted copy.
         window : tuple of slice, optional
-            The part in which something may have changed; by default everywhere.
+            The part that may have changed; everything by default.
         kind : str
-            What to call the step: "paint", "fill", "polygon", "erase", ….
+            Name of the step: "paint", "fill", "polygon", "erase", ….
         continues : bool
-            Whether this is more of the stroke of the last call, to be undone together with it.
+            Whether this continues the stroke of the last call, so that undo treats them as one.
 
         Returns
         -------
@@ -91,27 +91,29 @@ class Edits:
         Raises
         ------
         SessionError
-            If the array has another shape, or does not hold labels.
+            If the array has the wrong shape, or does not contain labels.
         """
         with self._store.mutex:
             _check_labels(array, self._store.layer(layer).labels.shape)
             part = array if window is None else array[window]
             if part.dtype.kind == "i" and part.size and part.min() < 0:
-                raise SessionError("Labels are integers from 0 on; one of these is negative.")
+                raise SessionError(
+                    "Labels must be integers of at least 0; one of these is negative."
+                )
             args = {"continues": True} if continues and self.can_undo(layer) == kind else {}
             change = self._store.change(layer, kind, array, window=window, args=args)
             return None if change.is_empty else change
 
     def erase(self, layer: LayerKey, ids: Iterable[int], plane: int | None = None) -> Change:
-        """Remove objects, from one plane of a stack or from all."""
+        """Remove objects from one plane of a stack, or from all planes."""
         args = {"ids": self._layers.check_ids(layer, ids), "plane": plane}
         return self._edit(layer, "erase", args)
 
     def merge(self, layer: LayerKey, ids: Iterable[int]) -> Change:
-        """Make one object of several; it gets the smallest of their ids."""
+        """Merge several objects into one, which gets the smallest of their ids."""
         wanted = self._layers.check_ids(layer, ids)
         if len(wanted) < 2:
-            raise SessionError("Choose two objects or more to merge.")
+            raise SessionError("Choose at least two objects to merge.")
         return self._edit(layer, "merge", {"ids": wanted})
 
     def split(
@@ -121,9 +123,9 @@ class Edits:
         plane: int | None = None,
         how: Literal["components", "watershed"] = "components",
     ) -> Change:
-        """Split an object into its connected pieces, or at its narrow places.
+        """Split an object into its connected pieces, or at its necks.
 
-        The largest part keeps the id, the others get new ones.
+        The largest part keeps the id; the others get new ids.
 
         Raises
         ------
@@ -155,19 +157,19 @@ class Edits:
         ----------
         layer : LayerKey
         ids : iterable of int, optional
-            All objects by default. The others keep their pixels.
+            Objects to clean, by default all. Other objects keep their pixels.
         fill_holes : bool or float
-            True for all holes, or the largest area in pixels of a hole that is filled.
+            True fills all holes; a number fills holes of at most this many pixels.
         min_area, min_piece : float, optional
             Remove objects, or pieces of objects, with fewer pixels.
         largest : bool
             Keep only the largest piece of each object.
         smooth : float, optional
-            Radius in pixels by which the outline is smoothed.
+            Smooth outlines over this radius in pixels.
         clear_border : bool
-            Remove objects that touch the border of the image.
+            Remove objects that touch the image border.
         plane : int, optional
-            Of a stack: one plane; by default all, each by itself.
+            One plane of a stack; by default all, each separately.
         """
         args = {
             "ids": None if ids is None else self._layers.check_ids(layer, ids),
@@ -185,7 +187,7 @@ class Edits:
         choice : str
             "1-8,14", or "area > 200 and circularity > .8".
         plane : int, optional
-            Of a stack: one plane; all by default.
+            One plane of a stack; all by default.
         """
         kept = set(self._layers.matching(layer, choice, plane))
         there = self._layers.objects(layer, plane=plane).ids.tolist()
@@ -193,14 +195,14 @@ class Edits:
         return self._edit(layer, "keep", {"ids": gone, "plane": plane, "choice": choice})
 
     def interpolate(self, layer: LayerKey, label: int) -> Change:
-        """Fill the planes between those in which an object is annotated.
+        """Fill in an object in the planes between annotated ones.
 
-        In a stack at several times, the depths of each time are filled separately.
+        In a stack with several time points, the depths of each are filled separately.
 
         Raises
         ------
         SessionError
-            If there is no plane between.
+            If there are no planes to fill.
         """
         self._layers.check_ids(layer, [label])
         with self._store.mutex:
@@ -233,16 +235,16 @@ class Edits:
         ----------
         layer : LayerKey
         crop : Crop
-            The mask, cut out.
+            The mask, cropped to its box.
         label : int, optional
-            An object whose pixels in this plane the mask replaces; a new one by default.
+            An object whose pixels in this plane the mask replaces; a new object by default.
         plane : int
         overwrite : bool
-            Whether it takes pixels from other objects.
+            Whether the mask takes pixels from other objects.
         info : ObjectInfo, optional
-            What is known about the object.
+            Class and scores of the object.
         kind, args
-            What to call the step, and what to note with it.
+            Name of the step, and facts to record with it.
         """
         with self._store.mutex:
             label = self._layers.next_id(layer) if label is None else int(label)
@@ -254,7 +256,7 @@ class Edits:
     def import_masks(
         self, layer: LayerKey, masks: Labels | str | os.PathLike[str], *, replace: bool = False
     ) -> Change:
-        """Replace a layer by a label image, or by the masks in a file of any format we read.
+        """Replace a layer with a label image, or with the masks of a file in any format.
 
         Raises
         ------
@@ -278,7 +280,7 @@ class Edits:
         return self._store.change(layer, "import", labels, infos=infos, renew=True)
 
     def classify(self, layer: LayerKey, ids: Iterable[int], class_name: str) -> Change:
-        """Set the class of objects; a new class gets a colour. "" is no class."""
+        """Set the class of objects; a new class gets a colour. "" means no class."""
         wanted = self._layers.check_ids(layer, ids)
         if class_name:
             self.add_class(class_name)
@@ -290,24 +292,26 @@ class Edits:
         return self._note(layer, "review", wanted, reviewed=reviewed)
 
     def add_class(self, name: str, color: str | None = None) -> None:
-        """Add a class unless there is one with that name; a colour is chosen if none is given."""
+        """Add a class unless it exists; without `color`, a free colour is chosen."""
         classes = self._layers.classes
         if all(c.name != name for c in classes):
             self.set_classes([*((c.name, c.color) for c in classes), (name, color)])
 
     def set_classes(self, classes: Iterable[tuple[str, str | None]]) -> None:
-        """Set names and colours of all classes, "#rrggbb"; None chooses a colour.
+        """Set the names and colours ("#rrggbb") of all classes; None chooses a free colour.
 
         Raises
         ------
         SessionError
-            If a name is empty or comes twice, or a colour is not "#rrggbb".
+            If a name is empty or repeated, or a colour is not "#rrggbb".
         """
         wanted, made = list(classes), list[list[str]]()
         used = {color for _, color in wanted if color}
         for name, color in wanted:
             if not name.strip() or name in (given for given, _ in made):
-                raise SessionError(f"{name!r} cannot name another class; give each its own name.")
+                raise SessionError(
+                    f"The class name {name!r} is empty or used twice; give each class its own name."
+                )
             if color is None:
                 color = _free_color(used | {c for _, c in made})
             if len(color) != 7 or color[0] != "#" or not _is_hex(color[1:]):
@@ -317,7 +321,7 @@ class Edits:
         self._store.tell(Event("classes"))
 
     def rename_class(self, old: str, new: str) -> None:
-        """Rename a class, in every layer."""
+        """Rename a class in all layers."""
         classes = self._layers.classes
         self.set_classes([(new if c.name == old else c.name, c.color) for c in classes])
         for key in self._layers:
@@ -328,7 +332,7 @@ class Edits:
                     self._note(key, "classify", ids, class_name=new)
 
     def _note(self, layer: LayerKey, kind: str, ids: list[int], **values: Any) -> Change:
-        """Change what is known about objects."""
+        """Change facts about objects."""
         with self._store.mutex:
             known = self._store.layer(layer).objects
             infos = {i: replaced(known.get(i, ObjectInfo()), **values) for i in ids}

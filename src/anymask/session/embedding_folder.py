@@ -1,4 +1,4 @@
-"""Encoded images on disk, so that an image is encoded once."""
+"""Encoded images on disk, so that each image is encoded only once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EmbeddingFolder:
         self.most_bytes = most_bytes
 
     def load(self, predictor: SamPredictor, name: str) -> bool:
-        """Set the predictor's image from a file; False if there is no fitting one."""
+        """Set the predictor's image from a file; return False if there is no matching file."""
         path = self.folder / (name + _SUFFIX)
         if not path.is_file():
             return False
@@ -45,7 +45,7 @@ class EmbeddingFolder:
         return True
 
     def save(self, predictor: SamPredictor, name: str) -> None:
-        """Keep the predictor's image; where there is no room it is encoded again next time."""
+        """Save the predictor's image; if the disk is full, it is encoded again next time."""
         with suppress(OutputError):
             predictor.save_embedding(self.folder / (name + _SUFFIX))
             self._make_room()

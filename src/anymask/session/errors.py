@@ -8,7 +8,7 @@ from anymask.errors import AnymaskError
 
 
 class SessionError(AnymaskError):
-    """A session cannot be opened, or cannot do what was asked."""
+    """A session cannot be opened, or cannot do what the user asked for."""
 
 
 class EditedError(SessionError):
@@ -17,7 +17,7 @@ class EditedError(SessionError):
     Attributes
     ----------
     layers : tuple of LayerKey
-        Those layers.
+        The edited layers.
     """
 
     def __init__(self, message: str, layers: Sequence[object] = ()) -> None:
@@ -26,4 +26,4 @@ class EditedError(SessionError):
 
 
 class StoppedError(Exception):
-    """Somebody pressed Cancel; never leaves the package."""
+    """The user cancelled, or an object ended; never leaves the package."""

@@ -1,4 +1,4 @@
-"""`session.export`: the masks of a session written to files of other programs."""
+"""`session.export`: writes the masks of a session in the formats of other programs."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from anymask.session.store.store import Store
 
 @dataclass
 class Saved:
-    """What was written.
+    """The result of an export.
 
     Attributes
     ----------
     files : list of Path
+        The files written.
     losses : list of (str, str)
-        Name of an image, and a sentence about what the format could not hold of it.
+        Name of an image, and a sentence about what the format could not store.
     cancelled : bool
     """
 
@@ -42,7 +43,7 @@ class Saved:
 
 
 class Export:
-    """Writes masks; files are named after the images and ids stay as they are."""
+    """Writes masks; files are named after the images, and ids stay the same."""
 
     def __init__(self, store: Store, images: Images, layers: Layers) -> None:
         self._store, self._images, self._layers = store, images, layers
@@ -65,14 +66,14 @@ class Export:
         Parameters
         ----------
         place : path-like
-            The folder; for COCO alone it may be the file.
+            The folder; for COCO alone it may be a file.
         formats : sequence of str
             Names in `anymask.io.FORMATS`.
         layers : iterable of LayerKey, optional
         overwrite : bool
-            Whether files that exist may be replaced; images of the session never are.
+            Whether existing files may be replaced; images of the session never are.
         progress : callable, optional
-            Called with the number of layers done and of all layers.
+            Called with the number of layers done and their total.
         cancel : CancelToken, optional
         **options
             Passed to `anymask.save_masks`: `polygons`, `simplify`, `geo`, `properties`.
@@ -89,7 +90,8 @@ class Export:
         images = {record.path.resolve() for record in self._images}
         if hit := [path for path in existing if path.resolve() in images]:
             raise OutputError(
-                f"{hit[0]} is an image of this session and is not replaced; choose another folder."
+                f"{hit[0]} is an image of this session and is never replaced; choose another "
+                "folder."
             )
         if existing and not overwrite:
             more = f" and {len(existing) - 1} more files" if len(existing) > 1 else ""
@@ -135,7 +137,7 @@ class Export:
         formats: Sequence[str] = ("labels",),
         layers: Iterable[LayerKey] | None = None,
     ) -> list[Path]:
-        """The files that `save` would write and that exist already."""
+        """Return the existing files that `save` would replace."""
         keys, folder, planned = self._to_save(layers), Path(place), []
         for form in map(format_named, formats):
             if form.name == "coco":
@@ -183,7 +185,7 @@ class Export:
         return {n for key in keys for n in self._layers.class_names(key).values()} - known
 
     def _named_planes(self, key: LayerKey) -> list[tuple[str, int]]:
-        """File name and plane of each image of a layer, as data sets name them."""
+        """Return file name and plane of each image of a layer, as data sets name them."""
         record = self._images[key.image]
         twins = [r for r in self._images if r.path.name == record.path.name]
         alone = len(record.recipes) == 1 and len(twins) == 1
@@ -198,7 +200,7 @@ class Export:
     def _paths(
         self, folder: Path, key: LayerKey, form: MaskFormat
     ) -> list[tuple[Path, int | None]]:
-        """Files of a layer, and the plane that each holds; None for all."""
+        """Return the files of a layer, each with its plane; None stands for all planes."""
         record, title = self._images[key.image], _file_name(self._layers.title(key))
         if record.planes == 1:
             return [(folder / (title + form.ending), 0)]
@@ -235,7 +237,7 @@ class Export:
         import tifffile
 
         record, labels = self._images[key.image], np.array(self._layers.labels(key))
-        imagej = labels.dtype == np.uint16  # ImageJ's own format has no larger ids
+        imagej = labels.dtype == np.uint16  # the ImageJ format has no larger ids
         times = record.shape[record.axes.index("T")] if "T" in record.axes else 1
         depths = record.planes // times
         axes = "TZYX" if times > 1 and depths > 1 else ("TYX" if times > 1 else "ZYX")
@@ -270,7 +272,7 @@ class Export:
         saved.files += save_dataset(images, place, form.name, overwrite=overwrite, **options)
 
     def _image_of(self, key: LayerKey, plane: int) -> Any:
-        """The image for measurements and geo-reference; its file name where it is gone."""
+        """Load the image for measurements and geo-reference; its file name if it is missing."""
         try:
             return plane_of(self._images.load(key.image), plane)
         except AnymaskError as error:
@@ -279,7 +281,7 @@ class Export:
 
 
 def _file_name(title: str) -> str:
-    """A title without what would make folders of it."""
+    """Replace characters in a title that cannot be part of a file name."""
     return re.sub(r"[/\\:\0]", "_", title).lstrip(".") or "image"
 
 

@@ -1,4 +1,4 @@
-"""What a run finds in an image, kept so that thresholds choose from it without the model."""
+"""The masks and scores that a run found, kept so that thresholds can change without the model."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from anymask.predict.score_map import ScoreMap
 
 Infos = dict[int, ObjectInfo]
-# Masks whose scores are this much below the thresholds are kept, so that these can be lowered.
+# Masks with scores this far below the thresholds are kept too, so that thresholds can be lowered.
 _PRED_IOU_MARGIN, _STABILITY_MARGIN = 0.2, 0.2
-# Results of runs in memory, so that a slider acts at once.
+# Results of runs in memory, so that sliders react at once.
 _MOST_IN_MEMORY = 8
 
 
 class FoundFiles:
-    """The files of what runs found, the last few of them in memory."""
+    """Files with the results of runs; the last few stay in memory."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._in_memory: OrderedDict[str, Any] = OrderedDict()
 
     def save_masks(self, name: str, masks: MaskSet) -> dict[Any, Any]:
-        """Write all masks that a run found; return where cleaned masks are remembered."""
+        """Write all masks that a run found; return the cache of cleaned masks."""
         from anymask.io.mask_formats.npz_runs import save
         from anymask.io.write_context import WriteContext
 
@@ -48,19 +48,19 @@ class FoundFiles:
         return cleaned
 
     def save_scores(self, name: str, scores: ScoreMap) -> None:
-        """Write the scores of all pixels."""
+        """Write a score map."""
         scores.save(inside(self._store.folder, name))
         self._keep(name, scores)
 
     def masks(self, name: str) -> tuple[MaskSet, dict[Any, Any]]:
-        """All masks that a run found, and where cleaned masks are remembered."""
+        """Read all masks that a run found, with the cache of cleaned masks."""
         from anymask.io.mask_formats.npz_runs import read_runs
 
         known = self._known(name)
         return known or self._keep(name, (read_runs(inside(self._store.folder, name)), {}))
 
     def scores(self, name: str) -> ScoreMap:
-        """The scores of all pixels."""
+        """Read a score map."""
         from anymask.predict.score_map import ScoreMap
 
         known = self._known(name)
@@ -81,7 +81,7 @@ class FoundFiles:
 
 
 def loosest_of(sam: Sam, thresholds: Thresholds) -> Thresholds:
-    """The scores down to which a run keeps masks."""
+    """Return the lowest scores at which a run still keeps masks."""
     own = Thresholds.of(sam)
     return replace(
         thresholds,
@@ -97,7 +97,7 @@ def find_masks(
     thresholds: Thresholds,
     progress: Callable[[int, int], None] | None = None,
 ) -> MaskSet:
-    """All masks of an RGB image that any thresholds above `loosest_of` may keep."""
+    """Find all masks of an RGB image that thresholds above `loosest_of` may keep."""
     from anymask.predict.everything.found_once import find
 
     limits = loosest_of(sam, thresholds)
@@ -113,7 +113,7 @@ def find_masks(
 
 
 def find_scores(sam: Sam, pixels: NDArray[np.uint8], options: Options) -> ScoreMap:
-    """The score of every pixel of an RGB image, for the prompt of semantic mode."""
+    """Compute the score map of an RGB image for the prompt of semantic mode."""
     from anymask.predict.predictor import SamPredictor
     from anymask.predict.semantic import score_map
 
@@ -129,7 +129,7 @@ def refuse_below(limits: Thresholds, thresholds: Thresholds) -> None:
     Raises
     ------
     SessionError
-        With the threshold that is too low.
+        If a threshold is too low; the message names it.
     """
     for name in ("pred_iou", "stability"):
         low, wanted = getattr(limits, name), getattr(thresholds, name)
@@ -147,7 +147,7 @@ def choose(
     *,
     tiled: bool = False,
 ) -> MaskSet:
-    """The masks that pass the thresholds, of those that were found.
+    """Select the masks that pass the thresholds.
 
     Parameters
     ----------
@@ -155,11 +155,11 @@ def choose(
         From `find_masks`.
     thresholds : Thresholds
     offset : float
-        The stability offset that they were found with.
+        The stability offset of the run.
     cleaned : dict, optional
-        Remembers cleaned masks for the next call.
+        Cache of cleaned masks for the next call.
     tiled : bool
-        Whether they were found in tiles.
+        Whether the masks were found in tiles.
     """
     from anymask.predict.everything.found_once import kept
 
@@ -169,14 +169,14 @@ def choose(
 
 
 def labelled(sets: Sequence[MaskSet], shape: tuple[int, ...]) -> tuple[NDArray[Any], Infos]:
-    """The masks of each plane as one label array, smaller masks on top, and their infos.
+    """Paint the masks of each plane into one label array, smaller masks on top.
 
     Parameters
     ----------
     sets : sequence of MaskSet
         One per plane; ids continue from plane to plane.
     shape : tuple of int
-        Of the labels.
+        Shape of the labels.
     """
     total = sum(len(masks) for masks in sets)
     labels = np.zeros(shape, max(np.dtype(np.uint16), label_dtype(total)))
@@ -198,7 +198,7 @@ def labelled(sets: Sequence[MaskSet], shape: tuple[int, ...]) -> tuple[NDArray[A
 def semantic_labels(
     maps: Sequence[ScoreMap], shape: tuple[int, ...], threshold: float
 ) -> tuple[NDArray[Any], Infos]:
-    """The score maps of each plane as labels: 1 where the score is above the threshold."""
+    """Turn the score maps of all planes into labels: 1 where the score is above the threshold."""
     labels = np.zeros(shape, np.uint16)
     for index, scores in enumerate(maps):
         part = labels[index] if labels.ndim == 3 else labels
@@ -208,7 +208,7 @@ def semantic_labels(
 
 
 def run_again(sam: Sam, images: Iterable[NDArray[np.uint8]], args: Mapping[str, Any]) -> list[Any]:
-    """Do a recorded run again on RGB images; `labels_again` makes labels of the result."""
+    """Repeat a recorded run on RGB images; `labels_again` turns the result into labels."""
     options = Options.from_json(args["options"])
     if options.mode == "semantic":
         return [find_scores(sam, pixels, options) for pixels in images]
@@ -221,7 +221,7 @@ def run_again(sam: Sam, images: Iterable[NDArray[np.uint8]], args: Mapping[str, 
 def labels_again(
     found: Sequence[Any], args: Mapping[str, Any], shape: tuple[int, ...]
 ) -> NDArray[Any]:
-    """The labels that a recorded run or change of thresholds made of what `run_again` found."""
+    """Repeat how a recorded run or change of thresholds made labels from `run_again`'s result."""
     if not isinstance(found[0], tuple):
         threshold = args.get("semantic_threshold")
         if threshold is None:

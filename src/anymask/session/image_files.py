@@ -1,4 +1,4 @@
-"""The files of a session's images: read, recognised by their content, found after a move."""
+"""Image files of a session: reads them, recognises them by content, finds moved ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anymask.session.errors import SessionError
 from anymask.session.records import ImageId, ImageRecord
 from anymask.session.store.store import Store
 
-# Larger files are hashed in parts: the first, the last, and evenly spaced ones between.
+# Larger files are hashed in parts: the first, the last, and evenly spaced ones in between.
 _WHOLE = 2**28
 _PART = 2**22
 _PARTS = 32
@@ -36,7 +36,7 @@ class Failure:
     sentence : str
         What is wrong with it.
     needs_header : bool
-        Whether it can be read once its ENVI header is named.
+        Whether it can be read if its ENVI header is given.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class Added:
         The new images.
     failed : list of Failure
     already : list of str
-        Images that the session had already.
+        Images that were already in the session.
     """
 
     ids: list[ImageId] = field(default_factory=list)
@@ -68,7 +68,7 @@ class ImageFiles:
     Attributes
     ----------
     search_folders : list of Path
-        Where files that moved are looked for, besides the session's own folder.
+        Folders to search for moved files, besides the folder of the session.
     """
 
     def __init__(self, store: Store) -> None:
@@ -101,7 +101,7 @@ class ImageFiles:
             found = find_moved(record, [*self.search_folders, store.folder.parent])
             if found is None:
                 raise SessionError(
-                    f"{record.name}: {record.path} is gone and was not found in "
+                    f"{record.name}: {record.path} is missing and was not found in "
                     f"{store.folder.parent}; say where it is now."
                 )
             record = self.note_moved(record, found)
@@ -112,34 +112,34 @@ class ImageFiles:
         return pixels
 
     def note_moved(self, record: ImageRecord, path: Path) -> ImageRecord:
-        """Note where the file of an image is now."""
+        """Record the new place of an image file."""
         self._store.say(f"{record.name} was found again at {path}.")
         return self._note(_at(record, path))
 
     def relocate(self, image: ImageId, path: Path) -> None:
-        """Note where the file of an image is now, after comparing its content."""
+        """Record the new place of an image file, after comparing its content."""
         record = self._store.state.image(image)
         moved = _at(record, path)
         facts = fingerprint(open_source(moved), moved.path, moved.header)
         if facts["sha256"] != record.fingerprint.get("sha256"):
             raise SessionError(
-                f"{moved.path} has another content than the file {record.name} was added from; "
-                "choose the original file."
+                f"{moved.path} is not the file that {record.name} was added from; choose the "
+                "original file."
             )
         self._note(replace(moved, fingerprint=facts))
 
     def _hash_again(self, record: ImageRecord, pixels: Image) -> None:
-        """Compare the content of files whose time or place changed."""
+        """Compare the content of files whose modification time or place changed."""
         facts = fingerprint(pixels, record.path, record.header)
         if facts["sha256"] != record.fingerprint.get("sha256"):
             if tuple(pixels.shape) != record.shape or pixels.axes != record.axes:
                 raise SessionError(
-                    f"{record.path} is another image than {record.name} was (now {pixels.axes} "
+                    f"{record.path} is no longer the image {record.name} (now {pixels.axes} "
                     f"{pixels.shape}, before {record.axes} {record.shape}); put the file back, "
                     "or add this one as a new image."
                 )
             self._store.say(
-                f"{record.path} has changed since it was added; its masks may not fit it."
+                f"{record.path} has changed since it was added; its masks may no longer fit."
             )
         self._note(replace(record, fingerprint=facts))
 
@@ -157,7 +157,7 @@ def open_source(record: ImageRecord) -> Image:
 
 
 def read_source(path: Path, header: Path | None, options: Mapping[str, Any] | None) -> Image:
-    """Read an image with the options that were given for it."""
+    """Read an image with its header and options."""
     given = dict(options or {})
     return read(path, **given) if header is None else read(path, header=header, **given)
 
@@ -168,12 +168,13 @@ def needs_header(path: Path, error: AnymaskError) -> bool:
 
 
 def fingerprint(image: Image, path: Path, header: Path | None) -> dict[str, Any]:
-    """What identifies the content of an image's files.
+    """Compute what identifies the content of an image's files.
 
     Returns
     -------
     dict
-        "sha256"; "bytes" of all files; "stat", which shows at once that nothing changed; "files".
+        "sha256" of the content, "bytes" of all files, "stat" (size and time, a quick check for
+        changes) and "files".
     """
     files = _files(image, path, header)
     digest = hashlib.sha256()
@@ -188,7 +189,7 @@ def fingerprint(image: Image, path: Path, header: Path | None) -> dict[str, Any]
 
 
 def is_unchanged(record: ImageRecord) -> bool:
-    """Whether size and time of the files are those of when their content was hashed."""
+    """Whether size and modification time are the same as when the files were hashed."""
     files = [Path(file) for file in record.fingerprint.get("files", [])]
     try:
         return (
@@ -201,19 +202,19 @@ def is_unchanged(record: ImageRecord) -> bool:
 
 
 def stamp(files: Iterable[Path]) -> list[list[int]]:
-    """Size and modification time of each file."""
+    """Return size and modification time of each file."""
     return [[file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
 def find_moved(record: ImageRecord, folders: Iterable[Path]) -> Path | None:
-    """Look for the file of a record in folders; return None if it is not there.
+    """Search folders for the file of a record; return None if it is not there.
 
-    Files with its name are looked at first, then files of its size; the content decides.
+    Files of the same name are compared first, then files of the same size; the content decides.
 
     Raises
     ------
     SessionError
-        If a folder holds too many files to search.
+        If a folder has too many files to search.
     """
     wanted = record.fingerprint.get("sha256")
     for folder in folders:
@@ -231,8 +232,8 @@ def find_moved(record: ImageRecord, folders: Iterable[Path]) -> Path | None:
                     sized.append(path)
             if seen > _MOST_FILES_SEARCHED:
                 raise SessionError(
-                    f"{folder} holds more than {_MOST_FILES_SEARCHED:,} files; choose a smaller "
-                    f"folder that holds {record.path.name}."
+                    f"{folder} has more than {_MOST_FILES_SEARCHED:,} files; choose a smaller "
+                    f"folder that contains {record.path.name}."
                 )
         for path in [*named, *sized]:
             try:
@@ -246,7 +247,7 @@ def find_moved(record: ImageRecord, folders: Iterable[Path]) -> Path | None:
 
 
 def _at(record: ImageRecord, path: Path) -> ImageRecord:
-    """A record whose file is at another place; its header is looked for beside the file."""
+    """Return a record with a new path; its header is expected beside the file."""
     header = record.header
     if header is not None and not header.exists():
         header = path.parent / header.name
@@ -254,7 +255,7 @@ def _at(record: ImageRecord, path: Path) -> ImageRecord:
 
 
 def _header_beside(record: ImageRecord, path: Path) -> Path | None:
-    """The header of a record whose data file has moved."""
+    """Return the header of a record whose data file has moved."""
     if record.header is None:
         return None
     moved = path.parent / record.header.name
@@ -262,7 +263,7 @@ def _header_beside(record: ImageRecord, path: Path) -> Path | None:
 
 
 def _files(image: Image, path: Path, header: Path | None) -> list[Path]:
-    """The files of an image, its own first."""
+    """Return all files of an image, the image file itself first."""
     found = [_first(path)]
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.is_file())

@@ -1,4 +1,4 @@
-"""`session.images`: the images of a session, their pseudo-RGBs, and the pixels they show."""
+"""`session.images`: the images of a session, their pseudo-RGBs and pixels."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ class Images:
     def __getitem__(
         self, which: ImageId | SupportsIndex | slice
     ) -> ImageRecord | tuple[ImageRecord, ...]:
-        """An image by its id or its place.
+        """Return an image by its id or index.
 
         Raises
         ------
         SessionError
-            If there is none with that id.
+            If there is no image with that id.
         IndexError
-            If there is none at that place.
+            If the index is out of range.
         """
         return self._store.state.image(which) if isinstance(which, str) else self._records()[which]
 
@@ -99,7 +99,7 @@ class Images:
 
     @property
     def search_folders(self) -> list[Path]:
-        """Folders in which files that moved are looked for; add yours."""
+        """Folders to search for moved files; append your own."""
         return self._files.search_folders
 
     def add(
@@ -111,7 +111,7 @@ class Images:
         cancel: CancelToken | None = None,
         **read_options: Any,
     ) -> Added:
-        """Add files, folders and patterns; a file that cannot be read does not stop the others.
+        """Add files, folders and patterns; unreadable files do not stop the others.
 
         Slow: reads each file once, to recognise it later by its content.
 
@@ -119,12 +119,12 @@ class Images:
         ----------
         paths : path-like or several
         header : path-like, optional
-            The ENVI header of the one data file given.
+            ENVI header, if `paths` is one data file.
         progress : callable, optional
-            Called with the number of files done and of all files.
+            Called with the number of files done and their total.
         cancel : CancelToken, optional
         **read_options
-            Further options of `anymask.read`.
+            Further options for `anymask.read`.
         """
         given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
         added, files = Added(), []
@@ -182,7 +182,7 @@ class Images:
         added.ids.append(record.id)
 
     def _shared_recipes(self, image: Image) -> tuple[Recipe, ...]:
-        """The pseudo-RGBs that all other images have and that fit; otherwise the default."""
+        """Return the pseudo-RGBs that all other images have and that fit; else the default."""
         known = [record.recipes for record in self]
         shared = [how for how in known[0] if all(how in each for each in known)] if known else []
         fitting = []
@@ -195,7 +195,7 @@ class Images:
         return tuple(fitting) or (DEFAULT_RECIPE,)
 
     def _free_name(self, path: Path, stem: str) -> str:
-        """A name that no image has: the stem, the file name, or one with the folder before it."""
+        """Return an unused name: the stem, the file name, or one with the folder in front."""
         taken = {record.name.casefold() for record in self}
         stem = stem or path.stem
         for name in (stem, path.name, f"{path.parent.name}_{stem}"):
@@ -207,7 +207,7 @@ class Images:
         return f"{stem}-{number}"
 
     def remove(self, ids: Iterable[ImageId]) -> None:
-        """Remove images from the session, with their layers; their files stay where they are."""
+        """Remove images and their layers from the session; the image files are not touched."""
         store = self._store
         gone = [self[image].id for image in ids]
         with store.mutex:
@@ -219,12 +219,12 @@ class Images:
         store.tell(Event("images"))
 
     def order(self, ids: Sequence[ImageId]) -> None:
-        """Put images in this order; the others follow."""
+        """Put these images first, in this order; the others follow."""
         self._store.record("images.order", ids=list(ids))
         self._store.tell(Event("images"))
 
     def state(self, image: ImageId) -> State:
-        """The state of the layer that needs most attention: "edited" before "segmented"."""
+        """Return the state of the layer that needs most attention: "edited" before "segmented"."""
         layers = [LayerKey(image, how.name) for how in self[image].recipes]
         states = [self._store.state.layer_state(key) for key in layers]
         order: tuple[State, ...] = ("edited", "segmented", "saved")
@@ -236,7 +236,7 @@ class Images:
         name: str | None = None,
         images: Iterable[ImageId] | None = None,
     ) -> Recipe:
-        """Give images a pseudo-RGB, after checking that it fits each. Slow: opens the images.
+        """Add a pseudo-RGB to images, if it fits all of them. Slow: opens the images.
 
         Parameters
         ----------
@@ -249,7 +249,7 @@ class Images:
         Raises
         ------
         ExpressionError, ImageError
-            If it does not fit one of the images; then none gets it.
+            If it does not fit one of the images; then it is added to none.
         EditedError
             If layers with that name were segmented with other expressions.
         """
@@ -265,8 +265,8 @@ class Images:
             check_recipe(self.load(image), how)
         if used:
             raise EditedError(
-                f"There are masks under the name {how.name!r} already, in {len(used)} images; give "
-                "the new pseudo-RGB another name.",
+                f"{len(used)} images already have masks under the name {how.name!r}; give the new "
+                "pseudo-RGB another name.",
                 used,
             )
         self._store.record("recipe.add", recipe=[how.name, list(how.source)], images=ids)
@@ -276,7 +276,7 @@ class Images:
     def remove_recipe(
         self, name: str, images: Iterable[ImageId] | None = None, *, force: bool = False
     ) -> None:
-        """Remove a pseudo-RGB from images (all by default), with its layers.
+        """Remove a pseudo-RGB and its layers from images (all by default).
 
         Raises
         ------
@@ -302,36 +302,36 @@ class Images:
         store.tell(Event("recipes"))
 
     def is_missing(self, image: ImageId) -> bool:
-        """Whether the file of an image is no longer where it was."""
+        """Whether the file of an image is missing."""
         return not self[image].path.exists()
 
     def load(self, image: ImageId) -> Image:
         """Read an image; the last few stay in memory. Slow.
 
-        A file that moved is looked for beside the session and in `search_folders`.
+        A moved file is searched for beside the session and in `search_folders`.
 
         Raises
         ------
         SessionError
-            If it is not found, or was replaced by an image of another shape.
+            If it is not found, or was replaced by an image of a different shape.
         ImageError
             If it cannot be read.
         """
         return self._files.load(image)
 
     def relocate(self, image: ImageId, path: str | os.PathLike[str]) -> None:
-        """Say where the file of an image is now. Slow: its content is compared.
+        """Set the new place of an image file. Slow: compares the content.
 
         Raises
         ------
         SessionError
-            If it is another image.
+            If it is a different image.
         """
         self._files.relocate(image, Path(path).absolute())
         self._store.tell(Event("images", image))
 
     def search(self, folder: str | os.PathLike[str]) -> list[ImageId]:
-        """Search a folder for all missing files; return the images found. Slow."""
+        """Search a folder for all missing files; return the ids of images found. Slow."""
         found = []
         for record in self:
             if not record.path.exists():
@@ -344,7 +344,7 @@ class Images:
         return found
 
     def rgb(self, layer: LayerKey, plane: int = 0) -> NDArray[np.uint8]:
-        """An image through a pseudo-RGB, (H, W, 3) uint8. Slow; the last few stay in memory."""
+        """Render an image with a pseudo-RGB, (H, W, 3) uint8. Slow; the last few are cached."""
         how = self[layer.image].recipe(layer.recipe)
         wanted = (layer, how, plane)
         with self._store.mutex:
@@ -359,10 +359,10 @@ class Images:
         return pixels
 
     def rgb_part(self, layer: LayerKey, plane: int, region: Region) -> NDArray[np.uint8]:
-        """A region of `rgb`, reduced by the region's step. Slow.
+        """Render a region of `rgb`, reduced by the region's step. Slow.
 
-        Of images with more than 64 million pixels only the region is read; if such an image is
-        not 8-bit, the region has its own contrast.
+        For images with more than 64 million pixels, only the region is read; if such an image is
+        not 8-bit, the contrast is that of the region.
         """
         record = self[layer.image]
         if math.prod(record.size) <= _MOST_PIXELS:
@@ -379,7 +379,7 @@ class Images:
         return np.ascontiguousarray(pixels)
 
     def rgb_hash(self, layer: LayerKey) -> str:
-        """What identifies the pixels of `rgb`: content of the file, options and pseudo-RGB."""
+        """Hash what determines the pixels of `rgb`: file content, options and pseudo-RGB."""
         record = self[layer.image]
         facts = [
             record.fingerprint.get("sha256"),
@@ -389,12 +389,12 @@ class Images:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
     def thumbnail(self, image: ImageId, side: int = 96) -> NDArray[np.uint8]:
-        """A small image (h, w, 3) through the first pseudo-RGB. Slow the first time."""
+        """Render a thumbnail (h, w, 3) with the first pseudo-RGB. Slow the first time."""
         from PIL import Image as Pillow
 
         record = self[image]
         layer = LayerKey(image, record.recipes[0].name)
-        # Named after the pixels, not the pseudo-RGB, which may be given other expressions.
+        # Named after the pixels, because the expressions of a pseudo-RGB may change.
         path = inside(self._store.folder, f"thumbnails/{self.rgb_hash(layer)}-{side}.png")
         if path.is_file():
             try:

@@ -1,4 +1,4 @@
-"""Edits as functions of label arrays, so that a replay repeats them exactly."""
+"""Edits as functions of label arrays, so that a replay can repeat them exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Labels = NDArray[Any]
 
 
 def edited(kind: str, labels: Labels, args: Mapping[str, Any]) -> Labels:
-    """Labels (H, W) or (planes, H, W) after an edit.
+    """Apply an edit to labels (H, W) or (planes, H, W), and return the result.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def edited(kind: str, labels: Labels, args: Mapping[str, Any]) -> Labels:
 
 
 def placed(labels: Labels, crop: Crop, label: int, *, overwrite: bool) -> Labels:
-    """Labels of a plane in which a mask replaces the pixels of an object."""
+    """Replace the pixels of an object by a mask; return the labels of the plane."""
     dtype = labels.dtype if label <= np.iinfo(labels.dtype).max else label_dtype(label)
     new = np.where(labels == label, 0, labels).astype(dtype)
     part = new[crop.window]
@@ -53,7 +53,7 @@ def _merge(labels: Labels, args: Mapping[str, Any]) -> Labels:
 
 
 def _renamed(labels: Labels, ids: Iterable[int], name: int) -> Labels:
-    """Labels with some ids replaced; a table is many times faster than `isin`."""
+    """Replace some ids; a lookup table is many times faster than `isin`."""
     last = int(labels.max(initial=0))
     if last >= 2**24:
         return np.where(np.isin(labels, list(ids)), name, labels).astype(labels.dtype)
@@ -111,4 +111,4 @@ def _planes(labels: Labels, plane: int | None) -> list[tuple[int, Labels]]:
 
 
 EDITS = {"erase": _erase, "keep": _erase, "merge": _merge, "split": _split, "clean": _clean}
-"""Edits by name: functions of labels and of the arguments in the journal."""
+"""Edits by name: functions of the labels and the arguments in the journal."""

@@ -1,4 +1,4 @@
-"""`session.layers`: the labels and objects of each layer, to look at; `session.edits` edits."""
+"""`session.layers`: labels and objects of each layer, read-only; see `session.edits` to edit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from anymask.session.store.store import Store
 
 
 class Layers:
-    """The layers of a session: one per pseudo-RGB of each image, a sequence of `LayerKey`."""
+    """The layers of a session as a sequence of `LayerKey`: one per pseudo-RGB of each image."""
 
     def __init__(self, store: Store, images: Images) -> None:
         self._store, self._images = store, images
@@ -43,33 +43,33 @@ class Layers:
         return self._store.state.layer_keys()[which]
 
     def title(self, layer: LayerKey) -> str:
-        """What a layer is called: its image, and its pseudo-RGB if the image has several."""
+        """Return the name of a layer: its image, plus its pseudo-RGB if the image has several."""
         return self._store.state.title(layer)
 
     def state(self, layer: LayerKey) -> State:
-        """Whether a layer is new, segmented, edited, or saved as it is."""
+        """Return whether a layer is new, segmented, edited, or saved since its last change."""
         return self._store.state.layer_state(layer)
 
     def edited(self, layers: Iterable[LayerKey] | None = None) -> list[LayerKey]:
-        """Which layers (of all by default) were edited by hand."""
+        """Return the layers (of all by default) that were edited by hand."""
         state = self._store.state
         keys = state.layer_keys() if layers is None else layers
         return [key for key in keys if state.history(key).is_edited]
 
     def with_masks(self) -> Iterator[LayerKey]:
-        """Layers that have an object."""
+        """Iterate over the layers that have an object."""
         for key in self:
             if self._store.state.history(key).done and self._store.layer(key).areas:
                 yield key
 
     def labels(self, layer: LayerKey, plane: int | None = None) -> NDArray[Any]:
-        """The label image of a layer, read-only; it changes as the layer does.
+        """Return the label image of a layer: a read-only view that follows later edits.
 
         Parameters
         ----------
         layer : LayerKey
         plane : int, optional
-            Of a stack: one plane, (H, W); by default all, (planes, H, W).
+            One plane of a stack, (H, W); by default all planes, (planes, H, W).
 
         Returns
         -------
@@ -81,22 +81,22 @@ class Layers:
         return view
 
     def next_id(self, layer: LayerKey) -> int:
-        """The id that a new object gets."""
+        """Return the id that the next new object gets."""
         return self._store.layer(layer).next_id
 
     def info(self, layer: LayerKey, label: int) -> ObjectInfo:
-        """What is known about an object.
+        """Return class, scores and origin of an object.
 
         Raises
         ------
         SessionError
-            If there is none with that id.
+            If there is no object with that id.
         """
         self.check_ids(layer, [label])
         return self._store.layer(layer).objects[label]
 
     def check_ids(self, layer: LayerKey, ids: Iterable[int]) -> list[int]:
-        """Ids as integers, each once.
+        """Return ids as integers without duplicates.
 
         Raises
         ------
@@ -113,14 +113,14 @@ class Layers:
     def objects(
         self, layer: LayerKey, measurements: Sequence[str] = (), plane: int | None = None
     ) -> ObjectTable:
-        """The objects of a layer as a table.
+        """Return the objects of a layer as a table.
 
         Parameters
         ----------
         layer : LayerKey
         measurements : sequence of str
-            Names in `anymask.masks.measure.PROPERTIES`. Slow; intensities read the image. In a
-            stack one plane is measured.
+            Names in `anymask.masks.measure.PROPERTIES`. Slow: reads the image. In a stack, one
+            plane is measured.
         plane : int, optional
             Only the objects that have a pixel in this plane.
         """
@@ -139,7 +139,7 @@ class Layers:
         return measured(table, self.labels(layer, plane or 0), image, measurements)
 
     def masks(self, layer: LayerKey, plane: int = 0) -> MaskSet:
-        """The objects of a layer, or of one plane of a stack; ids are those of the labels."""
+        """Return the objects of a layer, or of one plane of a stack, as masks with their ids."""
         with self._store.mutex:
             found = self._store.layer(layer)
             labels = np.array(found.labels[plane] if found.labels.ndim == 3 else found.labels)
@@ -156,15 +156,15 @@ class Layers:
         return masks
 
     def matching(self, layer: LayerKey, choice: str, plane: int | None = 0) -> list[int]:
-        """Ids of the objects that a list ("1-8,14") or a condition ("area > 200") selects.
+        """Return ids of the objects that a list ("1-8,14") or condition ("area > 200") selects.
 
         Parameters
         ----------
         layer : LayerKey
         choice : str
-            As `anymask.masks.choose.keep` takes it.
+            Syntax of `anymask.masks.choose.keep`.
         plane : int or None
-            In which plane of a stack; None for all planes, each measured by itself.
+            A plane of a stack; None for all planes, each measured separately.
         """
         if plane is not None or self._images[layer.image].planes == 1:
             return [int(i) for i in keep(self.masks(layer, plane or 0), choice).ids]
@@ -178,7 +178,7 @@ class Layers:
     def binarise(
         self, layer: LayerKey, choice: str | None = None, plane: int = 0
     ) -> NDArray[np.bool_]:
-        """One boolean mask (H, W) of all objects, or of those that `matching` selects."""
+        """Return one boolean mask (H, W) of all objects, or of those that `matching` selects."""
         return binarise(self.masks(layer, plane), choice)
 
     @property
@@ -187,15 +187,15 @@ class Layers:
         return self._store.state.classes
 
     def class_names(self, layer: LayerKey) -> dict[int, str]:
-        """The class of each object that has one."""
+        """Return the class of each object that has one."""
         with self._store.mutex:
             objects = self._store.layer(layer).objects
             return {i: o.class_name for i, o in objects.items() if o.class_name}
 
     def review_queue(self, layer: LayerKey) -> list[int]:
-        """Objects that nobody has reviewed, the one with the lowest predicted quality first.
+        """Return unreviewed objects, lowest predicted quality first.
 
-        Objects without scores, which were made by hand, come last.
+        Objects without scores, such as hand-drawn ones, come last.
         """
         with self._store.mutex:
             objects = dict(self._store.layer(layer).objects)
@@ -203,12 +203,12 @@ class Layers:
         return [i for _, i in sorted((math.inf if math.isnan(q) else q, i) for q, i in waiting)]
 
     def next_unreviewed(self, layer: LayerKey, after: int | None = None) -> int | None:
-        """The next object to review: the one after `after` in the queue, or the first."""
+        """Return the next object to review: the one after `after` in the queue, or the first."""
         queue = self.review_queue(layer)
         if after in queue:
             queue = queue[queue.index(after) + 1 :] + queue[: queue.index(after)]
         return queue[0] if queue else None
 
     def release(self, keep: Collection[LayerKey] = ()) -> None:
-        """Drop the labels of all layers but some from memory; they are on disk."""
+        """Drop the labels of all layers except `keep` from memory; they stay on disk."""
         self._store.release(keep)

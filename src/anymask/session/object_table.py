@@ -17,15 +17,15 @@ from anymask.session.records import ObjectInfo
 
 @dataclass(frozen=True, eq=False)
 class ObjectTable:
-    """What is known about the objects of a layer, one row each, sorted by id.
+    """The objects of a layer, one row each, sorted by id.
 
     Attributes
     ----------
     columns : dict of str to (N,) array
         "id", "class_name", "predicted_iou", "stability_score", "quality", "reviewed", "origin",
-        "area" in pixels, and the measurements asked for.
+        "area" in pixels, and the requested measurements.
     units : dict of str
-        Of measurements.
+        Units of the measurements.
     """
 
     columns: dict[str, NDArray[Any]]
@@ -33,7 +33,7 @@ class ObjectTable:
 
     @property
     def ids(self) -> NDArray[np.int64]:
-        """The objects."""
+        """Ids of the objects."""
         return self.columns["id"]
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class ObjectTable:
 
 
 def table_of(ids: list[int], infos: list[ObjectInfo], areas: list[int]) -> ObjectTable:
-    """A table of objects without measurements."""
+    """Make a table of objects without measurements."""
     columns: dict[str, NDArray[Any]] = {
         "id": np.array(ids, np.int64),
         "class_name": np.array([o.class_name for o in infos], np.str_),
@@ -58,7 +58,7 @@ def table_of(ids: list[int], infos: list[ObjectInfo], areas: list[int]) -> Objec
 def measured(
     table: ObjectTable, labels: NDArray[Any], image: Image, measurements: Sequence[str]
 ) -> ObjectTable:
-    """A table with measurements of label image (H, W) and image added; NaN where absent."""
+    """Add measurements of a label image (H, W) and its image; NaN for absent objects."""
     found = measure_in_image(
         MaskSet.from_labels(labels),
         image,

@@ -1,4 +1,4 @@
-"""What a run does, and which of the masks found are kept."""
+"""Options of a run, and the thresholds that select masks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anymask.option_fields import Option, options_of
 from anymask.predict.everything.options import EverythingOptions
 from anymask.session.errors import SessionError
 
-# What the options of "everything" are called here, where that is something else.
+# Session names of options of "everything", where they differ.
 _EVERYTHING = {
     "pred_iou": "pred_iou_thresh",
     "stability": "stability_score_thresh",
@@ -22,22 +22,22 @@ _EVERYTHING = {
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Which of the masks found by "everything" are kept.
+    """Which masks of "everything" are kept.
 
     Attributes
     ----------
     pred_iou, stability : float
-        The least scores.
+        Minimum scores.
     nms : float
-        Of two masks that overlap by more (IoU), the better one stays.
+        If two masks overlap by more than this IoU, only the better one is kept.
     min_area, max_area : float or None
-        Limits of an object's pixels.
+        Minimum and maximum number of pixels of an object.
     clean_area : float
-        Holes and islands of fewer pixels are filled or removed.
+        Holes with fewer pixels are filled, islands with fewer pixels removed.
     nms_by : {"box", "mask"}
-        Whether masks overlap as their boxes do or as themselves.
+        Whether the overlap is that of the boxes or of the masks.
     order_by : {"predicted_iou", "iou_times_stability"}
-        Which of two masks that overlap is the better one.
+        Score that decides which of two overlapping masks is better.
     """
 
     pred_iou: float = 0.88
@@ -51,13 +51,13 @@ class Thresholds:
 
     @classmethod
     def of(cls, sam: Any) -> Thresholds:
-        """Return what a model brings."""
+        """Return the thresholds of a model."""
         own = asdict(sam.config.everything)
         names = {field.name: _EVERYTHING.get(field.name, field.name) for field in fields(cls)}
         return cls(**{name: own[theirs] for name, theirs in names.items() if theirs in own})
 
     def config(self, offset: float) -> EverythingConfig:
-        """Return the same as options of "everything", with a stability offset."""
+        """Return the thresholds as options of "everything", with a stability offset."""
         known = {field.name for field in fields(EverythingConfig)}
         values = {_EVERYTHING.get(name, name): value for name, value in asdict(self).items()}
         chosen = {name: value for name, value in values.items() if name in known}
@@ -69,20 +69,20 @@ Mode = Literal["everything", "semantic"]
 
 @dataclass(frozen=True)
 class Options:
-    """What a run does.
+    """Options of a run.
 
     Attributes
     ----------
     mode : {"everything", "semantic"}
-        All objects, or one mask of all pixels of a kind (for models trained to that).
+        All objects, or one mask of all pixels of a class (for models trained for that).
     points_per_side, crop_n_layers, tile_size
-        Of `SamAutomaticMaskGenerator`.
+        As in `SamAutomaticMaskGenerator`.
     thresholds : Thresholds or None
-        The model's own if None.
+        None uses the model's own.
     semantic_threshold : float
-        A logit; 0 is where the model is undecided.
+        A logit; at 0 the model is undecided.
     semantic_points, semantic_labels : tuples
-        A prompt (x, y) for semantic mode; the whole picture is the box in any case.
+        Points (x, y) and labels of the prompt in semantic mode; its box is always the whole image.
     """
 
     mode: Mode = "everything"
@@ -95,12 +95,12 @@ class Options:
     semantic_labels: tuple[int, ...] = ()
 
     def changed(self, **changes: Any) -> Options:
-        """The same with other values.
+        """Return a copy with other values.
 
         Raises
         ------
         SessionError
-            If there is no such option, or it cannot be what it is given as.
+            If there is no such option, or its value is out of range.
         """
         known = {field.name for field in fields(self)}
         for name, value in changes.items():
@@ -114,7 +114,7 @@ class Options:
         return replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """As the journal has it."""
+        """Return the options as JSON data for the journal."""
         return asdict(self)
 
     @classmethod
@@ -144,4 +144,4 @@ OPTION_RANGES: dict[str, tuple[float, float, float, float]] = {
     "min_area": (0, 1e9, 10, 0),
     "max_area": (0, 1e9, 10, 1e9),
 }
-"""Lowest and highest value, step and default of the options that are numbers."""
+"""Minimum, maximum, step and default of numeric options."""

@@ -1,4 +1,4 @@
-"""What a click needs and what it gives: an encoded image, and masks to choose from."""
+"""The input and output of a click: an encoded image, and masks to choose from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """An image, or a region of one, that is encoded and ready for prompts.
+    """An encoded image or region, ready for prompts.
 
     Attributes
     ----------
@@ -29,11 +29,11 @@ class Prepared:
     plane : int
     region : Region
     rgb_hash : str
-        What identifies the pixels that were encoded (`Images.rgb_hash`).
+        Hash of the encoded pixels (`Images.rgb_hash`).
     seconds : float
-        That preparing took.
+        Time that encoding or loading took.
     from_cache : bool
-        Whether the encoding was found on disk.
+        Whether the embedding was loaded from disk.
     """
 
     layer: LayerKey
@@ -48,15 +48,15 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """Masks that answer prompts, to look at before one becomes an object.
+    """Masks predicted from prompts, to look at before one becomes an object.
 
     Attributes
     ----------
     ready : Prepared
-        What the prompts were about.
+        The encoded image.
     prompts : Prompts
     masks : (C, h, w) bool array
-        Of the region; each pixel stands for `region.step` pixels in both directions.
+        Masks of the region; each pixel stands for `region.step` image pixels in both directions.
     scores : (C,) float32 array
         The predicted IoU of each mask.
     mask_input : (H, W) bool array or None
@@ -110,18 +110,18 @@ class Preview:
         return self.region.window
 
     def next(self, by: int = 1) -> Preview:
-        """The same with another mask chosen: the next by score."""
+        """Return a copy with the next mask by score chosen."""
         order = np.argsort(-self.scores, kind="stable").tolist()
         place = order.index(self.chosen) + by
         return replace(self, chosen=int(order[place % len(order)]))
 
     def choose(self, index: int) -> Preview:
-        """The same with the mask at this index chosen."""
+        """Return a copy with the mask at this index chosen."""
         return replace(self, chosen=min(index, len(self.scores) - 1))
 
     @property
     def mask(self) -> Crop:
-        """The chosen mask in pixels of the image, cut out along its box.
+        """The chosen mask in image pixels, cropped to its box.
 
         Raises
         ------
@@ -139,6 +139,6 @@ class Preview:
             pixels = ScoreMap(self.low_res[self.chosen], size, *frame).mask()
         rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
         if not len(rows):
-            raise PromptError("The model finds nothing there; click on the object, or draw a box.")
+            raise PromptError("The model found nothing there; click on the object, or draw a box.")
         part = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         return Crop(part, region.top + int(rows[0]), region.left + int(columns[0]))

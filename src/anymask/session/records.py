@@ -1,4 +1,4 @@
-"""What a session is made of, as plain data that goes to the journal and comes back."""
+"""The records of a session: plain data that the journal stores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LayerKey(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As one word, for messages and file names."""
+        """The key as one word, for messages and file names."""
         return f"{self.image}/{self.recipe}"
 
 
@@ -40,20 +40,20 @@ class ImageRecord:
     Attributes
     ----------
     id : str
-        Never changes and is never used again.
+        Never changes and is never reused.
     name : str
-        Names the image and its results; unique in the session.
+        Name of the image and its results; unique in the session.
     path : Path
     header : Path or None
-        Of an ENVI data file, if it is not beside it.
+        ENVI header, if it is not beside the data file.
     axes, shape, dtype
-        As `anymask.read` gives them.
+        As returned by `anymask.read`.
     read_options : dict
         Further options for `anymask.read`, such as `series` or `dataset`.
     wavelengths : tuple of float
-        Of the bands, in nanometres; empty where unknown.
+        Wavelengths of the bands in nanometres; empty if unknown.
     fingerprint : dict
-        "sha256" of the content and "stat" of the files when that was computed.
+        "sha256" of the content, and "stat" of the files at that time.
     recipes : tuple of Recipe
     """
 
@@ -81,39 +81,39 @@ class ImageRecord:
 
     @property
     def along(self) -> int:
-        """How many planes are neighbours: the depths of one time, or all times if it has none.
+        """Number of neighbouring planes: the depths of one time point, or all time points.
 
-        Planes are numbered through the depths of the first time, then of the next.
+        Planes are numbered through all depths of the first time point, then of the next.
         """
         return self._length("Z") if self._length("Z") > 1 else self._length("T")
 
     def planes_along(self, axis: str) -> int:
-        """How many times ("T") or depths ("Z") there are."""
+        """Return the number of time points ("T") or depths ("Z")."""
         return self._length(axis)
 
     def place_of(self, plane: int) -> str:
-        """Where a plane is: "time 1, depth 4", "depth 4"; "" in a single image."""
+        """Describe where a plane is: "time 1, depth 4" or "depth 4"; "" for a single image."""
         time, depth = divmod(plane, self._length("Z"))
         named = (("T", f"time {time}"), ("Z", f"depth {depth}"))
         return ", ".join(text for axis, text in named if self._length(axis) > 1)
 
     @property
     def bands(self) -> int:
-        """Channels and colour samples."""
+        """Number of channels times colour samples."""
         return self._length("C") * self._length("S")
 
     @property
     def label_shape(self) -> tuple[int, ...]:
-        """Shape of its layers of labels: (H, W), or (planes, H, W)."""
+        """Shape of its labels: (H, W) or (planes, H, W)."""
         return (self.planes, *self.size) if self.planes > 1 else self.size
 
     def recipe(self, name: str) -> Recipe:
-        """One of its pseudo-RGBs.
+        """Return a pseudo-RGB by its name.
 
         Raises
         ------
         SessionError
-            If it has none with that name.
+            If the image has no pseudo-RGB with that name.
         """
         for how in self.recipes:
             if how.name == name:
@@ -121,7 +121,7 @@ class ImageRecord:
         raise SessionError(f"{self.name} has no pseudo-RGB called {name!r}; add it first.")
 
     def to_json(self, folder: Path) -> dict[str, Any]:
-        """As the journal has it, with its path relative to the session folder as well."""
+        """Return JSON data for the journal; includes the path relative to the session's folder."""
         data = {
             "id": self.id, "name": self.name, "path": str(self.path), "axes": self.axes,
             "shape": list(self.shape), "dtype": self.dtype, "fingerprint": dict(self.fingerprint),
@@ -167,13 +167,13 @@ class ModelRecord:
     Attributes
     ----------
     name : str
-        Of its architecture.
+        Name of the architecture.
     source : str or None
-        What `anymask.load` was given.
+        The argument of `anymask.load`.
     sha256 : str or None
-        Of the checkpoint, if it is a file.
+        Hash of the checkpoint, if it is a file.
     model_hash : str
-        Of architecture and weights (`anymask.predict.embeddings.model_hash`).
+        Hash of architecture and weights (`anymask.predict.embeddings.model_hash`).
     image_size : int
         Side of the square that the encoder sees.
     """
@@ -187,14 +187,14 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What is known about an object besides its pixels.
+    """Facts about an object besides its pixels.
 
     Attributes
     ----------
     class_name : str
         "" for none.
     predicted_iou, stability_score : float
-        NaN where unknown.
+        NaN if unknown.
     reviewed : bool
     origin : str
         What made it: "everything", "semantic", "click", "paint", "propagate", ….
@@ -213,7 +213,7 @@ class ObjectInfo:
         return math.prod(known) if known else math.nan
 
     def to_json(self) -> list[Any]:
-        """As the journal has it."""
+        """Return JSON data for the journal."""
         scores = (self.predicted_iou, self.stability_score)
         return [
             self.class_name,
@@ -230,7 +230,7 @@ class ObjectInfo:
         return cls(str(name), iou, stability, bool(reviewed), str(origin))
 
     def same_as(self, other: ObjectInfo | None) -> bool:
-        """Whether another is equal; NaN equals NaN."""
+        """Whether both are equal; NaN equals NaN."""
         return other is not None and self.to_json() == other.to_json()
 
 
@@ -250,11 +250,11 @@ class Change:
     ----------
     layer : LayerKey
     window : tuple of slice
-        Of the label array.
+        The changed part of the label array.
     ids : tuple of int
         Objects that were added, removed or changed.
     whole : bool
-        Whether the label array was replaced, for example by one of another dtype.
+        Whether the label array itself was replaced, for example to change its dtype.
     """
 
     layer: LayerKey
@@ -269,7 +269,7 @@ class Change:
 
 
 def joined_changes(changes: Sequence[Change]) -> Change:
-    """Several changes of one layer as one."""
+    """Join several changes of one layer into one."""
     windows = [c.window for c in changes if all(part.stop > part.start for part in c.window)]
     window = changes[0].window
     if windows:
@@ -292,7 +292,7 @@ class Event:
 
 
 class CancelToken:
-    """Asks a run to stop; the run looks at it between steps.
+    """Asks a run to stop; the run checks it between steps.
 
     >>> token = CancelToken()
     >>> token.cancel()

@@ -1,24 +1,24 @@
-"""Which region of a large image the model sees, given the visible part."""
+"""Chooses the region of a large image that the model sees, from the visible part."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-# Masks shown while clicking have sides of at most this many pixels.
+# Maximum side, in pixels, of masks shown while clicking.
 _SHOWN = 2048
 
 
 @dataclass(frozen=True)
 class Region:
-    """A part of an image, and how much it is reduced for the model.
+    """A part of an image, and the factor by which it is reduced for the model.
 
     Attributes
     ----------
     top, left, height, width : int
         In pixels of the image.
     step : int
-        This many pixels of the image, in both directions, become one.
+        This many image pixels in both directions become one.
     """
 
     top: int
@@ -37,11 +37,11 @@ class Region:
 
     @property
     def text(self) -> str:
-        """As a part of file names."""
+        """The region as a part of file names."""
         return f"{self.top}-{self.left}-{self.height}-{self.width}-{self.step}"
 
     def holds(self, x: float, y: float) -> bool:
-        """Whether a point of the image lies in it."""
+        """Whether the region contains a point of the image."""
         rows, columns = self.window
         return rows.start <= y < rows.stop and columns.start <= x < columns.stop
 
@@ -53,10 +53,10 @@ def region_for(
 ) -> Region:
     """Choose what to encode for a visible window.
 
-    Images up to one and a half times the encoder's side are taken whole. Of larger images a square
-    is taken: its side is the encoder's times a power of two, the smallest that holds the window.
-    Squares lie on a grid of a quarter of their side, so that a window that moves a little stays
-    in the same one, and its embedding is found again.
+    Images of at most 1.5 times the encoder's side are encoded whole. For larger images a square is
+    chosen: its side is the encoder's times a power of two, the smallest that contains the window.
+    Squares lie on a grid with a spacing of a quarter of their side, so that a small move of the
+    window keeps the square, and its embedding can be reused.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def region_for(
 
 
 def _start(low: float, high: float, square: int) -> int:
-    """Start, on the grid, of the square whose middle is nearest to that of a window."""
+    """Return the grid position of the square whose centre is closest to that of a window."""
     step = square // 4
     wanted = (low + high) / 2 - square / 2
     return round(wanted / step) * step

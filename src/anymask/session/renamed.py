@@ -1,6 +1,6 @@
 """Names of 0.1.0 that moved. They work through version 0.2, with a `DeprecationWarning`.
 
-In 0.1.0 all methods were those of `Session`, and clicks had a class `Clicker` of their own.
+In 0.1.0, `Session` had all methods itself, and clicks had their own class `Clicker`.
 """
 
 from __future__ import annotations
@@ -53,16 +53,16 @@ _MOVED = {
     "save": "export.save", "existing_files": "export.existing",
     "save_binary": "export.save_binary",
 }  # fmt: skip
-"""Methods and properties that take and return what they did, by their names in 0.1.0."""
+"""Methods and properties of 0.1.0 with the same arguments and results, and their new names."""
 
 
 def forwarded(session: Session, name: str) -> Any:
-    """What a name of `Session` in 0.1.0 meant.
+    """Return what a 0.1.0 name of `Session` stands for now.
 
     Raises
     ------
     AttributeError
-        If it is not such a name.
+        If 0.1.0 had no such name.
     """
     if name in _MOVED:
         _warn(f"session.{name}", f"session.{_MOVED[name]}")
@@ -114,11 +114,11 @@ _CHANGED: dict[str, tuple[str, _Maker]] = {
     "bug_report": ("anymask.session.bug_report(session)", lambda s: lambda: _bug_report(s)),
     "refresh": ("listeners of your own", lambda s: lambda: s._store.tell(Event("images"))),
 }
-"""Methods whose arguments changed: the new call, and what makes the old one of a session."""
+"""Methods whose arguments changed: the new call, and a function that makes the old method."""
 
 
 class Clicker:
-    """In 0.1.0: prompts a model about the images of a session. Now `Session.clicks` does.
+    """The 0.1.0 class that prompts a model about the images of a session; now `Session.clicks`.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ class Clicker:
     def region_for(
         self, image_size: tuple[int, int], view: tuple[float, float, float, float] | None = None
     ) -> Region:
-        """Which region to encode for a visible window."""
+        """Choose the region to encode for a visible window."""
         return region_for(image_size, view, self.sam.config.image_size)
 
     def is_prepared(self, layer: LayerKey, plane: int = 0, region: Region | None = None) -> bool:
@@ -152,19 +152,19 @@ class Clicker:
         return self._model.prepare(layer, plane, region)
 
     def select(self, prepared: Prepared) -> None:
-        """Have `predict` refer to what was prepared."""
+        """Choose the encoded image that `predict` uses."""
         self.selected = prepared
 
     def predict(self, prompts: Prompts, *, on: Prepared | None = None, **options: Any) -> Preview:
-        """Ask about what is selected, or about `on`."""
+        """Predict masks for the selected image, or for `on`."""
         return self.session.clicks.predict(on or self._need(), prompts, **options)
 
     def predict_boxes(self, boxes: Sequence[tuple[float, float, float, float]]) -> list[Preview]:
-        """Ask for one mask in each box."""
+        """Predict one mask for each box."""
         return self.session.clicks.predict_boxes(self._need(), boxes)
 
     def cycle(self, preview: Preview, by: int = 1) -> Preview:
-        """The next candidate."""
+        """Return the next candidate."""
         return self.session.clicks.cycle(preview, by)
 
     def _need(self) -> Prepared:
@@ -176,7 +176,7 @@ class Clicker:
 
 
 def renamed_class(name: str) -> Any:
-    """What a class of `anymask.session` in 0.1.0 is now.
+    """Return what a 0.1.0 class of `anymask.session` is now.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def renamed_class(name: str) -> Any:
     from anymask.session.runs import RunProgress, RunResult
 
     if name == "Clicker":
-        return Clicker  # warns when it is made
+        return Clicker  # warns when an instance is made
     new = {"Progress": RunProgress, "Run": RunResult}.get(name)
     if new is None:
         raise AttributeError(f"module 'anymask.session' has no attribute {name!r}")

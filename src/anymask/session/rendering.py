@@ -1,4 +1,4 @@
-"""An image through a pseudo-RGB, and whether its expressions fit the image."""
+"""Renders an image with a pseudo-RGB, and checks whether the expressions fit the image."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_expressions(image: Image, texts: Sequence[str]) -> list[Problem]:
     ----------
     image : Image
     texts : sequence of str
-        One expression (for gray), an index or a method such as "pca"; or three.
+        One expression (for grey), an index, or a method such as "pca"; or three expressions.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def check_recipe(image: Image, how: Recipe) -> None:
     Raises
     ------
     ExpressionError, ImageError
-        With what is wrong.
+        If it does not fit; the message says why.
     """
     if how.source == DEFAULT_RECIPE.source or how.method is not None:
         return
@@ -83,7 +83,7 @@ def check_recipe(image: Image, how: Recipe) -> None:
 
 
 def plane_of(image: Image, plane: int) -> Image:
-    """One plane of a stack; planes are numbered through the depths of each time in turn."""
+    """Return one plane of a stack; all depths of the first time point come first."""
     lengths = dict(zip(image.axes, image.shape, strict=True))
     depths = lengths.get("Z", 1)
     time, depth = divmod(plane, depths)
@@ -93,7 +93,7 @@ def plane_of(image: Image, plane: int) -> Image:
 
 
 def render(image: Image, how: Recipe, plane: int = 0) -> NDArray[np.uint8]:
-    """An image as uint8 RGB (H, W, 3) by a recipe.
+    """Render an image as uint8 RGB (H, W, 3) with a recipe.
 
     Raises
     ------

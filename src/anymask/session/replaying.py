@@ -1,4 +1,4 @@
-"""Doing the steps of a session again, and comparing the masks with those recorded."""
+"""Repeats the steps of a session, and compares the masks with the recorded ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anymask.model.sam import Sam
 
 Status = Literal["same", "close", "different", "not repeated"]
-# Processors round differently; a boundary may move by a pixel here and there.
+# Processors round differently, so an outline may move by a pixel here and there.
 _CLOSE = 0.99
 # Steps that change no pixels.
 _NOTES = ("classify", "review")
@@ -33,22 +33,22 @@ _NOTES = ("classify", "review")
 
 @dataclass(frozen=True, eq=False)
 class ReplayedLayer:
-    """How the masks of a layer compare with those recorded.
+    """How the replayed masks of a layer compare with the recorded ones.
 
     Attributes
     ----------
     key : LayerKey
     title : str
     status : {"same", "close", "different", "not repeated"}
-        Equal at every pixel; equal except for rounding; different; or made from the recorded
-        pixels in part, because the image or the model was missing.
+        Equal at every pixel; equal except for rounding; different; or partly taken from the
+        recorded pixels, because the image or the model was missing.
     labels : array
         The masks of the replay.
     iou : float
-        Between the pixels of all objects then and now.
+        Overlap of recorded and replayed objects.
     different_pixels : int
     sentences : tuple of str
-        What could not be repeated, and from which step on the masks differ.
+        Which steps could not be repeated, and from which step on the masks differ.
     """
 
     key: LayerKey
@@ -62,13 +62,13 @@ class ReplayedLayer:
 
 @dataclass(frozen=True)
 class Replay:
-    """How the masks of a session compare with those recorded.
+    """How the replayed masks of a session compare with the recorded ones.
 
     Attributes
     ----------
     layers : list of ReplayedLayer
     sentences : list of str
-        About the session as a whole.
+        Messages about the session as a whole.
     """
 
     layers: list[ReplayedLayer]
@@ -87,17 +87,17 @@ def replay(
     images: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Replay:
-    """Make the masks of a session again from prompts and edits; the session is not changed.
+    """Repeat the prompts and edits of a session; the session itself is not changed.
 
     Parameters
     ----------
     session : Session or path-like
     sam : Sam, optional
-        The model; by default the one that the session names.
+        The model; by default the one that the session used.
     images : path-like, optional
-        Folder in which to look for images that moved.
+        Folder to search for moved images.
     progress : callable, optional
-        Called with the number of layers done and of all layers.
+        Called with the number of layers done and their total.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def replay(
         try:
             sam = _model_of(session)
         except AnymaskError as error:
-            sentences.append(f"The model of the session is not here: {error}")
+            sentences.append(f"The model of the session could not be loaded: {error}")
     model = None if sam is None else session.clicks.model(sam)
     keys = [key for key in session.layers if session.layers.state(key) != "new"]
     layers = []
@@ -129,7 +129,7 @@ def replay(
 
 
 def _model_of(session: Session) -> Sam | None:
-    """The model that the session used last, or None if it used none."""
+    """Load the model that the session used last; None if it used none."""
     from anymask.checkpoints import load
 
     record = session.runs.model
@@ -184,11 +184,11 @@ def _again(
     step: Step,
     found: list[Any],
 ) -> NDArray[Any]:
-    """Do one step again; `found` holds what the last run found."""
+    """Repeat one step; `found` holds what the last run found."""
     kind, args = step.kind, step.args
     if kind in _NOTES:
         return labels
-    if kind in EDITS and "ids" in args:  # without, it is a stroke of an eraser
+    if kind in EDITS and "ids" in args:  # without ids it is an eraser stroke
         return edited(kind, labels, args)
     if kind == "interpolate":
         return interpolated(labels, int(args["id"]), args.get("along"))
@@ -198,7 +198,7 @@ def _again(
             images = (session.images.rgb(key, plane) for plane in planes)
             found[:] = run_again(_needed(model).sam, images, args)
         if not found:
-            raise AnymaskError("the run before it was not repeated.")
+            raise AnymaskError("the run before it could not be repeated.")
         return labels_again(found, args, labels.shape)
     if kind == "click":
         return clicked_again(_needed(model), key, labels, args)
@@ -209,12 +209,12 @@ def _again(
 
 def _needed(model: ClickModel | None) -> ClickModel:
     if model is None:
-        raise AnymaskError("there is no model; name one.")
+        raise AnymaskError("there is no model; give one.")
     return model
 
 
 def _by_pixels(labels: NDArray[Any], step: Step) -> NDArray[Any]:
-    """Change the pixels that a step changed, as it did."""
+    """Apply the recorded pixels of a step."""
     if step.delta is None:
         return labels
     delta = step.delta

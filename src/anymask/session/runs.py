@@ -1,4 +1,4 @@
-"""`session.runs`: the model, the options, runs over layers, and thresholds moved afterwards."""
+"""`session.runs`: the model, options, runs over layers, and changes of thresholds afterwards."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ from anymask.session.store.store import Store
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
 
-# A run over hundreds of images does not hold the labels of all in memory.
+# Layers to keep in memory during a run, which may cover hundreds of images.
 _MOST_LAYERS = 8
 
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes
     ----------
     layer : LayerKey
-        The layer at work.
+        The current layer.
     title : str
         Its name.
     index, total : int
-        Which of the layers, from 0, and how many.
+        Index of the layer, from 0, and number of layers.
     fraction : float
-        Of the whole run, from 0 to 1.
+        Progress of the whole run, from 0 to 1.
     """
 
     layer: LayerKey
@@ -70,9 +70,9 @@ class RunResult:
     ----------
     done : list of LayerKey
     failed : list of (LayerKey, str)
-        With one sentence each.
+        Layers that failed, each with a sentence.
     cancelled : bool
-        Whether it was stopped before the end; what was done stays.
+        Whether the run was stopped early; finished layers are kept.
     seconds : float
     """
 
@@ -95,13 +95,13 @@ class Runs:
         return self._store.state.values.get("model")
 
     def use_model(self, sam: Sam, source: str | Path | None = None) -> ModelRecord:
-        """Note which model the session works with. Slow: its weights are hashed.
+        """Record which model the session uses. Slow: hashes the weights.
 
         Parameters
         ----------
         sam : Sam
         source : str or Path, optional
-            What `anymask.load` was given.
+            The argument of `anymask.load`.
         """
         from anymask.predict.embeddings import model_hash
 
@@ -125,7 +125,7 @@ class Runs:
 
     @property
     def options(self) -> Options:
-        """What a run does."""
+        """The options of runs."""
         return self._store.state.values.get("options") or Options()
 
     def set_options(self, **changes: Any) -> Options:
@@ -151,25 +151,25 @@ class Runs:
         progress: Callable[[RunProgress], None] | None = None,
         cancel: CancelToken | None = None,
     ) -> RunResult:
-        """Segment layers, all by default, with the options of the session. Slow.
+        """Segment layers (all by default) with the options of the session. Slow.
 
-        A layer that fails is named in the result and does not stop the others; one that is
-        removed meanwhile is left out. A run that is cancelled keeps what is done.
+        The result names the layers that failed; they do not stop the others. Layers removed in the
+        meantime are skipped. A cancelled run keeps finished layers.
 
         Parameters
         ----------
         sam : Sam
         layers : iterable of LayerKey, optional
         replace : bool or collection of LayerKey
-            Whether layers that were edited by hand may be replaced, or which. Others that are
-            edited while the model is at work keep their masks and are named as failed.
+            Whether layers edited by hand may be replaced, or which of them. Other layers that are
+            edited during the run keep their masks and count as failed.
         progress : callable, optional
         cancel : CancelToken, optional
 
         Raises
         ------
         EditedError
-            If a layer was edited by hand and may not be replaced; before anything is done.
+            If a layer was edited by hand and may not be replaced; raised before the run starts.
         SessionError
             If the session was opened read-only.
         """
@@ -199,10 +199,10 @@ class Runs:
                 self._store.log(f"Cancelled; {len(run.done)} of {len(keys)} are done.")
                 break
             except AnymaskError as error:
-                if key in self._layers:  # otherwise it was removed meanwhile
+                if key in self._layers:  # otherwise it was removed in the meantime
                     run.failed.append((key, str(error)))
             except (MemoryError, RuntimeError, OSError) as error:
-                # Mostly from torch: a GPU that is out of memory is the most common.
+                # Mostly from torch; the most common is a GPU that is out of memory.
                 self._store.log("".join(traceback.format_exception(error)[-4:]))
                 first = (str(error).splitlines() or [type(error).__name__])[0]
                 run.failed.append((key, f"The model failed: {first}"))
@@ -267,68 +267,68 @@ class Runs:
         with self._store.mutex:
             if not replace and self._layers.edited([key]):
                 raise SessionError(
-                    "The masks were edited while the model was at work and were left as they are; "
-                    "segment again to replace them."
+                    "The masks were edited while the model was running and were kept; segment "
+                    "again to replace them."
                 )
             if self._images[key.image].recipe(key.recipe) != how:
                 raise SessionError(
-                    f"The pseudo-RGB {key.recipe} was given other expressions while the model was "
-                    "at work; segment again."
+                    f"The expressions of the pseudo-RGB {key.recipe} changed while the model was "
+                    "running; segment again."
                 )
             self._store.change(
                 key, "segment", labels, args=args, infos=infos, meta=meta, renew=True
             )
 
     def facts(self, layer: LayerKey) -> dict[str, Any]:
-        """What is known about the run behind a layer: files, options, thresholds, model."""
+        """Return facts about the run that made a layer: files, options, thresholds, model."""
         with self._store.mutex:
             return dict(self._store.layer(layer).meta)
 
     def has_candidates(self, layer: LayerKey) -> bool:
-        """Whether the thresholds of "everything" can be moved."""
+        """Whether the thresholds of "everything" can be changed without the model."""
         return bool(self.facts(layer).get("candidates"))
 
     def has_scores(self, layer: LayerKey) -> bool:
-        """Whether the threshold of semantic mode can be moved."""
+        """Whether the threshold of semantic mode can be changed without the model."""
         return bool(self.facts(layer).get("scores"))
 
     def thresholds(self, layer: LayerKey) -> Thresholds:
-        """The thresholds that the masks of a layer were chosen by."""
+        """Return the thresholds that selected the masks of a layer."""
         return Thresholds(**self._need(layer, "candidates")["thresholds"])
 
     def limits(self, layer: LayerKey) -> Thresholds:
-        """The lowest thresholds that can be set; below these the model must run again."""
+        """Return the lowest thresholds that can be set without running the model again."""
         return Thresholds(**self._need(layer, "candidates")["limits"])
 
     def chosen(self, layer: LayerKey, plane: int = 0) -> MaskSet:
-        """The masks behind a layer that was not edited, with their overlaps."""
+        """Return the masks that a layer was made from, with overlaps and without edits."""
         return self._chosen(layer, self.thresholds(layer))[plane]
 
     def count(self, layer: LayerKey, thresholds: Thresholds) -> int:
-        """How many objects other thresholds would give."""
+        """Return how many objects other thresholds would give."""
         return sum(len(masks) for masks in self._chosen(layer, thresholds))
 
     def preview(self, layer: LayerKey, thresholds: Thresholds) -> NDArray[Any]:
-        """The labels that other thresholds would give; nothing is changed."""
+        """Return the labels that other thresholds would give; nothing is changed."""
         return self._labels_at(layer, thresholds)[0]
 
     def set_thresholds(
         self, layer: LayerKey, thresholds: Thresholds, *, replace: bool = False
     ) -> Change:
-        """Choose other masks from those that were found, without the model.
+        """Select masks again with other thresholds, without the model.
 
         Raises
         ------
         EditedError
             If the layer was edited and `replace` is false.
         SessionError
-            If no run found anything there, or a threshold is below `limits`.
+            If the layer has no results of a run, or a threshold is below `limits`.
         """
         facts = {"thresholds": asdict(thresholds)}
         return self._choose(layer, facts, replace, lambda: self._labels_at(layer, thresholds))
 
     def preview_semantic(self, layer: LayerKey, threshold: float) -> NDArray[Any]:
-        """The labels that another threshold (a logit) would give; nothing is changed."""
+        """Return the labels that another threshold (a logit) would give; nothing is changed."""
         return self._labels_at_logit(layer, threshold)[0]
 
     def set_semantic_threshold(
@@ -339,7 +339,7 @@ class Runs:
         Raises
         ------
         EditedError, SessionError
-            As `set_thresholds`.
+            See `set_thresholds`.
         """
         facts = {"semantic_threshold": threshold}
         return self._choose(layer, facts, replace, lambda: self._labels_at_logit(layer, threshold))
@@ -356,7 +356,7 @@ class Runs:
             state.refuse_edited([layer], "replaced")
         labels, infos = choose_labels()
         with self._store.mutex:
-            if not replace:  # it may have been edited while the masks were chosen
+            if not replace:  # it may have been edited while the masks were selected
                 state.refuse_edited([layer], "replaced")
             meta = {**self.facts(layer), **facts}
             kind = "segment" if self._layers.edited([layer]) else "thresholds"
@@ -385,7 +385,7 @@ class Runs:
         facts = self.facts(layer)
         if not facts.get(what):
             raise SessionError(
-                f"{self._layers.title(layer)} has no results of a run whose thresholds could be "
-                "moved; segment it first."
+                f"{self._layers.title(layer)} has no results of a run, so its thresholds cannot be "
+                "changed; segment it first."
             )
         return facts

@@ -1,4 +1,4 @@
-"""A session: images, masks and every step between, kept in a folder from the first click on."""
+"""A session: images, their masks and every step, kept in a folder from the first click on."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from anymask.session.store.events import Listener
 from anymask.session.store.folder import create_folder, find_folder
 from anymask.session.store.store import Store
 
-# Steps of the journal that the store keeps without knowing what they mean.
+# How the store reads values of the journal that it need not understand itself.
 _READERS = {"options": Options.from_json, "model": lambda facts: ModelRecord(**facts)}
 
 
 class Session:
     """Images, their masks, and every step that led to them.
 
-    A session is a folder ``NAME.anymask``. Each step is written to its journal before it is done,
-    so a program that is killed loses nothing but the step at hand. Make one with
-    `Session.create`, open it with `Session.open`, and close it, best by a `with` statement.
+    A session is a folder ``NAME.anymask``. Each step is written to its journal before it takes
+    effect, so a killed program loses at most the current step. Create a session with
+    `Session.create`, open one with `Session.open`, and close it, best with a `with` statement.
 
-    All methods may be called from any thread; those called slow belong in a thread of their own
-    if there is a window.
+    All methods may be called from any thread. In a program with a window, call methods marked
+    slow from a background thread.
 
     Attributes
     ----------
     images : Images
         The images, their pseudo-RGBs and pixels.
     layers : Layers
-        Labels and objects, to look at.
+        Labels and objects, read-only.
     edits : Edits
-        Changes made by hand; undo and redo.
+        Changes by hand; undo and redo.
     runs : Runs
-        The model over many images, and thresholds moved afterwards.
+        Runs of the model over many images, and changes of thresholds afterwards.
     clicks : Clicks
         Masks from clicks and boxes.
     export : Export
-        Masks written to files.
+        Writes masks to files.
     folder : Path
     read_only : bool
     messages : list of str
-        What was found on opening, such as damaged or moved files.
+        Problems found on opening, such as damaged or moved files.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class Session:
 
     @classmethod
     def create(cls, folder: str | os.PathLike[str]) -> Self:
-        """Make a session.
+        """Create a session.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Session:
         Raises
         ------
         SessionError
-            If something of that name exists.
+            If a file or folder of that name exists.
         OutputError
             If it cannot be written.
         """
@@ -103,24 +103,24 @@ class Session:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], *, read_only: bool = False) -> Self:
-        """Open a session as it was after its last step, however it ended.
+        """Open a session as it was after its last step, even if the program crashed.
 
         Parameters
         ----------
         folder : path-like
             The suffix ``.anymask`` may be left out.
         read_only : bool
-            Whether only to look at it: nothing is locked and nothing written.
+            Open without a lock and without writing anything.
 
         Raises
         ------
         SessionError
-            If it is not a session, is of a later version, or is open in another window.
+            If it is not a session, was made by a later version, or is open in another window.
         """
         return cls(find_folder(folder), read_only=read_only)
 
     def close(self) -> None:
-        """Write snapshots of what changed, and give the session up; a second call does nothing."""
+        """Write snapshots of changes and release the session; a second call does nothing."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -135,12 +135,12 @@ class Session:
         self.close()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have a function called with an `Event` after each change, in the thread of the change.
+        """Call a function with an `Event` after each change, in the thread of the change.
 
         Returns
         -------
         callable
-            Ends it.
+            Call it to unsubscribe.
         """
         return self._store.subscribe(listener)
 
@@ -156,34 +156,34 @@ class Session:
 
     @property
     def read_only(self) -> bool:
-        """Whether the session was opened only to look at it."""
+        """Whether the session was opened read-only."""
         return self._store.read_only
 
     @property
     def messages(self) -> list[str]:
-        """What was found on opening and reading, such as damaged or moved files."""
+        """Problems found on opening and reading, such as damaged or moved files."""
         return self._store.messages
 
     @property
     def ui(self) -> dict[str, Any]:
-        """What a window noted with `remember`."""
+        """Values that a window stored with `remember`."""
         return dict(self._store.state.ui)
 
     def remember(self, **values: Any) -> None:
-        """Note something for the next time the session is open, such as the current image."""
+        """Store values for the next time the session is opened, such as the current image."""
         if any(self.ui.get(name) != value for name, value in values.items()):
-            json.dumps(values)  # what cannot be written is refused before the journal is touched
+            json.dumps(values)  # raises before the journal is touched
             self._store.record("ui", ui=values)
 
     def log(self, text: str) -> None:
-        """Add lines with the time to the log."""
+        """Add lines to the log, with the time."""
         self._store.log(text)
 
     def log_lines(self, count: int = 200) -> list[str]:
-        """The last lines of the log."""
+        """Return the last lines of the log."""
         return self._store.log_lines(count)
 
-    if not TYPE_CHECKING:  # a type checker knows the new names alone
+    if not TYPE_CHECKING:  # type checkers see only the new names
 
         def __getattr__(self, name: str) -> Any:
             from anymask.session.renamed import forwarded

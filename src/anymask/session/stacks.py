@@ -1,4 +1,4 @@
-"""Objects through the planes of a stack or a time series: followed, and filled in between."""
+"""Follows and interpolates objects through the planes of a stack or time series."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Projection = Literal["box", "points", "mask"]
 PlaneProgress = Callable[[int, int], None]
-# The box in the next plane is larger than the mask in this one, by this share of its sides.
+# The box in the next plane extends beyond the mask by this share of its sides.
 _GROWTH = 0.08
 
 
@@ -34,9 +34,9 @@ class Propagated:
     ----------
     change : Change
     planes : list of int
-        Where it was found.
+        The planes where it was found.
     ended : dict of int to str
-        For each direction, -1 and 1, why it ended there.
+        For each direction (-1 and 1), why it ended.
     """
 
     change: Change
@@ -57,27 +57,27 @@ def followed(
     Returns
     -------
     labels : array
-        With the object in more planes.
+        The labels with the object in more planes.
     planes : list of int
-        These planes.
+        The planes where the object was added.
     ended : dict
-        Why, for each direction.
+        For each direction, why the object ended.
     """
     if labels.ndim != 3:
-        raise SessionError("The image has a single plane; there is none to follow the object to.")
+        raise SessionError("The image has only one plane, so the object cannot be followed.")
     label, plane = int(args["id"]), int(args["plane"])
     if not 0 <= plane < len(labels) or not (labels[plane] == label).any():
         raise SessionError(
-            f"Object {label} has no pixel in plane {plane}; choose a plane that it is in."
+            f"Object {label} has no pixel in plane {plane}; choose a plane that contains it."
         )
     directions = (1, -1) if args["direction"] == "both" else (int(args["direction"]),)
     until = args.get("until")
     done_before = args.get("done")
-    # This many planes are neighbours; steps recorded before this was noted walked through all.
+    # Number of neighbouring planes; older journals do not record it and used all planes.
     along = int(args.get("along", len(labels)))
     first = plane // along * along
     ways = {d: _way(plane, d, first, first + along, until) for d in directions}
-    if done_before is not None:  # a replay goes as far as the step did
+    if done_before is not None:  # a replay goes as far as the recorded step
         ways = {d: [p for p in way if p in done_before] for d, way in ways.items()}
     total, done = sum(map(len, ways.values())), 0
     new, planes, ended = labels.copy(), [], {}
@@ -114,42 +114,42 @@ def _next_mask(
     plane: int,
     args: Mapping[str, Any],
 ) -> NDArray[np.bool_]:
-    """The object in the next plane, given its mask in the one before.
+    """Find the object in the next plane, given its mask in the previous one.
 
     Raises
     ------
     StoppedError
-        With the reason for which it ends here.
+        If the object ends here; the message says why.
     """
     if (labels[plane] == label).any():
-        raise StoppedError(f"It is annotated in plane {plane} already.")
+        raise StoppedError(f"It is already annotated in plane {plane}.")
     ready = model.prepare(layer, plane)
     try:
         given = mask if args["project"] == "mask" else None
         preview = model.predict(ready, projected(mask, args["project"]), False, given)
         crop = preview.mask
     except PromptError:
-        raise StoppedError(f"In plane {plane} there is nothing of it.") from None
+        raise StoppedError(f"The model found nothing in plane {plane}.") from None
     score = preview.score
     if args["project"] != "points":
-        # A box is filled with something even where nothing is; points on nothing score low.
+        # A box always gives some mask, even where the object is gone; points then score low.
         alone = model.predict(ready, projected(mask, "points"), False)
         score = min(score, 2 * alone.score)
     if score < args["min_score"]:
-        raise StoppedError(f"In plane {plane} the model is unsure (score {score:.2f}).")
+        raise StoppedError(f"The model is unsure in plane {plane} (score {score:.2f}).")
     found = placed(np.zeros(mask.shape, np.uint8), crop, 1, overwrite=True) > 0
     shared = np.count_nonzero(found & mask)
     overlap = shared / np.count_nonzero(found | mask)
     if overlap < args["min_overlap"]:
-        raise StoppedError(f"In plane {plane} there is something else (overlap {overlap:.2f}).")
+        raise StoppedError(f"The mask in plane {plane} is too different (overlap {overlap:.2f}).")
     free = found & (labels[plane] == 0)
     if not free.any():
-        raise StoppedError(f"In plane {plane} other objects take its place.")
+        raise StoppedError(f"Other objects cover it in plane {plane}.")
     return free
 
 
 def projected(mask: NDArray[np.bool_], how: Projection) -> Prompts:
-    """Prompts for the next plane from the mask in this one."""
+    """Make prompts for the next plane from the mask in this one."""
     from scipy.ndimage import distance_transform_edt
 
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -178,11 +178,11 @@ def projected(mask: NDArray[np.bool_], how: Projection) -> Prompts:
 
 
 def interpolated(labels: NDArray[Any], label: int, along: int | None = None) -> NDArray[Any]:
-    """Labels (planes, H, W) with an object filled in between the planes that have it.
+    """Fill in an object of labels (planes, H, W) between the planes that have it.
 
-    The distance to its outline, negative outside, is interpolated between two planes, after both
-    masks were moved to where its centre is in between. `along` planes at a time are neighbours:
-    the depths of one time; by default all.
+    Both masks are moved to the interpolated centre, and the signed distance to their outlines is
+    interpolated. `along` planes at a time are neighbours (the depths of one time point); by
+    default all planes are.
 
     Examples
     --------
@@ -193,7 +193,7 @@ def interpolated(labels: NDArray[Any], label: int, along: int | None = None) -> 
     array([0, 0, 0, 4, 4, 4, 0, 0, 0], dtype=uint8)
     """
     if labels.ndim != 3:
-        raise SessionError("The image has a single plane; there are no planes between.")
+        raise SessionError("The image has only one plane, so there are no planes to fill.")
     new, length = labels.copy(), along or len(labels)
     annotated = np.flatnonzero((labels == label).any((1, 2)))
     for first, last in pairwise(annotated.tolist()):
@@ -218,7 +218,7 @@ def interpolated(labels: NDArray[Any], label: int, along: int | None = None) -> 
 
 
 def _way(plane: int, direction: int, first: int, stop: int, until: int | None) -> list[int]:
-    """Planes to look at in one direction, of those from `first` up to `stop`."""
+    """Return the planes to search in one direction, from `first` up to but without `stop`."""
     planes = range(plane + 1, stop) if direction > 0 else range(plane - 1, first - 1, -1)
     if until is None:
         return list(planes)
@@ -226,7 +226,7 @@ def _way(plane: int, direction: int, first: int, stop: int, until: int | None) -
 
 
 def _centred(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[int, int]]:
-    """A mask in a square around the centre of its box, and that centre."""
+    """Cut a square around the centre of a mask's box; return it with that centre."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     y, x = (int(rows[0] + rows[-1]) // 2, int(columns[0] + columns[-1]) // 2)
     reach = max(rows[-1] - y, y - rows[0], columns[-1] - x, x - columns[0]) + 1
@@ -236,7 +236,7 @@ def _centred(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[int, int
 
 
 def _depth(part: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
-    """Distance to the outline, positive inside, of a mask in a square of the given reach."""
+    """Compute the signed distance to the outline, positive inside, in a square of this reach."""
     from scipy.ndimage import distance_transform_edt
 
     wide = np.pad(part, reach - part.shape[0] // 2)
@@ -246,7 +246,7 @@ def _depth(part: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
 
 
 def _cut(pixels: NDArray[np.bool_], top: int, left: int, size: Sequence[int]) -> Crop:
-    """The part of a crop that lies within an image of this size."""
+    """Return the part of a mask that lies within an image of this size."""
     height, width = size
     y0, x0 = max(0, -top), max(0, -left)
     part = pixels[y0 : max(y0, height - top), x0 : max(x0, width - left)]

@@ -1,4 +1,4 @@
-"""A session as a data set: its images with the masks in them."""
+"""A session as a data set: its images with their masks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anymask.session.session import Session
 
 
 def session_examples(folder: str | os.PathLike[str], *, edited_only: bool = False) -> list[Source]:
-    """List the images of a session that have masks, as examples for training or evaluation.
+    """List the images of a session that have masks, for training or evaluation.
 
     Pseudo-RGBs and planes of stacks are written once as PNG to the session's folder ``pictures``.
 
@@ -28,13 +28,13 @@ def session_examples(folder: str | os.PathLike[str], *, edited_only: bool = Fals
     folder : path-like
         The session; it may be open in a window.
     edited_only : bool
-        Only images whose masks somebody has edited or saved: a model learns nothing from masks
-        that it found by itself.
+        Only images whose masks were edited or saved, because a model learns nothing from masks
+        that it predicted itself.
 
     Returns
     -------
     list of Source
-        One per image; of a stack, one per plane that has an object.
+        One per image; for a stack, one per plane that has an object.
 
     Raises
     ------
@@ -47,16 +47,16 @@ def session_examples(folder: str | os.PathLike[str], *, edited_only: bool = Fals
 def session_dataset(
     folder: str | os.PathLike[str], *, min_area: int = 25, edited_only: bool = False
 ) -> Dataset:
-    """Open a session as a data set, with its classes in the session's own order.
+    """Open a session as a data set, with classes in the order of the session.
 
-    `anymask.open_dataset` opens sessions too, with all of its options.
+    `anymask.open_dataset` also opens sessions, with all its options.
 
     Parameters
     ----------
     folder, edited_only
-        As for `session_examples`.
+        See `session_examples`.
     min_area : int
-        Objects of fewer pixels are left out, and images without a larger one.
+        Smaller objects, in pixels, are left out, and images without a larger one too.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def find_in_session(folder: Path, objects: Objects = "auto", *, edited_only: boo
     objects : {"auto", "ids", "components", "classes"}
         "classes" joins all objects of a class into one.
     edited_only : bool
-        As for `session_examples`.
+        See `session_examples`.
     """
     found = Found()
     with Session.open(folder, read_only=True) as session:
@@ -96,7 +96,7 @@ def find_in_session(folder: Path, objects: Objects = "auto", *, edited_only: boo
                     try:
                         image = _image_file(session, key, plane)
                     except AnymaskError:
-                        image = record.path  # found to be unreadable when it is read
+                        image = record.path  # reported as unreadable when it is read
                     read = partial(_truth, masks, objects)
                     found.sources.append(Source(session.name, name, image, read))
             session.layers.release()
@@ -107,7 +107,9 @@ def find_in_session(folder: Path, objects: Objects = "auto", *, edited_only: boo
 def _found(folder: str | os.PathLike[str], *, edited_only: bool) -> Found:
     found = find_in_session(Path(folder), edited_only=edited_only)
     if not found.sources:
-        raise SessionError(f"{Path(folder).absolute()} has no masks to learn from.")
+        raise SessionError(
+            f"{Path(folder).absolute()} has no masks to learn from; segment or draw some first."
+        )
     return found
 
 
@@ -116,12 +118,12 @@ def _truth(masks: MaskSet, objects: Objects, size: tuple[int, int]) -> Truth:
 
 
 def _image_file(session: Session, key: LayerKey, plane: int) -> Path:
-    """A file that `read_rgb` reads as the image that was annotated."""
+    """Return a file that `read_rgb` reads as the annotated image."""
     from PIL import Image
 
     record = session.images[key.image]
     how = record.recipe(key.recipe)
-    # What `read_rgb` shows as the session does needs no copy.
+    # If `read_rgb` shows the file as the session does, no copy is needed.
     by_path_alone = record.planes == 1 and record.header is None and not record.read_options
     if by_path_alone and how.source == DEFAULT_RECIPE.source and record.path.exists():
         return record.path

@@ -1,1 +1,1 @@
-"""What a session keeps on disk: folder, lock, journal, pixels, snapshots. It knows no models."""
+"""What a session stores on disk: folder, lock, journal, pixels, snapshots. Needs no model."""

@@ -1,4 +1,4 @@
-"""What an edit changes in a label array: a box, before and after."""
+"""Changes of a label array: the pixels of a box, before and after an edit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anymask.session.errors import SessionError
 
 Window = tuple[slice, ...]
 
-# If fewer than one in this many pixels of the box change, their places are kept, not the box.
+# If fewer than one in this many pixels of the box change, their indices are stored, not the box.
 _SPARSE = 8
 _MOST_PIXELS = 2**34
 
@@ -31,8 +31,8 @@ class Delta:
     start : tuple of int
         First index of the box along each axis.
     before, after : arrays of one shape and dtype
-        Labels of the pixels that changed; both are 0 where nothing did, so that a change of a few
-        objects far apart takes little space.
+        Labels of the changed pixels; 0 in both for unchanged pixels, so that changes of a few
+        distant objects compress well.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class Delta:
         return cls(start, before.astype(dtype) * changed, after.astype(dtype) * changed)
 
     def in_plane(self, plane: int) -> Delta:
-        """A change of one plane as a change of its stack."""
+        """Return a change of one plane as a change of its stack."""
         return Delta((plane, *self.start), self.before[None], self.after[None])
 
     @property
@@ -87,16 +87,16 @@ class Delta:
         return differs
 
     def apply(self, labels: NDArray[Any]) -> None:
-        """Change the pixels of labels that have room for the ids."""
+        """Apply the change to labels whose dtype has room for the ids."""
         changed = self.changed
         labels[self.window][changed] = self.after[changed]
 
     def reversed(self) -> Delta:
-        """The change that undoes this one."""
+        """Return the change that undoes this one."""
         return Delta(self.start, self.after, self.before)
 
     def packed(self) -> tuple[dict[str, Any], bytes]:
-        """Its place, shape and dtype for JSON, and its compressed pixels."""
+        """Return place, shape and dtype as JSON data, and the compressed pixels."""
         facts: dict[str, Any] = {
             "at": list(self.start),
             "shape": list(self.after.shape),
@@ -139,4 +139,4 @@ class Delta:
                 both[:] = values
             return cls(start, *both.reshape(2, *shape))
         except (KeyError, IndexError, TypeError, ValueError, zlib.error) as error:
-            raise SessionError("The pixels of an edit are damaged.") from error
+            raise SessionError("The pixels of an edit are damaged, so it is lost.") from error

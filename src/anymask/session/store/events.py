@@ -1,4 +1,4 @@
-"""The mutex of a session, which tells listeners what changed once it is free."""
+"""The mutex of a session, which notifies listeners after it is released."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Listener = Callable[[Event], None]
 
 
 class Mutex:
-    """A lock that a thread may take again while it holds it.
+    """A reentrant lock that delivers events.
 
-    Events wait in `pending` until the thread has released it completely, so that a listener may
+    Events wait in `pending` until the thread has fully released the lock, so that a listener may
     wait for another thread that needs the session.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The folder of a session: made, recognised, and never left by a name in the journal."""
+"""The folder of a session: creates, recognises and cleans it, and checks names of files in it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _INFO = "session.json"
 
 
 def create_folder(folder: str | os.PathLike[str]) -> Path:
-    """Make the folder of a new session; the suffix ``.anymask`` is added if it is missing.
+    """Create the folder of a new session; the suffix ``.anymask`` is added if it is missing.
 
     Raises
     ------
     SessionError
-        If something of that name exists.
+        If a file or folder of that name exists.
     OutputError
         If it cannot be written.
     """
@@ -42,7 +42,7 @@ def create_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def find_folder(folder: str | os.PathLike[str]) -> Path:
-    """The folder of an existing session; its suffix may be left out.
+    """Return the folder of an existing session; its suffix may be left out.
 
     Raises
     ------
@@ -73,12 +73,12 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """A file of the session, by the name that the journal has for it.
+    """Return the path of a file that the journal names.
 
     Raises
     ------
     SessionError
-        If the name leads out of the folder.
+        If the path is outside the folder.
     """
     parts = Path(name).parts
     if not parts or Path(name).is_absolute() or ".." in parts:

@@ -1,18 +1,18 @@
-"""The steps of a layer as references into the journal, and which of them are undone."""
+"""The steps of a layer as references into the journal, and which ones are undone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 RUNS = ("segment", "thresholds")
-"""Kinds of steps that a model made and chose by itself: they are not edits."""
+"""Kinds of steps made by the model alone; they do not count as edits."""
 
 
 @dataclass(frozen=True)
 class Ref:
-    """Where a step of a layer is in the journal, and its kind.
+    """The place of a step in the journal, and its kind.
 
-    A step that `continues` the one before it is undone and redone together with it.
+    A step that `continues` the previous one is undone and redone together with it.
     """
 
     number: int
@@ -24,14 +24,14 @@ class Ref:
 
 @dataclass
 class History:
-    """The steps of a layer in order, and which of them are undone.
+    """The steps of a layer in order, and which ones are undone.
 
     Attributes
     ----------
     events : list of (number, reference, forward)
-        All that happened to the layer: steps done, undone and redone.
+        All steps of the layer as they were done, undone and redone.
     done, undone : list of Ref
-        What undo and redo work on.
+        The stacks for undo and redo.
     snapshots : list of (number, file)
         The labels after the event with that number.
     saved : int
@@ -51,7 +51,7 @@ class History:
 
     @property
     def is_edited(self) -> bool:
-        """Whether one of the steps of the layer was made by hand."""
+        """Whether the layer was edited by hand since its last run."""
         for ref in reversed(self.done):
             if ref.kind == "segment":
                 return False
@@ -60,20 +60,20 @@ class History:
         return False
 
     def add(self, ref: Ref) -> None:
-        """Note a new step; steps that were undone cannot be redone after it."""
+        """Record a new step; undone steps can no longer be redone."""
         self.events.append((ref.number, ref, True))
         self.done.append(ref)
         self.undone.clear()
 
     def undo(self, number: int) -> Ref:
-        """Note that the last step was undone."""
+        """Record that the last step was undone."""
         ref = self.done.pop()
         self.undone.append(ref)
         self.events.append((number, ref, False))
         return ref
 
     def redo(self, number: int) -> Ref:
-        """Note that the step undone last was redone."""
+        """Record that the last undone step was redone."""
         ref = self.undone.pop()
         self.done.append(ref)
         self.events.append((number, ref, True))

@@ -1,7 +1,7 @@
 """The journal of a session: one line per step, appended and never changed.
 
-Each line is JSON and ends with a checksum of what stands before it. A line is written in one go, so
-a process that is killed leaves at most its last line torn; that one is dropped when the journal is
+Each line is JSON and ends with a checksum of the text before it. A line is written in one go, so a
+killed process leaves at most its last line incomplete; that line is dropped when the journal is
 opened again.
 """
 
@@ -37,12 +37,12 @@ class Journal:
     ----------
     path : Path
     writable : bool
-        Whether steps will be appended; then a torn last line is cut off.
+        Whether steps will be appended; then an incomplete last line is cut off.
 
     Attributes
     ----------
     messages : list of str
-        What could not be read.
+        Problems found while reading.
     """
 
     def __init__(self, path: Path, *, writable: bool) -> None:
@@ -58,7 +58,7 @@ class Journal:
         self._writable = writable
 
     def lines(self) -> Iterator[Line]:
-        """Read all steps; torn and damaged lines are skipped and named in `messages`."""
+        """Read all steps; incomplete and damaged lines are skipped and reported in `messages`."""
         damaged = 0
         with self.path.open("rb") as file:
             for raw in file:
@@ -69,15 +69,16 @@ class Journal:
                 elif self._end == os.fstat(file.fileno()).st_size:
                     self._end = offset
                     self.messages.append(
-                        "The last step was not written completely when the program ended; it was "
-                        "left out."
+                        "The last step was skipped, because the program ended before it was "
+                        "written completely."
                     )
                 else:
                     damaged += 1
         if damaged:
             self.messages.append(
-                f"{damaged} {'step was' if damaged == 1 else 'steps were'} damaged in the journal "
-                "and left out; see whether the masks are complete."
+                f"{damaged} damaged {'step' if damaged == 1 else 'steps'} in the journal "
+                f"{'was' if damaged == 1 else 'were'} skipped; check whether the masks are "
+                "complete."
             )
         if self._writable:
             os.ftruncate(self._file, self._end)
@@ -88,7 +89,7 @@ class Journal:
         Raises
         ------
         OutputError
-            If it cannot be written; the journal is as it was.
+            If it cannot be written; the journal is unchanged.
         """
         body = json.dumps(step, separators=(",", ":"), ensure_ascii=False).encode()[:-1]
         raw = body + _SUM + _sum_of(body) + b'"}\n'
@@ -111,7 +112,7 @@ class Journal:
         Raises
         ------
         SessionError
-            If it is damaged by now.
+            If it is damaged.
         """
         with self.path.open("rb") as file:
             file.seek(offset)
@@ -121,7 +122,7 @@ class Journal:
         return step
 
     def sync(self) -> None:
-        """Make sure that what was written is on the disk."""
+        """Make sure that all steps are on the disk."""
         if self._unsynced and self._file >= 0:
             self._unsynced = False
             os.fsync(self._file)
@@ -140,7 +141,7 @@ def _sum_of(body: bytes) -> bytes:
 
 
 def _checked(raw: bytes) -> dict[str, Any] | None:
-    """The step in a line, or None if its checksum is wrong."""
+    """Return the step in a line, or None if its checksum is wrong."""
     body, mark, rest = raw.rpartition(_SUM)
     if not mark or rest != _sum_of(body) + b'"}\n':
         return None

@@ -1,4 +1,4 @@
-"""One layer in memory: its labels and objects, and the steps that change them."""
+"""A layer in memory: its labels and objects, and the steps that change them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anymask.session.store.deltas import Delta
 from anymask.session.store.history import RUNS
 
 ObjectChanges = dict[int, tuple[ObjectInfo | None, ObjectInfo | None]]
-"""What was known about each object of a step before and after it; None if it did not exist."""
+"""Facts about each object before and after a step; None if the object did not exist."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +26,15 @@ class Step:
     Attributes
     ----------
     kind : str
-        What was done: "segment", "thresholds", "click", "paint", "merge", ….
+        "segment", "thresholds", "click", "paint", "merge", ….
     args : dict
-        With what; enough to do it again.
+        Arguments, sufficient to repeat the step.
     delta : Delta or None
-        The pixels that changed.
+        The changed pixels.
     objects : dict
-        The objects that changed.
+        The changed objects.
     meta : pair of dict or None
-        What is known about the whole layer, before and after, if that changed.
+        Facts about the whole layer, before and after, if they changed.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Step:
     meta: tuple[dict[str, Any], dict[str, Any]] | None = None
 
     def reversed(self) -> Step:
-        """The step that undoes this one."""
+        """Return the step that undoes this one."""
         return replace(
             self,
             delta=None if self.delta is None else self.delta.reversed(),
@@ -62,12 +62,12 @@ class Layer:
     labels : (H, W) or (P, H, W) array
         uint16, or uint32 once an id needs it.
     objects : dict of int to ObjectInfo
-        Every id that has a pixel.
+        Facts about every id that has a pixel.
     areas : dict of int to int
-        Pixels of every id.
+        Number of pixels of every id.
     meta : dict
-        "candidates" or "scores": files of what a run found; "thresholds", "options", "model":
-        of the run.
+        "candidates" or "scores": files with the results of a run; "thresholds", "options" and
+        "model" of that run.
     """
 
     def __init__(self, key: LayerKey, shape: tuple[int, ...]) -> None:
@@ -94,16 +94,16 @@ class Layer:
     ) -> Step | None:
         """Plan a step; return None if it would change nothing.
 
-        Objects that lose their last pixel are forgotten, and ids that appear become objects.
+        Objects that lose their last pixel are removed, and new ids become objects.
 
         Parameters
         ----------
         kind, delta, args
-            Of the step.
+            See `Step`.
         infos : mapping, optional
-            What becomes known about objects, by id.
+            New facts about objects, by id.
         meta : dict, optional
-            What becomes known about the layer.
+            New facts about the layer.
         renew : bool
             Whether all objects are new, even those with an old id.
         """
@@ -132,7 +132,7 @@ class Layer:
         return Step(kind, dict(args or {}), delta, changes, new_meta)
 
     def apply(self, step: Step) -> Change:
-        """Do a step."""
+        """Apply a step."""
         whole = False
         window: tuple[slice, ...] = tuple(slice(0, 0) for _ in self.labels.shape)
         if step.delta is not None:
@@ -141,12 +141,12 @@ class Layer:
             if any(p.stop > n for p, n in zip(window, self.labels.shape, strict=False)) or (
                 len(window) != self.labels.ndim
             ):
-                raise SessionError("An edit lies outside of its image; it was left out.")
+                raise SessionError("An edit lies outside its image and was skipped.")
             largest = int(delta.after.max(initial=0))
             if largest > np.iinfo(self.labels.dtype).max:
                 self.labels = self.labels.astype(label_dtype(largest))
                 whole = True
-            # Counted in the labels, so that areas are right even after a damaged step.
+            # Areas are counted in the labels, so that they are right even after a damaged step.
             changed = delta.changed
             for label, count in _counted(self.labels[window][changed]):
                 self.areas[label] = self.areas.get(label, 0) - count
@@ -167,7 +167,7 @@ class Layer:
     def restore(
         self, labels: NDArray[Any], objects: Mapping[int, ObjectInfo], meta: Mapping[str, Any]
     ) -> None:
-        """Become what a snapshot holds."""
+        """Set labels, objects and facts from a snapshot."""
         dtype = np.uint16 if labels.max(initial=0) <= np.iinfo(np.uint16).max else np.uint32
         self.labels = labels.astype(dtype)
         self.objects, self.meta = dict(objects), dict(meta)
@@ -175,7 +175,7 @@ class Layer:
 
 
 def _counted(pixels: NDArray[Any]) -> list[tuple[int, int]]:
-    """Ids in an array, 0 left out, and how often each is there."""
+    """Count the pixels of each id in an array, without 0."""
     if pixels.size and int(pixels.max()) < 2**20:
         counts = np.bincount(pixels.ravel())
         found = np.flatnonzero(counts)

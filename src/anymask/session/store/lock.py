@@ -1,4 +1,4 @@
-"""One window per session: a lock that ends with the process that holds it."""
+"""The lock of a session, so that only one window has it open."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class SessionLock:
     """The lock of a session folder.
 
     `filelock` takes the operating system's lock on the file ``lock``. The system releases it when
-    the process ends, however it ends, so a process that was killed locks nobody out. Who holds
-    it is written beside it, for the message to the second window.
+    the process ends, even if it is killed. The holder is written beside it, for the error message
+    in a second window.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class SessionLock:
 
     def __init__(self, folder: Path) -> None:
         self._holder = folder / _HOLDER
-        # Not of the thread: a session may be closed in another thread than it was opened in.
+        # Not thread-local: a session may be closed in another thread than it was opened in.
         self._lock = FileLock(folder / _LOCK, timeout=0, thread_local=False)
         try:
             self._lock.acquire()
@@ -53,7 +53,7 @@ class SessionLock:
             self._holder.write_text(json.dumps(facts), "utf-8")
 
     def release(self) -> None:
-        """Give the lock up; a second call does nothing."""
+        """Release the lock; a second call does nothing."""
         if self._lock.is_locked:
             with suppress(OSError):
                 self._holder.unlink()
@@ -66,5 +66,5 @@ def _refusal(folder: Path, holder: Path) -> str:
         facts: Any = json.loads(holder.read_text("utf-8"))
         who = f" (process {facts['pid']} on {facts['host']})"
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # the message is as true without
+        pass  # the message works without these facts
     return f"{folder} is open in another window{who}; close it there, or open another session."

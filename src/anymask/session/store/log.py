@@ -1,4 +1,4 @@
-"""The log of a session: lines with the time, in memory and in a file."""
+"""The log of a session: lines with timestamps, in memory and in a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Log:
     ----------
     path : Path
     writable : bool
-        Whether new lines go to the file too.
+        Whether new lines are also written to the file.
     """
 
     def __init__(self, path: Path, *, writable: bool) -> None:
@@ -28,7 +28,7 @@ class Log:
             self._lines.extend(path.read_text("utf-8").splitlines()[-_LINES_FROM_BEFORE:])
 
     def add(self, text: str) -> None:
-        """Add lines with the time. A log that cannot be written stops nobody's work."""
+        """Add lines with the time. If the file cannot be written, the error is ignored."""
         for line in text.splitlines() or [""]:
             self._lines.append(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}")
             if self._writable:
@@ -36,5 +36,5 @@ class Log:
                     file.write(self._lines[-1] + "\n")
 
     def last(self, count: int) -> list[str]:
-        """The last lines."""
+        """Return the last lines."""
         return list(self._lines)[-count:]

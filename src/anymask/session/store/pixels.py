@@ -1,4 +1,4 @@
-"""The pixels of a step: in its line of the journal, or in a file named after their content."""
+"""Stores the pixels of a step in its journal line, or in a file named after their content."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from anymask.files import whole_file
 from anymask.session.errors import SessionError
 from anymask.session.store.folder import inside
 
-# Larger content goes to a file of its own, so that the journal is quick to read.
+# Larger content goes to a separate file, so that the journal is quick to read.
 _MOST_INLINE = 2**14
 _FOLDER = "pixels"
 
 
 def keep_pixels(folder: Path, content: bytes) -> dict[str, str]:
-    """Keep the bytes of a step; return what the journal needs to find them again."""
+    """Store the bytes of a step; return what the journal needs to find them again."""
     if len(content) <= _MOST_INLINE:
         return {"data": base64.b64encode(content).decode()}
     name = f"{_FOLDER}/{_digest(content)}"
@@ -32,7 +32,7 @@ def keep_pixels(folder: Path, content: bytes) -> dict[str, str]:
 
 
 def fetch_pixels(folder: Path, kept: Mapping[str, object]) -> bytes:
-    """Read the bytes that `keep_pixels` kept.
+    """Read the bytes that `keep_pixels` stored.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A layer as a file: its labels, its objects and what is known about it."""
+"""Snapshot files of layers: labels, objects and facts about the layer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write_snapshot(
 def read_snapshot(
     path: Path,
 ) -> tuple[NDArray[Any], dict[int, ObjectInfo], dict[str, Any]]:
-    """Read labels, objects and what else `write_snapshot` wrote.
+    """Read the labels, objects and facts that `write_snapshot` wrote.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the journal says about a session, apart from the pixels of its layers."""
+"""The state of a session that results from its journal, except the pixels of its layers."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from anymask.session.store.history import History, Ref
 from anymask.session.store.journal import Line
 
 Readers = Mapping[str, Callable[[Any], Any]]
-"""For steps that only replace a value: how the value is read, by the name of the step."""
+"""Functions that read the value of steps that only replace a value, by the name of the step."""
 
 
 @dataclass
 class SessionState:
-    """The state that the steps read so far lead to.
+    """The state after the steps read so far.
 
     Attributes
     ----------
     folder : Path
         The session.
     readers : dict of callable
-        Steps whose content the store need not understand, such as the model and the options.
+        Functions for values that the store need not understand, such as model and options.
     images : dict of ImageRecord by id, in order
     classes : tuple of ClassRecord
     values : dict
-        What the last step of each reader gave.
+        The last value of each reader.
     ui : dict
-        What the window wants to find again.
+        Values that the window stored.
     histories : dict of History by LayerKey
     number : int
-        Of the last step.
+        Number of the last step.
     next_image : int
-        For the id of the next image.
+        Number for the id of the next image.
     """
 
     folder: Path
@@ -51,23 +51,23 @@ class SessionState:
     next_image: int = 1
 
     def image(self, image: str) -> ImageRecord:
-        """The record of an image.
+        """Return the record of an image.
 
         Raises
         ------
         SessionError
-            If there is none with that id.
+            If there is no image with that id.
         """
         if image not in self.images:
             raise SessionError(f"The session has no image {image!r}.")
         return self.images[image]
 
     def layer_keys(self) -> list[LayerKey]:
-        """A layer for every pseudo-RGB of every image, in order."""
+        """Return the layers in order: one for every pseudo-RGB of every image."""
         return [LayerKey(i, how.name) for i, rec in self.images.items() for how in rec.recipes]
 
     def history(self, key: LayerKey) -> History:
-        """The history of a layer.
+        """Return the history of a layer.
 
         Raises
         ------
@@ -78,12 +78,12 @@ class SessionState:
         return self.histories.setdefault(key, History())
 
     def title(self, key: LayerKey) -> str:
-        """What a layer is called: its image, and its pseudo-RGB if the image has several."""
+        """Return the name of a layer: its image, plus its pseudo-RGB if the image has several."""
         record = self.image(key.image)
         return record.name if len(record.recipes) == 1 else f"{record.name}.{key.recipe}"
 
     def layer_state(self, key: LayerKey) -> State:
-        """Whether a layer is new, segmented, edited, or saved as it is."""
+        """Return whether a layer is new, segmented, edited, or saved since its last change."""
         history = self.history(key)
         if not history.done:
             return "new"
@@ -92,7 +92,7 @@ class SessionState:
         return "edited" if history.is_edited else "segmented"
 
     def refuse_edited(self, layers: Iterable[LayerKey], what: str) -> None:
-        """Refuse to lose work that was done by hand.
+        """Refuse to lose edits made by hand.
 
         Raises
         ------
@@ -104,13 +104,13 @@ class SessionState:
             names = ", ".join(self.title(key) for key in edited[:3])
             more = f" and {len(edited) - 3} more" if len(edited) > 3 else ""
             raise EditedError(
-                f"Masks that were edited by hand would be {what}: {names}{more}; allow it, or "
-                "leave them out.",
+                f"Masks edited by hand would be {what}: {names}{more}; allow it, or leave them "
+                "out.",
                 edited,
             )
 
     def apply(self, line: Line) -> None:
-        """Take a step in; one of an unknown kind changes nothing."""
+        """Apply a step; a step of an unknown kind changes nothing."""
         step = line.step
         self.number = max(self.number, int(step["n"]))
         do = str(step["do"])
@@ -194,7 +194,7 @@ class SessionState:
                 history.saved = int(number)
 
     def _known(self, step: Mapping[str, Any]) -> History | None:
-        """The history that a step belongs to, unless its layer is gone."""
+        """Return the history that a step belongs to; None if its layer was removed."""
         key = LayerKey(*step["layer"])
         record = self.images.get(key.image)
         if record is None or all(how.name != key.recipe for how in record.recipes):

@@ -1,7 +1,7 @@
-"""The store of a session: every step is written to the journal before it is done.
+"""The store of a session: every step is written to the journal before it takes effect.
 
-It keeps the folder, its lock, the journal, the state that the journal leads to, and the layers in
-memory. All of it may be used from any thread.
+It holds the folder, its lock, the journal, the state that results from the journal, and the layers
+in memory. All methods may be called from any thread.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ from anymask.session.store.pixels import fetch_pixels, keep_pixels
 from anymask.session.store.snapshots import read_snapshot, write_snapshot
 from anymask.session.store.state import Readers, SessionState
 
-# A snapshot of a layer is due after this many steps, or bytes of steps, since the last one.
+# A layer gets a new snapshot after this many steps, or bytes of steps, since the last one.
 _SNAPSHOT_STEPS = 40
 _SNAPSHOT_BYTES = 2**20
 _KEEPER_SECONDS = 1.0
 
 
 class Store:
-    """What a session has on disk, and the layers that are in memory.
+    """The files of a session, and its layers in memory.
 
     Parameters
     ----------
     folder : Path
-        A session folder that exists.
+        An existing session folder.
     read_only : bool
-        Whether nothing is locked and nothing written.
+        Open without a lock and without writing anything.
     readers : mapping
-        How values are read that the store need not understand; see `SessionState`.
+        Functions for values that the store need not understand; see `SessionState`.
 
     Attributes
     ----------
     state : SessionState
-        What the journal says.
+        The state that results from the journal.
     mutex : Mutex
         Held while the state or a layer is read or changed.
     messages : list of str
-        What was found when it was opened, and what could not be read.
+        Problems found on opening and reading.
 
     Raises
     ------
     SessionError
-        If another window has the session.
+        If the session is open in another window.
     """
 
     def __init__(self, folder: Path, *, read_only: bool, readers: Readers) -> None:
@@ -95,7 +95,7 @@ class Store:
             self._keeper.start()
 
     def close(self) -> None:
-        """Write snapshots of what changed, and give the session up; a second call does nothing."""
+        """Write snapshots of changes and release the session; a second call does nothing."""
         if not self._is_open:
             return
         try:
@@ -111,7 +111,7 @@ class Store:
                 self._lock.release()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call a function with each `Event`; return what ends it."""
+        """Call a function with each `Event`; return a function that unsubscribes it."""
         with self.mutex:
             self._listeners.append(listener)
 
@@ -122,21 +122,21 @@ class Store:
         return unsubscribe
 
     def tell(self, event: Event) -> None:
-        """Tell the listeners, as soon as this thread has released the mutex."""
+        """Notify the listeners as soon as this thread has released the mutex."""
         with self.mutex:
             self.mutex.pending.append(event)
 
     def log(self, text: str) -> None:
-        """Add a line with the time to the log."""
+        """Add a line to the log, with the time."""
         self._log.add(text)
         self.tell(Event("log"))
 
     def log_lines(self, count: int) -> list[str]:
-        """The last lines of the log."""
+        """Return the last lines of the log."""
         return self._log.last(count)
 
     def say(self, sentence: str) -> None:
-        """Add a message that whoever opened the session should see."""
+        """Add a message for the user who opened the session."""
         self.messages.append(sentence)
         self.log(sentence)
 
@@ -149,19 +149,19 @@ class Store:
         """
         if self.read_only:
             raise SessionError(
-                f"{self.folder.name} was opened to look at only; close the window that has it, and "
+                f"{self.folder.name} was opened read-only; close the window that has it open, then "
                 "open it again."
             )
 
     def record(self, do: str, **facts: Any) -> int:
-        """Append a step to the journal, then take it into the state; return its number.
+        """Append a step to the journal, then apply it to the state; return its number.
 
         Raises
         ------
         SessionError
             If the session is closed or read-only.
         OutputError
-            If the journal cannot be written; then nothing has changed.
+            If the journal cannot be written; then nothing changes.
         """
         with self.mutex:
             self._refuse_unwritable()
@@ -170,7 +170,7 @@ class Store:
             return self.state.number
 
     def layer(self, key: LayerKey) -> Layer:
-        """A layer, restored from its last good snapshot and the steps after it if need be."""
+        """Return a layer; if needed, restore it from its last good snapshot and later steps."""
         with self.mutex:
             if key in self._layers:
                 return self._layers[key]
@@ -198,11 +198,11 @@ class Store:
 
     @property
     def layers_in_memory(self) -> int:
-        """How many layers are in memory."""
+        """Number of layers in memory."""
         return len(self._layers)
 
     def steps(self, key: LayerKey) -> list[Step]:
-        """The steps that a layer is made of, in order; steps that were undone are left out."""
+        """Return the steps of a layer in order, without undone steps."""
         return [self._read_step(ref) for ref in self.state.history(key).done]
 
     def change(
@@ -218,20 +218,20 @@ class Store:
         meta: dict[str, Any] | None = None,
         renew: bool = False,
     ) -> Change:
-        """Change a layer by one step; an empty `Change` comes back if nothing differs.
+        """Change a layer by one step; return an empty `Change` if nothing differs.
 
         Parameters
         ----------
         key : LayerKey
         kind : str
-            What the step is called.
+            Name of the step.
         labels : array, optional
-            What the labels become: those of the whole layer, or of one plane.
+            The new labels of the whole layer, or of one plane.
         plane : int, optional
         window : tuple of slice, optional
             The only part in which `labels` may differ.
         args, infos, meta, renew
-            As `Layer.step_to` takes them.
+            See `Layer.step_to`.
         """
         with self.mutex:
             layer = self.layer(key)
@@ -247,7 +247,7 @@ class Store:
             return self._commit(layer, step)
 
     def _commit(self, layer: Layer, step: Step) -> Change:
-        """Write a step of a layer to the journal, then do it."""
+        """Write a step of a layer to the journal, then apply it."""
         key = layer.key
         self._refuse_unwritable()
         facts: dict[str, Any] = {"layer": list(key), "kind": step.kind, "args": step.args}
@@ -268,9 +268,9 @@ class Store:
         return change
 
     def turn(self, key: LayerKey, *, forward: bool) -> Change | None:
-        """Undo the last step of a layer, or redo the step undone last; None if there is none.
+        """Undo the last step of a layer, or redo the last undone step; None if there is none.
 
-        A stroke that was handed over in parts is undone and redone as one.
+        A stroke that was recorded in parts is undone and redone as one.
         """
         with self.mutex:
             history = self.state.history(key)
@@ -293,13 +293,13 @@ class Store:
         return change
 
     def forget(self, keys: Collection[LayerKey]) -> None:
-        """Drop layers from memory that are no longer part of the session."""
+        """Drop layers from memory that were removed from the session."""
         with self.mutex:
             for key in keys:
                 self._layers.pop(key, None)
 
     def release(self, keep: Collection[LayerKey] = ()) -> None:
-        """Drop all layers but some from memory, after writing their snapshots."""
+        """Drop all layers except `keep` from memory, after writing their snapshots."""
         for key in [key for key in list(self._layers) if key not in keep]:
             self._snapshot(key)
             with self.mutex:
@@ -322,8 +322,8 @@ class Store:
             self.state.apply(line)
         except (KeyError, TypeError, ValueError, IndexError, AnymaskError):
             self.messages.append(
-                f"This version of anymask does not understand a step of the journal "
-                f"({line.step.get('do')}); it was left out."
+                f"A step of the journal ({line.step.get('do')}) was skipped, because this version "
+                "of anymask does not understand it."
             )
 
     def _read_step(self, ref: Ref) -> Step:
@@ -355,7 +355,7 @@ class Store:
                 return
             labels, objects = np.array(layer.labels), dict(layer.objects)
             meta = dict(layer.meta)
-        # Compressing takes its time, during which others may go on.
+        # Compressing is slow, so it runs outside the mutex.
         name = f"labels/{key.image}-{key.recipe}-{at}.npz"
         write_snapshot(inside(self.folder, name), labels, objects, meta)
         with self.mutex:
@@ -369,10 +369,10 @@ class Store:
                 inside(self.folder, past).unlink()
 
     def _keep(self) -> None:
-        """Sync the journal and write snapshots, in a thread, while the session is open."""
+        """Sync the journal and write snapshots in a thread while the session is open."""
         while not self._ending.wait(_KEEPER_SECONDS):
             try:
-                self._journal.sync()  # outside of the mutex: a slow disk keeps nobody waiting
+                self._journal.sync()  # outside the mutex, so that a slow disk blocks nobody
                 with self.mutex:
                     due = [key for key in self._layers if self._is_due(key)]
                 for key in due:
