@@ -1,4 +1,4 @@
-"""One click. A point on the cup, and the model answers with a mask and its predicted IoU."""
+"""One click. A point on the coffee; the answer is a mask and its predicted IoU."""
 
 import skimage
 

@@ -7,7 +7,8 @@ import anymask
 from anymask.masks.choose import keep
 
 image = anymask.to_rgb(skimage.data.coins())
-masks = anymask.SamAutomaticMaskGenerator(anymask.load()).generate_masks(image)
+generator = anymask.SamAutomaticMaskGenerator(anymask.load(), points_per_side=24)
+masks = generator.generate_masks(image)
 coins = keep(masks, "circularity > .85 and area > 500")
 table = anymask.measure(coins, image, pixel_size=0.25, unit="mm")
 widths = np.zeros(int(max(table["id"])) + 1)

@@ -5,6 +5,6 @@ import skimage
 import anymask
 
 image = skimage.data.coffee()
-generator = anymask.SamAutomaticMaskGenerator(anymask.load(), crop_n_layers=1)
+generator = anymask.SamAutomaticMaskGenerator(anymask.load())
 masks = generator.generate_masks(image)
 shown = anymask.overlay(image, masks)
