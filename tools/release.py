@@ -6,14 +6,13 @@
 Everything happens in a clone of the repository. Only when the wheel has been built, checked,
 installed in a fresh environment and tried on real images does the commit reach this repository, the
 files `dist/`, and, last, the tag `v0.2.0`. With `--dry-run`, or when anything fails, nothing here
-changes. Nothing is pushed: the script ends with the commands that do it.
+changes. Nothing is pushed: the last line says how to do that.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import re
 import shutil
 import subprocess
@@ -29,7 +28,6 @@ VERSION_LINES = {
     "CITATION.cff": "version: {}",
     "conda/recipe.yaml": '  version: "{}"',
 }
-SDIST_URL = "https://github.com/anymask/anymask/releases/download/v{0}/anymask-{0}.tar.gz"
 
 
 class ReleaseError(Exception):
@@ -129,14 +127,8 @@ def release(root: Path, version: str, *, dry_run: bool, options: list[str]) -> N
             print(f"\nDry run: {version} passed. Nothing here was changed.")
             return
         take_over(root, clone, version)
-    (sdist,) = (root / "dist").glob("*.tar.gz")
-    print(
-        f"Version {version} is committed and tagged; its files are in dist/.\n"
-        f"Publish it:          git push origin HEAD v{version}\n"
-        "For conda-forge, the source in the feedstock's recipe:\n"
-        f"  url: {SDIST_URL.format(version)}\n"
-        f"  sha256: {hashlib.sha256(sdist.read_bytes()).hexdigest()}"
-    )
+    print(f"Version {version} is committed and tagged; its files are in dist/.")
+    print(f"To publish it: git push origin HEAD v{version}")
 
 
 def main() -> None:
