@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import distribution
+
 ROOT = Path(__file__).parents[1]
 
 FILES = {
@@ -110,9 +112,7 @@ def test_a_version_that_is_only_a_tag_exists_too(repository):
 def test_changes_that_are_not_committed_are_refused(repository):
     (repository / "new_file.py").touch()
     done = release(repository, "0.2.0")
-    assert done.stderr == (
-        "release: The working tree has changes; commit or remove them first.\n"
-    )
+    assert done.stderr == ("release: The working tree has changes; commit or remove them first.\n")
 
 
 def test_an_empty_unreleased_section_is_refused(repository):
@@ -158,8 +158,6 @@ def test_a_release_is_built_tried_committed_and_tagged_and_a_dry_run_changes_not
 def test_faults_of_the_built_files_stop_the_release_and_leave_no_trace(repository):
     (repository / "src" / "anymask" / "numbers.txt").write_text("left out by setuptools")
     (repository / "README.md").write_text("# Small\n\n![shown](docs/shown.png)\n")
-    with (repository / "src" / "anymask" / "large.py").open("w") as file:
-        file.write(f'x = "{os.urandom(13_000_000).hex()}"\n')
     commit(repository)
     before = state(repository)
     done = release(repository, "0.2.0")
@@ -168,6 +166,17 @@ def test_faults_of_the_built_files_stop_the_release_and_leave_no_trace(repositor
     assert "The README links to docs/shown.png, which is not absolute." in done.stderr
     assert done.stderr.endswith("release: The build did not pass its checks; see above.\n")
     assert state(repository) == before
+
+
+def test_a_wheel_of_more_than_25_mb_is_a_problem(tmp_path):
+    wheel = tmp_path / "anymask-1.0-py3-none-any.whl"
+    for size, problems in [
+        (25_000_000, []),
+        (25_100_000, [f"{wheel.name} has 25.1 MB; at most 25 MB are allowed."]),
+    ]:
+        with wheel.open("wb") as file:
+            file.truncate(size)
+        assert distribution.size_problems(wheel) == problems
 
 
 def test_a_wheel_that_does_not_work_once_installed_stops_the_release(repository):

@@ -122,7 +122,7 @@ def source_version() -> str:
     text = (ROOT / "src" / "anymask" / "__init__.py").read_text(encoding="utf-8")
     found = re.search(r'^__version__ = "(.+)"$', text, re.M)
     if found is None:
-        raise DistributionError("src/anymask/__init__.py has no line __version__ = \"...\".")
+        raise DistributionError('src/anymask/__init__.py has no line __version__ = "...".')
     return found[1]
 
 
