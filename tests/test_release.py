@@ -42,7 +42,9 @@ where = ["src"]
     "MANIFEST.in": "include CHANGELOG.md\nprune tests\n",
     "constraints.txt": "",
     ".gitignore": "dist/\n",
-    "CHANGELOG.md": "# Changelog\n\n## Unreleased\n\n### Added\n\n- Wings.\n\n## 0.1.0 - 2026-01-01\n\n- All.\n",
+    "CHANGELOG.md": (
+        "# Changelog\n\n## Unreleased\n\n### Added\n\n- Wings.\n\n## 0.1.0 - 2026-01-01\n\n- All.\n"
+    ),
     "CITATION.cff": "version: 0.1.0\n",
     "conda/recipe.yaml": 'context:\n  version: "0.1.0"\n',
     "src/anymask/__init__.py": '__version__ = "0.1.0"\n',

@@ -1,4 +1,4 @@
-"""What stands beside the package, for indexes, containers and GitHub, agrees with pyproject.toml."""
+"""The files beside the package, for indexes, containers and GitHub, agree with pyproject.toml."""
 
 from __future__ import annotations
 

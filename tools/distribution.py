@@ -3,9 +3,10 @@
     python tools/distribution.py                 # into dist/
     python tools/distribution.py --out DIR --no-try
 
-Checked are the size, the files in the wheel and in the sdist against `src/`, the metadata (`twine
-check --strict`) and the links of the README, which the package index does not resolve when they are
-relative. The wheel is then installed in a virtual environment and `tools/try_install.py` runs there.
+The checks: the size, the files in the wheel and in the sdist against `src/`, the metadata
+(`twine check --strict`), and the links of the README, of which the package index resolves no
+relative ones. Then the wheel is installed in a new virtual environment, where
+`tools/try_install.py` runs.
 """
 
 from __future__ import annotations
