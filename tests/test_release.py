@@ -12,7 +12,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from tools import distribution
 
 ROOT = Path(__file__).parents[1]

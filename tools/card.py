@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
+from tools.tune_shipped import COMPLETE
 
 from anymask.evaluation.records import mean_over_sets
 from anymask.files import sha256
 from anymask.model.config import EverythingConfig
-from tools.tune_shipped import COMPLETE
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "src" / "anymask" / "checkpoints" / "weights"

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from skimage import data
+from tools.tune_shipped import settings_of
 
 from anymask import load
 from anymask.datasets.types import Example
@@ -23,7 +24,6 @@ from anymask.evaluation.candidates import find_candidates
 from anymask.evaluation.threshold_grid import ThresholdGrid
 from anymask.images.normalize import to_rgb
 from anymask.show import overlay
-from tools.tune_shipped import settings_of
 
 PICTURES = (
     "coins",

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tools.everything_sheet import captioned, sheet
 
 from anymask import load
 from anymask.datasets.types import Example
 from anymask.evaluation.pictures import draw_answer, extremes
 from anymask.evaluation.protocols import evaluate_interactive
 from recipes.small.synthetic import KINDS, NEEDS_PHOTOS, draw_scene
-from tools.everything_sheet import captioned, sheet
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "weaknesses.jpg"
 ASKED = {"box": "box", "click1_predicted": "1 click"}

@@ -6,9 +6,6 @@ import json
 import re
 
 import pytest
-
-from anymask.checkpoints.registry import SMALL_SHA256
-from anymask.cli.info import essentials_of
 from tools.card import (
     BASELINES,
     CARD,
@@ -23,6 +20,9 @@ from tools.card import (
     replace_block,
     replace_line,
 )
+
+from anymask.checkpoints.registry import SMALL_SHA256
+from anymask.cli.info import essentials_of
 
 SETS = ("camvid", "voc2012_sbd", MEAN)
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 import torch
+from tools.shipped_figures import TARGET, coins_example, drawn_examples, measure
 
 from anymask.checkpoints.registry import SMALL_SHA256
-from tools.shipped_figures import TARGET, coins_example, drawn_examples, measure
 
 RECORDED = json.loads(TARGET.read_text(encoding="utf-8"))
 # Other processors round otherwise, which moves a click now and then.

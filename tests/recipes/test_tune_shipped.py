@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from tools.tune_shipped import COMPLETE, examples_of, settings_of
 
 from anymask.model.config import EverythingConfig
 from recipes.small import cache
-from tools.tune_shipped import COMPLETE, examples_of, settings_of
 
 
 @pytest.fixture
