@@ -52,19 +52,24 @@ def test_the_python_example_is_ten_lines_long():
     assert len(blocks("python")[0].strip().split("\n")) == 10
 
 
-def test_images_and_files_that_the_readme_names_exist():
+def test_links_are_absolute_and_lead_to_files_that_exist():
+    # The package index shows the README too, and resolves no relative link.
     root = Path(__file__).parents[1]
-    for target in [
-        *re.findall(r"\]\((?!https?:)([^)#]+)\)", README),
-        "CITATION.cff",
-        "demo",
-        "test",
-    ]:
-        assert (root / target).exists(), target
+    ours = re.compile(
+        r"https://(?:raw\.githubusercontent\.com/anymask/anymask|github\.com/anymask/anymask/blob)"
+        r"/main/([^#]+)"
+    )
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    files = [match[1] for match in map(ours.match, targets) if match]
+    assert "docs/images/demo.png" in files
+    assert [target for target in targets if not target.startswith(("https://", "#"))] == []
+    for file in [*files, "CITATION.cff", "demo", "test"]:
+        assert (root / file).exists(), file
 
 
 def test_the_readme_begins_with_an_image_and_three_commands():
-    image, install, commands = (README.index(each) for each in ("![", "pip install .", "anymask gui"))
+    parts = ("![", "pip install .", "anymask gui")
+    image, install, commands = (README.index(each) for each in parts)
     assert image < install < commands < README.index("\n## ")
     first = blocks("sh")[0].strip().split("\n")
     assert [line.split()[:2] for line in first] == [
