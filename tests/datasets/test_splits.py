@@ -126,12 +126,12 @@ def test_two_images_give_one_each_and_one_image_is_refused(tmp_path):
     ("options", "says"),
     [
         ({"fraction": 1.0}, "between 0 and 1"),
-        ({"group": "("}, "no regular expression"),
+        ({"group": "("}, "not a regular expression"),
         ({"group": "patient"}, "0 pairs of parentheses"),
         ({"group": "(p)(q)"}, "2 pairs of parentheses"),
         ({"group": r"(p\d)"}, "not found in the image name '00'"),
-        ({"group": "(0)"}, "all of one group"),
-        ({"group": "folder"}, "all of one group"),
+        ({"group": "(0)"}, "all in one group"),
+        ({"group": "folder"}, "all in one group"),
     ],
 )
 def test_an_impossible_split_is_refused_with_a_sentence(tmp_path, options, says):

@@ -162,8 +162,8 @@ class _Unpacking:
         if self.room < 0:
             raise ImageError(
                 f"{self.archive} was not unpacked: it needs more than {_MOST_GROWTH} times its "
-                "size or more than half of the free disk space; unpack it yourself if you trust it, and "
-                "give the folder."
+                "size or more than half of the free disk space; unpack it yourself if you trust "
+                "it, and give the folder."
             )
 
 
