@@ -53,7 +53,7 @@ def test_too_many_bad_images_are_refused_before_training(cli, places):
     messages = {cli(*COMMANDS[name], "cells").stderr for name in ("tune", "finetune")}
     (sentence,) = messages
     assert sentence.startswith("2 of 4 images cannot be used (00: A mask of ")
-    assert "; likewise 01); that is more than 10%, so mend or remove them." in sentence
+    assert "; likewise 01); that is more than 10%, so fix or remove them." in sentence
 
 
 def test_a_zipped_session_and_a_folder_are_measured_as_two_sets(cli, model, places):

@@ -52,7 +52,7 @@ def test_json_has_the_figures_the_fingerprint_and_the_split(tmp_path):
     assert found["sets"] == {"benign": 2, "malignant": 2}
     assert found["empty"] == ["normal/normal (1)"]
     assert found["split"] == {"train": 3, "validation": 1}
-    with pytest.warns(UserWarning, match="hold no object"):
+    with pytest.warns(UserWarning, match="contain no object"):
         assert found["fingerprint"] == open_dataset(tmp_path / "BUSI").fingerprint()
     assert result.stderr == ""
 

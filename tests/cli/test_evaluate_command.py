@@ -124,7 +124,7 @@ def test_if_no_image_is_left_the_command_fails_and_writes_nothing(cli, model, di
     result = cli("evaluate", "--model", model, "--data", discs, "-o", tmp_path / "out")
     assert result.exit_code == 2
     assert result.stderr.startswith("2 of 2 images cannot be used (a: ")
-    assert result.stderr.endswith("; likewise b); mend or remove them.\n")
+    assert result.stderr.endswith("; likewise b); fix or remove them.\n")
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -90,7 +90,7 @@ def test_a_fine_tuning_is_resumed_only_with_resume(run):
     assert run().exit_code == 0
     refused = run()
     assert refused.exit_code == 2
-    assert "holds a fine-tuning already" in refused.output
+    assert "already has a fine-tuning" in refused.output
     resumed = run("--resume", "--epochs", 2)
     assert resumed.exit_code == 0
     assert "Epoch 2:" in resumed.output

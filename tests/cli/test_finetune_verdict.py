@@ -139,7 +139,7 @@ def test_images_with_unknown_classes_are_refused_before_training(run, tmp_path, 
     for option in ("--test", "--validation"):
         result = run("--semantic", option, tmp_path / "other")
         assert result.exit_code == 2
-        assert "an object of the class 7, and the classes declared are" in result.stderr
+        assert "an object of the class 7, but the declared classes are" in result.stderr
         assert not (tmp_path / "out").exists()
 
 

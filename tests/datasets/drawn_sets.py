@@ -1,4 +1,4 @@
-"""Small images with discs, written to disk in the ways in which data sets come."""
+"""Small images with discs, written to disk in the layouts of data sets."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ HEIGHT, WIDTH = 48, 64
 
 
 def disc(x: float, y: float, radius: float, size: tuple[int, int] = (HEIGHT, WIDTH)) -> np.ndarray:
-    """Mask of a disc."""
+    """The mask of a disc."""
     rows, columns = np.ogrid[: size[0], : size[1]]
     return (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
 
 
 def two_discs(shift: int = 0) -> np.ndarray:
-    """Label image: a disc of id 1 on the left and a smaller one of id 2 on the right."""
+    """A label image: a disc of id 1 on the left and a smaller one of id 2 on the right."""
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
     labels[disc(16 + shift, 24, 10)] = 1
     labels[disc(48, 20, 7)] = 2
@@ -26,7 +26,7 @@ def two_discs(shift: int = 0) -> np.ndarray:
 
 
 def noise(seed: int, labels: np.ndarray) -> np.ndarray:
-    """Coarse random colours, darker where there is an object: no two seeds look alike."""
+    """Coarse random colours, darker at objects; different seeds look different."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(60, 250, (labels.shape[0] // 8, labels.shape[1] // 8, 3))
     image = coarse.repeat(8, 0).repeat(8, 1).astype(np.uint8)
@@ -35,7 +35,7 @@ def noise(seed: int, labels: np.ndarray) -> np.ndarray:
 
 
 def save(path: Path, array: np.ndarray) -> Path:
-    """Write an array as the suffix says, with the folders above it."""
+    """Write an array in the format of the suffix; creates the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".tif":
         tifffile.imwrite(path, array)
@@ -50,7 +50,7 @@ def white(mask: np.ndarray) -> np.ndarray:
 
 
 def write_pairs(folder: Path, count: int, first: int = 0) -> Path:
-    """Write a set of `count` images with label images; the objects of no two are the same."""
+    """Write a set of `count` images with label images; no two have the same objects."""
     for i in range(first, first + count):
         labels = two_discs(shift=i % 5)
         save(folder / "images" / f"{i:02}.png", noise(i, labels))
@@ -59,7 +59,7 @@ def write_pairs(folder: Path, count: int, first: int = 0) -> Path:
 
 
 def write_busi(folder: Path) -> Path:
-    """Write images and masks as the breast ultrasound set BUSI has them, in its folders."""
+    """Write images and masks in the folder layout of the breast ultrasound set BUSI."""
     for kind, number, lesions in (
         ("benign", 1, 1),
         ("benign", 2, 3),

@@ -1,4 +1,4 @@
-"""Data sets in archives: the same data as unpacked, and nothing that an archive could do else."""
+"""Data sets in archives give the same data as folders, and malicious archives are refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def tarred(path: Path, folder: Path, above: str = "") -> Path:
 
 @pytest.mark.parametrize("name", ["cells.zip", "cells.tar", "cells.tar.gz", "cells.tgz"])
 @pytest.mark.parametrize("above", ["", "cells/"])
-def test_an_archive_is_the_same_data_set_as_the_folder(cells, tmp_path, name, above):
+def test_an_archive_gives_the_same_data_set_as_the_folder(cells, tmp_path, name, above):
     pack = zipped if name.endswith("zip") else tarred
     packed = open_dataset(pack(tmp_path / name, cells, above))
     assert packed.keys == open_dataset(cells).keys
@@ -53,7 +53,7 @@ def test_an_archive_is_the_same_data_set_as_the_folder(cells, tmp_path, name, ab
 
 
 @pytest.mark.parametrize("name", ["out.zip", "out.tgz"])
-def test_results_in_an_archive_are_the_corrected_ones_as_in_the_folder(tmp_path, name):
+def test_corrected_results_in_an_archive_are_used_as_in_the_folder(tmp_path, name):
     folder = tmp_path / "out"
     save(folder / "a.png", noise(0, two_discs()))
     masks = MaskSet.from_labels(two_discs())
@@ -67,16 +67,16 @@ def test_results_in_an_archive_are_the_corrected_ones_as_in_the_folder(tmp_path,
     np.testing.assert_array_equal(example.masks[0], two_discs() == 1)
 
 
-def test_clutter_of_operating_systems_is_passed_over(tmp_path):
+def test_clutter_of_operating_systems_is_ignored(tmp_path):
     packed = zipped(tmp_path / "busi.zip", write_busi(tmp_path / "BUSI"), "Dataset_BUSI/")
     with zipfile.ZipFile(packed, "a") as archive:
         archive.writestr("__MACOSX/Dataset_BUSI/benign/._benign (1).png", b"?")
         archive.writestr("Dataset_BUSI/.DS_Store", b"?")
-    with pytest.warns(UserWarning, match="hold no object"):
+    with pytest.warns(UserWarning, match="contain no object"):
         assert open_dataset(packed).set_names == ["benign", "malignant"]
 
 
-def test_the_same_archive_is_unpacked_once_and_anew_when_it_has_changed(cells, tmp_path):
+def test_an_archive_is_unpacked_once_and_again_when_it_changes(cells, tmp_path):
     packed = zipped(tmp_path / "x.zip", cells)
     first = archives.unpacked(packed)
     assert archives.unpacked(packed) == first
@@ -85,7 +85,7 @@ def test_the_same_archive_is_unpacked_once_and_anew_when_it_has_changed(cells, t
     assert len(open_dataset(packed)) == 5
 
 
-def test_what_was_unpacked_goes_when_the_program_ends(cells, tmp_path):
+def test_unpacked_files_are_removed_when_the_program_ends(cells, tmp_path):
     packed = zipped(tmp_path / "x.zip", cells)
     code = (
         "from anymask.datasets import open_dataset; "
@@ -109,7 +109,7 @@ def test_a_zip_with_a_member_outside_the_folder_is_refused(cells, tmp_path, name
     packed = zipped(tmp_path / "x.zip", cells)
     with zipfile.ZipFile(packed, "a") as archive:
         archive.writestr(name, b"evil")
-    with pytest.raises(ImageError, match="would lie outside the folder"):
+    with pytest.raises(ImageError, match="would be outside the folder"):
         open_dataset(packed)
     assert not list(tmp_path.rglob("evil*"))
 
@@ -121,7 +121,7 @@ def test_a_tar_with_a_member_outside_the_folder_is_refused(cells, tmp_path, name
         member = tarfile.TarInfo(name)
         member.size = 4
         archive.addfile(member, io.BytesIO(b"evil"))
-    with pytest.raises(ImageError, match="would lie outside the folder"):
+    with pytest.raises(ImageError, match="would be outside the folder"):
         open_dataset(packed)
     assert not list(tmp_path.rglob("evil*"))
 
@@ -147,11 +147,11 @@ def test_a_zip_with_a_link_is_refused(cells, tmp_path):
         open_dataset(packed)
 
 
-def test_a_member_that_comes_twice_is_refused(cells, tmp_path):
+def test_a_repeated_member_is_refused(cells, tmp_path):
     packed = tarred(tmp_path / "x.tar", cells)
     with tarfile.open(packed, "a") as archive:
         archive.add(cells / "images" / "00.png", "images/00.png")
-    with pytest.raises(ImageError, match=r"images/00\.png comes twice"):
+    with pytest.raises(ImageError, match=r"images/00\.png occurs twice"):
         open_dataset(packed)
 
 

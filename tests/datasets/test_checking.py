@@ -1,4 +1,4 @@
-"""What a check of a data set counts and what it finds wrong, and the contact sheet."""
+"""Checks of data sets: counts and problems; the contact sheet."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def told_of(place, **options) -> str:
     return "\n".join(check_dataset(open_quietly(place, **options)).problems)
 
 
-def test_a_good_set_has_no_problems_and_its_figures_are_exact(twelve):
+def test_a_good_set_has_exact_figures_and_no_problems(twelve):
     found = check_dataset(open_dataset(twelve))
     assert found.problems == []
     assert (found.images, found.objects, found.sets) == (12, 24, {"cells": 12})
@@ -55,7 +55,7 @@ def test_a_good_set_has_no_problems_and_its_figures_are_exact(twelve):
     assert (found.sides, found.sizes) == ((WIDTH, WIDTH, WIDTH), 1)
 
 
-def test_what_does_not_belong_together_is_named(twelve):
+def test_unmatched_and_unusable_files_are_named(twelve):
     (twelve / "masks" / "00.png").unlink()
     (twelve / "images" / "01.png").unlink()
     save(twelve / "masks" / "02.png", np.zeros((HEIGHT, WIDTH), np.uint8))
@@ -76,7 +76,7 @@ def test_what_does_not_belong_together_is_named(twelve):
         assert part in told
 
 
-def test_pictures_that_occur_twice_are_found_to_the_pixel_and_almost(twelve):
+def test_exact_and_near_copies_are_found(twelve):
     pixels = np.asarray(Image.open(twelve / "images" / "05.png"))
     copies = {"same.bmp": pixels, "bright.png": pixels // 2 + 60, "twice.png": doubled(pixels)}
     for name, copy in copies.items():
@@ -102,7 +102,7 @@ def test_pictures_that_occur_twice_are_found_to_the_pixel_and_almost(twelve):
     assert found.across == []
 
 
-def test_different_pictures_and_blank_ones_are_not_called_alike(tmp_path):
+def test_different_and_blank_images_are_not_near_copies(tmp_path):
     write_pairs(tmp_path, 30)
     for i, grey in enumerate((10, 20)):
         save(tmp_path / "images" / f"flat{i}.png", np.full((HEIGHT, WIDTH, 3), grey, np.uint8))
@@ -110,7 +110,7 @@ def test_different_pictures_and_blank_ones_are_not_called_alike(tmp_path):
     assert check_dataset(open_dataset(tmp_path)).alike == []
 
 
-def test_classes_are_counted_and_rare_ones_and_missing_ones_told(tmp_path):
+def test_classes_are_counted_and_missing_ones_reported(tmp_path):
     for i in range(12):
         labels = np.zeros((HEIGHT, WIDTH), np.uint8)
         labels[:, :40] = 1
@@ -122,12 +122,12 @@ def test_classes_are_counted_and_rare_ones_and_missing_ones_told(tmp_path):
     counts = {name: (c.objects, c.images) for name, c in found.classes.items()}
     assert counts == {"field": (12, 12), "road": (1, 1), "house": (0, 0)}
     assert found.classes["road"].share == round(14 / (12 * 40 + 14), 4)
-    assert "No object is of 1 declared class: house." in found.problems
+    assert "1 declared class without an object: house." in found.problems
     assert not any("rare" in problem for problem in found.problems)
     json.dumps(found.to_dict())
 
 
-def test_a_class_with_a_twentieth_of_another_s_objects_is_told(tmp_path):
+def test_a_class_with_a_twentieth_of_the_objects_of_another_is_reported(tmp_path):
     for i in range(2):
         labels = np.zeros((HEIGHT, WIDTH), np.uint8)
         save(tmp_path / "images" / f"{i}.png", noise(i, labels))
@@ -146,30 +146,30 @@ def test_a_class_with_a_twentieth_of_another_s_objects_is_told(tmp_path):
     assert "The class cell has 21 objects and debris has 1" in told_of(tmp_path)
 
 
-def test_ids_that_number_objects_are_not_taken_for_classes_without_a_word(tmp_path):
+def test_ids_of_objects_read_as_classes_are_reported(tmp_path):
     for i in range(10):
         labels = np.zeros((HEIGHT, WIDTH), np.uint8)
         for k in range(1, 3 + i % 5):
             labels[6:30, 8 * k : 8 * k + 6] = k
         save(tmp_path / "images" / f"{i}.png", noise(i, labels))
         save(tmp_path / "masks" / f"{i}.png", labels)
-    assert "The 6 classes are ever rarer from 1 to 6" in told_of(tmp_path, objects="classes")
+    assert "The 6 classes get rarer and rarer from 1 to 6" in told_of(tmp_path, objects="classes")
     assert told_of(tmp_path) == ""
 
 
-def test_masks_that_look_inverted_and_objects_in_parts_are_told(tmp_path):
+def test_inverted_masks_and_objects_in_parts_are_reported(tmp_path):
     for i in range(12):
         torn = (disc(12, 12, 6) | disc(44, 30, 6)).astype(np.uint8)
         save(tmp_path / "images" / f"{i}.png", noise(i, torn))
         save(tmp_path / "masks" / f"{i}.png", torn)
-    assert "12 images whose one object is in several parts" in told_of(tmp_path)
+    assert "12 images with one object in several parts" in told_of(tmp_path)
     assert told_of(tmp_path, objects="components") == ""
     for i in range(12):
         save(tmp_path / "masks" / f"{i}.png", white(~disc(12, 12, 4)))
     assert "12 images in which one object fills more than 95%" in told_of(tmp_path)
 
 
-def test_small_objects_that_are_left_out_are_counted(twelve):
+def test_small_objects_left_out_are_counted(twelve):
     assert "12 objects of fewer than 200 pixels are left out" in told_of(twelve, min_area=200)
 
 
@@ -201,6 +201,6 @@ def test_a_contact_sheet_of_tall_wide_and_tiny_images_and_long_names_is_drawn(tm
 
 
 @pytest.mark.parametrize("option", [{"count": 0}, {"columns": 0}, {"tile": 8}])
-def test_a_contact_sheet_that_cannot_be_is_refused(twelve, option):
+def test_an_impossible_contact_sheet_is_refused(twelve, option):
     with pytest.raises(AnymaskError, match="cannot be drawn"):
         contact_sheet(open_dataset(twelve), **option)

@@ -1,4 +1,4 @@
-"""Reading images and masks as they lie on disk."""
+"""Reading images and masks from disk."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def many(tmp_path):
     return tmp_path / "many"
 
 
-def test_label_images_become_one_mask_an_id(tmp_path):
+def test_label_images_become_one_mask_per_id(tmp_path):
     image = write_image(tmp_path / "cells" / "images" / "a.png")
     write_labels(tmp_path / "cells" / "masks" / "a.tif", LABELS)
     (example,) = open_dataset(tmp_path / "cells")
@@ -53,21 +53,21 @@ def test_label_images_become_one_mask_an_id(tmp_path):
     np.testing.assert_array_equal(example.masks, [LABELS == 7, LABELS == 300])
 
 
-def test_a_binary_mask_becomes_one_mask_a_component(tmp_path):
+def test_a_binary_mask_becomes_one_mask_per_component(tmp_path):
     write_image(tmp_path / "img" / "a.png")
     write_labels(tmp_path / "gt" / "a_mask.png", ((LABELS > 0) * 255).astype(np.uint8))
     (example,) = open_dataset(tmp_path)
     np.testing.assert_array_equal(example.masks, [LABELS == 7, LABELS == 300])
 
 
-def test_ids_stay_whole_and_components_come_apart_as_asked():
+def test_objects_selects_ids_or_components():
     split = np.array([[1, 0, 1], [0, 0, 0], [0, 2, 2]], np.uint8)
     assert [int(m.sum()) for m in masks_of_labels(split, "ids")] == [2, 2]
     assert [int(m.sum()) for m in masks_of_labels(split, "components")] == [1, 1, 2]
     assert [int(m.sum()) for m in masks_of_labels(split * 255, "ids")] == [2, 2]
 
 
-def test_a_folder_of_binary_masks_an_image_may_hold_overlapping_objects(tmp_path):
+def test_a_folder_of_binary_masks_may_have_overlapping_objects(tmp_path):
     write_image(tmp_path / "images" / "a.png")
     masks = [LABELS == 7, LABELS > 0]
     for i, mask in enumerate(masks):
@@ -76,7 +76,7 @@ def test_a_folder_of_binary_masks_an_image_may_hold_overlapping_objects(tmp_path
     np.testing.assert_array_equal(example.masks, masks)
 
 
-def test_masks_may_lie_beside_the_images(tmp_path):
+def test_masks_may_be_beside_the_images(tmp_path):
     write_image(tmp_path / "a.png")
     write_image(tmp_path / "without.png")
     write_labels(tmp_path / "a_masks.png", LABELS)
@@ -85,7 +85,7 @@ def test_masks_may_lie_beside_the_images(tmp_path):
     assert [example.name for example in examples] == ["a"]
 
 
-def test_coco_polygons_and_run_lengths_are_read_and_crowds_left_out(tmp_path):
+def test_coco_polygons_and_run_lengths_are_read_without_crowds(tmp_path):
     write_image(tmp_path / "val2017" / "a.png")
     from pycocotools import mask as coco_mask
 
@@ -110,7 +110,7 @@ def test_coco_polygons_and_run_lengths_are_read_and_crowds_left_out(tmp_path):
 
 @pytest.fixture
 def coco(tmp_path):
-    """COCO of four images: one with a mask, one that is not there, and two without masks."""
+    """A COCO file of four images: one with a mask, one missing, and two without masks."""
     for name in ("a.png", "blank.png", "crowd.png"):
         write_image(tmp_path / name)
     names = ("a.png", "gone.png", "blank.png", "crowd.png")
@@ -123,7 +123,7 @@ def coco(tmp_path):
     return path
 
 
-def test_what_a_coco_file_names_in_vain_and_what_has_no_mask_is_told_from_file_and_folder(coco):
+def test_missing_images_and_missing_masks_of_a_coco_file_are_reported(coco):
     for place in (coco, coco.parent):
         with pytest.warns(UserWarning, match="left out") as told:
             dataset = open_dataset(place)
@@ -139,13 +139,13 @@ def test_what_a_coco_file_names_in_vain_and_what_has_no_mask_is_told_from_file_a
         )
 
 
-def test_a_coco_file_of_which_no_image_is_there_is_refused_with_the_first_name(coco):
+def test_a_coco_file_without_its_images_is_refused_and_names_the_first(coco):
     (coco.parent / "a.png").unlink()
     with pytest.raises(ImageError, match=r"names the image a\.png, which is not in"):
         open_dataset(coco)
 
 
-def test_images_without_masks_and_masks_without_images_are_told(many):
+def test_images_without_masks_and_masks_without_images_are_reported(many):
     write_image(many / "images" / "alone.png")
     write_labels(many / "masks" / "orphan.png", LABELS.astype(np.uint8))
     with pytest.warns(UserWarning, match="without"):
@@ -161,11 +161,11 @@ def test_a_folder_of_sets_is_read_set_by_set_with_their_names(tmp_path, many):
     assert open_dataset(tmp_path).set_names == ["second", "many"]
 
 
-def test_sets_of_one_name_in_two_places_stay_apart(many):
+def test_sets_with_the_same_name_in_two_places_stay_separate(many):
     assert open_dataset(many, many).set_names == ["many", "many (2)"]
 
 
-def test_a_limit_takes_images_spread_over_the_set_and_not_the_first(many):
+def test_a_limit_takes_images_spread_over_the_set(many):
     assert [e.name for e in open_dataset(many, limit=3)] == ["1", "3", "5"]
     assert len(open_dataset(many, limit=50)) == 7
 
@@ -182,7 +182,7 @@ def test_an_example_is_found_by_name(many):
         examples.find("many", "9")
 
 
-def test_shares_are_even_and_their_middles_taken():
+def test_spread_takes_the_middle_of_even_shares():
     assert spread(10, 2) == [2, 7]
     assert spread(7, 7) == list(range(7))
     for total in range(1, 30):
@@ -217,7 +217,7 @@ def test_grey_masks_saved_as_colours_are_read(tmp_path):
     assert len(open_dataset(tmp_path)[0].masks) == 2
 
 
-def test_a_polygon_of_two_points_is_refused_by_the_annotation_s_id(tmp_path):
+def test_a_polygon_of_two_points_is_refused_with_the_annotation_id(tmp_path):
     write_image(tmp_path / "a.png")
     annotation = {"id": 41, "image_id": 1, "segmentation": [[1, 1, 5, 5]]}
     data = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [annotation]}

@@ -1,4 +1,4 @@
-"""The ways in which images and masks lie on disk, beyond one label image an image."""
+"""Layouts of images and masks on disk, beyond one label image per image."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def picture(seed: int = 0) -> np.ndarray:
 
 @pytest.fixture
 def results(tmp_path):
-    """A picture and the results of anymask for it, of classes, in one folder."""
+    """An image and its anymask results with classes, in one folder."""
     write(tmp_path / "photos" / "a.jpg", picture())
     masks = MaskSet.from_labels(LABELS).with_class_names(["leaf", "stem"])
     write_results(tmp_path / "photos" / "a", picture(), masks, image_name="a.jpg")
@@ -79,14 +79,14 @@ def test_folders_within_images_and_masks_are_paired_with_each_other(tmp_path):
     assert [example.name for example in open_dataset(tmp_path)] == ["p1/x", "p2/x", "y"]
 
 
-def test_a_set_in_a_folder_in_a_folder_is_found_past_notes(tmp_path):
+def test_a_nested_set_is_found_beside_notes(tmp_path):
     write(tmp_path / "Data" / "v1" / "cells" / "images" / "x.png", picture())
     write(tmp_path / "Data" / "v1" / "cells" / "masks" / "x.png", LABELS)
     (tmp_path / "Data" / "README.md").write_text("Cells.")
     assert open_dataset(tmp_path).set_names == ["cells"]
 
 
-def test_masks_saved_as_jpeg_are_binary_and_give_way_to_lossless_ones(tmp_path):
+def test_jpeg_masks_are_binary_and_lossless_ones_are_preferred(tmp_path):
     binary = (LABELS > 0) * np.uint8(255)
     write(tmp_path / "images" / "a.png", picture())
     write(tmp_path / "masks" / "a.jpg", binary)
@@ -110,14 +110,14 @@ def test_a_binary_mask_with_smoothed_edges_is_binary_and_many_ids_are_not():
     assert len(masks_of_labels(around)) == 53
 
 
-def test_masks_with_alpha_are_read_by_what_they_show(tmp_path):
+def test_masks_with_alpha_are_read_by_their_colours(tmp_path):
     opaque = np.full(LABELS.shape, 255, np.uint8)
     path = write(tmp_path / "a.png", np.dstack([LABELS, LABELS, LABELS, opaque]))
     np.testing.assert_array_equal(read_labels(path), LABELS)
     np.testing.assert_array_equal(read_labels(write(path, np.dstack([LABELS, opaque]))), LABELS)
 
 
-def test_annotation_files_stand_for_masks(tmp_path):
+def test_annotation_files_can_replace_masks(tmp_path):
     write(tmp_path / "labelme" / "a.png", picture())
     shapes = [
         {"label": "leaf", "shape_type": "polygon", "points": [[5, 4], [22, 4], [22, 20], [5, 20]]}
@@ -147,7 +147,7 @@ WHERE = ["above", "beside", "in the folder above", "in a folder beside", "elsewh
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_results_find_their_images_in_folders_near_by_or_named(results, tmp_path, where):
+def test_results_find_their_images_in_nearby_or_given_folders(results, tmp_path, where):
     out = {"above": results / "out", "elsewhere": tmp_path / "x" / "y"}.get(where, tmp_path / "out")
     out.mkdir(parents=True)
     for path in results.glob("a.*.*"):
@@ -164,7 +164,7 @@ def test_results_find_their_images_in_folders_near_by_or_named(results, tmp_path
         assert not find(out).sources
 
 
-def test_of_two_pictures_of_one_name_results_are_of_the_one_they_were_made_from(tmp_path):
+def test_results_find_the_right_one_of_two_images_with_the_same_name(tmp_path):
     for i, folder in enumerate(("x", "y", "z")):
         write(tmp_path / folder / "a.png", picture(i))
     content = {"sha256": sha256(tmp_path / "y" / "a.png")}
@@ -175,7 +175,7 @@ def test_of_two_pictures_of_one_name_results_are_of_the_one_they_were_made_from(
     assert not find(tmp_path / "out").sources
 
 
-def test_results_in_the_masks_folder_of_a_set_carry_its_name(tmp_path):
+def test_results_in_the_masks_folder_of_a_set_get_its_name(tmp_path):
     write(tmp_path / "field" / "images" / "sub" / "a.png", picture())
     masks = MaskSet.from_labels(LABELS)
     stem = tmp_path / "field" / "masks" / "sub" / "a"
@@ -188,7 +188,7 @@ def test_results_in_the_masks_folder_of_a_set_carry_its_name(tmp_path):
     ]
 
 
-def test_overlapping_masks_stay_whole_unless_one_of_the_results_was_corrected(tmp_path):
+def test_overlapping_masks_are_kept_unless_the_labels_were_corrected(tmp_path):
     both = np.stack([LABELS > 0, SMALL])
     whole = MaskSet.from_masks(both)
     write(tmp_path / "a.png", picture())
@@ -215,14 +215,14 @@ def test_a_corrected_label_image_keeps_the_classes_of_its_ids(results):
     np.testing.assert_array_equal(truth.masks[1], corrected == 2)
 
 
-def test_label_images_of_results_do_without_the_json(results):
+def test_label_images_of_results_need_no_json(results):
     for path in results.glob("*.masks.*"):
         path.unlink()
     (example,) = open_dataset(results)
     np.testing.assert_array_equal(example.masks, [BIG, SMALL])
 
 
-def test_several_coco_files_of_a_folder_are_read_and_no_image_twice(tmp_path):
+def test_several_coco_files_in_a_folder_are_read_without_repeats(tmp_path):
     box = [[5, 4, 22, 4, 22, 20, 5, 20]]
     for file, names in (("a_train.json", "pq"), ("b_val.json", "qr")):
         images = [{"id": i, "file_name": f"{name}.png"} for i, name in enumerate(names)]
@@ -235,7 +235,7 @@ def test_several_coco_files_of_a_folder_are_read_and_no_image_twice(tmp_path):
     assert [example.name for example in open_dataset(tmp_path)] == ["p", "q", "r"]
 
 
-def test_a_mask_file_that_promises_more_than_the_memory_holds_is_refused(tmp_path):
+def test_a_mask_file_larger_than_the_memory_is_refused(tmp_path):
     write(tmp_path / "images" / "a.png", picture())
     path = write(tmp_path / "masks" / "a.tif", LABELS)
     data = bytearray(path.read_bytes())

@@ -1,4 +1,4 @@
-"""From files to a data set: what is used, what is named and left out, what is refused."""
+"""Opening data sets: what is used, what is left out with a warning, what is refused."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_a_good_set_opens_without_a_warning_and_gives_images_and_masks(twenty):
     assert dataset.records[3].areas == ((labels == 1).sum(), (labels == 2).sum())
 
 
-def test_progress_is_told_image_by_image(twenty):
+def test_progress_is_reported_for_each_image(twenty):
     told = []
     open_dataset(twenty, progress=lambda done, total: told.append((done, total)))
     assert told == [(i, 20) for i in range(1, 21)]
 
 
-def test_several_mask_files_of_an_image_are_its_objects_as_in_busi(tmp_path):
-    with pytest.warns(UserWarning, match=r"1 of 5 images .*hold no object: normal/normal \(1\)"):
+def test_several_mask_files_of_an_image_are_several_objects(tmp_path):
+    with pytest.warns(UserWarning, match=r"1 of 5 images .*contain no object: normal/normal \(1\)"):
         dataset = open_dataset(write_busi(tmp_path / "BUSI"))
     assert dataset.set_names == ["benign", "malignant"]
     lesions = {example.name: example.masks for example in dataset}
@@ -65,7 +65,7 @@ def test_several_mask_files_of_an_image_are_its_objects_as_in_busi(tmp_path):
     )
 
 
-def test_a_lesion_in_two_pieces_stays_one_where_the_files_tell_objects_apart(tmp_path):
+def test_an_object_in_two_pieces_stays_one_if_files_separate_objects(tmp_path):
     torn = disc(10, 10, 6) | disc(50, 30, 6)
     save(tmp_path / "a.png", noise(0, torn))
     save(tmp_path / "a_mask.png", white(torn))
@@ -87,7 +87,7 @@ def test_a_few_bad_files_are_named_and_skipped(twenty):
     assert [bad.name for bad in dataset.left_out.skipped] == ["04", "07"]
 
 
-def test_more_than_a_tenth_of_bad_files_is_refused_in_one_sentence(twenty):
+def test_more_than_a_tenth_of_bad_files_is_refused(twenty):
     for i in range(3):
         save(twenty / "masks" / f"{i:02}.png", two_discs()[:, :-1])
     with pytest.raises(ImageError, match=r"3 of 20 images cannot be used \(00: .*more than 10%"):
@@ -95,7 +95,7 @@ def test_more_than_a_tenth_of_bad_files_is_refused_in_one_sentence(twenty):
     assert len(open_quietly(twenty, max_bad=0.15)) == 17
 
 
-def test_what_is_wrong_alike_is_told_once_and_the_others_are_named(twenty):
+def test_the_same_problem_is_described_once_and_other_images_are_named(twenty):
     for i in (1, 3, 4):
         save(twenty / "masks" / f"{i:02}.png", two_discs()[:, :-1])
     (twenty / "images" / "08.png").write_bytes(b"no picture")
@@ -114,7 +114,7 @@ def test_coloured_masks_are_refused_with_the_reason(tmp_path):
         open_dataset(tmp_path)
 
 
-def test_images_with_empty_masks_are_named_however_many_and_all_empty_is_refused(twenty):
+def test_empty_masks_are_named_and_only_empty_masks_are_refused(twenty):
     for i in range(19):
         save(twenty / "masks" / f"{i:02}.png", np.zeros((HEIGHT, WIDTH), np.uint8))
     with pytest.warns(UserWarning, match="19 of 20 images.*cells/00, .* and 14 more"):
@@ -143,7 +143,7 @@ def test_a_single_image_opens_and_no_image_is_refused(tmp_path):
         ({"classes": ["leaf", "leaf"]}, "each once"),
     ],
 )
-def test_an_option_that_means_nothing_is_refused(twenty, option, says):
+def test_an_invalid_option_is_refused(twenty, option, says):
     with pytest.raises(AnymaskError, match=says):
         open_dataset(twenty, **option)
 
@@ -158,7 +158,7 @@ def write_classes(folder, values):
     return folder
 
 
-def test_label_values_are_classes_and_all_of_one_class_are_one_object(tmp_path):
+def test_label_values_can_be_classes_with_one_object_each(tmp_path):
     folder = write_classes(tmp_path, [(1, 3), (3, 3), (0, 0)])
     (folder / "classes.txt").write_text("root\nstem\nleaf\n")
     dataset = open_dataset(folder, objects="classes")
@@ -168,21 +168,23 @@ def test_label_values_are_classes_and_all_of_one_class_are_one_object(tmp_path):
     assert dataset.records[0].classes == ("root", "leaf")
 
 
-def test_classes_that_nobody_declared_are_called_by_their_values_in_order(tmp_path):
+def test_undeclared_classes_are_named_by_their_values(tmp_path):
     dataset = open_dataset(write_classes(tmp_path, [(10, 2), (2, 2)]), objects="classes")
     assert dataset.classes == ("2", "10")
     assert [example.class_ids for example in dataset] == [(0, 1), (0,)]
 
 
-def test_a_class_beyond_those_declared_is_named_and_refused(tmp_path):
+def test_an_undeclared_class_is_named_and_refused(tmp_path):
     folder = write_classes(tmp_path, [(1, 2), (1, 7)])
-    with pytest.raises(ImageError, match=r"1 of 2 images.*class 7.*declared are root, stem"):
+    with pytest.raises(
+        ImageError, match=r"1 of 2 images.*class 7.*declared classes are root, stem"
+    ):
         open_dataset(folder, objects="classes", classes=["root", "stem"])
     kept = open_quietly(folder, objects="classes", classes=["root", "stem"], max_bad=0.5)
     assert kept.keys == [f"{tmp_path.name}/0"]
 
 
-def test_white_is_the_one_class_of_binary_masks_and_unlabelled_among_low_values(tmp_path):
+def test_white_is_a_class_in_binary_masks_and_unlabelled_among_low_values(tmp_path):
     binary = open_dataset(write_classes(tmp_path / "binary", [(255, 0)] * 2), objects="classes")
     assert (binary.classes, binary[0].class_ids) == (("1",), (0,))
     named = open_dataset(tmp_path / "binary", objects="classes", classes=["lesion"])
@@ -194,7 +196,7 @@ def test_white_is_the_one_class_of_binary_masks_and_unlabelled_among_low_values(
     assert dataset.records[0].areas == ((two_discs() == 1).sum(),)
 
 
-def test_classes_txt_is_about_label_values_and_changes_nothing_else(tmp_path):
+def test_classes_txt_only_names_label_values(tmp_path):
     folder = write_classes(tmp_path, [(1, 2)])
     (folder / "classes.txt").write_text("root\nroot\n")
     assert open_dataset(folder).classes == ()
@@ -202,11 +204,11 @@ def test_classes_txt_is_about_label_values_and_changes_nothing_else(tmp_path):
         open_dataset(folder, objects="classes")
 
 
-def test_places_that_declare_other_classes_are_refused(tmp_path):
+def test_places_that_declare_different_classes_are_refused(tmp_path):
     for name in ("a", "b"):
         write_classes(tmp_path / name, [(1, 2)])
         (tmp_path / name / "classes.txt").write_text(f"root\n{name}\n")
-    with pytest.raises(ImageError, match="other classes than the place before"):
+    with pytest.raises(ImageError, match="different classes than the previous place"):
         open_dataset(tmp_path / "a", tmp_path / "b", objects="classes")
 
 
@@ -235,12 +237,12 @@ def test_coco_categories_are_classes(tmp_path):
     assert (one.class_ids, one.masks[0].sum()) == ((0,), 16 * 16 + 20 * 20)
 
 
-def test_an_annotation_of_a_category_that_coco_does_not_declare_is_refused(tmp_path):
+def test_an_annotation_with_an_undeclared_category_is_refused(tmp_path):
     with pytest.raises(ImageError, match=r"Annotation 1 of .* has the category 5"):
         open_dataset(write_coco(tmp_path, [{"id": 1, "name": "dog"}], [1, 5]))
 
 
-def test_the_fingerprint_tells_changed_pixels_masks_and_names_and_nothing_else(twenty, tmp_path):
+def test_the_fingerprint_changes_only_with_pixels_masks_and_names(twenty, tmp_path):
     before = open_dataset(twenty)
     assert before.fingerprint() == open_dataset(twenty).fingerprint()
     assert before.subset(range(19, -1, -1)).fingerprint() == before.fingerprint()
@@ -265,7 +267,7 @@ def test_the_fingerprint_tells_changed_pixels_masks_and_names_and_nothing_else(t
     assert len(seen) == 5
 
 
-def test_images_that_differ_in_their_suffix_alone_have_names_of_their_own(tmp_path):
+def test_images_that_differ_only_in_their_suffix_get_unique_names(tmp_path):
     for suffix in (".png", ".bmp"):
         save(tmp_path / "images" / f"a{suffix}", noise(len(suffix), two_discs()))
     save(tmp_path / "masks" / "a.png", two_discs())

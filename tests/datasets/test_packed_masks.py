@@ -1,4 +1,4 @@
-"""Masks that are held as run lengths and made when they are asked for."""
+"""Masks stored as run lengths and unpacked on access."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from anymask.masks.mask_set import MaskSet
 
 @pytest.fixture
 def labels():
-    """A label image of blobs and specks, with ids here and there."""
+    """A label image of blobs and specks, with scattered ids."""
     rng = np.random.default_rng(0)
     blocks = rng.choice([0, 0, 3, 9, 250, 70000], (6, 8)).astype(np.int32)
     image = np.kron(blocks, np.ones((5, 4), np.int32))
@@ -28,7 +28,7 @@ def labels():
     return image
 
 
-def test_the_masks_of_a_label_image_are_those_of_its_ids(labels):
+def test_a_label_image_gives_one_mask_per_id(labels):
     masks = PackedMasks.of_labels(labels)
     expected = [labels == i for i in (3, 9, 250, 70000)]
     np.testing.assert_array_equal(masks, expected)
@@ -37,7 +37,7 @@ def test_the_masks_of_a_label_image_are_those_of_its_ids(labels):
         np.testing.assert_array_equal(packed, counts)
 
 
-def test_ids_below_zero_and_beyond_63_bits_are_objects_too(labels):
+def test_negative_and_very_large_ids_are_objects(labels):
     signed = labels - 9 * (labels == 9) - 4 * (labels == 9)
     np.testing.assert_array_equal(
         PackedMasks.of_labels(signed), [labels == 9, labels == 3, labels == 250, labels == 70000]
@@ -48,7 +48,7 @@ def test_ids_below_zero_and_beyond_63_bits_are_objects_too(labels):
     assert len(PackedMasks.of_labels(np.zeros((3, 4), np.uint8))) == 0
 
 
-def test_they_are_taken_and_sliced_like_a_list(labels):
+def test_they_are_indexed_and_sliced_like_a_list(labels):
     masks, plain = PackedMasks.of_labels(labels), [labels == i for i in (3, 9, 250, 70000)]
     np.testing.assert_array_equal(masks[-1], plain[-1])
     np.testing.assert_array_equal(masks[::-2], plain[::-2])
@@ -61,7 +61,7 @@ def test_they_are_taken_and_sliced_like_a_list(labels):
     np.testing.assert_array_equal(masks[0], plain[0])
 
 
-def test_a_mask_set_is_packed_as_it_is_and_masks_join_in_order(labels):
+def test_a_mask_set_is_packed_unchanged_and_masks_join_in_order(labels):
     plain = [labels == i for i in (3, 9)]
     packed = PackedMasks.of(MaskSet.from_masks(np.stack(plain)))
     np.testing.assert_array_equal(packed, plain)
@@ -69,7 +69,7 @@ def test_a_mask_set_is_packed_as_it_is_and_masks_join_in_order(labels):
     assert PackedMasks.of(packed) is packed
 
 
-def test_objects_of_one_class_become_one_even_where_they_overlap(labels):
+def test_overlapping_objects_of_one_class_are_joined(labels):
     a, b, c = labels == 3, labels != 0, labels == 9
     joined = joined_by_class(Truth([a, c, b, c], ("leaf", "", "leaf", "stem")))
     assert joined.classes == ("leaf", "stem")

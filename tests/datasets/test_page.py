@@ -1,4 +1,4 @@
-"""What the page on training data shows works as it stands there."""
+"""The examples on the page about training data work."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LINES = [
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with the data that the page speaks of."""
+    """A folder with the data that the page uses."""
     monkeypatch.chdir(tmp_path)
     write_pairs(tmp_path / "cells", 12)
     write_busi(tmp_path / "BUSI")
@@ -42,7 +42,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_examples_give_what_they_say(here):
+def test_the_examples_give_the_shown_results(here):
     examples = doctest.DocTestParser().get_doctest(PAGE, {}, "training_data.md", None, 0)
     assert len(examples.examples) > 8
     assert doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(examples).failed == 0

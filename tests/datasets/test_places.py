@@ -1,4 +1,4 @@
-"""Every kind of place opens as the same data set, and is refused with the same sentences."""
+"""Every kind of place opens as the same data set and is refused with the same sentences."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def masks_of(folder: Path, number: int) -> MaskSet:
 
 
 def as_format(pairs: Path, place: Path, images: str, masks: str) -> Path:
-    """Images in one folder, masks in another, in a format told by the suffix in `masks`."""
+    """Images in one folder and masks in another, in the format of the suffix in `masks`."""
     for number in range(COUNT):
         path = pairs / "images" / f"{number:02}.png"
         (place / images).mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def test_every_kind_of_place_gives_the_same_images_and_masks(pairs, tmp_path, ki
         np.testing.assert_array_equal(opened.layers.masks, written.masks)
 
 
-def test_a_session_brings_its_classes_in_its_own_order_and_one_object_a_class(pairs, tmp_path):
+def test_a_session_keeps_the_order_of_its_classes_with_one_object_per_class(pairs, tmp_path):
     place = as_session(pairs, tmp_path / "work")
     assert open_dataset(place).classes == ("nucleus", "cell")
     assert open_dataset(place, pairs).keys[:4] == ["work/00", "work/01", "work/02", "cells/00"]
@@ -115,7 +115,7 @@ def test_a_session_is_found_by_its_name_without_the_suffix(pairs, tmp_path):
     assert len(open_dataset(tmp_path / "work")) == COUNT
 
 
-def test_what_a_session_lacks_is_named(pairs, tmp_path):
+def test_missing_images_and_masks_of_a_session_are_named(pairs, tmp_path):
     place = as_session(pairs, tmp_path / "work")
     extra = save(tmp_path / "extra.png", noise(9, two_discs()))
     with Session.open(place) as session:
@@ -129,7 +129,7 @@ def test_what_a_session_lacks_is_named(pairs, tmp_path):
     assert dataset.keys == ["work/00", "work/02"]
 
 
-def test_boxes_and_lists_of_classes_among_annotations_are_no_masks(pairs, tmp_path):
+def test_boxes_and_class_lists_are_not_read_as_masks(pairs, tmp_path):
     place = as_format(pairs, tmp_path / "voc", "JPEGImages", "Annotations/{}.xml")
     (place / "SegmentationObject" / "02.png").unlink()
     with pytest.warns(UserWarning, match=r"^1 image without masks is left out: 02\.png\.$"):
@@ -138,7 +138,7 @@ def test_boxes_and_lists_of_classes_among_annotations_are_no_masks(pairs, tmp_pa
     assert open_dataset(pairs).left_out.without_image == ()
 
 
-def test_an_empty_place_is_refused_by_the_name_that_was_given(tmp_path):
+def test_an_empty_place_is_refused_with_its_given_name(tmp_path):
     Session.create(tmp_path / "empty").close()
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.md").write_text("nothing")

@@ -1,4 +1,4 @@
-"""Holding images out: shares, groups, seeds, and the file that says which."""
+"""Splits: shares, groups, seeds, and the split file."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def write_named(folder, names, seed=0):
     return folder
 
 
-def test_a_split_is_of_the_share_asked_for_in_every_set_and_divides_all(forty):
+def test_a_split_holds_out_the_given_share_of_every_set(forty):
     train, validation = forty.split(0.2)
     assert sorted(train.keys + validation.keys) == sorted(forty.keys)
     assert [sum(k.startswith(s) for k in validation.keys) for s in "abc"] == [4, 3, 1]
 
 
-def test_a_split_is_the_same_for_a_seed_and_other_for_others(forty):
+def test_a_split_depends_on_the_seed_only(forty):
     held_out = [forty.split(0.2, seed)[1].keys for seed in (0, 0, 1, 2)]
     assert held_out[0] == held_out[1]
     assert len({tuple(keys) for keys in held_out}) == 3
 
 
-def test_nothing_of_one_patient_is_in_both_halves(tmp_path):
+def test_no_patient_is_in_both_halves(tmp_path):
     names = [f"p{patient}_{view}" for patient in range(10) for view in range(1 + patient % 3)]
     dataset = open_dataset(write_named(tmp_path, names))
     for seed in range(20):
@@ -53,7 +53,7 @@ def test_nothing_of_one_patient_is_in_both_halves(tmp_path):
         assert 4 <= len(halves[1]) <= 8  # of 19, 0.3 are 6
 
 
-def test_nothing_of_one_folder_is_in_both_halves(tmp_path):
+def test_no_folder_is_in_both_halves(tmp_path):
     for plate in range(5):
         write_named(tmp_path / "images_of" / f"plate{plate}", ["x", "y", "z"], seed=10 * plate)
     train, validation = open_dataset(tmp_path / "images_of").split(0.2, group="folder")
@@ -61,7 +61,7 @@ def test_nothing_of_one_folder_is_in_both_halves(tmp_path):
     assert (len(train), len(validation)) == (12, 3)
 
 
-def test_the_same_picture_twice_is_never_divided_and_near_copies_not_if_asked(tmp_path):
+def test_exact_copies_stay_together_and_near_copies_with_alike(tmp_path):
     write_pairs(tmp_path / "set", 6)
     for i in range(6):
         for place in ("images", "masks"):
@@ -90,9 +90,7 @@ def test_the_same_picture_twice_is_never_divided_and_near_copies_not_if_asked(tm
     fraction=st.floats(0.01, 0.99),
     seed=st.integers(0, 9),
 )
-def test_whatever_the_groups_both_halves_have_images_and_no_group_is_divided(
-    groups, fraction, seed
-):
+def test_with_any_groups_both_halves_have_images_and_no_group_is_divided(groups, fraction, seed):
     sets = [f"set{first % 3}" for first, _ in groups]
     try:
         chosen = set(divide(groups, [], sets, fraction, seed))
@@ -120,7 +118,7 @@ def test_two_images_give_one_each_and_one_image_is_refused(tmp_path):
     assert (len(train), len(validation)) == (1, 1)
     train, validation = open_dataset(tmp_path / "two").split(0.99)
     assert (len(train), len(validation)) == (1, 1)
-    with pytest.raises(AnymaskError, match="There is 1 image, and a split needs 2"):
+    with pytest.raises(AnymaskError, match="There is only 1 image, but a split needs at least 2"):
         open_dataset(write_pairs(tmp_path / "one", 1)).split()
 
 
@@ -128,21 +126,21 @@ def test_two_images_give_one_each_and_one_image_is_refused(tmp_path):
     ("options", "says"),
     [
         ({"fraction": 1.0}, "between 0 and 1"),
-        ({"group": "("}, "no regular expression"),
+        ({"group": "("}, "not a regular expression"),
         ({"group": "patient"}, "0 pairs of parentheses"),
         ({"group": "(p)(q)"}, "2 pairs of parentheses"),
         ({"group": r"(p\d)"}, "not found in the image name '00'"),
-        ({"group": "(0)"}, "all of one group"),
-        ({"group": "folder"}, "all of one group"),
+        ({"group": "(0)"}, "all in one group"),
+        ({"group": "folder"}, "all in one group"),
     ],
 )
-def test_a_split_that_cannot_be_is_refused_with_a_sentence(tmp_path, options, says):
+def test_an_impossible_split_is_refused_with_a_sentence(tmp_path, options, says):
     dataset = open_dataset(write_pairs(tmp_path / "set", 4))
     with pytest.raises(AnymaskError, match=says):
         dataset.split(**options)
 
 
-def test_a_split_written_down_is_read_back_and_divides_the_data_as_before(forty, tmp_path):
+def test_a_saved_split_is_read_back_and_divides_the_data_as_before(forty, tmp_path):
     train, validation = forty.split(0.25, 7)
     path = tmp_path / "split.json"
     written = write_split(path, train, validation, seed=7, fraction=0.25)
@@ -160,7 +158,7 @@ def test_a_split_written_down_is_read_back_and_divides_the_data_as_before(forty,
         read_split(path).halves(train)
 
 
-def test_split_json_in_the_folder_says_which_half_is_opened(tmp_path):
+def test_split_json_in_the_folder_selects_the_half(tmp_path):
     place = write_pairs(tmp_path / "set", 10)
     train, validation = open_dataset(place).split(0.3)
     write_split(place / "split.json", train, validation)
@@ -168,13 +166,13 @@ def test_split_json_in_the_folder_says_which_half_is_opened(tmp_path):
     assert open_dataset(place, split="validation").keys == validation.keys
     assert open_dataset(place).declared_split == Split(tuple(train.keys), tuple(validation.keys))
     (place / "images" / f"{validation.keys[0][-2:]}.png").unlink()
-    with pytest.raises(ImageError, match=f"names {validation.keys[0]}, of which there are no"):
+    with pytest.raises(ImageError, match=f"names {validation.keys[0]}, which have no image"):
         open_dataset(place, split="train")
     with pytest.warns(UserWarning, match="1 file without its image is left out"):
         assert len(open_dataset(place)) == 9
 
 
-def test_folders_called_train_and_val_are_the_halves(tmp_path):
+def test_folders_named_train_and_val_are_the_halves(tmp_path):
     write_pairs(tmp_path / "roboflow" / "train", 3)
     write_pairs(tmp_path / "roboflow" / "valid", 2, first=10)
     write_pairs(tmp_path / "roboflow" / "test", 1, first=20)
@@ -194,7 +192,7 @@ def test_folders_called_train_and_val_are_the_halves(tmp_path):
     ]
 
 
-def test_a_half_of_what_is_not_divided_is_refused(tmp_path):
+def test_half_of_an_undivided_data_set_is_refused(tmp_path):
     place = write_pairs(tmp_path / "set", 3)
     assert open_dataset(place).declared_split is None
     with pytest.raises(ImageError, match=r"neither split\.json nor folders train"):

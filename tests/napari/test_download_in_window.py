@@ -140,7 +140,7 @@ def test_cancel_ends_the_transfer_and_loading_again_goes_on_from_there(
     wait(lambda: server.is_left)
     size = part.stat().st_size
     assert 10_000_000 < size < len(server.content)
-    assert f"the {size / 1e6:,.0f} MB that came are kept" in asked.message.text.text()
+    assert f"the {size / 1e6:,.0f} MB received are kept" in asked.message.text.text()
     qtbot.wait(400)
     assert part.stat().st_size == size
     assert not (tmp_path / "cache" / "mobile_sam.pt").exists()
@@ -177,7 +177,7 @@ def test_a_model_that_was_cancelled_while_it_was_read_is_not_taken(asked, idle, 
     asked.model.variant.setCurrentIndex(asked.model.variant.findData("small"))
     asked.model.load()
     idle()
-    assert "was not loaded, as you cancelled it" in asked.message.text.text()
+    assert "was not loaded, because you cancelled it" in asked.message.text.text()
     assert asked.control.sam is before
 
 

@@ -113,7 +113,7 @@ def test_a_session_that_is_not_there_ends_in_one_sentence(home, tmp_path):
 def test_a_session_beside_other_files_ends_in_one_sentence(home, photos, tmp_path):
     Session.create(tmp_path / "work").close()
     line = _sentence(_run(_PLAIN, "gui", tmp_path / "work.anymask", photos[0]))
-    assert "cannot be opened beside other files" in line
+    assert "cannot be opened together with other files" in line
 
 
 @pytest.mark.parametrize("code", [_WITHOUT_NAPARI, _WITHOUT_QT])

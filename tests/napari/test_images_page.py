@@ -53,7 +53,7 @@ def test_a_missing_header_is_asked_for_and_nothing_is_copied(
     panel.images.add([cube])
     idle()
     assert len(asked) == 1
-    assert "leaf.img is data without a header beside it" in asked[0]
+    assert "leaf.img has no header beside it" in asked[0]
     idle()
     record = panel.control.record
     assert (record.name, record.size, record.bands) == ("leaf", (40, 50), 45)
@@ -89,7 +89,7 @@ def test_a_session_that_is_open_is_not_opened_again(panel, photos, idle):
     idle()
     session = panel.control.session
     panel.images.open(session.folder)
-    assert panel.message.text.text() == "This session is open here already."
+    assert panel.message.text.text() == "This session is already open here."
     assert panel.control.session is session
 
 
@@ -98,7 +98,7 @@ def test_without_its_header_a_file_is_left_out_with_a_sentence(panel, cube, idle
     panel.images.add([cube])
     idle()
     assert not panel.control.session.images
-    assert "leaf.img was left out" in panel.message.text.text()
+    assert "leaf.img was skipped" in panel.message.text.text()
 
 
 def test_a_file_that_is_no_image_is_named_and_the_others_are_added(panel, photos, idle, tmp_path):

@@ -42,7 +42,7 @@ def test_a_checkpoint_of_another_type_is_refused_and_the_right_one_offered(panel
     idle()
     assert panel.message.kind == "error"
     assert panel.message.text.text() == (
-        "who_knows.safetensors is anymask small, not SAM ViT-B; load it as what it is, or choose "
+        "who_knows.safetensors is anymask small, not SAM ViT-B; load it as that model, or choose "
         "another file."
     )
     assert panel.message.action.text() == "Load it as anymask small (built in)"
@@ -59,7 +59,7 @@ def test_a_geometry_without_a_name_can_be_loaded_as_what_it_is(
     _choose(panel, "vit_l")
     panel.model.load()
     idle()
-    assert panel.message.action.text() == "Load it as whatever the file is"
+    assert panel.message.action.text() == "Load it as the type of the file"
     panel.message.action.click()
     idle()
     assert panel.message.kind == "good"

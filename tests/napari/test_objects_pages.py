@@ -96,7 +96,7 @@ def test_review_goes_through_the_queue_until_all_are_ok(drawn, wait):
     panel.objects.mark_ok()
     assert seen == queue
     wait(lambda: panel.objects.count.text() == "4 objects, all reviewed")
-    assert panel.message.text.text() == "All objects of this picture are reviewed."
+    assert panel.message.text.text() == "All objects of this image are reviewed."
 
 
 def test_erase_merge_and_split_act_on_what_is_selected(drawn, wait):

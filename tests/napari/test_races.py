@@ -83,7 +83,7 @@ def test_masks_edited_while_a_run_goes_on_are_kept(shown, shipped, gate, idle):
     assert session.images.state("i1") == "edited"
     assert session.images.state("i2") == "segmented"
     assert panel.message.kind == "error"
-    assert "edited while the model was at work" in panel.message.text.text()
+    assert "edited while the model was running" in panel.message.text.text()
 
 
 def test_an_image_removed_while_a_run_goes_on_is_not_missed(shown, shipped, gate, idle):

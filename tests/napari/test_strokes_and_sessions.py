@@ -154,11 +154,11 @@ def test_a_session_that_is_open_elsewhere_can_be_looked_at(panel, photos, idle, 
         other.images.add(photos[:1])
         panel.images.open(other.folder)
         idle()
-        assert panel.message.action.text() == "Open it to look only"
+        assert panel.message.action.text() == "Open read-only"
         panel.message.action.click()
         idle()
         assert panel.control.session.read_only
-        assert "to look at only" in panel.images.session_name.text()
+        assert "(read-only)" in panel.images.session_name.text()
         _paint(panel.canvas.layer)
         assert not other.layers.labels(KEY).any()
         panel.control.set_session(None)

@@ -18,7 +18,7 @@ from anymask.session import LayerKey, Session
 
 
 def blobs(size: tuple[int, int], circles: list[tuple[int, int, int]], seed: int = 0) -> np.ndarray:
-    """A picture of bright discs (row, column, radius) on dark ground."""
+    """An image of bright discs (row, column, radius) on a dark background."""
     rows, columns = np.mgrid[: size[0], : size[1]]
     noise = np.random.default_rng(seed).normal(0, 4, (*size, 3))
     picture = np.full((*size, 3), 50.0) + noise
@@ -30,25 +30,25 @@ def blobs(size: tuple[int, int], circles: list[tuple[int, int, int]], seed: int 
 
 @pytest.fixture(scope="session")
 def shipped() -> Sam:
-    """The shipped model, in the precision that is the same everywhere."""
+    """The shipped model in float32, which gives the same results everywhere."""
     return anymask.load(dtype="float32", device="cpu")
 
 
 @pytest.fixture
 def discs() -> Callable[..., np.ndarray]:
-    """`blobs`, for tests that draw their own."""
+    """`blobs`, for tests that draw their own images."""
     return blobs
 
 
 @pytest.fixture(scope="session")
 def write_pictures() -> Callable[[Path], Path]:
-    """Write three photographs, and one file that is none, to a new folder."""
+    """Write three photographs, and one file that is not an image, to a new folder."""
     return _write_pictures
 
 
 @pytest.fixture
 def pictures(tmp_path) -> Path:
-    """A folder with three photographs and one file that is none."""
+    """A folder with three photographs and one file that is not an image."""
     return _write_pictures(tmp_path / "pictures")
 
 
@@ -64,7 +64,7 @@ def _write_pictures(folder: Path) -> Path:
 
 @pytest.fixture
 def stack_file(tmp_path) -> Path:
-    """A stack of five planes in which a disc wanders and then is gone."""
+    """A stack of five planes in which a disc moves and then disappears."""
     circles = [[(40, 40 + 3 * z, 18)] for z in range(4)] + [[]]
     planes = [blobs((90, 120), each, z)[..., 0] for z, each in enumerate(circles)]
     path = tmp_path / "stack.tif"
@@ -82,13 +82,13 @@ def session(tmp_path, pictures):
 
 @pytest.fixture
 def layer(session) -> LayerKey:
-    """The first image's layer."""
+    """The layer of the first image."""
     return session.layers[0]
 
 
 @pytest.fixture
 def paint() -> Callable[..., object]:
-    """Paint a rectangle into a layer as a window does: on a copy, then handed over."""
+    """Paint a rectangle into a layer as a window does: on a copy, which is then recorded."""
 
     def do(session: Session, layer: LayerKey, label: int, rows: slice, columns: slice, plane=None):
         copy = np.array(session.layers.labels(layer))
@@ -101,7 +101,7 @@ def paint() -> Callable[..., object]:
 
 @pytest.fixture
 def child() -> Callable[..., subprocess.Popen[str]]:
-    """Run code in a process of its own."""
+    """Run code in a separate process."""
 
     def start(code: str, *arguments: object) -> subprocess.Popen[str]:
         source = str(Path(anymask.__file__).parents[1])

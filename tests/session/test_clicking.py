@@ -1,4 +1,4 @@
-"""Clicks that become objects."""
+"""Clicks and the objects made from them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_regions_without_a_click_can_be_kept_and_the_journal_says_which_it_was(
     assert not Prompts.from_json(old).keep_clicked
 
 
-def test_a_picture_that_two_threads_want_is_encoded_once(session, layer, shipped, monkeypatch):
+def test_an_image_that_two_threads_need_is_encoded_once(session, layer, shipped, monkeypatch):
     real, calls = SamPredictor.set_image, []
     begun, go_on = threading.Event(), threading.Event()
 
@@ -87,7 +87,7 @@ def test_a_picture_that_two_threads_want_is_encoded_once(session, layer, shipped
     assert found[0].predictor is found[1].predictor
 
 
-def test_two_images_that_are_the_same_picture_are_encoded_once_and_clicked_each(
+def test_two_images_with_the_same_pixels_are_encoded_once_and_clicked_separately(
     session, layer, ready, clicks, shipped, pictures, tmp_path, monkeypatch
 ):
     shutil.copy(pictures / "a.png", tmp_path / "copy.png")
@@ -100,7 +100,7 @@ def test_two_images_that_are_the_same_picture_are_encoded_once_and_clicked_each(
     assert len(session.layers.objects(layer)) == 0
 
 
-def test_where_one_thread_cannot_encode_the_other_tries(session, layer, shipped, monkeypatch):
+def test_if_one_thread_fails_to_encode_the_other_tries(session, layer, shipped, monkeypatch):
     real, calls = SamPredictor.set_image, []
     begun, go_on = threading.Event(), threading.Event()
 
@@ -128,7 +128,7 @@ def test_where_one_thread_cannot_encode_the_other_tries(session, layer, shipped,
     assert len(calls) == 2
 
 
-def test_candidates_are_cycled_by_score_and_come_round(clicks, ready):
+def test_candidates_are_cycled_by_score(clicks, ready):
     preview = clicks.predict(ready, Prompts().with_point(36, 30))
     seen = [preview]
     for _ in range(3):
@@ -155,7 +155,9 @@ def test_the_chosen_mask_becomes_an_object_and_can_be_undone(session, layer, rea
     assert not session.layers.labels(layer).any()
 
 
-def test_a_new_object_leaves_others_their_pixels_unless_told(session, layer, ready, clicks, paint):
+def test_a_new_object_takes_pixels_of_others_only_with_overwrite(
+    session, layer, ready, clicks, paint
+):
     paint(session, layer, 5, slice(20, 30), slice(20, 40))
     preview = clicks.predict(ready, Prompts(box=(20, 14, 52, 46)))
     overlap = preview.shown & (session.layers.labels(layer) == 5)
@@ -169,9 +171,9 @@ def test_a_new_object_leaves_others_their_pixels_unless_told(session, layer, rea
     np.testing.assert_array_equal(session.layers.labels(layer) == 6, preview.shown)
 
 
-def test_a_mask_that_lies_on_others_altogether_is_refused(session, layer, ready, clicks, paint):
+def test_a_mask_covered_by_other_objects_is_refused(session, layer, ready, clicks, paint):
     paint(session, layer, 5, slice(0, 90), slice(0, 120))
-    with pytest.raises(SessionError, match="lies on other objects"):
+    with pytest.raises(SessionError, match="Other objects cover this whole mask"):
         clicks.commit(clicks.predict(ready, Prompts(box=(16, 10, 60, 50))))
 
 
@@ -194,7 +196,7 @@ def test_many_boxes_are_one_step(session, layer, ready, clicks):
     assert not session.layers.labels(layer).any()
 
 
-def test_an_object_of_the_layer_is_a_prompt(session, layer, ready, clicks, paint):
+def test_an_object_of_the_layer_can_be_a_prompt(session, layer, ready, clicks, paint):
     paint(session, layer, 3, slice(20, 45), slice(22, 52))
     alone = clicks.predict(ready, Prompts(object_id=3))
     both = clicks.predict(ready, Prompts(points=((36, 30),), labels=(1,), object_id=3))
@@ -206,20 +208,18 @@ def test_an_object_of_the_layer_is_a_prompt(session, layer, ready, clicks, paint
         clicks.predict(ready, Prompts(object_id=77))
 
 
-def test_prompts_that_cannot_mean_anything_are_refused(session, layer, ready, clicks):
+def test_prompts_that_make_no_sense_are_refused(session, layer, ready, clicks):
     with pytest.raises(PromptError, match="no prompt"):
         clicks.predict(ready, Prompts())
     with pytest.raises(PromptError, match="outside"):
         clicks.predict(ready, Prompts().with_point(500, 3))
     with pytest.raises(PromptError, match="outside"):
         clicks.predict(ready, Prompts(box=(200, 3, 300, 9)))
-    with pytest.raises(PromptError, match="2 points and 1 labels"):
+    with pytest.raises(PromptError, match="2 points but 1 labels"):
         Prompts(((1, 2), (3, 4)), (1,))
 
 
-def test_an_encoded_image_is_found_again_in_the_next_session(
-    session, layer, ready, clicks, shipped
-):
+def test_an_encoded_image_is_reused_in_the_next_session(session, layer, ready, clicks, shipped):
     expected = clicks.predict(ready, Prompts().with_point(36, 30))
     assert not ready.from_cache
     session.close()
@@ -240,7 +240,7 @@ def test_a_damaged_embedding_is_encoded_again(session, layer, ready, shipped):
         assert not again.clicks.prepare(shipped, layer).from_cache
 
 
-def test_the_folder_of_embeddings_keeps_to_its_limit(session, ready, tmp_path):
+def test_the_folder_of_embeddings_stays_below_its_limit(session, ready, tmp_path):
     (file,) = (session.folder / "embeddings").glob("*")
     folder = EmbeddingFolder(tmp_path / "cache", most_bytes=int(2.5 * file.stat().st_size))
     for name in ("a", "b", "c"):
@@ -249,12 +249,12 @@ def test_the_folder_of_embeddings_keeps_to_its_limit(session, ready, tmp_path):
     assert folder.load(ready.predictor, "c")
 
 
-def test_another_model_encodes_for_itself(session, layer, ready, clicks, small_reference_sam):
+def test_another_model_encodes_again(session, layer, ready, clicks, small_reference_sam):
     other = clicks.prepare(small_reference_sam, layer)
     assert not other.from_cache
     assert other.predictor is not ready.predictor
     point = Prompts().with_point(36, 30)
-    first = clicks.predict(ready, point)  # what was prepared still answers, by its own model
+    first = clicks.predict(ready, point)  # the prepared image still works, with its own model
     assert not np.array_equal(first.scores, clicks.predict(other, point).scores)
     assert not clicks.is_prepared(ready.model.sam, layer)
 
@@ -271,7 +271,7 @@ def test_scribbles_become_points_at_even_distances():
     st.integers(1, 30000), st.integers(1, 30000), st.floats(0, 1), st.floats(0, 1),
     st.floats(0.001, 1), st.sampled_from([256, 1024]),
 )  # fmt: skip
-def test_the_region_for_a_view_holds_all_of_it(height, width, y, x, share, side):
+def test_the_region_for_a_view_contains_the_view(height, width, y, x, share, side):
     top, left = y * height, x * width
     bottom, right = min(height, top + share * height), min(width, left + share * width)
     region = region_for((height, width), (top, left, bottom, right), side)
@@ -285,7 +285,7 @@ def test_the_region_for_a_view_holds_all_of_it(height, width, y, x, share, side)
         assert max(region.height, region.width) <= 4 * longest
 
 
-def test_a_view_that_moves_a_little_stays_in_its_region():
+def test_a_view_that_moves_a_little_keeps_its_region():
     views = [(5000 + d, 9000 + d, 5500 + d, 9500 + d) for d in range(0, 60, 10)]
     assert len({region_for((20000, 30000), view) for view in views}) <= 2
 
@@ -301,7 +301,7 @@ def test_a_view_that_moves_a_little_stays_in_its_region():
     ],
     ids=["point", "points", "box", "box and point"],
 )
-def test_in_a_zoomed_region_prompts_keep_their_place(tmp_path, shipped, discs, prompts, step):
+def test_prompts_in_a_zoomed_region_are_at_the_right_place(tmp_path, shipped, discs, prompts, step):
     # Left, top, height and width differ, so that a mix-up of x and y shows.
     region = Region(20, 30, 50, 80, step)
     Image.fromarray(discs((90, 120), [(46, 58, 10)])).save(tmp_path / "disc.png")
@@ -324,7 +324,7 @@ def test_in_a_zoomed_region_prompts_keep_their_place(tmp_path, shipped, discs, p
         assert (abs(rows.mean() - 46), abs(columns.mean() - 58)) < (3, 3)
 
 
-def test_several_boxes_in_a_zoomed_region_keep_their_places(session, layer, clicks, shipped):
+def test_several_boxes_in_a_zoomed_region_are_at_the_right_places(session, layer, clicks, shipped):
     ready = clicks.prepare(shipped, layer, 0, Region(8, 16, 80, 100))
     boxes = [(20.0, 14.0, 52.0, 46.0), (70.0, 40.0, 112.0, 82.0)]
     clicks.commit_many(clicks.predict_boxes(ready, boxes))

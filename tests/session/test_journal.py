@@ -1,4 +1,4 @@
-"""The journal: nothing in it is believed that its checksum does not confirm."""
+"""The journal: only lines with a correct checksum are read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def path(tmp_path):
     return path
 
 
-def test_steps_come_back_as_they_were_written(path):
+def test_steps_are_read_as_they_were_written(path):
     found, messages = steps_of(path)
     assert [step["n"] for step in found] == [1, 2, 3, 4, 5]
     assert found[0]["text"] == 'an "odd" ütext\n,"sum":"'
@@ -39,7 +39,7 @@ def test_steps_come_back_as_they_were_written(path):
 
 
 @pytest.mark.parametrize("missing", [1, 2, 20, 45])
-def test_a_torn_last_line_is_dropped_with_a_message(path, missing):
+def test_an_incomplete_last_line_is_dropped_with_a_message(path, missing):
     path.write_bytes(path.read_bytes()[:-missing])
     found, messages = steps_of(path)
     assert [step["n"] for step in found] == [1, 2, 3, 4]
@@ -47,7 +47,7 @@ def test_a_torn_last_line_is_dropped_with_a_message(path, missing):
     assert "last step" in messages[0]
 
 
-def test_after_a_torn_line_the_journal_goes_on_as_if_it_had_never_been(path):
+def test_the_journal_continues_after_an_incomplete_line(path):
     path.write_bytes(path.read_bytes()[:-7])
     journal = Journal(path, writable=True)
     list(journal.lines())
@@ -58,7 +58,7 @@ def test_after_a_torn_line_the_journal_goes_on_as_if_it_had_never_been(path):
     assert messages == []
 
 
-def test_looking_at_a_torn_journal_changes_nothing_in_it(path):
+def test_reading_an_incomplete_journal_does_not_change_it(path):
     torn = path.read_bytes()[:-7]
     path.write_bytes(torn)
     found, messages = steps_of(path, writable=False)
@@ -67,17 +67,17 @@ def test_looking_at_a_torn_journal_changes_nothing_in_it(path):
     assert path.read_bytes() == torn
 
 
-def test_a_damaged_line_in_the_middle_is_left_out_and_the_others_are_kept(path):
+def test_a_damaged_line_is_skipped_and_the_others_are_kept(path):
     lines = path.read_bytes().splitlines(keepends=True)
     lines[2] = lines[2].replace(b'"n":3', b'"n":9')
     path.write_bytes(b"".join(lines))
     found, messages = steps_of(path)
     assert [step["n"] for step in found] == [1, 2, 4, 5]
-    assert "1 step was damaged" in messages[0]
+    assert "1 damaged step in the journal was skipped" in messages[0]
 
 
 @pytest.mark.parametrize("shape", [(40, 50), (3, 20, 30)])
-def test_a_delta_holds_exactly_the_box_that_changed(shape):
+def test_a_delta_has_exactly_the_changed_box(shape):
     rng = np.random.default_rng(0)
     old = rng.integers(0, 400, shape).astype(np.uint16)
     new = old.copy()
@@ -93,7 +93,7 @@ def test_a_delta_holds_exactly_the_box_that_changed(shape):
     np.testing.assert_array_equal(changed, old)
 
 
-def test_two_small_changes_far_apart_take_little_room():
+def test_two_small_distant_changes_take_little_space():
     old = np.random.default_rng(0).integers(1, 400, (500, 600)).astype(np.uint16)
     new = old.copy()
     new[:9, :9] = new[-9:, -9:] = 0
@@ -112,14 +112,14 @@ def test_equal_labels_have_no_delta():
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
-def test_pixels_come_back_from_the_line_or_from_a_file_of_their_own(tmp_path, size):
+def test_pixels_are_read_from_the_line_or_from_a_separate_file(tmp_path, size):
     content = np.random.default_rng(0).bytes(size)
     kept = keep_pixels(tmp_path, content)
     assert ("file" in kept) == (size > 50_000)
     assert fetch_pixels(tmp_path, kept) == content
 
 
-def test_a_damaged_file_of_pixels_is_told(tmp_path):
+def test_a_damaged_pixel_file_is_reported(tmp_path):
     kept = keep_pixels(tmp_path, np.random.default_rng(0).bytes(50_000))
     file = tmp_path / kept["file"]
     file.write_bytes(file.read_bytes()[:-1] + b"x")
@@ -131,6 +131,6 @@ def test_a_damaged_file_of_pixels_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../other", "/etc/passwd", "a/../../b", ""])
-def test_a_journal_cannot_name_files_outside_of_its_session(tmp_path, name):
+def test_a_journal_cannot_name_files_outside_its_session(tmp_path, name):
     with pytest.raises(SessionError, match="outside"):
         inside(tmp_path, name)

@@ -1,4 +1,4 @@
-"""A session whose program was killed has all that was done in it."""
+"""A session keeps all steps when its program is killed."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def painted(strokes: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("how", "strokes"), [("plain", 25), ("snapshots", 40), ("snapshots", 73)])
-def test_killed_while_painting_every_stroke_that_was_handed_over_is_there(
-    session, child, how, strokes
-):
+def test_killed_while_painting_it_has_all_recorded_strokes(session, child, how, strokes):
     folder = session.folder
     session.close()
     process = child(PAINT, folder, how)
@@ -72,7 +70,7 @@ def test_killed_while_painting_every_stroke_that_was_handed_over_is_there(
         done = len(again.edits.steps(layer))
         assert told <= done <= told + 2
         np.testing.assert_array_equal(again.layers.labels(layer), painted(done))
-        # And it goes on from there.
+        # The session can be continued.
         for _ in range(3):
             again.edits.undo(layer)
         np.testing.assert_array_equal(again.layers.labels(layer), painted(done - 3))
@@ -80,7 +78,7 @@ def test_killed_while_painting_every_stroke_that_was_handed_over_is_there(
         np.testing.assert_array_equal(again.layers.labels(layer), painted(done - 2))
 
 
-def test_killed_while_segmenting_the_images_that_were_finished_have_their_masks(
+def test_killed_while_segmenting_it_has_the_masks_of_finished_images(
     session, child, small_reference_sam, tmp_path
 ):
     folder, model = session.folder, tmp_path / "model.safetensors"
@@ -130,7 +128,7 @@ def test_a_journal_cut_anywhere_in_its_last_step_opens_without_that_step(
         np.testing.assert_array_equal(again.layers.labels(layer), before)
 
 
-def test_a_damaged_snapshot_is_passed_over(session, layer, paint):
+def test_a_damaged_snapshot_is_skipped(session, layer, paint):
     for label in range(1, 6):
         paint(session, layer, label, slice(label, label + 9), slice(0, 50))
         session.edits.checkpoint()
@@ -143,7 +141,7 @@ def test_a_damaged_snapshot_is_passed_over(session, layer, paint):
         assert sorted(again.layers.objects(layer).ids) == sorted(np.unique(expected[expected > 0]))
 
 
-def test_steps_that_mean_nothing_here_are_left_out_with_a_message(session, layer, paint):
+def test_steps_that_make_no_sense_are_skipped_with_a_message(session, layer, paint):
     paint(session, layer, 1, slice(0, 9), slice(0, 9))
     expected = np.array(session.layers.labels(layer))
     session._store._journal.append({"n": 900, "do": "images.add", "images": [{"id": 5}]})
@@ -165,7 +163,7 @@ def test_steps_that_mean_nothing_here_are_left_out_with_a_message(session, layer
         assert again.layers.objects(layer).ids.tolist() == [1, 2]
 
 
-def test_what_was_being_written_is_cleared_away(session, layer, paint):
+def test_partly_written_files_are_removed(session, layer, paint):
     paint(session, layer, 1, slice(0, 9), slice(0, 9))
     session.edits.checkpoint()
     left = session.folder / "labels" / ".anymask-0123456789abcdef.npz"

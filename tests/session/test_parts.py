@@ -1,4 +1,4 @@
-"""How a session is put together: a store without models, and parts that know those before them."""
+"""The structure of a session: a store without models, and parts with a fixed import order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import anymask
 
 FOLDER = Path(anymask.__file__).parent / "session"
-# Each part may import those before it; of one line, the parts do not know each other.
+# Each part may import those on earlier lines; parts on one line do not import each other.
 ORDER = (
     ("store",),
     ("images",),
@@ -22,7 +22,7 @@ ORDER = (
 
 
 def imported(path: Path) -> set[str]:
-    """Modules of the session that a file imports, by their first name."""
+    """Return the session modules that a file imports, by their first name."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("anymask.session."):
@@ -41,7 +41,7 @@ def test_the_store_loads_no_model_and_no_torch():
         assert name not in loaded
 
 
-def test_a_part_knows_only_those_before_it():
+def test_a_part_imports_only_earlier_parts():
     known: set[str] = set()
     later = {name for line in ORDER for name in line}
     for line in ORDER:

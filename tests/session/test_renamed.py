@@ -1,4 +1,4 @@
-"""Scripts written for 0.1.0 still run, and each old name says what it is called now."""
+"""Scripts for 0.1.0 still run, and each old name warns and names the new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import anymask.session
 from anymask.session import LayerKey, Prompts, RunProgress, RunResult, Session
 from anymask.session.renamed import _CHANGED, _MOVED
 
-# Everything public that `Session` had in 0.1.0.
+# All public names of `Session` in 0.1.0.
 OF_0_1_0 = (
     "add_images add_recipe all_layers binarise bug_report can_redo can_undo checkpoint chosen "
     "class_names classes clean close commit commit_many count_at create edited_layers erase "
@@ -27,7 +27,7 @@ OF_0_1_0 = (
 )
 
 
-def test_every_public_name_of_0_1_0_is_still_there(session):
+def test_every_public_name_of_0_1_0_still_exists(session):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         for name in OF_0_1_0.split():
@@ -36,7 +36,7 @@ def test_every_public_name_of_0_1_0_is_still_there(session):
         session.no_such  # noqa: B018
 
 
-def test_an_old_name_warns_where_it_is_used_and_names_the_new_one(session):
+def test_an_old_name_warns_at_the_caller_and_names_the_new_one(session):
     new_names = {name: f"session.{new}" for name, new in _MOVED.items()}
     new_names |= {name: new for name, (new, _) in _CHANGED.items()}
     for name, new in new_names.items():
@@ -47,7 +47,7 @@ def test_an_old_name_warns_where_it_is_used_and_names_the_new_one(session):
 
 
 @pytest.mark.filterwarnings("ignore:.*is deprecated since anymask 0.2:DeprecationWarning")
-def test_a_script_written_for_0_1_0_does_what_it_did(tmp_path, pictures, shipped):
+def test_a_script_for_0_1_0_gives_the_same_results(tmp_path, pictures, shipped):
     from anymask.session import Clicker
 
     with Session.create(tmp_path / "cells") as session:
@@ -76,7 +76,7 @@ def test_a_script_written_for_0_1_0_does_what_it_did(tmp_path, pictures, shipped
         assert len(session.save(tmp_path / "out", ["labels", "csv"]).files) == 2
 
 
-def test_renamed_classes_of_the_module_warn_too():
+def test_renamed_classes_also_warn():
     for old, new in (("Progress", RunProgress), ("Run", RunResult)):
         with pytest.warns(DeprecationWarning, match=f"use anymask.session.{new.__name__}"):
             assert getattr(anymask.session, old) is new

@@ -1,4 +1,4 @@
-"""The masks of a session, made again from its prompts and edits."""
+"""Replays: the prompts and edits of a session give the same masks again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anymask.session import LayerKey, Prompts, Session, Thresholds, replay
 
 @pytest.fixture(scope="module")
 def made(shipped, write_pictures, tmp_path_factory):
-    """A folder with a session in which a bit of everything was done, and its images."""
+    """A folder with images and a session that has some steps of every kind."""
     base = tmp_path_factory.mktemp("made") / "here"
     base.mkdir()
     model = base.parent / "model.safetensors"
@@ -30,7 +30,7 @@ def made(shipped, write_pictures, tmp_path_factory):
         session.runs.set_options(points_per_side=4, thresholds=Thresholds(0.3, 0.5, 0.7))
         session.runs.segment(shipped)
         _work_on(session, session.layers[0], shipped)
-    # What is copied must not find its images here.
+    # A copy of the session must not find the images in their old place.
     return base.rename(base.parent / "away")
 
 
@@ -59,7 +59,7 @@ def _work_on(session, layer, sam):
 
 @pytest.fixture
 def worked(made, tmp_path):
-    """The session in which a bit of everything was done, to do with as one likes."""
+    """A copy of the session with steps of every kind, for a test to change."""
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     with Session.open(tmp_path / "work") as session:
         yield session
@@ -86,7 +86,7 @@ def test_a_replay_makes_the_same_masks_from_prompts_and_edits(worked, shipped):
         assert layer.sentences == ()
 
 
-def test_on_another_machine_images_are_named_and_the_rest_is_the_same(worked, cli, tmp_path):
+def test_on_another_machine_the_folder_of_images_is_enough(worked, cli, tmp_path):
     worked.close()
     away = tmp_path / "away"
     away.mkdir()
@@ -106,7 +106,7 @@ def test_on_another_machine_images_are_named_and_the_rest_is_the_same(worked, cl
     assert sorted(path.name for path in moved.iterdir()) == before
 
 
-def test_without_an_image_the_replay_says_which_steps_it_could_not_repeat(worked, shipped):
+def test_without_an_image_the_replay_names_the_steps_it_could_not_repeat(worked, shipped):
     worked.images["i1"].path.unlink()
     worked.images._files._in_memory.clear()
     worked.images._rendered.clear()
@@ -115,14 +115,14 @@ def test_without_an_image_the_replay_says_which_steps_it_could_not_repeat(worked
     first, second, third = result.layers
     assert first.status == "not repeated"
     assert any("Step 1 (segment) could not be repeated" in s for s in first.sentences)
-    assert any("a.png is gone" in s for s in first.sentences)
-    # The recorded pixels stand in, so that what follows is as it was.
+    assert any("a.png is missing" in s for s in first.sentences)
+    # The recorded pixels are used instead, so that later steps give the same result.
     assert first.iou == 1.0
     assert (second.status, third.status) == ("same", "same")
     assert not result.is_reproduced
 
 
-def test_with_another_model_the_replay_says_from_which_step_masks_are_others(
+def test_with_another_model_the_replay_names_the_first_step_that_differs(
     worked, small_reference_sam
 ):
     result = replay(worked, sam=small_reference_sam)
@@ -133,7 +133,7 @@ def test_with_another_model_the_replay_says_from_which_step_masks_are_others(
     assert first.different_pixels > 0
 
 
-def test_the_command_tells_by_its_exit_code_and_in_json(worked, cli, tmp_path):
+def test_the_command_reports_by_exit_code_and_json(worked, cli, tmp_path):
     worked.close()
     (tmp_path / "pictures" / "b.png").unlink()
     result = cli("replay", worked.folder, "--json", "--dtype", "float32")
@@ -142,7 +142,7 @@ def test_the_command_tells_by_its_exit_code_and_in_json(worked, cli, tmp_path):
     assert [layer["status"] for layer in found["layers"]] == ["same", "not repeated", "same"]
 
 
-def test_semantic_runs_and_stacks_are_repeated_too(tmp_path, stack_file, shipped):
+def test_semantic_runs_and_stacks_are_repeated(tmp_path, stack_file, shipped):
     key = LayerKey("i1", "rgb")
     with Session.create(tmp_path / "work") as session:
         session.images.add(stack_file)
@@ -164,7 +164,7 @@ def test_semantic_runs_and_stacks_are_repeated_too(tmp_path, stack_file, shipped
         assert all(layer.labels.any() for layer in result.layers)
 
 
-def test_the_export_command_writes_what_the_window_would(worked, cli, tmp_path):
+def test_the_export_command_writes_the_same_as_the_window(worked, cli, tmp_path):
     layer = worked.layers[0]
     expected = np.array(worked.layers.labels(layer))
     worked.close()
@@ -178,7 +178,7 @@ def test_the_export_command_writes_what_the_window_would(worked, cli, tmp_path):
     assert "exist already" in again.output
 
 
-def test_what_is_no_session_ends_the_command_with_a_sentence(cli, tmp_path):
+def test_a_folder_that_is_not_a_session_gives_a_sentence(cli, tmp_path):
     result = cli("replay", tmp_path)
     assert result.exit_code == 2
     assert "not an anymask session" in result.output

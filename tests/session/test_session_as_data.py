@@ -1,4 +1,4 @@
-"""A session read as training data, and told in a bug report."""
+"""A session as training data, and in a bug report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anymask.session import LayerKey, Session, SessionError, session_dataset, se
 from anymask.session.bug_report import bug_report, without_folders
 
 
-def test_the_pictures_with_masks_are_examples(session, paint):
+def test_the_images_with_masks_are_examples(session, paint):
     first, second, _ = session.layers
     paint(session, first, 4, slice(10, 40), slice(10, 40))
     paint(session, first, 2, slice(50, 60), slice(50, 60))
@@ -29,7 +29,7 @@ def test_the_pictures_with_masks_are_examples(session, paint):
     assert sources[0].read()[1].classes == ("cell", "cell")
 
 
-def test_pseudo_rgbs_and_planes_are_examples_as_they_were_annotated(tmp_path, stack_file, paint):
+def test_pseudo_rgbs_and_planes_are_separate_examples(tmp_path, stack_file, paint):
     with Session.create(tmp_path / "work") as session:
         session.images.add(stack_file)
         session.images.add_recipe("inverse=0 - ch[0]")
@@ -41,7 +41,7 @@ def test_pseudo_rgbs_and_planes_are_examples_as_they_were_annotated(tmp_path, st
         np.testing.assert_array_equal(truth.masks[0], session.layers.labels(key)[2] == 1)
 
 
-def test_only_what_somebody_edited_or_saved_if_so_wanted(session, paint, small_reference_sam):
+def test_edited_only_lists_edited_or_saved_images(session, paint, small_reference_sam):
     from anymask.session import Thresholds
 
     first, second, _ = session.layers
@@ -70,12 +70,12 @@ def test_a_session_is_a_data_set_with_its_classes_in_order(session, paint):
     assert [len(half) for half in halves] == [1, 1]
 
 
-def test_a_session_without_masks_is_no_training_data(session):
+def test_a_session_without_masks_is_refused_as_training_data(session):
     with pytest.raises(SessionError, match="no masks to learn from"):
         session_examples(session.folder)
 
 
-def test_a_bug_report_has_versions_and_the_log_and_no_names_of_folders(session, pictures):
+def test_a_bug_report_has_versions_and_the_log_but_no_folder_names(session, pictures):
     session.log(f"Could not read {pictures}/secret project/x y.png: it is damaged.")
     session.log(f"See {session.folder} and /opt/somewhere/else/file.txt")
     text = bug_report(session)
@@ -95,5 +95,5 @@ def test_a_bug_report_has_versions_and_the_log_and_no_names_of_folders(session, 
         ("a/b and 3/4 stay", "a/b and 3/4 stay"),
     ],
 )
-def test_of_paths_only_the_last_name_is_left(text, plain):
+def test_paths_are_shortened_to_their_last_name(text, plain):
     assert without_folders(text, [Path("/home/ann/a b")]) == plain

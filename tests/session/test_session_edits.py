@@ -1,4 +1,4 @@
-"""Edits of a layer: each is a step that can be undone, also after the session was closed."""
+"""Edits of a layer: each is a step that can be undone, even after the session was closed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def three(session, layer, paint):
     return np.array(session.layers.labels(layer))
 
 
-def test_steps_are_undone_and_done_again_after_the_session_was_closed(session, layer, paint):
+def test_steps_are_undone_and_redone_after_the_session_was_closed(session, layer, paint):
     states = [np.array(session.layers.labels(layer))]
     for label in (1, 2, 3):
         paint(session, layer, label, slice(label, label + 20), slice(0, 40))
@@ -44,7 +44,7 @@ def test_steps_are_undone_and_done_again_after_the_session_was_closed(session, l
         assert again.edits.can_undo(layer) is None
 
 
-def test_a_new_step_ends_what_could_be_done_again(session, layer, paint):
+def test_a_new_step_clears_redo(session, layer, paint):
     paint(session, layer, 1, slice(0, 9), slice(0, 9))
     session.edits.undo(layer)
     paint(session, layer, 2, slice(0, 9), slice(0, 9))
@@ -54,7 +54,7 @@ def test_a_new_step_ends_what_could_be_done_again(session, layer, paint):
         assert again.layers.objects(layer).ids.tolist() == [2]
 
 
-def test_a_stroke_handed_over_in_parts_is_undone_as_one(session, layer, paint):
+def test_a_stroke_recorded_in_parts_is_undone_as_one(session, layer, paint):
     paint(session, layer, 9, slice(60, 70), slice(0, 9))
     before = np.array(session.layers.labels(layer))
     labels = before.copy()
@@ -73,7 +73,7 @@ def test_a_stroke_handed_over_in_parts_is_undone_as_one(session, layer, paint):
         assert not again.layers.labels(layer).any()
 
 
-def test_layers_have_their_own_undo(session, paint):
+def test_each_layer_has_its_own_undo(session, paint):
     first, second, _ = session.layers
     paint(session, first, 1, slice(0, 9), slice(0, 9))
     paint(session, second, 1, slice(0, 9), slice(0, 9))
@@ -96,16 +96,16 @@ def test_labels_of_another_shape_are_refused(session, layer):
         session.edits.paint(layer, np.zeros((3, 3), np.uint16))
     with pytest.raises(SessionError, match="must be integers"):
         session.edits.paint(layer, np.zeros((90, 120), np.float32))
-    with pytest.raises(SessionError, match="from 0 on"):
+    with pytest.raises(SessionError, match="at least 0"):
         session.edits.paint(layer, np.full((90, 120), -1))
 
 
-def test_the_labels_handed_out_cannot_be_written_to(session, layer):
+def test_the_returned_labels_are_read_only(session, layer):
     with pytest.raises(ValueError, match="read-only"):
         session.layers.labels(layer)[0, 0] = 1
 
 
-def test_a_change_says_which_part_of_the_picture_and_which_objects(session, layer, paint):
+def test_a_change_names_the_window_and_the_objects(session, layer, paint):
     events: list[Event] = []
     stop = session.subscribe(events.append)
     change = paint(session, layer, 4, slice(20, 30), slice(40, 60))
@@ -135,7 +135,7 @@ def test_erasing_merging_and_splitting(session, layer, three):
     np.testing.assert_array_equal(session.layers.labels(layer), three)
 
 
-def test_what_is_in_one_piece_cannot_be_split(session, layer, three):
+def test_an_object_in_one_piece_cannot_be_split(session, layer, three):
     steps = len(session.edits.steps(layer))
     with pytest.raises(SessionError, match="one piece"):
         session.edits.split(layer, 1)
@@ -155,7 +155,7 @@ def test_touching_discs_are_split_at_their_neck(session, layer):
     np.testing.assert_array_equal(session.layers.labels(layer) > 0, labels > 0)
 
 
-def test_cleaning_some_objects_leaves_the_others_as_they_are(session, layer, three):
+def test_cleaning_some_objects_leaves_the_others_unchanged(session, layer, three):
     session.edits.clean(layer, [5], fill_holes=True, largest=True)
     labels = session.layers.labels(layer)
     assert (labels == 5).sum() == 600
@@ -165,7 +165,7 @@ def test_cleaning_some_objects_leaves_the_others_as_they_are(session, layer, thr
     assert session.edits.can_undo(layer) == "clean"
 
 
-def test_filling_a_hole_does_not_take_the_object_in_it(session, layer, paint, three):
+def test_filling_a_hole_keeps_the_object_inside_it(session, layer, paint, three):
     paint(session, layer, 9, slice(56, 58), slice(16, 18))
     session.edits.clean(layer, [5], fill_holes=True)
     labels = session.layers.labels(layer)
@@ -193,7 +193,7 @@ def test_an_unknown_object_is_named(session, layer, three):
             do(layer, [77])
 
 
-def test_classes_and_reviews_are_steps_and_last(session, layer, three):
+def test_classes_and_reviews_are_steps_and_are_kept(session, layer, three):
     session.edits.set_classes([("leaf", "#00ff00"), ("soil", None)])
     session.edits.classify(layer, [1, 2], "leaf")
     session.edits.classify(layer, [5], "stone")
@@ -209,7 +209,9 @@ def test_classes_and_reviews_are_steps_and_last(session, layer, three):
         assert again.layers.objects(layer).columns["reviewed"].tolist() == [False, False, False]
 
 
-def test_the_review_queue_has_the_worst_first_and_what_has_no_score_last(session, layer, three):
+def test_the_review_queue_starts_with_the_worst_and_ends_with_objects_without_score(
+    session, layer, three
+):
     from dataclasses import replace
 
     found = session._store.layer(layer)
@@ -224,7 +226,7 @@ def test_the_review_queue_has_the_worst_first_and_what_has_no_score_last(session
     assert session.layers.next_unreviewed(layer) is None
 
 
-def test_measurements_stand_beside_what_is_known_of_objects(session, layer, three):
+def test_measurements_are_columns_of_the_object_table(session, layer, three):
     table = session.layers.objects(layer, ["perimeter", "intensity_mean"])
     picture = np.asarray(session.images.load(layer.image).numpy(), float)
     means = [picture[three == i, 0].mean() for i in (1, 2, 5)]
@@ -247,7 +249,7 @@ def test_measurements_stand_beside_what_is_known_of_objects(session, layer, thre
         max_size=25,
     )
 )  # fmt: skip
-def test_any_sequence_of_edits_comes_back_from_the_disk(session, actions):
+def test_any_sequence_of_edits_is_restored_from_disk(session, actions):
     layer = session.layers[1]
     while session.edits.undo(layer) is not None:
         pass

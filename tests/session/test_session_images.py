@@ -1,4 +1,4 @@
-"""Images of a session: adding, naming, losing and finding them again."""
+"""Images of a session: added, named, moved and found again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from anymask.session import (
 
 @pytest.fixture
 def cube(tmp_path):
-    """An ENVI pair whose header lies in another folder."""
+    """An ENVI data file with its header in another folder."""
     spectral = pytest.importorskip("spectral.io.envi")
     data = np.random.default_rng(0).integers(1, 4000, (20, 30, 6)).astype(np.uint16)
     spectral.save_image(
@@ -39,7 +39,7 @@ def cube(tmp_path):
     return tmp_path / "cube.bil"
 
 
-def test_files_that_cannot_be_read_are_named_and_the_others_are_added(tmp_path, pictures):
+def test_unreadable_files_are_named_and_the_others_are_added(tmp_path, pictures):
     with Session.create(tmp_path / "work") as session:
         added = session.images.add([pictures, tmp_path / "nowhere.png"])
         assert [image.name for image in session.images] == ["a", "b", "c"]
@@ -61,7 +61,7 @@ def test_an_envi_file_without_header_asks_for_one_and_is_added_with_it(tmp_path,
         np.testing.assert_array_equal(session.images.load("i1").numpy(), expected)
 
 
-def test_images_of_one_name_are_told_apart(tmp_path, pictures):
+def test_images_with_the_same_name_get_unique_names(tmp_path, pictures):
     other = tmp_path / "day2"
     shutil.copytree(pictures, other)
     Image.open(pictures / "a.png").save(pictures / "a.jpg")
@@ -72,7 +72,7 @@ def test_images_of_one_name_are_told_apart(tmp_path, pictures):
         assert len(set(names)) == 3
 
 
-def test_removing_and_ordering_lasts(session):
+def test_removing_and_ordering_are_kept(session):
     session.images.remove(["i2"])
     session.images.order(["i3", "i1"])
     session.close()
@@ -82,7 +82,7 @@ def test_removing_and_ordering_lasts(session):
         assert added.ids == ["i4"]
 
 
-def test_adding_can_be_cancelled_and_keeps_what_was_added(tmp_path, pictures):
+def test_a_cancelled_add_keeps_the_images_added_so_far(tmp_path, pictures):
     token = CancelToken()
     with Session.create(tmp_path / "work") as session:
         added = session.images.add(
@@ -92,7 +92,7 @@ def test_adding_can_be_cancelled_and_keeps_what_was_added(tmp_path, pictures):
         assert len(added.ids) == 2
 
 
-def test_a_session_that_moved_with_its_images_finds_them(tmp_path, pictures):
+def test_a_session_moved_together_with_its_images_finds_them(tmp_path, pictures):
     place = tmp_path / "here"
     place.mkdir()
     shutil.move(pictures, place / "pictures")
@@ -105,14 +105,14 @@ def test_a_session_that_moved_with_its_images_finds_them(tmp_path, pictures):
         np.testing.assert_array_equal(session.images.load("i1").numpy(), expected)
 
 
-def test_an_image_that_was_moved_and_renamed_is_found_by_its_content(session, tmp_path):
+def test_a_moved_and_renamed_image_is_found_by_its_content(session, tmp_path):
     record = session.images["i1"]
     expected = np.asarray(Image.open(record.path))
     far = tmp_path.parent / f"{tmp_path.name} elsewhere"
     far.mkdir()
     record.path.rename(far / "renamed.png")
     session.images._files._in_memory.clear()
-    with pytest.raises(SessionError, match=f"a: {record.path} is gone"):
+    with pytest.raises(SessionError, match=f"a: {record.path} is missing"):
         session.images.load("i1")
     assert session.images.is_missing("i1")
     assert session.images.search(far) == ["i1"]
@@ -120,7 +120,7 @@ def test_an_image_that_was_moved_and_renamed_is_found_by_its_content(session, tm
     assert any(f"found again at {far}" in message for message in session.messages)
 
 
-def test_an_image_that_was_moved_beside_the_session_is_found_unasked(session, tmp_path):
+def test_an_image_moved_beside_the_session_is_found_automatically(session, tmp_path):
     record = session.images["i1"]
     (tmp_path / "new place").mkdir()
     record.path.rename(tmp_path / "new place" / "other name.png")
@@ -129,7 +129,7 @@ def test_an_image_that_was_moved_beside_the_session_is_found_unasked(session, tm
     assert session.images["i1"].path == tmp_path / "new place" / "other name.png"
 
 
-def test_a_file_with_the_name_but_another_content_is_not_taken_for_the_image(session, tmp_path):
+def test_a_file_with_the_same_name_but_different_content_is_refused(session, tmp_path):
     record = session.images["i1"]
     record.path.unlink()
     session.images._files._in_memory.clear()
@@ -137,21 +137,21 @@ def test_a_file_with_the_name_but_another_content_is_not_taken_for_the_image(ses
     other.mkdir()
     shutil.copy(session.images["i2"].path, other / record.path.name)
     assert session.images.search(other) == []
-    with pytest.raises(SessionError, match="another content"):
+    with pytest.raises(SessionError, match="is not the file that"):
         session.images.relocate("i1", other / record.path.name)
-    with pytest.raises(SessionError, match="gone"):
+    with pytest.raises(SessionError, match="is missing"):
         session.images.load("i1")
 
 
-def test_an_image_that_became_another_one_is_refused(session):
+def test_an_image_replaced_by_one_of_another_shape_is_refused(session):
     record = session.images["i1"]
     session.images._files._in_memory.clear()
     Image.fromarray(np.zeros((10, 10, 3), np.uint8)).save(record.path)
-    with pytest.raises(SessionError, match="another image"):
+    with pytest.raises(SessionError, match="no longer the image"):
         session.images.load("i1")
 
 
-def test_an_image_of_the_same_size_whose_pixels_changed_is_told(session):
+def test_an_image_with_changed_pixels_is_reported(session):
     record = session.images["i1"]
     session.images._files._in_memory.clear()
     Image.fromarray(np.zeros((*record.size, 3), np.uint8)).save(record.path)
@@ -159,7 +159,7 @@ def test_an_image_of_the_same_size_whose_pixels_changed_is_told(session):
     assert any("has changed since" in message for message in session.messages)
 
 
-def test_expressions_are_checked_as_they_are_typed(tmp_path, cube):
+def test_expressions_are_checked_while_typing(tmp_path, cube):
     image = anymask.read(cube, header=tmp_path / "headers" / "cube.hdr")
     assert check_expressions(image, ["nm(800)", "nm(650)", "nm(550)"]) == []
     assert check_expressions(image, ["ndvi"]) == []
@@ -170,7 +170,7 @@ def test_expressions_are_checked_as_they_are_typed(tmp_path, cube):
     assert "6 channels" in problems[1].sentence or "ch[9]" in problems[1].sentence
 
 
-def test_pseudo_rgbs_of_a_cube_are_layers_of_their_own(tmp_path, cube):
+def test_each_pseudo_rgb_of_a_cube_is_a_layer(tmp_path, cube):
     with Session.create(tmp_path / "work") as session:
         session.images.add(cube, header=tmp_path / "headers" / "cube.hdr")
         session.images.add_recipe("cir=nm(800); nm(650); nm(550)")
@@ -192,7 +192,7 @@ def test_pseudo_rgbs_of_a_cube_are_layers_of_their_own(tmp_path, cube):
             session.images.remove_recipe("cir")
 
 
-def test_a_pseudo_rgb_with_edited_masks_is_not_removed_unasked(session, paint):
+def test_a_pseudo_rgb_with_edited_masks_is_removed_only_with_force(session, paint):
     session.images.add_recipe("first=ch[0]")
     key = LayerKey("i1", "first")
     paint(session, key, 1, slice(0, 9), slice(0, 9))
@@ -206,7 +206,7 @@ def test_a_pseudo_rgb_with_edited_masks_is_not_removed_unasked(session, paint):
         session.layers.labels(key)
 
 
-def test_a_new_image_gets_the_pseudo_rgbs_that_all_others_have(session, pictures):
+def test_a_new_image_gets_the_pseudo_rgbs_shared_by_all_others(session, pictures):
     session.images.add_recipe("red=ch[0]")
     session.images.add_recipe("green=ch[1]", images=["i1"])
     Image.open(pictures / "a.png").rotate(90, expand=True).save(pictures / "d.png")
@@ -214,7 +214,7 @@ def test_a_new_image_gets_the_pseudo_rgbs_that_all_others_have(session, pictures
     assert [how.name for how in session.images[added.ids[0]].recipes] == ["rgb", "red"]
 
 
-def test_thumbnails_are_small_and_kept(session):
+def test_thumbnails_are_small_and_cached(session):
     small = session.images.thumbnail("i1", 48)
     assert small.shape == (36, 48, 3)
     session.images["i1"].path.unlink()
@@ -223,7 +223,7 @@ def test_thumbnails_are_small_and_kept(session):
     np.testing.assert_array_equal(session.images.thumbnail("i1", 48), small)
 
 
-def test_a_thumbnail_shows_the_pseudo_rgb_as_it_is_now(session):
+def test_a_thumbnail_shows_the_current_pseudo_rgb(session):
     before = session.images.thumbnail("i1", 48)
     session.images.add_recipe("ch[2]", "ch[1]", "ch[0]", name="rgb")
     after = session.images.thumbnail("i1", 48)
@@ -242,7 +242,7 @@ def test_each_plane_of_a_stack_is_shown(tmp_path, stack_file):
         assert min(bright) > 500
 
 
-def test_of_a_very_large_picture_only_the_region_is_read(session, monkeypatch):
+def test_only_the_region_of_a_very_large_image_is_read(session, monkeypatch):
     from anymask.session import Region
     from anymask.session import images as images_module
 

@@ -1,4 +1,4 @@
-"""One window a session, however the last one ended."""
+"""Only one window per session, even if the last one was killed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def folder(tmp_path):
         return session.folder
 
 
-def test_a_second_window_is_refused_and_told_who_has_the_session(folder, child):
+def test_a_second_window_is_refused_and_the_message_names_the_first(folder, child):
     process = child(HOLD, folder)
     assert process.stdout.readline() == "open\n"
     with pytest.raises(SessionError, match=f"another window .process {process.pid} on"):
@@ -33,7 +33,7 @@ def test_a_second_window_is_refused_and_told_who_has_the_session(folder, child):
     process.wait()
 
 
-def test_the_lock_of_a_process_that_was_killed_holds_nobody_up(folder, child):
+def test_the_lock_of_a_killed_process_is_free(folder, child):
     process = child(HOLD, folder)
     process.stdout.readline()
     process.send_signal(signal.SIGKILL)
@@ -42,38 +42,38 @@ def test_the_lock_of_a_process_that_was_killed_holds_nobody_up(folder, child):
         assert not session.read_only
 
 
-def test_in_one_process_a_session_is_not_opened_twice_either(folder):
+def test_a_session_is_not_opened_twice_in_one_process(folder):
     with Session.open(folder), pytest.raises(SessionError, match="another window"):
         Session.open(folder)
     Session.open(folder).close()
 
 
-def test_looking_at_a_session_works_beside_the_window_that_has_it(folder):
+def test_a_session_can_be_opened_read_only_beside_another_window(folder):
     with Session.open(folder) as session:
         session.remember(current="i1")
         with Session.open(folder, read_only=True) as other:
             assert other.ui == {"current": "i1"}
-            with pytest.raises(SessionError, match="look at only"):
+            with pytest.raises(SessionError, match="read-only"):
                 other.remember(current="i2")
 
 
-def test_an_edit_of_a_session_opened_to_look_at_writes_no_pixels(session, layer):
+def test_an_edit_of_a_read_only_session_writes_no_pixels(session, layer):
     noise = np.random.default_rng(0).integers(1, 60_000, (90, 120)).astype(np.uint16)
     session.close()
     with Session.open(session.folder, read_only=True) as looked:
         before = sorted(session.folder.rglob("*"))
-        with pytest.raises(SessionError, match="look at only"):
+        with pytest.raises(SessionError, match="read-only"):
             looked.edits.paint(layer, noise)
         assert not looked.layers.labels(layer).any()
         assert sorted(session.folder.rglob("*")) == before
 
 
-def test_what_is_no_session_is_refused_in_one_sentence(tmp_path):
+def test_a_folder_that_is_not_a_session_is_refused(tmp_path):
     with pytest.raises(SessionError, match="not an anymask session"):
         Session.open(tmp_path)
 
 
-def test_a_session_is_not_made_where_something_stands(folder):
+def test_a_session_does_not_replace_an_existing_folder(folder):
     with pytest.raises(SessionError, match="exists already"):
         Session.create(folder)
 

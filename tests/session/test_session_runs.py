@@ -1,4 +1,4 @@
-"""Runs of a model over the layers of a session, and thresholds moved afterwards."""
+"""Runs of a model over the layers of a session, and later changes of thresholds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ready(session):
     return session
 
 
-def test_a_run_gives_what_the_generator_gives_at_these_thresholds(ready, small_reference_sam):
+def test_a_run_gives_the_masks_of_the_generator(ready, small_reference_sam):
     run = ready.runs.segment(small_reference_sam)
     assert run.done == list(ready.layers)
     assert (run.failed, run.cancelled) == ([], False)
@@ -61,7 +61,7 @@ def test_a_run_gives_what_the_generator_gives_at_these_thresholds(ready, small_r
         {"min_area": 200, "max_area": 6000},
     ],
 )
-def test_thresholds_are_moved_without_the_model(ready, small_reference_sam, changed):
+def test_thresholds_are_changed_without_the_model(ready, small_reference_sam, changed):
     key = ready.layers[0]
     ready.runs.segment(small_reference_sam, [key])
     wanted = replace(OPEN, **changed)
@@ -90,7 +90,7 @@ def test_thresholds_are_moved_without_the_model(ready, small_reference_sam, chan
     assert ready.runs.thresholds(key) == OPEN
 
 
-def test_thresholds_go_as_low_as_masks_were_kept_and_no_lower(ready, small_reference_sam):
+def test_thresholds_cannot_go_below_the_limits(ready, small_reference_sam):
     key = ready.layers[0]
     ready.runs.set_options(thresholds=Thresholds(0.3, 0.9, 0.7))
     ready.runs.segment(small_reference_sam, [key])
@@ -101,7 +101,7 @@ def test_thresholds_go_as_low_as_masks_were_kept_and_no_lower(ready, small_refer
         ready.runs.set_thresholds(key, replace(limits, pred_iou=0.05))
 
 
-def test_thresholds_are_moved_after_the_session_was_closed(ready, small_reference_sam):
+def test_thresholds_can_be_changed_after_the_session_was_closed(ready, small_reference_sam):
     key = ready.layers[0]
     ready.runs.segment(small_reference_sam, [key])
     stricter = replace(OPEN, pred_iou=0.2)
@@ -113,7 +113,7 @@ def test_thresholds_are_moved_after_the_session_was_closed(ready, small_referenc
         np.testing.assert_array_equal(again.layers.labels(key), expected)
 
 
-def test_edited_masks_are_not_replaced_unasked(ready, small_reference_sam, paint):
+def test_edited_masks_are_replaced_only_with_permission(ready, small_reference_sam, paint):
     first, second, _ = ready.layers
     ready.runs.segment(small_reference_sam, [first, second])
     paint(ready, first, 9, slice(0, 5), slice(0, 5))
@@ -142,11 +142,11 @@ def test_an_edit_made_while_the_model_runs_is_kept(ready, small_reference_sam, p
 
     run = ready.runs.segment(small_reference_sam, [key], progress=edit_once)
     assert run.done == []
-    assert "edited while the model was at work" in run.failed[0][1]
+    assert "edited while the model was running" in run.failed[0][1]
     assert ready.layers.objects(key).ids.tolist() == [3]
 
 
-def test_a_run_that_is_cancelled_keeps_what_is_finished(ready, small_reference_sam):
+def test_a_cancelled_run_keeps_finished_layers(ready, small_reference_sam):
     token = CancelToken()
     seen: list[RunProgress] = []
 
@@ -169,7 +169,7 @@ def test_a_run_that_is_cancelled_keeps_what_is_finished(ready, small_reference_s
     assert 0.4 < fractions[-1] < 0.8
 
 
-def test_an_image_that_fails_is_named_and_does_not_stop_the_others(ready, small_reference_sam):
+def test_a_failed_image_is_named_and_does_not_stop_the_others(ready, small_reference_sam):
     first, second, third = ready.layers
     ready.images["i2"].path.unlink()
     ready.images._files._in_memory.clear()
@@ -177,8 +177,8 @@ def test_an_image_that_fails_is_named_and_does_not_stop_the_others(ready, small_
     assert run.done == [first, third]
     ((key, sentence),) = run.failed
     assert key == second
-    assert "b.png is gone" in sentence
-    assert any("b.png is gone" in line for line in ready.log_lines())
+    assert "b.png is missing" in sentence
+    assert any("b.png is missing" in line for line in ready.log_lines())
 
 
 def test_all_pseudo_rgbs_of_an_image_are_segmented(ready, small_reference_sam):
@@ -189,7 +189,7 @@ def test_all_pseudo_rgbs_of_an_image_are_segmented(ready, small_reference_sam):
     assert not np.array_equal(ready.layers.labels(keys[0]), ready.layers.labels(keys[1]))
 
 
-def test_semantic_mode_keeps_scores_and_moves_its_threshold(ready, small_reference_sam):
+def test_semantic_mode_keeps_scores_and_can_change_its_threshold(ready, small_reference_sam):
     key = ready.layers[0]
     ready.runs.set_options(mode="semantic", semantic_points=((35.0, 30.0),), semantic_labels=(1,))
     ready.runs.segment(small_reference_sam, [key])
@@ -209,7 +209,7 @@ def test_semantic_mode_keeps_scores_and_moves_its_threshold(ready, small_referen
     np.testing.assert_array_equal(ready.layers.labels(key), scores.mask(0))
 
 
-def test_every_plane_of_a_stack_is_segmented_with_ids_of_its_own(
+def test_every_plane_of_a_stack_is_segmented_with_its_own_ids(
     tmp_path, stack_file, small_reference_sam
 ):
     with Session.create(tmp_path / "work") as session:
@@ -225,7 +225,7 @@ def test_every_plane_of_a_stack_is_segmented_with_ids_of_its_own(
         assert len(session.layers.objects(key)) < sum(map(len, ids))
 
 
-def test_the_model_and_its_file_are_written_down(session, small_reference_sam, tmp_path):
+def test_the_model_and_its_file_are_recorded(session, small_reference_sam, tmp_path):
     path = tmp_path / "model.safetensors"
     anymask.save(small_reference_sam, path)
     record = session.runs.use_model(small_reference_sam, path)
@@ -249,9 +249,7 @@ def test_options_that_make_no_sense_are_refused(session, changes, problem):
         session.runs.set_options(**changes)
 
 
-def test_a_layer_edited_while_the_model_is_at_work_is_left_and_named(
-    ready, small_reference_sam, paint
-):
+def test_a_layer_edited_during_a_run_is_kept_and_named(ready, small_reference_sam, paint):
     first, second, third = ready.layers
     paint(ready, third, 4, slice(0, 9), slice(0, 9))
 
@@ -261,10 +259,10 @@ def test_a_layer_edited_while_the_model_is_at_work_is_left_and_named(
             paint(ready, third, 5, slice(0, 3), slice(0, 3))
 
     run = ready.runs.segment(small_reference_sam, replace=[third], progress=edit)
-    assert run.done == [first, third]  # of the third it was known before
+    assert run.done == [first, third]  # the third could be replaced
     ((layer, sentence),) = run.failed
     assert layer == second
-    assert "edited while the model was at work" in sentence
+    assert "edited while the model was running" in sentence
     assert ready.layers.labels(second)[4, 4] == 7
     assert ready.layers.state(third) == "segmented"
     with pytest.raises(EditedError):
@@ -280,7 +278,7 @@ def test_an_edit_made_while_thresholds_are_applied_is_not_replaced(
 
     def slow(*arguments):
         found = choose(*arguments)
-        paint(ready, layer, 60, slice(0, 9), slice(0, 9))  # as another thread would
+        paint(ready, layer, 60, slice(0, 9), slice(0, 9))  # as another thread might
         return found
 
     monkeypatch.setattr(ready.runs, "_chosen", slow)
@@ -289,7 +287,7 @@ def test_an_edit_made_while_thresholds_are_applied_is_not_replaced(
     assert ready.layers.labels(layer)[4, 4] == 60
 
 
-def test_an_image_that_is_removed_while_a_run_goes_on_is_left_out(session, shipped):
+def test_an_image_removed_during_a_run_is_skipped(session, shipped):
     session.runs.set_options(points_per_side=4)
     keys = session.layers
 
@@ -303,7 +301,7 @@ def test_an_image_that_is_removed_while_a_run_goes_on_is_left_out(session, shipp
     assert list(session.layers) == [keys[0]]
 
 
-def test_a_pseudo_rgb_that_is_replaced_while_it_is_segmented_gets_no_masks(session, shipped):
+def test_a_pseudo_rgb_replaced_during_a_run_gets_no_masks(session, shipped):
     session.runs.set_options(points_per_side=4)
     session.images.add_recipe("ch[0]", name="red")
     key = LayerKey("i1", "red")
@@ -314,13 +312,13 @@ def test_a_pseudo_rgb_that_is_replaced_while_it_is_segmented_gets_no_masks(sessi
 
     run = session.runs.segment(shipped, [key], progress=change)
     assert run.done == []
-    assert "other expressions while the model was at work" in run.failed[0][1]
+    assert "changed while the model was running" in run.failed[0][1]
     assert session.layers.state(key) == "new"
 
 
-def test_a_session_to_look_at_only_refuses_a_run_before_it_begins(session, shipped):
+def test_a_read_only_session_refuses_a_run(session, shipped):
     with Session.open(session.folder, read_only=True) as looked:
         told = []
-        with pytest.raises(SessionError, match="look at only"):
+        with pytest.raises(SessionError, match="read-only"):
             looked.runs.segment(shipped, progress=told.append)
         assert told == []

@@ -1,4 +1,4 @@
-"""Masks of a session in files of other programs; nothing is replaced unasked."""
+"""Export of a session's masks; files are replaced only with permission."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anymask.session import LayerKey, Session
 
 @pytest.fixture
 def annotated(session, paint):
-    """Two of the three images have objects, with ids that are no count, and classes."""
+    """Two of the three images have objects, with ids that are not consecutive, and classes."""
     first, second, _ = session.layers
     paint(session, first, 7, slice(10, 30), slice(10, 40))
     paint(session, first, 300, slice(50, 60), slice(10, 40))
@@ -41,7 +41,7 @@ def annotated(session, paint):
         ("imagej", {"a.rois.zip", "b.rois.zip"}),
     ],
 )
-def test_every_format_gives_the_ids_and_pixels_back(annotated, tmp_path, form, names):
+def test_every_format_keeps_ids_and_pixels(annotated, tmp_path, form, names):
     out = tmp_path / "out"
     saved = annotated.export.save(out, [form])
     assert {path.name for path in out.iterdir()} == names
@@ -76,7 +76,7 @@ def test_tables_have_the_measurements_of_every_object(annotated, tmp_path):
     assert float(rows[0]["intensity_mean_red"]) == pytest.approx(mean, rel=1e-4)
 
 
-def test_several_formats_go_into_one_folder_and_pictures_are_saved_then(annotated, tmp_path):
+def test_several_formats_go_into_one_folder_and_the_layers_count_as_saved(annotated, tmp_path):
     first, second, third = annotated.layers
     annotated.export.save(tmp_path / "out", ["labels", "csv", "coco", "yolo"], [first])
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -88,9 +88,7 @@ def test_several_formats_go_into_one_folder_and_pictures_are_saved_then(annotate
     assert annotated.layers.state(first) == "edited"
 
 
-def test_what_exists_is_not_replaced_and_nothing_is_written_before_that_is_known(
-    annotated, tmp_path
-):
+def test_existing_files_are_checked_before_anything_is_written(annotated, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "b.labels.tif").write_text("mine")
@@ -116,7 +114,7 @@ def test_an_image_of_the_session_is_never_replaced(tmp_path, pictures, paint):
     assert picture.read_bytes() == before
 
 
-def test_layers_of_several_pseudo_rgbs_have_files_of_their_own(annotated, tmp_path, paint):
+def test_each_pseudo_rgb_has_its_own_files(annotated, tmp_path, paint):
     annotated.images.add_recipe("red=ch[0]", images=["i1"])
     paint(annotated, LayerKey("i1", "red"), 5, slice(0, 9), slice(0, 9))
     annotated.export.save(tmp_path / "out", ["labels", "coco"])
@@ -126,7 +124,9 @@ def test_layers_of_several_pseudo_rgbs_have_files_of_their_own(annotated, tmp_pa
     assert found["a.red.png"].ids.tolist() == [5]
 
 
-def test_a_stack_is_one_file_of_labels_and_a_file_a_plane_elsewhere(tmp_path, stack_file, paint):
+def test_a_stack_is_one_label_file_or_one_file_per_plane_in_other_formats(
+    tmp_path, stack_file, paint
+):
     with Session.create(tmp_path / "work") as session:
         session.images.add(stack_file)
         key = LayerKey("i1", "rgb")
@@ -140,12 +140,12 @@ def test_a_stack_is_one_file_of_labels_and_a_file_a_plane_elsewhere(tmp_path, st
         assert names == [f"stack.z{z}.masks.csv" for z in range(5)]
 
 
-def test_with_nothing_drawn_there_is_nothing_to_save(session, tmp_path):
+def test_without_masks_there_is_nothing_to_save(session, tmp_path):
     with pytest.raises(OutputError, match="no masks to save"):
         session.export.save(tmp_path / "out")
 
 
-def test_a_binary_mask_of_chosen_objects_is_written(annotated, tmp_path):
+def test_a_binary_mask_of_selected_objects_is_written(annotated, tmp_path):
     key = annotated.layers[0]
     annotated.export.save_binary(key, "1-10", tmp_path / "mask.png")
     mask = np.asarray(Image.open(tmp_path / "mask.png"))
@@ -154,7 +154,7 @@ def test_a_binary_mask_of_chosen_objects_is_written(annotated, tmp_path):
         annotated.export.save_binary(key, None, tmp_path / "mask.png")
 
 
-def test_masks_from_a_file_take_the_place_of_a_layer(annotated, tmp_path):
+def test_masks_from_a_file_replace_a_layer(annotated, tmp_path):
     first, _, third = annotated.layers
     annotated.export.save(tmp_path / "all.json", ["coco"], [first])
     annotated.edits.import_masks(third, tmp_path / "all.json")

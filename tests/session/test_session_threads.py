@@ -1,4 +1,4 @@
-"""A session used by several threads, as a window does."""
+"""A session used from several threads, as in a window."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from anymask.session import Event, Session, SessionError, Thresholds
 
 
-def test_painting_goes_on_while_a_model_runs(session, small_reference_sam, paint):
+def test_painting_works_while_a_model_runs(session, small_reference_sam, paint):
     first, second, third = session.layers
     session.runs.set_options(points_per_side=6, thresholds=Thresholds(0.1, 0.4, 0.7))
     waits = []
@@ -41,7 +41,7 @@ def test_painting_goes_on_while_a_model_runs(session, small_reference_sam, paint
         np.testing.assert_array_equal(other.layers.labels(first), session.layers.labels(first))
 
 
-def test_strokes_of_two_threads_are_all_written_down(session, paint):
+def test_strokes_of_two_threads_are_all_recorded(session, paint):
     first, second, _ = session.layers
 
     def work(layer) -> None:
@@ -77,7 +77,7 @@ def test_a_listener_may_wait_for_a_thread_that_uses_the_session(session, layer, 
     assert [event.kind for event in seen] == ["labels", "classes", "objects", "labels"]
 
 
-def test_snapshots_are_written_in_the_background_while_one_paints(session, layer, paint):
+def test_snapshots_are_written_in_the_background_while_painting(session, layer, paint):
     for stroke in range(60):
         paint(session, layer, stroke + 1, slice(stroke, stroke + 9), slice(0, 50))
     for _ in range(100):
@@ -88,7 +88,7 @@ def test_snapshots_are_written_in_the_background_while_one_paints(session, layer
         raise AssertionError("no snapshot was written")
 
 
-def test_a_session_that_is_closed_says_so(session, layer, paint):
+def test_a_closed_session_says_so(session, layer, paint):
     session.close()
     session.close()
     try:

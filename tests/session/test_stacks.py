@@ -1,4 +1,4 @@
-"""Objects followed through a stack, and filled in between its planes."""
+"""Objects followed through a stack, and interpolated between its planes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def drawn(stack, paint):
     return labels
 
 
-def test_an_object_is_followed_until_it_ends_whatever_the_prompt(stack, drawn, shipped):
+def test_an_object_is_followed_until_it_ends_with_any_prompt(stack, drawn, shipped):
     for project in ("box", "points", "mask"):
         found = stack.clicks.propagate(shipped, KEY, 4, 1, project=project)
         assert found.planes == [0, 2, 3]
@@ -56,7 +56,7 @@ def test_an_object_is_followed_until_it_ends_whatever_the_prompt(stack, drawn, s
     assert list(one_way.ended) == [1]
 
 
-def test_it_ends_where_the_object_is_annotated_and_leaves_others_alone(
+def test_following_ends_at_annotated_planes_and_leaves_other_objects_alone(
     stack, drawn, shipped, paint
 ):
     paint(stack, KEY, 4, slice(30, 40), slice(40, 50), plane=3)
@@ -69,7 +69,7 @@ def test_it_ends_where_the_object_is_annotated_and_leaves_others_alone(
     assert (labels[3] == 4).sum() == 100
 
 
-def test_cancelled_it_keeps_what_it_found(stack, drawn, shipped):
+def test_cancelled_following_keeps_the_planes_found_so_far(stack, drawn, shipped):
     token = CancelToken()
     found = stack.clicks.propagate(
         shipped, KEY, 4, 1, direction=1, cancel=token,
@@ -79,7 +79,7 @@ def test_cancelled_it_keeps_what_it_found(stack, drawn, shipped):
     assert "Stopped" in found.ended[1]
 
 
-def test_a_plane_without_the_object_and_a_single_picture_are_refused(
+def test_a_plane_without_the_object_and_a_single_image_are_refused(
     stack, drawn, shipped, tmp_path, pictures, paint
 ):
     with pytest.raises(SessionError, match="no pixel in plane 0"):
@@ -87,13 +87,13 @@ def test_a_plane_without_the_object_and_a_single_picture_are_refused(
     with Session.create(tmp_path / "flat") as flat:
         flat.images.add(pictures / "a.png")
         paint(flat, KEY, 1, slice(0, 9), slice(0, 9))
-        with pytest.raises(SessionError, match="single plane"):
+        with pytest.raises(SessionError, match="only one plane"):
             flat.clicks.propagate(shipped, KEY, 1, 0)
-        with pytest.raises(SessionError, match="single plane"):
+        with pytest.raises(SessionError, match="only one plane"):
             flat.edits.interpolate(KEY, 1)
 
 
-def test_planes_between_two_discs_hold_discs_between_them(stack):
+def test_planes_between_two_discs_are_filled_with_discs(stack):
     labels = np.zeros((5, 90, 120), np.uint16)
     labels[0][disc(40, 30, 10)] = 2
     labels[4][disc(60, 70, 22)] = 2
@@ -109,7 +109,7 @@ def test_planes_between_two_discs_hold_discs_between_them(stack):
         stack.edits.interpolate(KEY, 2)
 
 
-def test_interpolation_goes_round_other_objects_and_over_the_border():
+def test_interpolation_avoids_other_objects_and_works_at_the_border():
     labels = np.zeros((3, 90, 120), np.uint16)
     labels[0][disc(0, 0, 20)] = 1
     labels[2][disc(0, 0, 20)] = 1
@@ -119,7 +119,7 @@ def test_interpolation_goes_round_other_objects_and_over_the_border():
     assert iou((found[1] == 1) | (found[1] == 7), disc(0, 0, 20)) > 0.95
 
 
-def test_what_is_projected_lies_on_the_object():
+def test_projected_prompts_lie_on_the_object():
     ring = disc(40, 60, 25) & ~disc(40, 60, 15)
     for how in ("box", "points", "mask"):
         prompts = projected(ring, how)
@@ -131,7 +131,7 @@ def test_what_is_projected_lies_on_the_object():
     assert y0 < 16 <= 64 < y1
 
 
-def test_planes_of_time_and_depth_are_counted_depth_first(tmp_path):
+def test_planes_are_numbered_through_depths_first(tmp_path):
     import tifffile
 
     from anymask.session.rendering import plane_of
@@ -147,7 +147,7 @@ def test_planes_of_time_and_depth_are_counted_depth_first(tmp_path):
 
 @pytest.fixture
 def times(tmp_path, discs):
-    """A disc at two times in four depths each, at the same place all the time."""
+    """A disc at two time points with four depths each, always at the same place."""
     import tifffile
 
     planes = [discs((90, 120), [(40, 40, 18)], seed)[..., 0] for seed in range(8)]
@@ -161,7 +161,7 @@ def times(tmp_path, discs):
         yield session
 
 
-def test_an_object_is_followed_through_the_depths_of_its_time_alone(times, shipped):
+def test_an_object_is_followed_only_through_the_depths_of_its_time_point(times, shipped):
     found = times.clicks.propagate(shipped, KEY, 4, 2)
     assert found.planes == [0, 1, 3]
     assert found.ended == {
@@ -177,7 +177,7 @@ def test_an_object_is_followed_through_the_depths_of_its_time_alone(times, shipp
     assert [layer.status for layer in replayed.layers] == ["same"]
 
 
-def test_nothing_is_filled_in_between_two_times(times):
+def test_nothing_is_filled_in_between_two_time_points(times):
     labels = np.array(times.layers.labels(KEY))
     labels[5][disc(40, 40, 18)] = 4
     times.edits.paint(KEY, labels)
@@ -191,7 +191,7 @@ def test_nothing_is_filled_in_between_two_times(times):
     assert [layer.status for layer in replay(times.folder).layers] == ["same"]
 
 
-def test_steps_that_were_recorded_across_times_are_repeated_as_they_were(times, shipped):
+def test_old_steps_across_time_points_are_repeated_unchanged(times, shipped):
     model = times.clicks.model(shipped)
     args = {
         "id": 4, "plane": 2, "direction": 1, "until": None, "min_score": 0.5,

@@ -1,8 +1,8 @@
-"""Images with their true masks, for evaluation, tuning and training alike.
+"""Images with their true masks, for evaluation, tuning and training.
 
-`opening` goes from any place to a `Dataset`: `archives` unpacks, `layouts` finds images and masks,
+`opening` opens any place as a `Dataset`: `archives` unpacks, `layouts` finds images and masks,
 `label_files`, `coco_files` and `result_files` read the masks, `scanning` reads every image once.
-`checking` says what looks wrong, `grouping` and `splits` hold images out.
+`checking` reports problems, `grouping` and `splits` hold images out.
 """
 
 from anymask.datasets.checking import DatasetCheck, check_dataset

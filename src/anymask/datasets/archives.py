@@ -1,7 +1,7 @@
-"""Data sets in archives, unpacked safely to a temporary folder.
+"""Unpacks data sets from archives safely to a temporary folder.
 
-Every member must be a plain file and lie below the folder. The total size is bounded by counting
-the bytes that come out, whatever the archive says about them.
+Every member must be a plain file inside the folder. The total size is limited by counting the
+bytes that are really unpacked, not those that the archive declares.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from anymask.errors import AnymaskError, ImageError
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 _MOST_MEMBERS = 1_000_000
-# No archive of images unpacks to more than this many times its size; small ones do no harm.
+# Archives of images do not unpack to more than this many times their size; small ones are safe.
 _MOST_GROWTH = 100
 _HARMLESS = 2**30
 _CHUNK = 2**20
@@ -54,9 +54,9 @@ def unpacked(path: Path) -> Path:
     Raises
     ------
     ImageError
-        If the archive is missing, damaged or encrypted; if a member would lie outside the folder,
-        is a link or occurs twice; or if it would unpack to more than an archive of images can, or
-        than half of the free disk.
+        If the archive is missing, damaged or encrypted; if a member would be outside the folder,
+        is a link or occurs twice; or if it would unpack to more than archives of images do, or to
+        more than half of the free disk space.
     """
     try:
         state = path.stat()
@@ -97,29 +97,29 @@ def _unpacked(path: Path, _modified: int, size: int) -> Path:
 
 
 class _Unpacking:
-    """Writes members below a folder while there is room."""
+    """Writes members into a folder, up to a maximum size."""
 
     def __init__(self, archive: Path, target: Path, room: int) -> None:
         self.archive, self.target, self.room = archive, target, room
         self.count = 0
 
     def place_of(self, name: str) -> Path | None:
-        """Where a member goes; None for clutter.
+        """Return the path of a member; None for clutter.
 
         Raises
         ------
         ImageError
-            If that would be outside the folder.
+            If the path is outside the folder.
         """
         self.count += 1
         if self.count > _MOST_MEMBERS:
-            raise ImageError(f"{self.archive} holds more than {_MOST_MEMBERS:,} files; split it.")
+            raise ImageError(f"{self.archive} has more than {_MOST_MEMBERS:,} files; split it.")
         written = name.replace("\\", "/")
         parts = PurePosixPath(written).parts
         if written.startswith("/") or re.match("[A-Za-z]:", written) or ".." in parts:
             raise ImageError(
-                f"{self.archive} is not unpacked: its member {name!r} would lie outside the "
-                "folder; pack the data set again from the folder that holds it."
+                f"{self.archive} was not unpacked: its member {name!r} would be outside the "
+                "folder; pack the data set again from the folder that contains it."
             )
         if not parts or parts[-1].startswith("._") or _CLUTTER.intersection(parts):
             return None
@@ -127,19 +127,19 @@ class _Unpacking:
 
     def refuse_special(self, name: str) -> None:
         raise ImageError(
-            f"{self.archive} is not unpacked: its member {name!r} is a link or a device; pack the "
+            f"{self.archive} was not unpacked: its member {name!r} is a link or a device; pack the "
             "files themselves."
         )
 
     def write(self, source: IO[bytes], place: Path, modified: float | None) -> None:
-        """Copy a member with its time, by which corrected results are recognised."""
+        """Copy a member with its modification time, which tells corrected results apart."""
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             file = place.open("xb")
         except FileExistsError:
             name = place.relative_to(self.target)
             raise ImageError(
-                f"{self.archive} is not unpacked: its member {name} comes twice; pack the data "
+                f"{self.archive} was not unpacked: its member {name} occurs twice; pack the data "
                 "set again."
             ) from None
         with file:
@@ -151,7 +151,7 @@ class _Unpacking:
                 os.utime(place, (modified, modified))
 
     def spend(self, count: int) -> None:
-        """Count bytes that come out.
+        """Count unpacked bytes.
 
         Raises
         ------
@@ -161,14 +161,14 @@ class _Unpacking:
         self.room -= count
         if self.room < 0:
             raise ImageError(
-                f"{self.archive} is not unpacked: it holds more than {_MOST_GROWTH} times its size "
-                "or than half of the free disk takes; unpack it yourself if you trust it, and "
-                "give the folder."
+                f"{self.archive} was not unpacked: it needs more than {_MOST_GROWTH} times its "
+                "size or more than half of the free disk space; unpack it yourself if you trust "
+                "it, and give the folder."
             )
 
 
 class _Counted(io.RawIOBase):
-    """A stream whose bytes are counted, including those of members that are skipped."""
+    """A stream that counts its bytes, including those of skipped members."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile, unpacking: _Unpacking) -> None:
         self.stream, self.unpacking = stream, unpacking
@@ -188,9 +188,9 @@ def _unpack_zip(path: Path, unpacking: _Unpacking) -> None:
             mode = stat.S_IFMT(member.external_attr >> 16)
             if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
                 unpacking.refuse_special(member.filename)
-        told = sum(member.file_size for member in members)
-        unpacking.spend(told)
-        unpacking.room += told  # the bytes that really come out are counted by `write`
+        declared = sum(member.file_size for member in members)
+        unpacking.spend(declared)
+        unpacking.room += declared  # `write` counts the bytes that are really unpacked
         for member, place in zip(members, places, strict=True):
             if place is not None and not member.is_dir():
                 with archive.open(member) as source:
@@ -210,7 +210,7 @@ def _unpack_tar(path: Path, unpacking: _Unpacking) -> None:
     with gzip.open(path) if compressed else path.open("rb") as stream:
         counting = _Unpacking(path, unpacking.target, unpacking.room)
         counted = _Counted(stream, counting)
-        # Read as a stream: one pass, in which skipped members are counted too.
+        # Read as a stream, in one pass, so that skipped members are counted too.
         with tarfile.open(fileobj=counted, mode="r|") as archive:
             for member in archive:
                 place = unpacking.place_of(member.name)

@@ -1,4 +1,4 @@
-"""What is in a data set, and what looks wrong with it."""
+"""Checks a data set: counts what is in it, and reports what looks wrong."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MOST_NAMED = 5
 _UNBALANCED = 20
 # An object that fills more than this share of an image is probably the background.
 _WHOLE = 0.95
-# If in more than this share of the images the one object is in parts, the parts may be objects.
+# If the one object is in parts in more than this share of the images, the parts may be objects.
 _TORN = 0.5
 _FEW = 10
-# This many numbered classes, each rarer than the one before, are probably ids of objects.
+# This many numbered classes, each rarer than the previous one, are probably ids of objects.
 _MANY_CLASSES = 5
 
 
@@ -54,7 +54,7 @@ class DatasetCheck:
     sets : dict
         Number of images of each set.
     objects_per_image, areas, sides : tuple of float
-        Smallest, median and largest value of: objects in an image, area of an object in pixels,
+        Smallest, median and largest: number of objects in an image, area of an object in pixels,
         longest side of an image in pixels.
     sizes : int
         Number of different image sizes.
@@ -63,19 +63,19 @@ class DatasetCheck:
     classes : dict
         How often each class occurs.
     unclassified : int
-        Objects without a class, where others have one.
+        Objects without a class, if others have one.
     skipped : tuple of Skipped
-        What cannot be used.
+        Images that cannot be used.
     empty, without_masks, without_image : tuple of str
         Images without objects; images without masks; masks without an image.
     same : list of tuple of str
         Groups of images that are the same to the pixel.
     alike : list of (str, str)
-        Pairs that are almost the same.
+        Pairs of images that are almost the same.
     across : list of (str, str)
         Pairs of the same or almost the same image, one in training and one held out.
     problems : list of str
-        One sentence for each thing to look at; empty if all is well.
+        One sentence for each problem; empty if there is none.
     """
 
     images: int
@@ -98,7 +98,7 @@ class DatasetCheck:
     problems: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         plain = dict(vars(self))
         plain["classes"] = {name: vars(count) for name, count in self.classes.items()}
         plain["skipped"] = [
@@ -108,14 +108,14 @@ class DatasetCheck:
 
 
 def check_dataset(dataset: Dataset, halves: tuple[Dataset, Dataset] | None = None) -> DatasetCheck:
-    """Look for what would spoil training or evaluation, without reading the images again.
+    """Look for problems that would spoil training or evaluation; the images are not read again.
 
     Parameters
     ----------
     dataset : Dataset
-        As `open_dataset` returns it, with what it left out.
+        From `open_dataset`, with its record of what was left out.
     halves : (Dataset, Dataset), optional
-        Its part to train on and its part held out; images that are in both are then a problem.
+        The training part and the held-out part; images in both are reported.
 
     Returns
     -------
@@ -185,33 +185,33 @@ def _unclassified(classes: Sequence[str], records: Sequence[Record]) -> int:
 def _problems(
     check: DatasetCheck, min_area: int, records: Sequence[Record], keys: Sequence[str]
 ) -> list[str]:
-    """Sentences about what to look at, the gravest first."""
-    told = []
+    """Return sentences about problems, the most serious first."""
+    sentences = []
     if check.across:
         pairs = [f"{a} and {b}" for a, b in check.across]
-        told.append(
+        sentences.append(
             f"{_count(pairs, 'pair')} of the same or almost the same image, one in training and "
-            f"one held out: {_some(pairs)}; figures on the held-out images would be too good."
+            f"one held out: {_some(pairs)}; figures on the held-out images will be too good."
         )
     if check.skipped:
         bad = [f"{each.key} ({each.reason.rstrip('.')})" for each in check.skipped]
-        told.append(f"{_count(bad, 'image')} cannot be used: {_some(bad)}.")
+        sentences.append(f"{_count(bad, 'image')} cannot be used: {_some(bad)}.")
     if check.empty:
-        told.append(f"{_count(check.empty, 'image')} without an object: {_some(check.empty)}.")
+        sentences.append(f"{_count(check.empty, 'image')} without an object: {_some(check.empty)}.")
     if check.without_masks:
         without = check.without_masks
-        told.append(f"{_count(without, 'image')} without masks: {_some(without)}.")
+        sentences.append(f"{_count(without, 'image')} without masks: {_some(without)}.")
     if check.without_image:
         without = check.without_image
-        told.append(f"{_count(without, 'mask file')} without an image: {_some(without)}.")
+        sentences.append(f"{_count(without, 'mask file')} without an image: {_some(without)}.")
     if check.same:
         groups = [" = ".join(group) for group in check.same]
-        told.append(f"{_count(groups, 'image')} more than once, to the pixel: {_some(groups)}.")
+        sentences.append(f"{_count(groups, 'image')} with exact copies: {_some(groups)}.")
     if check.alike and not check.across:
         pairs = [f"{a} and {b}" for a, b in check.alike]
-        told.append(
-            f"{_count(pairs, 'pair')} of almost the same image: {_some(pairs)}; hold them out "
-            "together, by a group."
+        sentences.append(
+            f"{_count(pairs, 'pair')} of almost the same image: {_some(pairs)}; keep them "
+            "together with a group."
         )
     whole = [
         key
@@ -219,54 +219,56 @@ def _problems(
         if max(r.areas, default=0) > _WHOLE * r.size[0] * r.size[1]
     ]
     if whole:
-        told.append(
+        sentences.append(
             f"{_count(whole, 'image')} in which one object fills more than {_WHOLE:.0%}: "
             f"{_some(whole)}; the mask may be inverted."
         )
     torn = [key for key, r in zip(keys, records, strict=True) if r.parts > 1]
     if len(torn) > _TORN * len(records) and not check.classes:
-        told.append(
-            f"{_count(torn, 'image')} whose one object is in several parts: {_some(torn)}; if each "
+        sentences.append(
+            f"{_count(torn, 'image')} with one object in several parts: {_some(torn)}; if each "
             "part is an object, open them with objects='components' (--components)."
         )
     if check.small_objects:
-        told.append(
+        sentences.append(
             f"{check.small_objects} objects of fewer than {min_area} pixels are left out; lower "
-            "the smallest area if they matter."
+            "the minimum area if they matter."
         )
-    told += _class_problems(check)
+    sentences += _class_problems(check)
     if check.images < _FEW:
-        told.append(
+        sentences.append(
             f"There {'are' if check.images > 1 else 'is'} only {_count(keys, 'image')}; {_FEW} "
-            "are the least from which held-out figures mean much."
+            "are the minimum for meaningful held-out figures."
         )
-    return told
+    return sentences
 
 
 def _class_problems(check: DatasetCheck) -> list[str]:
-    told = []
+    sentences = []
     absent = [name for name, count in check.classes.items() if not count.objects]
     if absent:
-        told.append(f"No object is of {_count(absent, 'declared class', 'es')}: {_some(absent)}.")
+        sentences.append(
+            f"{_count(absent, 'declared class', 'es')} without an object: {_some(absent)}."
+        )
     numbers = [name for name in check.classes if name.isdecimal()]
     images = [check.classes[name].images for name in numbers]
     if len(numbers) >= _MANY_CLASSES and images == sorted(images, reverse=True):
-        told.append(
-            f"The {len(numbers)} classes are ever rarer from {numbers[0]} to {numbers[-1]}: ids "
-            "seem to number objects, not kinds; then open them without objects='classes' "
+        sentences.append(
+            f"The {len(numbers)} classes get rarer and rarer from {numbers[0]} to {numbers[-1]}: "
+            "ids seem to number objects, not classes; if so, open them without objects='classes' "
             "(--semantic)."
         )
     counts = {name: c.objects for name, c in check.classes.items() if c.objects}
     if counts:
         most, least = max(counts, key=lambda n: counts[n]), min(counts, key=lambda n: counts[n])
         if counts[most] > _UNBALANCED * counts[least]:
-            told.append(
+            sentences.append(
                 f"The class {most} has {counts[most]} objects and {least} has {counts[least]}; "
-                "rare classes are learnt badly, so add images of them."
+                "rare classes are learnt badly, so add images with them."
             )
     if check.unclassified:
-        told.append(f"{check.unclassified} objects have no class, and others have.")
-    return told
+        sentences.append(f"{check.unclassified} objects have no class, but others have one.")
+    return sentences
 
 
 def _count(things: Sequence[object], name: str, plural: str = "s") -> str:

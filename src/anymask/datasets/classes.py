@@ -1,4 +1,4 @@
-"""What the classes of objects are called, and what label values mean that stand for classes."""
+"""Names of classes, and the meaning of label values that stand for classes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _LOW = 64
 
 
 def declared_in(places: Iterable[Path]) -> tuple[str, ...] | None:
-    """Read the names of the label values 1, 2, … from ``classes.txt``, one a line.
+    """Read the names of the label values 1, 2, … from ``classes.txt``, one per line.
 
     Returns
     -------
     tuple of str or None
-        None where no place has the file.
+        None if no place has the file.
 
     Raises
     ------
@@ -38,13 +38,13 @@ def declared_in(places: Iterable[Path]) -> tuple[str, ...] | None:
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError):
-            raise ImageError(f"{path} is not text in UTF-8; write one class a line.") from None
+            raise ImageError(f"{path} is not text in UTF-8; write one class per line.") from None
         names = tuple(line.strip() for line in lines if line.strip())
         if len(set(names)) < len(names):
             raise ImageError(f"{path} declares a class twice; give each its own name.")
         if declared is not None and names != declared:
             raise ImageError(
-                f"{path} declares other classes than the place before it; open places with "
+                f"{path} declares different classes than the previous place; open places with "
                 "the same classes."
             )
         declared = names
@@ -54,12 +54,12 @@ def declared_in(places: Iterable[Path]) -> tuple[str, ...] | None:
 def class_names(
     records: Iterable[Record], declared: Sequence[str] | None, order: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], dict[str, str | None]]:
-    """Decide what the classes are called.
+    """Determine the names of the classes.
 
     Parameters
     ----------
     records : iterable of Record
-        Their classes are names, or label values written as numbers.
+        Records whose classes are names, or label values written as numbers.
     declared : sequence of str, optional
         Names of the label values 1, 2, …, or all names that are allowed.
     order : sequence of str
@@ -68,10 +68,10 @@ def class_names(
     Returns
     -------
     classes : tuple of str
-        As declared; else those that occur, in `order`, then alphabetically, values by size.
+        The declared names; otherwise those that occur: first in `order`, then numbers by value,
+        then names alphabetically.
     meaning : dict
-        New names of classes that are to be renamed; None for pixels of 255 that mean "not
-        labelled".
+        New names of classes to rename; None for pixels of 255 that mean "not labelled".
     """
     seen = {name for record in records for name in record.classes if name}
     values = {name for name in seen if name.isdecimal() and name not in (declared or ())}
@@ -98,7 +98,7 @@ def class_names(
 
 
 def unknown_class(record: Record, classes: Sequence[str], meaning: dict[str, str | None]) -> str:
-    """The first class of an example that is not declared; "" if all are."""
+    """Return the first undeclared class of an example; "" if all are declared."""
     for name in record.classes:
         if name and name not in meaning and name not in classes:
             return name
@@ -106,14 +106,14 @@ def unknown_class(record: Record, classes: Sequence[str], meaning: dict[str, str
 
 
 def renamed(source: Source, meaning: dict[str, str | None]) -> Source:
-    """A source with the classes of its objects renamed."""
+    """Rename the classes of a source's objects."""
     if not meaning:
         return source
     return replace(source, read_truth=partial(_read, source.read_truth, meaning))
 
 
 def renamed_record(record: Record, meaning: dict[str, str | None]) -> Record:
-    """A record with the classes of its objects renamed."""
+    """Rename the classes of a record's objects."""
     names = [meaning.get(name, name) for name in record.classes]
     kept = [i for i, name in enumerate(names) if name is not None]
     if not record.classes or not meaning:

@@ -1,4 +1,4 @@
-"""Images and masks of a data set in COCO's JSON."""
+"""Images and masks of a data set in a COCO JSON file."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def find(path: Path, set_name: str, objects: Objects, *, required: bool) -> Foun
     Parameters
     ----------
     path : Path
-        The JSON file. The images lie beside it; if it is in ``annotations/``, in the folder above
-        or in another folder there.
+        The JSON file. Its images are beside it or, if it is in ``annotations/``, in the folder
+        above or in another folder there.
     set_name : str
     objects : {"auto", "ids", "components", "classes"}
         "classes" joins all objects of a category into one.
@@ -32,7 +32,7 @@ def find(path: Path, set_name: str, objects: Objects, *, required: bool) -> Foun
     Raises
     ------
     ImageError
-        If it is required and is not COCO, or none of its images is there.
+        If it is required and is not COCO, or all of its images are missing.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -68,13 +68,13 @@ def find(path: Path, set_name: str, objects: Objects, *, required: bool) -> Foun
     if required and found.without_image and not found.sources:
         raise ImageError(
             f"{path} names the image {found.without_image[0].name}, which is not in {top} or a "
-            "folder in it, nor is any other that has masks; put the images there."
+            "folder in it, and neither are its other images; put the images there."
         )
     return found
 
 
 def folder_of(path: Path) -> Path:
-    """The folder of the data set that a COCO file belongs to."""
+    """Return the folder of the data set that a COCO file belongs to."""
     return path.parent.parent if path.parent.name == "annotations" else path.parent
 
 
@@ -85,7 +85,7 @@ def _read(
     objects: Objects,
     size: tuple[int, int],
 ) -> Truth:
-    """The objects of one image from polygons, or from run lengths in either form."""
+    """Read the objects of one image from polygons, or from run lengths in either form."""
     counts, sizes = [], []
     for annotation in annotations:
         segmentation = annotation["segmentation"]

@@ -1,4 +1,4 @@
-"""Images with their true masks as a sequence that is read from disk example by example."""
+"""Images with their true masks, as a sequence that reads each example from disk."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Dataset(Sequence[Example]):
     min_area : int
         Objects of fewer pixels are left out.
     classes : sequence of str
-        What the objects can be.
+        The possible classes of objects.
     records : sequence of Record, optional
-        What reading each source once found. By default they are read when first needed.
+        The result of reading each source once. By default read when first needed.
     left_out : LeftOut, optional
-        What was found in the same places and is not part of it.
+        What was found in the same places but is not part of the data set.
     declared_split : Split, optional
-        The split that the data set itself comes with.
+        The split that comes with the data set.
 
     Attributes
     ----------
@@ -63,12 +63,12 @@ class Dataset(Sequence[Example]):
 
     @cached_property
     def records(self) -> list[Record]:
-        """What reading each example once found.
+        """The result of reading each example once.
 
         Raises
         ------
         ImageError
-            If one cannot be read.
+            If an example cannot be read.
         """
         return [look_at(source, self.min_area) for source in self.sources]
 
@@ -110,7 +110,7 @@ class Dataset(Sequence[Example]):
         Raises
         ------
         KeyError
-            If there is none.
+            If there is no such example.
         """
         for index, source in enumerate(self.sources):
             if (source.set_name, source.name) == (set_name, name):
@@ -125,16 +125,16 @@ class Dataset(Sequence[Example]):
         return Dataset(sources, self.min_area, self.classes, records=records)
 
     def declared_halves(self) -> tuple[Dataset, Dataset] | None:
-        """Images to train on and images held out as the data set itself says; None if it does not.
+        """Return the declared training part and held-out part; None if there is no declared split.
 
         Images in neither part are left out.
         """
         return None if self.declared_split is None else self.declared_split.halves(self)
 
     def fingerprint(self) -> str:
-        """SHA-256 over names, the contents of the image files, masks and classes.
+        """Return a SHA-256 hash over names, contents of the image files, masks and classes.
 
-        It does not depend on the order of the examples or on where the files lie. It changes with
+        It does not depend on the order of the examples or the place of the files. It changes with
         any image, mask or class.
         """
         total = hashlib.sha256("\0".join(self.classes).encode())
@@ -145,7 +145,7 @@ class Dataset(Sequence[Example]):
     def split(
         self, fraction: float = 0.2, seed: int = 0, group: str | None = None
     ) -> tuple[Dataset, Dataset]:
-        """Divide into images to train on and images held out, about the same share of every set.
+        """Split into a training part and a held-out part, with about the same share of every set.
 
         Images that are the same to the pixel stay together.
 
@@ -154,10 +154,10 @@ class Dataset(Sequence[Example]):
         fraction : float
             Share to hold out.
         seed : int
-            Another seed draws other images.
+            Random seed.
         group : str, optional
             What stays together: "folder", the images of one folder; "alike", images that look
-            almost the same, such as frames of a film; or a regular expression with one group in
+            almost the same, such as frames of a video; or a regular expression with one group in
             parentheses that is found in every name, such as the patient's number.
 
         Returns

@@ -1,4 +1,4 @@
-"""Dividing images into two parts so that images that belong together stay together."""
+"""Divides images into two parts so that images that belong together stay together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER, ALIKE = "folder", "alike"
 
 
 def group_labels(sources: Sequence[Source], group: str | None) -> list[Hashable]:
-    """The group of each image.
+    """Return the group of each image.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ def group_labels(sources: Sequence[Source], group: str | None) -> list[Hashable]
     Returns
     -------
     list
-        A label for each image; images without a group have one of their own.
+        A label for each image; images without a group get unique labels.
 
     Raises
     ------
     AnymaskError
-        If it is not such an expression, or is not found in a name.
+        If `group` is not such an expression, or does not match a name.
     """
     if group in (None, ALIKE):
         return list(range(len(sources)))
@@ -42,11 +42,11 @@ def group_labels(sources: Sequence[Source], group: str | None) -> list[Hashable]
     try:
         pattern = re.compile(group)
     except re.error as error:
-        raise AnymaskError(f"The group {group!r} is no regular expression ({error}).") from None
+        raise AnymaskError(f"The group {group!r} is not a regular expression ({error}).") from None
     if pattern.groups != 1:
         raise AnymaskError(
             f"The group {group!r} has {pattern.groups} pairs of parentheses; put one around the "
-            r"part of the name that tells the group, as in '(patient\d+)_'."
+            r"part of the name that gives the group, as in '(patient\d+)_'."
         )
     labels: list[Hashable] = []
     for source in sources:
@@ -67,7 +67,7 @@ def divide(
     fraction: float,
     seed: int,
 ) -> list[int]:
-    """Choose what to hold out: whole groups, and about the same share of every set.
+    """Choose items to hold out: whole groups, and about the same share of every set.
 
     Parameters
     ----------
@@ -98,15 +98,15 @@ def divide(
     """
     if not 0 < fraction < 1:
         raise AnymaskError(
-            f"The share of images to hold out is {fraction}; it must lie between 0 and 1, as 0.2."
+            f"The share of images to hold out is {fraction}; it must be between 0 and 1, e.g. 0.2."
         )
     units = _tied(labels, pairs)
     if len(labels) < 2:
-        raise AnymaskError("There is 1 image, and a split needs 2 at least; give more images.")
+        raise AnymaskError("There is only 1 image, but a split needs at least 2; give more images.")
     if len(units) < 2:
         raise AnymaskError(
-            f"The {len(labels)} images are all of one group or the same picture, and a split needs "
-            "two groups at least; choose another group or give more images."
+            f"The {len(labels)} images are all in one group or the same image, but a split needs "
+            "at least two groups; choose another group or give more images."
         )
     rng = np.random.default_rng(seed)
     by_set: dict[str, list[list[int]]] = {}
@@ -119,7 +119,7 @@ def divide(
     for name, quota in zip(names, _shares(sizes, wanted), strict=True):
         count = 0
         for unit in by_set[name]:
-            # Take a group only if that comes closer to the quota than leaving it out.
+            # Take a group only if that gets closer to the quota than leaving it out.
             if count < quota and len(unit) <= 2 * (quota - count):
                 chosen.append(unit)
                 count += len(unit)
@@ -131,7 +131,7 @@ def divide(
 
 
 def _shares(sizes: Sequence[int], wanted: int) -> list[int]:
-    """Divide a number into whole shares in proportion to sizes."""
+    """Divide a number into whole shares proportional to sizes."""
     exact = [wanted * size / sum(sizes) for size in sizes]
     shares = [int(value) for value in exact]
     by_rest = sorted(range(len(sizes)), key=lambda i: (shares[i] - exact[i], i))
@@ -143,7 +143,7 @@ def _shares(sizes: Sequence[int], wanted: int) -> list[int]:
 def _tied(
     labels: Sequence[Sequence[Hashable]], pairs: Iterable[tuple[int, int]]
 ) -> list[list[int]]:
-    """Groups of items tied to each other, directly or through others, in order of the first."""
+    """Group items that are tied directly or through others, in order of the first item."""
     parent = list(range(len(labels)))
 
     def top(index: int) -> int:

@@ -1,4 +1,4 @@
-"""Masks of one image from files: label images, binary masks, and what annotation tools save."""
+"""Reads the masks of one image: label images, binary masks, files of annotation tools."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ JPEG = (".jpg", ".jpeg")
 PICTURES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".npy", *JPEG)
 """Suffixes of label images and binary masks."""
 ANNOTATIONS = (".json", ".geojson", ".npz", ".zip", ".roi", ".txt", ".xml")
-"""Suffixes of files that annotation tools save for one image; `anymask.load_masks` reads them."""
+"""Suffixes of annotation files for one image, which `anymask.load_masks` reads."""
 
 _DAMAGE = (OSError, ValueError, SyntaxError, IndexError, Image.DecompressionBombError)
 _WHITE = 255
-# If this share of a mask's pixels is nearly white and the rest are greys, its edges are smoothed.
+# If this share of a mask's pixels is nearly white and the rest is grey, its edges are smoothed.
 _MOSTLY, _NEARLY_WHITE = 0.5, 240
 # Fewer values than this may be grey levels that stand for classes.
 _GREYS = 6
 
 
 def read_labels(path: Path) -> NDArray[Any]:
-    """Read a label image or binary mask (H, W) with its own whole numbers.
+    """Read a label image or binary mask (H, W) as integers.
 
-    JPEG does not keep ids, so a mask saved as JPEG is binary: 255 above the middle grey.
+    JPEG does not keep ids, so a mask saved as JPEG is binary: 255 above middle grey.
 
     Raises
     ------
     ImageError
-        If the file cannot be read or holds colours rather than ids.
+        If the file cannot be read or contains colours instead of ids.
     """
     try:
         if path.suffix.lower() == ".npy":
@@ -71,7 +71,7 @@ def read_labels(path: Path) -> NDArray[Any]:
     if labels.ndim != 2 or labels.dtype.kind not in "bui":
         raise ImageError(
             f"{path} is {labels.dtype} of shape {labels.shape}; masks must have one channel of "
-            "whole numbers, 0 for background and one id an object."
+            "whole numbers: 0 for background and one id per object."
         )
     return labels
 
@@ -95,9 +95,9 @@ def masks_of_labels(labels: NDArray[Any], objects: Objects = "auto") -> PackedMa
 
 
 def truth_of(paths: Sequence[Path], objects: Objects, size: tuple[int, int]) -> Truth:
-    """Read the masks of one image from one file or several.
+    """Read the masks of one image from one or several files.
 
-    Several binary masks are several objects, one per file. So are the masks in a folder.
+    Several binary masks, or the masks in a folder, are several objects, one per file.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def truth_of(paths: Sequence[Path], objects: Objects, size: tuple[int, int]) -> 
         Files, or one folder.
     objects : {"auto", "ids", "components", "classes"}
     size : tuple of int
-        Height and width of the image, for files that do not hold it.
+        Height and width of the image, for files that do not store it.
     """
     if len(paths) == 1 and paths[0].is_dir():
         files = sorted(p for p in paths[0].iterdir() if p.suffix.lower() in PICTURES)
@@ -119,9 +119,9 @@ def truth_of(paths: Sequence[Path], objects: Objects, size: tuple[int, int]) -> 
 
 
 def without_parts_of_voc(files: Sequence[Path]) -> list[Path]:
-    """Leave out the PNGs that belong to a Pascal VOC file, and VOC files of boxes alone.
+    """Drop the PNGs that belong to a Pascal VOC file, and VOC files with boxes only.
 
-    Reading ``x.xml`` reads its PNG of objects too; an XML without one holds no masks.
+    Reading ``x.xml`` also reads its PNG of objects; an XML file without one has no masks.
     """
     parts: set[Path] = set()
     for path in files:
@@ -132,7 +132,7 @@ def without_parts_of_voc(files: Sequence[Path]) -> list[Path]:
 
 
 def truth_of_set(masks: MaskSet, objects: Objects = "auto") -> Truth:
-    """The masks of a `MaskSet` in the order of their ids, with their classes."""
+    """Return the masks of a `MaskSet` in the order of their ids, with their classes."""
     order = np.argsort(masks.ids)
     names = masks.class_names
     classes = tuple(names[i] for i in order) if names is not None and any(names) else ()
@@ -169,12 +169,12 @@ def _truth_of_file(path: Path, objects: Objects, size: tuple[int, int], *, alone
 
 
 def _with_ids(labels: NDArray[Any], objects: Objects) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the labels, sharp if they are a binary mask with smoothed edges, and their ids."""
+    """Return labels and their ids; a binary mask with smoothed edges is made sharp."""
     ids, counts = np.unique(labels, return_counts=True)
     ids, counts = ids[ids != 0], counts[ids != 0]
     may_be_binary = objects in ("auto", "components") and labels.dtype == np.uint8
     if may_be_binary and len(ids) >= _GREYS and ids[-1] == _WHITE:
-        # Ids begin at 1; greys of a smoothed edge lie on both sides of the middle.
+        # Ids start at 1; greys of a smoothed edge are on both sides of middle grey.
         of_both_sides = ids[0] <= _WHITE // 2 < ids[-2]
         bright = counts[ids >= _NEARLY_WHITE].sum()
         if of_both_sides and bright > _MOSTLY * counts.sum():

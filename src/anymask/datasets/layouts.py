@@ -1,4 +1,4 @@
-"""How images and masks may lie in a folder.
+"""The folder layouts in which images and masks are found.
 
 - ``images/x.jpg`` with ``masks/x.png``: a label image (0 is background, each other id an object)
   or a binary mask. The folders may also be called ``image``, ``img``, ``imgs``, ``JPEGImages`` and
@@ -34,12 +34,12 @@ from anymask.io.listing import list_images
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
 _MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "gt")
 _MASK_NAME = re.compile(r"(?P<image>.+)_(masks?|labels?|gt)(_\d+)?", re.DOTALL)
-# Files about a data set, in which there are no images and no masks.
+# Files about a data set, which are neither images nor masks.
 _NOTES = (".txt", ".md", ".csv", ".pdf", ".html", ".py", "")
 _ABOUT = ("split.json", "set.json", "data.yaml", "classes.txt", "Thumbs.db")
-# In one folder with the images, these may be masks, but are no lost masks if no image fits.
+# Beside the images, these may be masks, but they are not reported as lost if no image fits.
 _BESIDE = (".json", ".geojson")
-# A session is read by a higher layer, which is named here as an entry point is: no import leads up.
+# A higher layer reads sessions; it is named here like an entry point, so that no import leads up.
 SESSION = ".anymask"
 _SESSION_READER = "anymask.session.training_data:find_in_session"
 
@@ -52,7 +52,7 @@ def find(place: Path, objects: Objects = "auto", images: Sequence[Path] = ()) ->
     place : Path
         A folder or a COCO JSON file.
     objects : {"auto", "ids", "components", "classes"}
-        As for `open_dataset`.
+        See `open_dataset`.
     images : sequence of Path
         Folders with the images of anymask's results, if these are elsewhere.
 
@@ -72,7 +72,7 @@ def find(place: Path, objects: Objects = "auto", images: Sequence[Path] = ()) ->
     place = innermost(place)
     found = _set_in(place, objects, images)
     if not found.sources:
-        found = Found()  # drops the images that happen to lie beside the sets
+        found = Found()  # drops images that happen to be beside the sets
         for folder in sorted(p for p in place.iterdir() if p.is_dir()):
             if not folder.name.startswith("."):
                 found.add(_set_in(folder, objects, images))
@@ -82,7 +82,7 @@ def find(place: Path, objects: Objects = "auto", images: Sequence[Path] = ()) ->
 
 
 def innermost(place: Path) -> Path:
-    """Descend while a folder holds nothing but one folder, as archives often unpack.
+    """Descend while a folder contains only one folder, as unpacked archives often do.
 
     Notes beside that one folder do not count.
     """
@@ -99,7 +99,7 @@ def _is_note(path: Path) -> bool:
 
 
 def _set_in(folder: Path, objects: Objects, places: Sequence[Path]) -> Found:
-    """What a folder holds if it is itself one data set; else no sources."""
+    """Return what a folder contains if it is itself one data set; otherwise no sources."""
     if folder.suffix == SESSION:
         return _session(folder, objects)
     name = _set_name(folder)
@@ -119,13 +119,13 @@ def _set_in(folder: Path, objects: Objects, places: Sequence[Path]) -> Found:
 
 
 def _folder_called(folder: Path, names: Sequence[str]) -> Path | None:
-    """The folder in `folder` with the first of some names, in any case."""
+    """Return the subfolder with the first matching name, ignoring case."""
     inside = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir()}
     return next((inside[name] for name in names if name in inside), None)
 
 
 def _set_name(folder: Path) -> str:
-    """The name in ``set.json`` if there is one, else the folder's."""
+    """Return the name in ``set.json`` if it exists, else the folder's name."""
     try:
         name = json.loads((folder / "set.json").read_text(encoding="utf-8"))["name"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -140,7 +140,7 @@ def _session(folder: Path, objects: Objects) -> Found:
 
 
 def _results(folder: Path, name: str, objects: Objects, places: Sequence[Path]) -> Found:
-    """Results of anymask directly in a folder, and then also those in its subfolders."""
+    """Find results of anymask in a folder; if it has some, also those in its subfolders."""
     if not any(result_files.is_truth(path) for path in folder.iterdir()):
         return Found()
     above = [folder, folder.resolve().parent]
@@ -149,7 +149,7 @@ def _results(folder: Path, name: str, objects: Objects, places: Sequence[Path]) 
 
 
 def _coco(folder: Path, name: str, objects: Objects) -> Found:
-    """The images of all COCO files in a folder or its ``annotations/``, each once."""
+    """Find the images of all COCO files in a folder or its ``annotations/``, each once."""
     found = Found()
     taken: set[Path] = set()
     for place in (folder, folder / "annotations"):
@@ -164,8 +164,8 @@ def _coco(folder: Path, name: str, objects: Objects) -> Found:
 
 
 def _pairs(set_name: str, images: Path, masks: Path, objects: Objects, within: str = "") -> Found:
-    """Images and masks that belong together by their names."""
-    apart = masks != images  # in one folder with the images, only the name tells a mask
+    """Find images and masks that belong together by name."""
+    apart = masks != images  # in one folder, only the name shows what is a mask
     exact: dict[str, Path] = {}
     numbered: dict[str, list[Path]] = {}
     files = sorted(p for p in masks.iterdir() if not p.name.startswith("."))
@@ -205,13 +205,13 @@ def _pairs(set_name: str, images: Path, masks: Path, objects: Objects, within: s
 
 
 def _keep(by_name: dict[str, Path], path: Path) -> None:
-    """Note a mask file; of two with one name not the JPEG, else the later."""
+    """Record a mask file; of two with the same name, prefer any over a JPEG, else the later."""
     if path.stem not in by_name or path.suffix.lower() not in JPEG:
         by_name[path.stem] = path
 
 
 def _images_in(folder: Path) -> list[Path]:
-    """The images directly in a folder; two files that make one image count once."""
+    """List the images directly in a folder; two files of one image count once."""
     try:
         return list_images(folder)
     except ImageError:

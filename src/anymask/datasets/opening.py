@@ -1,4 +1,4 @@
-"""From folders, COCO files, archives, sessions and anymask's own results to a `Dataset`."""
+"""Opens folders, COCO files, archives, sessions and anymask's own results as a `Dataset`."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def open_dataset(
     images: Sequence[str | Path] = (),
     progress: Progress | None = None,
 ) -> Dataset:
-    """Find the images and masks of data sets, and read each once to know that it can be used.
+    """Find the images and masks of data sets, and read each once to check that it can be used.
 
     Images that cannot be used (a damaged file, a mask of another size, colours instead of ids) are
-    skipped with a warning that names them; more than a few of them are an error. Images without
+    skipped with a warning that names them; more than `max_bad` of them is an error. Images without
     masks, masks without an image, and images whose masks are empty are left out with a warning.
 
     Parameters
@@ -56,30 +56,30 @@ def open_dataset(
         sessions (``NAME.anymask``), or archives (``.zip``, ``.tar``, ``.tar.gz``, ``.tgz``) of
         these. Archives are unpacked to a temporary folder that is removed when the program ends.
     split : {"train", "validation"}, optional
-        Open one part only: as ``split.json`` in the place says, else the images in a folder of
+        Open only one part: the one in ``split.json`` of the place, else the images in a folder of
         that name (``train``, ``training``; ``validation``, ``valid``, ``val``).
     objects : {"auto", "ids", "components", "classes"}
         What counts as one object in a label image: the pixels of one id, or each connected
-        component of what is not 0. "auto" means components in a binary mask, where 255 is the only
-        id, and ids elsewhere. With "classes" ids mean classes, and all of one class in an image
-        is one object.
+        component of non-zero pixels. "auto" means components in a binary mask, where 255 is the
+        only id, and ids otherwise. With "classes", ids are classes, and all pixels of one class in
+        an image are one object.
     min_area : int
         Objects of fewer pixels are left out.
     limit : int, optional
         Open at most this many images of each set, evenly spread over the images sorted by name.
     max_bad : float
-        Share of the images that may be unusable.
+        Maximum share of unusable images.
     keep_empty : bool, optional
-        Whether to keep images whose masks hold no object. By default only with "classes", where
-        background is something to learn.
+        Whether to keep images whose masks contain no object. By default only with "classes", where
+        background also has to be learnt.
     classes : sequence of str, optional
-        What objects can be; with objects="classes" the names of the label values 1, 2, … By
+        The possible classes; with objects="classes", the names of the label values 1, 2, … By
         default the classes found, and with objects="classes" those that ``classes.txt`` in a place
         lists, one per line.
     images : sequence of str or Path
         Folders with the images of anymask's results, if they are not beside the results.
     progress : callable, optional
-        Called with the number of images read so far and the number of all images.
+        Called with the number of images read and their total.
 
     Returns
     -------
@@ -88,14 +88,14 @@ def open_dataset(
     Raises
     ------
     ImageError
-        If a place does not exist or holds no image with masks, or too many images are unusable.
+        If a place does not exist or has no image with masks, or too many images are unusable.
     AnymaskError
-        If an option has a value that it cannot have.
+        If an option has an invalid value.
 
     Warns
     -----
     UserWarning
-        For each kind of thing that is left out.
+        For each kind of problem that leaves something out.
     """
     _check(places, split, objects, limit, max_bad, classes)
     folders, found = [], []
@@ -137,15 +137,15 @@ def dataset_of(
     classes: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Read each source once and make a data set of those that can be used.
+    """Read each source once and make a data set of the usable ones.
 
     Parameters
     ----------
     sources : sequence of Source
     found : iterable of Found
-        The places that they come from: what is left out there, and the order of their classes.
+        The places of the sources, with what was left out there and the order of their classes.
     min_area, max_bad, keep_empty, classes, progress
-        As for `open_dataset`, whose errors and warnings it shares.
+        See `open_dataset`, which also lists the errors and warnings.
     """
     found = list(found)
     looks: list[Record | Skipped] = []
@@ -164,7 +164,7 @@ def dataset_of(
             skipped.append(look)
         elif unknown := classes_.unknown_class(look, names, meaning):
             reason = (
-                f"{source.image} has an object of the class {unknown}, and the classes declared "
+                f"{source.image} has an object of the class {unknown}, but the declared classes "
                 f"are {', '.join(names)}; declare it or correct the mask."
             )
             skipped.append(Skipped(source.set_name, source.name, source.image, reason))
@@ -217,7 +217,7 @@ def in_sets(by_place: Iterable[Sequence[Source]], limit: int | None = None) -> l
 
 
 def _numbered(name: str, used: set[str]) -> str:
-    """A name, with a number if it is used already; the result is added to `used`."""
+    """Return a name, with a number if it is already used; the result is added to `used`."""
     unique, number = name, 1
     while unique in used:
         number += 1
@@ -227,9 +227,9 @@ def _numbered(name: str, used: set[str]) -> str:
 
 
 def _look_in(place: Path, objects: Objects, images: Sequence[Path]) -> tuple[Path, Found]:
-    """The folder or file that a place stands for, and what lies in it."""
+    """Return the folder or file that a place stands for, and what it contains."""
     if not place.exists() and place.with_name(f"{place.name}{SESSION}").is_dir():
-        place = place.with_name(f"{place.name}{SESSION}")  # as sessions are named elsewhere
+        place = place.with_name(f"{place.name}{SESSION}")  # session names may omit the suffix
     if not place.exists():
         raise ImageError(f"There is no file or folder {place}; check the name.")
     folder = unpacked(place) if is_archive(place) else place
@@ -271,7 +271,7 @@ def _check(
 
 
 def _home(place: Path) -> Path:
-    """The folder with the files about a data set: the outermost that has one."""
+    """Return the folder with the files about a data set: the outermost that has one."""
     folder = place.parent if place.is_file() else place
     inner = innermost(folder)
     for path in (folder, *reversed(inner.parents), inner):
@@ -281,20 +281,20 @@ def _home(place: Path) -> Path:
 
 
 def _declared_halves(place: Path, sources: list[Source], *, required: bool) -> dict[Path, Half]:
-    """Which part each image is in as the place itself says: in a file, or by its folders."""
+    """Return the part of each image that the place declares, in a file or by its folders."""
     folder, split_file = _home(place), _home(place) / SPLIT_FILE
     halves: dict[Path, Half] = {}
     if split_file.is_file():
-        told = read_split(split_file)
+        declared = read_split(split_file)
         images = {source.key: source.image for source in sources}
-        missing = [name for name in (*told.train, *told.validation) if name not in images]
+        missing = [name for name in (*declared.train, *declared.validation) if name not in images]
         if missing and required:
             raise ImageError(
-                f"{split_file} names {_listed(missing)}, of which there are no images "
-                "with masks now; write the split again."
+                f"{split_file} names {_listed(missing)}, which have no image "
+                "with masks any more; write the split again."
             )
-        halves |= {images[name]: "train" for name in told.train if name in images}
-        return halves | {images[name]: "validation" for name in told.validation if name in images}
+        halves |= {images[name]: "train" for name in declared.train if name in images}
+        return halves | {images[n]: "validation" for n in declared.validation if n in images}
     for source in sources:
         below = source.image.relative_to(folder) if source.image.is_relative_to(folder) else Path()
         for half, pattern in _HALF_FOLDER.items():
@@ -309,7 +309,7 @@ def _declared_halves(place: Path, sources: list[Source], *, required: bool) -> d
 
 
 def _split_of(dataset: Dataset, halves: Mapping[Path, Half]) -> Split | None:
-    """The declared split of the images that are in the data set; None if one part is empty."""
+    """Return the declared split of the images in the data set; None if one part is empty."""
     keys: dict[Half | None, list[str]] = {}
     for source, key in zip(dataset.sources, dataset.keys, strict=True):
         keys.setdefault(halves.get(source.image), []).append(key)
@@ -319,7 +319,7 @@ def _split_of(dataset: Dataset, halves: Mapping[Path, Half]) -> Split | None:
 
 
 def _with_own_names(sources: list[Source]) -> list[Source]:
-    """Add the suffix to the names of images that differ in it alone, and a number if that fails."""
+    """Make names unique: add the suffix to names that differ only in it, else a number."""
     count = Counter(source.key for source in sources)
     used: dict[str, set[str]] = {}
     return [
@@ -337,23 +337,23 @@ def _with_own_names(sources: list[Source]) -> list[Source]:
 def _refuse(
     left_out: LeftOut, kept: Sequence[Record], total: int, min_area: int, max_bad: float
 ) -> None:
-    """Raise if too many images are unusable, or there is nothing to work with."""
+    """Raise if too many images are unusable, or no object is left."""
     skipped = left_out.skipped
     if skipped and (len(skipped) == total or len(skipped) > max_bad * total):
         share = "" if len(skipped) == total else f"that is more than {max_bad:.0%}, so "
         raise ImageError(
-            f"{len(skipped)} of {total} images cannot be used ({_reasons(skipped)}); {share}mend "
+            f"{len(skipped)} of {total} images cannot be used ({_reasons(skipped)}); {share}fix "
             "or remove them."
         )
     if not any(record.areas for record in kept):
         raise ImageError(
             f"None of the images has an object of {max(1, min_area)} pixels or more in its masks; "
-            "check that the masks are not black, or lower the smallest area."
+            "check that the masks are not black, or lower the minimum area."
         )
 
 
 def _warnings(left_out: LeftOut, total: int) -> list[str]:
-    """Sentences about everything that is left out."""
+    """Return sentences about everything that is left out."""
     sentences = []
     if left_out.skipped:
         count, reasons = len(left_out.skipped), _reasons(left_out.skipped)
@@ -363,8 +363,8 @@ def _warnings(left_out: LeftOut, total: int) -> list[str]:
     if left_out.empty:
         count = len(left_out.empty)
         sentences.append(
-            f"{count} of {total} images {_are(count)} left out because the masks hold no object: "
-            f"{_listed(left_out.empty)}."
+            f"{count} of {total} images {_are(count)} left out because their masks contain no "
+            f"object: {_listed(left_out.empty)}."
         )
     return sentences + left_out.unmatched()
 
@@ -374,18 +374,18 @@ def _are(count: int) -> str:
 
 
 def _reasons(skipped: Sequence[Skipped]) -> str:
-    """Why images cannot be used: each kind of reason once, then the names of further images."""
+    """Say why images cannot be used: each kind of reason once, then the names of other images."""
     alike: dict[str, list[Skipped]] = {}
     for bad in skipped:
-        # Reasons are of one kind if they differ in nothing but paths.
+        # Reasons are of one kind if they differ only in paths.
         kind = re.sub(r"\S*[/\\]\S*", "", bad.reason.replace(str(bad.image), ""))
         alike.setdefault(kind, []).append(bad)
-    told = []
+    sentences = []
     for first, *others in list(alike.values())[:_MOST_NAMED]:
         also = f"; likewise {_listed([bad.name for bad in others])}" if others else ""
-        told.append(f"{first.name}: {first.reason.rstrip('.')}{also}")
+        sentences.append(f"{first.name}: {first.reason.rstrip('.')}{also}")
     left = sum(len(bad) for bad in list(alike.values())[_MOST_NAMED:])
-    return "; ".join(told) + (f"; and {left} more" if left else "")
+    return "; ".join(sentences) + (f"; and {left} more" if left else "")
 
 
 def _listed(names: Sequence[str]) -> str:

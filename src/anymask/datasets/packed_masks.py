@@ -1,4 +1,4 @@
-"""Masks of one image as run lengths: hundreds of objects of a large image in a megabyte."""
+"""Masks of one image as run lengths: hundreds of objects of a large image in one megabyte."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
     counts : sequence of arrays
         Run lengths of each mask, column-major, background first.
     sizes : sequence of tuples of int
-        (H, W) of each mask. Files of one image may disagree; `Source.read` refuses that.
+        (H, W) of each mask. Files of one image may differ; `Source.read` refuses that.
 
     Examples
     --------
@@ -37,7 +37,7 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
 
     @classmethod
     def of(cls, masks: Iterable[NDArray[np.bool_]]) -> PackedMasks:
-        """Pack boolean masks (H, W); masks that are packed already stay as they are."""
+        """Pack boolean masks (H, W); packed masks are returned unchanged."""
         if isinstance(masks, PackedMasks):
             return masks
         if isinstance(masks, MaskSet):
@@ -94,7 +94,7 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
     def __getitem__(self, index: int | slice) -> NDArray[np.bool_] | PackedMasks:
         if isinstance(index, slice):
             return PackedMasks(self.counts[index], self.sizes[index])
-        # In row order, as callers expect of an image; run lengths unpack in column order.
+        # In row order, as usual for images; run lengths unpack in column order.
         return np.ascontiguousarray(mask_of(self.counts[index], self.sizes[index]))
 
     def __iter__(self) -> Iterator[NDArray[np.bool_]]:

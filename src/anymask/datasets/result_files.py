@@ -1,7 +1,7 @@
 """Results of anymask as true masks: ``NAME.masks.json`` and ``NAME.labels.tif``.
 
-Both are written together. If they differ, one was corrected later: the label image, which is what
-most programs save, unless the JSON is newer.
+Both are written together. If they differ, one was corrected later: the label image, which most
+programs save, unless the JSON file is newer.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from anymask.io.registry import image_suffixes
 from anymask.io.results import JSON, LABELS, SUFFIXES, result_path
 from anymask.masks.mask_set import MaskSet
 
-# Files written together differ by less than this in their time.
+# Modification times of files written together differ by less than this.
 _TOGETHER_S = 2.0
 
 
 def is_result(path: Path) -> bool:
-    """Whether a file has a name that anymask gives to results."""
+    """Whether a file has the name of an anymask result."""
     return path.name.endswith(SUFFIXES)
 
 
 def is_truth(path: Path) -> bool:
-    """Whether a file is a result that holds masks."""
+    """Whether a file is a result that contains masks."""
     return path.name.endswith((JSON, LABELS))
 
 
@@ -69,20 +69,20 @@ def _names(folder: Path) -> Iterator[Path]:
 
 
 def _image_of(folder: Path, name: Path, places: Sequence[Path]) -> Path | None:
-    """The image that results belong to: by the name in the JSON, else by their own."""
+    """Find the image of results, by the name in the JSON file, else by the results' own name."""
     told, content = name.name, None
     try:
         coco = json.loads(result_path(folder / name, JSON).read_text(encoding="utf-8"))
         told = Path(str(coco["images"][0]["file_name"]).replace("\\", "/")).name
         content = coco["info"].get("sha256")
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
-        pass  # results of another program, or a label image alone
+        pass  # results of another program, or only a label image
     near = list(dict.fromkeys(_candidates(name, told, places)))
     if content is not None and len(near) > 1:
         near.sort(key=lambda path: not _is(path, content))
     if near:
         return near[0]
-    # In any folder beside that of the results: the same image by its hash, or the only candidate.
+    # In folders beside the results: the image with the same hash, or the only candidate.
     beside = folder.resolve().parent
     others = [p for p in sorted(beside.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     far = list(dict.fromkeys(_candidates(name, told, others)))
@@ -91,7 +91,7 @@ def _image_of(folder: Path, name: Path, places: Sequence[Path]) -> Path | None:
 
 
 def _candidates(name: Path, told: str, places: Sequence[Path]) -> Iterator[Path]:
-    """Images of the right name in folders, or in the subfolder that the results are in."""
+    """Yield images of the right name in folders, or in the subfolder of the results."""
     for place in places:
         for inside in dict.fromkeys((place / name.parent, place)):
             if Path(told).suffix.lower() in image_suffixes() and (inside / told).exists():
@@ -114,7 +114,7 @@ def _is(path: Path, content: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    """A name as a pattern that matches just this name."""
+    """Return a glob pattern that matches exactly this name."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
@@ -132,7 +132,7 @@ def _read(stem: Path, objects: Objects, size: tuple[int, int]) -> Truth:
 
 
 def _with_classes(labels: MaskSet, whole: MaskSet) -> MaskSet:
-    """Give objects the classes that their ids have in `whole`: few programs keep classes."""
+    """Take over classes by id from `whole`, because few programs keep classes."""
     if whole.class_names is None or labels.class_names is not None:
         return labels
     names = dict(zip(whole.ids.tolist(), whole.class_names, strict=True))

@@ -1,4 +1,4 @@
-"""Choices that are evenly spread, and always the same."""
+"""Evenly spread, deterministic samples."""
 
 from __future__ import annotations
 

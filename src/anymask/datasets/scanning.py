@@ -1,4 +1,4 @@
-"""Reading every image with its masks once, to know what is in it and whether it can be used."""
+"""Reads every image with its masks once, to see what it contains and whether it is usable."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from anymask.errors import AnymaskError
 from anymask.io.registry import image_files
 
 THUMBNAIL = 32
-"""Side of the small grey copies by which images are compared, in pixels."""
+"""Side, in pixels, of the small grey copies used to compare images."""
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What one reading of an example found.
+    """The result of reading an example once.
 
     Attributes
     ----------
@@ -34,15 +34,15 @@ class Record:
     classes : tuple of str
         The class of each object, "" if unknown; empty if no class is known.
     left_out : int
-        How many objects are too small to count.
+        Number of objects that are too small.
     parts : int
-        Connected parts of the object if it is the only one, else 0.
+        Number of connected components of a single object; 0 if there are several objects.
     image_hash, truth_hash : str
         SHA-256 of the image's files, and of its masks and their classes.
     pixel_hash : str
-        SHA-256 of size and pixel values: the same for the same image in another format.
+        SHA-256 of size and pixel values; equal for the same image in another format.
     thumbnail : (THUMBNAIL, THUMBNAIL) uint8 array
-        The image in grey, shrunk to a small square.
+        The grey image, scaled down to a small square.
     """
 
     size: tuple[int, int]
@@ -63,23 +63,23 @@ def scan(sources: Sequence[Source], min_area: int) -> Iterator[Record | Skipped]
     ----------
     sources : sequence of Source
     min_area : int
-        Objects of fewer pixels do not count.
+        Smaller objects, in pixels, are ignored.
 
     Yields
     ------
     Record or Skipped
-        The latter for what cannot be read or does not fit together.
+        `Skipped` if the image cannot be read or its masks do not fit.
     """
-    # One after another: decoders set warning filters, which threads share.
+    # Not in threads, because decoders set warning filters, which threads share.
     for source in sources:
         try:
             yield look_at(source, min_area)
-        except Exception as error:  # a fault in one file must not cost the others
+        except Exception as error:  # a bad file must not stop the others
             yield Skipped(source.set_name, source.name, source.image, _reason(error, source))
 
 
 def look_at(source: Source, min_area: int) -> Record:
-    """Read an image with its masks; objects of fewer than `min_area` pixels do not count."""
+    """Read an image with its masks; objects of fewer than `min_area` pixels are ignored."""
     image, truth = source.read()
     areas = PackedMasks.of(truth.masks).areas.tolist()
     kept = [i for i, area in enumerate(areas) if area >= max(1, min_area)]
@@ -101,7 +101,7 @@ def look_at(source: Source, min_area: int) -> Record:
 
 
 def _reason(error: Exception, source: Source) -> str:
-    """One line that says what is wrong and with which file."""
+    """Return one line that says what is wrong with which file."""
     said = " ".join(str(error).split())
     if not isinstance(error, AnymaskError):
         said = f"{type(error).__name__}: {said}" if said else type(error).__name__
@@ -109,7 +109,7 @@ def _reason(error: Exception, source: Source) -> str:
 
 
 def _hash_of_files(path: Path) -> str:
-    """SHA-256 of all files that make up an image."""
+    """Return the SHA-256 hash of all files of an image."""
     paths = sorted(p for p in path.rglob("*") if p.is_file())
     if not path.is_dir():
         paths = [path, *(other for other in image_files(path) if other != path)]

@@ -1,4 +1,4 @@
-"""A contact sheet: many examples in one image, to see at a glance whether the masks fit."""
+"""A contact sheet: many examples in one image, to check at a glance whether the masks fit."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def contact_sheet(
     ----------
     dataset : Dataset
     count : int
-        Draw at most this many.
+        Maximum number of examples.
     columns : int
-        Examples in a row.
+        Examples per row.
     tile : int
-        Longest side of each, in pixels.
+        Longest side of each example, in pixels.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def contact_sheet(
     if count < 1 or columns < 1 or tile < 32:
         raise AnymaskError(
             f"A contact sheet of {count} images in {columns} columns of {tile} pixels cannot be "
-            "drawn; it needs one image and column at least, and 32 pixels."
+            "drawn; it needs at least one image, one column and 32 pixels."
         )
     chosen = spread(len(dataset), count)
     columns = max(1, min(columns, len(chosen)))
@@ -72,7 +72,7 @@ def contact_sheet(
 
 
 def _painted(example: Example, tile: int) -> NDArray[np.uint8]:
-    """An image shrunk to fit a tile; masks are painted afterwards so that outlines stay thin."""
+    """Scale an image to a tile; masks are drawn afterwards, so that outlines stay thin."""
     height, width = example.image.shape[:2]
     scale = tile / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -89,7 +89,7 @@ def _painted(example: Example, tile: int) -> NDArray[np.uint8]:
 def _shortened(name: str, draw: ImageDraw.ImageDraw, font: Font, room: float) -> str:
     if draw.textlength(name, font) <= room:
         return name
-    # Names differ more often at the end than at the beginning.
+    # Shorten at the start, because names differ more often at the end.
     while name and draw.textlength("…" + name, font) > room:
         name = name[1:]
     return "…" + name

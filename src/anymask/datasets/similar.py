@@ -1,4 +1,4 @@
-"""Images that are the same, or almost the same."""
+"""Finds images that are the same, or almost the same."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from anymask.datasets.scanning import Record
 
 # Two images are almost the same if their small grey copies correlate at least this well.
 _ALIKE = 0.99
-# Below this standard deviation in grey levels an image has nothing to compare.
+# Images with a standard deviation of grey levels below this are not compared.
 _FLAT = 2.0
 _ROWS = 1024
 
 
 def same(records: Sequence[Record]) -> list[list[int]]:
-    """Groups of two or more images that are the same to the pixel."""
+    """Return groups of images with exactly the same pixels."""
     groups: dict[str, list[int]] = {}
     for index, record in enumerate(records):
         groups.setdefault(record.pixel_hash, []).append(index)
@@ -24,14 +24,14 @@ def same(records: Sequence[Record]) -> list[list[int]]:
 
 
 def alike(records: Sequence[Record]) -> list[tuple[int, int]]:
-    """Pairs of images that are almost the same: in another format or size, or a frame later.
+    """Return pairs of almost equal images: another format or size, or the next video frame.
 
     Grey copies of 32×32 pixels are compared by correlation.
 
     Returns
     -------
     list of (int, int)
-        In order, without pairs that are the same to the pixel.
+        In order, without pairs with exactly the same pixels.
     """
     if not records:
         return []

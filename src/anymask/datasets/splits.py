@@ -1,4 +1,4 @@
-"""Which images are for training and which are held out: ``split.json``."""
+"""Training and held-out images, saved as ``split.json``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ D = TypeVar("D", bound="Divisible")
 
 
 class Divisible(Protocol):
-    """What a split needs to know of a data set; `Dataset` is one."""
+    """The part of a data set that a split needs; `Dataset` provides it."""
 
     @property
     def keys(self) -> Sequence[str]:
@@ -29,7 +29,7 @@ class Divisible(Protocol):
 
 @dataclass(frozen=True)
 class Split:
-    """A division of a data set into images to train on and images held out.
+    """A division of a data set into a training part and a held-out part.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Split:
     seed : int or None
     fraction : float or None
     group : str or None
-        What it was drawn with, as for `Dataset.split`; None if it was made otherwise.
+        Arguments of `Dataset.split` that drew it; None if it was made in another way.
     """
 
     train: tuple[str, ...]
@@ -48,7 +48,7 @@ class Split:
     group: str | None = None
 
     def halves(self, dataset: D) -> tuple[D, D]:
-        """Divide a data set accordingly; images that are in neither part are left out.
+        """Divide a data set as saved; images in neither part are left out.
 
         Raises
         ------
@@ -77,7 +77,7 @@ def write_split(
     fraction: float | None = None,
     group: str | None = None,
 ) -> Split:
-    """Write a split file that divides the data set as it is divided here.
+    """Write a split file for this division.
 
     Raises
     ------
@@ -114,6 +114,8 @@ def read_split(path: Path) -> Split:
     names = [*halves[0], *halves[1]]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise ImageError(f"{path} names {twice} twice; an image can be in one part only, and once.")
+        raise ImageError(
+            f"{path} names {twice} twice; an image can be only in one part, and only once."
+        )
     known = (data.get("seed"), data.get("fraction"), data.get("group"))
     return Split(tuple(halves[0]), tuple(halves[1]), *known)

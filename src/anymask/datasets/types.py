@@ -1,4 +1,4 @@
-"""What a data set is made of: examples, where each is read from, and what was left out."""
+"""The parts of a data set: examples, their sources, and what was left out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Example:
         One per object; they may overlap. Masks read from files are `PackedMasks`, which unpack
         each mask on access.
     set_name : str
-        The set it belongs to. Figures are averaged within sets first.
+        The set it belongs to. Figures are first averaged within sets.
     class_ids : sequence of int
         The class of each object, as an index into the classes of the data set; -1 for none.
         Empty if no object of the data set has a class.
@@ -70,7 +70,7 @@ class Truth(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """Where an example is read from.
+    """The source of an example.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Source:
 
 @dataclass
 class Found:
-    """What lies in a place.
+    """What a place contains.
 
     Attributes
     ----------
@@ -122,10 +122,9 @@ class Found:
     without_masks : list of Path
         Images without masks.
     without_image : list of Path
-        Masks whose image is missing, and images that an annotation file names but that are
-        missing.
+        Masks whose image is missing, and missing images that an annotation file names.
     classes : list of str
-        Class names in the order that the place itself gives them; empty if it gives none.
+        Class names in the order of the place; empty if it has none.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -134,7 +133,7 @@ class Found:
     classes: list[str] = field(default_factory=list)
 
     def add(self, other: Found) -> None:
-        """Add what another place holds."""
+        """Add the contents of another place."""
         self.sources += other.sources
         self.without_masks += other.without_masks
         self.without_image += other.without_image
@@ -143,7 +142,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Skipped:
-    """An image that cannot be used, or whose masks cannot.
+    """An image that cannot be used, or whose masks cannot be used.
 
     Attributes
     ----------
@@ -166,14 +165,14 @@ class Skipped:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What was found in the places of a data set and is not part of it.
+    """What was found in the places of a data set but is not part of it.
 
     Attributes
     ----------
     skipped : tuple of Skipped
         Images that cannot be read or do not fit their masks.
     empty : tuple of str
-        Images whose masks hold no object, as "set/name".
+        Images whose masks contain no object, as "set/name".
     without_masks, without_image : tuple of Path
         Images without masks, and masks without an image.
     """
@@ -184,7 +183,7 @@ class LeftOut:
     without_image: tuple[Path, ...] = ()
 
     def unmatched(self) -> list[str]:
-        """Sentences about images without masks and masks without an image; none if all match.
+        """Return sentences about images without masks and masks without an image.
 
         Examples
         --------

@@ -1,6 +1,6 @@
-"""The napari plugin: a panel to segment, correct and export, over a session of `anymask.session`.
+"""The napari plugin: a panel to segment, correct and export, for a session of `anymask.session`.
 
-Nothing here decides anything about masks: pages show what the session says and pass on what the
-user does. `controller.py` joins the two, `canvas.py` shows the layers, `clicks.py` turns clicks
-into prompts, and `pages/` holds one page of the panel each.
+The window makes no decisions about masks: pages show the session and pass on what the user does.
+`controller.py` connects the two, `canvas.py` shows the layers, `clicking.py` turns clicks into
+prompts, and `pages/` has one module for each page of the panel.
 """

@@ -1,4 +1,4 @@
-"""The napari layers of the image that is shown: its pixels, its masks, a single band."""
+"""The napari layers of the current image: its pixels, its masks, a single band."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NO_CLASS = (0.6, 0.6, 0.6, 1.0)
 
 
 class Planes:
-    """A stack as napari reads arrays, (planes, H, W, 3); a plane is read when it is needed."""
+    """A stack as an array for napari, (planes, H, W, 3), whose planes are read on demand."""
 
     def __init__(self, session: Session, key: LayerKey) -> None:
         record = session.images[key.image]
@@ -48,12 +48,12 @@ class Planes:
 
 
 class Canvas(QObject):
-    """Keeps napari's layers as the session has them.
+    """Keeps napari's layers in step with the session.
 
     Signals
     -------
     shown()
-        The layers of another image are there.
+        The layers of another image were added.
     """
 
     shown = Signal()
@@ -70,8 +70,8 @@ class Canvas(QObject):
         self.by_class = False
         self._quiet = self._is_removing = False
         self._tool = ("pan_zoom", 10.0)
-        # napari 0.9 goes on drawing the (invisible) box behind its brush after the last layer is
-        # gone, at which Mesa's driver crashes.
+        # napari 0.9 still draws the (invisible) box behind its brush after the last layer is
+        # removed, and Mesa's driver then crashes.
         brush = getattr(self._viewer.canvas.overlays, "_brush_circle", None)
         if brush is not None:
             brush.box = False
@@ -87,21 +87,21 @@ class Canvas(QObject):
 
     @property
     def layer(self) -> Labels | None:
-        """Labels layer of the layer that is shown."""
+        """The napari labels layer of the current layer."""
         return None if self._control.current is None else self.labels.get(self._control.current)
 
     @property
     def picture(self) -> Image | None:
-        """Image layer of the layer that is shown."""
+        """The napari image layer of the current layer."""
         return None if self._control.current is None else self.pictures.get(self._control.current)
 
     def record(self) -> None:
-        """Hand over strokes that the session does not have yet."""
+        """Record strokes that are not in the session yet."""
         for strokes in list(self._strokes.values()):
             strokes.record()
 
     def own(self, layer: Layer) -> LayerKey | None:
-        """The session's layer that a napari layer shows, or None."""
+        """Return the session layer that a napari layer shows, or None."""
         for table in (self.labels, self.pictures):
             for key, known in table.items():
                 if known is layer:
@@ -110,7 +110,7 @@ class Canvas(QObject):
 
     def _show(self) -> None:
         session, current = self._control.session, self._control.current
-        # Labels that are being read may be from before an edit, or of another image.
+        # Labels being read may be older than an edit, or belong to another image.
         self._control.pictures.forget()
         if session is None or current is None:
             self._clear([])
@@ -163,7 +163,7 @@ class Canvas(QObject):
         if labels is not None and key not in self.labels:
             made = Labels(labels, name=f"{name} · masks", opacity=0.55)
             made.contour = 0
-            made.editable = not session.read_only  # strokes that are not kept would mislead
+            made.editable = not session.read_only  # strokes would not be recorded
             self.labels[key] = made
             made.events.selected_label.connect(lambda _: self.picked(made.selected_label))
             made.mouse_drag_callbacks.append(self._clicked)
@@ -172,7 +172,7 @@ class Canvas(QObject):
             self._recolour(key)
 
     def _arrange(self, current: LayerKey) -> None:
-        """Show the pixels and the masks of one layer, hide its neighbours."""
+        """Show the pixels and masks of one layer and hide the others."""
         for key, picture in self.pictures.items():
             picture.visible = key == current
         for key, labels in self.labels.items():
@@ -189,14 +189,14 @@ class Canvas(QObject):
         self.shown.emit()
 
     def _name_slider(self) -> None:
-        """Label the slider of a stack with the axes it moves through."""
+        """Label the slider of a stack with its axes."""
         record, ndim = self._control.record, self._viewer.dims.ndim
         if record is not None and record.planes > 1 and ndim == 3:
             along = [axis for axis in "TZ" if record.planes_along(axis) > 1]
             self._viewer.dims.axis_labels = ("×".join(along).lower(), "y", "x")
 
     def _clear(self, keep: list[LayerKey]) -> None:
-        """Remove layers of other images; those of pseudo-RGBs that stay are kept."""
+        """Remove layers of other images; keep those of pseudo-RGBs that stay."""
         self.show_band(None)
         session, current = self._control.session, self._control.current
         known = set()
@@ -205,7 +205,7 @@ class Canvas(QObject):
                 LayerKey(current.image, how.name) for how in session.images[current.image].recipes
             }
         for key in list(self.pictures):
-            # A pseudo-RGB that has no masks yet may have been given other expressions.
+            # The expressions of a pseudo-RGB may have changed.
             if session is None or key not in known or (
                 session.images.rgb_hash(key) != self._hashes[key]
             ):  # fmt: skip
@@ -215,7 +215,7 @@ class Canvas(QObject):
             self._remove(self.labels.pop(key))
 
     def _drop_deleted(self) -> None:
-        """Forget layers that the user deleted in napari; the session has all of them."""
+        """Forget layers that the user deleted in napari; the session still has them."""
         for key in [key for key, each in self.labels.items() if each not in self._viewer.layers]:
             self._strokes.pop(key).close()
             del self.labels[key]
@@ -223,16 +223,16 @@ class Canvas(QObject):
             del self.pictures[key]
 
     def _deleted(self, event: Any) -> None:
-        """Explain that a layer deleted in napari is still in the session."""
+        """Say that a layer deleted in napari is still in the session."""
         if self._is_removing or self.own(event.value) is None:
             return
-        what = f"{event.value.name} was only taken from the canvas; the session still has it."
+        what = f"{event.value.name} was only removed from the canvas; the session still has it."
         self._control.say(what, "info", ("Show it again", self._show))
 
     def _remove(self, layer: Layer) -> None:
         if layer in self._viewer.layers:
             if isinstance(layer, Labels):
-                # The next image's masks get the same tool; napari's brush goes with its layer.
+                # Remember the tool for the masks of the next image.
                 self._tool = (str(layer.mode), float(layer.brush_size))
                 layer.mode = "pan_zoom"
             self._is_removing = True
@@ -251,7 +251,7 @@ class Canvas(QObject):
             return
         labels, strokes = session.layers.labels(key), self._strokes[key]
         if strokes.is_own(change):
-            return  # it was painted here, so it is shown already
+            return  # painted here, so it is already shown
         has_others = strokes.is_held
         with strokes.quiet():
             if change is None or change.whole or layer.data.dtype != labels.dtype:
@@ -266,7 +266,7 @@ class Canvas(QObject):
             layer.visible = True
 
     def preview(self, key: LayerKey, labels: NDArray[Any] | None) -> None:
-        """Show labels that are not in the session; None shows the session's again."""
+        """Show labels that are not in the session; None shows those of the session again."""
         layer, session = self.labels.get(key), self._control.session
         if layer is None or session is None:
             return
@@ -279,7 +279,7 @@ class Canvas(QObject):
                 layer.data = np.array(shown)
 
     def show_band(self, pixels: NDArray[Any] | None, name: str = "") -> None:
-        """Show one band in gray above the image; None removes it."""
+        """Show one band in grey above the image; None removes it."""
         if pixels is None:
             if self._band is not None:
                 self._remove(self._band)
@@ -297,7 +297,7 @@ class Canvas(QObject):
             self._band.contrast_limits = limits
 
     def _select(self) -> None:
-        """Show which objects are selected."""
+        """Highlight the selected objects."""
         layer, selected = self.layer, self._control.selected
         if layer is None:
             return
@@ -308,7 +308,7 @@ class Canvas(QObject):
         self._recolour(self._control.current)
 
     def picked(self, label: int) -> None:
-        """Select the object that the user picked in napari."""
+        """Select the object that the user picked with napari's tool."""
         session, current = self._control.session, self._control.current
         if self._quiet or session is None or current is None or not label:
             return
@@ -316,7 +316,7 @@ class Canvas(QObject):
             self._control.select([label])
 
     def _clicked(self, layer: Any, event: Any) -> Iterator[None]:
-        """Select the object that is clicked on, while the mouse pans."""
+        """Select the clicked object in pan mode."""
         start: Any = np.array(event.pos)
         place = event.position[-2:]
         yield
@@ -336,7 +336,7 @@ class Canvas(QObject):
             self._control.select([*others, label] if label else others)
 
     def look_at(self, label: int) -> None:
-        """Move an object into the middle of the canvas."""
+        """Centre the canvas on an object."""
         session, current = self._control.session, self._control.current
         if session is None or current is None:
             return
@@ -349,7 +349,7 @@ class Canvas(QObject):
         self._viewer.scene.camera.center = (0.0, *center)
 
     def set_by_class(self, by_class: bool) -> None:
-        """Colour objects by their class, or each by its own colour."""
+        """Colour objects by class, or each in its own colour."""
         self.by_class = by_class
         self._recolour(self._control.current)
 
@@ -381,7 +381,7 @@ class Canvas(QObject):
         layer.metadata["anymask colours"] = "listed"
 
     def _colour(self, layer: Labels, colours: Any) -> None:
-        """Colour a layer; napari then reports a new selected label, though it is the same."""
+        """Colour a layer; ignore napari's report of a selected label that did not change."""
         self._quiet = True
         layer.colormap = colours
         self._quiet = False

@@ -1,4 +1,4 @@
-"""The napari layers that clicks go to and come back in: points, boxes and the preview."""
+"""The napari layers for clicking: points, boxes and the preview."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Box = tuple[float, float, float, float]
 Place = tuple[float, float]
 _COLOURS = {1: "#3ddc84", 0: "#ff5252"}
 _ONE = (1.0, 0.85, 0.2, 1.0)
-# A press and release this near each other, in pixels of the screen, is a click, not a drag.
+# Up to this distance between press and release, in screen pixels, it is a click, not a drag.
 _CLICK_PIXELS = 5
 NAMES = ("anymask preview", "anymask boxes", "anymask clicks")
-"""Names of the layers, from the lowest to the highest."""
+"""Names of the layers, from bottom to top."""
 
 
 class ClickLayers:
@@ -32,9 +32,9 @@ class ClickLayers:
     ----------
     viewer : napari.Viewer
     on_click, on_stroke : callable
-        Called with a place (x, y), or with the places of a drag, and whether it is to exclude.
+        Called with a point (x, y), or with the points of a drag, and whether it excludes.
     on_boxes : callable
-        Called with all boxes (x0, y0, x1, y1) when there is another one.
+        Called with all boxes (x0, y0, x1, y1) when one is added, changed or removed.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ClickLayers:
         self.keys: dict[str, Callable[[], None]] = {}
 
     def show(self, tool: str) -> None:
-        """Put the layers on top, and activate the one that the tool needs."""
+        """Put the layers on top and activate the one for the tool."""
         layers = self._viewer.layers
         if self.preview is None or self.preview not in layers:
             self.preview = Labels(np.zeros((1, 1), np.uint8), name=NAMES[0], opacity=0.55)
@@ -80,7 +80,7 @@ class ClickLayers:
         layers.selection.active = active
         self.boxes.mode = "add_rectangle" if tool == "box" else "pan_zoom"
         self.points.mode = "pan_zoom"
-        # A scribble is a drag, and must not move the image.
+        # A scribble is a drag and must not pan the image.
         self.points.mouse_pan = tool != "scribble"
         self._viewer.cursor.style = "crosshair"
 
@@ -105,7 +105,7 @@ class ClickLayers:
             self._is_quiet = False
 
     def show_masks(self, previews: list[Preview]) -> None:
-        """Show masks of one region; an empty list removes what was shown."""
+        """Show masks of one region; an empty list clears the preview."""
         if self.preview is None:
             return
         if not previews:
@@ -126,7 +126,7 @@ class ClickLayers:
         self.preview.translate = (region.top + middle, region.left + middle)
 
     def _follow(self, layer: Any, event: Any) -> Iterator[None]:
-        """Follow the mouse from press to release, as napari's generators do."""
+        """Follow the mouse from press to release, as a napari drag callback."""
         exclude = event.button == 2 or "Shift" in event.modifiers
         path, start = [_place(event)], np.array(event.pos)
         moved = False
@@ -141,7 +141,7 @@ class ClickLayers:
             self._on_click(path[0], exclude)
 
     def _dot(self) -> float:
-        """A size that is the same on the screen at any zoom."""
+        """Return a point size that looks the same at any zoom."""
         return 11.0 / max(float(self._viewer.scene.camera.zoom), 1e-3)
 
     def _drawn(self, event: Any) -> None:
@@ -160,7 +160,7 @@ class ClickLayers:
 
 
 def visible_part(picture: Any) -> tuple[float, float, float, float] | None:
-    """Top, left, bottom and right of the visible part of an image, in its pixels."""
+    """Return top, left, bottom and right of the visible part of an image, in its pixels."""
     if picture is None:
         return None
     (top, left), (bottom, right) = picture.corner_pixels[:, -2:].tolist()
@@ -170,7 +170,7 @@ def visible_part(picture: Any) -> tuple[float, float, float, float] | None:
 
 
 def _place(event: Any) -> Place:
-    """Where the mouse is in the image (x, y)."""
+    """Return the mouse position in the image as (x, y)."""
     row, column = event.position[-2:]
     return float(column), float(row)
 
@@ -181,7 +181,7 @@ def _corners(box: Box) -> np.ndarray:
 
 
 def _colours() -> dict[int | None, Any]:
-    """Yellow for a single preview, different colours for several."""
+    """Return the colours: yellow for a single preview, different ones for several."""
     table: dict[int | None, Any] = {None: np.array(_ONE), 0: np.zeros(4), 1: np.array(_ONE)}
     for number in range(2, 256):
         table[number] = np.array([*(colours_of(np.array(number)) / 255), 1.0])

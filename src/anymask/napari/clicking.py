@@ -1,4 +1,4 @@
-"""From clicks on the canvas to prompts, previews and objects."""
+"""Turns clicks on the canvas into prompts, previews and objects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PREPARING, _READY = "Preparing the image…", "Ready to click"
 
 
 class Clicking(QObject):
-    """Prompts for the layer that is shown, and the masks that answer them.
+    """Prompts for the current layer, and the masks predicted from them.
 
     Signals
     -------
@@ -53,7 +53,7 @@ class Clicking(QObject):
         self.status = "Off"
         self.latency: float | None = None
         self._asked_at = 0.0
-        # Whether an answer is on its way, and what is to be done once it is there.
+        # Whether a prediction is running, and what to do once it is there.
         self._is_asking = False
         self._later: list[Callable[[], Any]] = []
         self._place = self._now()
@@ -71,7 +71,7 @@ class Clicking(QObject):
         self._ahead = EncodingAhead(control, canvas, self)
 
     def _now(self) -> tuple[Any, ...]:
-        """Which image is shown, and how; prompts refer to it alone."""
+        """Identify the image that is shown, and how; prompts belong only to it."""
         control = self._control
         session, key = control.session, control.current
         picture = "" if session is None or key is None else session.images.rgb_hash(key)
@@ -79,19 +79,19 @@ class Clicking(QObject):
 
     @property
     def is_ready(self) -> bool:
-        """Whether a click is answered at once, without encoding."""
+        """Whether a click gives a mask at once, without encoding."""
         ready = self.ready
         return ready is not None and (ready.layer, ready.plane, ready.rgb_hash) == self._now()[1:]
 
     def start(self, then: Callable[[], Any] | None = None) -> None:
-        """Take clicks from now on; then call a function."""
+        """Start taking clicks, then call a function."""
         if self._control.current is None:
             self._control.say("Add an image first, on the Images page.")
             return
         self.models.with_model(lambda _: self._start(then))
 
     def _start(self, then: Callable[[], Any] | None) -> None:
-        if self._control.current is None:  # closed while the model was loaded
+        if self._control.current is None:  # closed while the model was loading
             return
         self.is_on = True
         self.layers.show(self.tool)
@@ -100,7 +100,7 @@ class Clicking(QObject):
             then()
 
     def stop(self) -> None:
-        """Leave clicks to napari."""
+        """Stop taking clicks."""
         self.is_on = False
         self._forget_preparing()
         self.clear()
@@ -111,7 +111,7 @@ class Clicking(QObject):
         self._say("Off")
 
     def set_tool(self, tool: str) -> None:
-        """Choose what clicks and drags mean: a key of `TOOLS`."""
+        """Choose the tool for clicks and drags: a key of `TOOLS`."""
         self.tool = tool
         if self.is_on:
             self.layers.show(tool)
@@ -127,9 +127,9 @@ class Clicking(QObject):
         self._preparing = None
 
     def _renew(self) -> None:
-        """Start again with another model or session."""
+        """Start over with another model or session."""
         uses = self._control.session, self._control.sam
-        if uses == self._uses:  # the session only noted which model it works with
+        if uses == self._uses:  # the session only recorded its model
             return
         self._uses = uses
         self._forget_preparing()
@@ -149,12 +149,12 @@ class Clicking(QObject):
         self._follow()
         self._view_settled()
         if self.is_on:
-            self._look.start()  # napari knows what is visible once it has drawn
+            self._look.start()  # the visible part is known only after napari has drawn
             self.layers.show(self.tool)
 
     @property
     def _is_in_use(self) -> bool:
-        """Whether there are prompts for what is prepared, which must not change under them."""
+        """Whether there are prompts for the encoded region, which must then not change."""
         return self.is_ready and (bool(self.prompts) or bool(self.boxes))
 
     def _view_settled(self) -> None:
@@ -162,7 +162,7 @@ class Clicking(QObject):
             self._prepare()
 
     def _prepare(self) -> bool:
-        """Encode what is visible, in the background; return whether there is anything to do."""
+        """Encode the visible part in the background; return whether there is anything to do."""
         control = self._control
         session, key, sam, record = control.session, control.current, control.sam, control.record
         if not self.is_on or session is None or key is None or sam is None or record is None:
@@ -210,7 +210,7 @@ class Clicking(QObject):
         return True
 
     def _is_inside(self, region: Region) -> bool:
-        """Whether all prompts lie in a region."""
+        """Whether a region contains all prompts."""
         corners = [place for x0, y0, x1, y1 in self.boxes for place in ((x0, y0), (x1, y1))]
         return all(region.holds(x, y) for x, y in (*self.prompts.points, *corners))
 
@@ -234,11 +234,11 @@ class Clicking(QObject):
         return -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5
 
     def add_points(self, points: list[tuple[float, float]], label: int) -> None:
-        """Add points (x, y) on the object (1) or off it (0), and ask the model."""
-        if self._later:  # a commit is waiting for its answer; these are for the next object
+        """Add points (x, y) on the object (1) or off it (0), and predict."""
+        if self._later:  # a commit waits for its mask; these points are for the next object
             self._later.append(lambda: self.add_points(points, label))
             return
-        # The outer half of a pixel at the border is part of the image too.
+        # The outer half of a border pixel is part of the image too.
         inside = [(max(x, 0.0), max(y, 0.0)) for x, y in points if self._inside(x, y)]
         if inside:
             self.prompts = self.prompts.with_points(inside, label)
@@ -246,7 +246,7 @@ class Clicking(QObject):
             self._ask()
 
     def erase_at(self, x: float, y: float) -> None:
-        """Erase the object at a place."""
+        """Erase the object at a point."""
         session, key = self._control.session, self._control.current
         if session is None or key is None or not self._inside(x, y):
             return
@@ -265,7 +265,7 @@ class Clicking(QObject):
     def refine(self) -> None:
         """Use the selected object's mask as a prompt; commit replaces that object."""
         if len(self._control.selected) != 1:
-            self._control.say("Select one object first: in the table, or by clicking it there.")
+            self._control.say("Select one object first, in the table on the Objects page.")
         elif self.is_on:
             self._refine(self._control.selected[0])
         else:
@@ -293,11 +293,11 @@ class Clicking(QObject):
         self._asking.forget()
         self.layers.draw(self.prompts, self.boxes)
         self.layers.show_masks([])
-        self._look.start()  # what is visible may have changed while there were prompts
+        self._look.start()  # the view may have changed while there were prompts
         self.changed.emit()
 
     def _ask(self, prepared: bool = False) -> None:
-        """Ask the model about the prompts as they are now."""
+        """Predict masks for the current prompts."""
         self._asking.forget()
         self._is_asking = False
         if not self.prompts and len(self.boxes) < 2:
@@ -343,7 +343,7 @@ class Clicking(QObject):
             self._later.pop(0)()
 
     def cycle(self, by: int = 1) -> None:
-        """Show the next of the candidates."""
+        """Show the next candidate."""
         if self._is_asking:
             self._later.append(lambda: self.cycle(by))
             return
@@ -356,9 +356,9 @@ class Clicking(QObject):
         self._asking.ask(lambda: [clicks.cycle(preview, by)], self._show, self._refused)
 
     def commit(self, label: int | None = None) -> None:
-        """Make a new object of what is shown, or replace the pixels of one.
+        """Make a new object from the preview, or replace the pixels of an object.
 
-        If the answer to the last click is still on its way, commit waits for it.
+        If the prediction for the last click is still running, commit waits for it.
         """
         if self._is_asking:
             self._later.append(lambda: self.commit(label))
@@ -388,8 +388,10 @@ class Clicking(QObject):
             control.select(change.ids[-1:])
 
     def commit_to_selected(self) -> None:
-        """Replace the pixels of the selected object by what is shown."""
+        """Replace the pixels of the selected object with the preview."""
         if len(self._control.selected) == 1:
             self.commit(self._control.selected[0])
         else:
-            self._control.say("Select the one object that the mask is for, in the table.")
+            self._control.say(
+                "Select the object to replace first, in the table on the Objects page."
+            )

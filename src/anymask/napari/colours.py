@@ -1,4 +1,4 @@
-"""Colours of masks, as napari wants them."""
+"""Colours of masks in napari's formats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from anymask.palette import palette
 
 
 def cyclic() -> CyclicLabelColormap:
-    """Our colours as a napari table; its first entry is the background."""
+    """Return anymask's colours as a napari colormap; its first entry is the background."""
     colours = np.concatenate([palette()[-1:], palette()[:-1]]) / 255.0
     table = np.concatenate([colours, np.ones((len(colours), 1))], axis=1)
     table[0] = 0

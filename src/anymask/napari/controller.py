@@ -1,4 +1,4 @@
-"""Joins a session and the window: which image is shown, which objects are selected, tasks."""
+"""Connects a session and the window: current image, selected objects, tasks."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _RECENT = "recent.txt"
 
 
 def sessions_folder() -> Path:
-    """Where unnamed sessions go: `ANYMASK_SESSIONS`, else "anymask sessions" at home."""
+    """Return the folder for unnamed sessions: `ANYMASK_SESSIONS`, else ~/anymask sessions."""
     given = os.environ.get("ANYMASK_SESSIONS")
     return Path(given).expanduser() if given else Path.home() / "anymask sessions"
 
 
 def recent_sessions() -> list[Path]:
-    """The sessions opened last that still exist, the newest first."""
+    """Return the last opened sessions that still exist, newest first."""
     try:
         lines = (sessions_folder() / _RECENT).read_text("utf-8").splitlines()
     except OSError:
@@ -47,21 +47,21 @@ def _note_recent(folder: Path) -> None:
         text = "\n".join(map(str, [folder, *others]))
         (sessions_folder() / _RECENT).write_text(text, "utf-8")
     except OSError:
-        return  # a convenience that nothing depends on
+        return  # the list is only a convenience
 
 
 class Controller(QObject):
-    """State of the window over a session.
+    """The state of the window for a session.
 
     Signals
     -------
     session_changed, images_changed, current_changed, recipes_changed, model_changed,
     options_changed, classes_changed, log_changed, selection_changed
-        Something changed; ask for it.
+        Something changed; read it from the session.
     labels_changed(Event), objects_changed(Event)
-        Pixels of a layer changed; what is known about its objects changed.
+        Pixels of a layer changed; facts about its objects changed.
     lost(str)
-        The image to show is not where it was: a sentence.
+        The file of the image to show is missing; a sentence says so.
     said(str, str, object)
         A sentence, its kind ("info", "good", "error") and a button: (text, function) or None.
     """
@@ -101,13 +101,13 @@ class Controller(QObject):
     def say(
         self, text: str, kind: str = "info", action: tuple[str, Callable[[], Any]] | None = None
     ) -> None:
-        """Show a sentence, and put it into the log."""
+        """Show a sentence, and add it to the log."""
         if self.session is not None:
             self.session.log(text)
         self.said.emit(text, kind, action)
 
     def fail(self, error: BaseException) -> None:
-        """Show an error; the log gets its traceback."""
+        """Show an error, and add its traceback to the log."""
         trace = trace_of(error)
         if self.session is not None and trace:
             self.session.log(trace)
@@ -128,20 +128,20 @@ class Controller(QObject):
         done: Callable[[Any], None] | None = None,
         failed: Callable[[Exception], None] | None = None,
     ) -> bool:
-        """Start a long task; if one is running, say so."""
+        """Start a long task, unless one is running; then say so."""
         if self.is_occupied():
             return False
         return self.tasks.run(title, work, done, failed or self.fail)
 
     def is_occupied(self) -> bool:
-        """Whether a long task is running; if so, say it."""
+        """Whether a long task is running; if so, show a message."""
         task = self.tasks.task
         if task is not None:
             self.say(f"“{task.title}” is still running; wait for it, or press Cancel.")
         return task is not None
 
     def need_session(self) -> Session:
-        """The session; one with today's date if there is none yet."""
+        """Return the session; create one named after the time if there is none yet."""
         if self.session is None:
             folder = sessions_folder()
             name = f"{datetime.now():%Y-%m-%d %H.%M.%S}"
@@ -150,7 +150,7 @@ class Controller(QObject):
         return self.session
 
     def need_current(self) -> tuple[Session, LayerKey]:
-        """The session and the layer that is shown.
+        """Return the session and the current layer.
 
         Raises
         ------
@@ -162,7 +162,7 @@ class Controller(QObject):
         return self.session, self.current
 
     def set_session(self, session: Session | None) -> None:
-        """Work with another session; the one before is closed."""
+        """Switch to another session and close the previous one."""
         self.leave()
         old, self.session = self.session, session
         if self._unsubscribe is not None:
@@ -189,24 +189,24 @@ class Controller(QObject):
             self.said.emit(message, "info", None)
 
     def note_model(self) -> None:
-        """Note in the session, in the background, which model is in use."""
+        """Record in the session, in the background, which model is in use."""
         session, sam, source = self.session, self.sam, self.model_source
         if session is None or sam is None or session.read_only:
             return
 
         def failed(error: Exception) -> None:
-            if self.session is session:  # otherwise it was closed meanwhile
+            if self.session is session:  # otherwise it was closed in the meantime
                 self.fail(error)
 
         self.small.ask(lambda: session.runs.use_model(sam, source), lambda _: None, failed)
 
     def leave(self) -> None:
-        """Hand over what the session does not have yet, such as a stroke."""
+        """Record what is not in the session yet, such as a stroke."""
         for function in self.before_leaving:
             self.guarded(function)
 
     def close(self) -> None:
-        """End everything; the window is closing."""
+        """End threads and close the session; the window is closing."""
         self.tasks.cancel()
         self.leave()
         self.main.close()
@@ -220,7 +220,7 @@ class Controller(QObject):
             session.close()
 
     def show(self, image: str | None, recipe: str | None = None) -> None:
-        """Show an image, through one of its pseudo-RGBs."""
+        """Show an image with one of its pseudo-RGBs."""
         self.leave()
         if self.session is None or image is None:
             self.current = None
@@ -241,7 +241,7 @@ class Controller(QObject):
             self.session.remember(**values)
 
     def step(self, by: int) -> None:
-        """Show the next image, or the one before."""
+        """Show the next image, or the previous one."""
         if self.session is None or not self.session.images:
             return
         ids = self.session.images.ids
@@ -250,13 +250,13 @@ class Controller(QObject):
 
     @property
     def record(self) -> ImageRecord | None:
-        """The image that is shown."""
+        """The current image."""
         if self.session is None or self.current is None:
             return None
         return self.session.images[self.current.image]
 
     def select(self, ids: Iterable[int]) -> None:
-        """Select objects of the layer that is shown."""
+        """Select objects of the current layer."""
         wanted = tuple(int(i) for i in ids)
         if wanted != self.selected:
             self.selected = wanted
@@ -268,7 +268,7 @@ class Controller(QObject):
         Returns
         -------
         list of LayerKey or None
-            The layers that may be; None if the user decided against it.
+            The layers to replace; None if the user declined.
         """
         assert self.session is not None
         edited = self.session.layers.edited(layers)
@@ -288,7 +288,7 @@ class Controller(QObject):
         return [key for key in layers if key not in edited] if answer else None
 
     def edit(self, change: Callable[[Session, LayerKey], Any]) -> Any:
-        """Edit the layer that is shown; show an error if it fails."""
+        """Edit the current layer; show an error if it fails."""
 
         def run() -> Any:
             self.leave()
@@ -297,11 +297,11 @@ class Controller(QObject):
         return self.guarded(run)
 
     def undo(self) -> None:
-        """Undo the last step in the layer that is shown."""
+        """Undo the last step of the current layer."""
         self._turn("undo")
 
     def redo(self) -> None:
-        """Redo the step that was undone last."""
+        """Redo the step that was last undone."""
         self._turn("redo")
 
     def _turn(self, name: Literal["undo", "redo"]) -> None:
@@ -316,7 +316,7 @@ class Controller(QObject):
             self.guarded(lambda: edits.undo(key) if name == "undo" else edits.redo(key))
 
     def _on_event(self, session: Session, event: Event) -> None:
-        """Pass on an event, in the main thread."""
+        """Pass on an event in the main thread."""
         if session is not self.session:
             return
         if event.kind == "images":

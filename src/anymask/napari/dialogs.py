@@ -17,11 +17,11 @@ def ask(parent: QWidget | None, title: str, question: str, choices: Sequence[str
     parent : QWidget
     title, question : str
     choices : sequence of str
-        What the buttons say; the first is the one that does no harm.
+        Texts of the buttons; the first one is safe and the default.
     """
     box = QMessageBox(parent)
     box.setWindowTitle(title)
-    box.setTextFormat(Qt.TextFormat.PlainText)  # names of files are shown as they are
+    box.setTextFormat(Qt.TextFormat.PlainText)  # file names must not be read as HTML
     box.setText(question)
     buttons = {box.addButton(text, QMessageBox.ButtonRole.ActionRole): text for text in choices}
     cancel = box.addButton(QMessageBox.StandardButton.Cancel)
@@ -39,19 +39,19 @@ def ask_text(parent: QWidget | None, title: str, question: str, text: str = "") 
 
 
 def choose_files(parent: QWidget | None, title: str, kinds: str = "") -> list[Path]:
-    """Ask for files that exist."""
+    """Ask for existing files."""
     names, _ = QFileDialog.getOpenFileNames(parent, title, "", kinds)
     return [Path(name) for name in names]
 
 
 def choose_file(parent: QWidget | None, title: str, kinds: str = "") -> Path | None:
-    """Ask for a file that exists."""
+    """Ask for an existing file."""
     name, _ = QFileDialog.getOpenFileName(parent, title, "", kinds)
     return Path(name) if name else None
 
 
 def choose_new_file(parent: QWidget | None, title: str, name: str, kinds: str = "") -> Path | None:
-    """Ask where to write a file; the dialog itself asks before one is replaced."""
+    """Ask where to write a file; the dialog itself asks before replacing one."""
     chosen, _ = QFileDialog.getSaveFileName(parent, title, name, kinds)
     return Path(chosen) if chosen else None
 

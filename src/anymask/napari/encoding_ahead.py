@@ -1,4 +1,4 @@
-"""The image that is shown is encoded before anybody clicks, when nothing else is going on."""
+"""Encodes the current image before the first click, while nothing else is running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anymask.napari.clicking import Clicking
     from anymask.napari.controller import Controller
 
-# After this long without a change somebody is looking at the image.
+# After this long without a change, the user is looking at the image.
 _SETTLED_MS = 800
 _NICE = 10
 # Larger regions, which have to be read first, are not encoded in advance.
@@ -27,11 +27,11 @@ _MOST_PIXELS = 2**26
 
 
 class EncodingAhead(QObject):
-    """Encodes what a first click would need, in a thread that yields to all others.
+    """Encodes what a first click needs, in a thread with low priority.
 
-    It begins when a model is loaded, the image stays the same for a moment, clicking is off
-    (clicking encodes by itself) and no task is running. What waits is dropped when another image
-    is shown or a task starts; what was begun is finished, and kept on disk.
+    It starts when a model is loaded, the image has not changed for a moment, clicking is off
+    (clicking encodes by itself) and no task is running. A waiting request is dropped when another
+    image is shown or a task starts; a running one is finished and kept on disk.
     """
 
     def __init__(self, control: Controller, canvas: Canvas, clicks: Clicking) -> None:
@@ -77,21 +77,21 @@ class EncodingAhead(QObject):
 
         def work() -> None:
             yield_to_others()
-            session.clicks.model(sam)  # slow the first time; another image may be shown by then
+            session.clicks.model(sam)  # slow on first use; another image may be shown by then
             if self._asked == question:
                 session.clicks.prepare(sam, key, plane, region)
 
         def failed(error: Exception) -> None:
-            if control.session is session:  # nobody asked for it; a click reports the error
+            if control.session is session:  # the user did not ask for it; a click shows the error
                 session.log(f"{record.name} was not prepared for clicks: {error}")
 
         self._encoding.ask(work, lambda _: None, failed)
 
 
 def yield_to_others() -> None:
-    """Give the calling thread, and those that it starts, a low priority.
+    """Give the calling thread, and threads it starts, a low priority.
 
-    Does nothing on systems where threads have no priority of their own.
+    Does nothing on systems without thread priorities.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()

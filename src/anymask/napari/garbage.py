@@ -1,12 +1,13 @@
-"""Python's garbage, collected only in the main thread and only where there is some.
+"""Garbage collection only in the main thread, and only of recent objects.
 
-Removed layers and widgets are in reference cycles, so Python's collector frees them, in whichever
-thread it happens to run. Qt and OpenGL objects that are freed in a thread that reads images or runs
-the model crash the window. So the collector is off while the panel is open, and a timer collects.
+Removed layers and widgets are in reference cycles, so Python's collector frees them, in any
+thread it happens to run in. If Qt and OpenGL objects are freed in a thread that reads images or
+runs the model, the window crashes. So the collector is off while the panel is open, and a timer
+runs it.
 
-napari collects everything whenever a layer is removed. Each time it searches half a million objects
-of napari and torch, which takes a quarter of a second and frees none of them. So they are frozen
-(`gc.freeze`) once they are there, and thawed when a layer that was frozen with them is removed.
+napari runs a full collection whenever a layer is removed. Each one searches half a million objects
+of napari and torch, which takes a quarter of a second and frees none of them. So these are frozen
+(`gc.freeze`) once loaded, and thawed when a layer that was frozen with them is removed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _MANY = 50_000  # objects, searched in some 25 ms
 
 
 class Collector(QObject):
-    """Takes the place of Python's collector: checks a few times a second whether it is due."""
+    """Replaces Python's automatic collection: checks a few times a second whether it is due."""
 
     _thawed = Signal()
 
@@ -39,8 +40,8 @@ class Collector(QObject):
         self._timer.setInterval(_EVERY_MS)
         self._timer.timeout.connect(self._look)
         self._is_thawed = False
-        # Queued, it comes before the layers of the next image, which are read meanwhile: frozen
-        # with the rest, they would have to be thawed again.
+        # Queued, so that it runs before the layers of the next image are added; if those were
+        # frozen too, they would have to be thawed again.
         self._thawed.connect(self._freeze_again, Qt.ConnectionType.QueuedConnection)
         gc.disable()
         self._timer.start()
@@ -48,15 +49,15 @@ class Collector(QObject):
         self.freeze()
 
     def freeze(self) -> None:
-        """Exclude the objects there are, if they are many, until one of their layers is removed."""
-        # A model may arrive when the panel is closed already.
+        """Exclude all current objects, if many, until one of their layers is removed."""
+        # A model may finish loading after the panel was closed.
         if not self._timer.isActive() or self._is_thawed:
             return
         if len(gc.get_objects()) >= _MANY:
             self._collect_all_and_freeze()
 
     def stop(self) -> None:
-        """Give collecting back to Python."""
+        """Return to Python's automatic collection."""
         self._timer.stop()
         self._is_thawed = False
         self._layers.events.removing.disconnect(self._thaw)
@@ -65,7 +66,7 @@ class Collector(QObject):
             gc.enable()
 
     def _thaw(self, event: Any) -> None:
-        """Let napari's collection see a layer that was frozen; freeze the rest afterwards."""
+        """Thaw everything, so that a frozen layer can be freed; freeze the rest afterwards."""
         if self._layers[event.index] in self._frozen:
             self._frozen.clear()
             gc.unfreeze()

@@ -1,4 +1,4 @@
-"""Loading models for the window: progress of a download, the right variant after a wrong one."""
+"""Loads models for the window: shows downloads, and offers the right type after a wrong one."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ TITLES = {
     "vit_h": "SAM ViT-H",
     "vit_t": "MobileSAM ViT-T",
 }
-"""What the models are called in the window."""
+"""Names of the models in the window."""
 ANY = "any"
-"""Stands for a model type: whatever the checkpoint is."""
+"""Model type that stands for the type found in the checkpoint."""
 _POLL_SECONDS = 0.2
-_STOP_SECONDS = 2.0  # for a cancelled download to end
+_STOP_SECONDS = 2.0  # time for a cancelled download to end
 
 
 class WrongTypeError(CheckpointError):
-    """A checkpoint has another type than was chosen.
+    """A checkpoint is not of the chosen type.
 
     Attributes
     ----------
     variant : str
-        What it is; `ANY` where it has no name.
+        Its actual type; `ANY` if that has no name.
     """
 
     def __init__(self, message: str, variant: str) -> None:
@@ -48,7 +48,7 @@ class WrongTypeError(CheckpointError):
 
 
 class StoppedLoadingError(CheckpointError):
-    """A model was not loaded because Cancel was pressed."""
+    """Loading a model was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Choice:
     variant : str
         A key of `TITLES`, or `ANY`.
     path : str or None
-        A checkpoint; None for the one that the variant comes with.
+        A checkpoint file; None for the variant's own.
     device, dtype : str
-        As `anymask.load` takes them.
+        See `anymask.load`.
     """
 
     variant: str = SHIPPED
@@ -72,19 +72,19 @@ class Choice:
 
     @property
     def source(self) -> str:
-        """What `anymask.load` is given."""
+        """The argument for `anymask.load`."""
         return self.path or self.variant
 
 
 def load_chosen(choice: Choice, task: Task) -> tuple[Sam, list[str]]:
-    """Load a model; return it and what there is to say about its checkpoint.
+    """Load a model; return it with the warnings about its checkpoint.
 
     Raises
     ------
     WrongTypeError
-        If the checkpoint is another model than was chosen.
+        If the checkpoint is not of the chosen type.
     StoppedLoadingError
-        If Cancel was pressed.
+        If loading was cancelled.
     CheckpointError
         If it cannot be loaded.
     """
@@ -108,19 +108,19 @@ def load_chosen(choice: Choice, task: Task) -> tuple[Sam, list[str]]:
                 what = "another model" if right == ANY else TITLES[right].split(" (")[0]
                 raise WrongTypeError(
                     f"{Path(choice.path).name} is {what}, not {TITLES[choice.variant]}; load it as "
-                    "what it is, or choose another file.",
+                    "that model, or choose another file.",
                     right,
                 ) from error
     if task.cancel.is_cancelled:
         raise StoppedLoadingError(
-            f"{Path(choice.source).name} was not loaded, as you cancelled it."
+            f"{Path(choice.source).name} was not loaded, because you cancelled it."
         )
     notices = [str(w.message) for w in caught if "anymask" in type(w.message).__module__]
     return sam, notices
 
 
 def _right_variant(choice: Choice) -> str | None:
-    """The type of a checkpoint, if it is a model of another type than was chosen."""
+    """Return the type of a checkpoint, if it is a model but not of the chosen type."""
     from anymask.checkpoints.info import info
 
     if choice.variant == ANY or choice.path is None:
@@ -135,12 +135,12 @@ def _right_variant(choice: Choice) -> str | None:
 
 
 def _download(entry: CheckpointEntry, task: Task) -> None:
-    """Download a checkpoint that is not in the cache, and report the progress.
+    """Download a checkpoint unless it is cached, and report progress.
 
     Raises
     ------
     StoppedLoadingError
-        If Cancel was pressed; what came is kept for the next time.
+        If the download was cancelled; the received part is kept for next time.
     CheckpointError
         If it cannot be downloaded.
     """
@@ -163,7 +163,7 @@ def _download(entry: CheckpointEntry, task: Task) -> None:
         except Exception as error:
             errors.append(error)
 
-    # In a thread of its own, since a server that sends nothing holds it up for half a minute.
+    # In a separate thread, because a silent server blocks it for half a minute.
     thread = threading.Thread(target=work, name="anymask: download", daemon=True)
     thread.start()
     while thread.is_alive():
@@ -180,8 +180,8 @@ def _download(entry: CheckpointEntry, task: Task) -> None:
 
 
 def _stopped(entry: CheckpointEntry, there: int) -> str:
-    kept = f"the {there / 1e6:,.0f} MB that came are kept, and loading it again goes on from there."
-    return f"The download of {entry.file_name} was stopped; {kept}"
+    kept = f"the {there / 1e6:,.0f} MB received are kept, and loading the model again continues"
+    return f"The download of {entry.file_name} was stopped; {kept} from there."
 
 
 class Models(QObject):
@@ -195,7 +195,7 @@ class Models(QObject):
         self.loaded: Choice | None = None
 
     def load(self, choice: Choice, then: Callable[[], Any] | None = None) -> bool:
-        """Load a model in the background; then do something with it."""
+        """Load a model in the background, then call a function."""
         control = self._control
         self.choice = choice
 
@@ -219,7 +219,7 @@ class Models(QObject):
                 control.fail(error)
                 return
             right = error.variant
-            title = "whatever the file is" if right == ANY else TITLES[right]
+            title = "the type of the file" if right == ANY else TITLES[right]
             better = Choice(right, choice.path, choice.device, choice.dtype)
             control.say(
                 str(error), "error", (f"Load it as {title}", lambda: self.load(better, then))
@@ -230,7 +230,7 @@ class Models(QObject):
         )
 
     def with_model(self, function: Callable[[Sam], Any]) -> None:
-        """Call something with the model; load the chosen one first if none is loaded."""
+        """Call a function with the model; load the chosen model first if none is loaded."""
         control = self._control
         if control.sam is not None:
             function(control.sam)
@@ -244,7 +244,7 @@ class Models(QObject):
 
     @property
     def description(self) -> str:
-        """The loaded model in words."""
+        """A description of the loaded model."""
         sam, choice = self._control.sam, self.loaded
         if sam is None or choice is None:
             return "no model yet"

@@ -1,4 +1,4 @@
-"""The panel: pages, what is shown now, messages, and the task that is running."""
+"""The panel: pages, the current image, messages, and the running task."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Panel(QWidget):
         return grid
 
     def _shown_now(self) -> QWidget:
-        """The name of the image, its pseudo-RGBs as buttons, undo and redo."""
+        """Make the row with the image name, buttons for pseudo-RGBs, undo and redo."""
         part = QWidget()
         column = QVBoxLayout(part)
         column.setContentsMargins(2, 2, 2, 2)
@@ -151,14 +151,14 @@ class Panel(QWidget):
         return part
 
     def _running(self) -> QWidget:
-        """The bar of the task that is running."""
+        """Make the progress bar of the running task."""
         self._task = QWidget()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(12)
         self.task_text = plain()
         self.task_text.setMinimumWidth(10)
-        self.cancel = button("Cancel", self.control.tasks.cancel, "Stop; what is finished stays")
+        self.cancel = button("Cancel", self.control.tasks.cancel, "Stop; finished parts are kept")
         self.cancel.setStyleSheet("padding: 2px 8px;")
         column = QVBoxLayout(self._task)
         column.setContentsMargins(4, 0, 4, 2)
@@ -224,7 +224,7 @@ class Panel(QWidget):
             item = self._recipes.takeAt(0)
             widget = None if item is None else item.widget()
             if widget is not None:
-                widget.hide()  # until it is deleted it would lie over the others
+                widget.hide()  # until it is deleted it would cover the others
                 widget.deleteLater()
         self.recipe_buttons = {}
         if record is None or current is None or session is None:
@@ -252,12 +252,12 @@ class Panel(QWidget):
         self._tell_history()
 
     def _go_on(self) -> None:
-        """A mask is shown, so an earlier error is outdated."""
+        """Hide an earlier error once a mask is shown."""
         if self.clicks.previews:
             self.message.outdate()
 
     def _tell_place(self) -> None:
-        """Show the name of the image, and the place in a stack."""
+        """Show the name of the image and the plane of a stack."""
         record, session = self.control.record, self.control.session
         if record is None or session is None:
             return
@@ -295,14 +295,14 @@ class Panel(QWidget):
         self.task_text.setText(f"{stopping}{task.title}: {text}" if text else f"{task.title}…")
 
     def showEvent(self, event: Any) -> None:
-        """Watch the window, so that the session is closed with it."""
+        """Watch the window, so that the session closes with it."""
         window = self.window()
         if window is not self and (self._watch is None or self._watch.parent() is not window):
             self._watch = _OnClose(window, self.shut)
         super().showEvent(event)
 
     def shut(self) -> None:
-        """End threads and close the session, which has every step."""
+        """End threads and close the session."""
         if self._closed:
             return
         self._closed = True
@@ -314,7 +314,7 @@ class Panel(QWidget):
 
 
 class _OnClose(QObject):
-    """Calls something when a window closes; lives as long as the window."""
+    """Calls a function when a window closes; lives as long as the window."""
 
     def __init__(self, window: QWidget, act: Callable[[], None]) -> None:
         super().__init__(window)
@@ -322,7 +322,7 @@ class _OnClose(QObject):
         window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """See every event of the window."""
+        """Watch for the close event of the window."""
         if event.type() == QEvent.Type.Close:
             self._act()
         return False

@@ -1,4 +1,4 @@
-"""Lines over wavelengths, drawn with Qt alone."""
+"""A plot of spectra, drawn with Qt only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEXT, _GRID, _GROUND = QColor("#c8ced6"), QColor("#3a424d"), QColor("#1b2027")
 
 @dataclass(frozen=True)
 class Line:
-    """A curve: its name, colour, values, and half the width of the band around it."""
+    """A curve: name, colour, values, and half the width of the band around it."""
 
     name: str
     color: str
@@ -28,7 +28,7 @@ class Line:
 
     @property
     def top(self) -> NDArray[np.float64]:
-        """The upper edge of the band, which must fit into the plot."""
+        """The upper edge of the band."""
         return self.y if self.spread is None else self.y + np.nan_to_num(self.spread)
 
 
@@ -44,21 +44,21 @@ class Plot(QWidget):
         self._empty = ""
 
     def sizeHint(self) -> QSize:
-        """What it would like to have."""
+        """Preferred size."""
         return QSize(340, 240)
 
     def show_lines(self, x: Sequence[float] | NDArray[Any], lines: list[Line], label: str) -> None:
-        """Draw other curves over `x`; `label` stands below the axis."""
+        """Show curves over `x`, with `label` below the axis."""
         self._x, self.lines, self._label = np.asarray(x, np.float64), lines, label
         self.update()
 
     def say(self, text: str) -> None:
-        """Show a sentence in place of curves."""
+        """Show a sentence instead of curves."""
         self.lines, self._empty = [], text
         self.update()
 
     def paintEvent(self, event: Any) -> None:
-        """Draw."""
+        """Draw the plot."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(self.rect(), _GROUND)
@@ -143,7 +143,7 @@ class Plot(QWidget):
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Round numbers between two ends.
+    """Choose round numbers for an axis.
 
     >>> ticks(0, 1, 4)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]

@@ -1,4 +1,4 @@
-"""Strokes in a napari Labels layer, handed to the session while they are made."""
+"""Records strokes in a napari labels layer in the session while they are drawn."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from anymask.session import Change, LayerKey
 if TYPE_CHECKING:
     from anymask.napari.controller import Controller
 
-# While the mouse is down: the most that a crash can cost.
+# Interval of recording while the mouse is pressed; a crash loses at most this much.
 _EVERY_MS = 1000
 _KINDS = {"paint": "paint", "fill": "fill", "erase": "erase", "polygon": "polygon"}
 
 
 class Strokes(QObject):
-    """Watches a napari layer and records what is painted into it."""
+    """Watches a napari layer and records what is painted on it."""
 
     def __init__(self, control: Controller, key: LayerKey, layer: Labels) -> None:
         super().__init__(control)
@@ -28,7 +28,7 @@ class Strokes(QObject):
         self._is_quiet = False
         self._is_held = False
         self._changed = False
-        # Whether parts of the current stroke are in the session already.
+        # Whether parts of the current stroke are already recorded.
         self._continues = False
         self._is_recording = False
         self._timer = QTimer(self)
@@ -42,21 +42,21 @@ class Strokes(QObject):
         layer.events.labels_update.connect(self._touch)
         layer.events.data.connect(self._stroke)
         for keys, act in (("Control-Z", control.undo), ("Control-Shift-Z", control.redo)):
-            # napari's own keys would undo strokes without the session's knowledge.
+            # napari's own keys would undo strokes without the session.
             layer.bind_key(keys, lambda _, act=act: act(), overwrite=True)
 
     @property
     def is_held(self) -> bool:
-        """Whether the layer shows something that is not to be recorded."""
+        """Whether the layer shows something that must not be recorded."""
         return self._is_held
 
     def is_own(self, change: Change | None) -> bool:
-        """Whether a change is the one just being recorded, which is drawn already."""
+        """Whether a change is the one being recorded, which is already drawn."""
         return self._is_recording and change is not None and not change.whole
 
     @contextmanager
     def quiet(self, hold: bool = False) -> Iterator[None]:
-        """While we change the layer; with `hold`, what it shows then is not recorded."""
+        """Change the layer without recording; with `hold`, never record its new content."""
         self.record()
         self._is_quiet = True
         try:
@@ -67,7 +67,7 @@ class Strokes(QObject):
             self._changed = self._continues = False
 
     def record(self) -> None:
-        """Hand what was painted to the session, as part of the current stroke."""
+        """Record what was painted, as part of the current stroke."""
         self._timer.stop()
         self._soon.stop()
         if not self._changed or self._is_held:
@@ -85,12 +85,12 @@ class Strokes(QObject):
         self._continues = change is not None or continues
 
     def _record_stroke(self) -> None:
-        """Record the end of a stroke; what follows is another one."""
+        """Record the end of a stroke; what follows is a new one."""
         self.record()
         self._continues = False
 
     def close(self) -> None:
-        """Record what is left and watch no more."""
+        """Record the rest and stop watching."""
         self.record()
         self._layer.events.paint.disconnect(self._stroke)
         self._layer.events.labels_update.disconnect(self._touch)
@@ -104,7 +104,7 @@ class Strokes(QObject):
                 self._timer.start()
 
     def _stroke(self, event: object = None) -> None:
-        """Record as soon as napari is done: it reports a fill before it fills."""
+        """Record as soon as napari is done, because it reports a fill before filling."""
         if not self._is_quiet:
             self._changed = True
             self._soon.start()

@@ -1,7 +1,6 @@
-"""Work in threads beside the window: long tasks with Cancel, and questions.
+"""Work in background threads: long tasks with Cancel, and short requests.
 
-Work runs in daemon threads; everything that touches Qt or napari is passed back to the main
-thread.
+Work runs in daemon threads; everything that touches Qt or napari runs in the main thread.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from anymask.session.records import CancelToken
 Done = Callable[[Any], None]
 Failed = Callable[[Exception], None]
 
-# Moving the bar more often than this costs more than it shows.
+# Minimum time between updates of the bar.
 _REPORT_SECONDS = 0.05
 
 
@@ -36,15 +35,15 @@ class MainThread(QObject):
         self._called.connect(self._call)
 
     def post(self, function: Callable[[], None]) -> None:
-        """Have a function called; may be used in any thread."""
+        """Schedule a function; may be called from any thread."""
         if self._open:
             try:
                 self._called.emit(function)
-            except RuntimeError:  # the window is gone, and with it the Qt part of this object
+            except RuntimeError:  # the window is closed, and the Qt part of this object deleted
                 self._open = False
 
     def close(self) -> None:
-        """Call nothing from now on."""
+        """Stop calling functions."""
         self._open = False
 
     def _call(self, function: Callable[[], None]) -> None:
@@ -53,7 +52,7 @@ class MainThread(QObject):
 
 
 class Task:
-    """What a long task is given: where to report progress, and a token that asks it to stop."""
+    """The argument of a long task: reports progress, and holds a token to cancel it."""
 
     def __init__(self, title: str, report: Callable[[float | None, str], None]) -> None:
         self.title = title
@@ -62,7 +61,7 @@ class Task:
         self._last = 0.0
 
     def progress(self, fraction: float | None, text: str = "") -> None:
-        """Report how far the task is, from 0 to 1; None if unknown."""
+        """Report progress from 0 to 1; None if unknown."""
         now = time.monotonic()
         if now - self._last >= _REPORT_SECONDS or fraction == 1:
             self._last = now
@@ -75,7 +74,7 @@ class Tasks(QObject):
     Signals
     -------
     started(str), moved(object, str), ended()
-        Title; fraction (None where unknown) and text; nothing.
+        Title; fraction (None if unknown) and text; nothing.
     """
 
     started = Signal(str)
@@ -104,9 +103,9 @@ class Tasks(QObject):
         Parameters
         ----------
         title : str
-            What the bar says.
+            Text of the bar.
         work : callable
-            Called with the `Task` in a thread of its own.
+            Called with the `Task` in a separate thread.
         done, failed : callable
             Called in the main thread with the result or the error.
         """
@@ -141,15 +140,15 @@ class Tasks(QObject):
 
 
 class Latest:
-    """A thread that answers questions; only the newest of those waiting is answered.
+    """A thread for requests, of which only the newest waiting one is run.
 
     Parameters
     ----------
     main : MainThread
     name : str
     in_between : bool
-        Whether an answer still counts when another question was asked meanwhile, as while a
-        slider moves. By default it comes to nothing, for something newer is on its way.
+        Whether to use a result even if there is a newer request, for instance while a slider
+        moves. By default such a result is dropped.
     """
 
     def __init__(self, main: MainThread, name: str, *, in_between: bool = False) -> None:
@@ -162,14 +161,14 @@ class Latest:
         threading.Thread(target=self._run, name=f"anymask: {name}", daemon=True).start()
 
     def ask(self, work: Callable[[], Any], done: Done, failed: Failed) -> None:
-        """Replace whatever waits; `done` or `failed` is called in the main thread."""
+        """Replace the waiting request; `done` or `failed` is called in the main thread."""
         with self._condition:
             self._asked += 1
             self._waiting = (self._asked, work, done, failed)
             self._condition.notify()
 
     def forget(self) -> None:
-        """Drop what waits, and the answer to the question at work."""
+        """Drop the waiting request, and the result of the running one."""
         with self._condition:
             self._waiting = None
             self._forgotten = self._asked
@@ -194,7 +193,7 @@ class Latest:
             )
 
     def _if_wanted(self, number: int, function: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Drop an answer that is outdated when the main thread gets it."""
+        """Wrap a callback so that outdated results are dropped."""
 
         def call(value: Any) -> None:
             if number > self._forgotten and (self._in_between or number == self._asked):
@@ -204,7 +203,7 @@ class Latest:
 
 
 class InTurn:
-    """A thread that does small things in turn, such as thumbnails."""
+    """A thread that runs small jobs in order, such as thumbnails."""
 
     def __init__(self, main: MainThread, name: str) -> None:
         self._main = main
@@ -212,11 +211,11 @@ class InTurn:
         threading.Thread(target=self._run, name=f"anymask: {name}", daemon=True).start()
 
     def ask(self, work: Callable[[], Any], done: Done, failed: Failed) -> None:
-        """Add something; `done` or `failed` is called in the main thread."""
+        """Add a job; `done` or `failed` is called in the main thread."""
         self._queue.put((work, done, failed))
 
     def close(self) -> None:
-        """Drop what waits and end the thread."""
+        """Drop waiting jobs and end the thread."""
         while True:
             try:
                 self._queue.get_nowait()
@@ -230,18 +229,18 @@ class InTurn:
 
 
 def sentence_of(error: BaseException) -> str:
-    """The sentence that a user sees for an error; our own errors are such sentences."""
+    """Return the sentence that the user sees for an error; anymask's own errors are sentences."""
     if isinstance(error, AnymaskError):
         return str(error)
     first = (str(error).splitlines() or [""])[0]
     return (
-        f"Something went wrong that should not ({type(error).__name__}: {first}); the Log page "
+        f"An unexpected error occurred ({type(error).__name__}: {first}); the Log page "
         "has a report to copy."
     )
 
 
 def trace_of(error: BaseException) -> str:
-    """The traceback of an error that is not ours, for the log; empty for ours."""
+    """Return the traceback of an unexpected error for the log; empty for anymask's own errors."""
     if isinstance(error, AnymaskError):
         return ""
     return "".join(traceback.format_exception(error))

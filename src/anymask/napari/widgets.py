@@ -22,11 +22,11 @@ from qtpy.QtWidgets import (
 )
 
 _STEPS = 1000
-# News disappear by themselves; errors stay until they were seen, questions until answered.
+# Notices disappear by themselves; errors stay until seen, messages with a button until used.
 _FADE_MS = 10_000
 _SEEN_SECONDS = 4.0
 
-# Light text on a saturated ground, readable in napari's dark and light themes.
+# Light text on a saturated background, readable in napari's dark and light themes.
 _GROUNDS = {"info": "#2d4a6b", "good": "#23603a", "error": "#8a2f2f"}
 
 
@@ -40,7 +40,7 @@ def button(text: str, pressed: Callable[[], Any], tip: str = "") -> QPushButton:
 
 
 def plain(text: str = "") -> QLabel:
-    """Make a plain text, in which file names are shown as they are."""
+    """Make a plain text label, which does not read file names as HTML."""
     label = QLabel()
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setText(text)
@@ -76,7 +76,7 @@ def row(*widgets: QWidget | int) -> QHBoxLayout:
 
 
 def chooser(*names: str) -> QComboBox:
-    """Make a drop-down that does not ask for more width than there is."""
+    """Make a drop-down that does not widen the panel."""
     box = QComboBox()
     box.addItems(names)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -106,7 +106,7 @@ class Page(QWidget):
 
 
 class Form(QGridLayout):
-    """Names at the left, fields at the right."""
+    """A form: names on the left, fields on the right."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class Form(QGridLayout):
         self.setColumnStretch(1, 1)
 
     def add(self, name: str, field: QWidget, tip: str = "") -> QLabel:
-        """Add a line; return its name."""
+        """Add a line; return the label of its name."""
         label = QLabel(name)
         line = self.rowCount()
         self.addWidget(label, line, 0)
@@ -133,9 +133,9 @@ class SliderRow(QWidget):
     Signals
     -------
     moved(float)
-        While it moves.
+        The value while the slider moves.
     settled(float)
-        When the mouse lets go, or a number was typed.
+        The value when the mouse is released or a number was typed.
     """
 
     moved = Signal(float)
@@ -144,7 +144,7 @@ class SliderRow(QWidget):
     def __init__(
         self, low: float, high: float, value: float, *, decimals: int = 2, root: bool = False
     ) -> None:
-        """Make one; `root` spaces the values by their square root, for areas."""
+        """Make a slider; `root` spaces values by their square root, for areas."""
         super().__init__()
         self._power = 2.0 if root else 1.0
         self._low, self._high = low, high
@@ -165,11 +165,11 @@ class SliderRow(QWidget):
 
     @property
     def value(self) -> float:
-        """The number."""
+        """The current value."""
         return float(self.number.value())
 
     def set_range(self, low: float, high: float) -> None:
-        """Set the ends; the value moves inside."""
+        """Set the range; the value is clipped to it."""
         value = self.number.value()
         self._low, self._high = low, max(high, low)
         self.number.blockSignals(True)
@@ -178,7 +178,7 @@ class SliderRow(QWidget):
         self.set_value(value)
 
     def set_value(self, value: float) -> None:
-        """Set the number without a signal."""
+        """Set the value without emitting a signal."""
         for part in (self.slider, self.number):
             part.blockSignals(True)
         self.number.setValue(value)
@@ -204,7 +204,7 @@ class SliderRow(QWidget):
 
 
 class MessageBar(QWidget):
-    """A coloured sentence, with a button that helps if there is one, and one to close."""
+    """A coloured sentence, with an optional button that helps, and a close button."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -265,7 +265,7 @@ class MessageBar(QWidget):
             self._fade.start()
 
     def outdate(self) -> None:
-        """Remove an error that was shown long enough to be seen, once the user goes on."""
+        """Hide a message that was shown long enough to be read, once the user continues."""
         if self._help is None and time.monotonic() - self._since > _SEEN_SECONDS:
             self.hide()
 

@@ -19,19 +19,19 @@ _TITLE = "anymask"
 
 
 def open_window(files: Sequence[str | Path] = (), *, show: bool = True) -> tuple[Viewer, Panel]:
-    """Open a window with the panel, and files or a session in it.
+    """Open a window with the panel, and load files or a session.
 
     Parameters
     ----------
     files : sequence of path-like
         Images, folders and patterns; or one session.
     show : bool
-        Whether the window is seen.
+        Whether the window is visible.
 
     Raises
     ------
     SessionError, ImageError
-        As `check_files`.
+        See `check_files`.
     """
     check_files(files)
     from anymask.napari.panel import Panel
@@ -50,24 +50,24 @@ def open_window(files: Sequence[str | Path] = (), *, show: bool = True) -> tuple
 
 
 def check_files(files: Sequence[str | Path]) -> None:
-    """Refuse missing files, and a session beside other files.
+    """Refuse missing files, and a session together with other files.
 
     Raises
     ------
     ImageError
-        If a file, or any image in a folder, is not there.
+        If a file is missing, or a folder has no images.
     SessionError
-        If there is no such session, or it is not alone.
+        If there is no such session, or other files are given with it.
     """
     for file in map(Path, files):
         if file.suffix != SUFFIX:
             list_images(file)
         elif not file.is_dir():
-            raise SessionError(f"There is no session {file}; check its name, or begin a new one.")
+            raise SessionError(f"There is no session {file}; check its name, or start a new one.")
         elif len(files) > 1:
             raise SessionError(
-                f"{file} is a session and cannot be opened beside other files; give it alone, and "
-                "add images in the window."
+                f"{file} is a session and cannot be opened together with other files; open it "
+                "alone, then add images in the window."
             )
 
 

@@ -53,7 +53,7 @@ class Prompts:
         labels = tuple(int(label) for label in self.labels)
         if len(points) != len(labels):
             raise PromptError(
-                f"There are {len(points)} points but {len(labels)} labels; give one label per point."
+                f"There are {len(points)} points but {len(labels)} labels; give one per point."
             )
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "labels", labels)

@@ -1,4 +1,4 @@
-"""Drawn images and tiny models, on which a fine-tuning takes seconds."""
+"""Drawn images and tiny models, for which fine-tuning takes seconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anymask.model.sam import Sam
 
 
 def draw_example(seed: int, objects: int = 2, classes: bool = False) -> Example:
-    """A 64×48 image of noise with bright disks, all apart; every other one green if of classes."""
+    """A 64×48 noise image with separate bright discs; with classes, every other disc is green."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:48, :64]
     image = rng.integers(0, 60, (48, 64, 3)).astype(np.uint8)
@@ -73,7 +73,7 @@ TINY = {
 
 
 def tiny_sam(kind: str = "small") -> Sam:
-    """A model of random weights, the same at every call."""
+    """A model with random weights, the same at every call."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
         sam = Sam(TINY[kind])
@@ -90,4 +90,4 @@ def sam() -> Sam:
 
 
 FAST = {"epochs": 2, "batch_size": 2, "objects_per_image": 1, "lr": 1e-3, "average": 0.5}
-"""Options with which a fine-tuning of a tiny model takes a second."""
+"""Options that make fine-tuning of a tiny model take about a second."""

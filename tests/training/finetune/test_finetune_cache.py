@@ -1,4 +1,4 @@
-"""Embeddings on disk: encoded once, never stale, and as good as those computed anew."""
+"""Embeddings on disk: encoded once, never stale, and equal to computed ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def cache_for(folder, sam, pixels, dtype=torch.float32):
 
 @pytest.mark.parametrize("kind", ["small", "vit", "tiny_vit"])
 @pytest.mark.parametrize("view", [0, 5])
-def test_what_is_read_is_what_the_encoder_makes_of_the_view(tmp_path, image, kind, view):
+def test_a_read_embedding_equals_that_of_the_encoder(tmp_path, image, kind, view):
     (image, pixels), sam = image, tiny_sam(kind)
     found = cache_for(tmp_path, sam, pixels).read([(image, view), (image, 0)])
     with torch.no_grad():
@@ -47,7 +47,7 @@ def test_what_is_read_is_what_the_encoder_makes_of_the_view(tmp_path, image, kin
         torch.testing.assert_close(a, b, atol=2e-3, rtol=1e-3)  # kept in float16
 
 
-def test_a_later_run_finds_the_embeddings_of_an_earlier_one(tmp_path, sam, examples, encoded):
+def test_a_later_run_reuses_embeddings(tmp_path, sam, examples, encoded):
     def tune(out, **options):
         finetune(
             sam, examples[:6], tmp_path / out, validation=examples[6:], device="cpu",
@@ -63,7 +63,7 @@ def test_a_later_run_finds_the_embeddings_of_an_earlier_one(tmp_path, sam, examp
     assert sorted(view for _, view in encoded[8:]) == [1] * 6  # held-out images are not turned
 
 
-def test_the_size_that_is_told_is_of_all_views_that_are_encoded(
+def test_the_announced_size_covers_all_views_to_encode(
     tmp_path, sam, examples, encoded, monkeypatch
 ):
     told = []
@@ -80,7 +80,7 @@ def test_the_size_that_is_told_is_of_all_views_that_are_encoded(
     assert told[0].disk == len(encoded) * embedding_bytes(sam) == 26 * embedding_bytes(sam)
 
 
-def test_a_changed_image_or_encoder_is_encoded_anew_but_a_changed_decoder_is_not(
+def test_a_changed_image_or_encoder_is_encoded_again_but_not_a_changed_decoder(
     tmp_path, image, sam
 ):
     described, pixels = image
@@ -95,7 +95,7 @@ def test_a_changed_image_or_encoder_is_encoded_anew_but_a_changed_decoder_is_not
     assert cache_for(tmp_path, sam, pixels).path(described, 0) != here
 
 
-def test_the_arithmetic_is_part_of_the_place(tmp_path, image, sam):
+def test_the_dtype_is_part_of_the_folder(tmp_path, image, sam):
     described, pixels = image
     places = {
         cache_for(tmp_path, sam, pixels, d).path(described, 0)
@@ -105,7 +105,7 @@ def test_the_arithmetic_is_part_of_the_place(tmp_path, image, sam):
 
 
 @pytest.mark.parametrize("content", [b"", b"damaged", None])
-def test_a_damaged_or_missing_file_is_made_again(tmp_path, image, sam, content):
+def test_a_damaged_or_missing_file_is_written_again(tmp_path, image, sam, content):
     described, pixels = image
     cache = cache_for(tmp_path, sam, pixels)
     whole = cache.read([(described, 0)])
@@ -115,7 +115,7 @@ def test_a_damaged_or_missing_file_is_made_again(tmp_path, image, sam, content):
 
 
 @pytest.mark.parametrize("kind", list(TINY))
-def test_the_size_that_is_told_is_that_of_the_files(tmp_path, image, kind):
+def test_the_announced_size_is_that_of_the_files(tmp_path, image, kind):
     (described, pixels), sam = image, tiny_sam(kind)
     cache = cache_for(tmp_path, sam, pixels)
     cache.read([(described, 0)])
@@ -123,7 +123,7 @@ def test_the_size_that_is_told_is_that_of_the_files(tmp_path, image, kind):
     assert embedding_bytes(sam) <= size <= embedding_bytes(sam) + 1000
 
 
-def test_nothing_is_kept_where_the_encoder_trains(tmp_path, sam, examples, encoded):
+def test_nothing_is_cached_if_the_encoder_trains(tmp_path, sam, examples, encoded):
     finetune(
         sam, examples[:2], tmp_path / "out", validation=examples[6:7], device="cpu",
         dtype="float32", cache_dir=tmp_path / "cache", freeze=(), **{**FAST, "epochs": 1},
@@ -132,6 +132,6 @@ def test_nothing_is_kept_where_the_encoder_trains(tmp_path, sam, examples, encod
     assert not (tmp_path / "cache").exists()
 
 
-def test_the_hash_of_an_encoder_is_that_of_its_numbers(sam):
+def test_the_hash_of_an_encoder_depends_on_its_numbers(sam):
     assert encoder_hash(sam) == encoder_hash(tiny_sam())
     assert encoder_hash(sam) != encoder_hash(tiny_sam("vit"))

@@ -1,4 +1,4 @@
-"""A fine-tuning as a whole: what it changes, what it keeps, and that it can be stopped."""
+"""Whole fine-tunings: what changes, what is kept, stopping and resuming."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tune(tmp_path, sam, examples):
 
 @pytest.fixture
 def ever_better(monkeypatch):
-    """Each epoch counts as better than the one before, so that what is kept is what was trained."""
+    """Make each epoch count as better than the previous one, so that trained weights are kept."""
     monkeypatch.setattr(
         run.Run, "validate", lambda self: {"val_score": float(self.average.updates)}
     )
@@ -55,14 +55,14 @@ def changed(before, after):
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
-def test_training_makes_held_out_masks_better(tune):
+def test_training_improves_held_out_masks(tune):
     tuned = tune(epochs=12, lr=3e-3, objects_per_image=2, average=0.8, blend=1)
     assert tuned.best > 0
     assert tuned.after["val_box_iou"] > tuned.before["val_box_iou"] + 0.15
     assert tuned.after["val_iou_error"] < tuned.before["val_iou_error"]
 
 
-def test_the_given_model_and_the_frozen_parts_stay_as_they_were(tune, sam, ever_better):
+def test_the_given_model_and_the_frozen_parts_do_not_change(tune, sam, ever_better):
     before = weights_of(sam)
     tuned = tune()
     assert not changed(before, sam.state_dict())
@@ -84,7 +84,7 @@ def test_exactly_the_parts_that_are_not_frozen_change(tune, sam, freeze, parts, 
     assert {name.split(".")[0] for name in moved} == parts
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_gives_others(tune, ever_better):
+def test_the_weights_depend_on_the_seed(tune, ever_better):
     first, again, other = (
         tune(out, seed=seed, lr=3e-3).sam.state_dict()
         for out, seed in (("a", 1), ("b", 1), ("c", 2))
@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(tune, eve
 
 
 @pytest.mark.parametrize("options", [{}, {"freeze": ()}, {"lora_rank": 2}, {"augment": 3}])
-def test_killed_and_resumed_is_as_if_never_stopped(
+def test_a_killed_and_resumed_run_gives_the_same_weights(
     tune, tmp_path, monkeypatch, options, ever_better
 ):
     whole = tune("whole", epochs=3, **options)
@@ -127,13 +127,13 @@ def test_killed_and_resumed_is_as_if_never_stopped(
         }
 
 
-def test_a_folder_with_a_fine_tuning_is_not_overwritten_unasked(tune):
+def test_a_folder_with_a_fine_tuning_is_not_overwritten(tune):
     tune()
-    with pytest.raises(FineTuneError, match="holds a fine-tuning already; go on with it"):
+    with pytest.raises(FineTuneError, match="already has a fine-tuning; continue it"):
         tune()
 
 
-def test_resuming_what_is_done_changes_nothing(tune, tmp_path):
+def test_resuming_a_finished_run_changes_nothing(tune, tmp_path):
     tune()
     before = load_file(tmp_path / "out/model.safetensors")
     tune(resume=True)
@@ -147,7 +147,7 @@ def test_a_finished_run_can_be_given_more_epochs(tune):
 
 def test_a_run_on_other_images_settings_or_weights_is_not_resumed(tune, examples):
     tune()
-    with pytest.raises(FineTuneError, match=r"training data is another.*start anew"):
+    with pytest.raises(FineTuneError, match=r"training data differs.*start again"):
         tune(resume=True, data=[draw_example(99), *examples[1:6]])
     with pytest.raises(FineTuneError, match=r"has objects_per_image 1 and not 2"):
         tune(resume=True, objects_per_image=2)
@@ -158,7 +158,7 @@ def test_a_run_on_other_images_settings_or_weights_is_not_resumed(tune, examples
         tune(resume=True, model=model)
 
 
-def test_a_best_that_was_written_before_its_state_is_forgotten(tune, tmp_path, ever_better):
+def test_best_weights_written_before_their_state_are_ignored(tune, tmp_path, ever_better):
     tune("parts", epochs=3)
     (tmp_path / "parts/best-0099.safetensors").write_bytes(b"of an epoch that is no part of it")
     resumed = tune("parts", epochs=4, resume=True)
@@ -166,7 +166,7 @@ def test_a_best_that_was_written_before_its_state_is_forgotten(tune, tmp_path, e
     assert [p.name for p in (tmp_path / "parts").glob("best-*")] == ["best-0004.safetensors"]
 
 
-def test_a_damaged_state_is_told_and_nothing_is_lost(tune, tmp_path):
+def test_a_damaged_state_is_reported_and_kept(tune, tmp_path):
     tune()
     (tmp_path / "out" / run.LAST).write_bytes(b"not a state")
     with pytest.raises(FineTuneError, match="damaged"):
@@ -174,9 +174,7 @@ def test_a_damaged_state_is_told_and_nothing_is_lost(tune, tmp_path):
     assert load(tmp_path / "out/model.safetensors", device="cpu").config.name == "tiny_small"
 
 
-def test_training_stops_after_as_many_epochs_without_a_better_figure_as_it_is_patient(
-    tune, monkeypatch
-):
+def test_training_stops_after_patience_epochs_without_improvement(tune, monkeypatch):
     scores = iter([0.5, 0.6, 0.6, 0.55, 0.9])
     monkeypatch.setattr(run.Run, "validate", lambda self: {"val_score": next(scores)})
     tuned = tune(epochs=50, patience=2)
@@ -184,7 +182,7 @@ def test_training_stops_after_as_many_epochs_without_a_better_figure_as_it_is_pa
     assert tuned.best == 1
 
 
-def test_if_nothing_becomes_better_the_model_stays_as_it_was(tune, sam, monkeypatch):
+def test_without_improvement_the_original_weights_are_kept(tune, sam, monkeypatch):
     monkeypatch.setattr(
         run.Run, "validate", lambda self: {"val_score": -float(self.average.updates)}
     )
@@ -193,7 +191,7 @@ def test_if_nothing_becomes_better_the_model_stays_as_it_was(tune, sam, monkeypa
     assert not changed(weights_of(sam), tuned.sam.state_dict())
 
 
-def test_a_loss_that_is_not_a_number_stops_and_the_last_good_weights_are_kept(
+def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_best_weights(
     tune, tmp_path, monkeypatch
 ):
     real = loop.answer_loss
@@ -212,7 +210,7 @@ def test_a_loss_that_is_not_a_number_stops_and_the_last_good_weights_are_kept(
     assert len((tmp_path / "out/metrics.csv").read_text().splitlines()) == 3  # head, 0, 1
 
 
-def test_a_full_disk_keeps_the_state_that_was_there(tune, tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_previous_state(tune, tmp_path, monkeypatch):
     import errno
 
     from anymask.training.finetune import state
@@ -247,7 +245,7 @@ def test_one_image_or_none_with_objects_is_refused(tune, examples):
         tune(data=[draw_example(0, objects=0)])
 
 
-def test_images_without_objects_are_left_out_and_told(tune, examples):
+def test_images_without_objects_are_left_out_and_reported(tune, examples):
     class Told(Progress):
         said: list[str] = []  # noqa: RUF012
 
@@ -258,13 +256,13 @@ def test_images_without_objects_are_left_out_and_told(tune, examples):
     assert "1 of 7 training images have no object and are left out." in Told.said
 
 
-def test_an_option_that_is_wrong_is_named(tune):
+def test_a_wrong_option_is_named(tune):
     for option, message in (
         ({"loss": "dise"}, "loss is 'dise'; it can be dice"),
         ({"epochs": 0}, "epochs is 0"),
         ({"freeze": ("encoder",)}, "freeze is 'encoder'"),
         ({"lr": float("nan")}, "lr is nan"),
-        ({"lora_rank": 4, "freeze": ()}, "Low-rank updates are for a frozen image encoder"),
+        ({"lora_rank": 4, "freeze": ()}, "Low-rank updates need a frozen image encoder"),
     ):
         with pytest.raises(FineTuneError, match=message):
             tune(**option)
@@ -275,8 +273,8 @@ def test_half_precision_that_overflows_is_refused(tune):
         tune(dtype="float16")
 
 
-def test_accumulating_two_passes_is_one_pass_of_twice_the_images(tune, ever_better):
-    """Prompts are exact boxes here, so that nothing is drawn in either."""
+def test_accumulating_two_batches_equals_one_batch_of_twice_the_size(tune, ever_better):
+    """Prompts are exact boxes here, so that nothing is random."""
     options = {
         "epochs": 1, "prompts": ("box",), "box_jitter": 0.0, "corrections": 0, "average": 0.0,
         "lr": 1e-3,

@@ -1,4 +1,4 @@
-"""The pieces of a fine-tuning: rate, average, losses, memory, processes."""
+"""The parts of a fine-tuning: learning rate, average, losses, memory, processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from anymask.training.losses import MASK_LOSSES, mask_losses, true_iou
 from tests.training.finetune.conftest import TINY, tiny_sam
 
 
-def test_the_rate_rises_to_its_highest_and_falls_to_nothing():
+def test_the_rate_rises_to_its_peak_and_falls_to_zero():
     settings = Settings(lr=1.0, warmup=0.1)
     rates = [rate_at(i, 100, settings) for i in range(100)]
     assert rates[:10] == sorted(rates[:10])
@@ -36,7 +36,7 @@ def test_the_rate_rises_to_its_highest_and_falls_to_nothing():
     assert rates[-1] < 0.01
 
 
-def test_an_average_follows_slowly_and_gives_the_weights_back():
+def test_an_average_follows_slowly_and_restores_the_weights():
     weight = torch.nn.Parameter(torch.zeros(3))
     average = MovingAverage({"w": weight}, 0.9)
     for _ in range(90):  # by then it forgets as slowly as it is told to
@@ -59,7 +59,7 @@ def test_without_decay_the_average_is_the_weights():
 
 
 @pytest.mark.parametrize("kind", MASK_LOSSES)
-def test_losses_are_least_for_the_true_mask_and_fall_on_the_way_to_it(kind):
+def test_losses_fall_towards_the_true_mask(kind):
     targets = torch.zeros(1, 16, 16)
     targets[:, 4:12, 4:12] = 1
     right = 8 * (2 * targets[:, None] - 1)
@@ -83,7 +83,7 @@ def test_dice_alone_does_not_depend_on_the_size_of_the_image():
     )
 
 
-def test_the_predicted_iou_is_drawn_to_the_true_one():
+def test_the_predicted_iou_moves_towards_the_true_iou():
     targets = torch.zeros(2, 32, 32)
     targets[:, 8:24, 8:24] = 1
     logits = torch.full((2, 4, 16, 16), -5.0)
@@ -97,7 +97,7 @@ def test_the_predicted_iou_is_drawn_to_the_true_one():
 
 
 @pytest.mark.parametrize("semantic", [False, True])
-def test_a_line_thinner_than_the_pixels_of_an_answer_is_learnt(semantic):
+def test_a_line_thinner_than_a_low_resolution_pixel_is_learnt(semantic):
     line = torch.zeros(64, 64, dtype=torch.bool)
     line[30:32, :48] = True
     counts = counts_of(line.numpy())
@@ -120,14 +120,14 @@ def test_a_line_thinner_than_the_pixels_of_an_answer_is_learnt(semantic):
     assert true_iou(used, line[None].float())[0, 0] > 0.6
 
 
-def test_a_rate_that_is_not_given_is_lower_for_wider_models_and_for_whole_ones():
+def test_the_default_rate_is_lower_for_wider_models_and_for_training_all():
     narrow, wide = (Settings().chosen_for(VARIANTS[name]).rate for name in ("small", "vit_b"))
     assert narrow == 2 * wide
     assert Settings(freeze=()).chosen_for(VARIANTS["small"]).rate < narrow
     assert Settings(lr=0.5).chosen_for(VARIANTS["vit_b"]).rate == 0.5
 
 
-def test_part_of_the_change_is_judged_and_the_whole_goes_on_training():
+def test_blended_weights_are_validated_and_the_full_ones_train_on():
     weight = torch.nn.Parameter(torch.full((3,), 2.0))
     average = MovingAverage({"w": weight}, 0.0, blend=0.25)
     weight.data += 4
@@ -141,14 +141,14 @@ def test_part_of_the_change_is_judged_and_the_whole_goes_on_training():
     assert torch.equal(average.judged()["w"], torch.full((3,), 4.0))
 
 
-def test_of_objects_part_of_the_change_is_kept_and_of_classes_all():
+def test_the_default_blend_is_partial_for_objects_and_full_for_classes():
     config = VARIANTS["small"]
     assert 0 < Settings().chosen_for(config).part < 1
     assert Settings(semantic=True).chosen_for(config).part == 1
     assert Settings(blend=0.3).chosen_for(config).part == 0.3
 
 
-def test_images_are_turned_unless_a_vit_would_have_to_encode_every_view():
+def test_images_are_augmented_unless_a_vit_must_encode_every_view():
     def views(name, **options):
         return Settings(**options).chosen_for(VARIANTS[name]).views
 
@@ -177,7 +177,7 @@ def need(sam: Sam, **options: object) -> Need:
     return need_of(sam, settings, torch.float32, 100, Path("/"))
 
 
-def test_more_is_needed_for_more_at_a_time_and_for_more_that_trains():
+def test_larger_batches_and_more_trained_parts_need_more_memory():
     with torch.device("meta"):
         sam = Sam(VARIANTS["vit_b"])
     sam.to_empty(device="cpu")  # memory is not taken until it is written
@@ -191,7 +191,7 @@ def test_more_is_needed_for_more_at_a_time_and_for_more_that_trains():
     assert 200e6 < decoder.disk < 220e6  # 2 MB an image
 
 
-def test_a_model_that_is_given_counts_twice_as_it_is_copied():
+def test_a_given_model_counts_twice_because_it_is_copied():
     sam = tiny_sam()
     read, copied = (
         need_of(sam, Settings(), torch.float32, 1, None, copied=copied) for copied in (False, True)
@@ -200,14 +200,14 @@ def test_a_model_that_is_given_counts_twice_as_it_is_copied():
     assert copied.memory - read.memory == pytest.approx(weights)
 
 
-def test_what_is_too_much_is_said_with_what_helps():
+def test_too_much_memory_is_reported_with_advice():
     enough = Need(1e9, 8e9, 1e6, 1e9, ("take a smaller model",))
     assert enough.sentences() == [
         "Memory: about 1.0 GB of 8.0 free. Embeddings on disk: 1 MB."
     ]  # fmt: skip
     too_much = Need(9e9, 8e9, 2e9, 1e9, ("lower batch_size to 1", "take a smaller model"))
     _, memory, disk = too_much.sentences()
-    assert "it helps to lower batch_size to 1, or to take a smaller model" in memory
+    assert "to reduce it, lower batch_size to 1, or use a smaller model" in memory
     assert "Only 1.0 GB are free for the embeddings" in disk
 
 
@@ -228,7 +228,7 @@ tuned = finetune(
 
 
 def test_two_processes_together_train_as_one_with_twice_the_batch(tmp_path):
-    """Nothing but the objects is drawn here, so that both see the same."""
+    """Only the objects are random here, so that both see the same."""
     root = Path(anymask.__file__).parents[2]
     program = tmp_path / "program.py"
     program.write_text(_PROGRAM.replace("draw_example(seed)", "draw_example(seed, objects=1)"))

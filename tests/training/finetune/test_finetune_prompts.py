@@ -1,4 +1,4 @@
-"""Rounds of prompts: where they lie, and that they depend on seed, epoch and step alone."""
+"""Rounds of prompts: their positions, and that they depend only on seed, epoch and step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.training.finetune.conftest import draw_example
 
 
 def batch_of(masks, kind="box", scale=1.0):
-    """A batch of one image with P masks (P, S, S), asked for one way."""
+    """A batch of one image with P masks (P, S, S) and one kind of prompt."""
     nothing = ImageEmbedding(torch.empty(0))
     side = masks.shape[-1]
     return Batch(
@@ -37,7 +37,7 @@ def test_boxes_without_jitter_are_the_bounding_boxes(masks):
     assert asked.boxes.tolist() == [[22, 20, 41, 29]] * 32
 
 
-def test_jitter_in_pixels_is_of_the_image_on_disk_and_bounded(masks):
+def test_jitter_in_pixels_refers_to_the_image_on_disk_and_is_bounded(masks):
     settings = Settings(box_jitter=0, box_jitter_pixels=3)
     moves = []
     for scale in (1.0, 2.0):
@@ -53,7 +53,7 @@ def test_jitter_as_a_fraction_grows_with_the_side_of_the_box(masks):
     assert 1.4 < moves[0] / moves[1] < 3  # 20 wide and 10 high
 
 
-def test_boxes_stay_on_the_image_whatever_the_jitter(masks):
+def test_boxes_stay_in_the_image_with_any_jitter(masks):
     settings = Settings(box_jitter=0.5, box_jitter_pixels=100)
     (asked,) = first_prompts(batch_of(masks), settings, generator_of(1))
     assert asked.boxes.min() >= 0
@@ -68,7 +68,7 @@ def test_first_points_lie_on_the_object(masks):
     assert (asked.labels == 1).all()
 
 
-def test_corrections_are_added_where_the_answer_errs(masks):
+def test_corrective_clicks_are_placed_on_errors(masks):
     (asked,) = first_prompts(batch_of(masks, "point"), Settings(), generator_of(2))
     answer = torch.full((32, 4, 16, 16), -5.0)
     answer[:, 2, 5:8, 2:8] = 5.0  # the candidate with the best score, too far to the left
@@ -86,7 +86,7 @@ def test_corrections_are_added_where_the_answer_errs(masks):
         assert bool(masks[0, y, x]) == bool(label)
 
 
-def test_chance_depends_on_seed_epoch_and_step_alone():
+def test_random_numbers_depend_only_on_seed_epoch_and_step():
     def draw(*numbers):
         return torch.rand(4, generator=generator_of(*numbers)).tolist()
 
@@ -94,7 +94,7 @@ def test_chance_depends_on_seed_epoch_and_step_alone():
     assert len({tuple(draw(*n)) for n in ((1, 2, 3), (2, 1, 3), (1, 2, 4), (1, 3, 2))}) == 4
 
 
-def test_masks_come_back_from_run_lengths_in_every_view():
+def test_masks_are_restored_from_run_lengths_in_every_view():
     example = draw_example(1)
     image, pixels = describe(example, 0, 128)  # twice the size
     assert pixels.shape == (96, 128, 3)

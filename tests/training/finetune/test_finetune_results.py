@@ -1,4 +1,4 @@
-"""What a fine-tuning leaves behind, and who can read it."""
+"""The results of a fine-tuning, and the programs that read them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def answers(sam, image):
 
 
 @pytest.mark.parametrize("kind", list(TINY))
-def test_both_files_load_again_as_the_model_that_was_returned(tune, tmp_path, kind):
+def test_both_files_load_as_the_returned_model(tune, tmp_path, kind):
     tuned = tune(kind)
     image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     expected = answers(tuned.sam, image)
@@ -82,7 +82,7 @@ def test_hugging_faces_layout_loads_in_transformers_and_gives_the_same_masks(tun
     torch.testing.assert_close(ours[1], theirs.iou_scores[0], atol=1e-5, rtol=1e-4)
 
 
-def test_hugging_faces_layout_comes_back_as_the_same_weights(tmp_path):
+def test_hugging_faces_layout_loads_with_the_same_weights(tmp_path):
     sam = tiny_sam("vit")
     save_hugging_face(sam, tmp_path / "hf")
     back = load(tmp_path / "hf", device="cpu", dtype="float32")
@@ -90,7 +90,7 @@ def test_hugging_faces_layout_comes_back_as_the_same_weights(tmp_path):
         assert torch.equal(back.state_dict()[name], tensor), name
 
 
-def test_the_processor_of_that_layout_prepares_images_as_we_do(tmp_path):
+def test_the_processor_of_that_layout_prepares_images_like_anymask(tmp_path):
     from transformers import SamImageProcessor
 
     sam = tiny_sam("vit")
@@ -101,12 +101,12 @@ def test_the_processor_of_that_layout_prepares_images_as_we_do(tmp_path):
     torch.testing.assert_close(theirs["pixel_values"][0], ours, atol=1e-5, rtol=1e-5)
 
 
-def test_other_encoders_have_no_layout_of_hugging_faces(tmp_path):
+def test_other_encoders_cannot_be_saved_for_hugging_face(tmp_path):
     with pytest.raises(OutputError, match="ViT encoders only"):
         save_hugging_face(tiny_sam("small"), tmp_path / "hf")
 
 
-def test_the_card_says_what_was_done_with_what_and_how_well_it_works(tune, tmp_path):
+def test_the_card_has_settings_data_and_figures(tune, tmp_path):
     tuned = tune("small", epochs=3)
     card = json.loads((tmp_path / "out/card.json").read_text())
     assert card["settings"]["epochs"] == 3
@@ -120,7 +120,7 @@ def test_the_card_says_what_was_done_with_what_and_how_well_it_works(tune, tmp_p
     assert card["versions"]["torch"] == torch.__version__
 
 
-def test_figures_of_every_epoch_are_in_the_table_and_the_picture(tune, tmp_path):
+def test_figures_of_every_epoch_are_in_the_table_and_the_plot(tune, tmp_path):
     tuned = tune("small", epochs=3)
     with (tmp_path / "out/metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -132,7 +132,7 @@ def test_figures_of_every_epoch_are_in_the_table_and_the_picture(tune, tmp_path)
     assert picture[..., :3].std() > 10
 
 
-def test_the_split_is_written_down_and_covers_every_image_once(tmp_path, folder_of_examples):
+def test_the_split_is_saved_and_has_every_image_once(tmp_path, folder_of_examples):
     finetune(
         tiny_sam(), folder_of_examples, tmp_path / "out", device="cpu", dtype="float32",
         cache_dir=tmp_path / "cache", seed=4, validation_share=0.25, **{**FAST, "epochs": 1},
@@ -144,7 +144,7 @@ def test_the_split_is_written_down_and_covers_every_image_once(tmp_path, folder_
 
 
 @pytest.mark.parametrize("told_by", ["split.json", "folders"])
-def test_images_that_come_divided_stay_so(tmp_path, folder_of_examples, told_by):
+def test_a_declared_split_is_used(tmp_path, folder_of_examples, told_by):
     data, held_out = folder_of_examples, {"image2", "image5", "image6"}
     names = {path.stem for path in (data / "images").iterdir()}
     if told_by == "split.json":

@@ -1,4 +1,4 @@
-"""What follows a fine-tuning: the verdict on it, and thresholds for its "everything"."""
+"""After a fine-tuning: the verdict, and thresholds for "everything"."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tuned(sam, examples, tmp_path):
     )
 
 
-def test_the_saved_model_is_judged_on_the_images_held_out(tuned, sam):
+def test_the_saved_model_is_judged_on_held_out_images(tuned, sam):
     verdict = judge_fine_tuning(tuned, sam, **QUICK)
     held_out = {example.name for example in tuned.held_out}
     assert {record.image for record in verdict.after} == held_out
@@ -38,7 +38,7 @@ def test_the_saved_model_is_judged_on_the_images_held_out(tuned, sam):
     assert "<dt>the epoch was chosen by</dt><dd>these images</dd>" in page
 
 
-def test_images_kept_apart_can_judge_instead(tuned, sam):
+def test_separate_test_images_can_be_used_instead(tuned, sam):
     apart = [draw_example(seed) for seed in (50, 51, 52)]
     verdict = judge_fine_tuning(tuned, sam, apart, **{**QUICK, "everything": 0})
     assert {record.image for record in verdict.after} == {"image50", "image51", "image52"}
@@ -46,7 +46,7 @@ def test_images_kept_apart_can_judge_instead(tuned, sam):
     assert "<dt>the epoch was chosen by</dt><dd>other images</dd>" in page
 
 
-def test_only_the_prompts_that_were_trained_decide(sam, examples, tmp_path):
+def test_only_trained_prompts_decide_the_verdict(sam, examples, tmp_path):
     options = {**FAST, "epochs": 1, "prompts": ("box",)}
     tuned = finetune(
         sam, examples, tmp_path / "out", cache_dir=tmp_path / "cache", device="cpu", **options
@@ -74,7 +74,7 @@ def test_images_of_a_group_count_as_one(sam, folder_of_examples, tmp_path):
     assert judge_fine_tuning(tuned, sam, group="(image)", **quick).word == "untested"
 
 
-def test_a_model_of_classes_is_refused_in_a_sentence(sam, tmp_path):
+def test_a_semantic_model_is_refused_with_a_sentence(sam, tmp_path):
     data = [draw_example(seed, classes=True) for seed in range(4)]
     options = {**FAST, "epochs": 1, "semantic": True}
     tuned = finetune(

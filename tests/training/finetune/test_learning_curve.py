@@ -1,4 +1,4 @@
-"""How much more images help."""
+"""Learning curves: how much more images help."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ def test_every_point_is_judged_on_the_same_images(tuned, sam, tmp_path):
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
 
 
-def test_a_curve_that_was_stopped_goes_on(tuned, sam, tmp_path):
+def test_a_stopped_curve_is_resumed(tuned, sam, tmp_path):
     options = {"device": "cpu", "dtype": "float32", "cache_dir": tmp_path, **ONCE}
     first = learning_curve(tuned, sam, [2], **options)
-    with pytest.raises(FineTuneError, match="holds a fine-tuning already"):
+    with pytest.raises(FineTuneError, match="already has a fine-tuning"):
         learning_curve(tuned, sam, [2], **options)
     again = learning_curve(tuned, sam, [2], resume=True, **options)
     assert again.rows() == first.rows()
 
 
-def test_numbers_that_are_no_fewer_than_all_are_refused(tuned, sam):
+def test_numbers_not_below_the_total_are_refused(tuned, sam):
     with pytest.raises(FineTuneError, match="There are 6 training images"):
         learning_curve(tuned, sam, [6, 40, None], **ONCE)
 
@@ -84,7 +84,7 @@ def test_subsets_are_nested_and_change_with_the_seed():
 
 
 @pytest.mark.parametrize("text", ["0,5", "five", "5;10", "-3"])
-def test_what_is_no_number_of_images_is_refused(text):
+def test_a_bad_number_of_images_is_refused(text):
     with pytest.raises(FineTuneError, match="give numbers and 'all'"):
         parse_counts(text)
 

@@ -1,4 +1,4 @@
-"""Low-rank updates: nothing at first, little to train, and no trace once merged."""
+"""Low-rank updates: zero at first, few parameters, and fully merged at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def embedding(sam):
 
 
 def stir(sam):
-    """Give the updates values as training would."""
+    """Set the updates to values as after training."""
     generator = torch.Generator().manual_seed(1)
     for name, p in sam.named_parameters():
         if ".up." in name:
@@ -28,7 +28,7 @@ def stir(sam):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_at_first_the_model_is_as_it_was(kind):
+def test_new_updates_do_not_change_the_model(kind):
     sam = tiny_sam(kind)
     before = embedding(sam)
     assert add_low_rank(sam, 2) > 0
@@ -36,7 +36,7 @@ def test_at_first_the_model_is_as_it_was(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_merging_keeps_the_updated_model_to_the_last_bit_under_the_old_names(kind):
+def test_merging_keeps_the_updated_model_exactly_under_the_old_names(kind):
     sam = tiny_sam(kind)
     names, before = list(sam.state_dict()), embedding(sam)
     add_low_rank(sam, 2)
@@ -52,7 +52,7 @@ def test_merging_keeps_the_updated_model_to_the_last_bit_under_the_old_names(kin
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_changed_weight_changes_by_a_matrix_of_the_rank(kind):
+def test_every_weight_changes_by_a_matrix_of_the_given_rank(kind):
     sam, plain = tiny_sam(kind), tiny_sam(kind)
     layers = add_low_rank(sam, 2)
     stir(sam)
@@ -83,7 +83,7 @@ def test_gradients_reach_the_updates_and_not_the_weights():
         assert (p.grad is not None and p.grad.abs().max() > 0) == is_update, name
 
 
-def test_updates_are_drawn_by_the_seed():
+def test_updates_depend_on_the_seed():
     drawn = []
     for seed in (1, 1, 2):
         sam = tiny_sam()
@@ -93,7 +93,7 @@ def test_updates_are_drawn_by_the_seed():
     assert not torch.equal(drawn[0], drawn[2])
 
 
-def test_a_fine_tuning_with_updates_leaves_an_ordinary_model(tmp_path, examples):
+def test_a_fine_tuning_with_updates_gives_an_ordinary_model(tmp_path, examples):
     tuned = finetune(
         tiny_sam("vit"), examples[:6], tmp_path / "out", validation=examples[6:], lora_rank=2,
         device="cpu", dtype="float32", cache_dir=tmp_path / "cache", **{**FAST, "lr": 3e-3},

@@ -1,4 +1,4 @@
-"""Classes of pixels: each class a mask of the box around the whole image."""
+"""Semantic mode: one mask per class, for the box around the whole image."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def tune(tmp_path, data, sam, **options):
     )  # fmt: skip
 
 
-def test_classes_are_learnt_and_the_saved_model_maps_them(tmp_path, of_classes):
+def test_classes_are_learnt_and_the_saved_model_predicts_them(tmp_path, of_classes):
     tuned = tune(tmp_path, of_classes, tiny_sam(), epochs=25, lr=3e-3, freeze=())
     assert tuned.after["val_iou"] > max(0.5, tuned.before["val_iou"] + 0.3)
     predictor = SamPredictor(load(tmp_path / "out/model.safetensors", device="cpu"))
@@ -67,7 +67,7 @@ def test_without_classes_all_objects_are_one(tmp_path, examples):
 
 
 @pytest.mark.parametrize("kind", list(TINY))
-def test_more_classes_than_candidates_add_candidates_and_change_no_others(kind):
+def test_more_classes_than_candidates_add_candidates_without_changing_others(kind):
     sam, wide = tiny_sam(kind), tiny_sam(kind)
     widen(wide, 5)
     image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -108,16 +108,16 @@ def test_three_classes_keep_the_published_geometry():
     assert sam.config == TINY["vit"]
 
 
-def test_a_class_beyond_those_declared_is_refused_by_name(of_classes):
+def test_an_undeclared_class_is_refused_with_the_name_of_the_image(of_classes):
     class Declared(list):
         classes = ("cell",)
 
     images = [describe(e, i, 64)[0] for i, e in enumerate(of_classes)]
-    with pytest.raises(FineTuneError, match=r"drawn/image0 has an object of class 1, and only 1"):
+    with pytest.raises(FineTuneError, match=r"drawn/image0 has an object of class 1, but only 1"):
         class_names(Declared(of_classes), images)
 
 
-def test_label_values_are_classes_where_files_are_read(tmp_path, of_classes):
+def test_label_values_of_files_are_classes(tmp_path, of_classes):
     for kind in ("images", "masks"):
         (tmp_path / "data" / kind).mkdir(parents=True)
     for example in of_classes:
@@ -134,7 +134,7 @@ def test_label_values_are_classes_where_files_are_read(tmp_path, of_classes):
     assert {"val_class0_iou", "val_class1_iou"} <= set(tuned.after)
 
 
-def test_held_out_images_that_lack_a_class_are_read_by_the_training_images_classes(tmp_path):
+def test_held_out_images_without_a_class_use_the_classes_of_the_training_images(tmp_path):
     for half, values in (("train", (1, 2, 3)), ("held_out", (3,))):
         for kind in ("images", "masks"):
             (tmp_path / half / kind).mkdir(parents=True)
@@ -150,7 +150,7 @@ def test_held_out_images_that_lack_a_class_are_read_by_the_training_images_class
     )  # fmt: skip
     assert tuned.classes == ("1", "2", "3")
     assert {example.class_ids for example in tuned.held_out} == {(2,)}
-    with pytest.raises(FineTuneError, match="come with the classes 3, and the training images"):
+    with pytest.raises(FineTuneError, match="have the classes 3, but the training images"):
         finetune(
             tiny_sam(), tmp_path / "train", tmp_path / "other",
             validation=open_dataset(tmp_path / "held_out", objects="classes"),
@@ -158,7 +158,7 @@ def test_held_out_images_that_lack_a_class_are_read_by_the_training_images_class
         )  # fmt: skip
 
 
-def test_a_map_of_more_classes_than_the_model_has_is_refused():
+def test_a_map_of_more_classes_than_the_model_is_refused():
     predictor = SamPredictor(tiny_sam())
     with pytest.raises(PromptError, match="1 to 3 classes, and 4"):
         class_map(predictor, 4)

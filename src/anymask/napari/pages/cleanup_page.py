@@ -1,4 +1,4 @@
-"""The Clean up page: objects chosen by ids or a condition, holes, outlines, one binary mask."""
+"""The Clean up page: select objects by ids or condition, fix holes and outlines, binary masks."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class CleanUpPage(Page):
         self.range = hint("")
         self.which = chooser("all objects", "the selected objects")
         self.holes = QCheckBox("Fill holes")
-        self.largest = QCheckBox("Keep only the largest piece of each")
-        self.border = QCheckBox("Remove objects at the picture's border")
+        self.largest = QCheckBox("Keep only the largest piece of each object")
+        self.border = QCheckBox("Remove objects at the image border")
         self.pieces, self.small = QSpinBox(), QSpinBox()
         for spin in (self.pieces, self.small):
             spin.setRange(0, 1_000_000)
@@ -43,7 +43,7 @@ class CleanUpPage(Page):
         self.smooth.setSpecialValueText("none")
         form = Form()
         form.add("Applies to", self.which)
-        form.add("Remove pieces under", self.pieces, "Islands of fewer pixels")
+        form.add("Remove pieces under", self.pieces, "Islands with fewer pixels")
         form.add("Remove objects under", self.small)
         form.add("Smooth outlines by", self.smooth, "Radius")
         self.put(
@@ -65,8 +65,8 @@ class CleanUpPage(Page):
             self.border,
             row(button("Clean up", self._clean)),
             hint(
-                "Each of these is one step that Ctrl+Z takes back. To paint, fill, draw polygons "
-                "or erase by hand, use napari's tools at the left: the session records them."
+                "Each of these is one step that Ctrl+Z undoes. To paint, fill, draw polygons "
+                "or erase by hand, use napari's tools on the left; the session records them."
             ),
         )
         self.column.addStretch(1)
@@ -74,7 +74,7 @@ class CleanUpPage(Page):
         control.objects_changed.connect(lambda _: self._check())
 
     def _check(self) -> None:
-        """Show which ids there are, and how many objects are selected."""
+        """Show the range of ids, and how many objects match."""
         session, key = self._control.session, self._control.current
         if session is None or key is None:
             self.range.setText("")
@@ -96,7 +96,7 @@ class CleanUpPage(Page):
     def _text(self) -> str:
         text = self.choice.text().strip()
         if not text:
-            raise AnymaskError("Write which objects: ids such as 1-8, 14, or a condition.")
+            raise AnymaskError("Enter ids such as 1-8, 14, or a condition.")
         return text
 
     def _select(self) -> None:
@@ -124,7 +124,7 @@ class CleanUpPage(Page):
             control.say("There are no masks yet.")
             return
         name = f"{control.session.layers.title(control.current)}.mask.png"
-        path = choose_new_file(control.window, "Save one mask", name, "Pictures (*.png *.tif)")
+        path = choose_new_file(control.window, "Save one mask", name, "Images (*.png *.tif)")
         if path is None:
             return
         choice, plane = self.choice.text().strip() or None, control.plane
@@ -152,7 +152,7 @@ class CleanUpPage(Page):
             "smooth": self.smooth.value() or None,
         }
         if not any(wanted.values()):
-            control.say("Choose what to clean up first.")
+            control.say("Choose a clean-up step first.")
             return
         control.leave()
         if control.session is None or control.current is None:
@@ -164,7 +164,7 @@ class CleanUpPage(Page):
             return len(session.edits.clean(key, ids, **wanted).ids)
 
         def done(count: int) -> None:
-            control.say(f"Cleaned up; {count} objects are not as they were." if count else
-                        "Everything was clean already.")  # fmt: skip
+            control.say(f"Cleaned up: {count} objects changed." if count else
+                        "Nothing to clean up.")  # fmt: skip
 
         control.run("Cleaning up", work, done)

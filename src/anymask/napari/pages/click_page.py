@@ -1,4 +1,4 @@
-"""The Click page: tools, candidates, classes, stacks, and the keys."""
+"""The Click page: tools, candidates, classes, stacks and keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TIPS = {
     "points": "Left click: part of the object. Right click or Shift: not part of it (key G)",
     "box": "Drag a box around an object, or one around each of many (key J)",
-    "scribble": "Drag along the object; right button or Shift: along what is not (key H)",
+    "scribble": "Drag along the object; right button or Shift: along the background (key H)",
     "eraser": "Click on an object to erase it (key O)",
 }
 KEYS = (
@@ -27,13 +27,13 @@ KEYS = (
     ("Right click, Shift", "not on the object"),
     ("C", "commit as a new object"),
     ("Shift+C", "commit to the selected object"),
-    ("N", "next of the candidates"),
-    ("W", "withdraw the last point"),
-    ("Q", "quit these prompts"),
+    ("N", "next candidate"),
+    ("W", "remove the last point"),
+    ("Q", "clear all prompts"),
     ("G J H O", "points, boxes, scribble, eraser"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     ("U", "next object to review"),
-    ("K", "it is OK, next one"),
+    ("K", "mark as OK, go to the next"),
     ("Page Up, Page Down", "previous, next image"),
 )
 """The keys, as the page shows them."""
@@ -66,9 +66,9 @@ class ClickPage(Page):
         self.class_box.currentTextChanged.connect(self._name_class)
         self.overwrite = QCheckBox("May take pixels from other objects")
         self.overwrite.toggled.connect(self._allow)
-        self.commit = button("Commit  (C)", clicks.commit, "Make it a new object")
+        self.commit = button("Commit  (C)", clicks.commit, "Make a new object")
         self.commit_selected = button(
-            "To selected  (⇧C)", clicks.commit_to_selected, "In place of the selected object"
+            "To selected  (⇧C)", clicks.commit_to_selected, "Replace the selected object"
         )
         form = Form()
         form.add("Class", self.class_box, "Given to new objects; type a name to add one")
@@ -81,12 +81,12 @@ class ClickPage(Page):
             self.overwrite,
             row(self.commit, self.commit_selected),
             row(
-                button("Next candidate  (N)", clicks.cycle, "The model's other readings of it"),
-                button("Back  (W)", clicks.take_back, "Withdraw the last point or box"),
+                button("Next candidate  (N)", clicks.cycle, "Another mask that the model suggests"),
+                button("Back  (W)", clicks.take_back, "Remove the last point or box"),
                 button("Clear  (Q)", clicks.clear),
             ),
             row(
-                button("Refine the selected object", clicks.refine, "Its mask becomes the prompt"),
+                button("Refine the selected object", clicks.refine, "Use its mask as the prompt"),
             ),
             self._stack,
             heading("Keys"),
@@ -112,7 +112,7 @@ class ClickPage(Page):
                 button(
                     "Follow the object",
                     self._propagate,
-                    "From this plane to its neighbours, until it ends",
+                    "From this plane to its neighbours, until the object ends",
                 ),
                 self.follow_up,
             ),
@@ -120,7 +120,7 @@ class ClickPage(Page):
                 button(
                     "Fill in between",
                     self._interpolate,
-                    "Planes between two in which the object is drawn",
+                    "The planes between two where the object is drawn",
                 ),
             ),
         )
@@ -182,12 +182,12 @@ class ClickPage(Page):
             self._clicks.models.with_model(lambda sam: self._follow(sam, label))
 
     def _follow(self, sam: Sam, label: int) -> None:
-        """Follow an object from the plane that is shown to its neighbours."""
+        """Follow an object from the current plane to its neighbours."""
         control = self._control
         control.leave()
         session, key = control.session, control.current
         if session is None or key is None or control.selected != (label,):
-            return  # another layer or object was chosen meanwhile
+            return  # another layer or object was selected in the meantime
         plane = control.plane
         direction: Any = ("both", 1, -1)[self.follow_up.currentIndex()]
 

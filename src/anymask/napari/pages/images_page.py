@@ -40,7 +40,7 @@ class ImagesPage(Page):
     def __init__(self, control: Controller) -> None:
         super().__init__()
         self._control = control
-        # By the hash of the pixels that they show.
+        # By the hash of the pixels they show.
         self._icons: dict[str, QIcon] = {}
         self._headless: list[Path] = []
         self.session_name = hint("")
@@ -52,13 +52,13 @@ class ImagesPage(Page):
         self.list.currentItemChanged.connect(self._chosen)
         self.recent = QMenu(self)
         self.recent.aboutToShow.connect(self._list_recent)
-        recent = button("Recent", lambda: None, "Sessions opened before")
+        recent = button("Recent", lambda: None, "Recently opened sessions")
         recent.setMenu(self.recent)
         self.put(
             row(
-                button("Add files…", self._choose_files, "Pictures, stacks and spectral cubes"),
+                button("Add files…", self._choose_files, "Images, stacks and spectral cubes"),
                 button("Add folder…", self._choose_folder),
-                button("Remove", self._remove, "Take the chosen images out of the session"),
+                button("Remove", self._remove, "Remove the selected images from the session"),
             ),
             self.list,
             row(
@@ -68,11 +68,11 @@ class ImagesPage(Page):
             heading("Session"),
             self.session_name,
             row(
-                button("New…", self._new_session, "Begin in a folder of your choice"),
-                button("Open…", self._open_session, "Go on where a session was left"),
+                button("New…", self._new_session, "Start a session in a folder of your choice"),
+                button("Open…", self._open_session, "Continue an earlier session"),
                 recent,
             ),
-            hint("Everything you do is kept in the session at once; there is no need to save it."),
+            hint("Everything you do is saved in the session at once."),
         )
         self.column.setStretchFactor(self.list, 1)
         control.session_changed.connect(self._tell_session)
@@ -109,9 +109,9 @@ class ImagesPage(Page):
         lost = [failure for failure in added.failed if not failure.needs_header]
         if lost:
             more = f" (and {len(lost) - 1} more, see the Log page)" if len(lost) > 1 else ""
-            control.said.emit(lost[0].sentence + more, "error", None)  # the log has it already
+            control.said.emit(lost[0].sentence + more, "error", None)  # it is already in the log
         elif added.already and not added.ids:
-            control.say("These images are in the session already.")
+            control.say("These images are already in the session.")
         self._headless += [failure.path for failure in added.failed if failure.needs_header]
         self._ask_header()
 
@@ -124,8 +124,7 @@ class ImagesPage(Page):
         answer = ask(
             control.window,
             "ENVI header",
-            f"{path.name} is data without a header beside it. Where is its .hdr file? It stays "
-            "where it is.",
+            f"{path.name} has no header beside it. Where is its .hdr file? Nothing is copied.",
             ["Choose header…"],
         )
         header = None
@@ -136,9 +135,9 @@ class ImagesPage(Page):
             self._headless = []
             names = ", ".join(each.name for each in left[:3]) + (", …" if len(left) > 3 else "")
             control.say(
-                f"{names} was left out: without its header it cannot be read."
+                f"{names} was skipped, because it cannot be read without its header."
                 if len(left) == 1
-                else f"{names} were left out: without their headers they cannot be read."
+                else f"{names} were skipped, because they cannot be read without their headers."
             )
         else:
             self.add([path], header)
@@ -163,7 +162,7 @@ class ImagesPage(Page):
         if worked:
             question = (
                 f"{len(worked)} of these images have masks that are not saved; they would be "
-                "removed with the image. The files themselves stay."
+                "removed too. The image files are not deleted."
             )
             if ask(control.window, "Remove images", question, ["Remove"]) is None:
                 return
@@ -189,7 +188,7 @@ class ImagesPage(Page):
         """Open a session in the background; read-only if another window has it."""
         control = self._control
         if control.session is not None and control.session.folder == folder.absolute():
-            control.say("This session is open here already.")
+            control.say("This session is already open here.")
             return
         control.leave()
 
@@ -197,7 +196,7 @@ class ImagesPage(Page):
             if "another window" not in str(error):
                 control.fail(error)
                 return
-            look = ("Open it to look only", lambda: self._open(folder, read_only=True))
+            look = ("Open read-only", lambda: self._open(folder, read_only=True))
             control.say(str(error), "error", look)
 
         control.run("Opening the session", lambda _: Session.open(folder), self._opened, failed)
@@ -215,7 +214,7 @@ class ImagesPage(Page):
         if missing:
             names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
             what = "1 image is" if len(missing) == 1 else f"{len(missing)} images are"
-            self._tell_lost(f"{what} not where they were when the session was closed: {names}.")
+            self._tell_lost(f"{what} missing, because files were moved or deleted: {names}.")
 
     def _tell_lost(self, sentence: str) -> None:
         self._control.say(sentence, "error", ("Search in a folder…", self._search))
@@ -248,14 +247,14 @@ class ImagesPage(Page):
         for path in recent_sessions():
             self.recent.addAction(path.stem, lambda path=path: self.open(path))
         if self.recent.isEmpty():
-            self.recent.addAction("There are none yet").setEnabled(False)
+            self.recent.addAction("No recent sessions").setEnabled(False)
 
     def _tell_session(self) -> None:
         session = self._control.session
         if session is None:
-            text = "None yet; one begins with the first image that you add."
+            text = "None yet; adding the first image starts one."
         else:
-            looked = " (to look at only)" if session.read_only else ""
+            looked = " (read-only)" if session.read_only else ""
             text = f"{session.name}{looked}"
         self.session_name.setText(text)
         self.session_name.setToolTip("" if session is None else str(session.folder))
@@ -307,9 +306,9 @@ class ImagesPage(Page):
 
         def work() -> NDArray[np.uint8] | None:
             if self._control.session is not session:
-                return None  # a long list of another session must not hold this one up
+                return None  # thumbnails of another session must not delay this one
             pixels = session.images.thumbnail(image, 96)
-            # The pseudo-RGB may have changed meanwhile; then the list was filled again.
+            # The pseudo-RGB may have changed; then the list was filled again.
             return pixels if session.images.rgb_hash(layer) == name else None
 
         def done(pixels: NDArray[np.uint8] | None) -> None:
@@ -339,7 +338,7 @@ class ImagesPage(Page):
 
 
 def icon_of(pixels: NDArray[np.uint8]) -> QIcon:
-    """An image (h, w, 3) as an icon."""
+    """Convert an image (h, w, 3) to an icon."""
     pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
     image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()

@@ -1,4 +1,4 @@
-"""The Log page: what happened, a report to copy, and which parts of napari's window are shown."""
+"""The Log page: the log, a bug report to copy, and which parts of napari's window are shown."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ class LogPage(Page):
             row(self.layer_list, self.layer_controls, 1),
             heading("Log"),
             self.text,
-            row(button("Copy for a bug report", self.copy, "Names of folders are left out")),
+            row(button("Copy for a bug report", self.copy, "Without names of folders")),
         )
         self.column.setStretchFactor(self.text, 1)
         control.log_changed.connect(self._fill)
         control.session_changed.connect(self._fill)
 
     def copy(self) -> None:
-        """Put a report into the clipboard."""
+        """Copy a bug report to the clipboard."""
         session = self._control.session
         if session is None:
             self._control.say("There is nothing to report yet.")
             return
         QApplication.clipboard().setText(bug_report(session))
-        self._control.said.emit("The report is in the clipboard.", "good", None)
+        self._control.said.emit("The report was copied to the clipboard.", "good", None)
 
     def _fill(self) -> None:
         session = self._control.session
@@ -66,12 +66,12 @@ class LogPage(Page):
 
 
 def napari_dock(viewer: Any, name: str) -> Any:
-    """A dock of napari's own window by its attribute, or None."""
+    """Return a dock of napari's own window by its attribute, or None."""
     return getattr(getattr(viewer.window, "_qt_viewer", None), name, None)
 
 
 def _follow(box: QCheckBox, dock: Any) -> None:
-    """Tick a box while its dock is shown, also if the dock was closed by its own button."""
+    """Tick a box while its dock is shown, even if the dock was closed by its own button."""
     try:
         shown = not dock.isHidden()
     except RuntimeError:  # the window is closing

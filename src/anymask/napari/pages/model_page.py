@@ -31,7 +31,7 @@ class ModelPage(Page):
         self._told: Choice | None = None
         self.variant, self.checkpoint = chooser(), chooser()
         self.device, self.dtype = chooser(), chooser()
-        for name, title in {**TITLES, ANY: "Whatever the checkpoint is"}.items():
+        for name, title in {**TITLES, ANY: "Detect from the checkpoint"}.items():
             self.variant.addItem(title, name)
         for box, table in ((self.device, _DEVICES), (self.dtype, _TYPES)):
             for name, title in table.items():
@@ -39,7 +39,7 @@ class ModelPage(Page):
         self.state = hint("")
         self.start = button("Initialize model", self.load, "Load the model chosen above")
         form = Form()
-        form.add("Model type", self.variant, "What kind of network")
+        form.add("Model type", self.variant, "Kind of network")
         form.add("Checkpoint", self.checkpoint, "Its weights")
         form.addWidget(
             button("Load custom checkpoint…", self._choose, "A .pth, .pt or .safetensors file"),
@@ -47,15 +47,15 @@ class ModelPage(Page):
             1,
         )
         form.add("Runs on", self.device)
-        form.add("Precision", self.dtype, "16 bit is faster where the device computes in it")
+        form.add("Precision", self.dtype, "16 bit is faster if the device supports it")
         self.put(
             form,
             row(self.start),
             heading("In use"),
             self.state,
             hint(
-                "The model that comes with anymask needs no download. SAM's own are fetched once "
-                "when they are first used: 0.04 GB (ViT-T), 0.4 GB (B), 1.2 GB (L), 2.6 GB (H)."
+                "The model that comes with anymask needs no download. The other models are "
+                "downloaded on first use: 0.04 GB (ViT-T), 0.4 GB (B), 1.2 GB (L), 2.6 GB (H)."
             ),
         )
         self.column.addStretch(1)
@@ -67,7 +67,7 @@ class ModelPage(Page):
 
     @property
     def choice(self) -> Choice:
-        """What the fields say."""
+        """The choice in the fields."""
         path = self.checkpoint.currentData()
         variant = str(self.variant.currentData())
         return Choice(
@@ -78,11 +78,11 @@ class ModelPage(Page):
         )
 
     def load(self) -> None:
-        """Load what the fields say."""
+        """Load the chosen model."""
         self._models.load(self.choice)
 
     def add_checkpoint(self, path: Path | str) -> None:
-        """Offer a checkpoint file, and choose it."""
+        """Add a checkpoint file to the list and choose it."""
         if str(path) not in self._models.checkpoints:
             self._models.checkpoints.append(str(path))
         self._list_checkpoints()
@@ -124,6 +124,6 @@ class ModelPage(Page):
         text = self._models.description
         self.state.setText(text[0].upper() + text[1:] + ".")
         if loaded is not None and loaded != self._told:
-            # Only once: later events must not undo what the user chooses next.
+            # Only once, so that later events do not undo the user's next choice.
             self._told = loaded
             self.variant.setCurrentIndex(self.variant.findData(loaded.variant))

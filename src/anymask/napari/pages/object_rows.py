@@ -22,12 +22,12 @@ COLUMNS = (
     ("reviewed", "OK"),
     ("origin", "Made by"),
 )
-"""The columns that are always shown: their name in the session, and their title."""
+"""Columns that are always shown: name in the session, and title."""
 _ROLES = Qt.ItemDataRole
 
 
 class ObjectRows(QAbstractTableModel):
-    """Objects in the order that the user sorted them in."""
+    """Objects in the order chosen by the user."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,11 +39,11 @@ class ObjectRows(QAbstractTableModel):
 
     @property
     def ids(self) -> list[int]:
-        """The objects, in the order shown."""
+        """Ids of the objects, in the order shown."""
         return [int(i) for i in self._values["id"][self._order]]
 
     def fill(self, table: ObjectTable | None, colours: dict[str, str]) -> None:
-        """Show other objects."""
+        """Show a table of objects."""
         self.beginResetModel()
         self._colours = colours
         columns = {} if table is None else table.columns
@@ -66,11 +66,11 @@ class ObjectRows(QAbstractTableModel):
         self._order = order[::-1] if falling else order
 
     def rowCount(self, parent: Any = None) -> int:
-        """How many objects there are."""
+        """Number of objects."""
         return len(self._order)
 
     def columnCount(self, parent: Any = None) -> int:
-        """How many columns there are."""
+        """Number of columns."""
         return len(self._columns)
 
     def headerData(self, section: int, way: Any, role: int = 0) -> Any:
@@ -87,7 +87,7 @@ class ObjectRows(QAbstractTableModel):
         self.layoutChanged.emit()
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
-        """What a cell shows."""
+        """Content of a cell."""
         name = self._columns[index.column()][0]
         value = self._values[name][self._order[index.row()]]
         if role == _ROLES.DisplayRole:

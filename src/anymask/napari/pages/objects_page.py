@@ -1,4 +1,4 @@
-"""The Objects page: table, classes and review."""
+"""The Objects page: table, classes, review and simple edits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _MEASURES = {
     "": "measure…",
     "shape": "shape",
-    "size": "size and place",
+    "size": "size and position",
     "intensity": "intensity",
 }
 _WIDTHS = (48, 60, 60, 54, 30, 74)
@@ -40,7 +40,7 @@ _PROPERTIES = {
 
 
 class ObjectsPage(Page):
-    """Lists the objects of the layer that is shown, linked both ways with the canvas."""
+    """Lists the objects of the current layer, linked with the canvas in both directions."""
 
     def __init__(self, control: Controller, canvas: Canvas) -> None:
         super().__init__()
@@ -98,12 +98,16 @@ class ObjectsPage(Page):
             ),
             row(
                 button("Erase", self.erase),
-                button("Merge", self._merge, "Make one object of the selected ones"),
-                button("Split pieces", lambda: self._split("components"), "Unconnected parts"),
-                button("Split narrow", lambda: self._split("watershed"), "At narrow places"),
+                button("Merge", self._merge, "Merge the selected objects into one"),
+                button(
+                    "Split pieces",
+                    lambda: self._split("components"),
+                    "Make each separate piece an object",
+                ),
+                button("Split narrow", lambda: self._split("watershed"), "Split at narrow necks"),
             ),
             hint(
-                "Click an object in the picture to find its row; double click a row to see the "
+                "Click an object in the image to find its row; double-click a row to see the "
                 "object. Selected objects are white."
             ),
         )
@@ -245,7 +249,7 @@ class ObjectsPage(Page):
 
     def _go_to(self, label: int | None) -> None:
         if label is None:
-            self._control.say("All objects of this picture are reviewed.", "good")
+            self._control.say("All objects of this image are reviewed.", "good")
             return
         self._control.select([label])
         self._canvas.look_at(label)

@@ -1,4 +1,4 @@
-"""The Pseudo-RGB page: expressions checked while typed, presets, and single bands."""
+"""The Pseudo-RGB page: expressions checked while typing, presets, and single bands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FIELDS = ("Red", "Green", "Blue")
 _TITLES = {"truecolor": "True colour", "pca": "PCA (three components)", "mnf": "MNF"}
 _HELP = (
     "An expression over bands with + - * / ** and functions such as log, sqrt and mean.\n"
-    "The first field alone makes a gray picture; an index such as ndvi may stand there."
+    "The first field alone gives a grey image; it can also be an index such as ndvi."
 )
 _CHECK_MS = 150
 _WRONG = "border: 1px solid #e05555;"
@@ -53,14 +53,14 @@ class PseudoRgbPage(Page):
             self.preset.addItem(f"{index.name}: {index.title}", index.name)
         self.preset.activated.connect(lambda _: self._take_preset())
         self.name = QLineEdit()
-        self.name.setPlaceholderText("made from the expressions")
+        self.name.setPlaceholderText("named after the expressions")
         self.fields = [QLineEdit() for _ in _FIELDS]
         form = Form()
         form.add("Name", self.name)
         for title, field in zip(_FIELDS, self.fields, strict=True):
             form.add(title, field, _HELP)
             field.textChanged.connect(lambda _: self._soon.start())
-        self.fields[0].setPlaceholderText("nm(860)   or   ndvi, shown in gray")
+        self.fields[0].setPlaceholderText("nm(860)   or   ndvi, shown in grey")
         self.fields[1].setPlaceholderText("nm(680)")
         self.fields[2].setPlaceholderText("ch[4] / ch[10:20]")
         self.problem = QLabel()
@@ -84,8 +84,8 @@ class PseudoRgbPage(Page):
             form,
             self.problem,
             row(self.add_button, self.scope, 1),
-            hint("ch[4] is a band by number, nm(680) by wavelength, ch[10:20] a mean."),
-            heading("Look at one band"),
+            hint("ch[4] is a band by number, nm(680) by wavelength; ch[10:20] is a mean."),
+            heading("Show one band"),
             row(self.bands),
             row(self.band_name, 1, button("Back to pseudo-RGB", self._hide_band)),
         )
@@ -125,7 +125,7 @@ class PseudoRgbPage(Page):
         return texts[:1] if not any(texts[1:]) else texts
 
     def check(self) -> None:
-        """Say what is wrong with the expressions as they are."""
+        """Check the expressions and show what is wrong."""
         texts, session, current = self.texts, self._control.session, self._control.current
         self._checks.forget()
         if not any(texts) or session is None or current is None:
@@ -172,7 +172,7 @@ class PseudoRgbPage(Page):
         self.preset.setCurrentIndex(0)
 
     def add(self) -> None:
-        """Add what the fields say."""
+        """Add the pseudo-RGB in the fields."""
         control, session, current = self._control, self._control.session, self._control.current
         texts, name = self.texts, self.name.text().strip() or None
         if session is None or current is None:
@@ -193,7 +193,7 @@ class PseudoRgbPage(Page):
         )
 
     def remove(self, everywhere: bool) -> None:
-        """Remove the chosen pseudo-RGB, from this image or from all."""
+        """Remove the chosen pseudo-RGB from this image or from all."""
         control, session, current = self._control, self._control.session, self._control.current
         item = self.list.currentItem()
         if session is None or current is None or item is None:
@@ -203,7 +203,7 @@ class PseudoRgbPage(Page):
         try:
             session.images.remove_recipe(name, images)
         except EditedError as error:
-            question = f"{error} Its masks would be gone for good."
+            question = f"{error} Its masks would be deleted for good."
             if ask(control.window, "Remove a pseudo-RGB", question, ["Remove it"]):
                 control.guarded(lambda: session.images.remove_recipe(name, images, force=True))
         except Exception as error:
@@ -237,6 +237,6 @@ class PseudoRgbPage(Page):
 
 
 def _sample(image: Image, band: int) -> Any:
-    """One of the colour samples of a photograph, or the only band there is."""
+    """Return one colour sample of a photograph, or the only band."""
     values = image.numpy()
     return values if "S" not in image.axes else values.take(band, axis=image.axes.index("S"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anymask.napari.tasks import Task
     from anymask.session import LayerKey, Session
 
-_WHAT = ("All images with masks", "The image that is shown", "Layers selected in the layer list")
+_WHAT = ("All images with masks", "The current image", "Layers selected in the layer list")
 _ID = Qt.ItemDataRole.UserRole
 
 
@@ -50,8 +50,8 @@ class SavePage(Page):
             self.formats,
             button("Save", self.save),
             hint(
-                "Files are named after the image. Ids stay what they are. Nothing that exists is "
-                "replaced without asking, and never an image of the session."
+                "Files are named after the image, and ids stay the same. Existing files are "
+                "replaced only after asking, and images of the session never."
             ),
         )
         self.column.setStretchFactor(self.formats, 1)
@@ -59,7 +59,7 @@ class SavePage(Page):
 
     @property
     def chosen(self) -> list[str]:
-        """Names of the formats that are ticked."""
+        """Names of the ticked formats."""
         items = [self.formats.item(at) for at in range(self.formats.count())]
         return [str(i.data(_ID)) for i in items if i.checkState() == Qt.CheckState.Checked]
 
@@ -93,7 +93,7 @@ class SavePage(Page):
         return keys
 
     def save(self) -> None:
-        """Save, after asking about files that exist."""
+        """Save, after asking about existing files."""
         control, session = self._control, self._control.session
         control.leave()
         place, formats = self.folder.text().strip(), self.chosen
@@ -122,7 +122,7 @@ class SavePage(Page):
         if existing:
             names = ", ".join(path.name for path in existing[:4])
             names += f" and {len(existing) - 4} more" if len(existing) > 4 else ""
-            question = f"{folder} has these files already: {names}."
+            question = f"{folder} already has these files: {names}."
             if ask(control.window, "Files exist", question, ["Replace them"]) is None:
                 return
         if not session.read_only:

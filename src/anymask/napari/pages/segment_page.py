@@ -1,4 +1,4 @@
-"""The Segment page: runs over images, and thresholds that act at once."""
+"""The Segment page: runs over images, and thresholds that take effect at once."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from anymask.napari.tasks import Task
     from anymask.session import RunProgress, Session
 
-_SCOPES = ("All images, all pseudo-RGBs", "This image, all its pseudo-RGBs", "What is shown now")
+_SCOPES = (
+    "All images, all pseudo-RGBs",
+    "This image, all its pseudo-RGBs",
+    "Only the layer shown now",
+)
 
 
 class SegmentPage(Page):
-    """Runs the model and chooses from what it found."""
+    """Runs the model and selects masks by thresholds."""
 
     def __init__(self, control: Controller, canvas: Canvas, models: Models) -> None:
         super().__init__()
@@ -32,8 +36,8 @@ class SegmentPage(Page):
         self._edits = 0
         self.everything = QRadioButton("Everything")
         self.semantic = QRadioButton("Semantic")
-        self.everything.setToolTip("All objects, each with an id of its own")
-        self.semantic.setToolTip("One mask of all pixels of a kind, for models trained to that")
+        self.everything.setToolTip("All objects, each with its own id")
+        self.semantic.setToolTip("One mask of all pixels of a class, for models trained for that")
         self._modes = QButtonGroup(self)
         for mode in (self.everything, self.semantic):
             self._modes.addButton(mode)
@@ -47,12 +51,14 @@ class SegmentPage(Page):
             low, high, step, _ = OPTION_RANGES[name]
             spin.setRange(0 if spin is self.tile else int(low), int(high))
             spin.setSingleStep(int(step))
-        self.tile.setSpecialValueText("whole picture")
+        self.tile.setSpecialValueText("whole image")
         self._options = QWidget()
         form = Form()
-        form.add("Points per side", self.points, "More find smaller objects, and take longer")
-        form.add("Crop layers", self.crops, "Look again at enlarged parts; 0 is off")
-        form.add("Tile size", self.tile, "Large pictures in pieces of so many pixels")
+        form.add(
+            "Points per side", self.points, "More points find smaller objects, but take longer"
+        )
+        form.add("Crop layers", self.crops, "Also search enlarged parts of the image; 0 is off")
+        form.add("Tile size", self.tile, "Segment large images in tiles of this size")
         self._options.setLayout(form)
         self.start = button("Run segmentation", self.run)
         self.start.setStyleSheet("font-weight: bold;")
@@ -65,13 +71,15 @@ class SegmentPage(Page):
         self.logit = SliderRow(-10, 10, 0, decimals=1)
         self._sliders = QWidget()
         sliders = Form()
-        sliders.add("Predicted IoU ≥", self.iou, "How sure the model is of a mask")
-        sliders.add("Stability ≥", self.stability, "How little a mask depends on the cut-off")
-        sliders.add("Area ≥", self.area, "Pixels of a mask, with those that another mask hides")
+        sliders.add("Predicted IoU ≥", self.iou, "The model's own estimate of a mask's quality")
+        sliders.add(
+            "Stability ≥", self.stability, "How little a mask depends on the mask threshold"
+        )
+        sliders.add("Area ≥", self.area, "Pixels of a mask, including those hidden by another mask")
         self._sliders.setLayout(sliders)
         self._logits = QWidget()
         logits = Form()
-        logits.add("Score ≥", self.logit, "0 is where the model is undecided")
+        logits.add("Score ≥", self.logit, "At 0 the model is undecided")
         self._logits.setLayout(logits)
         for part in (self._options, self._sliders, self._logits):
             part.layout().setContentsMargins(0, 0, 0, 0)
@@ -85,10 +93,10 @@ class SegmentPage(Page):
             self._logits,
             self.count,
             row(
-                button("Model's own", self._defaults, "The thresholds that the model comes with"),
-                button("Same for all images", self._for_all, "Edited layers are left as they are"),
+                button("Model's own", self._defaults, "Use the model's default thresholds"),
+                button("Same for all images", self._for_all, "Edited layers are not changed"),
             ),
-            hint("The sliders act at once: the model need not run again."),
+            hint("The sliders take effect at once, without running the model again."),
         )
         self.column.addStretch(1)
         for slider in (self.iou, self.stability, self.area):
@@ -112,12 +120,12 @@ class SegmentPage(Page):
 
     @property
     def mode(self) -> str:
-        """What a run does."""
+        """The mode of runs."""
         return "semantic" if self.semantic.isChecked() else "everything"
 
     @property
     def thresholds(self) -> Thresholds:
-        """What the sliders say."""
+        """The thresholds of the sliders."""
         base = self._known() or Thresholds()
         area = self.area.value
         return replace(base, pred_iou=self.iou.value, stability=self.stability.value, min_area=area)
@@ -132,7 +140,7 @@ class SegmentPage(Page):
         return None if sam is None else Thresholds.of(sam)
 
     def refresh(self) -> None:
-        """Show the options and thresholds as they are."""
+        """Show the current options and thresholds."""
         session, key = self._control.session, self._control.current
         if session is not None:
             options = session.runs.options
@@ -171,7 +179,7 @@ class SegmentPage(Page):
     def _tell(self, count: int | None = None) -> None:
         session, key = self._control.session, self._control.current
         if session is None or key is None or session.layers.state(key) == "new":
-            self.count.setText("No masks of this picture yet.")
+            self.count.setText("This image has no masks yet.")
             return
         number = len(session.layers.objects(key)) if count is None else count
         self.count.setText(
@@ -221,7 +229,7 @@ class SegmentPage(Page):
         if not wanted:
             return
 
-        # Those that are edited while the run goes on were not asked about.
+        # Layers edited during the run are not in this list, so their masks are kept.
         may_go = session.layers.edited(wanted)
 
         def work(task: Task) -> RunResult:
@@ -250,7 +258,7 @@ class SegmentPage(Page):
         control.run("Segmenting", work, done)
 
     def _preview(self) -> None:
-        """Show what the thresholds would keep."""
+        """Show the masks that the thresholds would keep."""
         session, key = self._control.session, self._control.current
         if session is None or key is None:
             return
@@ -311,7 +319,7 @@ class SegmentPage(Page):
         self._latest.ask(work, done, failed)
 
     def _note(self, session: Session, wanted: Thresholds, logit: float) -> None:
-        """The next run uses the same."""
+        """Use the same thresholds for the next run."""
         if session.read_only:
             return
         if self._logits.isVisibleTo(self):
@@ -322,7 +330,7 @@ class SegmentPage(Page):
     def _defaults(self) -> None:
         sam, session = self._control.sam, self._control.session
         if sam is None:
-            self._control.say("Initialize a model first; its thresholds are known then.")
+            self._control.say("Initialize a model first, on the Model page.")
             return
         own = Thresholds.of(sam)
         self.iou.set_value(own.pred_iou)
@@ -333,7 +341,7 @@ class SegmentPage(Page):
             self._settle()
 
     def _for_all(self) -> None:
-        """Use these thresholds for all layers that a run has segmented and nobody edited."""
+        """Use these thresholds for all segmented layers that were not edited."""
         control, session = self._control, self._control.session
         if session is None:
             return
@@ -364,7 +372,7 @@ class SegmentPage(Page):
             return len(keys)
 
         def done(count: int) -> None:
-            left = f"; {len(edited)} edited ones were left as they are" if edited else ""
+            left = f"; {len(edited)} edited ones were not changed" if edited else ""
             control.say(f"Thresholds set for {count} layers{left}.", "good")
 
         control.run("Setting thresholds", work, done)

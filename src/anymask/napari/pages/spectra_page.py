@@ -1,4 +1,4 @@
-"""The Spectra page: the pixel under the cursor, and the means of selected objects."""
+"""The Spectra page: the pixel under the cursor, and mean spectra of selected objects."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class SpectraPage(Page):
             row(
                 button("Selected objects", self.measure, "Mean ± standard deviation of each"),
                 button("Clear", self._clear),
-                button("Save table…", self._save, "CSV, a row for each object and band"),
+                button("Save table…", self._save, "CSV, one row per object and band"),
             ),
             hint(
-                f"Select objects on the Objects page; up to {_MOST} are drawn, the table has all. "
-                "Move the mouse over the picture to see the spectrum of a pixel."
+                f"Select objects on the Objects page; at most {_MOST} are drawn, the table has "
+                "all. Move the mouse over the image to see the spectrum of a pixel."
             ),
         )
         self.column.setStretchFactor(self.plot, 1)
@@ -155,14 +155,14 @@ class SpectraPage(Page):
         if lines and self._control.record is not None:
             self.plot.show_lines(*_with(self._axis(), lines))
         elif self._has_spectra:
-            self.plot.say("Move the mouse over the picture, or choose objects.")
+            self.plot.say("Move the mouse over the image, or select objects.")
         else:
-            self.plot.say("Spectra are shown of images with several bands.")
+            self.plot.say("Spectra need an image with several bands.")
 
     def _save(self) -> None:
         control = self._control
         if self._spectra is None:
-            control.say("Press “Selected objects” first; their spectra make the table.")
+            control.say("Press “Selected objects” first; the table holds their spectra.")
             return
         session, current = control.need_current()
         name = f"{session.layers.title(current)}.spectra.csv"

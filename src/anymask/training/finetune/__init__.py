@@ -1,4 +1,4 @@
-"""Fine-tuning on one's own images: `loop` reads from top to bottom, the rest is what it calls."""
+"""Fine-tuning on your own images: start reading at `loop`, which calls the other modules."""
 
 from anymask.training.finetune.loop import finetune
 from anymask.training.finetune.progress import Progress

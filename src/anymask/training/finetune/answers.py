@@ -1,4 +1,4 @@
-"""What a model answers to prompts while it trains, and the loss of it."""
+"""Predictions for prompts during training, and their loss."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from anymask.training.finetune.prompt_batches import Asked
 from anymask.training.losses import ambiguous_loss
 from anymask.training.losses_in_use import losses_in_use
 
-# Of a prompt that is not ambiguous, the candidates teach less.
+# Weight of the loss of the candidate masks; lower if the prompt is not ambiguous.
 _CANDIDATE_WEIGHT = {"point": 1.0, "box": 0.5, "refined": 0.25}
 
 
 def answer(
     sam: Sam, image: ImageEmbedding, asked: Asked, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Answer prompts with all masks of the decoder.
+    """Predict all masks of the decoder for prompts.
 
     Returns
     -------
     low_res : (N, M, 4·h, 4·w) float32 tensor
-        Logits, cut at the box as in use.
+        Logits, cropped to the box as in prediction.
     iou : (N, M) float32 tensor
     """
     with torch.autocast(sam.device.type, dtype, enabled=dtype != torch.float32):
@@ -34,10 +34,10 @@ def answer(
 def answer_loss(
     low_res: Tensor, iou: Tensor, asked: Asked, kind: str
 ) -> tuple[Tensor, dict[str, float]]:
-    """Loss of an answer, and its mean IoU by how it was asked for.
+    """Return the loss of predictions, and their mean IoU by kind of prompt.
 
-    The first mask learns from every prompt, the candidates most from lone points; the predicted
-    IoU learns the true one.
+    The first mask learns from every prompt, the candidates mostly from single points; the predicted
+    IoU learns the true IoU.
 
     Parameters
     ----------

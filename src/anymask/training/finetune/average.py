@@ -1,4 +1,4 @@
-"""The weights that are judged and saved: a moving average, brought nearer to those before."""
+"""The weights to validate and save: a moving average, blended with the original weights."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from torch import Tensor, nn
 class MovingAverage:
     """Exponential moving averages of named parameters.
 
-    What is judged lies between the parameters as they were and the average. Part of the way is
-    often better than all of it: it forgets less of what the model knew, and a few dozen images say
-    less than the model believes by then (arXiv 2109.01903).
+    The validated weights are a blend of the original parameters and the average. A partial blend is
+    often better than the average alone: it forgets less of what the model knew, and it limits
+    over-fitting to a few dozen images (arXiv 2109.01903).
 
     Parameters
     ----------
     parameters : dict of str to torch.nn.Parameter
-        As they are before training.
+        The parameters before training.
     decay : float
-        Of an update; less at first, so that the beginning is soon forgotten. 0 is no averaging.
+        Decay per update; lower at first, so that early weights are soon forgotten. 0 turns
+        averaging off.
     blend : float
-        The part of the way.
+        Weight of the average; 1 uses the average alone.
     """
 
     def __init__(
@@ -35,19 +36,19 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the parameters as they are now."""
+        """Add the current parameters to the average."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.decay else 0.0
         self.updates += 1
         for name, parameter in self.parameters.items():
             self.values[name].lerp_(parameter.detach(), 1 - decay)
 
     def judged(self) -> dict[str, Tensor]:
-        """The weights to judge and save."""
+        """Return the blended weights to validate and save."""
         return {n: torch.lerp(self.start[n], value, self.blend) for n, value in self.values.items()}
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the model have the weights to judge for as long as this lasts."""
+        """Put the blended weights into the model within a `with` block."""
         kept = {name: p.detach().clone() for name, p in self.parameters.items()}
         self._give(self.judged())
         try:

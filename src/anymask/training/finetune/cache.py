@@ -1,7 +1,7 @@
-"""Encoded views on disk, for a frozen encoder: each image is encoded once, for all epochs and runs.
+"""Embeddings on disk, for a frozen encoder: each view is encoded once for all epochs and runs.
 
-A file's name is the hash of the encoder's weights, the pixels that it saw and the view, so
-neither another model nor a changed image finds a stale one.
+The name of a file contains hashes of the encoder's weights and of its input pixels, and the view,
+so another model or a changed image never uses a stale file.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from anymask.files import whole_file
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.images import TrainingImage, turned
 
-_DTYPE = torch.float16  # embeddings are normalised, and need its digits more than range
+_DTYPE = torch.float16  # embeddings are normalised and need precision more than range
 
 
 class EmbeddingCache:
-    """Embeddings of views, made by one encoder.
+    """Embeddings of views, computed by one encoder.
 
     Parameters
     ----------
     folder : Path
-        May be shared by any number of models and data sets.
+        Can be shared by any number of models and data sets.
     sam : Sam
-        Encodes what is not there yet, in the autocast dtype.
+        Encodes missing views, with autocast to `dtype`.
     dtype : torch.dtype
-        In which the encoder computes.
+        The dtype in which the encoder computes.
     pixels_of : callable
         Returns the resized pixels of an image.
     """
@@ -53,15 +53,15 @@ class EmbeddingCache:
         self.folder = folder / f"{sam.config.name}-{name}-{self.encoder[:16]}"
 
     def path(self, image: TrainingImage, view: int) -> Path:
-        """Where the embedding of a view is kept."""
+        """Return the file of the embedding of a view."""
         return self.folder / f"{image.pixels_hash[:32]}-{view}.safetensors"
 
     def missing(self, image: TrainingImage, views: int) -> list[int]:
-        """Those of the first `views` views that are not there yet."""
+        """Return which of the first `views` views are not encoded yet."""
         return [v for v in range(views) if not self.path(image, v).exists()]
 
     def encode(self, image: TrainingImage, pixels: NDArray[np.uint8], view: int) -> None:
-        """Encode one view of an image, given its resized pixels, and keep it."""
+        """Encode one view of an image from its resized pixels, and save it."""
         with torch.no_grad():
             embedding = encode([turned(pixels, view)], self.sam, self.dtype)
         named = {"embedding": embedding.embedding}
@@ -71,7 +71,7 @@ class EmbeddingCache:
             temporary.write_bytes(save(tensors))
 
     def read(self, views: Sequence[tuple[TrainingImage, int]]) -> ImageEmbedding:
-        """The embeddings of a batch of views, in float32 on the model's device."""
+        """Read the embeddings of a batch of views, in float32 on the model's device."""
         found = [self._read(image, view) for image, view in views]
         joined = [
             torch.cat([tensors[name] for tensors in found]).to(self.sam.device, torch.float32)
@@ -88,7 +88,7 @@ class EmbeddingCache:
 
 
 def encode(pixels: Sequence[NDArray[np.uint8]], sam: Sam, dtype: torch.dtype) -> ImageEmbedding:
-    """Encode resized (h, w, 3) images as one batch; gradients flow where they are on."""
+    """Encode resized (h, w, 3) images as one batch, with gradients if they are enabled."""
     inputs = [sam.preprocess(torch.from_numpy(p.copy()).permute(2, 0, 1)) for p in pixels]
     with torch.autocast(sam.device.type, dtype, enabled=dtype != torch.float32):
         embedding = sam.encode_image(torch.stack(inputs))  # (B, C, h, w)
@@ -96,7 +96,7 @@ def encode(pixels: Sequence[NDArray[np.uint8]], sam: Sam, dtype: torch.dtype) ->
 
 
 def embedding_bytes(sam: Sam) -> int:
-    """Bytes that one cached view takes."""
+    """Return the size of one cached view in bytes."""
     config = sam.config
     cells, dim = config.embedding_size**2, config.prompt_dim
     values = cells * dim
@@ -106,7 +106,7 @@ def embedding_bytes(sam: Sam) -> int:
 
 
 def encoder_hash(sam: Sam) -> str:
-    """SHA-256 of an image encoder's geometry and weights, and of how pixels are normalised."""
+    """Hash the geometry and weights of an image encoder, and its pixel normalisation (SHA-256)."""
     config = sam.config.to_dict()
     facts = [config[k] for k in ("image_encoder", "image_size", "prompt_dim")]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())

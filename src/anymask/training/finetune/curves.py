@@ -1,4 +1,4 @@
-"""The figures of every epoch as a table and as a picture."""
+"""The figures of every epoch as a table and as a plot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LABELS = {
 
 
 def write_metrics(history: Sequence[dict[str, float]], path: Path) -> None:
-    """Write one row an epoch; the first is the model before training.
+    """Write one row per epoch; the first row is the model before training.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def draw_curves(history: Sequence[dict[str, float]], best: int, path: Path) -> N
     ----------
     history : sequence of dict
     best : int
-        The epoch that is kept, marked.
+        The best epoch, which is marked.
     path : Path
         PNG.
     """

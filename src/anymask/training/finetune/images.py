@@ -1,7 +1,7 @@
-"""Training images as the loop needs them: where they lie, what is in them, and their views.
+"""Training images for the loop: their place, objects and views.
 
-Masks are kept as run lengths in the frame of the encoder's input, so that hundreds of objects an
-image take little memory, and are unpacked for the few that a step asks for.
+Masks are stored as run lengths at the size of the encoder's input, so that hundreds of objects per
+image take little memory; a step unpacks only the few masks it needs.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class TrainingImage:
     Attributes
     ----------
     index : int
-        Its place in the data set.
+        Its index in the data set.
     set_name, name : str
     size : tuple of int
-        Height and width as on disk.
+        Height and width on disk.
     input_size : tuple of int
         Height and width in the encoder's input, without padding.
     pixels_hash : str
@@ -53,28 +53,28 @@ class TrainingImage:
 
     @property
     def scale(self) -> float:
-        """Pixels of the encoder's input to a pixel of the image on disk."""
+        """Pixels of the encoder's input per pixel of the image on disk."""
         return max(self.input_size) / max(self.size)
 
     def mask(self, number: int, view: int, side: int) -> Tensor:
-        """One object in a view of the image, (side, side) bool, padded at right and bottom."""
+        """Return an object in a view of the image, (side, side) bool, padded right and below."""
         return on_canvas(turned(mask_of(self.masks[number], self.input_size), view), side)
 
 
 def resized(example: Example, side: int) -> NDArray[np.uint8]:
-    """The pixels of an example with its longest side as the encoder sees it."""
+    """Resize the image of an example for the encoder, by its longest side."""
     return ResizeLongestSide(side).apply_image(np.ascontiguousarray(example.image))
 
 
 def describe(example: Example, index: int, side: int) -> tuple[TrainingImage, NDArray[np.uint8]]:
-    """Make a `TrainingImage` of an example, and return its resized pixels with it."""
+    """Make a `TrainingImage` from an example; return it with its resized pixels."""
     pixels = resized(example, side)
     h, w = pixels.shape[:2]
     class_ids = tuple(getattr(example, "class_ids", ()) or ())
     masks, kept = [], []
     for number, mask in enumerate(example.masks):
         small = shrink_mask(np.asarray(mask, bool), (h, w))
-        if small.any():  # a speck may vanish
+        if small.any():  # a small speck may disappear
             masks.append(counts_of(small))
             kept += [class_ids[number]] if class_ids else []
     digest = hashlib.sha256(f"{h} {w} ".encode() + pixels.tobytes()).hexdigest()
@@ -86,7 +86,7 @@ def describe(example: Example, index: int, side: int) -> tuple[TrainingImage, ND
 
 
 def fingerprint(images: Sequence[TrainingImage]) -> str:
-    """SHA-256 over names, pixels and masks of images, in order."""
+    """Hash names, pixels and masks of images, in order (SHA-256)."""
     digest = hashlib.sha256()
     for image in images:
         digest.update(f"{image.set_name}/{image.name} {image.pixels_hash}".encode())
@@ -97,7 +97,7 @@ def fingerprint(images: Sequence[TrainingImage]) -> str:
 
 
 def turned(array: NDArray, view: int) -> NDArray:
-    """One of the eight ways to turn and mirror (H, W, …); 0 leaves it as it is.
+    """Rotate and mirror an array (H, W, …) in one of eight ways; view 0 returns it unchanged.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def turned(array: NDArray, view: int) -> NDArray:
 
 
 def on_canvas(array: NDArray, side: int) -> Tensor:
-    """A copy of (h, w, …) at the top left of zeros (side, side, …)."""
+    """Copy an array (h, w, …) to the top left of zeros (side, side, …)."""
     canvas = np.zeros((side, side, *array.shape[2:]), array.dtype)
     canvas[: array.shape[0], : array.shape[1]] = array
     return torch.from_numpy(canvas)

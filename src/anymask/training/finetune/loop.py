@@ -1,10 +1,10 @@
-"""Fine-tuning from top to bottom.
+"""The fine-tuning loop, from top to bottom.
 
     images  →  masks as run lengths                                    images.py
             →  embeddings on disk, once, while the encoder is frozen   cache.py
     epoch   →  batches of views  →  prompts                            prompt_batches.py
-            →  answers  →  loss                                        answers.py
-            →  figures of held-out images by the averaged weights      validation.py
+            →  predictions  →  loss                                    answers.py
+            →  figures of the averaged weights on held-out images      validation.py
             →  the best weights, and the state to resume from          run.py, state.py
     end     →  model.safetensors, model.pth, card.json, curves.png     results.py
 
@@ -36,7 +36,7 @@ from anymask.training.finetune.semantic import ask_for_classes, class_answers, c
 from anymask.training.finetune.settings import FineTuneError, Settings, settings_of
 from anymask.training.finetune.setup import Data, prepare
 
-_CLIP = 1.0  # norm of the gradient
+_CLIP = 1.0  # maximum norm of the gradient
 
 View = tuple[TrainingImage, int]
 
@@ -80,42 +80,42 @@ def finetune(
 ) -> FineTuned:
     """Fine-tune a model on images with masks.
 
-    The image encoder stays as it is unless told otherwise; then every image is encoded once, to
-    disk, and later runs find it there. Each epoch is judged on held-out images; the best weights
-    are kept, and those before training count as epoch 0.
+    By default the image encoder is frozen; then every image is encoded once, to disk, and later
+    runs reuse it. Each epoch is validated on held-out images; the best weights
+    are kept. The weights before training count as epoch 0.
 
     Parameters
     ----------
     model : str, path, Sam or None
-        As to `anymask.load`; None is the shipped model. A `Sam` is copied.
+        See `anymask.load`; None is the shipped model. A `Sam` is copied.
     data : str, path, sequence of these, or sequence of Example
-        Places as to `open_dataset`, or what it returned.
+        Places for `open_dataset`, or its result.
     out : str or path
-        Folder for everything that is written; see `FineTuned`.
+        Folder for all results; see `FineTuned`.
     validation : as data, optional
-        Images to judge by. Without them some of `data` are held out.
+        Validation images. By default some of `data` are held out.
     group : str, optional
-        What is not divided when images are held out: "folder", or a regular expression with one
-        group, as to `Dataset.split`.
+        Images to hold out together: "folder", or a regular expression with one
+        group; see `Dataset.split`.
     objects : str
-        What an object is in a label image, as to `open_dataset`.
+        What counts as an object in a label image; see `open_dataset`.
     resume : bool
-        Go on with the fine-tuning in `out`, if it holds one: killed and resumed, it gives the
-        weights that it would have given at once.
+        Continue the fine-tuning in `out`, if there is one. A resumed run gives the
+        same weights as an uninterrupted one.
     device : str or torch.device
     dtype : str or torch.dtype
-        Of the arithmetic; the weights are float32 throughout.
+        Dtype of the computation; the weights are always float32.
     cache_dir : str or path, optional
-        Where embeddings are kept; by default in anymask's cache folder.
+        Folder for embeddings; by default in anymask's cache folder.
     hugging_face : bool
-        Also write the layout of Hugging Face's `SamModel`, for ViT models.
+        Also save the model in the layout of Hugging Face's `SamModel` (ViT models only).
     progress : Progress, optional
     epochs, freeze, lora_rank, loss, lr, optimizer, weight_decay, batch_size, accumulate
         What trains, how long and how fast; see `Settings`.
     augment, prompts, objects_per_image, corrections, box_jitter, box_jitter_pixels, semantic
-        What the model is shown and asked; see `Settings`.
+        Views and prompts; see `Settings`.
     warmup, average, blend, patience, validation_share, seed
-        How the rate changes, which weights are kept, and what is drawn; see `Settings`.
+        Learning rate schedule, saved weights, and random choices; see `Settings`.
 
     Returns
     -------
@@ -124,11 +124,11 @@ def finetune(
     Raises
     ------
     FineTuneError
-        If an option is wrong, there are too few images, `out` holds a fine-tuning that `resume`
-        does not ask for or that is another one, or the loss is no longer a number; the best
-        weights before that are written all the same.
+        If an option is wrong, there are too few images, `out` has a fine-tuning and `resume` is
+        false or does not match it, or the loss is no longer finite; the best
+        weights up to then are saved in any case.
     ImageError, CheckpointError, OutputError
-        If images or model cannot be read, or results not be written.
+        If images or model cannot be read, or results cannot be written.
     """
     arguments = locals()
     run = prepare(
@@ -160,14 +160,14 @@ def finetune(
         tuned = finish(run, hugging_face)
         raise FineTuneError(
             f"The loss became {error} in epoch {len(run.history)}; the weights of epoch "
-            f"{run.best} are kept in {tuned.folder}, so start anew with a lower learning rate "
+            f"{run.best} are kept in {tuned.folder}; start again with a lower learning rate "
             f"than {settings.rate:g}."
         ) from None
     return finish(run, hugging_face)
 
 
 def train_epoch(run: Run, epoch: int) -> dict[str, float]:
-    """Show the model every training image once; return means of loss and IoU."""
+    """Train on every image once; return means of loss and IoU."""
     settings, sums = run.settings, defaultdict[str, list[float]](list)
     groups = list(_groups(run, epoch))
     run.progress.begin(f"Epoch {epoch} of {settings.epochs}", len(groups))
@@ -185,7 +185,7 @@ def train_epoch(run: Run, epoch: int) -> dict[str, float]:
                 sums[name].append(value)
         run.processes.average_gradients(run.parameters.values())
         norm = torch.nn.utils.clip_grad_norm_(run.parameters.values(), _CLIP)
-        if not norm.isfinite():  # as is the norm of a loss that is not: in all processes alike
+        if not norm.isfinite():  # because the loss is not finite; the same in all processes
             raise _NotFiniteError("not a number" if norm.isnan() else "infinite")
         run.optimizer.step()
         run.optimizer.zero_grad(set_to_none=True)
@@ -198,7 +198,7 @@ def train_epoch(run: Run, epoch: int) -> dict[str, float]:
 def learn_objects(
     run: Run, views: list[View], generator: torch.Generator, share: float
 ) -> dict[str, float]:
-    """Ask for objects of B views, round by round, and add the gradients of the answers."""
+    """Prompt objects of B views, round by round, and accumulate gradients."""
     settings, sums = run.settings, defaultdict[str, list[float]](list)
     embedded = run.embed(views)  # (B, C, h, w), …
     image = _cut_off(embedded)
@@ -222,7 +222,7 @@ def learn_objects(
 def learn_classes(
     run: Run, views: list[View], generator: torch.Generator, share: float
 ) -> dict[str, float]:
-    """Ask for the classes of B views and add the gradients of the answers."""
+    """Predict the classes of B views and accumulate gradients."""
     embedded = run.embed(views)  # (B, C, h, w), …
     image = _cut_off(embedded)
     asked = ask_for_classes(views, len(run.classes), run.sam.config, run.sam.device)
@@ -234,7 +234,7 @@ def learn_classes(
 
 
 def _groups(run: Run, epoch: int) -> Iterator[list[View]]:
-    """The views of each update of an epoch, in an order and with turns drawn for the epoch."""
+    """Yield the views of each update of an epoch, in random order and orientation."""
     settings, images, world = run.settings, run.train.images, run.processes.count
     generator = generator_of(settings.seed, epoch)
     order = torch.randperm(len(images), generator=generator).tolist()
@@ -243,12 +243,12 @@ def _groups(run: Run, epoch: int) -> Iterator[list[View]]:
     for at in range(0, len(order), size):
         chosen = order[at : at + size]
         missing = math.ceil(len(chosen) / world) * world - len(chosen)
-        chosen += (order * world)[:missing]  # each process gets as many
+        chosen += (order * world)[:missing]  # every process gets the same number
         yield [(images[i], turns[i]) for i in chosen]
 
 
 def _batch(run: Run, views: list[View], image: ImageEmbedding, generator: torch.Generator) -> Batch:
-    """Draw objects of each view: some to be asked for by box, others by point."""
+    """Draw objects of each view: some to prompt by box, others by point."""
     settings, side, device = run.settings, run.sam.config.image_size, run.sam.device
     masks = {
         kind: torch.stack(
@@ -265,7 +265,7 @@ def _batch(run: Run, views: list[View], image: ImageEmbedding, generator: torch.
 
 
 def _draw(image: TrainingImage, settings: Settings, generator: torch.Generator) -> list[int]:
-    """Numbers of the objects to ask for; each once before any twice."""
+    """Draw indices of the objects to prompt; each object once before any repeats."""
     drawn: list[int] = []
     while len(drawn) < settings.objects_per_image:
         drawn += torch.randperm(len(image.masks), generator=generator).tolist()
@@ -277,14 +277,14 @@ def _integer(generator: torch.Generator) -> int:
 
 
 def _cut_off(image: ImageEmbedding) -> ImageEmbedding:
-    """The same values, where gradients of several rounds gather before the encoder sees them."""
+    """Detach the embedding, so that gradients of several rounds add up before passing them on."""
     needed = image.embedding.requires_grad
     cut = [t.detach().requires_grad_(needed) for t in (image.embedding, *image.skips)]
     return ImageEmbedding(cut[0], tuple(cut[1:]))
 
 
 def _pass_on(embedded: ImageEmbedding, image: ImageEmbedding) -> None:
-    """Give an encoder that trains the gradients of its embedding."""
+    """Pass the gradients of the embedding on to an encoder that trains."""
     pairs = zip((embedded.embedding, *embedded.skips), (image.embedding, *image.skips), strict=True)
     reached = [(e, i.grad) for e, i in pairs if i.grad is not None]
     if reached:
@@ -293,4 +293,4 @@ def _pass_on(embedded: ImageEmbedding, image: ImageEmbedding) -> None:
 
 
 class _NotFiniteError(Exception):
-    """The loss, and so the gradient, is infinite or not a number; says which."""
+    """The loss, and so the gradient, is infinite or not a number; the message says which."""

@@ -1,14 +1,14 @@
 """Low-rank updates of a frozen image encoder (LoRA, arXiv 2106.09685).
 
-A weight W becomes W + up·down, of which only the two thin factors train; `up` begins as zeros, so
-training begins at the model as it was. The sum is formed before the layer is applied, as a
-parametrisation of the weight: it works for any layer, whatever computes with its weight, and what
-is merged for saving is to the last bit what was trained.
+A weight W becomes W + up·down, and only the two thin factors train; `up` starts as zeros, so
+training starts from the original model. The sum is computed before the layer is applied, as a
+parametrisation of the weight. So it works for any layer, and the merged weights that are saved are
+bit for bit those that were trained.
 
-An encoder's configuration names the layers (`EncoderConfig.low_rank`). Where attention computes
-queries, keys and values by one matrix, the rows of queries and values are updated, as in SAMed
-(arXiv 2304.13785). In encoders that are mostly convolutions these are updated too, seen as
-matrices of their outputs by the rest: attention at 1/32 alone could not change the finer features,
+An encoder's configuration names the layers (`EncoderConfig.low_rank`). If attention computes
+queries, keys and values with one matrix, the rows of queries and values are updated, as in SAMed
+(arXiv 2304.13785). In encoders that are mostly convolutions, these are updated too, as matrices of
+outputs by all other axes: attention at 1/32 alone could not change the finer features,
 which go straight to the masks.
 """
 
@@ -28,10 +28,10 @@ class LowRankUpdate(nn.Module):
     Parameters
     ----------
     weight : Tensor
-        Of any shape, seen as a matrix of its first axis by the others.
+        Of any shape, treated as a matrix of its first axis by all others.
     rank : int
     rows : list of (int, int)
-        First row, and the one after the last, of each part that gets factors of its own.
+        First row, and the row after the last, of each part with its own factors.
     generator : torch.Generator
         Draws `down`.
     """
@@ -63,19 +63,19 @@ class LowRankUpdate(nn.Module):
 
 
 def add_low_rank(sam: Sam, rank: int, seed: int = 0) -> int:
-    """Give the image encoder low-rank updates, which alone of it will train.
+    """Add low-rank updates to the image encoder; only these will train in it.
 
     Parameters
     ----------
     sam : Sam
-        Changed in place.
+        Modified in place.
     rank : int
     seed : int
 
     Returns
     -------
     int
-        How many layers have them.
+        Number of layers with updates.
     """
     generator = generator_of(seed, 7)
     layers = [
@@ -92,7 +92,7 @@ def add_low_rank(sam: Sam, rank: int, seed: int = 0) -> int:
 
 
 def merge_low_rank(sam: Sam) -> None:
-    """Make the updates part of the weights, which then have their own names and shapes again."""
+    """Merge the updates into the weights, which then have their original names and shapes."""
     for layer in list(sam.image_encoder.modules()):
         if parametrize.is_parametrized(layer, "weight"):
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)

@@ -1,7 +1,7 @@
-"""What a fine-tuning will need, told before it starts, and what to switch where it is too much.
+"""Estimates memory and disk space of a fine-tuning, with advice if they are too high.
 
-The figures are estimates from the sizes of the tensors that autograd keeps. The measured peaks of
-three configurations lay below them, by 6% to 33% (`docs/finetuning.md`); others were not
+The estimates come from the sizes of the tensors that autograd keeps. The measured peaks of
+three configurations were 6% to 33% lower (`docs/finetuning.md`); others were not
 measured.
 """
 
@@ -19,28 +19,28 @@ from anymask.training.finetune.cache import embedding_bytes
 from anymask.training.finetune.settings import Settings
 
 _GB = 1e9
-# Tensors of the size of the image tokens (h·w × C) that one prompt's answer keeps for its
-# gradients, and of its low-resolution masks that answer, loss and their slopes are.
+# For the gradients of one prompt's prediction: number of kept tensors of the size of the image
+# tokens (h·w × C), and of tensors of the size of its low-resolution masks.
 _TOKEN_TENSORS, _MASK_TENSORS = 34, 4
-# Of the size of those masks while a loss at twice their height and width is worked out: of one
-# prompt at a time on a CPU, of all on a GPU.
+# Tensors of the size of those masks while the loss at twice their height and width is computed: for
+# one prompt at a time on a CPU, for all prompts on a GPU.
 _JUDGING_TENSORS = 48
 _PROCESS = 1.0 * _GB  # Python and its libraries, and the verdict's second model
-_SAVING = 1.5  # of the weights' bytes, for the copies from which a file is written
+_SAVING = 1.5  # times the bytes of the weights, for copies made while writing files
 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that a fine-tuning takes, and that there are.
+    """Bytes that a fine-tuning needs, and bytes that are free.
 
     Attributes
     ----------
     memory, memory_free : float
-        Of the device that trains; the peak, and what is free.
+        Peak and free memory of the training device.
     disk, disk_free : float
-        Of the cache of embeddings; what is there already counts as free.
+        New embeddings in the cache, and free disk space.
     advice : tuple of str
-        What makes it less, the most helpful first.
+        Ways to need less memory, most helpful first.
     """
 
     memory: float
@@ -50,15 +50,15 @@ class Need:
     advice: tuple[str, ...]
 
     def sentences(self) -> list[str]:
-        """What to tell before the start."""
+        """Return the sentences to show before training."""
         said = [f"Memory: about {self.memory / _GB:.1f} GB of {self.memory_free / _GB:.1f} free."]
         if self.disk:
             said[0] += f" Embeddings on disk: {_size(self.disk)}."
         if self.memory > self.memory_free and self.advice:
-            said.append(f"That may be too much memory; it helps to {', or to '.join(self.advice)}.")
+            said.append(f"This may be too much memory; to reduce it, {', or '.join(self.advice)}.")
         if self.disk > self.disk_free:
             said.append(
-                f"Only {_size(self.disk_free)} are free for the embeddings; name another folder "
+                f"Only {_size(self.disk_free)} are free for the embeddings; give another folder "
                 "for them, or lower augment."
             )
         return said
@@ -78,16 +78,16 @@ def need_of(
     Parameters
     ----------
     sam : Sam
-        With its updates and frozen parts, if any.
+        With its low-rank updates and frozen parts.
     settings : Settings
     dtype : torch.dtype
-        Of the arithmetic.
+        Dtype of the computation.
     views : int
-        Embeddings that are to be written.
+        Number of embeddings to write.
     cache_dir : Path or None
-        Where; None if there is no cache.
+        Folder for embeddings; None if there is no cache.
     copied : bool
-        The model was given and not read from a file, so that the process holds it twice.
+        Whether the model was passed as an object, so that it is in memory twice.
     """
     weights = sum(p.numel() for p in sam.parameters()) * 4.0
     trained = sum(p.numel() for p in sam.parameters() if p.requires_grad) * 4.0
@@ -103,9 +103,9 @@ def need_of(
         )
         * half
     )
-    # Gradients, two moments, the start, the average and what is judged: six more of what trains.
+    # Gradients, two moments; original, averaged and blended weights: six copies of what trains.
     kept = _PROCESS + (1 + copied + _SAVING) * weights + 6 * trained
-    if settings.trains == "decoder":  # encoding is over before training begins
+    if settings.trains == "decoder":  # encoding is finished before training starts
         memory = kept + max(rounds, encoding)
     else:
         memory = kept + rounds + settings.batch_size * encoding
@@ -115,13 +115,13 @@ def need_of(
 
 
 def _answer_bytes(config: SamConfig) -> float:
-    """Of one prompt's answer and its loss, with what their gradients need."""
+    """Return the bytes of one prompt's prediction and loss, including gradients."""
     tokens = config.embedding_size**2 * config.prompt_dim * 4.0
     return _TOKEN_TENSORS * tokens + _MASK_TENSORS * _masks_bytes(config)
 
 
 def _masks_bytes(config: SamConfig) -> float:
-    """Of all low-resolution masks of one prompt."""
+    """Return the bytes of all low-resolution masks of one prompt."""
     return config.low_res_size**2 * (config.num_multimask_outputs + 1) * 4.0
 
 
@@ -135,7 +135,7 @@ def _advice(settings: Settings, dtype: torch.dtype) -> tuple[str, ...]:
         said.append("lower objects_per_image to 1")
     if dtype == torch.float32:
         said.append("compute in bfloat16")
-    said.append("take a smaller model")
+    said.append("use a smaller model")
     return tuple(said)
 
 
@@ -148,7 +148,7 @@ def _free_memory(device: torch.device) -> float:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that exists."""
+    """Return the folder, or the nearest existing folder above it."""
     folder = folder.expanduser().absolute()
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

@@ -1,4 +1,4 @@
-"""Which of a model's parameters train, and what updates them."""
+"""The parameters that train, their optimiser and learning rate."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from anymask.training.finetune.settings import PARTS, Settings
 
 
 def trained_parameters(sam: Sam, settings: Settings) -> dict[str, nn.Parameter]:
-    """Freeze what is to be frozen, add low-rank updates if asked for, and name what trains.
+    """Freeze parts, add low-rank updates if wanted, and return the parameters that train, by name.
 
     Parameters
     ----------
     sam : Sam
-        Changed in place.
+        Modified in place.
     settings : Settings
     """
     for part in PARTS:
@@ -31,7 +31,7 @@ def trained_parameters(sam: Sam, settings: Settings) -> dict[str, nn.Parameter]:
 def build_optimizer(
     parameters: dict[str, nn.Parameter], settings: Settings
 ) -> torch.optim.Optimizer:
-    """Adam or AdamW; the latter lets weights decay, but no norms, biases and embeddings."""
+    """Make Adam or AdamW; AdamW's weight decay applies to matrices, not to norms and biases."""
     if settings.optimizer == "adam":
         return torch.optim.Adam(parameters.values(), lr=settings.rate)
     matrices = [p for p in parameters.values() if p.ndim > 1]
@@ -46,7 +46,7 @@ def build_optimizer(
 
 
 def rate_at(update: int, updates: int, settings: Settings) -> float:
-    """The learning rate of an update: a linear rise, then a cosine to nothing.
+    """Return the learning rate of an update: linear warm-up, then cosine decay to zero.
 
     Examples
     --------

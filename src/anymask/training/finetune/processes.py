@@ -1,4 +1,4 @@
-"""The processes that train together: one, or as many as ``accelerate launch`` started."""
+"""The processes that train together: one, or several started by ``accelerate launch``."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from anymask.training.finetune.settings import FineTuneError
 
 
 class Processes:
-    """This process among those that train together.
+    """The processes that train together, as seen from this one.
 
     Parameters
     ----------
     device : str or torch.device
-        Where a lone process computes; of several, each has the device that Accelerate gives it.
+        Device of a single process; several processes use the devices that Accelerate assigns.
 
     Attributes
     ----------
     device : torch.device
     count, rank : int
-        How many there are, and which this is.
+        Number of processes, and index of this one.
     """
 
     def __init__(self, device: str | torch.device) -> None:
@@ -44,17 +44,17 @@ class Processes:
         return self.rank == 0
 
     def wait(self) -> None:
-        """Wait until all are here."""
+        """Wait for all processes."""
         self._state.wait_for_everyone()
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Give every process the mean of all processes' gradients."""
+        """Replace gradients by their mean over all processes."""
         if self.count == 1:
             return
         from accelerate.utils import reduce
 
         for parameter in parameters:
             grad = parameter.grad
-            # All take part for every parameter, or the exchange would never end.
+            # All processes must take part for every parameter, or the exchange would hang.
             mine = torch.zeros_like(parameter) if grad is None else grad
             parameter.grad = reduce(mine, reduction="mean")

@@ -1,19 +1,19 @@
-"""How a fine-tuning tells how far it is; this one tells nobody."""
+"""Progress of a fine-tuning; this base class ignores all reports."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """Called while a fine-tuning runs; the command line draws a bar from it."""
+    """Receives the progress of a fine-tuning; the command line draws a bar from it."""
 
     def say(self, sentence: str) -> None:
-        """Tell something that is worth a line."""
+        """Show a sentence."""
 
     def begin(self, what: str, total: int) -> None:
-        """Begin a stretch of `total` steps."""
+        """Start a stage of `total` steps."""
 
     def advance(self, note: str = "") -> None:
-        """One step is done."""
+        """Report that one step is done."""
 
     def end(self) -> None:
-        """The stretch is over."""
+        """End the stage."""

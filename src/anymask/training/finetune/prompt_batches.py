@@ -1,9 +1,9 @@
-"""Rounds of prompts for a batch of masks, as a person would give them.
+"""Rounds of simulated prompts for a batch of masks.
 
-Objects are asked for by a box or by a point; then, round by round, with corrective clicks on the
-answer and that answer's logits as mask prompt (arXiv 2304.02643, appendix A, "Training
-algorithm"). All chance comes from one generator, made anew for every step from the seed, the
-epoch and the step, so that a resumed run asks what the uninterrupted one would have asked.
+Objects are first prompted by a box or a point; then, round by round, by corrective clicks on the
+prediction, with its logits as mask prompt (arXiv 2304.02643, appendix A, "Training
+algorithm"). All random numbers come from one generator per step, made from the seed, the
+epoch and the step, so that a resumed run gives the same prompts as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from anymask.training.losses_in_use import targets_in_use
 from anymask.training.prompts import boxes_of, corrective_clicks, points_in
 
 _CENTRAL_POINTS = 0.5
-_MOST_CLICKS = 3  # a round
+_MOST_CLICKS = 3  # per round
 
 
 def generator_of(*numbers: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A random generator that depends on whole numbers and on nothing else."""
+    """Make a random generator that depends only on the given integers."""
     seed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(seed) >> 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Views of B images and P of the objects of each.
+    """Views of B images, with P objects of each.
 
     Attributes
     ----------
     image : ImageEmbedding
-        Of B views.
+        Embedding of B views.
     masks : dict of str to (B, P, S, S) bool tensors
-        Objects by how they are first asked for.
+        Objects by the kind of their first prompt.
     scales, limits : (B,) and (B, 2) tensors
-        Input pixels to a pixel of the image on disk; width and height of the image in the input.
+        Input pixels per pixel of the image on disk; width and height of the image in the input.
     """
 
     image: ImageEmbedding
@@ -52,18 +52,18 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """N = B·P prompts and the masks that are meant.
+    """N = B·P prompts and their target masks.
 
     Attributes
     ----------
     kind : str
         "box", "point" or, after the first round, "refined".
     targets : (N, S/2, S/2) tensor
-        The share of each pixel that the object covers; (B, K, S/2, S/2) of K classes of pixels.
+        Share of each pixel that the object covers; (B, K, S/2, S/2) for K classes.
     halved : (N, S/2, S/2) bool tensor
-        The objects, where corrective clicks are drawn.
+        The objects at half size, for drawing corrective clicks.
     boxes, coords, labels, previous : tensors or None
-        As to `Sam.decode`.
+        See `Sam.decode`.
     """
 
     kind: str
@@ -76,13 +76,13 @@ class Asked:
 
 
 def first_prompts(batch: Batch, settings: Settings, generator: torch.Generator) -> list[Asked]:
-    """Ask for the objects of a batch, those of each kind of prompt together."""
+    """Make the first prompts for the objects of a batch, grouped by kind of prompt."""
     asked = []
     for kind, masks in batch.masks.items():
         P = masks.shape[1]
         flat = masks.flatten(0, 1)  # (N, S, S)
         targets = targets_in_use(flat)  # (N, S/2, S/2)
-        # Clicks are drawn at half size, which is plenty and four times faster.
+        # Clicks are drawn at half size, which is precise enough and four times faster.
         halved = flat[:, ::2, ::2] | flat[:, 1::2, 1::2]
         if kind == "box":
             boxes = boxes_of(flat, settings.box_jitter, generator)  # (N, 4)
@@ -102,19 +102,19 @@ def first_prompts(batch: Batch, settings: Settings, generator: torch.Generator) 
 
 
 def corrected(asked: Asked, low_res: Tensor, iou: Tensor, generator: torch.Generator) -> Asked:
-    """Ask again, with clicks where the answer errs and the answer itself.
+    """Make the next prompts: clicks on errors of the prediction, and the prediction itself.
 
     Parameters
     ----------
     asked : Asked
     low_res : (N, M, 4·h, 4·w) tensor
-        The answer's logits: the mask for an unambiguous prompt, then the candidates.
+        Logits of the prediction: the mask for an unambiguous prompt, then the candidates.
     iou : (N, M) tensor
-        Predicted.
+        Predicted IoU.
     generator : torch.Generator
     """
     index = torch.zeros_like(iou[:, 0], dtype=torch.long)
-    if asked.kind == "point":  # a person would correct the candidate that seems best
+    if asked.kind == "point":  # a user would correct the candidate with the best score
         index = 1 + iou[:, 1:].argmax(1)
     everyone = torch.arange(len(index), device=index.device)
     previous = low_res.detach()[everyone, index][:, None]  # (N, 1, 4·h, 4·w)

@@ -1,4 +1,4 @@
-"""What a fine-tuning leaves: the model in every layout asked for, its card and its curves."""
+"""The results of a fine-tuning: the model, its card and its curves."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ HUGGING_FACE = "hugging_face"
 
 @dataclass(frozen=True, eq=False)
 class FineTuned:
-    """A model that has been fine-tuned.
+    """A fine-tuned model.
 
     Attributes
     ----------
     folder : Path
-        With `model.safetensors`, `model.pth`, `card.json`, `metrics.csv`, `curves.png`,
+        Contains `model.safetensors`, `model.pth`, `card.json`, `metrics.csv`, `curves.png`,
         `split.json`, and `last.safetensors` and `best-*.safetensors` to resume from.
     sam : Sam
-        With the best weights, in evaluation mode.
+        The model with the best weights, in evaluation mode.
     history : list of dict
-        Figures of every epoch; the first is the model before training.
+        Figures of every epoch; the first entry is the model before training.
     best : int
-        The epoch whose weights are kept; 0 if training made nothing better.
+        The epoch whose weights are kept; 0 if no epoch was better than the original model.
     classes : tuple of str
-        Of pixels, in semantic mode.
+        Names of the classes, in semantic mode.
     train, held_out : sequence of Example
-        The images that it was trained on, and those by which epochs were compared.
+        The training images, and the images by which epochs were compared.
     """
 
     folder: Path
@@ -59,19 +59,19 @@ class FineTuned:
 
     @property
     def after(self) -> dict[str, float]:
-        """Figures of the weights that are kept."""
+        """Figures of the kept weights."""
         return self.history[self.best]
 
 
 def finish(run: Run, hugging_face: bool = False) -> FineTuned:
-    """Give the model its best weights and write all results, each whole or not at all.
+    """Load the best weights into the model and write all results, each whole or not at all.
 
     Parameters
     ----------
     run : Run
-        Not to be trained further after this.
+        Must not be trained further afterwards.
     hugging_face : bool
-        Also write the layout of Hugging Face's `SamModel`.
+        Also save the model in the layout of Hugging Face's `SamModel`.
     """
     run.processes.wait()
     run.take_best()
@@ -93,7 +93,7 @@ def finish(run: Run, hugging_face: bool = False) -> FineTuned:
 
 
 def card_of(run: Run, tuned: FineTuned) -> dict[str, Any]:
-    """What is to be known of the model, as JSON-ready data."""
+    """Return the facts about the model as JSON-ready data."""
     return {
         "model": run.sam.config.name,
         "mode": "semantic" if run.settings.semantic else "instance",

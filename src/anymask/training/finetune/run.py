@@ -1,4 +1,4 @@
-"""A fine-tuning in progress: what its parts share, what it has come to, and its files."""
+"""A fine-tuning in progress: its shared state, figures and files."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from anymask.training.finetune.state import read_tensors, restore, state_tensors
 from anymask.training.finetune.validation import ClassValidation, Validation
 
 LAST = "last.safetensors"
-_DRAW_SECONDS = 30.0  # between pictures of the curves
-# A resumed run may differ in these.
+_DRAW_SECONDS = 30.0  # between plots of the curves
+# Settings in which a resumed run may differ.
 _FREE = ("epochs", "patience")
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """The images of one half of the data: those to learn from, or those held out."""
+    """The images of one part of the data: training or held-out images."""
 
     data: Sequence[Example]
     images: list[TrainingImage]
@@ -51,16 +51,16 @@ class Run:
     settings : Settings
     out : Path
     sam : Sam
-        In float32, on the device it trains on; changed in place.
+        In float32, on the training device; modified in place.
     train, held_out : Material
     classes : tuple of str
-        Of pixels, in semantic mode.
+        Names of the classes, in semantic mode.
     facts : dict
-        What a resumed run must agree with beside the settings: hashes of data and model.
+        What must be the same in a resumed run besides the settings: hashes of data and model.
     dtype : torch.dtype
-        Of the arithmetic.
+        Dtype of the computation.
     cache_dir : Path or None
-        Where embeddings are kept; None where the encoder trains.
+        Folder for embeddings; None if the encoder trains.
     """
 
     def __init__(
@@ -98,24 +98,24 @@ class Run:
         self._drawn = time.monotonic()
 
     def pixels_of(self, image: TrainingImage) -> NDArray[np.uint8]:
-        """The resized pixels of an image of either half."""
+        """Return the resized pixels of an image of either part."""
         half = self.train if image in self.train.images else self.held_out
         return half.pixels_of(image, self.sam.config.image_size)
 
     def embed(self, views: Sequence[tuple[TrainingImage, int]]) -> ImageEmbedding:
-        """Embeddings of B views: from the cache, or computed where the encoder trains."""
+        """Return embeddings of B views, from the cache or, if the encoder trains, computed now."""
         if self.cache is not None:
             return self.cache.read(views)
         pixels = [turned(self.pixels_of(image), view) for image, view in views]
         return encode(pixels, self.sam, self.dtype)
 
     def validate(self) -> dict[str, float]:
-        """Figures of the averaged weights on held-out images."""
+        """Compute the figures of the averaged weights on held-out images."""
         with self.average.in_place(), torch.no_grad():
             return self.validation(self.sam, lambda image: self.embed([(image, 0)]), self.dtype)
 
     def note(self, figures: dict[str, float]) -> None:
-        """Take in an epoch's figures and write what is worth keeping: best first, state last."""
+        """Record the figures of an epoch and write files: best weights first, state last."""
         self.history.append(figures)
         self.progress.say(_line(figures))
         is_best = figures["val_score"] > self.history[self.best]["val_score"]
@@ -132,50 +132,50 @@ class Run:
         tensors = state_tensors(self.parameters, self.average, self.optimizer)
         progress = {"history": self.history, "best": self.best, "averaged": self.average.updates}
         write_tensors(self.out / LAST, tensors, {**facts, **progress})
-        # Only now: a run killed before this line still has the best that its state speaks of.
+        # Removed last, so that a killed run still has the best weights that its state refers to.
         for path in self.out.glob("best-*.safetensors"):
             if path != self.best_file:
                 path.unlink()
 
     @property
     def best_file(self) -> Path:
-        """Where the best weights so far are."""
+        """The file of the best weights so far."""
         return self.out / f"best-{self.best:04}.safetensors"
 
     def draw(self) -> None:
-        """Write the picture of the curves."""
+        """Write the plot of the curves."""
         draw_curves(self.history, self.best, self.out / "curves.png")
         self._drawn = time.monotonic()
 
     def resume(self) -> None:
-        """Go on from the state in the folder.
+        """Continue from the state in the folder.
 
         Raises
         ------
         FineTuneError
-            If it is of other images, another model or other settings, or damaged.
+            If it has different images, model or settings, or is damaged.
         """
         tensors, facts = read_tensors(self.out / LAST)
         mine = {"settings": self.settings.to_dict(), **self.facts}
         for name, value in self.facts.items():
             if facts.get(name) != value:
                 raise FineTuneError(
-                    f"The {name} is another than that of the fine-tuning in {self.out}; go on with "
-                    f"the same, or start anew in another folder."
+                    f"The {name} differs from that of the fine-tuning in {self.out}; use the same "
+                    f"one, or start again in another folder."
                 )
         for name, value in mine["settings"].items():
             before = facts["settings"].get(name)
             if name not in _FREE and before != value:
                 raise FineTuneError(
-                    f"The fine-tuning in {self.out} has {name} {before} and not {value}; go on "
-                    f"with that, or start anew in another folder."
+                    f"The fine-tuning in {self.out} has {name} {before}, not {value}; use "
+                    f"the same value, or start again in another folder."
                 )
         restore(tensors, self.parameters, self.average, self.optimizer)
         self.history, self.best = facts["history"], facts["best"]
         self.average.updates = facts["averaged"]
 
     def take_best(self) -> None:
-        """Give the model the best weights so far."""
+        """Load the best weights so far into the model."""
         tensors, _ = read_tensors(self.best_file)
         with torch.no_grad():
             for name, parameter in self.parameters.items():
@@ -183,11 +183,11 @@ class Run:
 
 
 def _line(figures: dict[str, float]) -> str:
-    """An epoch's figures as a line to read."""
+    """Format the figures of an epoch as one line."""
     shown = {
         "loss": "loss",
-        "val_box_iou": "IoU by box",
-        "val_click_iou": "by click",
+        "val_box_iou": "IoU from boxes",
+        "val_click_iou": "from clicks",
         "val_iou": "IoU of classes",
     }
     said = [f"{label} {figures[name]:.3f}" for name, label in shown.items() if name in figures]

@@ -1,10 +1,10 @@
-"""Classes of pixels: the model learns to mark all of each class, whatever the objects.
+"""Semantic mode: the model learns to mark all pixels of each class, not single objects.
 
-No new kind of model is needed: the prompt is a box around the whole image, and the decoder's
-candidate masks, which otherwise compete for one object, are given a class each. One class is the
-single mask, as `anymask semantic` asks for it. Up to three classes keep the published geometry;
-for more, candidates are added (as SAMed does, arXiv 2304.13785), and the geometry in the saved
-file says so. A pixel is of the class with the highest logit, or background where none is above 0.
+It needs no new kind of model: the prompt is a box around the whole image, and each of the decoder's
+candidate masks, which otherwise compete for one object, gets a class. With one class, it is the
+single mask, as in `anymask semantic`. Up to three classes keep the published geometry;
+for more, candidates are added (as in SAMed, arXiv 2304.13785), and the saved file records the
+geometry. A pixel gets the class with the highest logit, or background if none is above 0.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from anymask.training.losses_in_use import losses_in_use
 
 
 def class_names(data: object, images: Sequence[TrainingImage]) -> tuple[str, ...]:
-    """The classes of a data set; all objects are one where it declares none.
+    """Return the classes of a data set; a single class if it declares none.
 
     Raises
     ------
     FineTuneError
-        If an object's class is none of those declared.
+        If the class of an object is not declared.
     """
     declared = tuple(getattr(data, "classes", ()) or ())
     highest = max((c for image in images for c in image.class_ids), default=-1)
@@ -43,16 +43,16 @@ def class_names(data: object, images: Sequence[TrainingImage]) -> tuple[str, ...
         wrong = [c for c in image.class_ids if c >= len(declared)]
         if wrong:
             raise FineTuneError(
-                f"{image.set_name}/{image.name} has an object of class {wrong[0]}, and only "
+                f"{image.set_name}/{image.name} has an object of class {wrong[0]}, but only "
                 f"{len(declared)} classes are declared (0 to {len(declared) - 1}); declare all."
             )
     return declared
 
 
 def widen(sam: Sam, classes: int) -> None:
-    """Give the decoder as many candidates as there are classes, if it has fewer.
+    """Give the decoder one candidate mask per class, if it has fewer.
 
-    New ones begin as copies of the mask for unambiguous prompts.
+    New candidates start as copies of the mask for unambiguous prompts.
     """
     decoder, extra = sam.mask_decoder, classes - sam.config.num_multimask_outputs
     if classes == 1 or extra <= 0:
@@ -81,7 +81,7 @@ def ask_for_classes(
     config: SamConfig,
     device: torch.device,
 ) -> Asked:
-    """Ask for all classes of each view, by a box around the image.
+    """Make the prompts for all classes of each view: a box around the image.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def ask_for_classes(
 def class_answers(
     sam: Sam, image: ImageEmbedding, asked: Asked, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """The mask of each class, (B, K, S/4, S/4) logits, and its predicted IoU (B, K)."""
+    """Predict the mask of each class, (B, K, S/4, S/4) logits, and its IoU (B, K)."""
     low_res, iou = answer(sam, image, asked, dtype)
     K = asked.targets.shape[1]
     chosen = slice(0, 1) if K == 1 else slice(1, K + 1)
@@ -118,7 +118,7 @@ def class_answers(
 def class_loss(
     low_res: Tensor, iou: Tensor, asked: Asked, kind: str
 ) -> tuple[Tensor, dict[str, float]]:
-    """Loss of the masks of all classes, and their mean IoU in images that have the class."""
+    """Return the loss of all classes, and their mean IoU in images that contain the class."""
     losses, actual = losses_in_use(low_res, asked.targets, kind)  # (B, K)
     present = (asked.targets > 0.5).any(3).any(2)
     loss = losses.mean() + F.mse_loss(iou[present], actual[present]) if present.any() else None

@@ -1,4 +1,4 @@
-"""What a fine-tuning is made of, checked before anything is read."""
+"""The settings of a fine-tuning, checked before anything is read."""
 
 from __future__ import annotations
 
@@ -17,70 +17,70 @@ PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
 OPTIMIZERS = ("adamw", "adam")
 PROMPTS = ("box", "point")
 VIEWS = 8
-"""Ways to turn and mirror an image, itself included."""
+"""Number of ways to rotate and mirror an image, including the image itself."""
 
-# By what trains, for the shipped model's decoder, whose tokens have 128 channels. Wider layers
+# Rates by the part that trains, for the shipped model's decoder with 128 channels. Wider layers
 # sum more changes of the same size, so rates fall as the width grows (arXiv 2203.03466).
 _RATES, _WIDTH = {"decoder": 2e-4, "lora": 2e-4, "all": 1e-4}, 128
 _MIRRORED, _TURNED = 1, 3
-# Of objects and of classes, of which the model knew nothing that is worth keeping.
+# For objects, and for classes, where the original weights know nothing worth keeping.
 _BLEND = (0.6, 1.0)
 
 
 class FineTuneError(AnymaskError):
-    """A fine-tuning cannot be done as asked, or had to stop."""
+    """A fine-tuning cannot run with these settings, or had to stop."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that the weights of a fine-tuning depend on, beside the model and the images.
+    """Everything that the fine-tuned weights depend on, besides the model and the images.
 
     Attributes
     ----------
     epochs : int
         Passes over the training images.
     freeze : tuple of str
-        Parts that stay as they are: any of "image_encoder", "prompt_encoder", "mask_decoder".
+        Frozen parts: any of "image_encoder", "prompt_encoder", "mask_decoder".
     lora_rank : int or None
-        Rank of the low-rank updates of a frozen image encoder; None for no updates.
+        Rank of low-rank updates of a frozen image encoder; None for no updates.
     loss : {"dice+focal", "dice+bce", "dice"}
     lr : float or None
-        Learning rate at its highest; None chooses by what trains and the decoder's width.
+        Peak learning rate; None chooses by the parts that train and the decoder's width.
     optimizer : {"adamw", "adam"}
     weight_decay : float
-        Of "adamw".
+        Weight decay of "adamw".
     batch_size : int
-        Images in one pass.
+        Images per batch.
     accumulate : int
-        Passes to one update.
+        Batches per update.
     augment : int or None
-        Turned and mirrored views of each image besides itself, 0 to 7; None chooses by what
-        encoding them costs.
+        Number of rotated and mirrored copies of each image, 0 to 7; None chooses by the cost of
+        encoding them.
     prompts : tuple of str
-        How objects are first asked for: "box", "point" or both.
+        First prompts of objects: "box", "point" or both.
     objects_per_image : int
-        Objects asked for of each image in a pass, by each kind of prompt.
+        Objects per image in a batch, for each kind of prompt.
     corrections : int
-        Rounds of corrective clicks, with the answer before as mask prompt, after the first.
+        Rounds of corrective clicks after the first prompt, with the last prediction as mask prompt.
     box_jitter : float
-        Standard deviation of the move of a box's sides, as a fraction of its width or height.
+        Jitter of each box side: standard deviation, as a fraction of the box's width or height.
     box_jitter_pixels : float
-        At most so many pixels of the original image that a side moves besides, evenly drawn.
+        Extra uniform jitter of each box side, in pixels of the original image.
     warmup : float
-        Share of the updates over which the rate rises; then it falls as a cosine, to nothing.
+        Share of the updates with a rising learning rate; then it decays to zero as a cosine.
     average : float
-        Decay, an update, of the moving average of the weights; 0 takes the weights as they are.
+        Decay per update of the moving average of the weights; 0 turns averaging off.
     blend : float or None
-        What is judged and saved lies so far on the way from the weights before to that average;
-        None chooses by what is learnt.
+        Position of the saved weights between the original ones (0) and the average (1); None
+        chooses 0.6 for objects and 1 for classes.
     semantic : bool
-        Learn classes of pixels of the whole image instead of single objects.
+        Learn whole classes instead of single objects.
     patience : int or None
-        Stop after so many epochs without a better figure; None never does.
+        Stop after this many epochs without improvement; None never stops early.
     validation_share : float
-        Share of the images that are held out where no validation images are given.
+        Share of the images to hold out if no validation images are given.
     seed : int
-        Of the split, the order of images, prompts and new weights.
+        Random seed of the split, the order of images, prompts and new weights.
     """
 
     epochs: int = 20
@@ -112,31 +112,31 @@ class Settings:
 
     @property
     def trains(self) -> str:
-        """What trains: "decoder", "lora" or "all"."""
+        """The parts that train: "decoder", "lora" or "all"."""
         if "image_encoder" not in self.freeze:
             return "all"
         return "lora" if self.lora_rank else "decoder"
 
     @property
     def rate(self) -> float:
-        """The learning rate at its highest, once it is chosen."""
+        """The peak learning rate, after `chosen_for`."""
         assert self.lr is not None
         return self.lr
 
     @property
     def views(self) -> int:
-        """Views of each image, itself included, once it is chosen."""
+        """Views of each image, including itself, after `chosen_for`."""
         assert self.augment is not None
         return 1 + self.augment
 
     @property
     def part(self) -> float:
-        """The part of the way that is saved, once it is chosen."""
+        """The blend, after `chosen_for`."""
         assert self.blend is not None
         return self.blend
 
     def chosen_for(self, config: SamConfig) -> Settings:
-        """Choose the rate, the views and the blend, where they are not given, for a model.
+        """Choose learning rate, views and blend for a model, unless they are given.
 
         Examples
         --------
@@ -157,10 +157,10 @@ class Settings:
 
 
 def _views_for(s: Settings, config: SamConfig) -> int:
-    """How many views besides the image itself, if that is not said.
+    """Choose the number of rotated and mirrored copies.
 
-    Every view is encoded once where the encoder is frozen, which takes a ViT far longer than
-    training. Classes of pixels may depend on what is up, objects that are pointed at do not.
+    With a frozen encoder, every view is encoded once, which takes a ViT much longer than
+    training. Classes may depend on which way is up; prompted objects do not.
     """
     if s.augment is not None:
         return s.augment
@@ -170,12 +170,12 @@ def _views_for(s: Settings, config: SamConfig) -> int:
 
 
 def settings_of(options: dict[str, Any]) -> Settings:
-    """Settings from keywords; lists become tuples.
+    """Make settings from keyword arguments; lists become tuples.
 
     Raises
     ------
     FineTuneError
-        If one is unknown or has a value it cannot have.
+        If an option is unknown or has an invalid value.
 
     Examples
     --------
@@ -208,13 +208,13 @@ def _check_choices(s: Settings) -> None:
         if unknown:
             raise FineTuneError(f"{name} is {unknown[0]!r}; it can be {', '.join(known)}.")
     if not s.prompts:
-        raise FineTuneError("No kind of prompt is left to train with; give box, point or both.")
+        raise FineTuneError("No prompts to train with are given; give box, point or both.")
     if s.lora_rank and "image_encoder" not in s.freeze:
         raise FineTuneError(
-            "Low-rank updates are for a frozen image encoder; leave out lora_rank, or freeze it."
+            "Low-rank updates need a frozen image encoder; leave out lora_rank, or freeze it."
         )
     if set(PARTS) <= set(s.freeze) and not s.lora_rank:
-        raise FineTuneError("Every part is frozen and nothing would train; freeze fewer.")
+        raise FineTuneError("All parts are frozen, so nothing would train; freeze fewer parts.")
 
 
 def _check_numbers(s: Settings) -> None:
@@ -239,4 +239,4 @@ def _check_numbers(s: Settings) -> None:
     for name, (least, most) in bounds.items():
         value = getattr(s, name)
         if value is not None and not (math.isfinite(value) and least <= value <= most):
-            raise FineTuneError(f"{name} is {value}; it must lie between {least:g} and {most:g}.")
+            raise FineTuneError(f"{name} is {value}; it must be between {least:g} and {most:g}.")

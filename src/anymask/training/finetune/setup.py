@@ -1,4 +1,4 @@
-"""From what a user names to a `Run` that is ready to train."""
+"""Prepares a `Run` for training from model, data and settings."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def prepare(
     cache_dir: Path | None,
     progress: Progress,
 ) -> Run:
-    """Open images and model, encode what can be encoded once, and go back to an earlier state.
+    """Open images and model, encode images if the encoder is frozen, and load an earlier state.
 
     Parameters are those of `finetune`.
     """
@@ -58,8 +58,8 @@ def prepare(
     begun = (out / LAST).exists()
     if begun and not resume:
         raise FineTuneError(
-            f"{out} holds a fine-tuning already; go on with it (--resume, or resume=True in "
-            "Python), or name another folder."
+            f"{out} already has a fine-tuning; continue it (--resume, or resume=True in "
+            "Python), or give another folder."
         )
     processes = Processes(device)
     arithmetic = _arithmetic(dtype, processes.device)
@@ -68,7 +68,7 @@ def prepare(
     start = model_hash(sam)
     train, held_out, drawn = _open(data, validation, settings, group, objects)
     if validation is None and not drawn:
-        progress.say("The images are divided as split.json or the folders among them say.")
+        progress.say("The images are split as split.json or their folders declare.")
     side, semantic = sam.config.image_size, settings.semantic
     halves = [
         Material(half, _describe(half, side, semantic, name, progress))
@@ -110,7 +110,7 @@ def _arithmetic(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     chosen = resolve_dtype(dtype, device)
     if chosen == torch.float16:
         raise FineTuneError(
-            "Gradients in float16 vanish or overflow; train in bfloat16 or float32."
+            "Gradients vanish or overflow in float16; train in bfloat16 or float32."
         )
     return chosen
 
@@ -119,14 +119,14 @@ def _load(model: str | os.PathLike[str] | Sam | None, device: torch.device) -> S
     if not isinstance(model, Sam):
         return load(model, device=device, dtype="float32")
     sam = copy.deepcopy(model).to(device, torch.float32).eval()
-    sam.rounded_from = None  # what is saved is as exact as what was trained
+    sam.rounded_from = None  # save the weights as exactly as they were trained
     return sam.requires_grad_(True)
 
 
 def _open(
     data: Data, validation: Data | None, settings: Settings, group: str | None, objects: str
 ) -> tuple[Sequence[Example], Sequence[Example], bool]:
-    """The two halves of the data, and whether they were drawn here."""
+    """Return the two parts of the data, and whether they were drawn here."""
     objects = "classes" if settings.semantic and objects == "auto" else objects
     opened = _examples(data, objects)
     if validation is not None:
@@ -134,8 +134,8 @@ def _open(
         return opened, _examples(validation, objects, declared or None), False
     if len(opened) < 2:
         raise FineTuneError(
-            f"Fine-tuning needs at least two images with objects, one of them to judge by, and "
-            f"{len(opened)} was given; label more, or give validation images apart."
+            f"Fine-tuning needs at least two images with objects, one of them for validation, but "
+            f"{len(opened)} was given; label more, or give separate validation images."
         )
     if isinstance(opened, Dataset):
         halves = opened.declared_halves() if group is None else None
@@ -154,7 +154,7 @@ def _open(
 
 
 def _examples(data: Data, objects: str, classes: Sequence[str] | None = None) -> Sequence[Example]:
-    """Open what is not open yet; classes are those of the training images, in their order."""
+    """Open data that is not open yet; `classes` are those of the training images, in order."""
     if isinstance(data, str | os.PathLike):
         data = [data]
     if data and all(isinstance(d, str | os.PathLike) for d in cast(Iterable[Any], data)):
@@ -163,8 +163,8 @@ def _examples(data: Data, objects: str, classes: Sequence[str] | None = None) ->
     own = tuple(getattr(data, "classes", ()) or ())
     if classes and own and own != tuple(classes):
         raise FineTuneError(
-            f"The validation images come with the classes {', '.join(own)}, and the training "
-            f"images with {', '.join(classes)}; open both with the same classes."
+            f"The validation images have the classes {', '.join(own)}, but the training "
+            f"images have {', '.join(classes)}; open both with the same classes."
         )
     return cast(Sequence[Example], data)
 
@@ -172,7 +172,7 @@ def _examples(data: Data, objects: str, classes: Sequence[str] | None = None) ->
 def _describe(
     data: Sequence[Example], side: int, semantic: bool, half: str, progress: Progress
 ) -> list[TrainingImage]:
-    """Take in what is in each image; without objects there is nothing to ask an image for."""
+    """Describe each image; images without objects are left out, except in semantic mode."""
     progress.begin(f"Reading {half} images", len(data))
     images = []
     for index in range(len(data)):
@@ -189,14 +189,14 @@ def _describe(
 
 
 def _tell(run: Run, copied: bool) -> None:
-    """Say what will train and what that needs."""
+    """Show what will train and what it needs."""
     settings = run.settings
     trained = sum(p.numel() for p in run.parameters.values())
     total = sum(p.numel() for p in run.sam.parameters())
     what = {
         "decoder": "the image encoder is frozen",
         "lora": f"low-rank updates of the image encoder, rank {settings.lora_rank}",
-        "all": "the image encoder too",
+        "all": "including the image encoder",
     }[settings.trains]
     run.progress.say(
         f"{len(run.train.images)} images to train on, {len(run.held_out.images)} held out; "
@@ -210,7 +210,7 @@ def _tell(run: Run, copied: bool) -> None:
 
 
 def _to_encode(run: Run) -> list[tuple[TrainingImage, list[int]]]:
-    """Images with those of their views that are not encoded yet; each process has its share."""
+    """Return this process's share of the images with views that are not encoded yet."""
     if run.cache is None:
         return []
     wanted = [(image, run.settings.views) for image in run.train.images]
@@ -234,7 +234,7 @@ def _encode(run: Run) -> None:
 
 
 def _write_split(run: Run, group: str | None, drawn: bool) -> None:
-    """Which images trained and which were held out, in the order of the data."""
+    """Write which images train and which are held out, in the order of the data."""
     settings = run.settings
     names = [
         [f"{i.set_name}/{i.name}" if i.set_name else i.name for i in half.images]

@@ -1,7 +1,7 @@
-"""Everything that the next epoch depends on, in one file that is written whole or not at all.
+"""The state of a fine-tuning in one file, which is written whole or not at all.
 
-The file is safetensors, with what is no tensor as JSON in its metadata, so nothing in it can be
-executed. Random numbers need no keeping: they are drawn anew from seed, epoch and step.
+The file is safetensors, with other data as JSON in its metadata, so no code in it can be
+executed. Random states are not stored: generators are made from seed, epoch and step.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any])
     Raises
     ------
     OutputError
-        If the disk is full or the file cannot be written; what stood there before stays.
+        If the disk is full or the file cannot be written; an existing file is kept.
     """
     kept = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     content = save(kept, {_KEY: json.dumps(facts)})
@@ -50,7 +50,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise FineTuneError(
-            f"{path} is missing or damaged, so there is nothing to resume; start anew in another "
+            f"{path} is missing or damaged, so there is nothing to resume; start again in another "
             f"folder."
         ) from error
 
@@ -60,7 +60,7 @@ def state_tensors(
     average: MovingAverage,
     optimizer: torch.optim.Optimizer,
 ) -> dict[str, Tensor]:
-    """Weights, their averages and the optimiser's moments, by name."""
+    """Return weights, their averages and the moments of the optimiser, by name."""
     tensors: dict[str, Tensor] = {f"weight/{n}": p for n, p in parameters.items()}
     tensors |= {f"average/{n}": t for n, t in average.values.items()}
     for name, parameter in parameters.items():
@@ -76,7 +76,7 @@ def restore(
     average: MovingAverage,
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Put back what `state_tensors` took."""
+    """Restore what `state_tensors` returned."""
     moments: dict[str, dict[str, Tensor]] = {}
     for full_name, tensor in tensors.items():
         kind, _, name = full_name.partition("/")

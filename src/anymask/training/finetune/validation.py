@@ -1,8 +1,8 @@
-"""The few figures of every epoch: how well held-out objects are found by a box and by a click.
+"""The figures of every epoch: how well held-out objects are segmented from a box and a click.
 
-Prompts are exact and the same each time: the bounding box, and the click at the object's centre,
-whose answer is the one of three masks that the model itself thinks best. Masks are compared at
-half the side of the encoder's input. A verdict with all its figures is `evaluation`'s part.
+Prompts are exact and always the same: the bounding box, and a click at the object's centre,
+for which the candidate with the highest predicted IoU is used. Masks are compared at
+half the size of the encoder's input. `anymask.evaluation` makes the full verdict.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from anymask.training.finetune.images import TrainingImage
 from anymask.training.finetune.prompt_batches import Asked
 from anymask.training.losses import true_iou
 
-# Objects an image, evenly spread over all by area: many images tell more than many objects.
+# Objects per image, evenly spread by area: many images say more than many objects.
 _MOST_OBJECTS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class _Question:
-    """What is asked of one image: N objects, by box and by click."""
+    """The prompts of one image: N objects, by box and by click."""
 
     image: TrainingImage
     numbers: list[int]
@@ -43,13 +43,13 @@ class _Question:
 
 
 class Validation:
-    """Held-out images with the prompts to ask for their objects.
+    """Held-out images with prompts for their objects.
 
     Parameters
     ----------
     images : sequence of TrainingImage
     kinds : sequence of str
-        Prompts whose IoU counts when epochs are compared: "box", "point".
+        Prompts whose IoU is used to compare epochs: "box", "point".
     """
 
     def __init__(self, images: Sequence[TrainingImage], kinds: Sequence[str]) -> None:
@@ -60,14 +60,14 @@ class Validation:
     def __call__(
         self, sam: Sam, encoded: Callable[[TrainingImage], ImageEmbedding], dtype: torch.dtype
     ) -> dict[str, float]:
-        """Figures of a model: means over the objects of a set, then over sets.
+        """Compute the figures of a model: means over the objects of a set, then over sets.
 
         Returns
         -------
         dict
             "val_box_iou", "val_box_dice", "val_click_iou", "val_click_dice"; "val_iou_error",
-            the mean error of predicted IoU; "val_score", by which epochs are compared: the mean
-            IoU over the kinds of prompt that are trained.
+            the mean error of the predicted IoU; "val_score", used to compare epochs: the mean
+            IoU over the trained kinds of prompts.
         """
         by_set: dict[str, dict[str, list[float]]] = {}
         for question in self._questions:
@@ -120,7 +120,7 @@ def _answers(
 
 
 class ClassValidation:
-    """Held-out images whose classes of pixels are to be found.
+    """Held-out images for semantic mode.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class ClassValidation:
     def __call__(
         self, sam: Sam, encoded: Callable[[TrainingImage], ImageEmbedding], dtype: torch.dtype
     ) -> dict[str, float]:
-        """IoU and Dice of each class over all pixels of all images, and their means."""
+        """Compute IoU of each class over all pixels of all images, and mean IoU and Dice."""
         from anymask.training.finetune.semantic import ask_for_classes, class_answers
 
         overlap, union = np.zeros(self._classes), np.zeros(self._classes)
@@ -156,11 +156,11 @@ class ClassValidation:
 
 
 def _enlarged(low_res: Tensor) -> Tensor:
-    """Logits (N, M, S/2, S/2), the size at which training judges them too (`losses_in_use`)."""
+    """Enlarge logits to (N, M, S/2, S/2), the size used in training (`losses_in_use`)."""
     return F.interpolate(low_res, scale_factor=2, mode="bilinear")
 
 
 def _winners(logits: Tensor) -> Tensor:
-    """Where each class has the highest logit of all, and more than background's 0."""
+    """Return where each class has the highest logit, and one above 0 (background)."""
     best = logits.amax(1, keepdim=True)
     return (logits == best) & (logits > 0)
