@@ -64,7 +64,9 @@ def test_images_and_files_that_the_readme_names_exist():
 
 
 def test_the_readme_begins_with_an_image_and_three_commands():
-    image, install, commands = (README.index(each) for each in ("![", "pip install .", "anymask gui"))
+    image, install, commands = (
+        README.index(each) for each in ("![", "pip install .", "anymask gui")
+    )
     assert image < install < commands < README.index("\n## ")
     first = blocks("sh")[0].strip().split("\n")
     assert [line.split()[:2] for line in first] == [
