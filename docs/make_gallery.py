@@ -56,7 +56,7 @@ def run(name: str) -> np.ndarray:
         exec(compile(parts(name)[2], f"{name}.py", "exec"), found)
     shown = found["shown"]
     assert isinstance(shown, np.ndarray), f"{name} shows no array"
-    assert shown.dtype == np.uint8 and shown.ndim == 3, f"{name} shows no 8-bit RGB image"
+    assert (shown.dtype, shown.ndim) == (np.uint8, 3), f"{name} shows no 8-bit RGB image"
     return shown
 
 

@@ -37,7 +37,8 @@ def site(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def gallery() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_gallery", DOCS / "make_gallery.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

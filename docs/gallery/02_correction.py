@@ -1,4 +1,4 @@
-"""A correction. The first click finds her head. A second adds the suit, and a red one takes off the helmet."""
+"""A correction. One click finds her head, a second adds the suit, a red one drops the helmet."""
 
 import skimage
 

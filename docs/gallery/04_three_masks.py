@@ -1,4 +1,4 @@
-"""Three answers. A click can mean a part, a thing or a group; `multimask_output` gives all three."""
+"""Three answers. A click can mean a part, a thing or a group: `multimask_output` gives all."""
 
 import numpy as np
 import skimage

@@ -1,4 +1,4 @@
-"""Everything. No prompt: the model finds all objects. Coins are what the shipped model is good at."""
+"""Everything. No prompt: the model finds all objects. Coins are what the model is good at."""
 
 import skimage
 

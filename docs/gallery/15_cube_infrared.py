@@ -4,6 +4,6 @@ import anymask
 
 cube = anymask.read(anymask.sample("leaf_cube"))
 infrared = anymask.pseudo_rgb(cube, "nm(860)", "nm(680)", "nm(550)")
-generator = anymask.SamAutomaticMaskGenerator(anymask.load())
+generator = anymask.SamAutomaticMaskGenerator(anymask.load(), points_per_side=16)
 masks = generator.generate_masks(infrared.rgb)
 shown = anymask.overlay(infrared.rgb, masks)
