@@ -248,7 +248,7 @@ def test_polygons_and_the_order_of_classes_are_as_asked(run, tmp_path, results):
         (("a.masks.json", "--to", "csv", "-o", "x", "--pixel-size", "0"), "one number above 0"),
         (("a.masks.json", "--to", "csv", "-o", "x.csv", "--pixel-size", "2"), "without its unit"),
         ((".", "--to", "labels", "-o", "x.tif"), "do not go into one file"),
-        (("a.masks.csv", "--to", "coco", "-o", "x.json"), "measurements and no masks"),
+        (("a.masks.csv", "--to", "coco", "-o", "x.json"), "measurements but no masks"),
         (("a.masks.json", "--to", "csv", "-o", "x", "--images", "nowhere"), "no picture or folder"),
     ],
 )

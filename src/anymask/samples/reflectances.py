@@ -2,7 +2,7 @@
 
 Leaves follow the idea of PROSPECT (Jacquemoud and Baret, "PROSPECT: a model of leaf optical
 properties spectra", Remote Sensing of Environment 34, 1990, 75–91): the light reflected by the
-inside of a leaf decreases with the absorption of its substances, each of which has its own spectrum. The
+inside of a leaf decreases with the absorption of its substances, each with its own spectrum. The
 lobes are at the textbook absorption bands of chlorophylls (430 to 450 and 660 to 680 nm, so that
 green at 550 remains and the red edge rises from 700 to 750), carotenoids, anthocyanin and water
 (970, 1200 and 1450 nm). They are not measured.
