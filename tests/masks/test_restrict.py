@@ -82,5 +82,7 @@ def test_regions_that_mean_nothing_are_told(region, words):
 
 
 def test_an_unknown_way_is_told():
-    with pytest.raises(AnymaskError, match=r"'around' is not a way .* cut, inside, touching, centre"):
+    with pytest.raises(
+        AnymaskError, match=r"'around' is not a way .* cut, inside, touching, centre"
+    ):
         restrict(np.ones((6, 8), int), (0, 0, 3, 3), "around")
