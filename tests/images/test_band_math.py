@@ -206,7 +206,7 @@ def test_wavelengths_are_needed_for_nm_and_only_for_it() -> None:
 
 
 def test_what_is_no_cube_is_refused() -> None:
-    with pytest.raises(ImageError, match="no spectral image"):
+    with pytest.raises(ImageError, match="not a spectral image"):
         band_math(np.zeros((2, 2, 2, 2)), "ch[0]")
     with pytest.raises(ImageError, match="complex128"):
         band_math(np.zeros((2, 2, 2), complex), "ch[0]")

@@ -223,13 +223,13 @@ def test_long_expressions_that_begin_alike_have_different_names() -> None:
     "texts", [(), ("ch[0]", "ch[1]"), ("a;b",), ("1", "2", "3", "4"), ("a;b;c;d",)]
 )
 def test_two_or_four_expressions_are_no_picture(texts: tuple[str, ...]) -> None:
-    with pytest.raises(ImageError, match=r"one \(for gray\) or three"):
+    with pytest.raises(ImageError, match=r"one expression \(for gray\) or three"):
         recipe(*texts)
 
 
 def test_names_that_are_no_file_names_are_refused() -> None:
     for name in ("../x", "", "a b", "x" * 60, "-a"):
-        with pytest.raises(ImageError, match="cannot name"):
+        with pytest.raises(ImageError, match="cannot be the name"):
             recipe("ndvi", name=name)
     with pytest.raises(ImageError, match="Two pseudo-RGBs are called 'NDVI'"):
         check_names([recipe("ndvi"), recipe("NDVI")])

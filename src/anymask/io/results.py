@@ -130,7 +130,7 @@ def write_results(
     coco = {"info": dict(info or {}), **masks.to_coco(image_name)}
     targets = {suffix: result_path(stem, suffix) for suffix in SUFFIXES}
     with ExitStack() as pending:
-        # The context exits in reverse, so the COCO file, which marks an image as done, comes last.
+        # Files are renamed in reverse order, the COCO file last, because it marks an image as done.
         part = {s: pending.enter_context(whole_file(targets[s])) for s in reversed(SUFFIXES)}
         save_png(part[OVERLAY], overlay(image, labels) if painted is None else painted)
         context = WriteContext(image_name, pixel_size=pixel_size, unit=unit, **place_of(geo))
