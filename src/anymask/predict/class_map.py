@@ -42,9 +42,7 @@ def class_map(predictor: SamPredictor, classes: int) -> NDArray[np.uint8 | np.ui
     """
     most = predictor.model.config.num_multimask_outputs
     if not 1 <= classes <= most:
-        raise PromptError(
-            f"The model has masks for 1 to {most} classes, but {classes} were given."
-        )
+        raise PromptError(f"The model has masks for 1 to {most} classes, but {classes} were given.")
     if not predictor.is_image_set:
         raise PromptError("No image is set; call set_image first.")
     assert predictor.original_size is not None
