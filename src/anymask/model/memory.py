@@ -12,8 +12,8 @@ def keep_freed_memory() -> None:
 
     glibc returns large blocks to the system at once, so each pass of a network on a CPU needs
     thousands of new pages, which can cost more than the arithmetic. The limit for "large" grows
-    with the size of freed blocks, up to 32 MiB (mallopt(3), `M_MMAP_THRESHOLD`). So one such block is
-    allocated and freed; it costs nothing, because it is never written to. Other C libraries are not
-    affected.
+    with the size of freed blocks, up to 32 MiB (mallopt(3), `M_MMAP_THRESHOLD`). So one such block
+    is allocated and freed; it costs nothing, because it is never written to. Other C libraries are
+    not affected.
     """
     torch.empty(_BLOCK, dtype=torch.uint8)
