@@ -192,7 +192,7 @@ def test_indices_with_constants_take_reflectance_by_the_factor_of_the_header() -
         ("ndwi", 0, "ndwi:"),
     ],
 )
-def test_errors_point_at_what_the_cube_lacks(text: str, position: int, part: str) -> None:
+def test_errors_point_at_the_missing_band(text: str, position: int, part: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         band_math(cube(), text)
     assert (caught.value.expression, caught.value.position) == (text, position)
@@ -205,7 +205,7 @@ def test_wavelengths_are_needed_for_nm_and_only_for_it() -> None:
     assert band_math(numbers(), "ch[1]").shape == numbers().shape[:2]
 
 
-def test_what_is_no_cube_is_refused() -> None:
+def test_anything_but_a_cube_is_refused() -> None:
     with pytest.raises(ImageError, match="not a spectral image"):
         band_math(np.zeros((2, 2, 2, 2)), "ch[0]")
     with pytest.raises(ImageError, match="complex128"):

@@ -53,7 +53,7 @@ class Packed:
 def test_a_pseudo_rgb_unpacks_each_chunk_a_few_times(recipe) -> None:
     packed = Packed()
     shown = pseudo_rgb(packed.image(), *recipe).rgb
-    # Components, limits and the picture are a pass each, and one row is looked at beforehand.
+    # Components, limits and the image are a pass each, and one row is looked at beforehand.
     assert packed.unpacked.max() <= 4
     expected = pseudo_rgb(Image(VALUES, "YXC", wavelengths=NM), *recipe).rgb
     assert np.abs(shown.astype(int) - expected).max() <= 1

@@ -66,7 +66,7 @@ def test_lazy_arrays_are_transposed_as_arrays_are(
     np.testing.assert_array_equal(turned[index], array.transpose(order)[index])
 
 
-def test_a_lazy_array_reads_what_is_asked_for_and_no_more() -> None:
+def test_a_lazy_array_reads_only_the_requested_values() -> None:
     table = Table(numbered(10, 20, 30))
     array = LazyArray(table, (10, 20, 30), np.int32, "t")
     view = array.select((slice(None), slice(4, 8), slice(None, None, 3))).transpose([1, 2, 0])
@@ -89,7 +89,7 @@ def test_indices_beyond_the_array_are_index_errors(index: Any) -> None:
         lazy(numbered(2, 3))[index]
 
 
-def test_what_a_decoder_raises_becomes_one_sentence_with_the_file() -> None:
+def test_decoder_errors_become_one_sentence_with_the_file() -> None:
     def broken(box: Box) -> np.ndarray:
         raise KeyError("no such tile\nin line two")
 
@@ -247,7 +247,7 @@ def test_lists_of_channels_have_the_length_of_the_channels(lists: dict[str, Any]
         Image(np.zeros((4, 5, 2)), "YXC", **lists)
 
 
-def test_another_array_drops_what_no_longer_fits() -> None:
+def test_another_array_drops_channel_names_that_no_longer_fit() -> None:
     image = Image(np.zeros((4, 5, 2)), "YXC", channel_names=("a", "b"), pixel_size=(2.0, 2.0))
     assert image.with_array(np.ones((4, 5, 2))).channel_names == ("a", "b")
     gray = image.with_array(np.ones((4, 5)), "YX")
@@ -256,7 +256,7 @@ def test_another_array_drops_what_no_longer_fits() -> None:
     assert named.channel_names == ("x", "y", "z")
 
 
-def test_the_whole_of_what_does_not_fit_is_refused_with_its_size(
+def test_an_array_too_large_for_memory_is_refused_with_its_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(memory, "available_memory", lambda: 8 << 30)

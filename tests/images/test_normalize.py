@@ -1,4 +1,4 @@
-"""Any picture array to 8-bit RGB."""
+"""Any image array to 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_an_image_without_contrast_becomes_black(value: float) -> None:
         st.tuples(st.integers(1, 6), st.integers(1, 6)),
     )
 )
-def test_whatever_the_values_brighter_never_becomes_darker(image: np.ndarray) -> None:
+def test_for_any_values_brighter_never_becomes_darker(image: np.ndarray) -> None:
     assume(np.isfinite(image).any())
     with np.errstate(all="raise", under="ignore"):
         gray = to_rgb(image)[..., 0]
@@ -130,7 +130,7 @@ def test_whatever_the_values_brighter_never_becomes_darker(image: np.ndarray) ->
         ([[1, 2], [3]], "cannot become a NumPy array"),
     ],
 )
-def test_what_is_no_picture_is_refused_in_one_sentence(image: object, part: str) -> None:
+def test_anything_but_an_image_is_refused_in_one_sentence(image: object, part: str) -> None:
     with pytest.raises(ImageError, match=part) as caught:
         to_rgb(image)
     assert "\n" not in str(caught.value)

@@ -108,12 +108,12 @@ def test_only_the_largest_of_many_objects_are_drawn(tmp_path) -> None:
         (np.zeros((HEIGHT, WIDTH), int), "no object"),
     ],
 )
-def test_labels_of_another_picture_are_refused(given: np.ndarray, part: str) -> None:
+def test_labels_of_another_image_are_refused(given: np.ndarray, part: str) -> None:
     with pytest.raises(ImageError, match=part):
         object_spectra(cube(), given)
 
 
-def test_a_table_that_cannot_be_written_is_told(tmp_path) -> None:
+def test_a_table_that_cannot_be_written_is_an_error(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     found = object_spectra(cube(), labels())
     with pytest.raises(OutputError, match="choose another folder"):

@@ -1,4 +1,4 @@
-"""Pseudo-RGB pictures: recipes and their names, masks, limits, batches, memory."""
+"""Pseudo-RGB images: recipes and their names, masks, limits, batches, memory."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_one_expression_is_gray() -> None:
     assert made.limits == ((-1, 1),)
 
 
-def test_pixels_without_a_value_are_black_returned_and_told() -> None:
+def test_pixels_without_a_value_are_black_returned_and_noted() -> None:
     values = numbers()
     values[3, 4] = 0
     values[5, 6, at(550)] = np.nan
@@ -73,7 +73,7 @@ def test_an_unknown_value_in_the_file_is_masked_however_it_is_stored() -> None:
     assert set(made.rgb[~made.masked].ravel()) == {128}
 
 
-def test_a_picture_without_any_value_is_refused() -> None:
+def test_an_image_without_any_value_is_refused() -> None:
     with pytest.raises(ImageError, match="contains only NaN"):
         pseudo_rgb(np.zeros((4, 4, 2)), "ch[0] / ch[1]")
     with pytest.raises(ImageError, match="no pixel with a finite value of ratio"):
@@ -95,7 +95,7 @@ def test_joint_limits_keep_the_proportions_of_channels() -> None:
     assert np.abs(r / 4 - b)[inside].max() <= 1
 
 
-def test_0_and_100_percent_are_exact_in_pictures_of_which_a_part_is_looked_at(
+def test_0_and_100_percent_are_exact_in_sampled_images(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     values = numbers()
@@ -142,13 +142,13 @@ def test_bad_bands_have_no_part_in_methods() -> None:
         assert not {15, 16} & set(made.bands)
 
 
-def test_what_a_cube_is_shown_by_depends_on_the_light_it_covers() -> None:
+def test_the_default_view_of_a_cube_depends_on_its_wavelengths() -> None:
     assert default_recipe(cube()).method == "truecolor"
     infrared = Image(numbers(), "YXC", wavelengths=np.linspace(900, 1700, 61))
     assert default_recipe(infrared).method == "pca"
 
 
-def test_the_same_picture_comes_out_whatever_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_does_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     recipes = [("nm(860)", "nm(680) / nm(550)", "ndvi"), ("truecolor",), ("pca",), ("mnf",)]
     whole = [pseudo_rgb(cube(), *source).rgb for source in recipes]
     monkeypatch.setattr(blocks, "_BLOCK", 100)
@@ -222,12 +222,12 @@ def test_long_expressions_that_begin_alike_have_different_names() -> None:
 @pytest.mark.parametrize(
     "texts", [(), ("ch[0]", "ch[1]"), ("a;b",), ("1", "2", "3", "4"), ("a;b;c;d",)]
 )
-def test_two_or_four_expressions_are_no_picture(texts: tuple[str, ...]) -> None:
+def test_two_or_four_expressions_are_refused(texts: tuple[str, ...]) -> None:
     with pytest.raises(ImageError, match=r"one expression \(for gray\) or three"):
         recipe(*texts)
 
 
-def test_names_that_are_no_file_names_are_refused() -> None:
+def test_invalid_file_names_are_refused() -> None:
     for name in ("../x", "", "a b", "x" * 60, "-a"):
         with pytest.raises(ImageError, match="cannot be the name"):
             recipe("ndvi", name=name)
@@ -235,7 +235,7 @@ def test_names_that_are_no_file_names_are_refused() -> None:
         check_names([recipe("ndvi"), recipe("NDVI")])
 
 
-def test_a_batch_keeps_its_order_whatever_fails() -> None:
+def test_a_batch_keeps_its_order_when_images_fail() -> None:
     blind = Image(numbers(), "YXC", name="no wavelengths")
     images = [cube(), blind, cube(numbers(1))]
     recipes = ["ndvi", "a=ch[0]", "b=ch[99]", "pca"]

@@ -99,7 +99,7 @@ def test_tensors_scale_like_arrays() -> None:
     np.testing.assert_allclose(scaled.numpy(), transform.apply_boxes(boxes, size), rtol=1e-6)
 
 
-def test_resizing_a_tensor_comes_within_rounding_of_resizing_the_picture(
+def test_resizing_a_tensor_comes_within_rounding_of_resizing_the_image(
     scene: np.ndarray,
 ) -> None:
     transform = ResizeLongestSide(100)
@@ -116,6 +116,6 @@ def test_no_side_of_a_long_thin_image_vanishes() -> None:
     np.testing.assert_array_equal(resized, np.full((1024, 1, 3), 77, np.uint8))
 
 
-def test_what_is_no_rgb_picture_is_refused() -> None:
+def test_anything_but_rgb_is_refused() -> None:
     with pytest.raises(ImageError, match=r"anymask\.to_rgb"):
         ResizeLongestSide(64).apply_image(np.zeros((5, 5), np.uint8))

@@ -55,7 +55,7 @@ def test_one_spectrum_serves_all_columns_and_the_panel_may_be_gray() -> None:
     np.testing.assert_allclose(values_of(half), truth, rtol=1e-5)
 
 
-def test_a_panel_in_the_picture_is_white() -> None:
+def test_a_panel_in_the_image_is_white() -> None:
     truth = numbers()
     truth[4:10, 3:9] = 1
     white = np.linspace(1000, 3000, len(NM))
@@ -94,7 +94,7 @@ def test_a_reference_of_another_camera_is_refused(reference: np.ndarray, part: s
         reflectance(cube(), reference)
 
 
-def test_a_panel_beyond_the_picture_is_refused() -> None:
+def test_a_panel_beyond_the_image_is_refused() -> None:
     with pytest.raises(ImageError, match="not within"):
         reflectance(cube(), panel=(0, 0, 400, 4))
     with pytest.raises(ImageError, match="give only one"):

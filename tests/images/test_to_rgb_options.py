@@ -48,7 +48,7 @@ def test_gamma_below_1_lifts_the_shadows() -> None:
     assert np.abs(gray(RAMP, low=0, high=4095, gamma=0.5) - expected).max() <= 0.5001
 
 
-def test_8_bit_pictures_are_stretched_where_that_is_asked_for(scene: np.ndarray) -> None:
+def test_8_bit_images_are_stretched_on_request(scene: np.ndarray) -> None:
     assert to_rgb(scene) is scene
     stretched = to_rgb(scene, low=50, high=100).astype(int)
     expected = np.clip((scene.astype(float) - 50) / 50, 0, 1) * 255
@@ -74,7 +74,7 @@ def test_limits_may_differ_by_channel() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16])
 def test_many_short_integers_are_shown_as_few_are(dtype: type) -> None:
-    """Large pictures go through a table of all values; small ones are computed."""
+    """Large images go through a table of all values; small ones are computed."""
     span = np.iinfo(dtype)
     rng = np.random.default_rng(0)
     image = rng.integers(span.min, span.max, (300, 300), dtype, endpoint=True)
@@ -84,7 +84,7 @@ def test_many_short_integers_are_shown_as_few_are(dtype: type) -> None:
         np.testing.assert_array_equal(whole[row : row + 1], gray(image[row : row + 1], **options))
 
 
-def test_big_endian_values_are_the_same_picture() -> None:
+def test_big_endian_values_are_the_same_image() -> None:
     np.testing.assert_array_equal(gray(RAMP.astype(">u2")), gray(RAMP))
     big = np.tile(RAMP, (5, 5))
     np.testing.assert_array_equal(gray(big.astype(">u2")), gray(big))
@@ -117,7 +117,7 @@ def test_channels_in_colours_are_added_up_and_clipped() -> None:
     assert rgb[2, 2].tolist() == [0, 0, 0]
 
 
-def test_two_channels_become_green_and_magenta_unasked() -> None:
+def test_two_channels_become_green_and_magenta_by_default() -> None:
     image = Image(np.eye(2, dtype=np.uint8).reshape(2, 1, 2) * 200, "CYX")
     assert to_rgb(image).tolist() == [[[0, 200, 0], [200, 0, 200]]]
 
@@ -158,7 +158,7 @@ def test_a_stack_is_seen_as_a_plane_or_a_projection() -> None:
         to_rgb(image)
 
 
-def test_dicom_is_seen_through_its_window_unless_told_otherwise() -> None:
+def test_dicom_is_shown_with_its_window_by_default() -> None:
     image = Image(RAMP.astype(np.int16), "YX", metadata={"window": (2000.0, 2000.0)})
     np.testing.assert_array_equal(gray(image), gray(RAMP, low=1000, high=3000))
     np.testing.assert_array_equal(gray(image, window=(40, 80)), gray(RAMP, low=0, high=80))
@@ -210,7 +210,7 @@ def test_local_equalisation_raises_contrast_where_there_is_little() -> None:
     np.testing.assert_array_equal(gray(np.full((9, 9), 3.0), clahe=True), 0)
 
 
-def test_no_value_at_all_between_black_and_white_is_still_a_picture() -> None:
+def test_a_window_without_values_still_gives_an_image() -> None:
     assert gray(RAMP, low=10_000, high=20_000).max() == 0
     assert gray(RAMP, low="99.5%", high=10, joint=True).max() == 255
 

@@ -1,4 +1,4 @@
-"""Masks and a picture that several tests save."""
+"""Masks and an image that several tests save."""
 
 from __future__ import annotations
 

@@ -99,13 +99,13 @@ def test_a_file_with_wrong_bytes_gives_masks_or_a_sentence(tmp_path, masks, form
         ("a.bin", bytes(range(256)), "no masks in a known format"),
     ],
 )
-def test_what_holds_no_masks_is_told_apart(tmp_path, name, content, what):
+def test_files_without_masks_get_their_own_message(tmp_path, name, content, what):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(AnymaskError, match=what):
         load_masks(tmp_path / name)
 
 
-def test_missing_files_and_folders_are_told_apart(tmp_path):
+def test_missing_files_and_folders_get_their_own_message(tmp_path):
     assert "There is no file" in refusal(tmp_path / "none.json")
     assert "is a folder" in refusal(tmp_path)
 
@@ -236,7 +236,7 @@ def test_a_zip_that_unpacks_to_more_than_the_memory_is_refused(tmp_path):
     assert "would take 8,000.0 GB" in refusal(path)
 
 
-def test_coloured_pictures_and_stacks_are_no_label_images(tmp_path):
+def test_coloured_images_and_stacks_are_not_label_images(tmp_path):
     Pillow.new("RGB", (5, 4)).save(tmp_path / "a.png")
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
     tifffile.imwrite(tmp_path / "b.tif", np.zeros((7, 4, 5), np.uint8), photometric="minisblack")
@@ -275,7 +275,7 @@ def test_a_file_that_exists_is_replaced_only_if_asked(tmp_path, masks, form):
     assert not [p for p in tmp_path.rglob("*") if p.name.startswith(".anymask")]
 
 
-def test_a_folder_that_is_no_label_image_is_never_replaced(tmp_path, masks):
+def test_a_folder_that_is_not_a_label_image_is_never_replaced(tmp_path, masks):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"dear")
     with pytest.raises(OutputError, match="is not replaced"):
@@ -312,13 +312,13 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, masks, form):
 
 
 @pytest.mark.parametrize("form", list(FORMATS))
-def test_a_folder_that_cannot_be_written_to_is_told(tmp_path, masks, form):
+def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path, masks, form):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match=r"a part of this path is a file|stands where a folder"):
         save_masks(masks, tmp_path / "file" / ("a" + FORMATS[form].suffix), form)
 
 
-def test_a_read_only_folder_is_told(tmp_path, masks, monkeypatch):
+def test_a_read_only_folder_is_an_error(tmp_path, masks, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 

@@ -57,7 +57,7 @@ def test_classes_are_numbered_as_asked(tmp_path, masks):
         save_masks(masks, tmp_path / "b.json", classes=["pair", "wall"])
 
 
-def test_yolo_lines_are_shares_of_the_picture(tmp_path):
+def test_yolo_lines_are_shares_of_the_image(tmp_path):
     labels = np.zeros((10, 20), int)
     labels[2:4, 5:15] = 1
     save_masks(labels, tmp_path / "a.txt")
@@ -195,7 +195,7 @@ def test_geojson_coordinates_are_those_of_the_map_or_of_pixels_as_asked(tmp_path
         save_masks(labels, tmp_path / "x.geojson", geo=True)
 
 
-def test_geojson_of_others_is_placed_by_the_pictures_transform(tmp_path):
+def test_geojson_of_others_is_placed_by_the_images_transform(tmp_path):
     ring = [[510, 880], [560, 880], [560, 860], [510, 860], [510, 880]]
     data = {
         "type": "Feature",
@@ -225,7 +225,7 @@ def test_roifile_reads_names_outlines_and_holes(tmp_path, masks, stack):
     assert (rois[0].left, rois[0].top) == tuple(corners.min(0))
 
 
-def test_rois_of_others_are_read_given_the_size_of_the_picture(tmp_path):
+def test_rois_of_others_are_read_given_the_size_of_the_image(tmp_path):
     roi = roifile.ImagejRoi()
     roi.roitype = roifile.ROI_TYPE.RECT
     roi.left, roi.top, roi.right, roi.bottom = 3, 2, 8, 6
@@ -269,7 +269,7 @@ def test_parquet_has_the_types_and_units_of_the_columns(tmp_path, masks, calibra
     assert table.schema.field("area_um2").metadata == {b"unit": "µm²".encode()}
 
 
-def test_a_picture_of_another_size_is_not_measured(masks):
+def test_an_image_of_another_size_is_not_measured(masks):
     with pytest.raises(AnymaskError, match="50×40 pixels and other is 20×30"):
         measure_in_image(masks, Image(np.zeros((30, 20)), "YX", name="other"))
 
@@ -285,7 +285,7 @@ def test_records_of_segment_anything_and_sa1b_are_read(tmp_path, masks, stack):
         np.testing.assert_array_equal(np.array(list(found)), stack)
 
 
-def test_what_a_format_cannot_hold_is_told(stack):
+def test_losses_of_a_format_are_listed(stack):
     stack[2] |= stack[0]
     overlapping = MaskSet.from_masks(
         np.concatenate([stack, np.zeros((1, 40, 50), bool)]), object_ids=[5, 6, 7, 8]
@@ -314,7 +314,7 @@ def test_the_same_masks_give_the_same_bytes(tmp_path, masks):
         assert x.read_bytes() == y.read_bytes(), form
 
 
-def test_a_picture_of_another_size_is_refused(tmp_path, calibrated):
+def test_an_image_of_another_size_is_refused(tmp_path, calibrated):
     masks = MaskSet.from_labels(np.ones((30, 20), np.uint8))
     with pytest.raises(ImageError, match="20×30 pixels and cells is 50×40"):
         save_masks(masks, tmp_path / "a.geojson", image=calibrated)

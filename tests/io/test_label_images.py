@@ -51,7 +51,7 @@ def test_ids_that_16_bits_cannot_hold_are_refused_and_never_squeezed(tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ome_zarr_labels_are_listed_in_their_picture_at_every_level(tmp_path, stack, calibrated):
+def test_ome_zarr_labels_are_listed_in_their_image_at_every_level(tmp_path, stack, calibrated):
     picture = zarr.create_group(str(tmp_path / "p.zarr"), zarr_format=2)
     picture.attrs["multiscales"] = [{"version": "0.4", "datasets": [{"path": "0"}]}]
     large = np.zeros((700, 500), np.uint32)
@@ -105,7 +105,7 @@ def test_files_tell_their_pixel_size_again(tmp_path, calibrated, name):
         ((10.0, 0.5, 0.25, 20.0, 0.25, -0.5), None, "m"),
     ],
 )
-def test_a_label_image_lies_on_the_map_where_its_picture_does(tmp_path, transform, crs, unit):
+def test_a_label_image_lies_on_the_map_where_its_image_does(tmp_path, transform, crs, unit):
     labels = np.zeros((30, 20), np.uint8)
     labels[5:9, 3:8] = 200
     geo = {"transform": transform} | ({"crs": crs} if crs else {})

@@ -1,4 +1,4 @@
-"""Which pictures a folder or a pattern means: all kinds that are read, each once."""
+"""Which images a folder or a pattern means: all kinds that are read, each once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def field(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_lists_each_picture_once_whatever_it_is_made_of(field: Path) -> None:
+def test_a_folder_lists_each_image_once(field: Path) -> None:
     assert names(list_images(field)) == ["a.hdr", "b.hdr", "c.hdr", "d.png", "e.ome.zarr"]
 
 
@@ -72,7 +72,7 @@ def test_files_named_by_themselves_are_taken_as_named(field: Path) -> None:
         list_images(field / "notes.txt")
 
 
-def test_a_zarr_folder_is_one_picture_and_not_searched(field: Path) -> None:
+def test_a_zarr_folder_is_one_image_and_not_searched(field: Path) -> None:
     inside = field / "e.ome.zarr" / "thumbnail.png"
     PillowImage.new("L", (3, 3)).save(inside)
     assert is_image_folder(field / "e.ome.zarr")
@@ -81,7 +81,7 @@ def test_a_zarr_folder_is_one_picture_and_not_searched(field: Path) -> None:
     assert names(list_images(str(field.parent / "**" / "*.zarr"))) == ["e.ome.zarr"]
 
 
-def test_a_file_named_zarr_is_no_picture(tmp_path: Path) -> None:
+def test_a_file_named_zarr_is_not_an_image(tmp_path: Path) -> None:
     (tmp_path / "a.zarr").write_bytes(b"zip")
     with pytest.raises(ImageError, match="no image"):
         list_images(tmp_path)
@@ -140,9 +140,7 @@ def test_links_to_folders_elsewhere_are_followed(tmp_path: Path) -> None:
         (".h*/*.png", ["4.png"]),
     ],
 )
-def test_patterns_mean_what_they_mean_elsewhere(
-    pattern: str, expected: list[str], tmp_path: Path
-) -> None:
+def test_patterns_match_like_glob(pattern: str, expected: list[str], tmp_path: Path) -> None:
     for name in ("1.png", "s/2.png", "s/t/3.png", ".h/4.png", "s/.5.png"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True, parents=True)

@@ -1,4 +1,4 @@
-"""Picture files to arrays, and what users name to lists of files."""
+"""Image files to arrays, and what users name to lists of files."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_tiff_whose_zero_is_white_is_shown_as_meant(dtype: type, tmp_path: Pat
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
-def test_a_picture_taken_with_the_camera_on_its_side_is_turned_upright(
+def test_an_image_taken_with_the_camera_on_its_side_is_turned_upright(
     suffix: str, scene: np.ndarray, tmp_path: Path
 ) -> None:
     stored = Image.fromarray(np.rot90(scene))
@@ -147,9 +147,7 @@ def test_a_planar_multichannel_tiff_of_three_channels_is_colour(tmp_path: Path) 
     np.testing.assert_array_equal(read_rgb(path)[0, 0], [0, 200, 0])
 
 
-def test_the_thumbnail_in_a_tiff_does_not_hide_its_picture(
-    scene: np.ndarray, tmp_path: Path
-) -> None:
+def test_the_thumbnail_in_a_tiff_does_not_hide_its_image(scene: np.ndarray, tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "t.tif") as writer:
         writer.write(scene, photometric="rgb")
         writer.write(scene[::8, ::8], photometric="rgb")
@@ -157,7 +155,7 @@ def test_the_thumbnail_in_a_tiff_does_not_hide_its_picture(
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_stack_is_refused_with_its_number_of_pictures(dtype: type, tmp_path: Path) -> None:
+def test_a_stack_is_refused_with_its_number_of_images(dtype: type, tmp_path: Path) -> None:
     path = tmp_path / "stack.tif"
     tifffile.imwrite(path, np.zeros((5, 20, 30), dtype), photometric="minisblack")
     with pytest.raises(ImageError, match="has 5 images") as error:
@@ -200,7 +198,7 @@ def test_cut_off_files_are_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif", ".npy"])
-def test_text_under_a_picture_name_is_refused(suffix: str, tmp_path: Path) -> None:
+def test_text_under_an_image_name_is_refused(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"text{suffix}"
     path.write_text("this is not a picture\n" * 20)
     with pytest.raises(ImageError) as error:
@@ -274,11 +272,11 @@ def names(paths: list[Path]) -> list[str]:
     return [path.name for path in paths]
 
 
-def test_a_folder_stands_for_its_pictures_sorted_by_name(pictures: Path) -> None:
+def test_a_folder_stands_for_its_images_sorted_by_name(pictures: Path) -> None:
     assert names(list_images(pictures)) == ["a.JPG", "b.png", "c.tif"]
 
 
-def test_patterns_expand_to_the_pictures_they_match(pictures: Path) -> None:
+def test_patterns_expand_to_the_images_they_match(pictures: Path) -> None:
     assert names(list_images(str(pictures / "[ab].*"))) == ["a.JPG", "b.png"]
     assert names(list_images(str(pictures / "**" / "*.npy"))) == ["d.npy"]
 
@@ -303,7 +301,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> 
         ("empty", "no image in the folder"),
     ],
 )
-def test_inputs_that_mean_no_picture_are_named(name: str, part: str, pictures: Path) -> None:
+def test_inputs_that_mean_no_image_are_named(name: str, part: str, pictures: Path) -> None:
     (pictures / "empty").mkdir()
     with pytest.raises(ImageError, match=part) as error:
         list_images([pictures / "b.png", pictures / name])

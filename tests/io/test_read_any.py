@@ -56,7 +56,7 @@ def test_only_what_a_file_needs_is_imported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", image_suffixes())
-def test_every_kind_refuses_what_it_is_not_in_one_sentence(suffix: str, tmp_path: Path) -> None:
+def test_every_format_refuses_other_files_in_one_sentence(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"leaf größe{suffix}"
     for content in (b"", b"\0" * 1000, b"\xff" * 1000, b"words and words " * 70):
         path.write_bytes(content)
@@ -76,7 +76,7 @@ def test_other_files_are_refused_with_the_suffixes_that_are_read(tmp_path: Path)
         assert ".zarr" in message
 
 
-def test_links_that_lead_nowhere_are_no_files(tmp_path: Path) -> None:
+def test_broken_links_are_not_files(tmp_path: Path) -> None:
     os.symlink(tmp_path / "loop.png", tmp_path / "loop.png")
     os.symlink(tmp_path / "gone.png", tmp_path / "link.png")
     for name in ("loop.png", "link.png", "loop.png/a.png"):
@@ -89,7 +89,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "x" * 5000 + ".png", "a\0b.png", "/dev/null"])
-def test_names_that_can_be_no_picture_are_image_errors(path: str) -> None:
+def test_names_that_can_be_no_image_are_image_errors(path: str) -> None:
     sentence(path)
 
 
@@ -105,9 +105,7 @@ def test_an_option_that_a_kind_has_not_is_refused_with_those_that_have_it(
 
 
 @pytest.mark.parametrize("option", [{"page": "1"}, {"series": True}, {"level": 0.5}])
-def test_an_option_that_is_no_whole_number_is_refused(
-    option: dict[str, Any], tmp_path: Path
-) -> None:
+def test_an_option_must_be_a_whole_number(option: dict[str, Any], tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5), np.uint8))
     assert "is not a whole number" in sentence(tmp_path / "a.tif", **option)
 
@@ -132,9 +130,7 @@ def test_files_are_closed_when_nobody_reads_them_any_more(tmp_path: Path) -> Non
     assert read(tmp_path / "a.h5").channel(0).sum() == 21
 
 
-def test_a_colour_picture_is_shown_whatever_file_it_lies_in(
-    scene: np.ndarray, tmp_path: Path
-) -> None:
+def test_a_colour_image_is_shown_from_any_format(scene: np.ndarray, tmp_path: Path) -> None:
     import h5py
     import scipy.io
     import zarr

@@ -50,7 +50,7 @@ def test_image_formats_know_nothing_of_masks() -> None:
                 assert not node.module.startswith(("anymask.masks", "anymask.io.mask")), path
 
 
-def test_formats_are_listed_from_what_keeps_most_to_tables() -> None:
+def test_formats_are_listed_from_most_kept_to_tables() -> None:
     names = list(written_formats())
     assert names[:3] == ["coco", "npz", "geojson"]
     assert names[-2:] == ["csv", "parquet"]
@@ -68,7 +68,7 @@ def test_a_shared_suffix_means_the_format_that_keeps_most() -> None:
         format_of(Path("a.roi"))  # single ROIs are only read
 
 
-def test_the_files_of_an_image_are_told_from_either(tmp_path: Path) -> None:
+def test_the_files_of_an_image_are_found_from_either(tmp_path: Path) -> None:
     (tmp_path / "a.hdr").write_text("ENVI\n")
     (tmp_path / "a.dat").write_bytes(b"0")
     (tmp_path / "b.png").write_bytes(b"0")

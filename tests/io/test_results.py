@@ -1,4 +1,4 @@
-"""The four files of a picture: what other programs read out of them."""
+"""The four files of an image: what other programs read out of them."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_unknown_scores_are_empty_cells_and_null(tmp_path, picture):
     assert coco["annotations"][0]["predicted_iou"] is None
 
 
-def test_a_picture_without_masks_has_all_four_files_too(tmp_path, picture):
+def test_an_image_without_masks_has_all_four_files_too(tmp_path, picture):
     masks = MaskSet.from_records([], (40, 50))
     files = write_results(tmp_path / "a", picture, masks, image_name="a.png")
     assert files == [result_path(tmp_path / "a", suffix) for suffix in SUFFIXES]
@@ -183,14 +183,14 @@ def room_for_one_kilobyte():
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_write_that_fails_half_way_is_told_and_leaves_no_file(tmp_path, picture, masks):
+def test_a_write_that_fails_half_way_is_an_error_and_leaves_no_file(tmp_path, picture, masks):
     expected = r"Cannot write .*a\.overlay\.png: .*larger than this file system allows"
     with room_for_one_kilobyte(), pytest.raises(OutputError, match=expected):
         write_results(tmp_path / "a", picture, masks, image_name="a.png")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_label_image_has_the_pictures_scale_and_place_on_the_map(tmp_path, picture, masks):
+def test_the_label_image_has_the_images_scale_and_place_on_the_map(tmp_path, picture, masks):
     geo = {"transform": (500_000.0, 0.5, 0.0, 5_600_000.0, 0.0, -0.5), "crs": "EPSG:32632"}
     write_results(
         tmp_path / "a", picture, masks, image_name="a.tif", pixel_size=(0.5, 0.5), unit="m", geo=geo

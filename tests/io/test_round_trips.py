@@ -108,7 +108,7 @@ def test_label_images_give_back_ids_classes_and_pixels(form, masks):
 @quick
 @given(mask_sets(overlapping=False))
 @pytest.mark.parametrize("form", ["labels", "labels-npz", "zarr"])
-def test_large_ids_stay_what_they_are_in_label_images(form, masks):
+def test_large_ids_are_unchanged_in_label_images(form, masks):
     assert same_masks(save_and_load(masks, form), masks)
 
 
@@ -143,7 +143,7 @@ def test_scores_come_back_and_unknown_ones_stay_unknown(form):
 @quick
 @given(mask_sets(empty=False), st.floats(0.05, 0.49))
 @pytest.mark.parametrize("form", ["geojson", "labelme"])
-def test_simplified_outlines_stay_within_the_distance_asked_for(form, masks, simplify):
+def test_simplified_outlines_stay_within_the_tolerance(form, masks, simplify):
     again = save_and_load(masks, form, simplify=simplify)
     if len(masks) == 0:
         return
@@ -163,7 +163,7 @@ def test_simplified_outlines_stay_within_the_distance_asked_for(form, masks, sim
         np.testing.assert_array_equal(mask[certain], before[certain])
 
 
-def test_a_data_set_of_several_pictures_comes_back_from_one_coco_file(tmp_path):
+def test_a_data_set_of_several_images_comes_back_from_one_coco_file(tmp_path):
     rng = np.random.default_rng(3)
     pictures = {}
     for name, ids in (("a.png", [5, 9]), ("day 2/b.tif", [5]), ("c.png", [])):
@@ -178,7 +178,7 @@ def test_a_data_set_of_several_pictures_comes_back_from_one_coco_file(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["yolo", "voc"])
-def test_a_data_set_numbers_classes_alike_in_all_pictures(tmp_path, form):
+def test_a_data_set_numbers_classes_alike_in_all_images(tmp_path, form):
     label = np.array([[1, 1, 0], [0, 0, 0], [0, 0, 0]])
     pictures = [
         ("a.png", MaskSet.from_labels(label).with_class_names(["root"])),
@@ -195,7 +195,7 @@ def test_a_data_set_numbers_classes_alike_in_all_pictures(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", ["yolo", "voc"])
-def test_pictures_saved_one_by_one_extend_the_list_of_classes(tmp_path, form):
+def test_images_saved_one_by_one_extend_the_list_of_classes(tmp_path, form):
     inner, suffix = ("labels", ".txt") if form == "yolo" else ("Annotations", ".xml")
     saved = {}
     for name, kind in (("a", "root"), ("b", "leaf"), ("c", ""), ("d", "root")):

@@ -1,4 +1,4 @@
-"""No two pictures share the names of their results."""
+"""No two images share the names of their results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def names(*pairs: tuple[str, str]) -> list[str]:
     return [n.as_posix() for n in output_names([(Path(p), Path(r)) for p, r in pairs])]
 
 
-def test_a_picture_alone_loses_its_suffix():
+def test_an_image_alone_loses_its_suffix():
     assert names(("/x/a.png", "a.png"), ("/x/b.tif", "b.tif")) == ["a", "b"]
 
 
@@ -24,15 +24,15 @@ def test_only_the_last_suffix_goes():
     assert names(("/x/scan.v2.png", "scan.v2.png")) == ["scan.v2"]
 
 
-def test_pictures_of_one_stem_keep_their_suffixes():
+def test_images_of_one_stem_keep_their_suffixes():
     assert names(("/x/a.png", "a.png"), ("/x/a.jpg", "a.jpg")) == ["a.png", "a.jpg"]
 
 
-def test_pictures_of_one_file_name_get_their_folder():
+def test_images_of_one_file_name_get_their_folder():
     assert names(("/x/a.png", "a.png"), ("/y/a.png", "a.png")) == ["x/a.png", "y/a.png"]
 
 
-def test_pictures_below_a_folder_keep_their_place():
+def test_images_below_a_folder_keep_their_place():
     assert names(("/x/s/a.png", "s/a.png"), ("/x/t/a.png", "t/a.png")) == ["s/a", "t/a"]
 
 
@@ -52,7 +52,7 @@ paths = st.tuples(st.lists(parts, max_size=3), parts, st.sampled_from([".png", "
 
 @settings(deadline=None)
 @given(st.lists(paths, unique_by=repr, max_size=12), st.integers(0, 3))
-def test_names_are_unique_whatever_the_pictures(found, depth):
+def test_names_are_unique_whatever_the_images(found, depth):
     pairs = {}
     for folders, stem, suffix in found:
         path = Path("/in", *folders, stem + suffix)
@@ -71,7 +71,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_a_folder_stands_for_the_pictures_in_it_without_anymasks_own(folder):
+def test_a_folder_stands_for_the_images_in_it_without_anymasks_own(folder):
     inputs = gather([str(folder)])
     assert [(p.path.name, p.name.as_posix()) for p in inputs.items] == [
         ("a.png", "a"),
@@ -86,12 +86,12 @@ def test_a_pattern_keeps_the_folders_below_its_fixed_part(folder):
         assert [p.name.as_posix() for p in inputs.items] == ["a", "b", "sub/c"]
 
 
-def test_a_picture_named_twice_is_taken_once(folder):
+def test_an_image_named_twice_is_taken_once(folder):
     inputs = gather(["a.png", str(folder / "a.png"), ".", "sub/../a.png"])
     assert [p.path.name for p in inputs.items] == ["a.png", "b.png"]
 
 
-def test_arguments_without_a_picture_are_kept_with_their_reason(folder):
+def test_arguments_without_an_image_are_kept_with_their_reason(folder):
     inputs = gather(["missing.png", "notes.txt", "a.png"])
     assert [p.path.name for p in inputs.items] == ["a.png"]
     assert [argument for argument, _ in inputs.unusable] == ["missing.png", "notes.txt"]

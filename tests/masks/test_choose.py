@@ -100,7 +100,7 @@ def test_conditions_on_measurements_choose_objects():
     assert kept_ids(LABELS, "not area > 2") == [5, 12]
 
 
-def test_conditions_on_brightness_need_the_picture():
+def test_conditions_on_brightness_need_the_image():
     image = np.where(LABELS == 8, 1000, 10).astype(np.uint16)
     assert kept_ids(LABELS, "intensity_mean > 500", image=image) == [8]
     both = np.stack([image, 1000 - image], -1)

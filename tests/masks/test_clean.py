@@ -127,7 +127,7 @@ def test_holes_larger_than_the_limit_stay():
     assert fill_holes(mask, max_size=4).all()
 
 
-def test_a_bay_that_opens_to_the_edge_of_the_picture_is_no_hole():
+def test_a_bay_that_opens_to_the_edge_of_the_image_is_not_a_hole():
     mask = np.ones((4, 5), bool)
     mask[2:, 2] = False
     np.testing.assert_array_equal(fill_holes(mask), mask)
@@ -219,7 +219,7 @@ def test_a_ragged_disc_comes_near_to_the_disc():
     assert components(smooth(ragged, 3)) == 1
 
 
-def test_a_straight_edge_and_the_picture_s_edge_stay_where_they_are():
+def test_a_straight_edge_and_the_image_s_edge_stay_where_they_are():
     mask = np.zeros((30, 40), bool)
     mask[:, :17] = True
     for radius in (1, 3, 7):

@@ -99,7 +99,7 @@ def test_a_mask_covered_by_several_others_does_not_vanish_by_splitting():
     np.testing.assert_array_equal(labels == 3, middle)
 
 
-def test_a_mirrored_picture_is_split_in_mirrored_parts():
+def test_a_mirrored_image_is_split_in_mirrored_parts():
     stack = np.stack([disc(18, 15, 13), disc(37, 22, 16), disc(30, 30, 9)])
     labels = to_label_image(MaskSet.from_masks(stack, object_ids=[1, 2, 3]), "split")
     for axis in (0, 1):

@@ -83,6 +83,6 @@ def test_no_masks_are_a_background():
 @pytest.mark.parametrize(
     "bad", [np.zeros((2, 2)), np.full((2, 2), -1), np.zeros((2, 2, 2), int), np.zeros((2, 2), bool)]
 )
-def test_what_is_not_a_label_image_is_refused_in_one_sentence(bad):
+def test_anything_but_a_label_image_is_refused_in_one_sentence(bad):
     with pytest.raises(AnymaskError, match=r"^A label image must be .*\.$"):
         counts_by_label(bad)

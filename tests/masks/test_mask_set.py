@@ -204,7 +204,7 @@ def test_an_annotation_without_polygons_is_an_empty_mask():
     assert MaskSet.from_coco(coco_of([])).areas.tolist() == [0]
 
 
-def test_a_polygon_may_reach_beyond_the_picture():
+def test_a_polygon_may_reach_beyond_the_image():
     beyond = coco_of([[-5, -4, 8, -4, 8, 9, -5, 9]])
     assert MaskSet.from_coco(beyond).areas.tolist() == [30]
 

@@ -99,7 +99,7 @@ def test_a_line_that_falls_to_the_right_is_turned_clockwise():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3), (2, 1)])
-def test_a_disc_has_the_measures_of_a_circle_whatever_the_pixels(size):
+def test_a_disc_has_the_measures_of_a_circle_for_any_pixel_shape(size):
     found = measure(disc(60, *size), pixel_size=size, unit="mm")
     assert found["area"][0] == pytest.approx(math.pi * 60**2, rel=0.01)
     assert found["perimeter_crofton"][0] == pytest.approx(2 * math.pi * 60, rel=0.02)
@@ -166,7 +166,7 @@ def test_units_stand_beside_the_columns_and_in_their_names():
     assert measure(labels).units["area"] == "pixels"
 
 
-def test_only_what_is_asked_for_is_measured_in_the_usual_order():
+def test_only_requested_properties_are_measured_in_the_usual_order():
     labels = np.ones((3, 3), int)
     found = measure(labels, np.ones((3, 3)), properties=["intensity_mean", "area", "bbox"])
     assert list(found) == [
@@ -188,7 +188,7 @@ def test_only_what_is_asked_for_is_measured_in_the_usual_order():
         ({"image": np.ones((3, 3), complex)}, "of numbers"),
     ],
 )
-def test_what_cannot_be_measured_is_refused_in_one_sentence(options, what):
+def test_unknown_properties_are_refused_in_one_sentence(options, what):
     with pytest.raises(AnymaskError, match=what) as caught:
         measure(np.ones((3, 3), int), **options)
     assert str(caught.value).endswith(".")

@@ -76,7 +76,7 @@ def test_of_two_equal_masks_the_one_on_top_lies_in_the_other():
     assert masks.to_labels()[2, 2] == 1
 
 
-def test_in_a_label_image_what_lies_in_a_hole_lies_in_the_object():
+def test_in_a_label_image_an_object_in_a_hole_is_inside():
     labels = np.zeros((9, 9), np.uint8)
     labels[1:8, 1:8], labels[3:6, 3:6] = 4, 9
     assert nesting(labels).parents.tolist() == [0, 4]
@@ -93,7 +93,7 @@ def test_a_rotated_image_has_the_same_tree(labels, turns):
     np.testing.assert_array_equal(one.parents, other.parents)
 
 
-def test_an_unknown_id_and_a_wrong_tolerance_are_told():
+def test_an_unknown_id_and_a_wrong_tolerance_are_errors():
     tree = nesting(squares((0, 5)))
     with pytest.raises(AnymaskError, match="no mask with id 3"):
         tree.ancestors(3)

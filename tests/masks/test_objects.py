@@ -1,4 +1,4 @@
-"""Objects cut out of a picture and put back."""
+"""Objects cut out of an image and put back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_crop_that_is_put_back_gives_the_same_run_lengths(masks, margin):
         np.testing.assert_array_equal(back, masks.counts[index])
 
 
-def test_a_margin_ends_where_the_picture_ends():
+def test_a_margin_ends_where_the_image_ends():
     masks = MaskSet.from_labels(np.pad([[1]], ((0, 5), (2, 1))))
     ((_, crop),) = objects_of(masks, 2)
     assert (crop.top, crop.left, crop.pixels.shape) == (0, 0, (3, 4))

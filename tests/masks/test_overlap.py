@@ -111,6 +111,6 @@ def test_a_label_image_has_nothing_to_merge(labels):
         ({"keep": "all"}, "keep is 'all'"),
     ],
 )
-def test_wrong_options_are_told(options, words):
+def test_wrong_options_are_errors(options, words):
     with pytest.raises(AnymaskError, match=words):
         merge_overlapping(bars((0, 3)), **options)

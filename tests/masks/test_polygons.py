@@ -91,7 +91,7 @@ def test_a_mask_with_a_thousand_holes_becomes_one_ring():
 
 @quick
 @given(hnp.arrays(np.bool_, (3, 6, 7)))
-def test_a_set_is_outlined_in_the_coordinates_of_the_picture(stack):
+def test_a_set_is_outlined_in_the_coordinates_of_the_image(stack):
     found = dict(outlines(MaskSet.from_masks(stack)))
     assert sorted(found) == np.flatnonzero(stack.any((1, 2))).tolist()
     for index, polygons in found.items():

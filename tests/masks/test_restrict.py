@@ -47,7 +47,7 @@ def test_the_centre_decides_where_asked():
     assert set(np.unique(restrict(labels, (7, 2, 7, 2), "centre"))) == {0, 2}
 
 
-def test_a_box_includes_its_edges_and_may_reach_beyond_the_picture():
+def test_a_box_includes_its_edges_and_may_reach_beyond_the_image():
     expected = np.zeros((6, 8), bool)
     expected[1:4, 2:6] = True
     np.testing.assert_array_equal(region_mask((2, 1, 5, 3), (6, 8)), expected)

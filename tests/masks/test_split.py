@@ -125,7 +125,7 @@ def test_objects_that_touch_in_a_label_image_are_not_mixed():
     np.testing.assert_array_equal(split_touching(labels), labels)
 
 
-def test_an_object_cut_off_by_the_picture_is_split_as_one_inside():
+def test_an_object_cut_off_by_the_image_is_split_as_one_inside():
     mask = discs((20, 0, 12), (41, 0, 12))
     parts = split_touching(mask)
     assert set(np.unique(parts)) == {0, 1, 2}
@@ -157,12 +157,12 @@ def test_the_dtype_grows_when_new_ids_need_it():
 
 
 @pytest.mark.parametrize("name", ["min_distance", "min_depth", "min_area"])
-def test_limits_below_0_are_told(name):
+def test_limits_below_0_are_errors(name):
     with pytest.raises(AnymaskError, match=f"{name} is -1"):
         split_touching(np.ones((3, 3), bool), **{name: -1})
 
 
-def test_ids_that_would_pass_the_largest_there_can_be_are_told():
+def test_ids_above_the_largest_possible_are_errors():
     labels = np.array([[2**63 - 1, 0, 2**63 - 1]], np.int64)
     with pytest.raises(AnymaskError, match="leaves none"):
         split_components(labels)

@@ -17,7 +17,7 @@ ROUNDING = 1e-4
 
 @pytest.fixture(scope="module")
 def images(scene, tall):
-    """Three pictures of three sizes."""
+    """Three images of three sizes."""
     return [scene, tall, scene[:100, 20:]]
 
 

@@ -41,7 +41,7 @@ def low_res(seed: int = 0) -> ScoreMap:
 # What the model answers
 
 
-def test_logits_are_those_of_the_predictor_with_the_whole_picture_as_box(predictor, scores):
+def test_logits_are_those_of_the_predictor_with_the_whole_image_as_box(predictor, scores):
     expected, iou, low = predictor.predict(
         [(120, 90), (30, 40)], [1, 0], box=(0, 0, 240, 180), multimask_output=False,
         return_logits=True,
@@ -53,7 +53,7 @@ def test_logits_are_those_of_the_predictor_with_the_whole_picture_as_box(predict
     np.testing.assert_array_equal(scores.mask()[far], (expected[0] > 0)[far])
 
 
-def test_points_are_in_pixels_of_the_picture_and_labels_default_to_1(small_reference_sam, tall):
+def test_points_are_in_pixels_of_the_image_and_labels_default_to_1(small_reference_sam, tall):
     predictor = SamPredictor(small_reference_sam)
     predictor.set_image(tall)
     one = score_map(predictor, [(150, 280)])
@@ -64,7 +64,7 @@ def test_points_are_in_pixels_of_the_picture_and_labels_default_to_1(small_refer
     assert one.image_size == (300, 201)
 
 
-def test_a_box_takes_the_place_of_the_whole_picture_and_an_answer_refines(predictor, scores):
+def test_a_box_takes_the_place_of_the_whole_image_and_an_answer_refines(predictor, scores):
     boxed = score_map(predictor, box=(40, 30, 160, 120), mask_input=scores.logits[None])
     expected, _, _ = predictor.predict(
         box=(40, 30, 160, 120), mask_input=scores.logits[None], multimask_output=False,

@@ -22,7 +22,7 @@ def test_lesions_are_whole_and_darker_than_what_surrounds_them(seed):
         rows = mask.any(1)
         beside = ~np.logical_or.reduce(masks) & rows[:, None]
         assert image[mask].mean() < image[beside].mean() - 15
-    # Speckle: neighbours along the beam differ much, as no smooth picture's do.
+    # Speckle: neighbours along the beam differ much, as no smooth image's do.
     assert np.abs(np.diff(image.astype(int), axis=0)).mean() > 15
 
 

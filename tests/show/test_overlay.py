@@ -1,4 +1,4 @@
-"""Painting masks over pictures: what is painted, in which colour, at which cost."""
+"""Painting masks over images: what is painted, in which colour, at which cost."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def stack() -> np.ndarray:
     return np.stack([disc(shape, (20, 20), 6), disc(shape, (50, 30), 20), disc(shape, (55, 30), 5)])
 
 
-def test_pixels_of_no_mask_are_those_of_the_picture(picture, stack):
+def test_pixels_of_no_mask_are_those_of_the_image(picture, stack):
     painted = overlay(picture, stack)
     outside = ~stack.any(0)
     np.testing.assert_array_equal(painted[outside], picture[outside])
     assert (painted[~outside] != picture[~outside]).any(-1).mean() > 0.99
 
 
-def test_the_picture_given_is_not_changed(picture, stack):
+def test_the_image_given_is_not_changed(picture, stack):
     before = picture.copy()
     overlay(picture, stack)
     np.testing.assert_array_equal(picture, before)
 
 
-def test_a_fill_is_the_blend_of_picture_and_colour(picture, stack):
+def test_a_fill_is_the_blend_of_image_and_colour(picture, stack):
     painted = overlay(picture, stack, alpha=0.25, outline=False)
     inside = stack[0]
     expected = 0.75 * picture[inside] + 0.25 * colours_of(np.array(1)).astype(float)
@@ -72,7 +72,7 @@ def test_an_outline_of_no_width_is_none_and_a_wider_one_covers_more(picture, sta
     assert 0 < covered[0] < covered[1]
 
 
-def test_a_mask_that_fills_the_picture_has_no_outline(picture):
+def test_a_mask_that_fills_the_image_has_no_outline(picture):
     everything = np.ones((60, 80), bool)
     np.testing.assert_array_equal(
         overlay(picture, everything), overlay(picture, everything, outline=False)
@@ -101,20 +101,20 @@ def test_a_mask_keeps_its_colour_when_others_are_added(picture, stack):
     np.testing.assert_array_equal(alone[stack[0]], together[stack[0]])
 
 
-def test_no_masks_leave_the_picture_as_it_is(picture):
+def test_no_masks_leave_the_image_as_it_is(picture):
     np.testing.assert_array_equal(overlay(picture, []), picture)
     np.testing.assert_array_equal(overlay(picture, np.zeros((60, 80), np.uint16)), picture)
     np.testing.assert_array_equal(overlay(picture, np.zeros((0, 60, 80), bool)), picture)
 
 
-def test_a_grey_picture_is_painted_as_its_rgb_copy(picture, stack):
+def test_a_grey_image_is_painted_as_its_rgb_copy(picture, stack):
     grey = picture[..., 0]
     expected = overlay(np.repeat(grey[..., None], 3, 2), stack)
     np.testing.assert_array_equal(overlay(grey, stack), expected)
     np.testing.assert_array_equal(overlay(grey[..., None], stack), expected)
 
 
-def test_a_picture_that_is_not_8_bit_is_refused_with_the_function_to_convert_with(stack):
+def test_an_image_that_is_not_8_bit_is_refused_with_the_function_to_convert_with(stack):
     with pytest.raises(ImageError, match=r"float64 of shape \(60, 80, 3\).*anymask\.to_rgb"):
         overlay(np.zeros((60, 80, 3)), stack)
     with pytest.raises(ImageError, match="to_rgb"):
@@ -132,7 +132,7 @@ def test_logits_in_place_of_masks_are_refused(picture):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2000, 4)])
-def test_pictures_of_odd_shapes_are_painted(shape):
+def test_images_of_odd_shapes_are_painted(shape):
     picture = np.full((*shape, 3), 7, np.uint8)
     labels = np.ones(shape, np.uint8)
     labels[-1, -1] = 2
@@ -160,7 +160,7 @@ def test_lab_of_red_is_the_published_one():
     np.testing.assert_allclose(rgb_to_lab(np.array([255, 0, 0])), [53.24, 80.09, 67.20], atol=0.02)
 
 
-def test_500_masks_of_a_large_picture_cost_no_more_than_a_few_copies_of_it():
+def test_500_masks_of_a_large_image_cost_no_more_than_a_few_copies_of_it():
     height, width = 1200, 1800
     rng = np.random.default_rng(1)
     labels = np.zeros((height, width), np.uint16)
@@ -188,7 +188,7 @@ def test_prompts_are_drawn_where_they_are_on_a_copy(picture):
     np.testing.assert_array_equal(drawn[25:35, 15:60], picture[25:35, 15:60])
 
 
-def test_larger_pictures_get_larger_marks():
+def test_larger_images_get_larger_marks():
     def marked(side: int) -> int:
         blank = np.zeros((side, side), np.uint8)
         return int(draw_prompts(blank, point_coords=[[side / 2, side / 2]]).any(-1).sum())

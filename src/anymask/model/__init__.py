@@ -1,1 +1,1 @@
-"""The network: image encoders, prompt encoder, mask decoder, and Sam, which joins them."""
+"""The network: image encoders, prompt encoder, mask decoder, and `Sam`, which combines them."""

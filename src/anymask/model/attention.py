@@ -1,4 +1,4 @@
-"""Scaled dot-product attention by whichever of three equal ways is fastest."""
+"""Scaled dot-product attention by the fastest of three equivalent methods."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The geometry of every model as plain data.
 
-A `SamConfig` says all that is needed to build a `Sam` without its weights. The module imports no
-torch, so names, sizes and licences can be listed at once. Image encoders have configurations of
-their own (`encoder_configs`).
+A `SamConfig` has everything needed to build a `Sam` without its weights. This module does not
+import torch, so names, sizes and licences can be listed quickly. Image encoders have configurations
+of their own (`encoder_configs`).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ __all__ = [
 class EverythingConfig:
     """The options of "everything" whose best values depend on the model.
 
-    The defaults are those published for Meta's models; a model whose scores mean something else
-    brings its own (`SamConfig.everything`). `anymask.predict.everything.options` has the others.
+    The defaults are those published for Meta's models; a model whose scores have another meaning
+    has its own (`SamConfig.everything`). `anymask.predict.everything.options` has the others.
 
     Raises
     ------
@@ -73,7 +73,7 @@ class EverythingConfig:
     )
     box_nms_thresh: float = option(
         0.7,
-        "Of two masks that overlap more than this (IoU), keep the better.",
+        "If two masks overlap more than this (IoU), keep only the better one.",
         low=0,
         high=1,
         unit="IOU",
@@ -82,7 +82,7 @@ class EverythingConfig:
     )
     min_mask_region_area: float = option(
         0,
-        "Fill holes and remove islands of fewer pixels than this.",
+        "Fill holes and remove islands with fewer pixels than this.",
         low=0,
         unit="PIXELS",
         group="filter",
@@ -90,7 +90,7 @@ class EverythingConfig:
     )
     max_mask_share: float = option(
         1.0,
-        "Leave out masks that cover more than this share of the image, or of the tile.",
+        "Drop masks that cover more than this share of the image, or of the tile.",
         low=0,
         high=1,
         unit="SHARE",
@@ -112,7 +112,7 @@ class EverythingConfig:
         check_options(self)
 
     def in_words(self) -> dict[str, str]:
-        """Return each option as a person writes it.
+        """Return each option as text, in its shortest form.
 
         Examples
         --------
@@ -124,12 +124,12 @@ class EverythingConfig:
 
 @dataclass(frozen=True)
 class SamConfig:
-    """All that is needed to build a `Sam` of a given geometry.
+    """Everything needed to build a `Sam` with a given geometry.
 
     Attributes
     ----------
     name : str
-        What the model is called in messages and files.
+        The model's name in messages and files.
     image_encoder : EncoderConfig
         Of any of the `encoder_kinds`.
     image_size : int
@@ -151,13 +151,12 @@ class SamConfig:
     dense_prompts : bool
         Whether points and boxes are also drawn as maps added to the image tokens.
     iou_from_masks : bool
-        Whether the predicted IoU is read off the masks too, and not off a token alone.
+        Whether the predicted IoU is computed from the masks too, not only from a token.
     box_margin : float or None
         Masks of a box prompt are cut at the box enlarged on each side by this fraction of its
-        longer side; None leaves them as they come, as Meta's models do.
+        longer side; None does not cut them, as in Meta's models.
     keep_clicked : bool
-        Whether `SamPredictor` drops the regions of a mask that hold no positive click, unless told
-        otherwise.
+        Whether `SamPredictor` by default drops regions of a mask without a positive click.
     everything : EverythingConfig
         Defaults of `SamAutomaticMaskGenerator` for this model.
     """
@@ -204,7 +203,8 @@ class SamConfig:
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> SamConfig:
-        """Build a configuration from what `to_dict` returned, also after a trip through JSON.
+        """Build a configuration from the result of `to_dict`, also after conversion to JSON and
+        back.
 
         Raises
         ------

@@ -1,7 +1,7 @@
-"""Points and boxes drawn as maps, as interactive segmentation networks before SAM had them.
+"""Points and boxes drawn as maps, as in interactive segmentation networks before SAM.
 
-They are meant to tell a small model sooner where a prompt is than Fourier codes alone do (disk
-and distance maps: RITM, arXiv 2102.06583, section 3). The maps have the resolution of the image
+They show a small model the position of a prompt earlier than Fourier codes alone (disk and distance
+maps: RITM, arXiv 2102.06583, section 3). The maps have the resolution of the image
 embedding and are added to it by a 1×1 convolution, as mask prompts are.
 """
 
@@ -38,7 +38,7 @@ class DensePrompts(nn.Module):
         points : tuple of (N, P, 2) and (N, P) tensors, or None
         boxes : (N, 4) tensor or None
         onto : (N, dim, h, w) tensor
-            Stays as it is; of stride 0 over N where it does not differ by prompt.
+            Not changed; has stride 0 over N if it is the same for all prompts.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The kinds of image encoders: those that anymask brings, each as plain data, and other packages'.
+"""The kinds of image encoders, as plain data: anymask's own and those of other packages.
 
 Geometries of ViT-B, L and H are those of "Segment Anything" (arXiv 2304.02643, appendix A), that of
 ViT-T is MobileSAM's (arXiv 2306.14289). The networks are imported when one is built.
@@ -111,7 +111,7 @@ def _attention_pattern(
     """
     whole = 2 * side - 1
     if len(set(lengths)) > 1:
-        # The tables of the image may be of another size than the image's: then the commonest
+        # The tables of global attention may be for another image size; then the most common
         # length is the windows'.
         other = _commonest(n for n in lengths if n != whole)
         length = whole if whole in lengths else _commonest(n for n in lengths if n != other)
@@ -324,7 +324,7 @@ class EfficientNetLiteConfig(EncoderConfig):
 
 
 def _pyramid_bytes(image_size: int, quarter: int, training: bool) -> float:
-    """Of networks whose memory mostly goes to maps at 1/4 of the input, with so many channels."""
+    """For networks that use most memory for maps with this many channels at 1/4 of the input."""
     return (60 if training else 8) * (image_size / 4) ** 2 * quarter * 4.0
 
 
@@ -346,21 +346,21 @@ def encoder_kinds() -> dict[str, type[EncoderConfig]]:
     Raises
     ------
     CheckpointError
-        If another package's kind cannot be imported, or is none.
+        If another package's kind cannot be imported, or is not an `EncoderConfig`.
     """
     kinds: dict[str, type[EncoderConfig]] = {kind.kind: kind for kind in _OWN_KINDS}
     for entry in entry_points(group=GROUP):
         try:
             found = entry.load()
-        except Exception as error:  # whatever a foreign module raises
+        except Exception as error:  # importing foreign code may raise anything
             raise CheckpointError(
                 f"The encoder {entry.name!r} of {entry.value} cannot be imported ({error}); update "
                 "or remove the package that brings it."
             ) from error
         if not (isinstance(found, type) and issubclass(found, EncoderConfig)):
             raise CheckpointError(
-                f"The encoder {entry.name!r} of {entry.value} is no EncoderConfig; update or "
-                "remove the package that brings it."
+                f"The encoder {entry.name!r} of {entry.value} is not an EncoderConfig; update or "
+                "remove its package."
             )
         kinds.setdefault(entry.name, found)
     return kinds

@@ -1,4 +1,4 @@
-"""What a kind of image encoder tells the rest of the package.
+"""The interface of a kind of image encoder.
 
 A kind is a frozen dataclass of plain numbers below `EncoderConfig`. It builds the network, is
 recognised in a checkpoint by the shapes of its tensors, and says what training needs to know.
@@ -19,14 +19,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of a checkpoint's tensors under Meta's names."""
 
 PREFIX = "image_encoder."
-"""What the names of an encoder's tensors begin with in a checkpoint."""
+"""Prefix of the names of an encoder's tensors in a checkpoint."""
 
 
 class EncoderConfig:
     """Base of all configurations of image encoders.
 
-    A subclass is a frozen dataclass whose fields are numbers and tuples of numbers, so that it
-    survives a trip through JSON.
+    A subclass is a frozen dataclass whose fields are numbers and tuples of numbers, so that it can
+    be stored as JSON.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class EncoderConfig:
 
     @classmethod
     def from_shapes(cls, shapes: Shapes) -> tuple[Self, int | None] | None:
-        """Read the configuration off a checkpoint, if it holds an encoder of this kind.
+        """Derive the configuration from a checkpoint, if it has an encoder of this kind.
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class EncoderConfig:
         Returns
         -------
         (config, image_size) or None
-            The input size is None where the tensors do not tell it.
+            The input size is None if the tensors do not show it.
 
         Raises
         ------
@@ -92,13 +92,13 @@ class EncoderConfig:
         raise NotImplementedError
 
     def activation_bytes(self, image_size: int, training: bool) -> float:
-        """About how much memory encoding one image takes in float32.
+        """Approximate memory for encoding one image in float32, in bytes.
 
         Parameters
         ----------
         image_size : int
         training : bool
-            With what the gradients need.
+            Include the memory for gradients.
         """
         raise NotImplementedError
 

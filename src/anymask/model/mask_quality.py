@@ -1,9 +1,9 @@
 """Predict a mask's IoU from the mask as well as from its token.
 
-SAM reads the predicted IoU off one output token, before there is any mask. What the mask looks
-like says more: were each pixel's probability true, the expected intersection and union with the
-object would follow from them. The head sees such sums beside the tokens (as Mask Scoring R-CNN,
-arXiv 1903.00241, shows its head the mask), and learns how far to trust them.
+SAM predicts the IoU from one output token, before there is any mask. The mask itself tells more: if
+each pixel's probability were calibrated, the expected intersection and union with the object would
+follow from them. The head gets such sums in addition to the tokens (as Mask Scoring R-CNN, arXiv
+1903.00241, gives its head the mask), and learns how far to trust them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from anymask.model.layers import MLP
 
 _STATISTICS = 4
-_EMPTY = 1e-4  # keeps the shares of an empty mask finite
+_EMPTY = 1e-4  # keeps the values of an empty mask finite
 
 
 class MaskQualityHead(nn.Module):
@@ -32,7 +32,7 @@ class MaskQualityHead(nn.Module):
         iou_token : (N, C) tensor
         mask_tokens : (N, M, C) tensor
         logits : (N, M, h, w) tensor
-            Taken as given: the masks do not learn from the prediction.
+            Detached: the masks do not learn from the prediction.
 
         Returns
         -------
@@ -54,9 +54,9 @@ def mask_statistics(logits: Tensor) -> Tensor:
     Returns
     -------
     (N, M, 4) float32 tensor
-        Were each pixel's probability true: the mask's expected IoU with the object, the share of
-        the mask that is object, and the share of the object that is in the mask. Last, the side
-        of the mask's area, as a share of the image's.
+        If each pixel's probability were calibrated: the expected IoU of mask and object, the share
+        of the mask that is object, and the share of the object that is in the mask. Last, the
+        square root of the mask's share of the image.
     """
     # In one array, in place: most of the time here is taken by passes over memory.
     probability = logits.float().sigmoid()

@@ -1,4 +1,4 @@
-"""Memory that one pass of a network leaves to the next."""
+"""Let one pass of a network reuse the memory of the last."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _BLOCK = 31 << 20  # bytes
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what is freed, up to some 60 MB, for what comes next.
+    """Make the C library keep up to about 60 MB of freed memory for reuse.
 
-    glibc gives large blocks back to the system at once, and each pass of a network on a CPU then
-    takes thousands of pages anew, which can cost more than the arithmetic. What counts as large
-    grows with the blocks that are freed, up to 32 MiB (mallopt(3), `M_MMAP_THRESHOLD`). So one
-    such block is taken and freed; as nobody writes to it, it costs nothing. Other C libraries do
-    not mind.
+    glibc returns large blocks to the system at once, so each pass of a network on a CPU needs
+    thousands of new pages, which can cost more than the arithmetic. The limit for "large" grows
+    with the size of freed blocks, up to 32 MiB (mallopt(3), `M_MMAP_THRESHOLD`). So one such block
+    is allocated and freed; it costs nothing, because it is never written to. Other C libraries are
+    not affected.
     """
     torch.empty(_BLOCK, dtype=torch.uint8)

@@ -1,7 +1,7 @@
-"""Prompts in pieces whose image tokens stay in a processor's caches.
+"""Split prompts into pieces whose image tokens fit into a processor's caches.
 
-The decoder takes the image tokens of a prompt through a dozen steps. On a CPU most of these are
-as fast as memory is, so a few prompts at a time go through, where a GPU takes all at once.
+The decoder runs the image tokens of a prompt through a dozen steps. On a CPU, most of these are
+limited by memory speed, so it decodes a few prompts at a time; a GPU takes all at once.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-_BYTES = 1 << 22  # of image tokens in a piece
+_BYTES = 1 << 22  # image tokens per piece
 
 
 class Piece(NamedTuple):
-    """Some of the prompts, and the images they ask about."""
+    """Some of the prompts, and their images."""
 
     prompts: slice
     images: slice
@@ -47,5 +47,5 @@ Piece(prompts=slice(2, 3, None), images=slice(0, 1, None))]
 
 
 def prompts_in_a_piece(image: Tensor) -> int:
-    """How many prompts to take at a time through tokens of this image, (B, S, C), on a CPU."""
+    """Number of prompts to decode at a time on a CPU, for image tokens (B, S, C)."""
     return max(1, _BYTES // (image.element_size() * image[0].numel()))

@@ -1,8 +1,8 @@
-"""Matrix products by whichever of torch's libraries is fastest on this processor.
+"""Matrix products by the fastest of torch's libraries on this processor.
 
-torch has two libraries for matrix products on a CPU. `torch.nn.functional.linear` in float32
-always takes MKL, which on AMD's processors leaves the wide vector units alone: oneDNN, the other
-one, computes the same products up to 2.4 times faster there. In bfloat16 both calls end in
+torch has two libraries for matrix products on a CPU. `torch.nn.functional.linear` in float32 always
+uses MKL, which does not use the wide vector units of AMD processors; there oneDNN, the other one,
+computes the same products up to 2.4 times faster. In bfloat16 both calls end in
 oneDNN, but its own call also applies the activation or adds the shortcut before the result goes
 to memory. The choice depends on the machine and the kind of call, never on a measurement, so the
 same call gives the same bits every time. Training, tracing and compiling take torch's own calls.
@@ -53,7 +53,7 @@ def linear(
             y = gelu(y, weight)
         return y if plus is None else y + plus
     onednn = torch.ops.mkldnn._linear_pointwise
-    x = x.contiguous()  # with other strides oneDNN is a hundred times slower, or wrong about them
+    x = x.contiguous()  # with other strides, oneDNN is a hundred times slower or wrong
     if not (weight.is_contiguous() or weight.t().is_contiguous()):
         weight = weight.contiguous()
     if plus is not None and activation == "none":
@@ -136,27 +136,27 @@ def linear_plus_shared(x: Tensor, weight: Tensor, bias: Tensor | None, shared: T
 
 
 def gelu(x: Tensor, *others: Tensor) -> Tensor:
-    """Exact GELU of a result that nothing else needs, made from `others`, overwriting it if it may.
+    """Exact GELU of a temporary result made from `others`, in place if possible.
 
-    Memory that is not in the caches yet costs as much as the work: take none afresh.
+    New memory, which is not in the caches, would cost as much as the work itself.
     """
     return torch.ops.aten.gelu_(x) if in_inference(x, *others) else F.gelu(x)
 
 
 def add_shared(x: Tensor, shared: Tensor) -> Tensor:
-    """Sum of (N, …) and (M, …); of N and M one divides the other and is shared by the larger."""
+    """Sum of (N, …) and (M, …), where N divides M or M divides N and the smaller is repeated."""
     if len(shared) in (1, len(x)) or len(x) == 1:
         return x + shared
     return (x.unflatten(0, (len(shared), -1)) + shared[:, None]).flatten(0, 1)
 
 
 def wants_gradient(*tensors: Tensor | None) -> bool:
-    """Whether what is computed from these is to be differentiated."""
+    """Whether the result of these tensors needs a gradient."""
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
 def in_inference(x: Tensor, *others: Tensor | None) -> bool:
-    """Whether nothing but the result is wanted: no gradient, no trace, no autocast."""
+    """Whether only the result is needed: no gradient, no tracing, no autocast."""
     return not (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()
@@ -166,7 +166,7 @@ def in_inference(x: Tensor, *others: Tensor | None) -> bool:
 
 
 def _adds_in_product(x: Tensor, weight: Tensor, bias: Tensor | None, plus: Tensor) -> bool:
-    """Whether MKL is to add its product to `plus`: one pass over memory less than a sum takes."""
+    """Whether MKL should add its product to `plus`, which saves one pass over memory."""
     return (
         len(plus) in (1, len(x))
         and x.device.type == "cpu"
@@ -176,7 +176,7 @@ def _adds_in_product(x: Tensor, weight: Tensor, bias: Tensor | None, plus: Tenso
 
 
 def in_onednn(x: Tensor, weight: Tensor, *others: Tensor | None) -> bool:
-    """Whether x·Wᵀ, from which and from others a result is made, is for oneDNN's own call."""
+    """Whether to compute x·Wᵀ with oneDNN's own call."""
     return (
         in_inference(x, weight, *others)
         and x.device.type == "cpu"

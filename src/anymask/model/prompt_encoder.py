@@ -54,7 +54,7 @@ class PromptEncoder(nn.Module):
         boxes: Tensor | None,
         masks: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """Embed prompts; those given together belong together, one set to each n of N.
+        """Embed N prompts; points, box and mask with the same index form one prompt.
 
         Parameters
         ----------

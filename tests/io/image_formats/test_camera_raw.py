@@ -38,7 +38,7 @@ def write_dng(path: Path, colour: tuple[float, float, float], orientation: int =
     tifffile.imwrite(path, mosaic, photometric="cfa", extratags=tags, metadata=None)
 
 
-def test_a_picture_is_developed_to_the_colours_of_the_scene(tmp_path: Path) -> None:
+def test_an_image_is_developed_to_the_colours_of_the_scene(tmp_path: Path) -> None:
     linear = np.array([0.4, 0.2, 0.05])
     write_dng(tmp_path / "leaf größe.DNG", (0.4, 0.2, 0.05))
     image = read(tmp_path / "leaf größe.DNG")
@@ -56,7 +56,7 @@ def test_brightness_is_not_stretched(tmp_path: Path) -> None:
     assert 1.5 < bright / dark < 3
 
 
-def test_a_camera_on_its_side_gives_an_upright_picture(tmp_path: Path) -> None:
+def test_a_camera_on_its_side_gives_an_upright_image(tmp_path: Path) -> None:
     write_dng(tmp_path / "a.dng", (0.3, 0.3, 0.3), orientation=6)
     assert read(tmp_path / "a.dng").shape == (96, 64, 3)
     assert read_rgb(tmp_path / "a.dng").shape == (96, 64, 3)

@@ -113,9 +113,7 @@ def test_slope_intercept_spacing_and_window_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("bits", "dtype"), [(12, np.int16), (16, np.int32)])
-def test_whole_slopes_keep_whole_numbers_whatever_the_values(
-    bits: int, dtype: Any, tmp_path: Path
-) -> None:
+def test_whole_slopes_keep_whole_numbers(bits: int, dtype: Any, tmp_path: Path) -> None:
     for array in (np.zeros((4, 5), np.uint16), noise((4, 5), 2**bits)):
         write(tmp_path / "a.dcm", array, BitsStored=bits, RescaleSlope=2, RescaleIntercept=-1024)
         image = read(tmp_path / "a.dcm")
@@ -131,7 +129,7 @@ def test_a_fractional_slope_makes_floats(tmp_path: Path) -> None:
     np.testing.assert_allclose(image.array, array * 0.37 - 5.5, rtol=1e-6)
 
 
-def test_a_picture_whose_zero_is_white_is_inverted_with_its_window(tmp_path: Path) -> None:
+def test_an_image_whose_zero_is_white_is_inverted_with_its_window(tmp_path: Path) -> None:
     array = noise((20, 30))
     write(
         tmp_path / "a.dcm",
@@ -215,7 +213,7 @@ def test_frames_are_a_stack(element: dict[str, Any], axis: str, tmp_path: Path) 
     np.testing.assert_array_equal(image.array, frames)
 
 
-def test_who_was_pictured_is_not_carried_along(tmp_path: Path) -> None:
+def test_the_patient_is_not_in_the_metadata(tmp_path: Path) -> None:
     write(tmp_path / "a.dcm", noise((20, 30)), InstitutionName="A hospital", StudyDate="20200102")
     kept = repr(read(tmp_path / "a.dcm").metadata)
     for secret in ("Secret", "12345", "hospital", "2020"):
@@ -223,7 +221,7 @@ def test_who_was_pictured_is_not_carried_along(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["IM000017", "1.2.840.113619", "größe µ 田.DICOM"])
-def test_files_are_known_by_content_whatever_their_name(name: str, tmp_path: Path) -> None:
+def test_files_are_recognised_by_content_not_by_name(name: str, tmp_path: Path) -> None:
     write(tmp_path / name, noise((20, 30)))
     assert read(tmp_path / name).shape == (20, 30)
 
@@ -287,7 +285,7 @@ def test_a_file_that_inflates_without_end_is_refused(
     assert "inflates to more than" in sentence(tmp_path / "a.dcm")
 
 
-def test_dicom_without_a_picture_is_refused(tmp_path: Path) -> None:
+def test_dicom_without_an_image_is_refused(tmp_path: Path) -> None:
     data = write(tmp_path / "a.dcm", noise((20, 30)))
     del data.PixelData
     data.save_as(tmp_path / "a.dcm")
@@ -295,6 +293,6 @@ def test_dicom_without_a_picture_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"text " * 100, bytes(200), bytes(128) + b"DICM"])
-def test_what_is_no_dicom_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_anything_but_dicom_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.dcm").write_bytes(content)
     sentence(tmp_path / "a.dcm")

@@ -163,7 +163,7 @@ def test_wavelengths_come_in_nanometres(
     np.testing.assert_allclose(waves, nm, atol=1e-3)
 
 
-def test_band_numbers_are_no_wavelengths(tmp_path: Path) -> None:
+def test_band_numbers_are_not_wavelengths(tmp_path: Path) -> None:
     header, _ = write_pair(tmp_path, **{"wavelength": [1, 2, 3, 4], "wavelength units": "Index"})
     assert read(header).wavelengths is None
 
@@ -300,7 +300,7 @@ def test_three_bytes_deep_bands_are_shown(tmp_path: Path) -> None:
         ("ENVI\n", "ENVY\n", "not an ENVI header"),
     ],
 )
-def test_headers_that_cannot_be_are_named_with_what_is_wrong(
+def test_invalid_headers_are_refused_with_the_reason(
     old: str, new: str, part: str, tmp_path: Path
 ) -> None:
     header, _ = write_pair(tmp_path)
@@ -319,7 +319,7 @@ def test_a_byte_order_is_not_needed_for_single_bytes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(header).numpy(), cube)
 
 
-def test_a_name_that_contradicts_the_header_is_refused_unless_told(tmp_path: Path) -> None:
+def test_a_name_that_contradicts_the_header_is_refused_by_default(tmp_path: Path) -> None:
     header, cube = write_pair(tmp_path, suffix="bsq")
     data = tmp_path / "cube.bsq"
     for path in (header, data):
@@ -338,7 +338,7 @@ def test_of_several_files_the_one_of_the_right_size_is_the_data(tmp_path: Path) 
 @pytest.mark.parametrize(
     "content", [b"", b"ENVI", b"ENVI\n" + bytes(range(256)) * 4, b"#?RADIANCE\n", b"ENVI\n{" * 9]
 )
-def test_what_is_no_header_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_anything_but_a_header_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "cube.dat").write_bytes(bytes(100))
     (tmp_path / "cube.hdr").write_bytes(content)
     assert "cube.hdr" in sentence(tmp_path / "cube.hdr")

@@ -56,7 +56,7 @@ def test_tags_are_kept_and_say_where_pixels_lie(tmp_path: Path) -> None:
     assert (image.pixel_size, image.unit) == ((0.25, 0.5), "m")
 
 
-def test_a_tie_point_within_the_picture_counts_from_there(tmp_path: Path) -> None:
+def test_a_tie_point_within_the_image_counts_from_there(tmp_path: Path) -> None:
     image = read(written(tmp_path, tie=(10.0, 4.0, 0.0, 1000.0, 2000.0, 0.0)))
     assert geo(image)["transform"] == (995.0, 0.5, 0.0, 2001.0, 0.0, -0.25)
 
@@ -148,5 +148,5 @@ def test_a_region_knows_where_it_lies(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "keys", [(1, 1, 0), (1, 1, 0, 99), (2, 0, 0, 0), (1, 1, 0, 1, 3072, 34737, 9, 5)]
 )
-def test_damaged_keys_do_not_hide_the_picture(keys: tuple[int, ...], tmp_path: Path) -> None:
+def test_damaged_keys_do_not_hide_the_image(keys: tuple[int, ...], tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(written(tmp_path, keys)).array, BANDS)

@@ -24,7 +24,7 @@ def noise(shape: tuple[int, ...]) -> np.ndarray:
 
 @pytest.mark.parametrize("suffix", [".h5", ".hdf5", ".he5"])
 @pytest.mark.parametrize("options", [{}, {"chunks": (8, 8, 2), "compression": "gzip"}])
-def test_the_one_picture_is_read_by_part(
+def test_the_one_image_is_read_by_part(
     suffix: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
     cube = noise((20, 30, 5))
@@ -145,7 +145,7 @@ def test_types_are_kept(dtype: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.numpy(), array)
 
 
-def test_what_is_no_picture_is_not_offered(tmp_path: Path) -> None:
+def test_only_images_are_offered(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["text"] = np.array([[b"a", b"b"], [b"c", b"d"]])
         file["table"] = np.zeros((4, 4), dtype=[("x", "f4")])

@@ -102,7 +102,7 @@ def test_complex_values_are_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path / "a.mat").numpy(), array)
 
 
-def test_structures_and_text_are_no_pictures(tmp_path: Path) -> None:
+def test_structures_and_text_are_not_images(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "a.mat", {"s": {"cube": noise((4, 5))}, "t": "text", "n": 5.0})
     assert "no array of numbers" in sentence(tmp_path / "a.mat")
     assert "class struct" in sentence(tmp_path / "a.mat", dataset="s")
@@ -148,6 +148,6 @@ def test_files_with_bytes_changed_are_read_or_refused_in_one_sentence(
 @pytest.mark.parametrize(
     "content", [b"\0" * 600, b"text " * 100, b"MATLAB 5.0 MAT-file".ljust(128)]
 )
-def test_what_is_no_mat_file_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_anything_but_a_mat_file_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.mat").write_bytes(content)
     sentence(tmp_path / "a.mat")

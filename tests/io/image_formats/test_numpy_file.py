@@ -28,7 +28,7 @@ from tests.io.refusals import sentence
         ((7, 20, 30), "CYX"),
     ],
 )
-def test_axes_are_told_from_the_shape(shape: tuple[int, ...], axes: str, tmp_path: Path) -> None:
+def test_axes_are_guessed_from_the_shape(shape: tuple[int, ...], axes: str, tmp_path: Path) -> None:
     array = np.random.default_rng(0).random(shape)
     np.save(tmp_path / "a.npy", array)
     np.savez_compressed(tmp_path / "a.npz", array)
@@ -69,7 +69,7 @@ def test_one_of_several_arrays_is_chosen_by_name(tmp_path: Path) -> None:
     assert "dataset= does not apply" in sentence(tmp_path / "a.npy", dataset="left")
 
 
-def test_lists_beside_the_one_picture_do_not_make_it_ambiguous(tmp_path: Path) -> None:
+def test_lists_beside_the_one_image_do_not_make_it_ambiguous(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", picture=np.ones((6, 7)), x=np.arange(3), name=np.array("leaf"))
     assert read(tmp_path / "a.npz").shape == (6, 7)
 
@@ -87,7 +87,7 @@ def test_objects_in_an_archive_are_never_unpickled(save: Any, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("array", [np.array(5), np.arange(5), np.zeros((0, 4)), np.array([["a"]])])
-def test_what_is_no_picture_is_refused(array: np.ndarray, tmp_path: Path) -> None:
+def test_anything_but_an_image_is_refused(array: np.ndarray, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", array)
     sentence(tmp_path / "a.npy")
 

@@ -77,7 +77,7 @@ def test_transparency_is_kept_as_a_fourth_sample(mode: str, tmp_path: Path) -> N
     np.testing.assert_array_equal(read(tmp_path / "a.png").array, expected)
 
 
-def test_dots_an_inch_are_kept_but_are_no_pixel_size(tmp_path: Path) -> None:
+def test_dpi_is_kept_but_is_not_a_pixel_size(tmp_path: Path) -> None:
     PillowImage.new("L", (4, 3)).save(tmp_path / "a.png", dpi=(600, 300))
     image = read(tmp_path / "a.png")
     np.testing.assert_allclose(image.metadata["dpi"], (600, 300), atol=0.1)

@@ -254,7 +254,7 @@ def test_series_of_other_sizes_are_chosen_or_left_as_thumbnails(tmp_path: Path) 
     np.testing.assert_array_equal(read(tmp_path / "b.tif").array, second)
 
 
-def test_overviews_and_masks_are_no_pictures_of_their_own(tmp_path: Path) -> None:
+def test_overviews_and_masks_are_not_separate_images(tmp_path: Path) -> None:
     full = noise((64, 96))
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(full, tile=(16, 16))
@@ -367,13 +367,13 @@ def test_files_with_bytes_changed_are_read_or_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (1, 1, 1), (1, 1, 3)])
-def test_pictures_one_pixel_wide_are_read(shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_images_one_pixel_wide_are_read(shape: tuple[int, ...], tmp_path: Path) -> None:
     array = noise(shape)
     tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack")
     np.testing.assert_array_equal(read(tmp_path / "a.tif").numpy().ravel(), array.ravel())
 
 
-def test_a_picture_without_pixels_is_refused(tmp_path: Path) -> None:
+def test_an_image_without_pixels_is_refused(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="zero-size|writing"):
         tifffile.imwrite(tmp_path / "a.tif", np.zeros((0, 5), np.uint8))
     sentence(tmp_path / "a.tif")

@@ -60,7 +60,7 @@ def test_imagej_files_without_a_unit_have_no_pixel_size(tmp_path: Path) -> None:
     assert (image.unit, image.pixel_size) == (None, None)
 
 
-def test_labels_of_slices_are_no_channel_names(tmp_path: Path) -> None:
+def test_labels_of_slices_are_not_channel_names(tmp_path: Path) -> None:
     tifffile.imwrite(
         tmp_path / "a.tif",
         noise((4, 2, 20, 30)),
@@ -116,7 +116,7 @@ def test_images_of_one_ome_file_have_their_own_metadata(tmp_path: Path) -> None:
     assert image.channel_names == ("right", "b")
 
 
-def test_a_broken_ome_description_does_not_hide_the_picture(tmp_path: Path) -> None:
+def test_a_broken_ome_description_does_not_hide_the_image(tmp_path: Path) -> None:
     array = noise((20, 30))
     tifffile.imwrite(tmp_path / "a.tif", array, description='<?xml version="1.0"?><OME><Image')
     np.testing.assert_array_equal(read(tmp_path / "a.tif").array, array)
@@ -171,7 +171,7 @@ def test_resolution_tags_are_believed_where_they_can_be_meant(
     assert image.metadata.get("dpi") == ((600, 600) if unit == "INCH" else None)
 
 
-def test_pixel_height_and_width_are_swapped_for_a_picture_on_its_side(tmp_path: Path) -> None:
+def test_pixel_height_and_width_are_swapped_for_an_image_on_its_side(tmp_path: Path) -> None:
     tifffile.imwrite(
         tmp_path / "a.tif",
         noise((20, 30)),

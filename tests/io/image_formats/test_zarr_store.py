@@ -199,7 +199,7 @@ def test_fields_of_a_plate_are_listed(tmp_path: Path) -> None:
     assert read(path, dataset="A/2/0").name == "plate_A_2_0"
 
 
-def test_axes_of_other_names_are_dropped_if_there_is_one_and_asked_for_if_not(
+def test_unknown_axes_of_length_one_are_dropped_and_others_must_be_named(
     tmp_path: Path,
 ) -> None:
     odd = [{"name": "q", "type": "other"}, AXES["y"], AXES["x"]]

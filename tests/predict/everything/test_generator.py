@@ -1,4 +1,4 @@
-"""Everything in a picture: the published numbers, and what must not change them."""
+"""Everything in an image: the published numbers, and what must not change them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def assert_same_records(actual, expected):
 
 @pytest.fixture(scope="module")
 def computed(small_reference_sam, published, scene, tall):
-    """Records of every picture and setting that the published file holds."""
+    """Records of every image and setting that the published file holds."""
     pictures = {"scene": scene, "tall": tall}
     results = {}
     for key in published["masks"]:
@@ -294,7 +294,7 @@ def test_each_mask_is_answered_by_a_point_of_its_own_crop(small_reference_sam, t
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 700)])
-def test_very_small_and_thin_pictures_are_segmented(small_reference_sam, shape):
+def test_very_small_and_thin_images_are_segmented(small_reference_sam, shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     masks = SamAutomaticMaskGenerator(
         small_reference_sam,
@@ -317,12 +317,12 @@ def test_very_small_and_thin_pictures_are_segmented(small_reference_sam, shape):
         "scene.png",
     ],
 )
-def test_what_is_no_rgb_picture_is_refused(small_reference_sam, image):
+def test_anything_but_rgb_is_refused(small_reference_sam, image):
     with pytest.raises(ImageError):
         SamAutomaticMaskGenerator(small_reference_sam).generate(image)
 
 
-def test_the_picture_is_not_changed_and_not_kept(small_reference_sam, scene):
+def test_the_image_is_not_changed_and_not_kept(small_reference_sam, scene):
     image = scene.copy()
     generator = SamAutomaticMaskGenerator(small_reference_sam, **LOOSE, crop_n_layers=1)
     generator.generate(image)

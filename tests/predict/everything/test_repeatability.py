@@ -1,4 +1,4 @@
-"""The same picture gives the same masks to the last bit, in float32 and whatever the schedule."""
+"""The same image gives the same masks to the last bit, in float32 and whatever the schedule."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def as_set(masks):
 
 @pytest.mark.parametrize("size", [(90, 130), (7, 300), (64, 64), (65, 64)])
 @pytest.mark.parametrize(("tile_size", "overlap"), [(64, 8), (40, 39), (50, 1)])
-def test_tiles_cover_the_picture_are_of_one_size_and_overlap_enough(size, tile_size, overlap):
+def test_tiles_cover_the_image_are_of_one_size_and_overlap_enough(size, tile_size, overlap):
     tiles = tiles_of(size, tile_size, overlap)
     covered = np.zeros(size, int)
     for tile in tiles:
@@ -122,7 +122,7 @@ def test_a_ring_through_all_tiles_keeps_its_hole():
     assert as_set(found_in_tiles([ring], 50, 10)) == as_set([ring])
 
 
-def test_an_object_at_the_edge_of_the_picture_is_not_cut():
+def test_an_object_at_the_edge_of_the_image_is_not_cut():
     corner = rectangle(0, 0, 12, 12)
     assert as_set(found_in_tiles([corner], 64, 8, reach=4)) == as_set([corner])
 

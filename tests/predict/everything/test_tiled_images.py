@@ -1,4 +1,4 @@
-"""Pictures larger than memory or than what the model sees at once: tiles, and lazy arrays."""
+"""Images larger than memory or than what the model sees at once: tiles, and lazy arrays."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tiled(small_reference_sam):
     )
 
 
-def test_a_picture_no_larger_than_a_tile_is_segmented_as_without_tiles(small_reference_sam, scene):
+def test_an_image_no_larger_than_a_tile_is_segmented_as_without_tiles(small_reference_sam, scene):
     as_one = SamAutomaticMaskGenerator(small_reference_sam, **LOOSE, tile_size=240)
     plain = SamAutomaticMaskGenerator(small_reference_sam, **LOOSE)
     assert_same_masks(as_one.generate_masks(scene), plain.generate_masks(scene))
@@ -93,7 +93,7 @@ def test_crops_divide_each_tile(small_reference_sam, tall):
     assert any(max(size) >= 160 for size in sizes)
 
 
-def test_a_picture_is_read_tile_by_tile(tiled, tall, tmp_path):
+def test_an_image_is_read_tile_by_tile(tiled, tall, tmp_path):
     lazy = Lazy(tall)
     expected = tiled.generate_masks(tall)
     assert_same_masks(tiled.generate_masks(lazy), expected)
@@ -102,7 +102,7 @@ def test_a_picture_is_read_tile_by_tile(tiled, tall, tmp_path):
     assert_same_masks(tiled.generate_masks(np.load(tmp_path / "tall.npy", mmap_mode="r")), expected)
 
 
-def test_a_lazy_picture_needs_no_tiles(small_reference_sam, scene):
+def test_a_lazy_image_needs_no_tiles(small_reference_sam, scene):
     generator = SamAutomaticMaskGenerator(small_reference_sam, **LOOSE, crop_n_layers=1)
     assert_same_masks(generator.generate_masks(Lazy(scene)), generator.generate_masks(scene))
 
@@ -131,7 +131,7 @@ def test_tiles_of_a_single_colour_are_left_out(tiled):
     ],
     ids=["gray", "16 bits", "empty", "too large", "list", "nothing"],
 )
-def test_lazy_pictures_that_are_no_rgb_are_refused_before_they_are_read(tiled, image):
+def test_lazy_images_that_are_no_rgb_are_refused_before_they_are_read(tiled, image):
     with pytest.raises(ImageError, match=r"^The image .*\.$"):
         tiled.generate_masks(image)
     assert getattr(image, "largest", 0) == 0
