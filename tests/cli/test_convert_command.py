@@ -113,7 +113,7 @@ def test_one_result_becomes_one_file_with_the_same_ids(run, tmp_path, results, m
     assert result.exit_code == 0, result.output
     assert str(tmp_path / "out" / name) in result.stdout
     again = load_masks(tmp_path / "out" / name, SHAPE)
-    assert again.layers.class_names == ("leaf", "stem")
+    assert again.class_names == ("leaf", "stem")
     if form == "yolo":
         assert again.ids.tolist() == [1, 2]
     else:
