@@ -96,7 +96,7 @@ def test_a_path_below_a_file_is_refused_in_one_sentence(tmp_path):
 
 def test_a_folder_in_the_way_is_named_and_stays(tmp_path):
     (tmp_path / "a.txt").mkdir()
-    with pytest.raises(OutputError, match="a folder of this name stands in the way"):
+    with pytest.raises(OutputError, match="a folder of this name is in the way"):
         with whole_file(tmp_path / "a.txt") as part:
             part.write_text("x")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -28,7 +28,7 @@ def shell_lines() -> list[list[str]]:
     return [words for words in lines if words and words[0] == "anymask"]
 
 
-def test_the_python_example_finds_the_cup_and_paints_the_picture(tmp_path, monkeypatch):
+def test_the_python_example_finds_the_cup_and_paints_the_image(tmp_path, monkeypatch):
     shutil.copy(Path(skimage.__file__).parent / "data" / "coffee.png", tmp_path)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
@@ -36,7 +36,7 @@ def test_the_python_example_finds_the_cup_and_paints_the_picture(tmp_path, monke
     assert names["masks"].shape == (3, 400, 600)
     assert names["labels"].shape == (400, 600)
     assert names["labels"].max() == len(names["table"]) == len(names["found"]) > 0
-    assert np.any(names["picture"] != names["image"])
+    assert np.any(names["painted"] != names["image"])
 
 
 @pytest.mark.parametrize("words", shell_lines(), ids=" ".join)
@@ -52,12 +52,29 @@ def test_the_python_example_is_ten_lines_long():
     assert len(blocks("python")[0].strip().split("\n")) == 10
 
 
-def test_pictures_and_files_that_the_readme_names_exist():
+def test_links_are_absolute_and_lead_to_files_that_exist():
+    # The package index shows the README too, and resolves no relative link.
     root = Path(__file__).parents[1]
-    for target in [
-        *re.findall(r"\]\((?!https?:)([^)#]+)\)", README),
-        "CITATION.cff",
-        "demo",
-        "test",
-    ]:
-        assert (root / target).exists(), target
+    ours = re.compile(
+        r"https://(?:raw\.githubusercontent\.com/anymask/anymask|github\.com/anymask/anymask/blob)"
+        r"/main/([^#]+)"
+    )
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    files = [match[1] for match in map(ours.match, targets) if match]
+    assert "docs/images/demo.png" in files
+    assert [target for target in targets if not target.startswith(("https://", "#"))] == []
+    for file in [*files, "CITATION.cff", "demo", "test"]:
+        assert (root / file).exists(), file
+
+
+def test_the_readme_begins_with_an_image_and_three_commands():
+    parts = ("![", "pip install .", "anymask gui")
+    image, install, commands = (README.index(each) for each in parts)
+    assert image < install < commands < README.index("\n## ")
+    first = blocks("sh")[0].strip().split("\n")
+    assert [line.split()[:2] for line in first] == [
+        ["pip", "install"],
+        ["anymask", "everything"],
+        ["anymask", "segment"],
+        ["anymask", "gui"],
+    ]

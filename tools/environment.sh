@@ -31,10 +31,18 @@ find_python() {
     fail "Python 3.11 or newer is needed: on Debian, 'apt-get install python3 python3-venv'."
 }
 
+# Run a program of the virtual environment: in_venv python -c ...
+in_venv() {
+    local program=$1 folder=bin
+    shift
+    [ -d "$VENV/Scripts" ] && folder=Scripts # as on Windows
+    "$VENV/$folder/$program" "$@"
+}
+
 # The build of torch with CUDA brings gigabytes of packages: nobody should wait for them unawares.
 # pip says what it would take (--no-deps, so that asking fetches none of those) and this reads it.
 cuda_packages() {
-    "$VENV/bin/python" -c '
+    in_venv python -c '
 import json, sys
 from pip._vendor.packaging.requirements import Requirement
 
@@ -54,7 +62,7 @@ unset PYTHONDONTWRITEBYTECODE
 install_torch() {
     local constraints=$1 plan
     echo "Installing torch (some 200 MB to fetch) ..."
-    plan=$("$VENV/bin/python" -m pip install --quiet --dry-run --no-deps --report - \
+    plan=$(in_venv python -m pip install --quiet --dry-run --no-deps --report - \
         -c "$constraints" torch) ||
         fail "pip did not find the torch that constraints.txt names; its message is above."
     if [ -n "$(printf '%s' "$plan" | cuda_packages)" ]; then
@@ -64,7 +72,7 @@ To take the small CPU build instead, stop now (Ctrl-C), point pip at a source of
 or extra-index-url setting) and run this again.
 END
     fi
-    "$VENV/bin/python" -m pip install --quiet --no-compile -c "$constraints" torch ||
+    in_venv python -m pip install --quiet --no-compile -c "$constraints" torch ||
         fail "pip could not install torch; its message is above."
 }
 
@@ -74,12 +82,12 @@ prepare_environment() {
     export PIP_DISABLE_PIP_VERSION_CHECK=1
     stamp=$VENV/anymask-stamp$extras
     wanted="$root $(cat "$root/pyproject.toml" "$root/constraints.txt" | sha256sum)"
-    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && "$VENV/bin/python" -c '' 2>/dev/null
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && in_venv python -c '' 2>/dev/null
     then
         return
     fi
 
-    if ! "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
+    if ! in_venv python -m pip --version >/dev/null 2>&1; then
         python=$(find_python) || exit 1
         "$python" -c 'import ensurepip, venv' 2>/dev/null ||
             fail "Python's venv module is missing: on Debian, 'apt-get install python3-venv'" \
@@ -89,7 +97,7 @@ prepare_environment() {
     fi
     install_torch "$root/constraints.txt"
     echo "Installing anymask$extras ..."
-    "$VENV/bin/python" -m pip install --quiet --no-compile -c "$root/constraints.txt" \
+    in_venv python -m pip install --quiet --no-compile -c "$root/constraints.txt" \
         -e "$root$extras" ||
         fail "pip could not install anymask; its message is above."
     printf '%s\n' "$wanted" >"$stamp"
@@ -104,6 +112,7 @@ libxcb-xinerama0 fonts-dejavu-core"
 # Install them where that can be done unasked, as root on Debian; elsewhere say what is missing.
 prepare_screen() {
     local stamp=$VENV/anymask-stamp-screen missing=""
+    [ "$(uname -s)" = Linux ] || return 0 # Windows and macOS have a screen of their own
     [ -f "$stamp" ] && return
     if command -v dpkg-query >/dev/null; then
         local package

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from anymask.images.pseudo_rgb import pseudo_rgb, pseudo_rgbs, recipe
     from anymask.images.resize import ResizeLongestSide
     from anymask.images.spectral import reflectance
+    from anymask.io.read_images import read, read_rgb
     from anymask.io.read_masks import load_masks
     from anymask.io.write_masks import save_masks
     from anymask.jobs.segment_folder import segment_folder

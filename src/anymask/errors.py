@@ -1,26 +1,26 @@
-"""Every error anymask raises on purpose.
+"""The errors that anymask raises on purpose.
 
-Each carries one sentence: what is wrong, where, and what to do about it. The command line
-prints that sentence and exits with status 2.
+Each message is one sentence: what is wrong, where, and what to do. The command line prints it and
+exits with status 2.
 """
 
 from __future__ import annotations
 
 
 class AnymaskError(Exception):
-    """Base of all errors a user of anymask can cause and mend."""
+    """Base class of all errors that a user of anymask can cause and fix."""
 
 
 class CheckpointError(AnymaskError):
-    """A model file is missing, unsafe, damaged, or not what was asked for."""
+    """A model file is missing, unsafe, damaged, or not the requested one."""
 
 
 class ImageError(AnymaskError):
-    """An image has a shape, dtype or content that cannot be segmented as it is."""
+    """An image has a shape, dtype or content that cannot be processed."""
 
 
 class PromptError(AnymaskError):
-    """A point, box or mask prompt is malformed or lies where it cannot mean anything."""
+    """A point, box or mask prompt is malformed or lies outside the valid range."""
 
 
 class OutputError(AnymaskError):
@@ -28,14 +28,14 @@ class OutputError(AnymaskError):
 
 
 class ExpressionError(AnymaskError):
-    """An expression that a user typed cannot be understood or means nothing here.
+    """An expression that a user typed cannot be understood or does not apply here.
 
     Attributes
     ----------
     expression : str
         The whole text.
     position : int
-        Index of the character at fault, from 0; the message counts from 1, as people do.
+        Index of the faulty character, from 0. The message counts from 1.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class ExpressionError(AnymaskError):
 
 
 def _excerpt(text: str, position: int, length: int = 60) -> str:
-    """Return the text, or of a long one the part around `position`."""
+    """Return the text, or the part around `position` if the text is long."""
     if len(text) <= length:
         return text
     start = max(0, min(position - length // 2, len(text) - length))

@@ -1,8 +1,8 @@
-"""Files that appear whole or not at all.
+"""Write files whole or not at all.
 
-Everything anymask writes goes through `whole_file`: the bytes go to a hidden file beside the
-target, which takes the target's name only when it is complete. A full disk, an error or Ctrl-C
-leaves what stood there before, and no temporary file.
+Everything that anymask writes goes through `whole_file`: the bytes go to a hidden file beside the
+target, which is renamed to the target only when it is complete. After a full disk, an error or
+Ctrl-C, the old file is still there and no temporary file is left.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _REASONS = {
     errno.EACCES: "there is no permission to write here; choose another folder",
     errno.EPERM: "there is no permission to write here; choose another folder",
     errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
-    errno.EEXIST: "a file of this name stands where a folder is needed; choose another folder",
-    errno.EISDIR: "a folder of this name stands in the way; move it or choose another folder",
-    errno.EFBIG: "the file would be larger than is allowed here; choose another folder",
+    errno.EEXIST: "a file has the name of the folder that is needed; choose another folder",
+    errno.EISDIR: "a folder of this name is in the way; move it or choose another folder",
+    errno.EFBIG: "the file would be larger than this file system allows; choose another folder",
     errno.ENAMETOOLONG: "the name is too long for this file system; shorten it",
 }
-# Errors that the next file in the same folder would meet as well.
+# Errors that writing the next file to the same folder would meet too.
 _LASTING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 _TEMPORARY = ".anymask-"
-_ABANDONED = 3600.0  # seconds; no file takes so long to write
+_ABANDONED = 3600.0  # seconds; writing a file never takes this long
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -49,7 +49,7 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 
 def is_lasting(error: OutputError) -> bool:
-    """Whether writing the next file would fail for the same cause (disk full, read-only)."""
+    """Whether writing the next file would fail for the same reason (disk full, read-only)."""
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in _LASTING
 
 
@@ -61,23 +61,23 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write to; on success it becomes `path`, else it is removed.
+    """Yield a temporary path to write to; on success it becomes `path`, otherwise it is removed.
 
     Parameters
     ----------
     path : Path
-        Where the file shall stand. Its folder is made if missing.
+        The final path. Its folder is created if missing.
 
     Yields
     ------
     Path
-        A path in the same folder with the same suffix, so that writers that go by the suffix
-        choose the same format and the final rename never crosses file systems.
+        A path in the same folder with the same suffix, so that writers which go by the suffix
+        choose the right format, and the final rename stays within one file system.
 
     Raises
     ------
     OutputError
-        If the folder cannot be made, the file not written, or not renamed.
+        If the folder cannot be created, or the file cannot be written or renamed.
     """
     temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}{path.suffix}")
     try:
@@ -87,13 +87,13 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise output_error(path, error) from error
     finally:
-        # After the rename nothing is left under the temporary name.
+        # After the rename there is nothing left to remove.
         with suppress(OSError):
             temporary.unlink()
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that a killed process left in a folder an hour ago or earlier."""
+    """Remove temporary files that a killed process left in a folder over an hour ago."""
     with suppress(OSError):
         for path in folder.glob(f"{_TEMPORARY}*"):
             if path.is_file() and time.time() - path.stat().st_mtime > _ABANDONED:
@@ -101,7 +101,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def check_free(path: Path, overwrite: bool) -> None:
-    """Refuse to replace a file or folder unless that is allowed.
+    """Refuse to replace a file or folder unless `overwrite` is true.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 
 def write_together(files: Mapping[Path, bytes]) -> list[Path]:
-    """Write several files, of which none changes if one cannot be written.
+    """Write several files; if one cannot be written, none changes.
 
     Raises
     ------
@@ -132,9 +132,9 @@ def write_together(files: Mapping[Path, bytes]) -> list[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder to fill; on success it becomes `path`, else it is removed.
+    """Yield a temporary folder to fill; on success it becomes `path`, otherwise it is removed.
 
-    What stood at `path` goes only when all of the new folder has been written.
+    An existing `path` is replaced only when the new folder is complete.
 
     Raises
     ------
@@ -165,14 +165,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def check_writable(folder: Path) -> None:
-    """Make `folder` if need be and prove that a file can be written there.
+    """Create `folder` if needed and check that a file can be written there.
 
-    Long runs call this first, so that a wrong output folder costs a second and not the run.
+    Long runs call this first, so that a wrong output folder fails at once and not at the end.
 
     Raises
     ------
     OutputError
-        If the folder cannot be made or written to.
+        If the folder cannot be created or written to.
     """
     probe = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
     try:

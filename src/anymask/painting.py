@@ -1,7 +1,7 @@
-"""Pictures of masks as arrays: `overlay` paints masks, `draw_prompts` what was asked.
+"""Draw masks and prompts into image arrays: `overlay` for masks, `draw_prompts` for prompts.
 
-All masks go through a label image, one number a pixel, so that 500 masks on a large picture cost no
-more memory than one. Where masks overlap the smaller one is on top.
+All masks are first turned into a label image, so that 500 masks on a large image need no more
+memory than one. Where masks overlap, the smaller one is on top.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from anymask.palette import colours_of
 
 Masks = MaskSet | Sequence[Mapping[str, Any]] | np.ndarray
 POSITIVE, NEGATIVE = "#2ecc40", "#ff4136"
-"""Colours of points on the object, and of points off it."""
+"""Colours of points on the object (label 1) and of points off it (label 0)."""
 
 
 def overlay(
@@ -30,28 +30,28 @@ def overlay(
     outline: bool = True,
     outline_width: int | None = None,
 ) -> np.ndarray:
-    """Paint masks over an image, each filled with its own colour and outlined.
+    """Paint masks over an image, each filled and outlined in its own colour.
 
     Parameters
     ----------
     image : ndarray, uint8, (H, W, 3) or (H, W)
-        The picture; it is not changed.
+        The image, which is not changed.
     masks : MaskSet, list of records, or ndarray
         A `MaskSet`; the records of `SamAutomaticMaskGenerator`; a boolean stack (N, H, W) or a
         single boolean mask (H, W); or a label image (H, W) of integers, 0 for background.
     alpha : float
-        Opacity of the fill, 0 (none) to 1 (hides the picture).
+        Opacity of the fill, 0 (none) to 1 (hides the image).
     outline : bool
-        Draw each mask's inner boundary at full opacity.
+        Whether to draw each mask's inner boundary at full opacity.
     outline_width : int, optional
-        Width of the outline in pixels, 0 for none; by default 1 for small pictures and more for
+        Width of the outline in pixels, 0 for none. By default 1 for small images and more for
         large ones.
 
     Returns
     -------
     ndarray, uint8, (H, W, 3)
-        The painted picture. A mask's colour depends on its id alone: its label, its place in the
-        `MaskSet`, or for a boolean stack its index plus 1.
+        The painted image. A mask's colour depends only on its id: the label in a label image, the
+        id in a `MaskSet`, or the index plus 1 in a boolean stack.
 
     Raises
     ------
@@ -67,17 +67,17 @@ def overlay(
     >>> painted.shape, bool((painted[labels == 0] == 0).all()), bool((painted[1, 1] > 0).any())
     ((4, 6, 3), True, True)
     """
-    picture = as_rgb(image)
-    labels = as_labels(masks, picture.shape[:2])
-    # 8-bit fixed point: the whole blend stays in uint16, four times less than float64.
+    rgb = as_rgb(image)
+    labels = as_labels(masks, rgb.shape[:2])
+    # 8-bit fixed point: the blend stays in uint16, a quarter of the memory of float64.
     weight = np.uint16(round(min(max(alpha, 0.0), 1.0) * 256))
     colours = colours_of(labels)
-    blend = picture.astype(np.uint16) * (256 - weight) + colours.astype(np.uint16) * weight
-    painted = np.where((labels != 0)[..., None], (blend >> 8).astype(np.uint8), picture)
+    blend = rgb.astype(np.uint16) * (256 - weight) + colours.astype(np.uint16) * weight
+    painted = np.where((labels != 0)[..., None], (blend >> 8).astype(np.uint8), rgb)
     if outline:
         width = default_width(labels.shape) if outline_width is None else outline_width
         edge = inner_boundary(labels, width)
-        # Lightened, so that an outline differs from its own fill at any opacity.
+        # Lightened, so that an outline stands out from its fill at any opacity.
         painted[edge] = ((colours[edge].astype(np.uint16) * 2 + 255) // 3).astype(np.uint8)
     return painted
 
@@ -89,12 +89,12 @@ def draw_prompts(
     point_labels: ArrayLike | None = None,
     boxes: ArrayLike | None = None,
 ) -> np.ndarray:
-    """Draw prompts onto a picture: boxes and points on the object green, points off it red.
+    """Draw prompts onto an image: boxes and points on the object in green, points off it in red.
 
     Parameters
     ----------
     picture : ndarray, uint8, (H, W, 3) or (H, W)
-        It is not changed.
+        The image, which is not changed.
     point_coords : array_like, (N, 2), optional
         Points as (x, y) in pixels.
     point_labels : array_like, (N,), optional
@@ -109,7 +109,7 @@ def draw_prompts(
     Raises
     ------
     ImageError
-        If the picture is not uint8 with one or three channels.
+        If the image is not uint8 with one or three channels.
 
     Examples
     --------
@@ -135,13 +135,13 @@ def draw_prompts(
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
-    """Bring a uint8 picture to (H, W, 3); anything else is refused."""
+    """Return a uint8 image as (H, W, 3); refuse anything else."""
     image = np.asarray(image)
     if image.dtype != np.uint8 or not (
         image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))
     ):
         raise ImageError(
-            f"An overlay needs a uint8 picture of shape (H, W, 3) or (H, W), and this is "
+            f"An overlay needs a uint8 image of shape (H, W, 3) or (H, W), but this is "
             f"{image.dtype} of shape {image.shape}; convert it with anymask.to_rgb first."
         )
     if image.ndim == 2:
@@ -150,7 +150,7 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
 
 
 def as_labels(masks: Masks, shape: tuple[int, int] | None) -> np.ndarray:
-    """Bring any accepted form of masks to one label image (H, W)."""
+    """Convert any accepted form of masks to one label image (H, W)."""
     if isinstance(masks, MaskSet):
         labels = masks.to_labels()
     elif isinstance(masks, Sequence):
@@ -164,19 +164,19 @@ def as_labels(masks: Masks, shape: tuple[int, int] | None) -> np.ndarray:
         labels = _labels_of_stack(np.asarray(masks))
     if shape is not None and labels.shape != tuple(shape):
         raise ImageError(
-            f"The masks are {labels.shape[1]}×{labels.shape[0]} pixels and the picture is "
-            f"{shape[1]}×{shape[0]}; use the masks that were made from this picture."
+            f"The masks are {labels.shape[1]}×{labels.shape[0]} pixels and the image is "
+            f"{shape[1]}×{shape[0]}; use the masks that were made from this image."
         )
     return labels
 
 
 def _labels_of_stack(array: np.ndarray) -> np.ndarray:
-    """Label image of a boolean stack (ids are index + 1, small masks on top), or the labels."""
+    """The label image of a boolean stack (id = index + 1, small masks on top), or the labels."""
     if array.ndim == 2 and np.issubdtype(array.dtype, np.integer):
         return array
     if array.ndim not in (2, 3) or array.dtype != np.bool_:
         raise ImageError(
-            f"Masks must be boolean (N, H, W) or (H, W), or an integer label image (H, W), and "
+            f"Masks must be boolean (N, H, W) or (H, W), or an integer label image (H, W), but "
             f"these are {array.dtype} of shape {array.shape}; threshold logits with '> 0' first."
         )
     stack = array[None] if array.ndim == 2 else array
@@ -188,12 +188,12 @@ def _labels_of_stack(array: np.ndarray) -> np.ndarray:
 
 
 def default_width(shape: tuple[int, ...]) -> int:
-    """Width of an outline in pixels on a picture of this shape."""
+    """Default width of outlines, in pixels, for an image of this shape."""
     return max(1, round(max(shape[:2]) / 600))
 
 
 def inner_boundary(labels: np.ndarray, width: int) -> np.ndarray:
-    """Pixels of a mask within `width` of a pixel that is not of it; the image border is none."""
+    """Pixels of masks within `width` of a pixel outside; the image border does not count."""
     edge = np.zeros(labels.shape, bool)
     for step in range(1, width + 1):
         for axis in (0, 1):

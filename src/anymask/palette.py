@@ -1,9 +1,9 @@
-"""Colours for masks: a fixed list in which any first few are far apart to the eye.
+"""Colours for masks: a fixed list whose first colours are the easiest to tell apart.
 
-The colour of a mask depends on its id alone, so that an object keeps its colour when others are
+The colour of a mask depends only on its id, so that an object keeps its colour when others are
 added, removed or hidden. The list is made by farthest-point selection in CIELAB: each colour is
-the one farthest from all before it, so the first twenty, the largest objects of an image, are
-the easiest to tell apart. After the 256th the list starts again.
+the one farthest from all before it. So the first twenty, which usually go to the largest objects of
+an image, are the easiest to tell apart. After 256 colours the list repeats.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
 def palette() -> np.ndarray:
     """Return the `PALETTE_SIZE` colours as a read-only uint8 array (256, 3).
 
-    Neither near black nor near white nor grey: those are what pictures are full of.
+    None is near black, white or grey, because images are full of those.
     """
     steps = np.linspace(0, 255, 18).round()
     candidates = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)

@@ -1,7 +1,7 @@
-"""Seeing masks on matplotlib axes; `overlay`, which needs no matplotlib, can be had here too.
+"""Draw masks on matplotlib axes; `overlay`, which does not need matplotlib, is exported too.
 
-matplotlib is only needed when no axis is given. ``display_*`` take what data sets of images and
-masks hold, one mask or box at a time, with which tutorials draw.
+matplotlib is only needed if no axis is given. The ``display_*`` functions take one mask or box at a
+time, in the form that data sets of images and masks have and tutorials use.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ def show_masks(
     alpha: float = 0.45,
     outline: bool = True,
 ) -> Axes:
-    """Draw masks over the picture that an axis shows, and their predicted IoU in its title.
+    """Draw masks over the image on an axis, and put their predicted IoU into its title.
 
     Parameters
     ----------
     masks : MaskSet, list of records, or ndarray
-        As in `overlay`; for instance what ``SamPredictor.predict`` returns first.
+        As in `overlay`, for example the first result of ``SamPredictor.predict``.
     ax : matplotlib Axes, optional
         Where to draw; the current axis by default.
     scores : sequence of float, optional
-        Predicted IoU of each mask, for the title; taken from a `MaskSet` or from records if not
-        given.
+        Predicted IoU of each mask, for the title. By default taken from a `MaskSet` or from
+        records.
     alpha, outline
         As in `overlay`.
 
@@ -157,19 +157,19 @@ def show_box(box: np.ndarray, ax: Axes | None = None, *, color: str = POSITIVE) 
 def display_mask(
     mask: np.ndarray, ax: Axes | None = None, *, score: float | None = None, color: int = 1
 ) -> Axes:
-    """Draw one mask over the picture that an axis shows.
+    """Draw one mask over the image on an axis.
 
     Parameters
     ----------
     mask : array_like, (H, W) or (1, H, W)
-        Of any dtype; what is above 0 is the object. A mask file of 0 and 255 will do, and so do
-        the logits of ``SamPredictor.predict``.
+        Of any dtype; values above 0 are the object. A mask of 0 and 255 works, and so do the logits
+        of ``SamPredictor.predict``.
     ax : matplotlib Axes, optional
         Where to draw; the current axis by default.
     score : float, optional
         IoU, for the title.
     color : int
-        Which of the colours of `overlay`, from 1 on.
+        Number of the colour in `overlay`, from 1.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def display_mask(
         array = array[0]
     if array.ndim != 2:
         raise ImageError(
-            f"One mask has the shape (H, W), and this is {array.shape}; draw several with "
+            f"One mask has the shape (H, W), but this is {array.shape}; draw several with "
             f"show_masks."
         )
     labels = (array > 0).astype(np.int64) * max(1, int(color))
@@ -203,20 +203,20 @@ def display_box(box: np.ndarray, ax: Axes | None = None) -> Axes:
     corners = np.asarray(box, np.float64).reshape(-1)
     if corners.shape != (4,):
         raise ImageError(
-            f"One box is four numbers, x0, y0, x1, y1, and these are {corners.size}; draw several "
+            f"One box is four numbers, x0, y0, x1, y1, but these are {corners.size}; draw several "
             f"with display_boxes_on_image."
         )
     return show_box(corners, ax)
 
 
 def display_boxes_on_image(image: np.ndarray, boxes: np.ndarray, ax: Axes | None = None) -> Axes:
-    """Show a picture, (H, W) or (H, W, 3), with its boxes, (N, 4) XYXY in pixels.
+    """Show an image, (H, W) or (H, W, 3), with boxes, (N, 4) XYXY in pixels.
 
     Parameters
     ----------
     image : ndarray
     boxes : array_like
-        None at all will do.
+        May be empty.
     ax : matplotlib Axes, optional
         Where to draw; the current axis by default.
 
@@ -254,7 +254,7 @@ def _axis(ax: Axes | None) -> Axes:
     except ImportError:
         raise AnymaskError(
             "Drawing on an axis needs matplotlib: install it with 'pip install matplotlib', or "
-            "use anymask.overlay, which needs nothing."
+            "use anymask.overlay, which does not need it."
         ) from None
     return plt.gca()
 
@@ -268,7 +268,7 @@ def _scores_of(masks: Masks) -> np.ndarray:
 
 
 def _title(scores: np.ndarray) -> str:
-    """Title of an axis: the IoU of one mask, or the range over several."""
+    """The title of an axis: the IoU of one mask, or the range of several."""
     scores = scores[np.isfinite(scores)]
     if scores.size == 0:
         return ""

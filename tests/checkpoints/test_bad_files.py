@@ -268,7 +268,7 @@ def test_the_folder_of_an_unfinished_fine_tuning_says_how_to_finish_it(
 ):
     path = saved(state, "last.safetensors")
     sentence = refusal(path.parent)
-    assert "holds a fine-tuning that is not finished" in sentence
+    assert "has an unfinished fine-tuning" in sentence
     assert "anymask finetune --resume" in sentence
 
 

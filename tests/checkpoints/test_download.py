@@ -147,7 +147,7 @@ def test_an_interrupted_download_is_resumed_by_the_next_call(
     server: Server, entry: CheckpointEntry, home: Path
 ):
     server.cuts = [HALF, 0]
-    with pytest.raises(CheckpointError, match="broke off at 1,500,000 bytes; load it again to go"):
+    with pytest.raises(CheckpointError, match="stopped at at 1,500,000 bytes; load it again to go"):
         fetch(entry)
     assert names(home) == [f"{entry.file_name}.part"]
     assert cached_path(entry) is None
@@ -169,7 +169,7 @@ def test_a_server_that_ignores_ranges_and_always_breaks_off_is_given_up(
 ):
     server.ranges = False
     server.cuts = [HALF] * 9
-    with pytest.raises(CheckpointError, match="broke off"):
+    with pytest.raises(CheckpointError, match="stopped at"):
         fetch(entry)
     assert len(server.requests) == 2
 
@@ -292,7 +292,7 @@ def test_a_full_disk_is_told(entry: CheckpointEntry, home: Path):
 
 def test_a_cache_that_cannot_be_written_is_told(entry: CheckpointEntry, home: Path):
     home.write_text("a file where the folder should be")
-    with pytest.raises(CheckpointError, match=r"cannot be kept in .*set ANYMASK_HOME to a"):
+    with pytest.raises(CheckpointError, match=r"cannot be saved in .*set ANYMASK_HOME to a"):
         fetch(entry)
 
 

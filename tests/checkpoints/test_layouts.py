@@ -162,7 +162,7 @@ def test_of_a_model_and_its_running_average_the_model_is_taken(
 ):
     averaged = {n: 0.5 * t for n, t in state.items()}
     for content in ({"ema": averaged, "model": state}, {"model": state, "model_ema": averaged}):
-        with pytest.warns(CheckpointNotice, match="also holds"):
+        with pytest.warns(CheckpointNotice, match="also has"):
             assert_same_model(load(saved(content), dtype="float32"), tiny_sam)
 
 

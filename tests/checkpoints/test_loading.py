@@ -103,8 +103,8 @@ def test_a_geometry_that_does_not_fit_is_refused_with_three_shapes(state: State,
 @pytest.mark.parametrize(
     ("lost", "words"),
     [
-        ("image_encoder.", "holds no image encoder of a SAM; give the whole model"),
-        ("mask_decoder.", "holds no mask decoder of a SAM; give the whole model"),
+        ("image_encoder.", "has no image encoder of a SAM; give the whole model"),
+        ("mask_decoder.", "has no mask decoder of a SAM; give the whole model"),
         ("image_encoder.pos_embed", "without the tensor image_encoder.pos_embed"),
         ("image_encoder.blocks.1.", "without the tensor image_encoder.blocks.1"),
         ("prompt_encoder.no_mask_embed", r"lacks 1 tensor \(prompt_encoder.no_mask_embed.weight\)"),
@@ -123,7 +123,7 @@ def test_missing_tensors_are_named_three_at_most(state: State, saved: Save, lost
 
 def test_tensors_of_absurd_shapes_are_refused(state: State, saved: Save):
     state["image_encoder.pos_embed"] = torch.ones(24)
-    with pytest.raises(CheckpointError, match="shapes that fit no SAM"):
+    with pytest.raises(CheckpointError, match="shapes do not fit a SAM"):
         load(saved(state))
 
 
@@ -162,7 +162,7 @@ def test_weights_that_no_model_computes_with_are_refused_by_kind(
 ):
     name = "image_encoder.blocks.0.mlp.lin1.weight"
     state[name] = change(state[name])
-    with pytest.raises(CheckpointError, match=rf"holds {kind} in 1 tensor \({name}\).*quantised"):
+    with pytest.raises(CheckpointError, match=rf"has {kind} in 1 tensor \({name}\).*quantised"):
         load(saved(state))
 
 

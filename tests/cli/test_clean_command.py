@@ -151,7 +151,7 @@ def test_one_bad_file_does_not_stop_the_others(cli, label_file, tmp_path):
         (["--keep", "aera > 3"], "did you mean 'area'"),
         (["--keep", "1,5"], "no mask with id 1"),
         (["--merge", "2"], "threshold is 2"),
-        (["--overlaps", "best"], "'best' is no rule"),
+        (["--overlaps", "best"], "'best' is not a rule"),
         (["--to", "word", "--split"], "There is no format 'word'"),
         (["--class", "leaf"], "no mask of class 'leaf'"),
     ],

@@ -77,6 +77,6 @@ def test_without_space_for_a_checkpoint_it_gives_a_sentence_and_leaves_no_partia
     code, _, said = ended(process)
     assert code == 2
     assert "Cannot write" in said
-    assert "the file would be larger than is allowed here" in said
+    assert "the file would be larger than this file system allows" in said
     assert "Traceback" not in said
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["split.json"]

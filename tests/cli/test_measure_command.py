@@ -146,7 +146,7 @@ def test_an_existing_table_is_kept_without_overwrite(run, tmp_path, files):
         (("--where", "area > 9**9**9**9"), "at character"),
         (("--pixel-size", "x", "--unit", "um"), "one number above 0"),
         (("--pixel-size", "2"), "needs a unit"),
-        (("--properties", "colour"), "nothing that can be measured"),
+        (("--properties", "colour"), "cannot be measured"),
         (("--out", "t.xlsx"), "neither a .csv nor a .parquet"),
         (("--z", "top"), "neither an index from 0"),
     ],

@@ -97,7 +97,7 @@ def test_a_reference_of_another_camera_is_refused(reference: np.ndarray, part: s
 def test_a_panel_beyond_the_picture_is_refused() -> None:
     with pytest.raises(ImageError, match="not within"):
         reflectance(cube(), panel=(0, 0, 400, 4))
-    with pytest.raises(ImageError, match="give one"):
+    with pytest.raises(ImageError, match="give only one"):
         reflectance(cube(), np.ones(61), panel=(0, 0, 4, 4))
 
 

@@ -160,7 +160,7 @@ def test_the_thumbnail_in_a_tiff_does_not_hide_its_picture(
 def test_a_stack_is_refused_with_its_number_of_pictures(dtype: type, tmp_path: Path) -> None:
     path = tmp_path / "stack.tif"
     tifffile.imwrite(path, np.zeros((5, 20, 30), dtype), photometric="minisblack")
-    with pytest.raises(ImageError, match="holds 5 images") as error:
+    with pytest.raises(ImageError, match="has 5 images") as error:
         read_rgb(path)
     one_sentence(error, path)
 

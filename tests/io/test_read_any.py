@@ -101,7 +101,7 @@ def test_an_option_that_a_kind_has_not_is_refused_with_those_that_have_it(
     option: dict[str, Any], tmp_path: Path
 ) -> None:
     PillowImage.new("L", (3, 3)).save(tmp_path / "a.png")
-    assert f"{next(iter(option))}= means nothing for" in sentence(tmp_path / "a.png", **option)
+    assert f"{next(iter(option))}= does not apply to" in sentence(tmp_path / "a.png", **option)
 
 
 @pytest.mark.parametrize("option", [{"page": "1"}, {"series": True}, {"level": 0.5}])

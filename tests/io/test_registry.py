@@ -64,7 +64,7 @@ def test_a_shared_suffix_means_the_format_that_keeps_most() -> None:
     assert format_of(Path("image.zarr/labels/cells")).name == "zarr"
     with pytest.raises(OutputError, match=r"did you mean geojson"):
         format_named("geojsn")
-    with pytest.raises(OutputError, match=r"does not say which format"):
+    with pytest.raises(OutputError, match=r"does not show the format"):
         format_of(Path("a.roi"))  # single ROIs are only read
 
 
@@ -87,7 +87,7 @@ def test_the_image_of_masks_may_be_an_image_an_array_or_a_path(tmp_path: Path) -
         save_masks(labels, tmp_path / f"{number}.txt", image=image)
         read = load_masks(tmp_path / f"{number}.txt", image=image)
         np.testing.assert_array_equal(read.to_labels(), labels)
-    with pytest.raises(ImageError, match=r"shape \(6,\) is no image"):
+    with pytest.raises(ImageError, match=r"shape \(6,\) is not an image"):
         load_masks(tmp_path / "0.txt", image=np.zeros(6))
     with pytest.raises(ImageError, match=r"There is no file"):
         load_masks(tmp_path / "0.txt", image="nowhere.png")

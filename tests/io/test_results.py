@@ -184,7 +184,7 @@ def room_for_one_kilobyte():
 
 
 def test_a_write_that_fails_half_way_is_told_and_leaves_no_file(tmp_path, picture, masks):
-    expected = r"Cannot write .*a\.overlay\.png: .*larger than is allowed"
+    expected = r"Cannot write .*a\.overlay\.png: .*larger than this file system allows"
     with room_for_one_kilobyte(), pytest.raises(OutputError, match=expected):
         write_results(tmp_path / "a", picture, masks, image_name="a.png")
     assert list(tmp_path.iterdir()) == []

@@ -131,7 +131,7 @@ def test_existing_results_are_refused_before_anything_is_done(run, photos, tmp_p
     run()
     (photos / "before.png").write_bytes((photos / "one.png").read_bytes())
     before = contents(tmp_path / "out")
-    with pytest.raises(OutputError, match=r"holds results called one, and of 2 more; .*overwrite"):
+    with pytest.raises(OutputError, match=r"has results called one, and of 2 more; .*overwrite"):
         run()
     assert contents(tmp_path / "out") == before
 

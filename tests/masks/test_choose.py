@@ -44,12 +44,12 @@ def test_a_range_over_all_numbers_costs_nothing():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no ids in an empty text"),
+        ("", "list of ids is empty"),
         ("1-8,x", "'x' is neither an id nor a range"),
         ("1,,3", "nothing between two commas"),
         ("1,", "nothing between two commas"),
         ("8-1", "'8-1' ends before it begins; write 1-8"),
-        ("0,4", "there is a 0; it is the background's"),
+        ("0,4", "there is a 0, which means background"),
         ("-4", "'-4' is neither"),
         ("1.5", "'1.5' is neither"),
         ("1-2-3", "'1-2-3' is neither"),
@@ -107,7 +107,7 @@ def test_conditions_on_brightness_need_the_picture():
     names = ["dapi", "gfp"]
     condition = "intensity_max_gfp > 500 and area > 1"
     assert kept_ids(LABELS, condition, image=both, channel_names=names) == [3]
-    with pytest.raises(AnymaskError, match="needs the picture"):
+    with pytest.raises(AnymaskError, match="needs the image"):
         keep(LABELS, "intensity_mean > 500")
     with pytest.raises(ExpressionError, match="no 'intensity_mean', but 'intensity_mean_0'"):
         keep(LABELS, "intensity_mean > 500", image=both)
@@ -161,7 +161,7 @@ def test_choosing_rows_works_on_any_columns():
     ("condition", "position", "words"),
     [
         ("aera > 3", 0, "did you mean 'area'"),
-        ("area > 3 and", 12, "ends where a value is due"),
+        ("area > 3 and", 12, "ends where a value is expected"),
         ("area", 0, "numbers, not yes or no"),
         ("area + predicted_iou > 3", 7, "these masks have no 'predicted_iou'"),
         ("__import__('os') > 0", 0, "there is no function"),

@@ -64,5 +64,5 @@ def test_what_is_in_a_ring_stays_beside_the_ring_if_masks_are_compared(by, stay)
 def test_masks_can_be_compared_in_two_ways_only():
     masks = MaskSet.from_masks(np.ones((1, 2, 2), bool))
     for call in (lambda: distinct(masks, [1], 0.5, "boxes"), lambda: conflicts(masks, "", 0.5)):
-        with pytest.raises(AnymaskError, match="it can be 'box' or 'mask'"):
+        with pytest.raises(AnymaskError, match="choose 'box' or 'mask'"):
             call()

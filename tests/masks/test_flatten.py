@@ -118,7 +118,9 @@ def test_hidden_masks_are_dropped_and_the_others_keep_ids_and_classes():
 
 def test_an_unknown_rule_and_missing_scores_are_told():
     masks = MaskSet.from_labels(np.eye(3, dtype=int))
-    with pytest.raises(AnymaskError, match="'biggest' is no rule for overlaps; choose from small"):
+    with pytest.raises(
+        AnymaskError, match="'biggest' is not a rule for overlaps; choose from small"
+    ):
         to_label_image(masks, "biggest")
     with pytest.raises(AnymaskError, match="No mask has a predicted IoU"):
         to_label_image(masks, "score")

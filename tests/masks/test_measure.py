@@ -179,9 +179,9 @@ def test_only_what_is_asked_for_is_measured_in_the_usual_order():
     ("options", "what"),
     [
         ({"properties": ["aera"]}, "'aera' is nothing that can be measured"),
-        ({"properties": ["intensity_mean"]}, "needs the picture's values"),
+        ({"properties": ["intensity_mean"]}, "needs the image's values"),
         ({"pixel_size": 0.5}, "means nothing without its unit"),
-        ({"unit": "µm"}, "says no size"),
+        ({"unit": "µm"}, "needs a pixel size"),
         ({"pixel_size": -1, "unit": "µm"}, "above 0"),
         ({"image": np.ones((2, 2))}, "3×3 pixels and the picture is 2×2"),
         ({"image": np.ones((3, 3, 2)), "channel_names": ["a"]}, "2 channels and 1 names"),

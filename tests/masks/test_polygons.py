@@ -165,9 +165,9 @@ def test_a_ring_that_would_become_a_line_stays():
 @pytest.mark.parametrize(
     ("ring", "what"),
     [
-        ([[0, 0], [1, 1]], "three or more points"),
-        ([[0, 0], [1, 1], [2]], "three or more points"),
-        ("abc", "three or more points"),
+        ([[0, 0], [1, 1]], "at least three points"),
+        ([[0, 0], [1, 1], [2]], "at least three points"),
+        ("abc", "at least three points"),
         (np.array([[0, 0], [1, np.inf], [2, 2]]), "far outside"),
         ([[0, 0], [1, float("nan")], [2, 2]], "far outside"),
         ([[0, 0], [1e300, 0], [2, 2]], "far outside"),
@@ -181,7 +181,7 @@ def test_outlines_that_are_none_are_refused_in_one_sentence(ring, what):
 
 def test_polygons_that_would_fill_the_memory_are_refused():
     ring = np.tile([[0.0, 0.0], [60_000.0, 60_000.0]], (500, 1))
-    with pytest.raises(AnymaskError, match="more than can be filled"):
+    with pytest.raises(AnymaskError, match="too much to fill"):
         fill_polygons([[ring]], (60_000, 60_000))
 
 

@@ -67,8 +67,8 @@ def test_a_polygon_covers_the_pixels_whose_centres_are_in_it():
     [
         (np.ones((3, 3), bool), "region of interest is 3×3 pixels and the picture 8×6"),
         ((5, 1, 2, 3), "ends before it begins"),
-        ((20, 20, 30, 30), "no pixel in the picture, which is 8 wide and 6 high"),
-        (np.zeros((6, 8), bool), "no pixel in the picture"),
+        ((20, 20, 30, 30), "no pixel in the image, which is 8 wide and 6 high"),
+        (np.zeros((6, 8), bool), "no pixel in the image"),
         ((1, 2, 3), "none of them"),
         ([(1, 2), (3, 4)], "none of them"),
         ([[1, 2], [3]], "none of them"),
@@ -82,5 +82,7 @@ def test_regions_that_mean_nothing_are_told(region, words):
 
 
 def test_an_unknown_way_is_told():
-    with pytest.raises(AnymaskError, match=r"'around' is no way .* cut, inside, touching, centre"):
+    with pytest.raises(
+        AnymaskError, match=r"'around' is not a way .* cut, inside, touching, centre"
+    ):
         restrict(np.ones((6, 8), int), (0, 0, 3, 3), "around")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ def _start_screen() -> subprocess.Popen[bytes] | None:
     """Start a virtual screen, so that the tests need none and disturb none."""
     program = shutil.which("Xvfb")
     if program is None:
-        if os.environ.get("DISPLAY") or os.name == "nt":
+        if os.environ.get("DISPLAY") or sys.platform in ("win32", "darwin"):
             return None
         raise RuntimeError("The tests of the window need Xvfb; install the package xvfb.")
     reading, writing = os.pipe()

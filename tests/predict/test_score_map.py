@@ -223,7 +223,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     ],
 )
 def test_logits_that_do_not_fit_are_refused(wrong):
-    with pytest.raises(AnymaskError, match="no score map of a picture"):
+    with pytest.raises(AnymaskError, match="not a score map of an image"):
         ScoreMap(*wrong)
 
 

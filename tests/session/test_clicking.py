@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 
@@ -35,14 +36,29 @@ def ready(clicks, layer, shipped):
     return clicks.prepare(shipped, layer)
 
 
-def test_a_click_gives_the_mask_of_the_predictor(session, layer, ready, clicks, shipped):
-    predictor = SamPredictor(shipped)
+def test_a_click_gives_what_the_predictor_gives(session, layer, ready, clicks, shipped):
+    predictor = SamPredictor(shipped, keep_clicked=True)
     predictor.set_image(session.images.rgb(layer))
     masks, scores, _ = predictor.predict(np.array([[36, 30]]), np.array([1]))
     preview = clicks.predict(ready, Prompts().with_point(36, 30))
     np.testing.assert_array_equal(preview.masks, masks)
     np.testing.assert_array_equal(preview.scores, scores)
     assert preview.chosen == int(np.argmax(scores))
+
+
+def test_regions_without_a_click_can_be_kept_and_the_journal_says_which_it_was(
+    session, layer, ready, clicks, shipped
+):
+    predictor = SamPredictor(shipped, keep_clicked=False)
+    predictor.set_image(session.images.rgb(layer))
+    everything = Prompts(((36, 30),), (1,), keep_clicked=False)
+    masks, _, _ = predictor.predict(np.array([[36, 30]]), np.array([1]))
+    np.testing.assert_array_equal(clicks.predict(ready, everything).masks, masks)
+    for prompts in (everything, Prompts().with_point(36, 30)):
+        assert Prompts.from_json(json.loads(json.dumps(prompts.to_json()))) == prompts
+    old = Prompts().with_point(36, 30).to_json()
+    del old["keep_clicked"]  # as 0.1.0 wrote it, which kept all
+    assert not Prompts.from_json(old).keep_clicked
 
 
 def test_an_image_that_two_threads_need_is_encoded_once(session, layer, shipped, monkeypatch):

@@ -122,7 +122,7 @@ def test_a_picture_that_is_not_8_bit_is_refused_with_the_function_to_convert_wit
 
 
 def test_masks_of_another_size_are_refused_with_both_sizes(picture):
-    with pytest.raises(ImageError, match="70×60 pixels and the picture is 80×60"):
+    with pytest.raises(ImageError, match="70×60 pixels and the image is 80×60"):
         overlay(picture, np.ones((60, 70), bool))
 
 

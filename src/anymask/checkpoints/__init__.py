@@ -1,7 +1,7 @@
-"""Any checkpoint file or name to a `Sam`, and back to a file.
+"""Load a `Sam` from any checkpoint file or name, and save it to a file.
 
-`load`, `save` and `sam_model_registry` are imported when first used, so that the
-torch-free `registry` can be imported quickly.
+`load`, `save` and `sam_model_registry` are imported on first use, so that `registry`, which does
+not need torch, is imported quickly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`sam_model_registry`: builders of models by name, as Meta's package has them."""
+"""`sam_model_registry`: builders of models by name, as in Meta's package."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from anymask.model.sam import Sam
 
 
 class SamModelRegistry(Mapping[str, Callable[..., Sam]]):
-    """Builders by name, used like Meta's dictionary of the same name.
+    """Builders of models by name, used like Meta's dictionary of the same name.
 
     `registry[name](checkpoint=None)` returns a float32 `Sam` on the CPU in evaluation mode, with
-    the weights of `checkpoint` (anything that `load` takes) or untrained. Only "small" is never
-    untrained, because its weights come with the package. "default" is ViT-H.
+    the weights of `checkpoint` (anything that `load` takes), or untrained without one. Only "small"
+    is always trained, because its weights come with the package. "default" is ViT-H.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Compiling a model's network with ``torch.compile``, for long jobs.
+"""Compile a model with ``torch.compile``, for long jobs.
 
-On a CPU the mask decoder alone is compiled: the shipped model's becomes 1.4 times as fast. The
-image encoder of a ViT in bfloat16 would become three times as slow, as its own calls of oneDNN
+On a CPU, only the mask decoder is compiled, which makes the shipped model's 1.4 times as fast. The
+image encoder of a ViT in bfloat16 would become three times as slow, because its own calls of oneDNN
 (`model/products.py`) are not compiled.
 """
 
@@ -14,11 +14,11 @@ from anymask.model.sam import Sam
 
 
 def compile_network(sam: Sam) -> None:
-    """Let the mask decoder, and not on a CPU the image encoder too, be compiled when first run.
+    """Compile the mask decoder and, except on a CPU, the image encoder when they first run.
 
-    With another number of prompts the decoder is compiled once more. The names of the weights
-    stay, so the model is saved as any other. Results differ by rounding from those of the network
-    as it is.
+    The decoder is compiled again for another number of prompts. The names of the weights do not
+    change, so the model is saved like any other. Results differ from the uncompiled network by
+    rounding.
 
     Parameters
     ----------
@@ -27,10 +27,10 @@ def compile_network(sam: Sam) -> None:
     Raises
     ------
     AnymaskError
-        If nothing can be compiled here, mostly for want of a C++ compiler.
+        If compiling is not possible here, mostly because there is no C++ compiler.
     """
     try:
-        # Whether it can be is else found out by the first picture.
+        # Otherwise a failure would only appear at the first image.
         torch.compile(torch.exp)(torch.zeros(8, device=sam.device))
     except Exception as error:  # each backend has its own
         reason = str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Where a model runs and in which floating-point type, as `load` is told or as it chooses."""
+"""Choose the device and the floating-point type of a model."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _DTYPES = {
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device of that name; "auto" is a CUDA GPU, else Apple's, else the CPU.
+    """Return the device with this name; "auto" is a CUDA GPU, else Apple's GPU, else the CPU.
 
     Raises
     ------
     CheckpointError
-        If there is no such device here.
+        If this machine has no such device.
 
     Examples
     --------
@@ -46,14 +46,14 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 def resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """Return the dtype of that name; "auto" is bfloat16 where `device` computes in it.
+    """Return the dtype with this name; "auto" is bfloat16 if `device` computes in it.
 
-    That is on CUDA GPUs and on CPUs with AMX or AVX512-BF16; elsewhere it is float32.
+    CUDA GPUs and CPUs with AMX or AVX512-BF16 do; elsewhere "auto" is float32.
 
     Raises
     ------
     CheckpointError
-        If it is no dtype a model can have.
+        If a model cannot have this dtype.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Known checkpoints fetched once into a cache folder: resumable, verified, whole or absent.
+"""Download known checkpoints once into a cache folder: resumable, verified, whole or not at all.
 
-The environment rules it: `ANYMASK_HOME` is the cache folder (else `anymask` in
-`XDG_CACHE_HOME`, else in `~/.cache`), `ANYMASK_OFFLINE=1` forbids the network, `ANYMASK_MIRROR`
-is the address of a folder that holds the same files.
+Environment variables control it: `ANYMASK_HOME` is the cache folder (by default `anymask` in
+`XDG_CACHE_HOME` or `~/.cache`), `ANYMASK_OFFLINE=1` forbids network access, and `ANYMASK_MIRROR` is
+the address of a folder with the same files.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from anymask.errors import CheckpointError
 from anymask.files import sha256
 
 _CHUNK = 1 << 20
-_TIMEOUT = 30.0  # seconds without a byte
-_LOCK_SECONDS = 0.2  # between two looks at a download of the same file by somebody else
-# A connection that breaks is taken up again where it broke, as long as each try brings bytes.
+_TIMEOUT = 30.0  # seconds without data
+_LOCK_SECONDS = 0.2  # seconds between checks while another process downloads the same file
+# A broken connection is resumed where it broke, as long as each attempt brings new bytes.
 _BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
 
 Told = Callable[[int, int | None], object]
-"""Called with the bytes that are there and those that there are in all, None where unknown."""
+"""Called with the bytes downloaded and the total, which is None if unknown."""
 
 
 def cache_dir() -> Path:
-    """Return the folder that downloads are kept in; it need not exist yet."""
+    """Return the cache folder for downloads, which may not exist yet."""
     home = os.environ.get("ANYMASK_HOME")
     if home:
         return Path(home).expanduser()
@@ -57,7 +57,7 @@ def is_offline() -> bool:
 
 
 def cached_path(entry: CheckpointEntry) -> Path | None:
-    """Return where the file of a known checkpoint is cached, or None if it is not, or not whole."""
+    """Return the path of a known checkpoint in the cache, or None if missing or incomplete."""
     path = cache_dir() / entry.file_name
     try:
         size = path.stat().st_size
@@ -67,21 +67,20 @@ def cached_path(entry: CheckpointEntry) -> Path | None:
 
 
 def fetch(entry: CheckpointEntry, progress: bool | Told = True) -> Path:
-    """Return the cached file of a known checkpoint, downloading it if need be.
+    """Return the cached file of a known checkpoint, downloading it if needed.
 
     Parameters
     ----------
     entry : CheckpointEntry
     progress : bool or callable
-        Show a progress bar on stderr; or call this with the bytes that are there and those that
-        there are in all (None where unknown). What it raises ends the download and comes out of
-        here.
+        Whether to show a progress bar on stderr; or a function to call with the bytes downloaded
+        and the total (None if unknown). An exception from it stops the download and is passed on.
 
     Raises
     ------
     CheckpointError
-        If it cannot be downloaded, or is not the file that was published. What came of a broken
-        download stays, as NAME.part, and the next call goes on from there.
+        If it cannot be downloaded, or is not the published file. A partial download stays as
+        NAME.part, and the next call continues it.
     """
     cached = cached_path(entry)
     if cached:
@@ -97,7 +96,7 @@ def fetch(entry: CheckpointEntry, progress: bool | Told = True) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _telling(entry, progress) as tell:
-            # Two processes must not append to one file.
+            # Two processes must not append to the same file.
             with _locked(target, lambda: tell(_size(part), entry.size)):
                 cached = cached_path(entry)
                 if cached:
@@ -110,12 +109,12 @@ def fetch(entry: CheckpointEntry, progress: bool | Told = True) -> Path:
             why = "the disk is full; free some space or set ANYMASK_HOME to another folder"
         else:
             why = f"{error.strerror or error}; set ANYMASK_HOME to a folder that can be written"
-        raise CheckpointError(f"{entry.name} cannot be kept in {target.parent}: {why}.") from error
+        raise CheckpointError(f"{entry.name} cannot be saved in {target.parent}: {why}.") from error
     return target
 
 
 def _verify(part: Path, entry: CheckpointEntry, url: str) -> None:
-    """Remove what was downloaded and raise if it is not the file that was published."""
+    """Remove the download and raise an error if it is not the published file."""
     size, actual = _size(part), sha256(part)
     if entry.size not in (None, size):
         wrong = f"{size:,} bytes instead of {entry.size:,}"
@@ -146,7 +145,7 @@ def _address(entry: CheckpointEntry) -> str:
 
 @contextmanager
 def _telling(entry: CheckpointEntry, progress: bool | Told) -> Iterator[Told]:
-    """What to tell of a download: the caller's function, or a bar on stderr."""
+    """The progress display of a download: the caller's function, or a bar on stderr."""
     if callable(progress):
         yield progress
         return
@@ -164,7 +163,7 @@ def _telling(entry: CheckpointEntry, progress: bool | Told) -> Iterator[Told]:
 
 @contextmanager
 def _locked(target: Path, waiting: Callable[[], object]) -> Iterator[None]:
-    """Hold the lock of a file; while somebody else has it, call something now and then."""
+    """Hold the lock of a file; while another process has it, call a function now and then."""
     lock = FileLock(f"{target}.lock")
     while True:
         try:
@@ -180,7 +179,7 @@ def _locked(target: Path, waiting: Callable[[], object]) -> Iterator[None]:
 
 
 def _download(url: str, part: Path, entry: CheckpointEntry, tell: Told) -> None:
-    """Bring `part` to its full length, taking up broken connections."""
+    """Complete `part`, resuming broken connections."""
     while True:
         before = _size(part)
         tell(before, entry.size)
@@ -195,13 +194,13 @@ def _download(url: str, part: Path, entry: CheckpointEntry, tell: Told) -> None:
                 return
         if _size(part) <= before:
             raise CheckpointError(
-                f"The download of {entry.name} from {url} broke off at {_size(part):,} bytes; "
-                f"load it again to go on from there."
+                f"The download of {entry.name} from {url} stopped at {_size(part):,} bytes; "
+                f"load it again to continue from there."
             ) from cause
 
 
 def _receive(url: str, part: Path, tell: Told) -> int | None:
-    """Append what is missing of `url` to `part` and return the full length, if it is known."""
+    """Append the missing part of `url` to `part` and return the full length, if known."""
     have = _size(part)
     headers = {"User-Agent": "anymask"}
     if have:
@@ -211,7 +210,7 @@ def _receive(url: str, part: Path, tell: Told) -> int | None:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == 416 and have:
-            # No bytes are left: the part is whole, or it is of another file, as its hash shows.
+            # No bytes are left: the part is complete, or of another file, as the hash will show.
             if error.headers.get("Content-Range", "").rpartition("/")[2] == str(have):
                 return have
             part.unlink()
@@ -229,10 +228,10 @@ def _receive(url: str, part: Path, tell: Told) -> int | None:
         start = _first_byte(response)
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
-        # A server that ignores Range sends the whole file anew.
+        # A server that ignores Range sends the whole file again.
         with part.open("r+b" if have and start == have else "wb") as file:
             file.seek(start if start == have else 0)
-            # What is there is taken, however little: on a slow line a megabyte takes long.
+            # Read whatever has arrived: on a slow line a full megabyte takes long.
             while chunk := response.read1(_CHUNK):
                 file.write(chunk)
                 tell(file.tell(), total)
@@ -240,7 +239,7 @@ def _receive(url: str, part: Path, tell: Told) -> int | None:
 
 
 def _first_byte(response: Any) -> int:
-    """Where in the file the response begins: after what we have, or at 0."""
+    """The position in the file where the response begins: after our bytes, or 0."""
     content_range = response.headers.get("Content-Range", "")
     first = content_range.removeprefix("bytes ").partition("-")[0]
     return int(first) if response.status == 206 and first.isdigit() else 0

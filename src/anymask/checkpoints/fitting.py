@@ -1,4 +1,4 @@
-"""The geometry that a checkpoint is loaded with, and how its tensors agree with it."""
+"""Choose the geometry for a checkpoint, and match its tensors with it."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from anymask.model.config import SamConfig
 from anymask.model.sam import Sam
 
 CONFIG_KEY = "anymask_config"
-"""Under this key the metadata of a saved safetensors file hold the geometry as JSON."""
+"""Key in the metadata of a saved safetensors file for the geometry as JSON."""
 
-# Nothing is computed with these: files may or may not carry them.
+# These are not used in computation, so files may have them or not.
 _OPTIONAL = ("image_encoder.head.", "image_encoder.norm_head.")
 _PUBLISHED_WIDTH = 256  # of the mask decoder
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A checkpoint's tensors as a geometry needs them.
+    """A checkpoint's tensors, matched with a geometry.
 
     Attributes
     ----------
     model : Sam
-        Of that geometry, its weights not yet set to anything.
+        The model with that geometry, with uninitialised weights.
     tensors : dict of str to Tensor
-        Those the model has, position tables resized.
+        The tensors of the model, with resized position tables.
     unused : tuple of str
-        Names, in Meta's manner, of tensors within the SAM's components that the model has not.
+        Meta's names of tensors in the SAM's components that the model does not have.
     parameters : int
-        Numbers in the model that training would change.
+        Number of trainable parameters of the model.
     """
 
     model: Sam
@@ -50,20 +50,19 @@ class Fit:
 
 
 def find_config(raw: RawCheckpoint, state: SamState) -> SamConfig:
-    """Return the geometry a checkpoint was saved with, or what its shapes tell of it.
+    """Return the geometry saved with a checkpoint, or derive it from the shapes of its tensors.
 
     Raises
     ------
     CheckpointError
-        If it tells none.
+        If it cannot be found.
     """
     if CONFIG_KEY in raw.metadata:
         try:
             return SamConfig.from_dict(json.loads(raw.metadata[CONFIG_KEY]))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise CheckpointError(
-                f"{raw.path} was saved by a version of anymask with other geometries; install the "
-                f"newest anymask."
+                f"{raw.path} was saved by a newer version of anymask; install the newest anymask."
             ) from error
         except AnymaskError as error:
             raise CheckpointError(f"{raw.path} cannot be used as it was saved: {error}") from error
@@ -78,21 +77,21 @@ def find_config(raw: RawCheckpoint, state: SamState) -> SamConfig:
 def choose_config(
     raw: RawCheckpoint, state: SamState, variant: str | SamConfig | None, image_size: int | None
 ) -> SamConfig:
-    """Return the geometry to load a checkpoint with.
+    """Return the geometry for loading a checkpoint.
 
     Parameters
     ----------
     raw, state
         The checkpoint.
     variant : str, SamConfig or None
-        What it must be, by name, or the geometry itself; None takes what the file is.
+        The required variant or geometry; None takes that of the file.
     image_size : int or None
-        Input size other than the file's.
+        Input size, if different from the file's.
 
     Raises
     ------
     CheckpointError
-        If it is another variant, or the input size none that its encoder takes.
+        If the file is another variant, or its encoder does not take the input size.
     """
     if isinstance(variant, SamConfig):
         config = variant
@@ -125,7 +124,7 @@ def fit(raw: RawCheckpoint, state: SamState, config: SamConfig) -> Fit:
     Raises
     ------
     CheckpointError
-        If any are missing or of other shapes.
+        If tensors are missing or have other shapes.
     """
     model = _blank_model(raw, config)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -150,19 +149,19 @@ def fit(raw: RawCheckpoint, state: SamState, config: SamConfig) -> Fit:
 
 
 def _blank_model(raw: RawCheckpoint, config: SamConfig) -> Sam:
-    """A model whose weights no memory is taken for until they are written."""
+    """A model whose weights take no memory until they are written."""
     try:
         with _WithoutInitialValues():
             return Sam(config)
     except (ValueError, TypeError, ArithmeticError, AssertionError, RuntimeError) as error:
         raise CheckpointError(
-            f"{raw.path} has the geometry of a {describe(config)}, of which no model can be "
-            f"built; check its configuration."
+            f"{raw.path} has the geometry of a {describe(config)}, which cannot be built; "
+            f"check its configuration."
         ) from error
 
 
 class _WithoutInitialValues(TorchFunctionMode):
-    """Leaves new weights as they come: drawing those of ViT-H takes longer than reading it."""
+    """Skips the initialisation of weights, which for ViT-H takes longer than reading the file."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -190,7 +189,7 @@ def _warn_of_guessed_heads(raw: RawCheckpoint, state: SamState, config: SamConfi
     known = CONFIG_KEY in raw.metadata or _decoder_heads(raw, state) or config.name != "custom"
     if not known and config.prompt_dim != _PUBLISHED_WIDTH:
         warnings.warn(
-            f"{raw.path} does not tell the number of heads of its mask decoder, "
+            f"{raw.path} does not state the number of heads of its mask decoder, so "
             f"{config.decoder_heads} are assumed; give variant=SamConfig(...) if it has others.",
             CheckpointNotice,
             stacklevel=4,
@@ -201,6 +200,6 @@ def _three(state: SamState, name: str) -> tuple[float, float, float] | None:
     values = state.tensors.get(name)
     if values is None or values.numel() != 3 or values.is_meta:
         return None
-    # Six digits are what such numbers are written with, and undo a trip through float32.
+    # Six digits restore such numbers after a conversion to float32.
     red, green, blue = (float(f"{v:.6g}") for v in values.flatten().tolist())
     return red, green, blue

@@ -1,8 +1,8 @@
-"""The ways a SAM's tensors are named in files, all brought to Meta's names.
+"""Convert the tensor names of different checkpoint layouts to Meta's.
 
-Read are Meta's own layout, Hugging Face's `SamModel`, and what training code makes of either:
-the state wrapped in `model`, `state_dict` and the like, prefixes such as `module.` or `sam.`,
-parts in dictionaries of their own, and tensors of other heads beside the SAM.
+Supported are Meta's own layout, Hugging Face's `SamModel`, and what training code makes of either:
+the state wrapped in `model`, `state_dict` or similar, prefixes such as `module.` or `sam.`, parts
+in separate dictionaries, and tensors of other heads in addition to the SAM.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from anymask.errors import CheckpointError
 
 
 class CheckpointNotice(UserWarning):
-    """Something about a checkpoint that its user should know, though it loads."""
+    """A warning about a checkpoint that can still be loaded."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ _AVERAGED = re.compile(r"(^|[._])(ema|teacher|averaged?)([._]|$)", re.IGNORECASE
 _SAM2 = re.compile(r"(^|\.)(sam_mask_decoder|memory_attention|memory_encoder)\.|_encoder\.trunk\.")
 _MAX_NESTING = 16
 
-# Low-rank adaptation keeps the layer it adapts one level deeper.
+# Low-rank adaptation (LoRA) puts the adapted layer one level deeper.
 _ADAPTED = (
     (re.compile(r"\.qkv\.(?:qkv|qkv_proj)\.(weight|bias)$"), r".qkv.\1"),
     (re.compile(r"\.base_layer\.(weight|bias)$"), r".\1"),
@@ -84,7 +84,7 @@ _HUGGING_FACE = tuple(
         (r"^mask_decoder\.upscale_conv2\.", "mask_decoder.output_upscaling.3."),
     )
 )
-# Hugging Face names the first and last layer of an MLP apart from those between.
+# Hugging Face names the first and last layer of an MLP differently from those between.
 _MLP = re.compile(
     r"(mask_decoder\.(?:output_hypernetworks_mlps\.\d+|iou_prediction_head))"
     r"\.(proj_in|proj_out|layers\.(\d+))\.(weight|bias)"
@@ -92,27 +92,27 @@ _MLP = re.compile(
 
 
 def find_sam(content: dict[str, Any], source: str) -> SamState:
-    """Find the SAM in what a file holds and give its tensors Meta's names.
+    """Find the SAM in the content of a file and give its tensors Meta's names.
 
-    Where a file holds several, the first with most tensors is taken, a running average (ema,
-    teacher) last.
+    If there are several, the first one with most tensors is taken, and a running average (ema,
+    teacher) only if there is no other.
 
     Parameters
     ----------
     content : dict
-        Tensors by name, perhaps nested in further dictionaries beside anything else.
+        Tensors by name, possibly nested in dictionaries with other content.
     source : str
-        What to call the file in errors.
+        Name of the file for errors.
 
     Raises
     ------
     CheckpointError
-        If it holds no SAM.
+        If it does not contain a SAM.
     """
     tensors = {name: t for name, t in _flatten(content) if not _TRAINING_STATE.search(name)}
     if not tensors:
         raise CheckpointError(
-            f"{source} holds no named tensors (only {name_some(map(str, content), 'entry')}); "
+            f"{source} has no named tensors (only {name_some(map(str, content), 'entry')}); "
             f"give a file with a model's state_dict."
         )
     found = {name: m for name in tensors if (m := _COMPONENT.fullmatch(name))}
@@ -123,7 +123,7 @@ def find_sam(content: dict[str, Any], source: str) -> SamState:
         )
     if not found:
         raise CheckpointError(
-            f"{source} holds {name_some(tensors, 'tensor')}, none named as in a SAM; give a SAM "
+            f"{source} has {name_some(tensors, 'tensor')}, none named as in a SAM; give a SAM "
             f"checkpoint in Meta's or Hugging Face's layout."
         )
     prefixes = _choose_prefixes(found)
@@ -141,13 +141,13 @@ def find_sam(content: dict[str, Any], source: str) -> SamState:
     for n, name in names.items():
         for pattern, replacement in _ADAPTED:
             name = pattern.sub(replacement, name)
-        state.setdefault(name, tensors[n])  # Hugging Face may hold the position code twice
+        state.setdefault(name, tensors[n])  # Hugging Face files may have the position code twice
     extras = tuple(n for n in tensors if n not in names)
     return SamState(state, extras, "Hugging Face" if hugging_face else "Meta")
 
 
 def name_some(names: Iterable[str], noun: str) -> str:
-    """Return a count and at most three names, for a sentence.
+    """Return a count and at most three names, for a message.
 
     >>> name_some(["a", "b"], "tensor")
     '2 tensors (a, b)'
@@ -177,10 +177,10 @@ def _component(match: re.Match[str]) -> str:
 
 
 def _choose_prefixes(found: dict[str, re.Match[str]]) -> dict[str, str]:
-    """The prefix of each component: that of most tensors of all, or else its own commonest."""
+    """The prefix of each component: the most common one overall, or its own most common one."""
 
     def commonest(prefixes: Iterable[str]) -> str:
-        counts = Counter(prefixes)  # keeps the order of the file, and so does max among equals
+        counts = Counter(prefixes)  # in file order; max keeps the first of equal counts
         return max(counts, key=lambda p: (not _AVERAGED.search(p), counts[p]))
 
     matches = found.values()

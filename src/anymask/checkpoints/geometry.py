@@ -1,6 +1,6 @@
-"""The geometry of a SAM from the shapes of its tensors, whatever its file is called.
+"""Derive the geometry of a SAM from the shapes of its tensors, independent of its file name.
 
-What shapes cannot tell (the heads of the mask decoder, for instance) is as in the published
+What shapes do not show (for example the heads of the mask decoder) is taken from the published
 models.
 """
 
@@ -34,34 +34,35 @@ def config_from_shapes(shapes: Shapes, source: str, decoder_heads: int | None = 
     shapes : mapping of str to tuple of int
         Shapes of its tensors under Meta's names.
     source : str
-        What to call the file in errors.
+        Name of the file for errors.
     decoder_heads : int, optional
         Heads of the mask decoder, if known.
 
     Returns
     -------
     SamConfig
-        Named after the published variant it equals in all but the input size, else "custom".
+        Named after the published variant if it differs at most in the input size, otherwise
+        "custom".
 
     Raises
     ------
     CheckpointError
-        If a part of the model is missing, or of an unknown kind.
+        If a part of the model is missing or of an unknown kind.
 
     Examples
     --------
-    A folder of tests holds the shapes of all published models; here is the refusal of a part.
+    A checkpoint with only the mask decoder is refused:
 
     >>> config_from_shapes({"mask_decoder.iou_token.weight": (1, 256)}, "half.pth")
     Traceback (most recent call last):
     ...
-    anymask.errors.CheckpointError: half.pth holds no image encoder and no prompt encoder of a \
+    anymask.errors.CheckpointError: half.pth has no image encoder and no prompt encoder of a \
 SAM; give the whole model.
     """
     absent = [p for p, prefix in _PARTS.items() if not any(n.startswith(prefix) for n in shapes)]
     if absent:
         raise CheckpointError(
-            f"{source} holds {' and '.join(f'no {part}' for part in absent)} of a SAM; "
+            f"{source} has {' and '.join(f'no {part}' for part in absent)} of a SAM; "
             f"give the whole model."
         )
     try:
@@ -73,13 +74,13 @@ SAM; give the whole model.
         ) from error
     except (ValueError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(
-            f"{source} has tensors of shapes that fit no SAM; give a SAM checkpoint."
+            f"{source} has tensors whose shapes do not fit a SAM; give a SAM checkpoint."
         ) from error
     return _named(config)
 
 
 def describe(config: SamConfig) -> str:
-    """Return a few words on a geometry, for messages.
+    """Describe a geometry in a few words, for messages.
 
     >>> describe(VARIANTS["vit_b"])
     'vit_b (ViT of width 768 and depth 12, input 1024)'
@@ -90,7 +91,7 @@ def describe(config: SamConfig) -> str:
 
 
 def _encoder(shapes: Shapes, source: str) -> tuple[EncoderConfig, int | None]:
-    """The image encoder's geometry and, if the tensors tell it, its input size."""
+    """The image encoder's geometry and, if the tensors show it, its input size."""
     for kind in encoder_kinds().values():
         found = kind.from_shapes(shapes)
         if found is not None:
@@ -106,7 +107,7 @@ def _common(
     shapes: Shapes, encoder_and_size: tuple[EncoderConfig, int | None], decoder_heads: int | None
 ) -> SamConfig:
     encoder, image_size = encoder_and_size
-    # What shapes do not tell is as in the variant with an encoder of this kind.
+    # What shapes do not show is taken from the variant with this kind of encoder.
     alike = (v for v in VARIANTS.values() if type(v.image_encoder) is type(encoder))
     base = next(alike, SamConfig("custom", encoder))
     by_mask = "mask_decoder.mask_quality_head.mlp.layers."

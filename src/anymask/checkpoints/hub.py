@@ -1,6 +1,6 @@
-"""Models of the Hugging Face hub by their id, such as facebook/sam-vit-base.
+"""Models of the Hugging Face hub by id, such as facebook/sam-vit-base.
 
-They are kept in Hugging Face's own cache, shared with its other libraries.
+They are stored in Hugging Face's own cache, shared with its other libraries.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def is_hub_id(source: str) -> bool:
 
 
 def fetch_from_hub(repo_id: str) -> Path:
-    """Return the local folder of a model of the hub, downloading it if need be.
+    """Return the local folder of a model of the hub, downloading it if needed.
 
     Raises
     ------
     CheckpointError
-        If there is no such model or file and no model of that id, or it cannot be reached.
+        If there is neither a file nor a model with this id, or the hub cannot be reached.
     """
-    # Imported here because it takes long, and most models are files.
+    # Imported here because it is slow and most models are files.
     from huggingface_hub.utils import (
         GatedRepoError,
         HFValidationError,
@@ -52,7 +52,7 @@ def fetch_from_hub(repo_id: str) -> Path:
             folder = _snapshot(repo_id, _PICKLES)
     except GatedRepoError as error:
         raise CheckpointError(
-            f"{repo_id} on the Hugging Face hub is open only to those who accepted its terms; "
+            f"{repo_id} on the Hugging Face hub is only open to users who accepted its terms; "
             f"accept them on its page and log in with `hf auth login`."
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
@@ -66,7 +66,7 @@ def fetch_from_hub(repo_id: str) -> Path:
             f"There is no file {repo_id}, and the model of that id on the Hugging Face hub is not "
             f"in its cache and {why}; check the path, or the network."
         ) from error
-    except Exception as error:  # its HTTP library's, which changed between its versions
+    except Exception as error:  # errors of its HTTP library, which changed between versions
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             f"{repo_id} cannot be downloaded from the Hugging Face hub ({reason}); try again."

@@ -1,4 +1,4 @@
-"""A ViT `Sam` to a folder that Hugging Face's `SamModel` and `SamProcessor` load."""
+"""Save a ViT `Sam` as a folder that Hugging Face's `SamModel` and `SamProcessor` load."""
 
 from __future__ import annotations
 
@@ -42,38 +42,38 @@ _RENAMED = tuple(
 _MLP = re.compile(
     r"(mask_decoder\.(?:output_hypernetworks_mlps\.\d+|iou_prediction_head))\.layers\.(\d+)\.(\w+)"
 )
-# The depth of the hypernetworks, which is the same in every geometry.
+# The depth of the hypernetworks, the same in every geometry.
 _HYPERNETWORK_DEPTH = 3
 
 
 def save_hugging_face(sam: Sam, folder: str | os.PathLike[str]) -> None:
-    """Save a model as Hugging Face's `SamModel.from_pretrained` reads it.
+    """Save a model for Hugging Face's `SamModel.from_pretrained`.
 
     Parameters
     ----------
     sam : Sam
-        With a ViT encoder.
+        A model with a ViT encoder.
     folder : str or path
-        Gets `model.safetensors`, `config.json` and `preprocessor_config.json`, each whole or not
-        at all; made if missing.
+        Where to write `model.safetensors`, `config.json` and `preprocessor_config.json`, each whole
+        or not at all; created if missing.
 
     Raises
     ------
     OutputError
-        If the encoder is no ViT, or a file cannot be written.
+        If the encoder is not a ViT, or a file cannot be written.
     """
     config = sam.config
     plain = not (config.use_skips or config.dense_prompts or config.iou_from_masks)
     if not isinstance(config.image_encoder, ViTConfig) or not plain:
         raise OutputError(
-            f"Hugging Face's SamModel has ViT encoders only, and {config.name} is none; save it "
-            "as .safetensors."
+            f"Hugging Face's SamModel supports only ViT encoders, but {config.name} has none; save "
+            "it as .safetensors."
         )
     state = {
         _name(name, config): tensor.detach().cpu().contiguous()
         for name, tensor in sam.state_dict().items()
     }
-    # The positional encoding stands twice in that layout.
+    # That layout has the positional encoding twice.
     state["shared_image_embedding.positional_embedding"] = state[
         "prompt_encoder.shared_embedding.positional_embedding"
     ].clone()

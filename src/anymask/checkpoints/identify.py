@@ -1,8 +1,7 @@
-"""What a file is, by its first bytes.
+"""Recognise a checkpoint file by its first bytes.
 
-Readers trust neither suffixes nor users: a download may have left a web page under the name of
-a checkpoint. Every file that holds no weights is refused here with a sentence that says what it
-is instead.
+Suffixes are not trusted: a download may have saved a web page under the name of a checkpoint. Every
+file without weights is refused here with a message that says what it is instead.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from anymask.errors import CheckpointError
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 
-# The number torch.save of before PyTorch 1.6 pickles first.
+# The number that torch.save pickled first before PyTorch 1.6.
 _LEGACY_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"
 _GIVE = "give a .safetensors, .pth or .pt file with the weights of a SAM"
 _AGAIN = "download or copy it again"
 
-# What comes of reading the directory of a damaged zip file.
+# Errors from reading the directory of a damaged zip file.
 _BAD_ZIP = (
     zipfile.BadZipFile,
     NotImplementedError,
@@ -58,7 +57,7 @@ _OTHER_FILES: tuple[tuple[bytes, str], ...] = (
 
 
 class Container(Enum):
-    """How a file holds its tensors."""
+    """The container format of a checkpoint file."""
 
     SAFETENSORS = "safetensors"
     ZIP = "PyTorch zip"
@@ -66,12 +65,12 @@ class Container(Enum):
 
 
 def identify(path: Path) -> Container:
-    """Tell how `path` holds tensors.
+    """Return the container format of a file.
 
     Raises
     ------
     CheckpointError
-        If it is missing, unreadable, empty, cut short, or something else than tensors.
+        If it is missing, unreadable, empty, truncated, or not a file of tensors.
     """
     if not path.exists():
         raise missing_file(path)
@@ -82,7 +81,7 @@ def identify(path: Path) -> Container:
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(
-            f"{path} cannot be read: {reason}; check it and its rights."
+            f"{path} cannot be read: {reason}; check the file and its permissions."
         ) from error
     if not head:
         raise CheckpointError(f"{path} is empty; {_AGAIN}.")
@@ -97,7 +96,7 @@ def identify(path: Path) -> Container:
 
 
 def missing_file(path: Path) -> CheckpointError:
-    """Return the error for a path where nothing is, with the name that would download it."""
+    """Return the error for a missing file, with the name that would download it."""
     for entry in CHECKPOINTS.values():
         if path.name == entry.file_name and entry.url:
             return CheckpointError(
@@ -110,12 +109,12 @@ def missing_file(path: Path) -> CheckpointError:
 
 
 def read_safetensors_header(path: Path, size: int | None = None) -> dict[str, Any]:
-    """Return the JSON header of a safetensors file: dtype, shape and place of each tensor.
+    """Return the JSON header of a safetensors file: dtype, shape and position of each tensor.
 
     Raises
     ------
     CheckpointError
-        If the header is not one, or the file ends before its last tensor.
+        If the header is invalid, or the file ends before its last tensor.
     """
     size = path.stat().st_size if size is None else size
     with path.open("rb") as file:
@@ -183,7 +182,7 @@ def _describe(path: Path, head: bytes) -> str:
 
 
 def _is_text(head: bytes) -> bool:
-    # The last character may be cut in two.
+    # The last character may be incomplete.
     text = head[:-3] if len(head) > 3 else head
     try:
         decoded = text.decode("utf-8")
@@ -193,9 +192,9 @@ def _is_text(head: bytes) -> bool:
 
 
 def _first_global(path: Path) -> str | None:
-    """Return the first name a pickle imports, read from its opcodes without running them."""
+    """Return the first name that a pickle imports, from its opcodes, without running them."""
     strings: list[str] = []
-    memo: list[str] = []  # every MEMOIZE takes the next place, whatever it stores
+    memo: list[str] = []  # every MEMOIZE uses the next index, whatever it stores
     previous = ""
     try:
         with path.open("rb") as file:
@@ -212,5 +211,5 @@ def _first_global(path: Path) -> str | None:
                     strings.append(memo[int(argument or 0)])
                 previous = opcode.name
     except (ValueError, OSError, IndexError, EOFError):
-        return None  # no pickle to its end
+        return None  # not a complete pickle
     return None

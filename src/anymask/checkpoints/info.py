@@ -1,4 +1,4 @@
-"""What a checkpoint is, without its weights being loaded."""
+"""Describe a checkpoint without loading its weights."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from anymask.model.config import SamConfig
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What a checkpoint file or folder holds.
+    """Facts about a checkpoint file or folder.
 
     Attributes
     ----------
     path : Path
     size : int
-        Bytes of its files.
+        Size of its files in bytes.
     variant : str
         "vit_b", "vit_l", "vit_h", "vit_t", "small" or "custom".
     config : SamConfig
         The geometry.
     parameters : int
-        Trainable numbers of the SAM, other heads left out.
+        Number of trainable parameters of the SAM, without other heads.
     image_size : int
         Side in pixels of the square that the encoder sees.
     layout : str
-        Whose names the tensors have: "Meta", "Hugging Face" or "anymask", which are Meta's with
-        the geometry beside them.
+        Naming scheme of the tensors: "Meta", "Hugging Face" or "anymask" (Meta's names, with the
+        geometry in the file).
     container : str
         "safetensors", "PyTorch zip" or "PyTorch legacy".
     dtype : str
-        Of most of the weights.
+        The dtype of most weights.
     sha256 : str or None
-        Of the file, in hex; None where it is in several.
+        Of the file, in hex; None if there are several files.
     extras : tuple of str
         Names of tensors that `load` leaves out.
     metadata : dict
-        Of a safetensors file, the geometry left out.
+        Metadata of a safetensors file, without the geometry.
     known_as : str or None
-        Its name if it is a published file of the registry, by its hash.
+        Its name in the registry, if its hash is that of a published file.
     """
 
     path: Path
@@ -68,7 +68,7 @@ class CheckpointInfo:
 
 
 def info(source: str | os.PathLike[str]) -> CheckpointInfo:
-    """Return what a checkpoint is.
+    """Describe a checkpoint.
 
     Parameters
     ----------
@@ -78,7 +78,8 @@ def info(source: str | os.PathLike[str]) -> CheckpointInfo:
     Raises
     ------
     CheckpointError
-        If it is no SAM checkpoint, as `load` would say; or a name that is not in the cache.
+        If it is not a SAM checkpoint, with the message of `load`, or a name that is not in the
+        cache.
 
     Examples
     --------
@@ -124,7 +125,7 @@ def _local(source: str | os.PathLike[str]) -> Path:
         size = "" if entry.size is None else f" ({entry.size / 1e6:,.0f} MB)"
         raise CheckpointError(
             f"{entry.name} is known but not on this machine{size}; it is downloaded when it is "
-            f"first loaded, for instance by anymask.load({entry.name!r})."
+            f"first loaded, for example by anymask.load({entry.name!r})."
         )
     return path
 

@@ -1,4 +1,4 @@
-"""One call from any checkpoint to a `Sam`."""
+"""Load a `Sam` from any checkpoint in one call."""
 
 from __future__ import annotations
 
@@ -32,33 +32,32 @@ def load(
 ) -> Sam:
     """Load a model from any SAM checkpoint.
 
-    Read are safetensors and PyTorch files in Meta's layout or Hugging Face's, as published or
-    fine-tuned: wrapped, prefixed, with further heads. The variant is found from the tensors'
-    shapes. Nothing but tensors is unpickled.
+    Reads safetensors and PyTorch files in Meta's or Hugging Face's layout, as published or
+    fine-tuned: wrapped, prefixed, with additional heads. The variant is found from the shapes of
+    the tensors. Only tensors are unpickled.
 
     Parameters
     ----------
     source : str, path or None
-        None for the shipped model; a name ("vit_b", "vit_l", "vit_h", "vit_t", "small"), which
-        is downloaded once; a path to a .safetensors, .pth or .pt file; the folder of a
-        fine-tuning or of a Hugging Face model; or an id of the Hugging Face hub such as
-        "facebook/sam-vit-base".
+        None for the shipped model; a name ("vit_b", "vit_l", "vit_h", "vit_t", "small"), which is
+        downloaded once; a path to a .safetensors, .pth or .pt file; the folder of a fine-tuned or
+        Hugging Face model; or an id of the Hugging Face hub, such as "facebook/sam-vit-base".
     variant : str, SamConfig or None
-        What the checkpoint must be: the name of a variant, or a geometry, for files of which
-        shapes do not tell all. None takes what the file is.
+        The required variant by name, or a geometry, for files whose shapes do not show everything.
+        None takes that of the file.
     image_size : int, optional
-        Side in pixels of the square that the encoder sees, if not the checkpoint's own; the
-        position tables are interpolated.
+        Side in pixels of the square that the encoder sees, if different from the checkpoint's; the
+        position tables are then interpolated.
     device : str or torch.device
-        "auto" is a CUDA GPU, else Apple's, else the CPU.
+        "auto" is a CUDA GPU, else Apple's GPU, else the CPU.
     dtype : str or torch.dtype
-        Of the image encoder's weights, whatever the file has: "float32", "bfloat16", "float16",
-        or "auto", which is bfloat16 where the device computes in it and float32 elsewhere. Prompt
-        encoder and mask decoder are float32 always.
+        The dtype of the image encoder, whatever the file has: "float32", "bfloat16", "float16", or
+        "auto", which is bfloat16 if the device computes in it, otherwise float32. Prompt encoder
+        and mask decoder are always float32.
     compile : bool
-        Compile the network (`torch.compile`) when it first runs; on a CPU the mask decoder alone.
-        That takes half a minute or more in every process and pays in long jobs only. Results
-        differ by rounding.
+        Compile the network (`torch.compile`) on its first run; on a CPU only the mask decoder. This
+        takes half a minute or more in every process, so it only pays in long jobs. Results differ
+        by rounding.
 
     Returns
     -------
@@ -68,14 +67,15 @@ def load(
     Raises
     ------
     CheckpointError
-        If it cannot be had, is no SAM, unsafe, damaged, or not what was asked for.
+        If the file cannot be found or downloaded, is not a SAM checkpoint, is unsafe or damaged, or
+        is not the required variant.
     AnymaskError
-        If `compile` is asked for where nothing can be compiled.
+        If `compile` is true but compiling is not possible.
 
     Warns
     -----
     CheckpointNotice
-        If the checkpoint holds tensors that are not used.
+        If the checkpoint has tensors that are not used.
 
     Examples
     --------
@@ -92,7 +92,7 @@ one of the names small, vit_b, vit_l, vit_h or vit_t.
     if target.type == "cpu":
         keep_freed_memory()
     sam = fitted.model.to(target, torch.float32).eval()
-    # The rest stays in float32: rounding the decoder costs the masks a hundredth of their IoU.
+    # The rest stays in float32: a rounded decoder lowers the IoU of masks by a hundredth.
     sam.image_encoder.to(weights_dtype)
     stored = next(t for n, t in fitted.tensors.items() if n.startswith("image_encoder.")).dtype
     if torch.finfo(stored).eps < torch.finfo(weights_dtype).eps:
@@ -105,9 +105,9 @@ one of the names small, vit_b, vit_l, vit_h or vit_t.
 
 
 def load_as_stored(source: str | os.PathLike[str] | None) -> Sam:
-    """Load a model with each weight in the dtype its file has, to be saved again.
+    """Load a model with each weight in the dtype of its file, for saving it again.
 
-    Parameters, errors and warnings are those of `load`. A model of mixed dtypes cannot be asked.
+    Parameters, errors and warnings are those of `load`. A model with mixed dtypes cannot be run.
     """
     fitted = _fitted(source, None, None)
     for name, parameter in fitted.model.named_parameters():
@@ -121,14 +121,14 @@ def _fitted(
     variant: str | SamConfig | None,
     image_size: int | None,
 ) -> Fit:
-    """Tensors of a checkpoint, checked, and the model with their values."""
+    """Check the tensors of a checkpoint, and build the model with their values."""
     raw = read_checkpoint(resolve(source))
     state = find_sam(raw.content, str(raw.path))
     config = choose_config(raw, state, variant, image_size)
     fitted = fit(raw, state, config)
     _check_values(raw, fitted)
     _notify(raw, state, fitted)
-    # Not strictly, for some tensors may be absent; `fit` has refused the lack of any other.
+    # strict=False, because optional tensors may be absent; `fit` has checked all others.
     fitted.model.load_state_dict(fitted.tensors, strict=False)
     return fitted
 
@@ -138,21 +138,21 @@ def _check_values(raw: RawCheckpoint, fitted: Fit) -> None:
     foreign = {n: kind for n, t in whole.items() if (kind := _foreign_kind(t))}
     if foreign:
         raise CheckpointError(
-            f"{raw.path} holds {next(iter(foreign.values()))} in {name_some(foreign, 'tensor')}, "
+            f"{raw.path} has {next(iter(foreign.values()))} in {name_some(foreign, 'tensor')}, "
             f"perhaps quantised weights; give the file with floating-point weights."
         )
-    # The least and greatest are NaN where anything is, and take one pass and no memory.
+    # Minimum and maximum are NaN if any value is, and take one pass and no memory.
     extremes = {n: torch.stack(torch.aminmax(t)) for n, t in whole.items()}
     bad = [n for n, e in extremes.items() if not e.isfinite().all()]
     if bad:
         raise CheckpointError(
-            f"{raw.path} holds NaN or infinite values in {name_some(bad, 'tensor')}; it is "
+            f"{raw.path} has NaN or infinite values in {name_some(bad, 'tensor')}; it is "
             f"damaged or its training diverged, so give another checkpoint."
         )
 
 
 def _foreign_kind(tensor: Tensor) -> str:
-    """What a tensor holds that no model can compute with; empty for 16- to 64-bit floats."""
+    """Describe values that a model cannot compute with; empty for 16- to 64-bit floats."""
     if tensor.is_meta:
         return "no values"
     if tensor.layout is not torch.strided:
@@ -161,10 +161,10 @@ def _foreign_kind(tensor: Tensor) -> str:
 
 
 def _notify(raw: RawCheckpoint, state: SamState, fitted: Fit) -> None:
-    """Tell of tensors that go unused, from where the caller of `load` stands."""
+    """Warn of unused tensors, at the line that called `load`."""
     if state.extras:
         warnings.warn(
-            f"{raw.path} also holds {name_some(state.extras, 'tensor')} of no SAM, which are "
+            f"{raw.path} also has {name_some(state.extras, 'tensor')} outside the SAM, which are "
             f"left out.",
             CheckpointNotice,
             stacklevel=4,

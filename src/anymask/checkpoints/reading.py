@@ -1,7 +1,7 @@
-"""Tensors from a checkpoint file or folder, with nothing else unpickled.
+"""Read tensors from a checkpoint file or folder without unpickling anything else.
 
-Only safetensors and `torch.load(weights_only=True)` are used: a file that asks for any other
-Python object is refused by the name of that object, and nothing of it runs.
+Only safetensors and `torch.load(weights_only=True)` are used. A file that needs any other Python
+object is refused, the message names that object, and no code runs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FOLDER_FILES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
-_STATE = "last.safetensors"  # what a fine-tuning resumes from
+_STATE = "last.safetensors"  # the state from which a fine-tuning resumes
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -50,22 +50,22 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class RawCheckpoint:
-    """What a checkpoint file or folder holds, under the file's own names.
+    """The content of a checkpoint file or folder, with the file's own names.
 
     Attributes
     ----------
     path : Path
-        What was asked for.
+        The requested path.
     files : tuple of Path
-        The files that hold the tensors.
+        The files with the tensors.
     container : Container
     content : dict
-        Tensors and other values, perhaps nested. Where only shapes were asked for, tensors of
-        safetensors files lie on the "meta" device.
+        Tensors and other values, possibly nested. If only shapes were requested, tensors of
+        safetensors files are on the "meta" device.
     metadata : dict
-        Of a safetensors file.
+        Metadata of a safetensors file.
     hf_config : dict
-        The config.json beside a file, as Hugging Face writes it.
+        Hugging Face's config.json beside the file.
     """
 
     path: Path
@@ -77,18 +77,18 @@ class RawCheckpoint:
 
 
 def read_checkpoint(path: Path, shapes_only: bool = False) -> RawCheckpoint:
-    """Read a checkpoint file, a Hugging Face folder, or the index of its parts.
+    """Read a checkpoint file, a Hugging Face folder, or an index of parts.
 
     Parameters
     ----------
     path : Path
     shapes_only : bool
-        Read as little as tells names, shapes and dtypes.
+        Only read names, shapes and dtypes.
 
     Raises
     ------
     CheckpointError
-        If there is nothing there, if it holds no tensors, is damaged, or holds code.
+        If it does not exist, has no tensors, is damaged, or contains code.
     """
     path_in_folder = _weights_of_folder(path) if path.is_dir() else path
     files = _parts(path_in_folder)
@@ -112,7 +112,7 @@ def _weights_of_folder(folder: Path) -> Path:
             return folder / name
     if (folder / _STATE).is_file():
         raise CheckpointError(
-            f"{folder} holds a fine-tuning that is not finished and no model yet; finish it with "
+            f"{folder} has an unfinished fine-tuning and no model yet; finish it with "
             f"'anymask finetune --resume'."
         )
     others = sorted(p.name for p in folder.iterdir() if p.suffix in WEIGHT_SUFFIXES)
@@ -121,14 +121,14 @@ def _weights_of_folder(folder: Path) -> Path:
 
 
 def _parts(path: Path) -> tuple[Path, ...]:
-    """The files of an index of parts, else the file itself."""
+    """The parts listed in an index, or the file itself."""
     if not path.name.endswith(".index.json"):
         return (path,)
     if not path.is_file():
         raise missing_file(path)
     weight_map = _read_json(path).get("weight_map")
     names = sorted({str(n) for n in weight_map.values()}) if isinstance(weight_map, dict) else []
-    # A part outside the folder is nothing that a well-meaning index names.
+    # A valid index does not name parts outside its folder.
     if not names or any(Path(name).name != name for name in names):
         raise CheckpointError(f"{path} does not list the parts of a checkpoint; download it again.")
     missing = [name for name in names if not (path.parent / name).is_file()]
@@ -157,26 +157,26 @@ def _read_safetensors(path: Path, shapes_only: bool) -> tuple[dict[str, Any], di
 
 
 def _read_torch(path: Path, container: Container) -> dict[str, Any]:
-    # Mapped files are read as the model takes them, so that they are not in memory twice. What
-    # is called .safetensors torch.load would read as such, unless it is given a file.
+    # Mapped files are read when the model copies them, so they are not in memory twice. torch.load
+    # gets a file object, because it would read any name in .safetensors as safetensors.
     mapped = container is Container.ZIP and path.suffix != ".safetensors"
     try:
         with path.open("rb") as file:
             content = torch.load(
                 path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped
             )
-    except Exception as error:  # the bytes are a stranger's: anything can come of them
+    except Exception as error:  # untrusted bytes can raise anything
         foreign = re.search(r"GLOBAL (\S+)", str(error))
         if foreign is None:
             raise _damaged(path, error) from error
         raise CheckpointError(
-            f"{path} asks for the Python object {foreign[1]}, so it is refused, since only tensors "
+            f"{path} needs the Python object {foreign[1]}, so it is refused, because only tensors "
             f"are safe to load; ask its author for the state_dict alone."
         ) from error
     if not isinstance(content, dict):
         kind = type(content).__name__
         raise CheckpointError(
-            f"{path} holds a single {kind}, not the named tensors of a model; "
+            f"{path} has a single {kind}, not the named tensors of a model; "
             f"save model.state_dict() instead."
         )
     return content
@@ -190,7 +190,7 @@ def _damaged(path: Path, error: Exception) -> CheckpointError:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty where there is none, for such files only add hints."""
+    """The object in an optional JSON file; empty if missing or invalid."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

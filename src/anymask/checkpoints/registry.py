@@ -1,7 +1,7 @@
-"""The checkpoints known by name: where they come from, how to verify and how to cite them.
+"""The checkpoints known by name: where to get them, how to verify and cite them.
 
-The module imports no torch. Sizes and SHA-256 sums of Meta's and MobileSAM's files are those of
-the published files; the six digits in Meta's file names are the beginning of their MD5 sums.
+This module does not import torch. Sizes and SHA-256 sums are those of Meta's and MobileSAM's
+published files; the digits in Meta's file names are the beginning of their MD5 sums.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from anymask.errors import CheckpointError
 
 SHIPPED = "small"
-"""Name of the model whose weights come with the package."""
+"""Name of the model that comes with the package."""
 
 SMALL_SHA256 = "ee16f647cf77c2148442f19d5a3e436fc1c4c6fda1969ffdd7249ee4f5acd286"
 """SHA-256 of weights/small.safetensors."""
 
 SMALL_VERSION = 8
-"""Version of those weights: one more each time they are replaced."""
+"""Version of those weights, increased when they are replaced."""
 
 _SAM_CITATION = (
     "Kirillov et al., Segment Anything, ICCV 2023, https://arxiv.org/abs/2304.02643; "
@@ -28,24 +28,24 @@ _META = "https://dl.fbaipublicfiles.com/segment_anything/"
 
 @dataclass(frozen=True)
 class CheckpointEntry:
-    """A checkpoint that `load` finds by its name.
+    """A checkpoint that `load` finds by name.
 
     Attributes
     ----------
     name : str
-        What `load` is given.
+        The name for `load`.
     file_name : str
         Name of the file, in the cache folder and on mirrors.
     url : str or None
-        Where it is downloaded from; None for the shipped model.
+        The address to download it from; None for the shipped model.
     sha256 : str or None
-        Its SHA-256 in lower-case hex, whole or the beginning of it; None if unknown.
+        Its SHA-256 in lower-case hex, or the beginning of it; None if unknown.
     size : int or None
-        Bytes; None if unknown.
+        Size in bytes; None if unknown.
     licence : str
         SPDX identifier of the weights' licence.
     citation : str
-        What to cite when using it.
+        The publication to cite.
     config : str
         Its geometry, a key of `anymask.model.config.VARIANTS`.
     """
@@ -115,14 +115,14 @@ CHECKPOINTS: dict[str, CheckpointEntry] = {
 
 
 class UnknownModelError(CheckpointError, KeyError):
-    """A model name that the registry does not have; a `KeyError` for code written for Meta's."""
+    """An unknown model name; also a `KeyError`, for code written for Meta's registry."""
 
     def __str__(self) -> str:
-        return str(self.args[0])  # KeyError alone would print the sentence in quotes
+        return str(self.args[0])  # KeyError would print the message in quotes
 
 
 def known_names() -> str:
-    """Return the known names as words for a sentence.
+    """Return the known names, worded for a message.
 
     >>> known_names()
     'small, vit_b, vit_l, vit_h or vit_t'
@@ -132,12 +132,12 @@ def known_names() -> str:
 
 
 def find_entry(name: str) -> CheckpointEntry:
-    """Return the entry of a name.
+    """Return the entry with this name.
 
     Raises
     ------
     UnknownModelError
-        If there is none.
+        If there is no such entry.
 
     Examples
     --------

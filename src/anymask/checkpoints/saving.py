@@ -1,4 +1,4 @@
-"""A `Sam` to a file that anymask and Meta's code load."""
+"""Save a `Sam` to a file that anymask and Meta's code can load."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def save(sam: Sam, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     sam : Sam
-        Its weights are saved in the dtype they have.
+        Its weights are saved in their own dtype.
     path : str or path
-        `.safetensors` also holds the geometry, so that any model loads again as it was. `.pth`
-        and `.pt` are in Meta's layout, which Meta's own code loads.
+        `.safetensors` also stores the geometry, so that any model can be loaded again. `.pth` and
+        `.pt` have Meta's layout, which Meta's own code loads.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def save(sam: Sam, path: str | os.PathLike[str]) -> None:
     Warns
     -----
     CheckpointNotice
-        If the weights were rounded when they were loaded, and so are saved less exactly.
+        If the weights were rounded on loading and so are saved less exactly.
 
     Examples
     --------
@@ -53,8 +53,8 @@ def save(sam: Sam, path: str | os.PathLike[str]) -> None:
     suffix = target.suffix.lower()
     if suffix not in (".safetensors", ".pth", ".pt"):
         raise OutputError(
-            f"A model cannot be saved as {target.name}; let its name end in .safetensors, .pth or "
-            f".pt."
+            f"A model cannot be saved as {target.name}; use a name that ends in .safetensors, .pth "
+            f"or .pt."
         )
     if sam.rounded_from is not None:
         stored, now = (str(d).removeprefix("torch.") for d in (sam.rounded_from, sam.dtype))
@@ -72,6 +72,6 @@ def save(sam: Sam, path: str | os.PathLike[str]) -> None:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getbuffer()
-    # Neither library says clearly why it cannot write, and one ignores the umask: we write.
+    # We write the bytes: neither library reports errors clearly, and one ignores the umask.
     with whole_file(target) as temporary:
         temporary.write_bytes(content)

@@ -1,4 +1,4 @@
-"""What `load` is given, to a file or folder on this machine."""
+"""Find the local file or folder for the source that `load` gets."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from anymask.checkpoints.registry import (
 from anymask.errors import CheckpointError
 from anymask.files import sha256
 
-# Keeps weights that had to be unpacked from a zipped installation until the interpreter ends.
+# Keeps weights unpacked from a zipped installation until the interpreter exits.
 _unpacked = ExitStack()
 atexit.register(_unpacked.close)
 
 
 def resolve(source: str | os.PathLike[str] | None) -> Path:
-    """Return the local file or folder of a source, downloading it if need be.
+    """Return the local file or folder of a source, downloading it if needed.
 
     Parameters
     ----------
     source : str, path or None
         None for the shipped model, a name of the registry, a path, or the id of a model on the
-        Hugging Face hub, understood in this order.
+        Hugging Face hub, tried in this order.
 
     Raises
     ------
     CheckpointError
-        If it is none of these, or cannot be had.
+        If it is none of these, or cannot be downloaded.
     """
     if source is None:
         return shipped_weights()
@@ -68,7 +68,7 @@ def shipped_weights() -> Path:
     Raises
     ------
     CheckpointError
-        If the installation lacks it, or has another than it was made with.
+        If it is missing from the installation, or is another file.
     """
     resource = files("anymask.checkpoints") / "weights" / CHECKPOINTS[SHIPPED].file_name
     if not resource.is_file():
@@ -79,7 +79,7 @@ def shipped_weights() -> Path:
     path = _unpacked.enter_context(as_file(resource))
     if SMALL_SHA256 is not None and not sha256(path).startswith(SMALL_SHA256):
         raise CheckpointError(
-            f"{path} is not the model that this version of anymask was made with; install anymask "
+            f"{path} is not the model of this version of anymask; install anymask "
             f"again, or load the file by its path."
         )
     return path

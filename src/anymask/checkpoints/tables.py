@@ -1,8 +1,8 @@
-"""Position tables of a ViT fitted to another input size.
+"""Resize the position tables of a ViT to another input size.
 
-The encoder's absolute positions are a picture of one vector a token, resized bicubically; the
-relative positions of global attention are a line of one vector an offset, resized linearly. The
-tables of windowed attention do not depend on the input size.
+The absolute positions are an image with one vector per token, resized bicubically. The relative
+positions of global attention are a line with one vector per offset, resized linearly. The tables of
+windowed attention do not depend on the input size.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _RELATIVE = re.compile(r"image_encoder\.blocks\.(\d+)\.attn\.rel_pos_[hw]")
 def fit_tables(
     tensors: dict[str, Tensor], shapes: dict[str, tuple[int, ...]], config: SamConfig
 ) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint with its position tables resized to a geometry.
+    """Return the tensors of a checkpoint with position tables resized for a geometry.
 
     Parameters
     ----------
     tensors : dict of str to Tensor
         Under Meta's names.
     shapes : dict of str to tuple of int
-        The shapes the model has.
+        The shapes of the model.
     config : SamConfig
-        Its geometry.
+        The geometry of the model.
     """
     fitted = dict(tensors)
     for name, table in tensors.items():

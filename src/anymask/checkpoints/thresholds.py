@@ -1,4 +1,4 @@
-"""Other thresholds of "everything" for a model that is otherwise as its file has it."""
+"""Change the default thresholds of "everything" stored with a model."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from anymask.model.config import EverythingConfig
 def save_thresholds(
     source: str | os.PathLike[str] | None, thresholds: EverythingConfig, path: Path
 ) -> None:
-    """Save a model with other thresholds, which are used by default when it is loaded.
+    """Save a model with other thresholds, which become its defaults.
 
     Parameters
     ----------
     source : str, path or None
-        As to `load`. The weights are saved in the dtype that they have there.
+        As in `load`. The weights keep their dtype.
     thresholds : EverythingConfig
     path : Path
-        `.safetensors`, the one format that can hold thresholds; may be the file itself.
+        `.safetensors`, the only format that can store thresholds; may be the same file.
 
     Raises
     ------
     CheckpointError, OutputError
-        If the model cannot be read or the file not be written.
+        If the model cannot be read or the file cannot be written.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CheckpointNotice)  # what loading warns of has been told
+        warnings.simplefilter("ignore", CheckpointNotice)  # already shown on loading
         sam = load_as_stored(source)
     sam.config = replace(sam.config, everything=thresholds)
     save(sam, path)

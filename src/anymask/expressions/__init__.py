@@ -1,8 +1,8 @@
-"""Arithmetic on named things, as users type it: ``(nm(860) - nm(680)) / (nm(860) + nm(680))``.
+"""Formulas that users type, such as ``(nm(860) - nm(680)) / (nm(860) + nm(680))``.
 
-An expression is parsed to a tree and computed by walking along its nodes. It is never given to
-Python: it can reach the names and functions it is offered and nothing else, and its length, its
-depth and the size of its numbers are bounded.
+An expression is parsed to a tree, which is evaluated node by node. It is never executed as Python:
+it can use only the names and functions it is given, and its length, nesting and numbers are
+limited.
 """
 
 from anymask.expressions.expression import Expression, parse

@@ -1,8 +1,8 @@
-"""What the operators and functions of an expression do to numbers and arrays.
+"""The operators and functions of expressions, for numbers and arrays.
 
-Every operation takes and returns floats or arrays of float32, float64 or bool. What has no
-finite answer (division by zero, the logarithm of a negative number) is NaN, without a warning, and
-NaN goes on through whatever is computed from it. A comparison with NaN is false.
+Every operation takes and returns floats or arrays of float32, float64 or bool. Results that are not
+finite (division by zero, the logarithm of a negative number) are NaN, without a warning, and NaN
+propagates. A comparison with NaN is false.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Operand = Any
 
 @dataclass(frozen=True)
 class Function:
-    """A function on operands, and how many it takes (`most` None: any number)."""
+    """A function, and how many operands it takes (`most` None: any number)."""
 
     compute: Callable[..., Operand]
     least: int
@@ -28,9 +28,9 @@ class Function:
 
 
 def as_operand(value: Any) -> Operand:
-    """Bring what a name stands for to an operand: 8- and 16-bit integers become float32.
+    """Convert the value of a name to an operand: 8- and 16-bit integers become float32.
 
-    Wider integers become float64, so that no id or count is rounded.
+    Wider integers become float64, so that ids and counts are not rounded.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def as_operand(value: Any) -> Operand:
 
 
 def _number(value: Operand) -> Operand:
-    """Truth as 0 and 1."""
+    """Convert booleans to 0 and 1."""
     if isinstance(value, bool):
         return float(value)
     if isinstance(value, np.ndarray) and value.dtype.kind == "b":
@@ -62,7 +62,7 @@ def _truth(value: Operand) -> Operand:
 
 
 def _finite(value: Operand) -> Operand:
-    """Replace infinity by NaN, in place: `value` is always the fresh result of an operation."""
+    """Replace infinity by NaN in place, which is safe because `value` is a new result."""
     if not isinstance(value, np.ndarray) or value.ndim == 0:
         return float(value) if np.isfinite(value) else float("nan")
     wrong = np.isinf(value)
@@ -79,7 +79,7 @@ def _numeric(compute: Callable[..., Operand]) -> Callable[..., Operand]:
 
 
 def _singular(compute: Callable[..., Operand]) -> Callable[..., Operand]:
-    """An operation whose answer is infinite somewhere, and NaN there instead."""
+    """Wrap an operation that may return infinity, to return NaN instead."""
 
     def of_numbers(*operands: Operand) -> Operand:
         return _finite(compute(*map(_number, operands)))
@@ -88,7 +88,7 @@ def _singular(compute: Callable[..., Operand]) -> Callable[..., Operand]:
 
 
 def _power(base: Operand, exponent: Operand) -> Operand:
-    # Python's own ** of two floats would turn complex or raise OverflowError.
+    # Python's ** of two floats could become complex or raise OverflowError.
     if isinstance(base, float) and isinstance(exponent, float):
         return np.power(np.float64(base), exponent)
     return base**exponent

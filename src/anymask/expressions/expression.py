@@ -15,17 +15,17 @@ from anymask.expressions.nodes import Call, Indexed, Name, Node, Number, Operati
 from anymask.expressions.parser import Parser
 
 MAX_LENGTH = 10_000
-"""Characters an expression may have."""
+"""At most this many characters in an expression."""
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A parsed expression; :func:`parse` makes it.
+    """A parsed expression; made by :func:`parse`.
 
     Attributes
     ----------
     text : str
-        As it was typed.
+        The text as typed.
     nodes : tuple
         The tree in postfix order.
     """
@@ -44,11 +44,11 @@ class Expression:
         return {node.name for node in self.nodes if isinstance(node, Name)}
 
     def references(self) -> list[Reference]:
-        """Return what the expression asks its caller for, in reading order, with positions."""
+        """Return the names, indexed names and calls that need values, in order, with positions."""
         return [node for node in self.nodes if isinstance(node, (Name, Indexed, Call))]
 
     def error(self, position: int, problem: str) -> ExpressionError:
-        """Return the error that points at a character (from 0) of this expression."""
+        """Return an error that points at a character (from 0) of this expression."""
         return ExpressionError(self.text, position, problem)
 
     def evaluate(
@@ -66,17 +66,17 @@ class Expression:
             Values of plain names: a mapping, or a function from name to value. Values are numbers
             or real arrays of shapes that broadcast.
         index
-            Answers ``name[…]``; gets the node, returns a value.
+            Returns the value of ``name[…]``, given the node.
         call
-            Answers the functions that were named in ``parse(…, functions=…)``; gets the node,
-            returns a value.
+            Returns the value of a call of a function named in ``parse(…, functions=…)``, given
+            the node.
 
         Returns
         -------
         numpy.ndarray
-            float32 if nothing wider than 16-bit integers and float32 goes in, else float64; bool
-            for comparisons and what joins them. What has no finite answer is NaN, and comparisons
-            with NaN are false. 0-dimensional if nothing but single numbers goes in.
+            float32 if all inputs are float32 or at most 16-bit integers, otherwise float64; bool
+            for comparisons and their combinations. Results that are not finite are NaN, and
+            comparisons with NaN are false. 0-dimensional if all inputs are single numbers.
 
         Examples
         --------
@@ -114,32 +114,31 @@ def parse(
     functions: Collection[str] | None = None,
     indexed: Collection[str] | None = None,
 ) -> Expression:
-    """Parse what a user typed.
+    """Parse an expression.
 
-    Numbers (``3``, ``.5``, ``1e-3``), ``+ - * / **``, parentheses, ``< <= > >= == !=`` (which
-    chain: ``0.2 < x < 0.4``), ``and or not``, plain names, names in quotes if they hold spaces,
-    ``name[12]``, ``name[10:20]``, and the functions ``min max mean abs log log10 sqrt exp where
-    clip``. Operators bind as in Python. ``min``, ``max`` and ``mean`` take several values and
-    work value by value, as all functions do.
+    The grammar has numbers (``3``, ``.5``, ``1e-3``), ``+ - * / **``, parentheses, ``< <= > >= ==
+    !=`` (which chain: ``0.2 < x < 0.4``), ``and or not``, plain names, names in quotes if they have
+    spaces, ``name[12]``, ``name[10:20]``, and the functions ``min max mean abs log log10 sqrt exp
+    where clip``. Operator precedence is as in Python. All functions work element by element;
+    ``min``, ``max`` and ``mean`` take several values.
 
     Parameters
     ----------
     text
         The expression, at most ``MAX_LENGTH`` characters.
     names
-        Plain names that mean something, None for any. Upper and lower case are told apart only
-        where they must be.
+        Known plain names; None for any. Case is ignored unless names differ only in case.
     functions
-        Functions of the caller's own, beside the built-in ones. Their arguments are constants, or
-        ranges of constants, as in ``nm(680)`` and ``nm(670:690)``.
+        Functions of the caller, in addition to the built-in ones. Their arguments are constants,
+        or ranges of constants, as in ``nm(680)`` and ``nm(670:690)``.
     indexed
-        Names that ``[…]`` may follow, None for any.
+        Names that may be followed by ``[…]``; None for any.
 
     Raises
     ------
     ExpressionError
-        The text is not an expression, is too long or nested too deep, has an unknown name, or a
-        constant part that is no finite number, such as ``1 / 0``.
+        If the text is not an expression, is too long or nested too deeply, has an unknown name, or
+        a constant part that is not finite, such as ``1 / 0``.
 
     Examples
     --------
@@ -151,10 +150,10 @@ def parse(
     did you mean 'area'?
     """
     if not isinstance(text, str):
-        raise ExpressionError(repr(text)[:80], 0, "an expression is given as text, in quotes")
+        raise ExpressionError(repr(text)[:80], 0, "an expression must be text, in quotes")
     if len(text) > MAX_LENGTH:
         raise ExpressionError(
-            text, MAX_LENGTH, f"an expression ends after {MAX_LENGTH:,} characters; shorten it"
+            text, MAX_LENGTH, f"it has more than {MAX_LENGTH:,} characters; shorten it"
         )
     parser = Parser(text, names, functions or (), indexed)
     return Expression(text, parser.nodes_of_tree())

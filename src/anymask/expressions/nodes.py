@@ -39,7 +39,7 @@ class Indexed:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of one of the caller's own functions; arguments are numbers or ranges (a, b)."""
+    """A call of a function of the caller; arguments are numbers or ranges (a, b)."""
 
     name: str
     arguments: tuple[float | tuple[float, float], ...]
@@ -57,6 +57,6 @@ class Operation:
 
 
 Reference: TypeAlias = Name | Indexed | Call
-"""What the caller answers."""
+"""The nodes whose values the caller provides."""
 
 Node: TypeAlias = Number | Reference | Operation

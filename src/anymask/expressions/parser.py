@@ -1,7 +1,8 @@
-"""From tokens to the nodes of a tree, in postfix order.
+"""Parse tokens to the nodes of a tree, in postfix order.
 
-Operator precedence with a stack of its own, so that no input can exhaust Python's. From weak to
-strong: ``or``, ``and``, ``not``, comparisons, ``+ -``, ``* /``, signs, ``**``, as in Python.
+An operator-precedence parser with its own stack, so that no input can exhaust Python's. Precedence
+is as in Python, from weak to strong: ``or``, ``and``, ``not``, comparisons, ``+ -``, ``* /``,
+signs, ``**``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from anymask.expressions.nodes import Call, Indexed, Name, Node, Number, Operati
 from anymask.expressions.tokens import Token, tokens
 
 MAX_DEPTH = 100
-"""How deep parentheses, calls, signs and powers may be nested."""
+"""Largest nesting depth of parentheses, calls, signs and powers."""
 
 _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
 _INFIX_BINDING = {
@@ -37,11 +38,11 @@ _MAX_INDEX = 10**9
 
 @dataclass
 class _Pending:
-    """An operator, or an open parenthesis (binding 0), that waits for its right side."""
+    """An operator, or an open parenthesis (binding 0), whose right side is still to come."""
 
     token: Token
     binding: int
-    count: int = 1  # values it takes; of an open call, those begun
+    count: int = 1  # its operands; for an open call, the arguments begun so far
     symbols: list[str] = field(default_factory=list)  # of a chain of comparisons
     function: Function | None = None  # built-in
     name: str = ""  # of a call
@@ -49,7 +50,7 @@ class _Pending:
 
 
 class Parser:
-    """One use: ``Parser(text, names, functions, indexed).nodes_of_tree()``."""
+    """Parses one text: ``Parser(text, names, functions, indexed).nodes_of_tree()``."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Parser:
         self._pending: list[_Pending] = []
 
     def nodes_of_tree(self) -> tuple[Node, ...]:
-        """Parse the text, all of it."""
+        """Parse the whole text."""
         while True:
             while not self._operand():
                 pass
@@ -102,14 +103,14 @@ class Parser:
             )
 
     def _operand(self) -> bool:
-        """Take a token where a value is due; False if one is still due after it."""
+        """Read a token where a value is expected; False if one is still expected after it."""
         token = self._next()
         if token.is_symbol("+", "-"):
             self._push(_Pending(token, _SIGN))
             return False
         if token.is_symbol("not"):
             if self._pending and self._pending[-1].binding > _NOT:
-                raise self._error(token.position, "here 'not …' must stand in parentheses")
+                raise self._error(token.position, "'not …' needs parentheses here")
             self._push(_Pending(token, _NOT))
             return False
         if token.is_symbol("("):
@@ -134,7 +135,7 @@ class Parser:
             return f"a value is missing before {token.text!r}"
         if not self._text.strip():
             return "the expression is empty; write one such as ch[0]"
-        return "the expression ends where a value is due"
+        return "the expression ends where a value is expected"
 
     def _number(self, token: Token) -> None:
         value = float(token.text)
@@ -143,7 +144,7 @@ class Parser:
         self._nodes.append(Number(value, token.position))
 
     def _operator(self) -> None:
-        """Take the token that joins the value before it to the one after."""
+        """Read the token between two values."""
         token = self._next()
         if token.is_symbol(*_COMPARISONS):
             self._reduce(_COMPARISON + 1)
@@ -154,13 +155,13 @@ class Parser:
                 self._push(_Pending(token, _COMPARISON, count=2, symbols=[token.text]))
         elif token.is_symbol(*_INFIX_BINDING):
             binding = _INFIX_BINDING[token.text]
-            # a ** b ** c is a ** (b ** c); all others group from the left.
+            # a ** b ** c is a ** (b ** c); all others are left-associative.
             self._reduce(binding + 1 if binding == _POWER else binding)
             self._push(_Pending(token, binding, count=2))
         elif token.is_symbol(",", ":"):
             self._separate(token)
         elif token.is_symbol("]"):
-            raise self._error(token.position, "this ']' closes no '['")
+            raise self._error(token.position, "this ']' has no matching '['")
         else:
             raise self._error(token.position, f"an operator is missing before {token.text!r}")
 
@@ -168,22 +169,22 @@ class Parser:
         self._reduce(1)
         opened = self._pending[-1] if self._pending else None
         if opened is None or not opened.name:
-            raise self._error(token.position, f"{token.text!r} stands outside a function's ( )")
+            raise self._error(token.position, f"{token.text!r} is outside a function's ( )")
         if token.text == ":":
             if opened.function is not None or opened.count - 1 in opened.ranges:
-                raise self._error(token.position, "a range a:b has no meaning here")
+                raise self._error(token.position, "a range a:b is not allowed here")
             opened.ranges.add(opened.count)
         opened.count += 1
 
     def _closes(self) -> bool:
-        """Take a closing parenthesis, if one is next, with what it closes."""
+        """Read a closing parenthesis, if it is next, and close its group or call."""
         token = self._token
         if not token.is_symbol(")"):
             return False
         self._at += 1
         self._reduce(1)
         if not self._pending:
-            raise self._error(token.position, "this ')' closes no '('")
+            raise self._error(token.position, "this ')' has no matching '('")
         opened = self._pending.pop()
         if opened.function is not None:
             self._check_count(opened)
@@ -193,7 +194,7 @@ class Parser:
         return True
 
     def _reduce(self, binding: int) -> None:
-        """Close the pending operators that bind at least this tightly."""
+        """Apply the pending operators that bind at least this tightly."""
         while self._pending and self._pending[-1].binding >= binding:
             done = self._pending.pop()
             if done.symbols:
@@ -203,7 +204,7 @@ class Parser:
             self._add(compute, done.count, done.token)
 
     def _add(self, compute: Callable[..., Any], count: int, token: Token) -> None:
-        """Add an operation, or its result where all it takes is constant."""
+        """Add an operation, or its result if all its operands are constant."""
         values = [node.value for node in self._nodes[-count:] if isinstance(node, Number)]
         if len(values) < count:
             self._nodes.append(Operation(compute, count, token.text, token.position))
@@ -212,7 +213,7 @@ class Parser:
             result = compute(*values)
         if not np.isfinite(result):
             raise self._error(
-                token.position, f"{token.text!r} gives no finite number with these constants"
+                token.position, f"{token.text!r} does not give a finite number with these constants"
             )
         folded = bool(result) if isinstance(result, (bool, np.bool_)) else float(result)
         self._nodes[-count:] = [Number(folded, token.position)]
@@ -228,7 +229,7 @@ class Parser:
         self._nodes.append(Name(self._resolve(token, text, known, "name"), token.position))
 
     def _index(self, token: Token) -> None:
-        """Take ``[3]``, ``[3:7]``, ``[:7]`` or ``[3:]`` after a name."""
+        """Read ``[3]``, ``[3:7]``, ``[:7]`` or ``[3:]`` after a name."""
         text = token.text[1:-1] if token.kind == "quoted" else token.text
         if text in self._functions:
             raise self._error(token.position, f"{text!r} is a function; write {text}(…)")
@@ -241,11 +242,11 @@ class Parser:
             self._at += 1
             stop = self._whole_number()
         elif start is None:
-            raise self._error(self._token.position, "a whole number from 0 is due in [ ]")
+            raise self._error(self._token.position, "[ ] needs a whole number of at least 0")
         if not self._token.is_symbol("]"):
             raise self._error(
                 self._token.position,
-                "in [ ] stands a whole number such as 12 or a range such as 10:20"
+                "[ ] takes a whole number such as 12 or a range such as 10:20"
                 if self._token.text
                 else f"the '[' at character {opening.position + 1} is never closed",
             )
@@ -264,7 +265,7 @@ class Parser:
             return None
         if not token.text.isdigit():
             raise self._error(token.position, f"{token.text} is not a whole number")
-        # Measured by its digits first: Python itself refuses to read very long ones.
+        # Count digits first: Python refuses to parse very long numbers.
         if len(token.text) > 10 or int(token.text) > _MAX_INDEX:
             raise self._error(token.position, "this number is too large")
         self._at += 1
@@ -299,9 +300,7 @@ class Parser:
         arguments: list[float | tuple[float, float]] = []
         for number, node in enumerate(nodes):
             if not isinstance(node, Number):
-                raise self._error(
-                    node.position, f"{opened.name}( ) takes plain numbers, nothing that varies"
-                )
+                raise self._error(node.position, f"{opened.name}( ) takes only constant numbers")
             value = float(node.value)
             if number in opened.ranges:
                 begin = arguments.pop()
@@ -324,7 +323,7 @@ class Parser:
 
 
 def _find(text: str, known: Collection[str]) -> str | None:
-    """Return the known name that is meant: the same, or the only one but for upper case."""
+    """Return the matching known name: the same, or the only one that differs just in case."""
     if text in known:
         return text
     alike = [name for name in known if name.casefold() == text.casefold()]

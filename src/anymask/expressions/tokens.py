@@ -1,4 +1,4 @@
-"""An expression's text cut into numbers, names and symbols."""
+"""Split the text of an expression into numbers, names and symbols."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from anymask.errors import ExpressionError
 
-# Digits are spelt out, because \d takes those of every script.
+# [0-9] instead of \d, which also matches digits of other scripts.
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
       | (?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
@@ -18,31 +18,31 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _HINTS = {
-    "^": "is no operator here; a power is written **",
-    "%": "is no operator here; a percentage is a plain number such as 0.05",
-    "&": "is no operator here; write 'and'",
-    "|": "is no operator here; write 'or'",
-    "!": "is no operator here; write 'not', or != for two values that differ",
-    "=": "is no operator here; values are compared with ==",
+    "^": "is not an operator here; a power is written **",
+    "%": "is not an operator here; a percentage is a plain number such as 0.05",
+    "&": "is not an operator here; write 'and'",
+    "|": "is not an operator here; write 'or'",
+    "!": "is not an operator here; write 'not', or != for two values that differ",
+    "=": "is not an operator here; values are compared with ==",
     ".": "stands alone; a decimal number is written 0.5",
 }
 
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of the text: its kind (number, name, quoted, symbol, end), itself, its place."""
+    """A piece of the text: kind (number, name, quoted, symbol, end), text and position."""
 
     kind: str
     text: str
     position: int
 
     def is_symbol(self, *symbols: str) -> bool:
-        """Whether it is one of these operators, words among them (``and``, ``or``, ``not``)."""
+        """Whether it is one of these operators, including ``and``, ``or`` and ``not``."""
         return self.kind in ("symbol", "name") and self.text in symbols
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Yield the tokens of a text and at last one of kind ``end``.
+    """Yield the tokens of a text, and finally one of kind ``end``.
 
     Examples
     --------
@@ -64,5 +64,5 @@ def _unreadable(character: str) -> str:
     if character.isnumeric():
         return f"{character!r} is not one of the digits 0 to 9"
     if character in "\"'`":
-        return "a quotation mark is opened and never closed"
+        return "a quotation mark is never closed"
     return f"{character!r} {_HINTS.get(character, 'means nothing in an expression')}"

@@ -1,1 +1,1 @@
-"""Images in memory: their values, bands and spectra, and 8-bit RGB in the size that models take."""
+"""Images in memory: values, bands and spectra, and 8-bit RGB at the size that models take."""

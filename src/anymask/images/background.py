@@ -1,4 +1,4 @@
-"""Uneven ground taken away, and local contrast: for fluorescence and other dark-ground pictures."""
+"""Background subtraction and local contrast, for fluorescence and other dark-field images."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 
 
 def subtract_background(channel: NDArray[Any], radius: float) -> NDArray[np.float32]:
-    """Take away what a ball rolling below the picture's surface can reach.
+    """Subtract the background by the rolling-ball method.
 
-    Stanley Sternberg, "Biomedical image processing", Computer 16 (1983), 22–34. Values count as 0
-    to 255 from the least to the greatest, so that the result does not depend on their unit. For
-    large balls the ground is found in a picture made smaller by its local minima.
+    Stanley Sternberg, "Biomedical image processing", Computer 16 (1983), 22–34. Values are first
+    scaled to 0 to 255 between minimum and maximum, so that the result does not depend on their
+    unit. For a large ball, the background is found in a copy reduced by local minima.
 
     Parameters
     ----------
     channel
-        Real array (H, W), objects brighter than the ground.
+        Real array (H, W), with objects brighter than the background.
     radius
-        Of the ball, in pixels; larger than the objects.
+        Radius of the ball in pixels; larger than the objects.
 
     Returns
     -------
     numpy.ndarray
-        ``float32`` (H, W), in the unit of `channel`, nowhere below 0; NaN where `channel` is not
+        ``float32`` (H, W) in the unit of `channel`, never below 0; NaN where `channel` is not
         finite.
 
     Examples
@@ -67,25 +67,25 @@ def subtract_background(channel: NDArray[Any], radius: float) -> NDArray[np.floa
     return surface
 
 
-def equalize(picture: NDArray[np.float32], clip_limit: float) -> NDArray[np.float32]:
-    """Equalise histograms locally, contrast limited (CLAHE).
+def equalize(image: NDArray[np.float32], clip_limit: float) -> NDArray[np.float32]:
+    """Equalise the histogram locally with limited contrast (CLAHE).
 
     Karel Zuiderveld, "Contrast limited adaptive histogram equalization", Graphics Gems IV (1994).
 
     Parameters
     ----------
-    picture
-        ``float32`` (H, W), or (H, W, 3), of which hue and saturation are kept; from 0 to 1.
+    image
+        ``float32`` (H, W) or (H, W, 3) from 0 to 1. Hue and saturation of RGB are kept.
     clip_limit
-        Above 0 to 1; more gives more contrast.
+        Above 0 and at most 1; a higher limit gives more contrast.
 
     Returns
     -------
     numpy.ndarray
-        ``float32`` of the same shape, from 0 to 1. A picture without contrast stays as it is.
+        ``float32`` of the same shape, from 0 to 1. An image without contrast is returned unchanged.
     """
     from skimage.exposure import equalize_adapthist
 
-    if picture.min() == picture.max():
-        return picture
-    return equalize_adapthist(picture, clip_limit=clip_limit).astype(np.float32)
+    if image.min() == image.max():
+        return image
+    return equalize_adapthist(image, clip_limit=clip_limit).astype(np.float32)

@@ -1,15 +1,15 @@
 """Expressions over the bands of a spectral image: ``(nm(860) - nm(680)) / (nm(860) + nm(680))``.
 
-What may stand in them beside numbers, operators and functions:
+Besides numbers, operators and functions, an expression may contain:
 
 - ``ch[12]``: a band by its index, counted from 0 as in Python; ``ch[10:20]``: the mean of bands 10
   to 19.
 - ``nm(680)``: the band nearest to 680 nm, if there is one within 15 nm (or another tolerance);
   ``nm(680, 5)`` within 5 nm; ``nm(670:690)``: the mean of the bands from 670 to 690 nm.
 - ``ndvi`` and the other indices of :mod:`anymask.images.indices`.
-- The names of channels that the file gives, in quotes where they hold spaces: ``"DAPI 405"``.
+- The names of channels in the file, in quotes if they contain spaces: ``"DAPI 405"``.
 
-Bands marked as bad are left out of means and searches; asking for one by its index is an error.
+Bands marked as bad are left out of means and searches. Naming one by its index is an error.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from anymask.images.indices import INDICES, Index
 
 
 def parse_bands(text: str, channel_names: tuple[str, ...] | None = None) -> Expression:
-    """Parse an expression over bands; whether an image has them is not looked at yet.
+    """Parse an expression over bands, without checking whether an image has them.
 
     Parameters
     ----------
     text
         The expression.
     channel_names
-        Names of channels that may stand in it, beside those of indices.
+        Channel names that it may contain, besides the names of indices.
 
     Raises
     ------
     ExpressionError
-        It cannot be understood.
+        If the expression cannot be understood.
     """
     names = [*(channel_names or ()), *INDICES]
     return parse(text, names=names, functions=("nm",), indexed=("ch",))
@@ -58,16 +58,16 @@ def parse_bands(text: str, channel_names: tuple[str, ...] | None = None) -> Expr
 
 @dataclass(frozen=True)
 class BandMath:
-    """An expression whose bands have been found in an image; :func:`resolve` makes it.
+    """An expression whose bands have been found in an image; made by :func:`resolve`.
 
     Attributes
     ----------
     expression : Expression
     answers : dict
-        For each thing the expression asks for: indices of bands, of which the mean is meant, or
-        the band math of an index.
+        For each reference in the expression: the indices of the bands whose mean it is, or the
+        band math of a spectral index.
     divisor : float
-        What values of bands are divided by first: makes them reflectance for an index.
+        Band values are divided by this first, which turns them into reflectance for an index.
     """
 
     expression: Expression
@@ -76,7 +76,7 @@ class BandMath:
 
     @property
     def bands(self) -> list[int]:
-        """Indices of the bands it reads, each once."""
+        """Indices of the bands it reads, without duplicates."""
         found: set[int] = set()
         for answer in self.answers.values():
             found.update(answer.bands if isinstance(answer, BandMath) else answer.tolist())
@@ -84,12 +84,12 @@ class BandMath:
 
     @property
     def indices(self) -> list[Index]:
-        """The indices named in it."""
+        """The spectral indices that it names."""
         names = [node.name for node in self.answers if isinstance(node, Name)]
         return [INDICES[name] for name in names if name in INDICES]
 
     def evaluate(self, band: Callable[[int], NDArray[Any]]) -> NDArray[Any]:
-        """Compute it with `band`, which returns the values of the band with an index."""
+        """Compute the expression; ``band(i)`` returns the values of band ``i``."""
         by_name = {node.name: node for node in self.answers if isinstance(node, Name)}
 
         def answer(node: Reference) -> NDArray[Any]:
@@ -105,13 +105,13 @@ class BandMath:
 
 
 def resolve(text: str, image: Image, *, tolerance: float = TOLERANCE) -> BandMath:
-    """Find the bands that an expression means in an image.
+    """Find the bands of an image that an expression names.
 
     Raises
     ------
     ExpressionError
-        The expression cannot be understood, or the image lacks what it names; the error points
-        at the character.
+        If the expression cannot be understood or the image lacks something it names; the error
+        points at the character.
     """
     expression = parse_bands(text, image.channel_names)
     answers: dict[Reference, NDArray[np.intp] | BandMath] = {}
@@ -121,7 +121,7 @@ def resolve(text: str, image: Image, *, tolerance: float = TOLERANCE) -> BandMat
         except ExpressionError as error:
             if error.expression == text:
                 raise
-            # The formula of an index, which the user did not type.
+            # The fault is in the formula of an index, which the user did not type.
             raise expression.error(node.position, f"{node.name}: {error.problem}") from error
         except ImageError as error:
             raise expression.error(node.position, str(error).rstrip(".")) from error
@@ -137,29 +137,29 @@ def band_math(
 ) -> NDArray[Any]:
     """Compute an expression over the bands of an image, pixel by pixel.
 
-    Only the bands that it names are read, a block of rows at a time.
+    Only the bands in the expression are read, one block of rows at a time.
 
     Parameters
     ----------
     image
         An :class:`Image`, or an array (H, W, C).
     expression
-        Such as ``"ndvi"`` or ``"ch[3] / ch[10:20]"``; see :mod:`anymask.images.band_math`.
+        For example ``"ndvi"`` or ``"ch[3] / ch[10:20]"``; see :mod:`anymask.images.band_math`.
     wavelengths
-        Of an array: the centre of each band in nanometres.
+        For an array: the centre of each band in nanometres.
     tolerance
-        How far, in nanometres, the band for ``nm(…)`` may lie from it.
+        Largest distance, in nanometres, between ``nm(…)`` and the band used for it.
 
     Returns
     -------
     numpy.ndarray
-        (H, W): ``bool`` of comparisons, else ``float32``, or ``float64`` of 32-bit integers and
-        wider values. NaN where there is no finite answer, such as 0/0.
+        (H, W): ``bool`` for comparisons, otherwise ``float32``, or ``float64`` for 32-bit integers
+        and wider values. NaN where the result is not finite, such as 0/0.
 
     Raises
     ------
     ExpressionError
-        The expression cannot be understood, or names what the image lacks.
+        If the expression cannot be understood or names something that the image lacks.
 
     Examples
     --------
@@ -226,12 +226,12 @@ def _by_index(node: Indexed, image: Image) -> NDArray[np.intp]:
 def _by_wavelength(node: Call, image: Image, tolerance: float) -> NDArray[np.intp]:
     first, *rest = node.arguments
     if any(isinstance(argument, tuple) for argument in rest) or len(rest) > 1:
-        raise ImageError("nm( ) takes a wavelength and maybe a tolerance, or a range a:b")
+        raise ImageError("nm( ) takes a wavelength and an optional tolerance, or a range a:b")
     if isinstance(first, tuple):
         if rest:
-            raise ImageError("nm(a:b) takes all bands between a and b, and no tolerance")
+            raise ImageError("nm(a:b) takes all bands from a to b and has no tolerance")
         if first[0] > first[1]:
-            raise ImageError(f"nm({first[0]:g}:{first[1]:g}) is empty; put the shorter first")
+            raise ImageError(f"nm({first[0]:g}:{first[1]:g}) is empty; put the lower number first")
         return bands_between(image, *first)
     if rest:
         own = rest[0]
@@ -246,7 +246,7 @@ def _mean(bands: NDArray[np.intp], band: Callable[[int], NDArray[Any]]) -> NDArr
     first = band(int(bands[0]))
     if len(bands) == 1:
         return first
-    # Summed in float64, so that a mean of many bands is as exact as one band.
+    # Summed in float64, so that the mean of many bands is as exact as one band.
     total: NDArray[np.float64] = np.zeros(first.shape)
     for index in bands:
         total += band(int(index))

@@ -1,4 +1,4 @@
-"""Which bands of a spectral image lie where: by wavelength, without those marked as bad."""
+"""Look up the bands of a spectral image by wavelength, without bands marked as bad."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from anymask.errors import ImageError
 from anymask.images.image import Image
 
 TOLERANCE = 15.0
-"""How far, in nanometres, the band that stands for a wavelength may lie from it."""
+"""Largest distance, in nanometres, between a wavelength and the band used for it."""
 
 
 def as_cube(image: Any, wavelengths: ArrayLike | None = None) -> Image:
-    """Return an image with one plane, its channels being bands.
+    """Return an image with one plane whose channels are bands.
 
     Parameters
     ----------
     image
         An :class:`Image` with one time and depth, or an array (H, W) or (H, W, C).
     wavelengths
-        Of an array: the centre of each band in nanometres.
+        For an array: the centre of each band in nanometres.
 
     Raises
     ------
     ImageError
-        It has other axes, several planes, or values that are not real numbers.
+        If it has other axes, several planes, or values that are not real numbers.
 
     Examples
     --------
@@ -45,21 +45,21 @@ def as_cube(image: Any, wavelengths: ArrayLike | None = None) -> Image:
         array = np.asarray(image)
         if array.ndim not in (2, 3):
             raise ImageError(
-                f"An array of shape {array.shape} is no spectral image; give (rows, columns, "
+                f"An array of shape {array.shape} is not a spectral image; give (rows, columns, "
                 'bands), or name other axes as in anymask.Image(array, "CYX").'
             )
         nm = None if wavelengths is None else np.asarray(wavelengths, np.float64).ravel()
         cube = Image(array, "YXC"[: array.ndim], wavelengths=nm)
     if cube.dtype.kind not in "buif":
         raise ImageError(
-            f"{called(cube)} holds values of type {cube.dtype}; give booleans, integers or floats "
-            "(of complex values, for instance, the magnitude)."
+            f"{called(cube)} has values of type {cube.dtype}; give booleans, integers or floats "
+            "(for complex values, for example, the magnitude)."
         )
     return cube
 
 
 def called(image: Image) -> str:
-    """What to call an image at the beginning of a sentence."""
+    """The name of an image for the beginning of a sentence."""
     return str(image.path or image.name or "The image")
 
 
@@ -69,7 +69,7 @@ def good_bands(image: Image) -> NDArray[np.intp]:
     Raises
     ------
     ImageError
-        All are marked as bad.
+        If all bands are marked as bad.
     """
     if image.bad_bands is None:
         return np.arange(image.n_channels)
@@ -85,11 +85,11 @@ def wavelengths_of(image: Image) -> NDArray[np.float64]:
     Raises
     ------
     ImageError
-        The file does not tell them.
+        If the file does not state them.
     """
     if image.wavelengths is None:
         raise ImageError(
-            f"{called(image)} does not tell the wavelengths of its bands; name bands by their "
+            f"{called(image)} does not state the wavelengths of its bands; name bands by their "
             "index, as in ch[12], or add wavelengths to its header."
         )
     return np.asarray(image.wavelengths, np.float64)
@@ -101,7 +101,7 @@ def nearest_band(image: Image, wavelength: float, tolerance: float = TOLERANCE) 
     Raises
     ------
     ImageError
-        None is within `tolerance`.
+        If no band is within `tolerance`.
 
     Examples
     --------
@@ -111,13 +111,13 @@ def nearest_band(image: Image, wavelength: float, tolerance: float = TOLERANCE) 
     nm, good = wavelengths_of(image), good_bands(image)
     distance = np.abs(nm[good] - wavelength)
     if not np.isfinite(distance).any():
-        raise ImageError(f"{called(image)} tells no wavelength that is a number; see its header.")
+        raise ImageError(f"{called(image)} has no numeric wavelengths; check its header.")
     best = int(np.nanargmin(distance))
     if distance[best] > tolerance:
         raise ImageError(
             f"{called(image)} has no band within {tolerance:g} nm of {wavelength:g} nm; the "
-            f"nearest is at {nm[good[best]]:g} nm, its bands reach from {np.nanmin(nm[good]):g} to "
-            f"{np.nanmax(nm[good]):g} nm."
+            f"nearest is at {nm[good[best]]:g} nm and its bands go from "
+            f"{np.nanmin(nm[good]):g} to {np.nanmax(nm[good]):g} nm."
         )
     return int(good[best])
 
@@ -128,30 +128,30 @@ def bands_between(image: Image, shortest: float, longest: float) -> NDArray[np.i
     Raises
     ------
     ImageError
-        There is none.
+        If there is none.
     """
     nm, good = wavelengths_of(image), good_bands(image)
     inside = good[(nm[good] >= shortest) & (nm[good] <= longest)]
     if inside.size == 0:
         raise ImageError(
-            f"{called(image)} has no band from {shortest:g} to {longest:g} nm; its bands reach "
+            f"{called(image)} has no band from {shortest:g} to {longest:g} nm; its bands go "
             f"from {np.nanmin(nm[good]):g} to {np.nanmax(nm[good]):g} nm."
         )
     return inside
 
 
 def reflectance_scale(image: Image) -> float | None:
-    """Return what values must be divided by to be reflectance from 0 to 1; None if not told.
+    """Return the divisor that turns values into reflectance from 0 to 1; None if unknown.
 
-    ENVI headers have it as ``reflectance scale factor``; images made by
-    :func:`anymask.images.spectral.reflectance` have 1.
+    ENVI headers store it as ``reflectance scale factor``. It is 1 for images made by
+    :func:`anymask.images.spectral.reflectance`.
     """
     fields = image.metadata.get("fields")
-    told = image.metadata.get("reflectance_scale")
-    if told is None and isinstance(fields, Mapping):
-        told = fields.get("reflectance scale factor")
+    stated = image.metadata.get("reflectance_scale")
+    if stated is None and isinstance(fields, Mapping):
+        stated = fields.get("reflectance scale factor")
     try:
-        scale = float(str(told))
+        scale = float(str(stated))
     except ValueError:
         return None
     return scale if np.isfinite(scale) and scale > 0 else None

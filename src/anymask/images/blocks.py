@@ -1,4 +1,4 @@
-"""Reading a picture in blocks of whole rows, so that no more than a little is in memory."""
+"""Read an image in blocks of whole rows, so that only a small part is in memory."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from anymask.images.image import Image
 from anymask.images.lazy import LazyArray
 from anymask.images.planes import without_nodata
 
-# Values of a block for each band it holds: what fits a processor's cache.
+# Values in a block per band: what fits into a processor's cache.
 _BLOCK = 1 << 16
-# Values of a block for all of its bands together.
+# Values in a block for all its bands together.
 _BLOCK_OF_ALL = 1 << 18
-# A file that unpacks chunks would unpack each once for every block that has a part of it.
+# A chunk of a compressed file is unpacked once for every block that needs a part of it.
 _FEWEST_PIECES = 8
-# Pixels of a row of chunks above which a block may end within them, to spare memory.
+# Above this many pixels in a row of chunks, a block may end inside a chunk, to save memory.
 _MOST_OF_CHUNK = 1 << 22
 SAMPLE = 1 << 17
-"""Pixels that are looked at to choose limits, components and the like."""
+"""Number of pixels sampled to choose limits, components and so on."""
 
 
 def blocks_of_rows(image: Image, bands: int = 1) -> list[slice]:
-    """Cut the rows of a picture into blocks of about 65,000 pixels, less if they have many bands.
+    """Cut the rows of an image into blocks of about 65,000 pixels, fewer if it has many bands.
 
-    Files that unpack chunks are cut along these, so that each is unpacked once.
+    Chunked files are cut along their chunks, so that each chunk is unpacked once.
 
     Parameters
     ----------
     image
-        The picture.
+        The image.
     bands
-        How many bands of each pixel are held at a time.
+        How many bands of each pixel are in memory at a time.
     """
     most = min(_BLOCK, max(1, _BLOCK_OF_ALL // max(bands, 1)))
     height, first = max(1, most // image.width), 0
@@ -48,14 +48,14 @@ def blocks_of_rows(image: Image, bands: int = 1) -> list[slice]:
 
 
 def _along_chunks(image: Image, height: int) -> tuple[int, int]:
-    """About so many rows that end with a chunk, and are kept when unpacked; where they begin."""
+    """The block height and first border, close to `height` rows, that follow the chunks."""
     grid = image.array.grid
     if grid is None:
         return height, 0
     chunk, first = grid[image.axes.index("Y")]
     if chunk * image.width > _MOST_OF_CHUNK:
         return height, 0
-    size = max(image.array.dtype.itemsize, 4) * image.width * chunk  # in floats they are worked on
+    size = max(image.array.dtype.itemsize, 4) * image.width * chunk  # as the floats used later
     for (length, _), axis, whole in zip(grid, image.axes, image.array.shape, strict=True):
         if axis not in "YX":
             size *= min(length, whole)
@@ -64,9 +64,10 @@ def _along_chunks(image: Image, height: int) -> tuple[int, int]:
 
 
 def sampled_rows(image: Image, bands: int = 1) -> Iterator[slice]:
-    """Yield blocks of evenly spaced rows, of all rows up to `SAMPLE` pixels.
+    """Yield blocks of evenly spaced rows, about `SAMPLE` pixels in all.
 
-    For files that unpack chunks these are a few runs of neighbouring rows.
+    All rows of a smaller image are taken. Chunked files are sampled in a few runs of neighbouring
+    rows.
     """
     pieces = blocks_of_rows(image, bands)
     wanted = max(1, SAMPLE // image.width)
@@ -88,9 +89,9 @@ def sampled_rows(image: Image, bands: int = 1) -> Iterator[slice]:
 
 
 def read_band(image: Image, band: int, rows: slice) -> NDArray[Any]:
-    """Read some rows of one band (rows, X) in the native byte order.
+    """Read some rows of one band (rows, X) in native byte order.
 
-    What the file calls "no data" is NaN.
+    The file's "no data" value becomes NaN.
     """
     picks = _picks(image, band, rows)
     values = np.asarray(image.array[picks])
@@ -102,7 +103,7 @@ def read_band(image: Image, band: int, rows: slice) -> NDArray[Any]:
 
 
 def read_bands(image: Image, bands: NDArray[np.intp], rows: slice) -> NDArray[Any]:
-    """Read some rows of several bands as float (bands, pixels), NaN where there are no data."""
+    """Read some rows of several bands as floats (bands, pixels), NaN where there is no data."""
     narrow = image.dtype.itemsize <= 2 or image.dtype == np.float32
     wide = np.float32 if narrow else np.float64
     axes = image.axes

@@ -1,7 +1,7 @@
-"""Files that unpack chunks: the part last unpacked is kept, so that its bands are read from memory.
+"""Chunked files: the chunks unpacked last are kept, so that further bands come from memory.
 
-A cube is often packed in chunks of some rows and columns and all bands. Whoever reads it band
-after band would have each chunk unpacked once for every band.
+A cube is often stored in chunks of some rows and columns and all bands. Reading it band by band
+would unpack each chunk once for every band.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from anymask.images.lazy import Box, LazyArray
 from anymask.images.memory import available_memory
 
 KEPT_BYTES = 256 << 20
-"""The most that is kept, for all open files together."""
+"""At most this many bytes are kept, for all open files together."""
 
 _lock = threading.RLock()
 _holder: weakref.ref[ChunkReader] | None = None
 
 
 def kept_bytes() -> int:
-    """How much may be kept: less than `KEPT_BYTES` where memory is short."""
+    """How many bytes may be kept: `KEPT_BYTES`, or less if memory is short."""
     return min(KEPT_BYTES, available_memory() // 8)
 
 
@@ -37,7 +37,7 @@ def chunked_array(
     source: str,
     chunks: Sequence[int],
 ) -> LazyArray:
-    """Make a lazy array of a file that unpacks whole chunks.
+    """Make a lazy array for a file that is unpacked in whole chunks.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def chunked_array(
 
 
 class ChunkReader:
-    """Reads boxes by whole chunks, and keeps those of the last box that had parts of chunks.
+    """Reads whole chunks, and keeps the chunks of the last box that had parts of chunks.
 
-    One reader of the process keeps something at a time.
+    Only one reader in a process keeps chunks at a time.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ChunkReader:
         self._kept: tuple[Box, NDArray[Any]] | None = None
 
     def __call__(self, box: Box) -> NDArray[Any]:
-        """Values within a box, one slice an axis; a new array."""
+        """Return a new array with the values in a box, which has one slice per axis."""
         whole = self._whole_chunks(box)
         size = math.prod(s.stop - s.start for s in whole) * self._itemsize
         wanted = math.prod(s.stop - s.start for s in box) * self._itemsize
@@ -79,7 +79,7 @@ class ChunkReader:
             if kept is None or not _within(box, kept[0]):
                 if size > kept_bytes():
                     return self._read(box)
-                self._release_holder()  # before more is read, so that there are never two
+                self._release_holder()  # before reading, so that two never exist at once
                 kept = self._keep(whole)
             inner = tuple(
                 slice(wanted.start - own.start, wanted.stop - own.start, wanted.step)

@@ -1,4 +1,4 @@
-"""Three components that hold most of what a spectral image shows: PCA and MNF."""
+"""The three components that carry most of a spectral image: PCA and MNF."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Projection:
     Attributes
     ----------
     bands
-        Indices (B,) of the bands that are read.
+        Indices (B,) of the bands to read.
     weights
         (3, B).
     offset
-        (3,), added.
+        (3,), added to the sums.
     """
 
     bands: NDArray[np.intp]
@@ -32,7 +32,7 @@ class Projection:
     offset: NDArray[np.float64]
 
     def apply(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Project values (B, pixels) to (3, pixels); NaN where any of a pixel's bands is NaN."""
+        """Project values (B, pixels) to (3, pixels); NaN if any band of a pixel is NaN."""
         with np.errstate(invalid="ignore", over="ignore"):
             projected = self.weights.astype(values.dtype) @ values
         projected += self.offset.astype(values.dtype)[:, None]
@@ -40,15 +40,16 @@ class Projection:
 
 
 def principal_components(image: Image) -> Projection:
-    """Find the three directions in which the pixels' spectra differ most.
+    """Find the three directions in which the spectra of the pixels differ most.
 
-    Means and covariances are those of up to 131,072 pixels in evenly spaced rows; pixels with NaN
-    or infinity in a good band, and bad bands, do not count.
+    Mean and covariance are computed from up to 131,072 pixels in evenly spaced rows. Bad bands,
+    and pixels with NaN or infinity in a good band, are left out.
 
     Raises
     ------
     ImageError
-        There are fewer than three good bands, or hardly any pixel with values in all of them.
+        If there are fewer than three good bands, or fewer than four pixels with values in all of
+        them.
     """
     bands, mean, covariance, _ = _statistics(image)
     _, vectors = np.linalg.eigh(covariance)
@@ -56,12 +57,12 @@ def principal_components(image: Image) -> Projection:
 
 
 def minimum_noise_fraction(image: Image) -> Projection:
-    """Find the three combinations of bands with the greatest ratio of signal to noise.
+    """Find the three combinations of bands with the highest signal-to-noise ratio.
 
     Andrew Green, Mark Berman, Paul Switzer and Maurice Craig, "A transformation for ordering
     multispectral data in terms of image quality with implications for noise removal", IEEE
-    Transactions on Geoscience and Remote Sensing 26 (1988), 65–74. Noise is what neighbouring
-    pixels of a row differ by.
+    Transactions on Geoscience and Remote Sensing 26 (1988), 65–74. Noise is
+    estimated from the differences between neighbouring pixels of a row.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def minimum_noise_fraction(image: Image) -> Projection:
 def _projection(
     bands: NDArray[np.intp], mean: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> Projection:
-    # The sign of a component is arbitrary; brighter spectra shall be brighter.
+    # The sign of a component is arbitrary; here brighter spectra become brighter pixels.
     signs = np.where(weights.sum(axis=1) < 0, -1.0, 1.0)
     weights = weights * signs[:, None]
     return Projection(bands, weights, -weights @ mean)
@@ -90,11 +91,11 @@ def _projection(
 def _statistics(
     image: Image,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Good bands, and of their values mean, covariance, and covariance of the noise."""
+    """The good bands, and the mean, covariance and noise covariance of their values."""
     bands = good_bands(image)
     if len(bands) < 3:
         raise ImageError(
-            f"{called(image)} has {len(bands)} good bands; three components need at least three."
+            f"{called(image)} has {len(bands)} good bands; PCA and MNF need at least three."
         )
     size = len(bands)
     total, products, noise = np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
@@ -104,7 +105,7 @@ def _statistics(
         values = read_bands(image, bands, rows).astype(np.float64)
         known = np.isfinite(values).all(axis=0)
         if shift is None and known.any():
-            # Near the mean, so that squares of large values lose no digits.
+            # Values are taken relative to about their mean, so that squares lose no digits.
             shift = values[:, known].mean(axis=1)
         if shift is None:
             continue
@@ -121,8 +122,8 @@ def _statistics(
         count += values.shape[1]
     if shift is None or count < 4:
         raise ImageError(
-            f"{called(image)} has hardly a pixel with finite values in all {size} good bands; mark "
-            "the broken bands as bad in its header."
+            f"{called(image)} has almost no pixels with finite values in all {size} good bands; "
+            "mark the broken bands as bad in its header."
         )
     mean = total / count
     covariance = products / count - np.outer(mean, mean)

@@ -1,4 +1,4 @@
-"""Channels in colours, added up: how fluorescence is looked at."""
+"""Colour composites: each channel in a colour, added up, as for fluorescence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAMES = {
     "white": (1.0, 1.0, 1.0),
 }
 
-# By number of channels: pairs that people of all kinds of colour vision tell apart, then primaries.
+# By number of channels: a pair that colour-blind people can tell apart, then the primaries.
 _BY_NUMBER = {
     1: ("gray",),
     2: ("green", "magenta"),
@@ -35,9 +35,9 @@ _BY_NUMBER = {
 }
 _FURTHER = ("red", "green", "blue", "gray", "cyan", "magenta", "yellow", "orange")
 MOST_CHANNELS = len(_FURTHER)
-"""Channels that are given colours unasked; more could not be told apart."""
+"""At most this many channels get colours by default; more could not be told apart."""
 
-# Dyes and light by what microscopes call them: the colour their light has, or stands for.
+# Dyes and wavelengths as microscopes name them, and the colour they are usually shown in.
 _DYES = (
     ("blue", r"dapi|hoechst|bfp|405|pacific ?blue"),
     ("cyan", r"cfp|cerulean|433|445"),
@@ -56,7 +56,7 @@ def color_of(color: Color) -> tuple[float, float, float]:
     Raises
     ------
     ImageError
-        It is no colour.
+        If it is not a colour.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def color_of(color: Color) -> tuple[float, float, float]:
 
 
 def default_colors(number: int, names: Sequence[str] | None = None) -> list[str]:
-    """Choose a colour for each of `number` channels, by the dyes in their names where known.
+    """Choose a colour for each of `number` channels, by the dye in its name if known.
 
     Examples
     --------
@@ -101,30 +101,30 @@ def default_colors(number: int, names: Sequence[str] | None = None) -> list[str]
 def composite(
     channels: Iterable[NDArray[np.float32]], colors: Sequence[Color]
 ) -> NDArray[np.float32]:
-    """Add channels up, each in its colour.
+    """Add up channels, each in its colour.
 
     Parameters
     ----------
     channels
-        ``float32`` (H, W) from 0 to 1; taken one at a time.
+        Arrays ``float32`` (H, W) from 0 to 1, used one at a time.
     colors
-        One for each.
+        One for each channel.
 
     Returns
     -------
     numpy.ndarray
-        ``float32`` (H, W, 3) from 0 to 1; what adds up to more is clipped.
+        ``float32`` (H, W, 3) from 0 to 1; larger sums are clipped.
     """
-    picture: NDArray[np.float32] | None = None
+    rgb: NDArray[np.float32] | None = None
     for channel, color in zip(channels, colors, strict=True):
-        if picture is None:
-            picture = np.zeros((*channel.shape, 3), np.float32)
+        if rgb is None:
+            rgb = np.zeros((*channel.shape, 3), np.float32)
         for sample, share in enumerate(color_of(color)):
             if share:
-                picture[..., sample] += channel * np.float32(share)
-    if picture is None:
-        raise ImageError("There is no channel to put into colour; choose at least one.")
-    return np.minimum(picture, 1, out=picture)
+                rgb[..., sample] += channel * np.float32(share)
+    if rgb is None:
+        raise ImageError("There is no channel to show in colour; choose at least one.")
+    return np.minimum(rgb, 1, out=rgb)
 
 
 def _dye_color(name: str) -> str | None:

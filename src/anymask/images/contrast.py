@@ -1,6 +1,6 @@
-"""Which values become black and which white, and how those between are spread.
+"""Contrast: which values become black and white, and how the values between are spread.
 
-A limit is a value of the picture (``120``, ``0.4``) or a percentile of its values (``"2%"``).
+A limit is a value of the image (``120``, ``0.4``) or a percentile of its values (``"2%"``).
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ Limit: TypeAlias = float | str
 """A value, or a percentile such as ``"2%"``."""
 
 LOW, HIGH = "0.5%", "99.5%"
-"""The limits of whatever is not 8-bit, unless told otherwise."""
+"""Default limits of images that are not 8-bit."""
 
 MOST_VALUES = 1 << 24
-"""Percentiles of more than this many values are those of evenly spaced rows."""
+"""Above this many values, percentiles are computed from evenly spaced rows."""
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """What a user asked of the contrast; checked when it is made.
+    """The contrast settings of a user, checked on creation.
 
     Attributes
     ----------
     low, high
-        Limits for all channels, or one for each; None where the user left them open.
+        One limit for all channels or one for each; None for the default.
     joint
-        One pair of limits for all channels (hues stay) or a pair for each; None where left open.
+        Whether all channels share one pair of limits (which keeps hues) or each has its own; None
+        for the default.
     gamma
-        Exponent of the values between the limits, from 0 to 1: below 1 lifts the shadows.
+        Exponent for the values between the limits, scaled to 0 to 1; below 1 brightens shadows.
     clahe
         Clip limit of the local histogram equalisation, 0 for none.
     background
-        Radius in pixels of the rolling ball that takes the background away, 0 for none.
+        Radius in pixels of the rolling ball for background subtraction, 0 for none.
     """
 
     low: Limit | Sequence[Limit] | None = None
@@ -51,12 +52,12 @@ class Contrast:
     background: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be.
+        """Refuse values out of range.
 
         Raises
         ------
         ImageError
-            One sentence with the option, what it is and what it must be.
+            With the option, its value and what it must be.
         """
         for name, limits in (("low", self.low), ("high", self.high)):
             for limit in _each(limits):
@@ -65,7 +66,7 @@ class Contrast:
         for low, high in zip(*_paired(lows, highs), strict=False):
             kind = [isinstance(limit, str) for limit in (low, high)]
             if kind[0] == kind[1] and _number(low) >= _number(high):
-                raise ImageError(f"low = {low} is not below high = {high}; give two rising limits.")
+                raise ImageError(f"low = {low} is not below high = {high}; swap or change them.")
         if not (isinstance(self.gamma, (int, float)) and 0.01 <= self.gamma <= 100):
             raise ImageError(f"gamma = {self.gamma} must be a number from 0.01 to 100.")
         if not 0 <= self.clahe <= 1:
@@ -80,16 +81,16 @@ class Contrast:
 
     @property
     def is_open(self) -> bool:
-        """Whether the user left both limits to the default."""
+        """Whether both limits are left at the default."""
         return self.low is None and self.high is None
 
     def limits(self, number: int, low: Limit, high: Limit) -> list[tuple[Limit, Limit]]:
-        """Return (low, high) of each of `number` channels; the arguments where left open.
+        """Return (low, high) for each of `number` channels; the arguments are the defaults.
 
         Raises
         ------
         ImageError
-            There are limits for another number of channels.
+            If there are limits for another number of channels.
         """
         pairs = []
         for name, given, default in (("low", self.low, low), ("high", self.high, high)):
@@ -104,12 +105,12 @@ class Contrast:
 
 
 def parse_limit(text: str) -> Limit:
-    """Read a limit as it is typed: ``120`` or ``2%``.
+    """Parse a limit such as ``120`` or ``2%``.
 
     Raises
     ------
     ImageError
-        It is neither.
+        If it is neither a number nor a percentile.
 
     Examples
     --------
@@ -122,37 +123,35 @@ def parse_limit(text: str) -> Limit:
 def find_limits(
     channels: Sequence[NDArray[Any]], limits: Sequence[tuple[Limit, Limit]], *, joint: bool
 ) -> list[tuple[float, float]]:
-    """Turn limits into values of the picture.
+    """Turn limits into values of the image.
 
     Parameters
     ----------
     channels
-        Real arrays. NaN and infinity in them do not count.
+        Real arrays. NaN and infinity are ignored.
     limits
-        (low, high) for each.
+        (low, high) for each channel.
     joint
-        Whether percentiles are those of all channels together.
+        Whether percentiles are computed over all channels together.
 
     Returns
     -------
     list of (float, float)
-        Black and white of each channel. Where two percentiles coincide (a small object on flat
-        ground) they are the least and the greatest value.
+        The values for black and white of each channel. If both percentiles coincide (a small
+        object on a flat background), the minimum and maximum are used.
 
     Raises
     ------
     ImageError
-        There is no finite value at all and a percentile is asked for.
+        If a limit is a percentile and there is no finite value.
     """
     percentiles = [_number(limit) for pair in limits for limit in pair if isinstance(limit, str)]
     if not percentiles:
         return [(float(low), float(high)) for low, high in limits]
-    sample = 0 not in percentiles and 100 not in percentiles  # extremes are seldom in a sample
+    sample = 0 not in percentiles and 100 not in percentiles  # a sample seldom has the extremes
     known = [_finite_halves(channel, sample=sample) for channel in channels]
     if not any(values.size for values in known):
-        raise ImageError(
-            "The image holds nothing but NaN and infinity; there is nothing to see in it."
-        )
+        raise ImageError("The image contains only NaN and infinity, so there is nothing to show.")
     if joint:
         known = [np.concatenate(known)] * len(known) if len(known) > 1 else known
     found: dict[tuple[int, Limit, Limit], tuple[float, float]] = {}
@@ -168,14 +167,14 @@ def find_limits(
 def scaled(
     channel: NDArray[Any], limits: tuple[float, float], gamma: float = 1.0
 ) -> NDArray[np.float32]:
-    """Bring black to 0, white to 1, and clip what lies beyond.
+    """Map black to 0 and white to 1, and clip values outside.
 
     Parameters
     ----------
     channel
         Real array. NaN and infinity become 0.
     limits
-        Black and white. Where they are the same, what is above is white.
+        The values for black and white. If they are equal, values above them are white.
     gamma
         Exponent of the result.
 
@@ -194,7 +193,7 @@ def scaled(
         return scaled(channel.view(np.uint8), limits, gamma)
     bits = 8 * dtype.itemsize
     if dtype.kind in "ui" and bits <= 16 and channel.size > 1 << bits:
-        # Every value there is, once.
+        # Every possible value, once.
         unsigned = np.dtype(f"u{dtype.itemsize}")
         table = np.arange(1 << bits, dtype=unsigned).view(f"{dtype.kind}{dtype.itemsize}")
         native = channel.astype(dtype.newbyteorder("="), copy=False)
@@ -210,10 +209,10 @@ def to_8_bit(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 def _scaled(
     channel: NDArray[Any], limits: tuple[float, float], gamma: float
 ) -> NDArray[np.float32]:
-    # 16 bits and float32 fit float32; wider types need the room.
+    # 16-bit values and float32 fit into float32; wider types need float64.
     narrow = channel.dtype.itemsize <= 2 or channel.dtype == np.float32
     values: NDArray[Any] = channel.astype(np.float32 if narrow else np.float64)
-    # Halved, so that the distance between two extreme floats cannot overflow.
+    # Halved, so that the difference of two extreme floats cannot overflow.
     values *= 0.5
     bottom, top = limits[0] * 0.5, limits[1] * 0.5
     unknown = None if channel.dtype.kind in "ui" else ~np.isfinite(values)
@@ -230,7 +229,7 @@ def _scaled(
 
 
 def _finite_halves(channel: NDArray[Any], *, sample: bool) -> NDArray[Any]:
-    """Half of each finite value, flat: their differences cannot overflow."""
+    """The finite values, flat and halved, so that their differences cannot overflow."""
     if sample and channel.size > MOST_VALUES:
         channel = channel[:: math.ceil(channel.size / MOST_VALUES)]
     wide = np.float64 if channel.dtype.itemsize > 4 else np.float32

@@ -16,14 +16,14 @@ T = TypeVar("T", bound=_Closable)
 
 
 class Handle(Generic[T]):
-    """A file that is opened when first used and closed with its last user.
+    """A file that is opened on first use and closed when its last user is gone.
 
-    One thread uses it at a time, and it can be sent to other processes, which open their own.
+    One thread uses it at a time. It can be pickled; another process then opens the file itself.
 
     Parameters
     ----------
     opener
-        Opens the file; to be pickled, it must be a function or a partial of one.
+        Opens the file. For pickling it must be a function or a partial of one.
     """
 
     def __init__(self, opener: Callable[[], T]) -> None:

@@ -1,4 +1,4 @@
-"""A picture as its file holds it: values untouched, with names for its axes and what is known."""
+"""An image as its file stores it: unchanged values, named axes, and metadata."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from anymask.images.lazy import LazyArray
 from anymask.images.memory import check_fits
 
 AXES = "TZCYXS"
-"""Time, depth, channel, row, column, and colour sample (red, green, blue and maybe alpha)."""
+"""Time, depth, channel, row, column, and colour sample (red, green, blue, optional alpha)."""
 
 Transform = tuple[float, float, float, float, float, float]
 """From pixels to the map, in GDAL's order: x of the upper left corner, x by column, x by row, y of
 the corner, y by column, y by row."""
 
 Choice = int | Literal["max", "mean", "middle"] | None
-"""One of several planes: its index, their middle one, or a projection over all of them."""
+"""One of several planes: an index, the middle one, or a projection over all of them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Image:
-    """An array with named axes and what its file says about it.
+    """An array with named axes and the metadata of its file.
 
     Attributes
     ----------
     array
-        NumPy array, memory-mapped array, or lazy array (with ``shape``, ``dtype`` and reading by
-        index). The file's own values and dtype.
+        NumPy array, memory-mapped array, or lazy array (with ``shape``, ``dtype`` and indexing),
+        with the file's own values and dtype.
     axes
-        One letter an axis of ``array``, out of "TZCYXS": time, depth, channel, row, column,
-        colour sample. "YX" is a gray picture, "YXS" a photograph, "CYX" fluorescence, "YXC" a
+        One letter per axis of ``array``, from "TZCYXS": time, depth, channel, row, column,
+        colour sample. "YX" is a grayscale image, "YXS" a photograph, "CYX" fluorescence, "YXC" a
         spectral cube.
     channel_names
         A name for each channel.
@@ -49,20 +49,20 @@ class Image:
     pixel_size
         Height and width of a pixel (y, x) in ``unit``.
     z_step
-        Distance of two planes of a stack in ``unit``.
+        Distance between two planes of a stack in ``unit``.
     unit
         "µm", "mm", "m", "degree", …
     geo
-        Geo-reference as the file has it. In addition, where they can be told, ``transform``: six
+        Geo-reference as in the file. In addition, where known, ``transform``: six
         numbers in GDAL's order (x of the upper left corner, x by column, x by row, y of the
         corner, y by column, y by row), and ``crs``: "EPSG:32632" or WKT.
     path
         The file.
     name
-        What to call the picture: the file's name without its suffix.
+        Name of the image: the file's name without its suffix.
     metadata
-        All else that was kept. Everywhere: ``format``. Where the file says: ``nodata`` (a value
-        that stands for none), ``window`` ((level, width) for display), ``dpi``.
+        Other metadata. Always ``format``; if the file has them, ``nodata`` (the value that means
+        "no data"), ``window`` ((level, width) for display) and ``dpi``.
 
     Examples
     --------
@@ -87,19 +87,19 @@ class Image:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse axes that do not fit the array and lists that do not fit the channels.
+        """Refuse axes that do not fit the array, and lists that do not fit the channels.
 
         Raises
         ------
         ImageError
-            One sentence with what does not fit what.
+            With the two things that do not fit each other.
         """
         what = str(self.path) if self.path else (self.name or "The image")
         shape = "×".join(map(str, self.array.shape)) or "one number"
         if len(self.axes) != len(self.array.shape) or not _are_axes(self.axes):
             raise ImageError(
                 f"{what}: axes {self.axes!r} do not fit an array of shape {shape}; give one letter "
-                "an axis out of TZCYXS, each once, with Y and X."
+                "per axis from TZCYXS, each at most once, including Y and X."
             )
         if 0 in self.array.shape:
             raise ImageError(f"{what} is empty (shape {shape}); it has no pixels.")
@@ -111,7 +111,7 @@ class Image:
             if values is not None and len(values) != self.n_channels:
                 raise ImageError(
                     f"{what} has {len(values)} {label} for {self.n_channels} channels; correct "
-                    "the one or the other."
+                    "one of the two."
                 )
 
     def __repr__(self) -> str:
@@ -135,12 +135,12 @@ class Image:
 
     @property
     def n_channels(self) -> int:
-        """Number of channels and colour samples; 1 for a gray picture."""
+        """Number of channels times colour samples; 1 for a grayscale image."""
         return self._length("C") * self._length("S")
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the values, in the machine's own byte order."""
+        """Type of the values, in native byte order."""
         return np.dtype(self.array.dtype).newbyteorder("=")
 
     @property
@@ -154,12 +154,12 @@ class Image:
         return tuple(self.array.shape)
 
     def numpy(self) -> NDArray[Any]:
-        """Read the whole array into memory, in the machine's own byte order.
+        """Read the whole array into memory, in native byte order.
 
         Raises
         ------
         ImageError
-            It does not fit into memory, or the file is damaged.
+            If it does not fit into memory, or the file is damaged.
         """
         self._check_fits(self.shape)
         values = np.asarray(self.array)
@@ -183,13 +183,13 @@ class Image:
         Returns
         -------
         numpy.ndarray
-            The channel as (Y, X), or with T and Z before them where the image has these. Of a
+            The channel as (Y, X), with T and Z before them if the image has these axes. For a
             memory-mapped file, a read-only view.
 
         Raises
         ------
         ImageError
-            There is no such channel, or it does not fit into memory.
+            If there is no such channel, or it does not fit into memory.
         """
         index = self._channel_index(index)
         picks: list[Any] = [slice(None)] * self.ndim
@@ -204,15 +204,15 @@ class Image:
         return plane.transpose(order).astype(self.dtype, copy=False)
 
     def channels(self, indices: Sequence[int | str] | None = None) -> Iterator[NDArray[Any]]:
-        """Yield channels, each as by :meth:`channel`.
+        """Yield channels, each as :meth:`channel` returns it.
 
-        Where a file unpacks many channels together, some are read at a time, which takes up to
-        256 MB; elsewhere one is in memory.
+        If a file stores many channels in one chunk, several are read at a time, which takes up to
+        256 MB; otherwise only one is in memory.
 
         Parameters
         ----------
         indices
-            Which ones, in the order wanted; all by default.
+            The channels to read, in order; all by default.
         """
         wanted = [
             self._channel_index(index)
@@ -233,19 +233,19 @@ class Image:
             yield from (read.channel(index - low).copy() for index in part)
 
     def plane(self, t: Choice = None, z: Choice = None) -> Image:
-        """Choose one time and one depth; what is left has neither axis.
+        """Choose one time and one depth; the result has neither axis.
 
         Parameters
         ----------
         t, z
-            An index from 0 (negative from the end), "middle", or a projection over all, "max" or
-            "mean", in which NaN is left out. None where there is but one. An index or "middle"
-            reads nothing yet.
+            An index from 0 (negative from the end), "middle", or a projection over all planes,
+            "max" or "mean", which ignores NaN. None if there is only one. With an index or
+            "middle", no values are read yet.
 
         Raises
         ------
         ImageError
-            There are several and none was chosen, or the one chosen is not there.
+            If there are several planes and none was chosen, or the chosen one does not exist.
         """
         image = self
         for axis, choice, names in (("T", t, "time points"), ("Z", z, "z planes")):
@@ -258,15 +258,15 @@ class Image:
         return replace(image, z_step=None)
 
     def region(self, top: int, left: int, height: int, width: int) -> Image:
-        """Cut a rectangle out, in pixels; nothing else of the file is read.
+        """Cut out a rectangle, in pixels, without reading the rest of the file.
 
-        The cut is as lazy as the image: values are read when they are asked for. Its
-        geo-reference is moved along.
+        The result is as lazy as the image: values are read when they are needed. Its
+        geo-reference is shifted accordingly.
 
         Raises
         ------
         ImageError
-            The rectangle is empty or not within the image.
+            If the rectangle is empty or not within the image.
         """
         if not (0 <= top < top + height <= self.height and 0 <= left < left + width <= self.width):
             raise ImageError(
@@ -285,10 +285,9 @@ class Image:
         return replace(self, array=take(self.array, tuple(picks)), geo=geo)
 
     def with_array(self, array: Any, axes: str | None = None, **changes: Any) -> Image:
-        """Put another array in, with other attributes where these are named.
+        """Return the image with another array, and with the attributes in `changes`.
 
-        What is said of channels (names, wavelengths, bad bands) is dropped where their number
-        changes.
+        Channel names, wavelengths and bad bands are dropped if the number of channels changes.
         """
         changes = {"array": array, "axes": axes or self.axes, **changes}
         lengths = dict(zip(changes["axes"], array.shape, strict=False))
@@ -304,14 +303,14 @@ class Image:
         return str(self.path) if self.path else (self.name or "The image")
 
     def _check_fits(self, shape: Sequence[int]) -> None:
-        """Refuse to read values of that shape from a file if memory has no room for them."""
+        """Refuse to read an array of this shape from a file if it does not fit into memory."""
         if isinstance(self.array, np.ndarray) and not _is_mapped(self.array):
             return
         advice = "read a part of it with image.region(top, left, height, width)"
         check_fits(shape, self.dtype.itemsize, self._what(), advice)
 
     def _channels_unpacked_together(self) -> int:
-        """How many channels are best read at once: as many as a chunk holds and memory allows."""
+        """How many channels to read at once: as many as a chunk holds and memory allows."""
         grid = self.array.grid if isinstance(self.array, LazyArray) else None
         lengths = [grid[i][0] for i, axis in enumerate(self.axes) if axis in "CS"] if grid else []
         if len(lengths) != 1:
@@ -350,13 +349,13 @@ class Image:
             return replace(self, array=_project(self.array, position, choice), axes=rest)
         letter = axis.lower()
         raise ImageError(
-            f"{self._what()} holds {length} {names}; choose one with {letter}=0 to "
+            f"{self._what()} has {length} {names}; choose one with {letter}=0 to "
             f'{letter}={length - 1}, {letter}="middle", or a projection, {letter}="max" or "mean".'
         )
 
 
 def take(array: Any, index: tuple[Any, ...]) -> Any:
-    """Index with integers and slices without reading a lazy array."""
+    """Index with integers and slices; a lazy array is not read."""
     return array.select(index) if isinstance(array, LazyArray) else array[index]
 
 
@@ -365,7 +364,7 @@ def _are_axes(axes: str) -> bool:
 
 
 def _is_mapped(array: np.ndarray) -> bool:
-    """Whether an array's values are those of a mapped file, however it was cut since."""
+    """Whether an array is memory-mapped, or a view of a memory-mapped array."""
     base: Any = array
     while isinstance(base, np.ndarray):
         if isinstance(base, np.memmap):
@@ -375,7 +374,7 @@ def _is_mapped(array: np.ndarray) -> bool:
 
 
 def _project(array: Any, axis: int, how: str) -> NDArray[Any]:
-    """Maximum or mean over an axis, one plane in memory at a time; NaN is left out."""
+    """Maximum or mean over an axis, one plane in memory at a time; NaN is ignored."""
     planes = (
         np.asarray(array[(slice(None),) * axis + (index,)]) for index in range(array.shape[axis])
     )

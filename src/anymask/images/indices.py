@@ -1,8 +1,8 @@
 """Spectral indices by name: formula and source.
 
-Formulas are expressions over the bands of an image. Behind a wavelength stands how far the band
-that is taken for it may lie from it: wide where spectra of plants are flat (the plateau of the
-near infrared), narrow where they are steep.
+Formulas are expressions over the bands of an image. The second number in ``nm(800, 60)`` is the
+tolerance: how far the band that is used may lie from the wavelength. It is wide where plant spectra
+are flat (the near-infrared plateau) and narrow where they are steep.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Index:
     Attributes
     ----------
     name : str
-        As it is typed, in small letters.
+        The name in expressions, in lower case.
     title : str
         Its full name.
     formula : str
@@ -25,8 +25,8 @@ class Index:
     source : str
         Where it was published.
     needs_reflectance : bool
-        Whether its constants hold for reflectance from 0 to 1 alone; other indices are ratios,
-        the same in any unit.
+        Whether its constants are only valid for reflectance from 0 to 1. Other indices are
+        ratios, which are the same in any unit.
     """
 
     name: str
@@ -123,4 +123,4 @@ INDICES: dict[str, Index] = {
         ),
     )
 }
-"""Every index by its name."""
+"""All indices by name."""

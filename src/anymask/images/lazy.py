@@ -1,4 +1,4 @@
-"""An array whose values stay in the file until they are asked for."""
+"""An array whose values stay in the file until they are needed."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from anymask.errors import ImageError
 from anymask.images.memory import check_fits
 
 Box = tuple[slice, ...]
-"""One slice an axis, with start, stop and a step above 0 given and within bounds."""
+"""One slice per axis, with start, stop and a positive step, within bounds."""
 
 Grid = tuple[tuple[int, int], ...]
-"""For each axis the length of the chunks that a file unpacks, and where the first border is."""
+"""For each axis, the length of a file's chunks and the position of the first border."""
 
 
 class LazyArray:
-    """Array-like that reads what it is indexed with: integers, slices and ``...``.
+    """Array-like that reads values when it is indexed with integers, slices and ``...``.
 
     Parameters
     ----------
     read
-        Called with a :data:`Box`; returns the values in it, one axis a slice.
+        Called with a :data:`Box`; returns its values, with one axis per slice.
     shape, dtype
-        Of the whole array. Values come back in the native byte order.
+        Of the whole array. Values are returned in native byte order.
     source
         The file, for messages.
     grid
-        The chunks that are unpacked as a whole, if there are any.
+        The chunks of the file, if it is chunked.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class LazyArray:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the values take in memory."""
+        """Size of the values in memory, in bytes."""
         return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
@@ -81,12 +81,12 @@ class LazyArray:
         return f"<LazyArray {self.dtype} of shape {self.shape} in {self.source}>"
 
     def __getitem__(self, index: Any) -> Any:
-        """Read values; a NumPy array or, where every axis has an integer, a number.
+        """Read values: a NumPy array, or a number if every axis is indexed by an integer.
 
         Raises
         ------
         ImageError
-            The file is damaged there, or so much does not fit into memory.
+            If the file is damaged there, or the values do not fit into memory.
         """
         view = self.select(index)
         check_fits(view.shape, view.dtype.itemsize, self.source, "read a smaller region of it")
@@ -95,25 +95,25 @@ class LazyArray:
             values = view._read(box)
         except ImageError:
             raise
-        except Exception as error:  # decoders meet damage with errors of many types
+        except Exception as error:  # decoders raise many types of errors on damaged files
             raise damaged(self.source, error) from error
         return values.astype(self.dtype, copy=False)[()]
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
-            raise ValueError("An array that is still in a file cannot be had without a copy.")
+            raise ValueError("An array that is still in a file cannot be read without a copy.")
         values = np.asarray(self[...])
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def select(self, index: Any) -> LazyArray:
-        """Index without reading: another lazy array, of the part meant."""
+        """Index without reading: return a lazy array of the selected part."""
         picks = _picks(index, self.shape)
         shape = [len(pick) for pick in picks if isinstance(pick, range)]
         read = partial(_read_picks, self, picks)
         return LazyArray(read, shape, self.dtype, self.source, _picked_grid(self.grid, picks))
 
     def transpose(self, order: Sequence[int]) -> LazyArray:
-        """Put the axes into another order without reading."""
+        """Reorder the axes without reading."""
         order = tuple(order)
         shape = [self.shape[axis] for axis in order]
         read = partial(_read_transposed, self._read, order)
@@ -121,15 +121,15 @@ class LazyArray:
         return LazyArray(read, shape, self.dtype, self.source, grid)
 
     def map(self, function: Callable[[NDArray[Any]], NDArray[Any]], dtype: DTypeLike) -> LazyArray:
-        """Apply a function to values whenever they are read; it keeps their shape."""
+        """Apply a function, which must keep the shape, to values whenever they are read."""
         read = partial(_read_mapped, self._read, function)
         return LazyArray(read, self.shape, dtype, self.source, self.grid)
 
 
 def damaged(source: Any, error: BaseException, what: str = "an image") -> ImageError:
-    """Turn whatever a decoder raised into one sentence; `what` is what was to be read."""
+    """Turn the error of a decoder into one sentence; `what` names what was being read."""
     if isinstance(error, PermissionError):
-        return ImageError(f"There is no permission to read {source}; ask its owner for it.")
+        return ImageError(f"There is no permission to read {source}; ask its owner.")
     lines = str(error).strip().splitlines()
     reason = lines[0].strip().rstrip(".") if lines else type(error).__name__
     return ImageError(
@@ -139,7 +139,7 @@ def damaged(source: Any, error: BaseException, what: str = "an image") -> ImageE
 
 
 def _picks(index: Any, shape: tuple[int, ...]) -> tuple[int | range, ...]:
-    """What an index takes of each axis: one position, or a range of them."""
+    """The position or range of positions that an index selects along each axis."""
     items = list(index) if isinstance(index, tuple) else [index]
     dots = [i for i, item in enumerate(items) if item is Ellipsis]
     missing = len(shape) - len(items) + len(dots)
@@ -165,7 +165,7 @@ def _picks(index: Any, shape: tuple[int, ...]) -> tuple[int | range, ...]:
 
 
 def _picked_grid(grid: Grid | None, picks: Sequence[int | range]) -> Grid | None:
-    """The grid of what an index takes; where it skips or turns round, chunks count as short."""
+    """The chunk grid of a selection; chunks count as length 1 where it skips or reverses."""
     if grid is None:
         return None
     return tuple(
@@ -189,7 +189,7 @@ def _read_picks(base: LazyArray, picks: tuple[int | range, ...], box: Box) -> ND
 
 
 def _forward(positions: range) -> slice:
-    """The slice over the same positions in rising order."""
+    """The slice over the same positions in ascending order."""
     rising = positions if positions.step > 0 else positions[::-1]
     return slice(rising[0], rising[-1] + 1, rising.step)
 

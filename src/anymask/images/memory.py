@@ -1,4 +1,4 @@
-"""How much memory an array may take: what would stop the machine is refused with its size."""
+"""Memory limits: an array that would exhaust memory is refused, with its size."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from anymask.errors import ImageError
 
 _UNKNOWN = 4 << 30
-"""Free memory assumed where the system does not tell."""
+"""Free memory assumed if the system does not report it."""
 
 
 def available_memory() -> int:
-    """Bytes that a process can still take without swapping, as the system reports them."""
+    """Bytes that a process can still use without swapping, as the system reports them."""
     free = _UNKNOWN
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -30,35 +30,35 @@ def available_memory() -> int:
 
 
 def check_fits(shape: Sequence[int], itemsize: int, what: str, advice: str) -> None:
-    """Refuse an array that would take more than half of the memory left.
+    """Refuse an array that would take more than half of the free memory.
 
-    Half, because whatever is done with an array next takes about as much again.
+    Half, because the next step usually needs about as much again.
 
     Parameters
     ----------
     shape, itemsize
-        The array's shape and bytes a value.
+        The array's shape and bytes per value.
     what
-        What would be read, to begin the sentence.
+        What would be read; begins the sentence.
     advice
-        What to do instead, to end it.
+        What to do instead; ends the sentence.
 
     Raises
     ------
     ImageError
-        With the size of the array and the memory left.
+        With the size of the array and the free memory.
 
     Examples
     --------
     >>> check_fits((60_000, 60_000), 8 << 20, "a.tif", "read a part")
     Traceback (most recent call last):
     ...
-    anymask.errors.ImageError: a.tif holds 60000×60000 values, 28,125,000.0 GB in memory while ...
+    anymask.errors.ImageError: a.tif has 60000×60000 values, which take 28,125,000.0 GB of ...
     """
     needed = math.prod(shape) * itemsize
     free = available_memory()
     if needed > free / 2:
         raise ImageError(
-            f"{what} holds {'×'.join(map(str, shape))} values, {needed / 2**30:,.1f} GB in memory "
-            f"while {free / 2**30:,.1f} GB are free; {advice}."
+            f"{what} has {'×'.join(map(str, shape))} values, which take "
+            f"{needed / 2**30:,.1f} GB of memory while {free / 2**30:,.1f} GB are free; {advice}."
         )

@@ -1,7 +1,7 @@
-"""From any picture to the ``uint8`` H×W×3 RGB that the model takes.
+"""Convert any image to the ``uint8`` H×W×3 RGB that the model takes.
 
-Nothing is converted silently: the model's door (:func:`check_rgb`) refuses what is not 8-bit RGB,
-and :func:`to_rgb` is the step that a user sees and can replace by one of their own.
+Nothing is converted silently: :func:`check_rgb` refuses anything but 8-bit RGB, and :func:`to_rgb`
+is a visible step that users can replace by their own.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from anymask.images.planes import Planes, describe, is_spectral, planes_of
 
 
 def check_rgb(image: Any) -> None:
-    """Refuse whatever is not a ``uint8`` H×W×3 NumPy array with at least one pixel.
+    """Refuse anything but a ``uint8`` H×W×3 NumPy array with at least one pixel.
 
     Raises
     ------
     ImageError
-        One sentence with the dtype and shape found, and the function to convert with.
+        With the dtype and shape found, and the function that converts it.
     """
     if not isinstance(image, np.ndarray):
         raise ImageError(
@@ -69,57 +69,56 @@ def to_rgb(
     t: Choice = None,
     z: Choice = None,
 ) -> NDArray[np.uint8]:
-    """Bring a picture of any depth and any number of channels to ``uint8`` RGB.
+    """Convert an image of any bit depth and number of channels to ``uint8`` RGB.
 
-    What happens unless something else is asked for:
+    By default:
 
-    - 8-bit values stay as they are, and ``uint8`` H×W×3 is returned as the same object.
-    - Grayscale is repeated into three equal channels. Alpha is dropped; the colours beneath are
-      not blended with anything.
+    - 8-bit values stay as they are, and a ``uint8`` H×W×3 array is returned as the same object.
+    - Grayscale is repeated into three equal channels. Alpha is dropped without blending.
     - ``bool`` becomes 0 and 255.
-    - All other values are stretched: their 0.5 and 99.5 % percentiles go to 0 and 255, what lies
-      beyond is clipped. Samples of red, green and blue share one stretch so that hues stay; other
-      channels have one each. Where both percentiles coincide (a small object on flat ground) the
-      least and greatest value are used; a picture without contrast becomes black.
-    - DICOM is shown through the window in its file.
-    - Of channels called red, green and blue and others (near infrared) these three are shown,
-      with one stretch.
-    - Other two to eight channels of an :class:`Image` are put into colours, by the dyes in their
-      names where these are known, and added up.
-    - A spectral cube with wavelengths is shown in true colour, or by its three principal
-      components where it does not cover the visible (see :func:`anymask.pseudo_rgb`).
-    - NaN, infinity and the file's value for "no data" become 0.
+    - All other values are stretched: the 0.5 % and 99.5 % percentiles become 0 and 255, and values
+      outside are clipped. Red, green and blue samples share one stretch, which keeps hues; other
+      channels have one each. If both percentiles coincide (a small object on a flat background),
+      the minimum and maximum are used. An image without contrast becomes black.
+    - DICOM is shown with the window in its file.
+    - If channels are named red, green and blue, these three are shown with one stretch, and
+      others, such as near infrared, are not.
+    - Two to eight other channels of an :class:`Image` are each shown in a colour and added up. The
+      colours come from the dyes in the channel names where known.
+    - A spectral cube with wavelengths is shown in true colour, or by its first three principal
+      components if it does not cover the visible range (see :func:`anymask.pseudo_rgb`).
+    - NaN, infinity and the file's "no data" value become 0.
 
     Parameters
     ----------
     image
-        An :class:`Image`; or an array H×W, H×W×1, H×W×3 or H×W×4 of a boolean, integer or float
-        dtype, H×W×C with `channels` or `colors`; or anything NumPy makes such an array of (a
-        Pillow image, nested lists, a tensor on the CPU). Arrays with other axes are given as
+        An :class:`Image`; an array H×W, H×W×1, H×W×3 or H×W×4 of a boolean, integer or float
+        dtype, or H×W×C with `channels` or `colors`; or anything NumPy converts to such an array
+        (a Pillow image, nested lists, a tensor on the CPU). Pass arrays with other axes as
         ``Image(array, "ZCYX")``.
     channels
-        Indices from 0, or names in the file: one is shown in gray, three as red, green and blue,
-        any number in `colors`.
+        Indices from 0, or names in the file. One channel is shown in gray, three as red, green
+        and blue, and any number in `colors`.
     colors
         A colour for each channel: ``"cyan"``, ``"#ff8800"``, or red, green and blue from 0 to 1.
     low, high
-        What becomes black and what white: a value, or a percentile such as ``"2%"``; one for all
-        or one for each channel. ``"0%"`` and ``"100%"`` are the least and the greatest value.
-        Above 16 million pixels percentiles are those of evenly spaced rows.
+        The limits for black and white: a value, or a percentile such as ``"2%"``; one for all
+        channels or one for each. ``"0%"`` and ``"100%"`` are the minimum and maximum. Above 16
+        million pixels, percentiles are computed from evenly spaced rows.
     percentiles
-        The same in short: ``(2, 98)`` for ``low="2%", high="98%"``.
+        Short form: ``(2, 98)`` is ``low="2%", high="98%"``.
     window
-        The same as a window (level, width): black is half a width below the level.
+        The limits as a window (level, width): black is half a width below the level.
     joint
-        Whether percentiles are those of all channels together.
+        Whether percentiles are computed over all channels together.
     gamma
-        Exponent of the values between black (0) and white (1); below 1 lifts the shadows.
+        Exponent for the values between black (0) and white (1); below 1 brightens shadows.
     clahe
-        Local histogram equalisation; True or a clip limit (True is 0.01).
+        Local histogram equalisation: True, or a clip limit (True means 0.01).
     background
-        Radius in pixels of a rolling ball that takes uneven dark ground away; first of all steps.
+        Radius in pixels of a rolling ball that subtracts uneven background, before other steps.
     t, z
-        Of a stack: an index, ``"middle"``, or a projection, ``"max"`` or ``"mean"``.
+        For a stack: an index, ``"middle"``, or a projection, ``"max"`` or ``"mean"``.
 
     Returns
     -------
@@ -129,8 +128,8 @@ def to_rgb(
     Raises
     ------
     ImageError
-        The array is empty, not a picture (number of dimensions or channels), not numeric, has no
-        finite value, or an option does not fit it.
+        If the array is empty, not an image (number of dimensions or channels), not numeric, has
+        no finite value, or an option does not fit it.
 
     Examples
     --------
@@ -162,7 +161,7 @@ def _one_pair(
     percentiles: tuple[float, float] | None,
     window: tuple[float, float] | None,
 ) -> tuple[Any, Any]:
-    """Limits from whichever way they were given in."""
+    """Limits from `low` and `high`, `percentiles` or `window`."""
     given = [
         name
         for name, value in (
@@ -173,12 +172,12 @@ def _one_pair(
         if value is not None
     ]
     if len(given) > 1:
-        raise ImageError(f"{' and '.join(given)} say the same thing; give one of them.")
+        raise ImageError(f"{' and '.join(given)} set the same limits; give only one of them.")
     if percentiles is not None:
         least, most = percentiles
         if not 0 <= least < most <= 100:
             raise ImageError(
-                f"percentiles = ({least:g}, {most:g}) must be two rising numbers from 0 to 100."
+                f"percentiles = ({least:g}, {most:g}) must be two increasing numbers from 0 to 100."
             )
         return f"{float(least)}%", f"{float(most)}%"
     if window is not None:
@@ -187,12 +186,12 @@ def _one_pair(
 
 
 def window_limits(window: tuple[float, float]) -> tuple[float, float]:
-    """Black and white of a window (level, width).
+    """Return the values for black and white of a window (level, width).
 
     Raises
     ------
     ImageError
-        The width is not above 0.
+        If the width is not above 0.
 
     Examples
     --------
@@ -208,14 +207,14 @@ def window_limits(window: tuple[float, float]) -> tuple[float, float]:
 
 
 def _is_finished(planes: Planes, contrast: Contrast) -> bool:
-    """Whether there is nothing to do: 8-bit RGB, and nothing asked for."""
+    """Whether there is nothing to do: 8-bit RGB and default contrast."""
     return planes.whole is not None and planes.window is None and contrast == Contrast()
 
 
 def _rendered(planes: Planes, contrast: Contrast) -> NDArray[np.uint8]:
     channels = planes.channels
     if contrast.background:
-        # One channel after another, because each is as large as the picture in float32.
+        # One channel after another, because each takes as much memory as the image in float32.
         channels = [subtract_background(channel, contrast.background) for channel in channels]
     joint = planes.joint if contrast.joint is None else contrast.joint
     pairs = zip(channels, _limits(planes, channels, contrast, joint), strict=True)

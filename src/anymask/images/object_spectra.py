@@ -1,4 +1,4 @@
-"""The spectrum of each object: mean, standard deviation, median and number of pixels by band."""
+"""Spectra of objects: mean, standard deviation, median and number of pixels per band."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _COLUMNS = ("object", "band", "wavelength_nm", "name", "mean", "std", "median", 
 
 @dataclass(frozen=True, eq=False)
 class ObjectSpectra:
-    """Spectra of N objects in B bands; :func:`object_spectra` makes it.
+    """Spectra of N objects in B bands; made by :func:`object_spectra`.
 
     Attributes
     ----------
     ids : ndarray
-        ``int64`` (N,): the objects' ids in the label image, rising.
+        ``int64`` (N,): the objects' ids in the label image, ascending.
     bands : ndarray
         ``int64`` (B,): indices of the bands in the image, from 0; bad bands are left out.
     wavelengths : ndarray or None
@@ -35,10 +35,10 @@ class ObjectSpectra:
     names : tuple of str or None
         Names of the bands.
     mean, std, median : ndarray
-        ``float64`` (N, B), over the pixels with finite values; NaN where there are none. The
-        standard deviation is that of the pixels as they are (divided by their number).
+        ``float64`` (N, B), over the pixels with finite values; NaN if there are none. The
+        standard deviation is the population one (divided by the number of pixels).
     pixels : ndarray
-        ``int64`` (N, B): how many pixels had finite values.
+        ``int64`` (N, B): number of pixels with finite values.
     """
 
     ids: NDArray[np.int64]
@@ -51,7 +51,7 @@ class ObjectSpectra:
     pixels: NDArray[np.int64]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield one row an object and band, with None where something is not known."""
+        """Yield one row per object and band, with None for unknown values."""
         for i, id_ in enumerate(self.ids.tolist()):
             for k, band in enumerate(self.bands.tolist()):
                 numbers = (float(table[i, k]) for table in (self.mean, self.std, self.median))
@@ -72,14 +72,14 @@ class ObjectSpectra:
                 )
 
     def to_csv(self, path: str | Path) -> None:
-        """Write one row an object and band; what is not known is left empty.
+        """Write one row per object and band; unknown values are left empty.
 
         Columns: object, band (index from 0), wavelength_nm, name, mean, std, median, pixels.
 
         Raises
         ------
         OutputError
-            The file cannot be written.
+            If the file cannot be written.
         """
         with whole_file(Path(path)) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -88,16 +88,16 @@ class ObjectSpectra:
                 writer.writerow(map(_text, row.values()))
 
     def plot(self, path: str | Path, *, title: str = "", unit: str = "value") -> None:
-        """Draw mean spectra with a band of one standard deviation as PNG, SVG or PDF.
+        """Plot the mean spectra, shaded by one standard deviation, as PNG, SVG or PDF.
 
-        Objects have the colours of their ids in overlays. Needs matplotlib.
+        Objects have the same colours as in overlays. Needs matplotlib.
 
         Raises
         ------
         ImageError
-            matplotlib is not installed.
+            If matplotlib is not installed.
         OutputError
-            The file cannot be written.
+            If the file cannot be written.
         """
         from anymask.images.spectra_plot import draw
 
@@ -108,23 +108,23 @@ class ObjectSpectra:
 def object_spectra(
     image: Any, labels: ArrayLike | Iterable[tuple[int, NDArray[np.bool_]]]
 ) -> ObjectSpectra:
-    """Measure the spectrum of each object of a label image, or of each of some masks.
+    """Measure the spectrum of each object in a label image, or of each mask.
 
-    One band is in memory at a time, or as many as the file unpacks together. Bands marked as bad
-    are left out.
+    One band is in memory at a time, or several if the file stores them in one chunk. Bands marked
+    as bad are left out.
 
     Parameters
     ----------
     image
         An :class:`Image` with one time and depth, or an array (H, W, C).
     labels
-        Integers (H, W), 0 for no object. Or pairs of an id and a mask, ``bool`` (H, W); these may
+        Integers (H, W), 0 for no object; or pairs of an id and a mask, ``bool`` (H, W), which may
         overlap. Ids are kept as they are.
 
     Raises
     ------
     ImageError
-        The labels are not of the image's size or not whole numbers, or there is no object.
+        If the labels do not have the image's size or are not integers, or there is no object.
 
     Examples
     --------
@@ -166,14 +166,14 @@ def object_spectra(
 
 
 Places = tuple[NDArray[np.int64], NDArray[np.intp], Sequence[int]]
-"""Ids; flat indices of the objects' pixels, one object behind the other; where each begins."""
+"""Ids; flat indices of the objects' pixels, one object after another; where each begins."""
 
 
 def _of_labels(labels: NDArray[Any], cube: Image) -> Places:
     if labels.dtype.kind not in "bui":
         raise ImageError(
-            f"The label image holds values of type {labels.dtype}, not whole numbers; give one id "
-            "a pixel, 0 for none."
+            f"The label image has values of type {labels.dtype}, not whole numbers; give one id "
+            "per pixel, 0 for none."
         )
     _check_size(labels, cube)
     flat = labels.ravel()
@@ -198,13 +198,13 @@ def _check_size(labels: NDArray[Any], cube: Image) -> None:
     if labels.shape != (cube.height, cube.width):
         shape = "×".join(map(str, labels.shape[::-1]))
         raise ImageError(
-            f"The label image is {shape} pixels and {called(cube)} {cube.width}×{cube.height}; "
+            f"The label image is {shape} pixels and {called(cube)} is {cube.width}×{cube.height}; "
             "give labels made from this image."
         )
 
 
 def _text(value: Any) -> Any:
-    """Numbers with all the digits that mean something, nothing for what is not known."""
+    """Format a value for CSV: floats with 7 significant digits, an empty text for None."""
     if value is None:
         return ""
     return f"{value:.7g}" if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""Which channels of a picture are looked at, and what each stands for: gray, red, green, blue…"""
+"""Choose the channels of an image to show, and what each means: gray, red, green, blue…"""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from anymask.images.image import Image
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """Channels to be shown.
+    """Channels to show.
 
     Attributes
     ----------
     channels
-        Real arrays (H, W), one or three if there are no `colors`.
+        Real arrays (H, W); one or three if `colors` is None.
     colors
-        A colour for each channel, or None: one is gray, three are red, green and blue.
+        A colour for each channel. If None, one channel is gray and three are red, green and blue.
     joint
-        Whether they share one stretch where the user does not say.
+        Whether they share one stretch by default.
     whole
-        All channels as one array (H, W, 3), where they are ``uint8`` RGB already.
+        All channels as one array (H, W, 3), if they are ``uint8`` RGB already.
     window
-        (level, width) in the file.
+        The window (level, width) in the file.
     """
 
     channels: list[NDArray[Any]]
@@ -54,7 +54,7 @@ def planes_of(
     Raises
     ------
     ImageError
-        It is no picture, or the channels chosen are not in it.
+        If it is not an image, or does not have the chosen channels.
     """
     if isinstance(channels, (str, int, float, np.number)):
         channels = [channels]
@@ -76,7 +76,7 @@ def is_spectral(image: Image) -> bool:
 
 
 def describe(array: NDArray[Any]) -> str:
-    """Dtype and shape, as they stand in a sentence."""
+    """Dtype and shape, worded for a sentence."""
     shape = "×".join(str(length) for length in array.shape)
     return f"{array.dtype} of shape {shape}" if shape else f"a single {array.dtype} number"
 
@@ -93,7 +93,7 @@ def _chosen(
     if channels is None and number > MOST_CHANNELS and colors is None:
         raise ImageError(
             f"{image.path or image.name or 'The image'} has {number} channels; choose the ones to "
-            "show with channels=, such as channels=[12, 40, 7] for red, green and blue."
+            "show with channels=, for example channels=[12, 40, 7] for red, green and blue."
         )
     names = image.channel_names
     indices = range(number) if channels is None else channels
@@ -107,25 +107,25 @@ def _chosen(
         colors = default_colors(len(picked), chosen)
     if colors is not None and len(colors) != len(picked):
         raise ImageError(
-            f"There are {len(colors)} colours for {len(picked)} channels; give one each."
+            f"There are {len(colors)} colours for {len(picked)} channels; give one per channel."
         )
     window = image.metadata.get("window") if len(picked) == 1 else None
     return Planes(picked, None if colors is None else list(colors), joint=samples, window=window)
 
 
 def _named_colours(image: Image) -> list[int] | None:
-    """Where the bands called red, green and blue are, as in aerial pictures with a fourth."""
+    """Indices of the bands named red, green and blue, as in aerial images with a fourth band."""
     names = [name.strip().lower() for name in image.channel_names or ()]
     colours = ("red", "green", "blue")
     return [names.index(name) for name in colours] if set(colours) <= set(names) else None
 
 
 def _photograph(image: Image) -> Planes:
-    """Gray or red, green and blue, without alpha."""
+    """Gray, or red, green and blue, without alpha."""
     if image.n_channels not in (1, 2, 3, 4):
         raise ImageError(
-            f"{image.path or image.name or 'The image'} has {image.n_channels} colour samples a "
-            "pixel, which is neither gray nor RGB; choose three with channels=."
+            f"{image.path or image.name or 'The image'} has {image.n_channels} colour samples "
+            "per pixel, which is neither grayscale nor RGB; choose three with channels=."
         )
     count = 3 if image.n_channels > 2 else 1
     window = image.metadata.get("window") if count == 1 else None
@@ -139,7 +139,7 @@ def _photograph(image: Image) -> Planes:
 
 
 def _channels(image: Image, indices: Sequence[int | str]) -> list[NDArray[Any]]:
-    """Some channels; the file's value for "no data" is NaN in them."""
+    """Read channels, with NaN in place of the file's "no data" value."""
     nodata = image.metadata.get("nodata")
     chosen = [_index(image, index) for index in indices]
     return [without_nodata(channel, nodata) for channel in image.channels(chosen)]
@@ -154,7 +154,7 @@ def _index(image: Image, index: int | str) -> int | str:
 
 
 def without_nodata(values: NDArray[Any], nodata: Any) -> NDArray[Any]:
-    """Values with NaN where the file has none; the same array where all are known."""
+    """Values with NaN in place of "no data"; the same array if no value is missing."""
     if nodata is None or values.dtype == bool:
         return values
     missing = values == nodata
@@ -167,10 +167,10 @@ def without_nodata(values: NDArray[Any], nodata: Any) -> NDArray[Any]:
 def _as_array(image: Any) -> NDArray[Any]:
     try:
         return np.asarray(image)
-    except Exception as error:  # whatever a foreign object's conversion raises
+    except Exception as error:  # whatever the conversion of an unknown object raises
         raise ImageError(
-            f"A {type(image).__module__}.{type(image).__name__} cannot be made a NumPy array "
-            f"({error}); convert it to one first."
+            f"A {type(image).__module__}.{type(image).__name__} cannot become a NumPy "
+            f"array ({error}); convert it to one first."
         ) from error
 
 
@@ -184,7 +184,7 @@ def _check_dtype(dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "buif":
         raise ImageError(
             f"An image of dtype {dtype} cannot become RGB; give booleans, integers or floats "
-            "(of complex values, for instance, the magnitude: numpy.abs(image))."
+            "(for complex values, for example, the magnitude: numpy.abs(image))."
         )
 
 
@@ -200,7 +200,7 @@ def _axes_of(array: NDArray[Any]) -> str:
 
 
 def _colour_channels(array: NDArray[Any]) -> NDArray[Any]:
-    """H×W×1 or H×W×3 of a picture with or without alpha."""
+    """Return H×W×1 or H×W×3, without alpha."""
     if array.ndim == 2:
         return array[:, :, None]
     if array.ndim == 3 and array.shape[2] in (1, 3):
@@ -212,7 +212,7 @@ def _colour_channels(array: NDArray[Any]) -> NDArray[Any]:
     elif array.ndim == 3:
         advice = "choose the one or three channels to show, as in image[:, :, [0, 1, 2]]"
     else:
-        advice = "choose one picture from it, as in image[0]"
+        advice = "choose one image from it, as in image[0]"
     raise ImageError(
         f"The image is {describe(array)}, which is neither grayscale (H×W), RGB (H×W×3) nor "
         f"RGBA (H×W×4); {advice}."

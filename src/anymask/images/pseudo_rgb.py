@@ -38,51 +38,52 @@ def pseudo_rgb(
 ) -> PseudoRgb:
     """Make a pseudo-RGB of a spectral image.
 
-    The image is read a block of rows at a time, and of it only the bands that are needed.
+    Only the bands that are needed are read, one block of rows at a time.
 
     Parameters
     ----------
     image
         An :class:`Image`, or an array (H, W, C).
     source
-        A recipe, or what :func:`recipe` takes: ``"truecolor"``, ``"pca"``, ``"mnf"``, an index, one
-        expression or three.
+        A recipe, or the arguments of :func:`recipe`: ``"truecolor"``, ``"pca"``, ``"mnf"``, an
+        index, or one or three expressions.
     name
-        What to call it.
+        The name of the pseudo-RGB.
     wavelengths
-        Of an array: the centre of each band in nanometres.
+        For an array: the centre of each band in nanometres.
     tolerance
-        How far, in nanometres, the band for ``nm(…)`` may lie from it.
+        Largest distance, in nanometres, between ``nm(…)`` and the band used for it.
     low, high
-        What becomes black and what white: a value, or a percentile such as ``"2%"``; one for all
-        or one for each channel. By default 0.5 % and 99.5 %; in true colour 0 and 99.5 %. More
-        than 131,072 pixels are judged by evenly spaced rows, unless the limit is 0 % or 100 %.
+        The limits for black and white: a value, or a percentile such as ``"2%"``; one for all
+        channels or one for each. By default 0.5 % and 99.5 %; in true colour the value 0 and
+        99.5 %. Above 131,072 pixels, percentiles other than 0 % and 100 % are computed from
+        evenly spaced rows.
     joint
-        Whether the three share one pair of limits; by default in true colour only.
+        Whether the three channels share one pair of limits; by default only in true colour.
     gamma
-        Exponent of the values between black (0) and white (1); below 1 lifts the shadows.
+        Exponent for the values between black (0) and white (1); below 1 brightens shadows.
 
     Returns
     -------
     PseudoRgb
-        The picture, and which of its pixels have no value.
+        The image, and which of its pixels have no value.
 
     Raises
     ------
     ExpressionError
-        An expression cannot be understood, or names what the image lacks; the error points at the
-        character.
+        If an expression cannot be understood or names something that the image lacks; the error
+        points at the character.
     ImageError
-        The image cannot be shown this way, or no pixel has a value.
+        If the image cannot be shown this way, or no pixel has a value.
 
     Examples
     --------
     >>> import numpy as np
     >>> cube = np.array([[[1, 3], [0, 0], [1, 1]]], np.uint8)
-    >>> picture = pseudo_rgb(cube, "(ch[1] - ch[0]) / (ch[1] + ch[0])", low=-1, high=1)
-    >>> picture.rgb[..., 0].tolist(), picture.masked.tolist()
+    >>> shown = pseudo_rgb(cube, "(ch[1] - ch[0]) / (ch[1] + ch[0])", low=-1, high=1)
+    >>> shown.rgb[..., 0].tolist(), shown.masked.tolist()
     ([[191, 0, 128]], [[False, True, False]])
-    >>> picture.notes
+    >>> shown.notes
     ('1 of 3 pixels has no finite value (such as 0/0) and is black.',)
     """
     if len(source) == 1 and isinstance(source[0], Recipe):
@@ -96,12 +97,12 @@ def pseudo_rgb(
 def pseudo_rgbs(
     images: Iterable[Any], recipes: Sequence[Recipe | str], **options: Any
 ) -> Iterator[tuple[int, Recipe, PseudoRgb | AnymaskError]]:
-    """Make every pseudo-RGB of every image; one that fails leaves the others in their place.
+    """Make every pseudo-RGB of every image; if one fails, the others are still made.
 
     Parameters
     ----------
     images
-        Images or arrays; taken one at a time.
+        Images or arrays, used one at a time.
     recipes
         Recipes, or texts such as ``"ndvi"`` and ``"cir=nm(860); nm(680); nm(550)"``.
     options
@@ -110,15 +111,15 @@ def pseudo_rgbs(
     Yields
     ------
     index : int
-        Which image, from 0.
+        Index of the image, from 0.
     recipe : Recipe
     result : PseudoRgb or AnymaskError
-        The error where it failed.
+        The error if it failed.
 
     Raises
     ------
     ImageError
-        Two recipes have one name.
+        If two recipes have the same name.
 
     Examples
     --------

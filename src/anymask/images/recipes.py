@@ -1,10 +1,10 @@
-"""Recipes for pseudo-RGBs: their names, and the texts that users type.
+"""Recipes for pseudo-RGBs: their names, and how users write them.
 
-A recipe has a name, and is one of
+A recipe has a name and is one of
 
 - three expressions over bands, for red, green and blue;
 - one expression, shown in gray, such as an index;
-- ``truecolor``: what the eye would see; ``pca`` and ``mnf``: three components.
+- ``truecolor``, what the eye would see; ``pca`` or ``mnf``, three components.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from anymask.images.true_colour import rgb_weights
 
 TRUE_COLOUR, PCA, MNF = "truecolor", "pca", "mnf"
 METHODS = (TRUE_COLOUR, PCA, MNF)
-"""Recipes that are no expressions."""
+"""Recipes that are not expressions."""
 
 _LONGEST_NAME = 48
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a pseudo-RGB is made; :func:`recipe` makes it.
+    """How to make a pseudo-RGB; made by :func:`recipe`.
 
     Attributes
     ----------
     name : str
-        What the picture is called; letters, digits, ``_``, ``-`` and ``.``.
+        The name of the pseudo-RGB: letters, digits, ``_``, ``-`` and ``.``.
     source : tuple of str
         One of ``METHODS``, one expression, or three.
     """
@@ -43,7 +43,7 @@ class Recipe:
 
     @property
     def method(self) -> str | None:
-        """Which of ``METHODS`` it is, or None."""
+        """The entry of ``METHODS``, or None for expressions."""
         return self.source[0] if self.source[0] in METHODS else None
 
 
@@ -56,12 +56,12 @@ def recipe(*source: str, name: str | None = None) -> Recipe:
         ``"truecolor"``, ``"pca"``, ``"mnf"``; an expression; three expressions; or one text with
         three expressions between semicolons, with or without ``NAME=`` before it.
     name
-        What to call it; made from the expressions if None.
+        The name; derived from the expressions if None.
 
     Raises
     ------
     ImageError
-        There are two expressions, or more than three, or the name is none.
+        If there are two expressions or more than three, or the name is not allowed.
 
     Examples
     --------
@@ -84,8 +84,8 @@ def recipe(*source: str, name: str | None = None) -> Recipe:
     texts = [text.strip() for text in texts]
     if len(texts) not in (1, 3):
         raise ImageError(
-            f"A pseudo-RGB is made of {len(texts)} expressions here; give one (for gray) or three "
-            "(for red, green and blue)."
+            f"A pseudo-RGB needs one expression (for gray) or three (for red, green and blue); "
+            f"{len(texts)} were given."
         )
     if len(texts) == 1 and texts[0].lower().replace("colour", "color") in METHODS:
         texts = [texts[0].lower().replace("colour", "color")]
@@ -93,14 +93,14 @@ def recipe(*source: str, name: str | None = None) -> Recipe:
         name = _name_for(texts)
     elif not re.fullmatch(r"\w[\w.-]*", name) or len(name) > _LONGEST_NAME:
         raise ImageError(
-            f"{name[:60]!r} cannot name a pseudo-RGB; use up to {_LONGEST_NAME} letters, digits, "
-            "'_', '-' and '.', beginning with a letter or digit."
+            f"{name[:60]!r} cannot be the name of a pseudo-RGB; use at most {_LONGEST_NAME} "
+            "letters, digits, '_', '-' and '.', and begin with a letter or digit."
         )
     return Recipe(name, tuple(texts))
 
 
 def default_recipe(image: Image) -> Recipe:
-    """What a cube is shown by where nothing is asked for: true colour, or PCA without light."""
+    """The default for a cube: true colour, or PCA if it does not cover the visible range."""
     try:
         rgb_weights(wavelengths_of(image)[good_bands(image)])
     except ImageError:
@@ -109,7 +109,7 @@ def default_recipe(image: Image) -> Recipe:
 
 
 def check_names(recipes: Sequence[Recipe]) -> None:
-    """Refuse recipes of which two have one name.
+    """Refuse two recipes with the same name.
 
     Raises
     ------
@@ -120,14 +120,14 @@ def check_names(recipes: Sequence[Recipe]) -> None:
     for how in recipes:
         if how.name.casefold() in seen:
             raise ImageError(
-                f"Two pseudo-RGBs are called {how.name!r}; name them, as in "
+                f"Two pseudo-RGBs are called {how.name!r}; give one another name, as in "
                 f"'{how.name}2={';'.join(how.source)[:60]}'."
             )
         seen.add(how.name.casefold())
 
 
 def _name_for(texts: Sequence[str]) -> str:
-    """A file name that tells the expressions, as far as it is short."""
+    """A file name made of the expressions, shortened if need be."""
     parts = []
     for text in texts:
         plain = re.sub(r"\bch\[([0-9:]+)\]|\bnm\(([0-9.]+)\)", _plain_band, text)
@@ -135,7 +135,7 @@ def _name_for(texts: Sequence[str]) -> str:
     name = "_".join(parts)
     if len(name) <= _LONGEST_NAME:
         return name
-    # Long ones are cut, and told apart by a few digits of all they say.
+    # Long names are cut, and kept distinct by some digits of a hash.
     digits = hashlib.sha256(";".join(texts).encode()).hexdigest()[:6]
     return f"{name[: _LONGEST_NAME - 7].rstrip('-_.')}-{digits}"
 

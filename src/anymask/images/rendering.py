@@ -1,4 +1,4 @@
-"""From a recipe and an image to the pseudo-RGB picture, a block of rows at a time."""
+"""Render a recipe to a pseudo-RGB image, one block of rows at a time."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from anymask.images.image import Image
 from anymask.images.recipes import PCA, TRUE_COLOUR, Recipe
 from anymask.images.true_colour import rgb_weights, srgb_encode
 
-# Reflectance may exceed 1 where something shines; counts exceed it by far.
+# Reflectance may exceed 1 a little at highlights; raw counts exceed it by far.
 _MOST_REFLECTANCE = 5.0
 
 
 @dataclass(frozen=True, eq=False)
 class PseudoRgb:
-    """A pseudo-RGB picture.
+    """A pseudo-RGB image.
 
     Attributes
     ----------
     name : str
-        Of its recipe.
+        The name of its recipe.
     rgb : ndarray
         ``uint8`` (H, W, 3).
     masked : ndarray
-        ``bool`` (H, W): pixels without a finite value, such as 0/0; black in `rgb`.
+        ``bool`` (H, W): pixels without a finite value (such as 0/0), which are black in `rgb`.
     limits : tuple
-        (low, high) of red, green and blue, or of gray: what became 0 and 255.
+        (low, high) of red, green and blue, or of gray: the values that became 0 and 255.
     bands : tuple of int
         Indices of the bands that were read.
     notes : tuple of str
-        Sentences a user should know, such as how many pixels are masked.
+        Sentences for the user, such as how many pixels are masked.
     """
 
     name: str
@@ -59,35 +59,35 @@ class PseudoRgb:
 
 @dataclass(frozen=True, eq=False)
 class _Channels:
-    """Gray, or red, green and blue, before they are stretched."""
+    """Gray, or red, green and blue, before stretching."""
 
     bands: tuple[int, ...]
-    """Those that are read."""
+    """The bands to read."""
     block: int
     """How many bands are in memory at a time."""
     compute: Callable[[slice], list[NDArray[Any]]]
-    """Some rows of each channel; single numbers where nothing varies."""
+    """Computes some rows of each channel; a channel that does not vary is one number."""
     fixed: tuple[bool, ...]
-    """Which channels go from 0 to 1 of themselves: truth and constants."""
+    """Which channels are booleans or constants, shown from 0 to 1."""
     maths: tuple[BandMath, ...] = ()
 
 
 def render(
     image: Image, how: Recipe, contrast: Contrast, *, tolerance: float = TOLERANCE
 ) -> PseudoRgb:
-    """Make the picture of one recipe; :func:`anymask.pseudo_rgb` is the public way.
+    """Make the image of one recipe; :func:`anymask.pseudo_rgb` is the public function.
 
     Parameters
     ----------
     image
-        With one time and depth.
+        An image with one time and depth.
     how, contrast, tolerance
-        The recipe; limits and gamma; how far a band may lie from a wavelength.
+        The recipe; limits and gamma; largest distance between a wavelength and its band.
 
     Raises
     ------
     ExpressionError, ImageError
-        The recipe does not fit the image, or no pixel has a value.
+        If the recipe does not fit the image, or no pixel has a value.
     """
     channels = _channels(image, how, tolerance)
     limits = _limits(image, channels, how, contrast)
@@ -114,15 +114,15 @@ def render(
     count = int(np.count_nonzero(masked))
     if count == masked.size:
         raise ImageError(
-            f"{called(image)} has no pixel with a finite value of {how.name}; see whether its "
-            "bands hold anything but 0 or NaN."
+            f"{called(image)} has no pixel with a finite value of {how.name}; check whether its "
+            "bands contain anything but 0 or NaN."
         )
     notes = tuple(_notes(image, channels.maths, count))
     return PseudoRgb(how.name, rgb, masked, tuple(limits), channels.bands, notes)
 
 
 def _stretched(part: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.uint8]:
-    """What `scaled` and `to_8_bit` give, in fewer steps; any values where there is NaN."""
+    """The same as `scaled` and `to_8_bit` in fewer steps; NaN becomes an arbitrary value."""
     low, high = limits
     span = high - low
     if part.dtype != np.float32 or not 1e-30 < span < 1e30 or part.ndim == 0:
@@ -170,7 +170,7 @@ def _from_projection(image: Image, projection: Projection) -> _Channels:
 def _limits(
     image: Image, channels: _Channels, how: Recipe, contrast: Contrast
 ) -> list[tuple[float, float]]:
-    """Black and white of each channel."""
+    """The values for black and white of each channel."""
     true_colour = how.method == TRUE_COLOUR
     joint = true_colour if contrast.joint is None else contrast.joint
     wanted = contrast.limits(len(channels.fixed), 0.0 if true_colour else LOW, HIGH)
@@ -195,7 +195,7 @@ def _is_extreme(limit: Limit) -> bool:
 def _with_extremes(
     image: Image, channels: _Channels, wanted: list[tuple[Limit, Limit]], *, joint: bool
 ) -> list[tuple[Limit, Limit]]:
-    """Put the least and the greatest value of all rows in the place of 0 % and 100 %."""
+    """Replace 0 % and 100 % by the minimum and maximum over all rows."""
     number = len(channels.fixed)
     least, most = np.full(number, np.inf), np.full(number, -np.inf)
     for rows in blocks_of_rows(image, channels.block):
@@ -208,12 +208,12 @@ def _with_extremes(
         least[:], most[:] = least.min(), most.max()
     least[~np.isfinite(least)] = most[~np.isfinite(most)] = 0  # without any finite value
 
-    def told(limit: Limit, channel: int) -> Limit:
+    def value_of(limit: Limit, channel: int) -> Limit:
         if not _is_extreme(limit):
             return limit
         return float((most if str(limit).startswith("1") else least)[channel])
 
-    return [(told(low, i), told(high, i)) for i, (low, high) in enumerate(wanted)]
+    return [(value_of(low, i), value_of(high, i)) for i, (low, high) in enumerate(wanted)]
 
 
 def _notes(image: Image, maths: tuple[BandMath, ...], masked: int) -> Iterator[str]:
@@ -233,6 +233,6 @@ def _notes(image: Image, maths: tuple[BandMath, ...], masked: int) -> Iterator[s
     if largest > _MOST_REFLECTANCE:
         names = " and ".join(dict.fromkeys(index.name.upper() for index in indices))
         yield (
-            f"{names} is made for reflectance from 0 to 1, and values here reach {largest:,.6g}: "
-            "give a white reference, or a reflectance scale factor in the header."
+            f"{names} needs reflectance from 0 to 1, but values here reach {largest:,.6g}: give a "
+            "white reference, or a reflectance scale factor in the header."
         )

@@ -1,7 +1,7 @@
-"""Resizing so that the longest side fits the model, and taking coordinates along.
+"""Resize images so that the longest side fits the model, and scale coordinates with them.
 
-The image encoder takes a square; a picture is scaled, keeping its proportions, until its longest
-side fills it (Segment Anything, appendix A, "Image encoder"). Prompts are scaled with it.
+The image encoder takes a square. An image is scaled, keeping its aspect ratio, until its longest
+side fills the square (Segment Anything, appendix A, "Image encoder"). Prompts are scaled too.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from torch.nn import functional
 
 from anymask.images.normalize import check_rgb
 
-# Pixels handed to Pillow at a time: it copies them, with a fourth byte for each.
+# Pixels passed to Pillow at a time: it makes a copy with four bytes per pixel.
 _PIXELS_AT_ONCE = 2**23
 
 
 class ResizeLongestSide:
-    """Scale pictures, points and boxes so that a picture's longest side has a given length.
+    """Scale images, points and boxes so that an image's longest side has a given length.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class ResizeLongestSide:
         self.target_length = target_length
 
     def apply_image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize a picture with Pillow's bilinear filter, which averages when shrinking.
+        """Resize an image with Pillow's bilinear filter, which averages when shrinking.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class ResizeLongestSide:
         Raises
         ------
         ImageError
-            The array is not a ``uint8`` H×W×3 picture.
+            If the array is not a ``uint8`` H×W×3 image.
         """
         check_rgb(image)
         height, width = self.get_preprocess_shape(
@@ -67,14 +67,14 @@ class ResizeLongestSide:
     def apply_coords(
         self, coords: ArrayLike, original_size: tuple[int, int]
     ) -> NDArray[np.float64]:
-        """Scale points (x, y) from a picture of ``original_size`` (H, W) to its resized copy.
+        """Scale points (x, y) from an image of ``original_size`` (H, W) to its resized copy.
 
         Parameters
         ----------
         coords
-            Array …×2 of (x, y) in pixels of the original picture.
+            Array …×2 of (x, y) in pixels of the original image.
         original_size
-            Height and width of the original picture.
+            Height and width of the original image.
 
         Returns
         -------
@@ -88,15 +88,15 @@ class ResizeLongestSide:
         return scaled
 
     def apply_boxes(self, boxes: ArrayLike, original_size: tuple[int, int]) -> NDArray[np.float64]:
-        """Scale boxes (x0, y0, x1, y1); any array …×4 comes back as N×4 ``float64``."""
+        """Scale boxes (x0, y0, x1, y1); any array …×4 is returned as N×4 ``float64``."""
         corners = np.asarray(boxes).reshape(-1, 2, 2)
         return self.apply_coords(corners, original_size).reshape(-1, 4)
 
     def apply_image_torch(self, image: Tensor) -> Tensor:
-        """Resize a batch of float pictures B×3×H×W on its own device.
+        """Resize a batch of float images B×3×H×W on its own device.
 
-        Antialiased bilinear interpolation: close to :meth:`apply_image`, but not rounded to whole
-        values, so not identical to it.
+        Uses antialiased bilinear interpolation. The result is close to :meth:`apply_image` but not
+        identical, because it is not rounded to whole values.
         """
         height, width = image.shape[-2:]
         return functional.interpolate(
@@ -108,7 +108,7 @@ class ResizeLongestSide:
         )
 
     def apply_coords_torch(self, coords: Tensor, original_size: tuple[int, int]) -> Tensor:
-        """Scale a tensor …×2 of (x, y) as :meth:`apply_coords` does; a new ``float32`` tensor."""
+        """Scale a tensor …×2 of (x, y) as :meth:`apply_coords` does; returns new ``float32``."""
         return coords.to(torch.float32) * coords.new_tensor(
             self._scales(original_size), dtype=torch.float32
         )
@@ -119,9 +119,9 @@ class ResizeLongestSide:
 
     @staticmethod
     def get_preprocess_shape(oldh: int, oldw: int, long_side_length: int) -> tuple[int, int]:
-        """Height and width of the resized copy of an ``oldh``×``oldw`` picture.
+        """Height and width of the resized copy of an ``oldh``×``oldw`` image.
 
-        Halves are rounded up. No side falls below one pixel, however long and thin the picture.
+        Halves are rounded up. Each side has at least one pixel, even for a very thin image.
 
         Examples
         --------
@@ -141,11 +141,11 @@ class ResizeLongestSide:
 
 
 def _resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resize a picture as Pillow does, a strip of rows at a time if it is large.
+    """Resize an image as Pillow does, in strips of rows if it is large.
 
-    Pillow resizes along the rows first, rounds to 8 bits, and resizes along the columns then. Rows
-    do not know each other, so that a strip of them comes out the same. Of tall pictures some
-    versions of Pillow resize the columns first.
+    Pillow first resizes along the rows, rounds to 8 bits, and then resizes along the columns. Rows
+    are independent, so strips give the same result. Tall images are not cut into strips, because
+    some versions of Pillow resize their columns first.
     """
     rows = max(1, _PIXELS_AT_ONCE // image.shape[1])
     if rows < image.shape[0] <= 1.5 * image.shape[1]:

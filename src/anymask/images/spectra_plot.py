@@ -1,4 +1,4 @@
-"""Objects' spectra drawn with matplotlib."""
+"""Plot the spectra of objects with matplotlib."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from anymask.images.object_spectra import ObjectSpectra
 
 MOST_OBJECTS = 24
-"""Objects drawn; more lines than these say nothing."""
+"""At most this many objects are drawn; more lines would be unreadable."""
 
 
 def draw(spectra: ObjectSpectra, path: Path, *, title: str = "", unit: str = "value") -> None:
-    """Draw mean spectra, each with a band of one standard deviation, into a file.
+    """Draw mean spectra, each shaded by one standard deviation, into a file.
 
-    Of many objects those with the most pixels are drawn, and the title says so.
+    If there are more than `MOST_OBJECTS`, the largest are drawn and the title says so.
 
     Raises
     ------
     ImageError
-        matplotlib is not installed.
+        If matplotlib is not installed.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -68,5 +68,5 @@ def draw(spectra: ObjectSpectra, path: Path, *, title: str = "", unit: str = "va
 
 
 def _breaks(x: np.ndarray, bands: np.ndarray) -> np.ndarray:
-    """Where lines are interrupted: at bands left out between two that are drawn."""
+    """Where lines are interrupted: where bands between two drawn ones are left out."""
     return np.flatnonzero(np.abs(np.diff(bands)) > 1) + 1 if len(x) > 1 else np.zeros(0, np.intp)

@@ -1,7 +1,7 @@
-"""Spectral images made better: reflectance, bad bands left out, spectra smoothed.
+"""Preprocess spectral images: reflectance, dropping bad bands, smoothing.
 
 Each function returns an image whose values are computed when they are read, so that a cube larger
-than the memory can be treated like a small one.
+than memory can be handled like a small one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from anymask.images.image import Image
 from anymask.images.lazy import Box, Grid, LazyArray
 
 Panel = tuple[int, int, int, int]
-"""A rectangle of the picture: top, left, height and width in pixels."""
+"""A rectangle of the image: top, left, height and width in pixels."""
 
 
 def reflectance(
@@ -30,33 +30,33 @@ def reflectance(
     panel: Panel | None = None,
     panel_reflectance: Any = 1.0,
 ) -> Image:
-    """Turn counts into reflectance: (image - dark) / (white - dark).
+    """Convert counts to reflectance: (image - dark) / (white - dark).
 
     Parameters
     ----------
     image
         The cube.
     white
-        What the sensor gives for the white reference: a cube (its rows are averaged, so that
-        each column of a line scanner keeps its own), an array (C,), (columns, C) or (rows,
-        columns, C). None: the mean of `panel`; or, if that is None too, the cube is divided by
-        the scale factor of its header.
+        Counts of the white reference: a cube (its rows are averaged, so that each column of a line
+        scanner keeps its own reference), or an array (C,), (columns, C) or (rows, columns, C).
+        If None, the mean of `panel` is used; if that is None too, the cube is divided by the scale
+        factor in its header.
     dark
         The same with the shutter closed; 0 if None.
     panel
-        Where a white panel lies in the picture itself: (top, left, height, width).
+        Position of a white panel in the image itself: (top, left, height, width).
     panel_reflectance
         Reflectance of the white reference: one number, or one for each band.
 
     Returns
     -------
     Image
-        ``float32``, computed when it is read; NaN where white is not above dark.
+        ``float32``, computed when read; NaN where white is not above dark.
 
     Raises
     ------
     ImageError
-        There is no reference, or one whose bands or columns are not those of the image.
+        If there is no reference, or its bands or columns do not match the image.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def reflectance(
     """
     cube = as_cube(image)
     if white is not None and panel is not None:
-        raise ImageError("A white reference and a panel in the picture are given; give one.")
+        raise ImageError("Both a white reference and a panel are given; give only one of them.")
     black = _reference(dark, cube, "dark")
     if white is not None:
         light = _reference(white, cube, "white")
@@ -77,7 +77,7 @@ def reflectance(
         if scale is None:
             raise ImageError(
                 f"{called(cube)} has no reflectance scale factor in its header; give a white "
-                "reference, or the place of a white panel in the picture."
+                "reference, or the position of a white panel in the image."
             )
         light = np.full((1, cube.n_channels), scale)
     share = np.broadcast_to(np.asarray(panel_reflectance, np.float64), cube.n_channels)
@@ -93,7 +93,7 @@ def reflectance(
 
 
 def drop_bad_bands(image: Any) -> Image:
-    """Leave out the bands that the file marks as bad; the rest are counted anew from 0.
+    """Remove the bands that the file marks as bad; the others are renumbered from 0.
 
     Examples
     --------
@@ -119,30 +119,30 @@ def drop_bad_bands(image: Any) -> Image:
 
 
 def smooth(image: Any, window: int = 11, order: int = 2) -> Image:
-    """Smooth each spectrum by Savitzky and Golay's filter.
+    """Smooth each spectrum with a Savitzky–Golay filter.
 
     Abraham Savitzky and Marcel Golay, Analytical Chemistry 36 (1964), 1627–1639: a polynomial is
-    fitted to each band and its neighbours. Bands count as evenly spaced; those marked as bad are
-    neither used nor changed.
+    fitted to each band and its neighbours. Bands are treated as evenly spaced. Bands marked as bad
+    are neither used nor changed.
 
     Parameters
     ----------
     image
         The cube.
     window
-        Bands fitted at a time, odd.
+        Number of bands per fit, odd.
     order
         Order of the polynomial, below `window`.
 
     Returns
     -------
     Image
-        ``float32`` (``float64`` of wider values), computed when it is read.
+        ``float32`` (``float64`` for wider values), computed when read.
 
     Raises
     ------
     ImageError
-        The window is even, too short for the order, or longer than there are bands.
+        If the window is even, too short for the order, or larger than the number of bands.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def smooth(image: Any, window: int = 11, order: int = 2) -> Image:
             f"A window of {window} bands and order {order} do not fit {len(good)} good bands; the "
             "window must be odd, above the order and at most the number of bands."
         )
-    # The filter is linear: what it makes of each single band is all of it.
+    # The filter is linear, so its response to each single band describes it fully.
     weights = np.eye(cube.n_channels)
     weights[np.ix_(good, good)] = savgol_filter(np.eye(len(good)), window, order, axis=0)
     source, axes = _with_channel_axis(cube)
@@ -170,7 +170,7 @@ def smooth(image: Any, window: int = 11, order: int = 2) -> Image:
 
 
 def _derived(cube: Image, array: LazyArray, axes: str, **metadata: Any) -> Image:
-    """The same image with computed values, in which "no data" is NaN already."""
+    """The same image with computed values, in which "no data" already is NaN."""
     kept = {name: value for name, value in cube.metadata.items() if name != "nodata"}
     return cube.with_array(array, axes, metadata={**kept, **metadata})
 
@@ -184,7 +184,7 @@ def _grid(source: Any) -> Grid | None:
 
 
 def _with_channel_axis(cube: Image) -> tuple[Any, str]:
-    """The image's array with an axis C, and its axes."""
+    """The image's array with a C axis, and its axes."""
     if "C" in cube.axes and "S" not in cube.axes:
         return cube.array, cube.axes
     if cube.axes in ("YXS", "SYX"):
@@ -210,13 +210,13 @@ def _reference(
     if values.ndim != 2 or values.shape[1] != bands or values.shape[0] not in (1, cube.width):
         raise ImageError(
             f"The {what} reference has {values.shape[-1]} bands in {values.shape[0]} columns while "
-            f"{called(cube)} has {bands} in {cube.width}; give one taken with the same settings."
+            f"{called(cube)} has {bands} in {cube.width}; use one taken with the same settings."
         )
     return values
 
 
 def _mean_of_rows(cube: Image) -> NDArray[np.float64]:
-    """Mean over rows (columns, bands), NaN left out."""
+    """Mean over rows (columns, bands), ignoring NaN."""
     bands = np.arange(cube.n_channels)
     total = np.zeros((len(bands), cube.width))
     count = np.zeros((len(bands), cube.width))
@@ -230,7 +230,7 @@ def _mean_of_rows(cube: Image) -> NDArray[np.float64]:
 
 
 def _by_pixel(values: NDArray[np.float64], cube: Image) -> NDArray[np.float64]:
-    """(columns, bands) in a form that can be cut: one row for each column of the picture."""
+    """Repeat (1 or columns, bands) to one row for each column of the image, for slicing."""
     return np.broadcast_to(values, (cube.width, cube.n_channels))
 
 
@@ -264,7 +264,7 @@ def _chosen(source: Any, axis: int, bands: NDArray[np.intp], box: Box) -> NDArra
 def _mixed(
     source: Any, axis: int, weights: NDArray[Any], nodata: float | None, box: Box
 ) -> NDArray[Any]:
-    """Each wanted band as a weighted sum of the bands it depends on."""
+    """Compute each band in the box as a weighted sum of the bands it depends on."""
     wanted = weights[box[axis]]
     used = np.flatnonzero(wanted.any(axis=0))
     if not used.size:
@@ -276,7 +276,7 @@ def _mixed(
 
 
 def _floats(values: NDArray[Any], dtype: Any, nodata: float | None) -> NDArray[Any]:
-    """A new array of floats, NaN where there are no data."""
+    """A new array of floats, NaN where there is no data."""
     floats: NDArray[Any] = values.astype(dtype)
     if nodata is not None:
         floats[values == nodata] = np.nan

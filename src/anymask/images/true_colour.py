@@ -1,4 +1,4 @@
-"""The colour a spectrum has to the eye: CIE 1931 matching functions, daylight D65, sRGB."""
+"""The visible colour of a spectrum: CIE 1931 matching functions, daylight D65, sRGB."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.errors import ImageError
 
 SHORTEST, LONGEST, STEP = 380.0, 780.0, 5.0
-"""The visible, in nanometres, and the step at which it is added up."""
+"""The visible range and the integration step, in nanometres."""
 
 # Relative power of daylight D65 from 380 to 780 nm in steps of 10 (CIE 15).
 _D65 = (
@@ -18,7 +18,7 @@ _D65 = (
     *(78.28, 69.72, 71.61, 74.35, 61.60, 69.89, 75.09, 63.59, 46.42, 66.81),
     63.38,
 )
-# Lobes of the matching functions: height, centre, and width on the short and the long side.
+# Lobes of the matching functions: height, centre, and width below and above the centre.
 _X = ((1.056, 599.8, 37.9, 31.0), (0.362, 442.0, 16.0, 26.7), (-0.065, 501.1, 20.4, 26.2))
 _Y = ((0.821, 568.8, 46.9, 40.5), (0.286, 530.9, 16.3, 31.1))
 _Z = ((1.217, 437.0, 11.8, 36.0), (0.681, 459.0, 26.0, 13.8))
@@ -37,7 +37,7 @@ _WHITE = np.array([0.95047, 1.0, 1.08883])
 def matching_functions(wavelengths: ArrayLike) -> NDArray[np.float64]:
     """Return the CIE 1931 colour matching functions of the standard observer (2°).
 
-    In the approximation by Gaussian lobes of Chris Wyman, Peter-Pike Sloan and Peter Shirley,
+    Approximated by Gaussian lobes after Chris Wyman, Peter-Pike Sloan and Peter Shirley,
     "Simple analytic approximations to the CIE XYZ color matching functions", Journal of Computer
     Graphics Techniques 2 (2013), 1–11.
 
@@ -70,8 +70,8 @@ def matching_functions(wavelengths: ArrayLike) -> NDArray[np.float64]:
 def rgb_weights(wavelengths: ArrayLike) -> NDArray[np.float64]:
     """Return how much each band adds to red, green and blue under daylight.
 
-    Between bands spectra count as straight, before the first and behind the last as level. A
-    reflectance of 1 at all wavelengths becomes white, (1, 1, 1).
+    Spectra are interpolated linearly between bands and constant outside. A reflectance of 1 at all
+    wavelengths becomes white, (1, 1, 1).
 
     Parameters
     ----------
@@ -81,12 +81,12 @@ def rgb_weights(wavelengths: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     numpy.ndarray
-        (3, C): linear sRGB is their product with a spectrum. Bands outside the visible have 0.
+        (3, C): their product with a spectrum is linear sRGB. Bands outside the visible have 0.
 
     Raises
     ------
     ImageError
-        There is no band in the blue (400 to 500 nm), green (to 600) or red (to 700).
+        If there is no band in the blue (400 to 500 nm), green (to 600) or red (to 700).
 
     Examples
     --------
@@ -106,7 +106,7 @@ def rgb_weights(wavelengths: ArrayLike) -> NDArray[np.float64]:
     xyz *= (_WHITE / xyz.sum(axis=1))[:, None]
     order = np.argsort(np.where(np.isfinite(nm), nm, np.inf), kind="stable")
     order = order[: np.count_nonzero(np.isfinite(nm))]
-    # Only bands that a grid point lies between have a share, so invisible ones are not read.
+    # Only bands next to a point of the grid get a weight, so invisible bands are not read.
     shares = np.zeros((len(grid), len(nm)))
     for position, band in enumerate(order):
         unit = np.zeros(len(order))

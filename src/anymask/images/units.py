@@ -1,4 +1,4 @@
-"""Units of length in files: wavelengths to nanometres, names to symbols."""
+"""Units of length in files: convert wavelengths to nanometres, and names to symbols."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TO_NM = {
     "nanometre": 1.0,
     "um": 1e3,
     "µm": 1e3,
-    "μm": 1e3,  # the Greek letter, where that above is the micro sign
+    "μm": 1e3,  # the Greek letter; the one above is the micro sign
     "micron": 1e3,
     "micrometer": 1e3,
     "micrometre": 1e3,
@@ -28,16 +28,16 @@ _TO_NM = {
     "å": 0.1,
     "angstrom": 0.1,
 }
-# Light travels 1 nm in a GHz period times this number.
+# The speed of light in nm × GHz: wavelength in nm = this / frequency in GHz.
 _NM_GHZ = 299_792_458.0
-# Longer than any wavelength in micrometres that cameras see, shorter than any in nanometres.
+# Above any wavelength in micrometres that cameras see, and below any in nanometres.
 _LONGEST_IN_MICROMETRES = 100.0
 
 
 def wavelengths_in_nm(values: ArrayLike, unit: str | None) -> NDArray[np.float64] | None:
-    """Wavelengths in nanometres; None where the unit is none of length, frequency or wavenumber.
+    """Convert wavelengths to nanometres; None if the unit is "index", which means band numbers.
 
-    A missing or unknown unit is taken for micrometres where no number is above 100, else for
+    A missing or unknown unit is read as micrometres if no number is above 100, otherwise as
     nanometres.
 
     Examples
@@ -66,7 +66,7 @@ def wavelengths_in_nm(values: ArrayLike, unit: str | None) -> NDArray[np.float64
 
 
 def unit_symbol(name: str) -> str:
-    """The unit of a length as it is written in results.
+    """The symbol of a unit of length, as written in results.
 
     >>> [unit_symbol(name) for name in ("micron", "um", "millimeter", "Metres", "furlong")]
     ['µm', 'µm', 'mm', 'm', 'furlong']

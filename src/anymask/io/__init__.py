@@ -1,8 +1,8 @@
-"""Files: images and masks in, masks and tables out, each format in one module.
+"""Read images and masks, write masks and tables; each format has one module.
 
-`registry.py` says which formats there are and what each can hold; `image_formats/` and
-`mask_formats/` have one module each. Images are read by `read`, masks by `load_masks` and written
-by `save_masks`; nothing is left half-written.
+`registry.py` lists the formats and what each can hold; `image_formats/` and `mask_formats/` have
+one module per format. `read` reads images, `load_masks` reads masks and `save_masks` writes them.
+Files are written whole or not at all.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
     "save_masks",
 ]
 
-# Where each name lives, imported when it is first used.
+# The module of each name, imported on first use.
 _HOMES = {
     "ImageFormat": "registry",
     "MaskFile": "mask_file",
@@ -61,7 +61,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "FORMATS":  # the formats that masks are written to, by name
+    if name == "FORMATS":  # formats that can be written, by name
         from anymask.io.registry import written_formats
 
         return written_formats()

@@ -1,4 +1,4 @@
-"""What image formats share: names of axes, and the choice of one array among several."""
+"""Shared by image formats: naming axes, and choosing one array of several."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from anymask.errors import ImageError
 from anymask.images.image import AXES, take
 
-# More names than these make a sentence that nobody reads.
+# At most this many names in a message; nobody reads more.
 _MOST_NAMES = 12
 
 _LETTERS = {
@@ -26,7 +26,7 @@ _LETTERS = {
 
 
 def name_of(path: Path) -> str:
-    """What to call the picture of a file.
+    """The name of the image in a file.
 
     >>> name_of(Path("scans/leaf.v2.ome.tif"))
     'leaf.v2'
@@ -35,11 +35,11 @@ def name_of(path: Path) -> str:
 
 
 def check_numbers(dtype: DTypeLike, path: Path) -> None:
-    """Refuse what is neither boolean nor a number."""
+    """Refuse values that are neither booleans nor numbers."""
     if np.dtype(dtype).kind not in "buifc":
         raise ImageError(
-            f"{path} holds values of type {np.dtype(dtype)}, not numbers; save the picture as an "
-            "array of numbers."
+            f"{path} has values of type {np.dtype(dtype)}, not numbers; save the image as an array "
+            "of numbers."
         )
 
 
@@ -50,28 +50,28 @@ def axes_for(
     path: Path,
     channels: int | None = None,
 ) -> str:
-    """Name the axes of an array that comes without names.
+    """Name the axes of an array that has no axis names.
 
     Parameters
     ----------
     shape, dtype
         Of the array.
     axes
-        What the user calls them; None to guess: two axes are rows and columns. Of three, a last
-        one of length 3 or 4 is colour; otherwise the shorter of the first and the last holds the
-        channels.
+        The axes given by the user; None to guess. Two axes are rows and columns. Of three axes, a
+        last one of length 3 or 4 is colour; otherwise the shorter of the first and last axis holds
+        the channels.
     channels
-        How many channels there are, where that is known.
+        Number of channels, if known.
 
     Returns
     -------
     str
-        One letter an axis.
+        One letter per axis.
 
     Raises
     ------
     ImageError
-        The axes given do not fit, or there are too few or too many to guess.
+        If the given axes do not fit, or there are too few or too many to guess.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def axes_for(
         if len(axes) != len(shape) or len(set(axes)) < len(axes) or not set(axes) <= set(AXES):
             raise ImageError(
                 f"axes={axes!r} does not fit the array of shape {described} in {path}; give one "
-                f"letter an axis out of {AXES}, each once."
+                f"letter per axis from {AXES}, each at most once."
             )
         return axes
     if len(shape) == 2:
@@ -96,17 +96,17 @@ def axes_for(
             return "YXS"
         return "YXC" if shape[2] <= shape[0] else "CYX"
     if len(shape) < 2:
-        raise ImageError(f"{path} holds an array of shape {described}, which is no picture.")
+        raise ImageError(f"{path} has an array of shape {described}, which is not an image.")
     hint = AXES[5 - len(shape) : 5] if len(shape) <= 5 else AXES
     raise ImageError(
-        f"{path} holds an array of shape {described}; say what its axes are, as in "
+        f"{path} has an array of shape {described}; name its axes, as in "
         f'axes="{hint}" (T time, Z depth, C channel, Y row, X column, '
         "S colour)."
     )
 
 
 def axes_called(names: Iterable[Any], ndim: int) -> str | None:
-    """Letters of axes that a file names; None if it does not name them all in a known way.
+    """The letters of the axes named in a file; None unless all names are known.
 
     >>> axes_called(["Band", "row", "column"], 3)
     'CYX'
@@ -123,21 +123,21 @@ def pick_dataset(
     dataset: str | None,
     candidates: Sequence[str] | None = None,
 ) -> str:
-    """Which of a file's arrays to read.
+    """Choose the array of a file to read.
 
     Parameters
     ----------
     arrays
-        Names and shapes of all that could be asked for.
+        Names and shapes of all arrays that can be chosen.
     dataset
-        The name asked for, if any.
+        The requested name, if any.
     candidates
-        Those that look like pictures; all of them if None.
+        Names of the arrays that look like images; all of them if None.
 
     Raises
     ------
     ImageError
-        There is none of that name, none at all, or several and none was asked for.
+        If there is no such array, no array at all, or several and none was chosen.
     """
     if dataset is not None:
         for name in (dataset, dataset.strip("/")):
@@ -149,15 +149,15 @@ def pick_dataset(
         return names[0]
     if not names:
         found = f"; it has {listed(arrays)}" if arrays else ""
-        raise ImageError(f"{path} holds no array of numbers with rows and columns{found}.")
+        raise ImageError(f"{path} has no array of numbers with rows and columns{found}.")
     choices = {name: arrays[name] for name in names}
     raise ImageError(
-        f"{path} holds {len(names)} arrays; choose one with dataset=: {listed(choices)}."
+        f"{path} has {len(names)} arrays; choose one with dataset=: {listed(choices)}."
     )
 
 
 def listed(arrays: Mapping[str, Sequence[int] | None]) -> str:
-    """Names, with shapes where these are known, for a sentence."""
+    """Names with their shapes, if known, for a message."""
     parts = []
     for name, shape in arrays.items():
         known = f" ({'×'.join(map(str, shape)) or 'one value'})" if shape is not None else ""
@@ -167,8 +167,8 @@ def listed(arrays: Mapping[str, Sequence[int] | None]) -> str:
 
 
 def upright(array: Any, orientation: int) -> Any:
-    """Undo one of the eight orientations of TIFF and EXIF in (H, W, …)."""
-    if orientation in (5, 6, 7, 8):  # rows are columns
+    """Undo one of the eight TIFF and EXIF orientations of an array (H, W, …)."""
+    if orientation in (5, 6, 7, 8):  # rows and columns are swapped
         array = array.transpose([1, 0, *range(2, array.ndim)])
     rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else None)
     columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else None)
@@ -176,7 +176,7 @@ def upright(array: Any, orientation: int) -> Any:
 
 
 def whole_number(value: Any, what: str, length: int, path: Path) -> int:
-    """Check an index that the user gave against how many there are."""
+    """Check that a user's index is a whole number within the length."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise ImageError(f"{what}={value!r} for {path} is not a whole number; count from 0.")
     if not -length <= value < length:

@@ -1,4 +1,4 @@
-"""Digits that change when the files of an image do."""
+"""Fingerprints of image files, to notice when they change."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from anymask.io.registry import image_files
 
 
 def fingerprint(path: Path, header: Path | None = None) -> str:
-    """Return digits that change when an image's files do.
+    """Return hex digits that change when the files of an image change.
 
-    Single files are read. Of cubes in two files, and of folders, the data count by their size
-    and time of change, as they may be larger than one would want to read twice.
+    A single file is hashed whole. For header-and-data pairs and folders, the data are only
+    represented by size and modification time, because they may be too large to read twice.
 
     Parameters
     ----------
     path : Path
     header : Path, optional
-        The ENVI header of a data file that it does not lie beside.
+        The ENVI header, if it is not beside the data file.
     """
     digest = hashlib.sha256()
     if path.is_dir():

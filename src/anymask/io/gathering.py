@@ -1,4 +1,4 @@
-"""The results in a folder: for each image, the one file that keeps most of its masks."""
+"""Find the results in a folder: for each image, the file that keeps most of its masks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Result:
     path : Path
         The file, or the folder of an OME-Zarr.
     name : Path
-        What its image is called: relative to the folder that was given, without suffix.
+        The name of its image, relative to the given folder and without suffix.
     """
 
     path: Path
@@ -35,13 +35,13 @@ def gather_results(places: Iterable[Path]) -> list[Result]:
     Parameters
     ----------
     places : iterable of Path
-        Files, which are taken as they are; and folders, in which the results of all images are
-        found, in subfolders too. Where an image has several, the one that keeps most is taken.
+        Files, which are taken as they are, and folders, which are searched for results, including
+        subfolders. If an image has several results, the one that keeps most is taken.
 
     Returns
     -------
     list of Result
-        In the order of the places, those of a folder by name.
+        In the order of the places; those of a folder are sorted by name.
 
     Raises
     ------
@@ -57,13 +57,13 @@ def gather_results(places: Iterable[Path]) -> list[Result]:
             continue
         inside = _best(_candidates(place, Path()))
         if not inside:
-            raise ImageError(f"{place} holds no masks: no file whose name ends like a result's.")
+            raise ImageError(f"{place} has no masks: no file in it is named like a result.")
         found += inside
     return found
 
 
 def _candidates(folder: Path, prefix: Path) -> list[Result]:
-    """Files that may hold masks, by their names; Zarr folders are not looked into."""
+    """Files that may hold masks, judging by their names; Zarr folders are not searched."""
     entries = sorted(e for e in folder.iterdir() if not e.name.startswith("."))
     names = {entry.name for entry in entries}
     lowered = {name.lower() for name in names}
@@ -82,7 +82,7 @@ def _candidates(folder: Path, prefix: Path) -> list[Result]:
 
 
 def _dataset_in(names: set[str]) -> MaskFormat | None:
-    """The format whose data set a folder with these entries is; the images lie beside the files."""
+    """The format of the data set in a folder with these entries, or None."""
     for form in mask_formats().values():
         if form.dataset_folder in names and form.dataset_list in {"", *names}:
             return form
@@ -90,20 +90,20 @@ def _dataset_in(names: set[str]) -> MaskFormat | None:
 
 
 def _is_folder_result(path: Path) -> bool:
-    """Whether a folder is one result."""
+    """Whether a folder is itself a result."""
     forms = [form for form in mask_formats().values() if form.is_folder]
     return path.is_dir() and any(form.accepts(MaskFile(path)) for form in forms)
 
 
 def _may_hold_masks(path: Path, beside: set[str]) -> bool:
-    """Whether a file may hold masks, by its name and the lower-case names beside it."""
+    """Whether a file may hold masks, judging by its name and the lower-case names beside it."""
     name = path.name.lower()
     if path.name.endswith(NO_MASKS) or not name.endswith(_endings()):
         return False
     for form in mask_formats().values():
         for companion in form.companions:
             stem = name.removesuffix(companion)
-            # What is written beside a file belongs to it, as a_class.png to a.xml.
+            # A file written along with another one belongs to it, as a_class.png to a.xml.
             if stem == "" or (stem != name and f"{stem}{form.suffix}" in beside):
                 return False
     return True
@@ -111,7 +111,7 @@ def _may_hold_masks(path: Path, beside: set[str]) -> bool:
 
 @cache
 def _endings() -> tuple[str, ...]:
-    """Endings of files with masks, from what loses nothing to what loses most."""
+    """Endings of files with masks, from the formats that keep most to those that keep least."""
     forms = [form for form in mask_formats().values() if form.read is not None]
     return tuple(
         dict.fromkeys(

@@ -1,4 +1,4 @@
-"""Reading files that someone else wrote: bounded in size, nothing executed, one sentence if bad."""
+"""Read untrusted files safely: limited in size, nothing executed, one sentence if damaged."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from anymask.images.lazy import damaged
 from anymask.images.memory import available_memory
 
 MOST_PIXELS = 2**32 - 1
-"""Most pixels of an image whose masks are run lengths: what one run can count."""
+"""At most this many pixels in an image with run-length masks: what one uint32 run can count."""
 
-# Python's objects take up to about this many times the bytes of the JSON they come from.
+# Parsed JSON takes up to about this many times the memory of its text.
 _JSON_GROWTH = 12
 _MOST_MEMBERS = 1_000_000
 _DEEPEST_XML = 100
@@ -29,14 +29,14 @@ _DEEPEST_XML = 100
 
 @contextmanager
 def reading(path: Path, what: str = "an image") -> Iterator[None]:
-    """Turn whatever a library raises on damaged files into one sentence, and keep it quiet.
+    """Turn a library's errors on damaged files into one sentence, and silence its warnings.
 
     Parameters
     ----------
     path : Path
-        The file, which the sentence names.
+        The file, named in the message.
     what : str
-        What it is read as: "an image" or "masks".
+        What the file is read as: "an image" or "masks".
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -46,12 +46,12 @@ def reading(path: Path, what: str = "an image") -> Iterator[None]:
             if path.name in str(error):
                 raise
             raise type(error)(f"{path}: {error}") from error
-        except Exception as error:  # decoders meet damage with errors of many types
+        except Exception as error:  # decoders raise many types of errors on damaged files
             raise damaged(path, error, what) from error
 
 
 def check_size(height: Any, width: Any) -> tuple[int, int]:
-    """Refuse what is no image size, or one that is too large for run lengths.
+    """Refuse anything but an image size that run lengths can hold.
 
     Raises
     ------
@@ -64,14 +64,14 @@ def check_size(height: Any, width: Any) -> tuple[int, int]:
         exact, size = False, (0, 0)
     if not exact or min(size) < 1 or size[0] * size[1] > MOST_PIXELS:
         raise AnymaskError(
-            f"There is no image of {str(width)[:20]}×{str(height)[:20]} pixels: masks need a width "
-            f"and a height of at least 1 and at most {MOST_PIXELS:,} pixels in all."
+            f"An image cannot have {str(width)[:20]}×{str(height)[:20]} pixels: masks need a width "
+            f"and a height of at least 1, and at most {MOST_PIXELS:,} pixels in all."
         )
     return size
 
 
 def read_text(path: Path, growth: int = _JSON_GROWTH) -> str:
-    """Read a text file if what becomes of it fits into memory.
+    """Read a text file if it fits into memory, once parsed.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def read_text(path: Path, growth: int = _JSON_GROWTH) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise ImageError(f"{path} is not text in UTF-8; save it again in that encoding.") from None
+        raise ImageError(f"{path} is not UTF-8 text; save it again in that encoding.") from None
 
 
 def read_json(path: Path) -> Any:
@@ -100,16 +100,16 @@ def read_json(path: Path) -> Any:
     except ValueError as error:
         reason = str(error).split("\n")[0].rstrip(".")
         raise ImageError(
-            f"{path} is no JSON ({reason}); it may be damaged or unfinished, so copy or save it "
-            "again."
+            f"{path} is not valid JSON ({reason}); it may be damaged or unfinished, so copy or "
+            "save it again."
         ) from None
 
 
 def read_xml(path: Path) -> ElementTree.Element:
     """Read XML without entities.
 
-    A document that declares entities, or has a document type that could, is refused before any is
-    expanded; nothing outside the file is ever read.
+    A document with a document type, which could declare entities, is refused before any entity is
+    expanded. Nothing outside the file is read.
 
     Raises
     ------
@@ -134,8 +134,8 @@ def read_xml(path: Path) -> ElementTree.Element:
 
     def doctype(*_: Any) -> None:
         raise ImageError(
-            f"{path} has a document type declaration, which files of masks do not need and which "
-            "can do harm; delete the line that begins with <!DOCTYPE."
+            f"{path} has a document type declaration, which mask files do not need and which can "
+            "do harm; delete the line that begins with <!DOCTYPE."
         )
 
     parser.StartElementHandler = start
@@ -146,23 +146,23 @@ def read_xml(path: Path) -> ElementTree.Element:
     try:
         parser.Parse(path.read_bytes(), True)
     except expat.ExpatError as error:
-        raise ImageError(f"{path} is no XML ({error}); copy or save it again.") from None
+        raise ImageError(f"{path} is not valid XML ({error}); copy or save it again.") from None
     return builder.close()
 
 
 @contextmanager
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a zip file for reading its members into memory; nothing is unpacked to disk.
+    """Open a zip file to read its members into memory; nothing is unpacked to disk.
 
     Raises
     ------
     ImageError
-        If it promises more than the memory holds, or is damaged.
+        If its unpacked size does not fit into memory, or it is damaged.
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len(members) > _MOST_MEMBERS:
-            raise ImageError(f"{path} holds {len(members):,} files, too many for masks.")
+            raise ImageError(f"{path} has {len(members):,} files, too many for masks.")
         _check_memory(sum(member.file_size for member in members), path)
         yield archive
 
@@ -170,23 +170,23 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 def needs(
     module: str, extra: str, doing: str, error: type[AnymaskError] = ImageError
 ) -> ModuleType:
-    """Import a package that only some formats need.
+    """Import an optional package that only some formats need.
 
     Parameters
     ----------
     module : str
         The package.
     extra : str
-        The extra of anymask that installs it.
+        The extra of anymask that includes it.
     doing : str
-        What it is needed for, as the beginning of a sentence.
+        What needs it; begins the sentence.
     error : type
-        What to raise if it is missing.
+        The error to raise if it is missing.
 
     Raises
     ------
     AnymaskError
-        If it is not installed; the sentence says how to install it.
+        If it is not installed; the message says how to install it.
     """
     try:
         return importlib.import_module(module)

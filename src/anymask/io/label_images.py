@@ -1,7 +1,7 @@
-"""What label images share, whatever file they are in: one id per pixel, 0 for background.
+"""Shared by all label-image formats: one id per pixel, 0 for background.
 
-The ids stay as they are, and the dtype is the smallest that holds the largest id. Class names
-travel in the file's own text fields. Where masks overlap, the smaller one lies on top.
+Ids are never changed, and the dtype is the smallest that holds the largest id. Class names are
+stored in the file's own text fields. Where masks overlap, the smaller one is on top.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from anymask.io.guards import check_size
 from anymask.masks.mask_set import MaskSet
 
 KEY = "anymask"
-"""Name of the text field for class names, in PNG and inside the text."""
+"""Name of the text field in PNG, and the key in its JSON, for class names."""
 ADVICE = "save the masks as COCO or NPZ, which hold run lengths"
-"""What to do with a label image that does not fit into memory."""
+"""Advice for a label image that does not fit into memory."""
 
 _PNG_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I;16N", "I")
 
@@ -30,18 +30,18 @@ _PNG_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I;16N", "I")
 def masks_of_labels(
     path: Path, labels: NDArray[Any], class_of: Mapping[int, str], *, every_id: bool = False
 ) -> MaskSet:
-    """Make a set of a label image that was read.
+    """Make a `MaskSet` from a label image.
 
     Parameters
     ----------
     path : Path
-        For messages.
+        The file, for messages.
     labels : (H, W) array
-        Integers, booleans, or floats that are whole numbers.
+        Integers, booleans, or floats with whole numbers.
     class_of : mapping
         Class names by id.
     every_id : bool
-        Whether an id of `class_of` that is not in the image is an empty mask.
+        Whether an id of `class_of` that is not in the image becomes an empty mask.
     """
     check_size(*labels.shape)
     if labels.dtype == np.bool_:
@@ -60,29 +60,29 @@ def masks_of_labels(
 
 
 def check_plain(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
-    """Refuse what is no label image: more than two axes, or something else than numbers."""
+    """Refuse anything but a label image: two axes, and numbers."""
     if len(shape) != 2 or np.dtype(dtype).kind not in "buif":
         described = "×".join(map(str, shape))
         raise ImageError(
-            f"{path} is no label image: it holds {np.dtype(dtype)} of shape {described}, and one "
-            "whole number per pixel is needed, not colours; save the ids themselves."
+            f"{path} is not a label image: it has {np.dtype(dtype)} of shape {described} instead "
+            "of one whole number per pixel; save the ids themselves, not colours."
         )
 
 
 def _whole_numbers(path: Path, labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Ids out of an image of floats, as ImageJ saves what has more than 65,535 of them."""
+    """Convert a float image to ids; ImageJ saves more than 65,535 ids as floats."""
     exact = 2**24 if labels.dtype.itemsize == 4 else 2**53
     limit = labels.max(initial=0)
     if not np.isfinite(labels).all() or limit > exact or (labels != np.floor(labels)).any():
         raise ImageError(
-            f"{path} holds fractions and not ids; it may be the image itself or a probability, "
-            "so save whole numbers, one per object."
+            f"{path} has fractions instead of ids; it may be the image itself or a probability "
+            "map, so save whole numbers, one per object."
         )
     return labels.astype(np.int64)
 
 
 def class_notes(masks: MaskSet) -> str | None:
-    """Class names by id as the text that label images carry; None if there are none."""
+    """Class names by id as text to store in a label image; None if there are none."""
     if masks.class_names is None or not any(masks.class_names):
         return None
     pairs = zip(masks.ids.tolist(), masks.class_names, strict=True)
@@ -90,7 +90,7 @@ def class_notes(masks: MaskSet) -> str | None:
 
 
 def classes_in(notes: Any) -> dict[int, str]:
-    """Class names by id, of text that may be anything."""
+    """Class names by id from a text field, which may hold anything."""
     try:
         classes = json.loads(notes)[KEY]["classes"]
         return {int(id_): str(name) for id_, name in classes.items()}
@@ -105,18 +105,18 @@ def read_png(path: Path) -> tuple[NDArray[Any], bool, str | None]:
     -------
     numbers : (H, W) array
     indexed : bool
-        Whether they are those of a palette.
+        Whether they are palette indices.
     notes : str or None
-        Text that anymask wrote beside them.
+        Text that anymask stored with them.
 
     Raises
     ------
     ImageError
-        If it has colours, or takes more memory than there is.
+        If it has colours, or does not fit into memory.
     """
     from PIL import PngImagePlugin
 
-    # Not by Image.open, whose limit of pixels is lower than what fits into memory.
+    # Not with Image.open, whose pixel limit is lower than what fits into memory.
     with PngImagePlugin.PngImageFile(path) as image:
         check_plain(path, image.size[::-1] + (3,) * (image.mode not in _PNG_MODES), np.uint16)
         check_fits(image.size[::-1], 4, str(path), ADVICE)

@@ -1,4 +1,4 @@
-"""What a format cannot hold of the masks that are written to it."""
+"""What is lost when masks are written to a format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anymask.masks.rle import area_of, runs_of
 
 
 def losses(masks: MaskSet, form: MaskFormat | str) -> list[str]:
-    """What a format cannot hold of these masks.
+    """List what is lost when these masks are written to a format.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def losses(masks: MaskSet, form: MaskFormat | str) -> list[str]:
     Returns
     -------
     list of str
-        A sentence for each kind of loss; empty if the same masks come back.
+        One sentence per kind of loss; empty if reading the file returns the same masks.
 
     Examples
     --------
@@ -34,23 +34,23 @@ def losses(masks: MaskSet, form: MaskFormat | str) -> list[str]:
     form = format_named(form) if isinstance(form, str) else form
     if form.is_table:
         return []
-    told: list[str] = []
+    lost: list[str] = []
     if not form.keeps_overlaps and (number := _overlapping(masks)):
-        told.append(
+        lost.append(
             f"{number} of the {len(masks)} masks overlap: where they do, only the smaller one is "
             "in the file."
         )
     in_order = np.array_equal(np.sort(masks.ids), np.arange(1, len(masks) + 1))
     if not form.keeps_ids and not in_order and masks.object_ids is not None:
-        told.append("The file has no ids: masks are numbered from 1, in order, when it is read.")
+        lost.append("The file has no ids: masks are numbered from 1, in order, when it is read.")
     empty = int(np.count_nonzero(masks.areas == 0))
     if not form.keeps_empty and empty:
-        told.append(f"{empty} masks without pixels are left out.")
-    return told
+        lost.append(f"{empty} masks without pixels are left out.")
+    return lost
 
 
 def _overlapping(masks: MaskSet) -> int:
-    """How many masks have a pixel in common with another one."""
+    """How many masks share a pixel with another mask."""
     total = int(masks.areas.sum())
     if not len(masks) or total == area_of(union_of_counts(masks.counts, masks.image_size)):
         return 0
@@ -58,14 +58,14 @@ def _overlapping(masks: MaskSet) -> int:
 
 
 def _pairs(masks: MaskSet) -> list[tuple[int, int]]:
-    """Pairs of runs' owners whose runs meet; every mask that overlaps one is in a pair."""
+    """Pairs of masks whose runs overlap; every mask that overlaps another is in a pair."""
     runs: list[Any] = [runs_of(counts) for counts in masks.counts]
     starts = np.concatenate([start for start, _ in runs])
     stops = np.concatenate([stop for _, stop in runs])
     owner = np.repeat(np.arange(len(runs)), [len(start) for start, _ in runs])
     order = np.argsort(starts, kind="stable")
     starts, stops, owner = starts[order], stops[order], owner[order]
-    # The run that reaches farthest of those before: whoever begins before its end overlaps it.
+    # Of all runs before a run, the one that ends last: a run that begins before that overlaps it.
     reach = np.maximum.accumulate(stops)
     farthest = np.maximum.accumulate(np.where(stops == reach, np.arange(len(stops)), 0))
     late = np.flatnonzero(starts[1:] < reach[:-1]) + 1

@@ -1,4 +1,4 @@
-"""From the files, folders and patterns that a user names to the images that they mean."""
+"""Expand files, folders and patterns to lists of images."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from anymask.io.registry import (
 def list_images(
     inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
 ) -> list[Path]:
-    """Expand files, folders and patterns to the image files that they mean.
+    """Expand files, folders and patterns to image files.
 
-    A folder ``….zarr`` is one image, and so are the header and the data file of an ENVI pair: in
-    folders the header stands for both, and data without a header are left out.
+    A folder ``….zarr`` is one image, and so are the header and data file of an ENVI pair. In a
+    folder, the header stands for the pair, and data files without a header are left out.
 
     Parameters
     ----------
     inputs
-        One or several of: an image file; a folder, which stands for the images directly in it; a
-        pattern with ``*``, ``?``, ``[…]`` or ``**``.
+        One or several of: an image file; a folder, which means the images directly in it; a pattern
+        with ``*``, ``?``, ``[…]`` or ``**``.
 
     Returns
     -------
     list of Path
-        In the order of ``inputs``, those of one folder or pattern sorted by name, each image
-        once. Hidden files in folders are left out, and links that form a circle are not followed.
+        In the order of ``inputs``, each image once; those of a folder or pattern are sorted by
+        name. Hidden files in folders are left out, and circular links are not followed.
 
     Raises
     ------
     ImageError
-        An input does not exist, has a suffix that is not read, or holds no image.
+        If an input does not exist, has an unknown suffix, or contains no image.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def list_images(
     """
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
-    image_formats()  # what is said of packages that cannot be used is not to be kept quiet
+    image_formats()  # load plugins here, outside `reading`, which would silence their warnings
     found: dict[Path, Path] = {}
     for given in inputs:
         with reading(Path(given)):
@@ -88,14 +88,14 @@ def _expand(given: str | os.PathLike[str]) -> list[Path]:
     images = {p for p in candidates if _is_image(p)}
     if not images:
         raise ImageError(
-            f"There is no image in {what}; those read are {', '.join(image_suffixes())}."
+            f"There is no image in {what}; anymask reads {', '.join(image_suffixes())}."
         )
-    # Of an image in several files, the one that stands for all is listed, if it was met as well.
+    # Of an image in several files, list only its main file if that was found too.
     return sorted(p for p in images if _key(p) == p or _key(p) not in images)
 
 
 def _is_known(path: Path) -> bool:
-    """Whether a name given by itself is worth reading: the suffix tells, or the content."""
+    """Whether a single path is an image, judging by its suffix or else its content."""
     form = image_format_by_suffix(path)
     if form is not None:
         return not form.is_folder or path.is_dir()
@@ -103,7 +103,7 @@ def _is_known(path: Path) -> bool:
 
 
 def _is_image(path: Path) -> bool:
-    """Whether something met in a folder is an image."""
+    """Whether an entry of a folder is an image."""
     form = image_format_by_suffix(path)
     if form is None or (not path.is_dir() if form.is_folder else not path.is_file()):
         return False
@@ -111,12 +111,12 @@ def _is_image(path: Path) -> bool:
 
 
 def _key(path: Path) -> Path:
-    """The file that stands for an image, whichever of its files is named."""
+    """The main file of an image, whichever of its files is given."""
     return image_files(path)[0]
 
 
 def _matches(pattern: Path) -> Iterator[Path]:
-    """What a pattern matches, as `glob` does it, but never in circles of links."""
+    """Paths that match a pattern, as in `glob`, but without following circular links."""
     parts = pattern.parts
     fixed = 0
     while fixed < len(parts) and not glob.has_magic(parts[fixed]):
@@ -126,7 +126,7 @@ def _matches(pattern: Path) -> Iterator[Path]:
 
 
 def _walk(folder: Path, parts: Sequence[str], above: frozenset[str]) -> Iterator[Path]:
-    """Paths below a folder that fit the parts of a pattern; ``above`` are the folders entered."""
+    """Paths below a folder that match the parts of a pattern; ``above`` are its parent folders."""
     if not parts:
         yield folder
         return
@@ -154,5 +154,5 @@ def _walk(folder: Path, parts: Sequence[str], above: frozenset[str]) -> Iterator
 def _children(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
-    except OSError:  # no folder, or none that may be looked into
+    except OSError:  # not a folder, or no permission to list it
         return []

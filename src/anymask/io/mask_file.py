@@ -1,4 +1,4 @@
-"""A file that may hold masks: what formats look at is read once, and only when it is needed."""
+"""A file that may hold masks; its content is read once, when a format first needs it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ZIP = (b"PK\3\4", b"PK\5\6")
 
 
 class MaskFile:
-    """A file or folder, and what the reader's caller knows of the image.
+    """A file or folder with masks, and what the caller knows about the image.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ class MaskFile:
             raise ImageError(f"There is no file {path}; check the name and the folder.")
 
     def of_picture(self, picture: str | None) -> MaskFile:
-        """Return the same file, asked about another image; nothing is read again."""
+        """Return the same file for another of its images; nothing is read again."""
         other = copy.copy(self)
         other.picture = picture
         return other
 
     @cached_property
     def start(self) -> bytes:
-        """The first 4096 bytes; none of a folder."""
+        """The first 4096 bytes; empty for a folder."""
         if self.is_folder:
             return b""
         with self.path.open("rb") as file:
@@ -64,12 +64,12 @@ class MaskFile:
 
     @cached_property
     def text(self) -> str:
-        """The beginning as text, without white space before it."""
+        """The beginning as text, without leading white space."""
         return self.start.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
 
     @cached_property
     def json(self) -> Any:
-        """The content as JSON; None if it does not begin like JSON.
+        """The parsed JSON content; None if it does not begin like JSON.
 
         Raises
         ------

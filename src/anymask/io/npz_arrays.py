@@ -1,4 +1,4 @@
-"""Arrays in NumPy's NPZ files, none of which is unpickled or believed about its size."""
+"""Read and write NumPy's NPZ files; nothing is unpickled, and sizes are checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anymask.files import whole_file
 
 
 def header_of(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype that an array in NumPy's format promises."""
+    """Shape and dtype in the header of an array in NumPy's format."""
     old = np.lib.format.read_magic(file) == (1, 0)
     read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
@@ -23,7 +23,7 @@ def header_of(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def names_in(members: tuple[str, ...] | None) -> set[str]:
-    """Names of the arrays, of the names of a zip file's members."""
+    """Names of the arrays among the members of a zip file."""
     return {name.removesuffix(".npy") for name in members or () if name.endswith(".npy")}
 
 
@@ -33,16 +33,14 @@ def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     Raises
     ------
     ImageError
-        If it holds objects, or less than its header promises.
+        If it holds Python objects, or less data than its header states.
     """
     member = archive.getinfo(f"{name}.npy")
     with archive.open(member) as file:
         shape, dtype = header_of(file)
-    # NumPy allocates what the header promises before it looks at how much there is.
+    # NumPy allocates what the header states before it checks how much data there is.
     if dtype.hasobject or math.prod(shape) * dtype.itemsize > member.file_size:
-        raise ImageError(
-            f"The array {name!r} is not what its header promises; the file is damaged."
-        )
+        raise ImageError(f"The array {name!r} does not match its header; the file is damaged.")
     with archive.open(member) as file:
         return np.lib.format.read_array(file, allow_pickle=False)
 

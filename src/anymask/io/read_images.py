@@ -1,4 +1,4 @@
-"""Any image file to an `Image`, or straight to ``uint8`` RGB."""
+"""Read any image file as an `Image`, or directly as ``uint8`` RGB."""
 
 from __future__ import annotations
 
@@ -33,41 +33,40 @@ def read(
     dataset: str | None = None,
     axes: str | None = None,
 ) -> Image:
-    """Read an image of any format, with what its file says about it.
+    """Read an image of any format, with its metadata.
 
-    PNG, JPEG, BMP, WebP, TIFF (with the metadata of OME, ImageJ and GeoTIFF), NPY and NPZ, ENVI,
-    OME-Zarr, HDF5, MATLAB, DICOM, camera RAW, and the formats that installed packages add. Values
-    keep their dtype. Large files are mapped into memory or read part by part, when values are
-    asked for.
+    Formats: PNG, JPEG, BMP, WebP, TIFF (with OME, ImageJ and GeoTIFF metadata), NPY and NPZ, ENVI,
+    OME-Zarr, HDF5, MATLAB, DICOM, camera RAW, and those that installed packages add. Values keep
+    their dtype. Large files are memory-mapped or read piece by piece, when values are needed.
 
     Parameters
     ----------
     path
         A file, or the folder of an OME-Zarr.
     header
-        ENVI: the header of the data file ``path``, where it does not lie beside it.
+        ENVI: the header, if it is not beside the data file ``path``.
     series
         TIFF, OME-Zarr: which of several images.
     page
-        TIFF, animations: one page or frame alone.
+        TIFF, animations: a single page or frame.
     level
         TIFF, OME-Zarr: which level of a pyramid; 0, the default, is the full size.
     dataset
         HDF5, MATLAB, NPZ, Zarr: the name of one array among several.
     axes
-        Where the file does not say or is wrong: one letter per axis, out of T (time), Z (depth),
+        For files with missing or wrong axis names: one letter per axis, from T (time), Z (depth),
         C (channel), Y (row), X (column), S (colour sample).
 
     Returns
     -------
     Image
-        The array with names for its axes, and the metadata.
+        The array with named axes, and the metadata.
 
     Raises
     ------
     ImageError
-        The file is missing, of an unknown format, damaged, or holds several images and none was
-        chosen.
+        If the file is missing, of an unknown format or damaged, or has several images and none
+        was chosen.
 
     Examples
     --------
@@ -93,7 +92,7 @@ def read(
     for name in given:
         if name not in form.options:
             takers = ", ".join(other.name for other in formats if name in other.options)
-            raise ImageError(f"{name}= means nothing for {path}; it is for {takers}.")
+            raise ImageError(f"{name}= does not apply to {path}; it is for {takers}.")
     with reading(path):
         return form.read(path, **given)
 
@@ -101,9 +100,9 @@ def read(
 def read_rgb(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read an image file as ``uint8`` RGB, upright.
 
-    All that `read` reads, if it is one image of one or three channels. A camera's EXIF orientation
-    is applied, palettes and CMYK become RGB, alpha is dropped; 8-bit photographs keep their
-    values, others are stretched as `anymask.to_rgb` does by default.
+    The file may be anything that `read` reads, if it has a single plane. The EXIF orientation of a
+    camera is applied, palettes and CMYK become RGB, and alpha is dropped. 8-bit photographs keep
+    their values; others are stretched as `anymask.to_rgb` does by default.
 
     Parameters
     ----------
@@ -118,8 +117,8 @@ def read_rgb(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     Raises
     ------
     ImageError
-        The file is missing, of an unknown format, damaged, holds several images, or more than
-        ``MAX_PIXELS``.
+        If the file is missing, of an unknown format or damaged, or has several images or more than
+        ``MAX_PIXELS`` pixels.
 
     Examples
     --------
@@ -133,14 +132,14 @@ def read_rgb(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     planes = [n for axis, n in zip(image.axes, image.shape, strict=True) if axis in "TZ"]
     if np.prod(planes) > 1:
         raise ImageError(
-            f"{path} holds {int(np.prod(planes))} images (axes {image.axes}, shape "
+            f"{path} has {int(np.prod(planes))} images (axes {image.axes}, shape "
             f"{image.shape}); choose one with anymask.read(path).plane(t=…, z=…) and pass it to "
             "anymask.to_rgb."
         )
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(
             f"{path} is {image.width}×{image.height} pixels, more than the {MAX_PIXELS:,} pixels "
-            "that are shown at once; choose a part with "
+            "that can be shown at once; choose a part with "
             "anymask.read(path).region(top, left, height, width) and pass it to anymask.to_rgb."
         )
     try:
@@ -152,18 +151,18 @@ def read_rgb(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
 
 def unknown_suffix(path: Path) -> ImageError:
-    """The error for a file of a format that is not read."""
+    """The error for a file of an unknown format."""
     kind = f"the suffix {path.suffix}" if path.suffix else "no suffix"
-    return ImageError(f"{path} has {kind}; images are read from {', '.join(image_suffixes())}.")
+    return ImageError(f"{path} has {kind}; anymask reads {', '.join(image_suffixes())}.")
 
 
 def _format_of(path: Path) -> ImageFormat:
-    """The format of a path, by its suffix; without a known suffix, by content.
+    """The format of a path, from its suffix, or from its content if the suffix is unknown.
 
     Raises
     ------
     ImageError
-        There is no such file, or it is of no known format.
+        If there is no such file, or its format is unknown.
     """
     form = image_format_by_suffix(path)
     if path.is_dir() and not (form and form.is_folder):
@@ -171,12 +170,12 @@ def _format_of(path: Path) -> ImageFormat:
     if not path.exists():
         raise ImageError(f"There is no file {path}; check the name and the folder.")
     if not (path.is_file() or path.is_dir()):
-        raise ImageError(f"{path} is neither a file nor a folder but a device or a pipe.")
+        raise ImageError(f"{path} is a device or a pipe, not a file or folder; copy it to a file.")
     form = form or image_format_by_content(path)
     if form is None:
         raise unknown_suffix(path)
     if form.is_folder and not path.is_dir():
-        raise ImageError(f"{path} should be a folder to be {form.name}; copy all of it.")
+        raise ImageError(f"{path} is a file, but {form.name} is a folder; copy the whole folder.")
     if path.is_file() and path.stat().st_size == 0:
         raise ImageError(f"{path} is empty (0 bytes); copy or download it again.")
     return form

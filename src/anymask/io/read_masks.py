@@ -1,4 +1,4 @@
-"""Masks from files: the content of a file tells its format, not its name."""
+"""Read masks from files; the format is recognised by content, not by name."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ def load_masks(
     picture: str | None = None,
     image: Image | str | os.PathLike[str] | Any = None,
 ) -> MaskSet:
-    """Read masks from any of the formats that `save_masks` writes, except tables.
+    """Read masks in any format that `save_masks` writes, except tables.
 
-    Nothing in the file is executed, unpacked to disk or believed about sizes.
+    Nothing in the file is executed or unpacked to disk, and sizes are checked before use.
 
     Parameters
     ----------
     path : path-like
         A file, or the folder of an OME-Zarr.
     image_size : tuple of int, optional
-        Height and width of the image, for formats that do not have it: YOLO, and GeoJSON and
-        ImageJ ROIs of other programs.
+        Height and width of the image, for formats that do not store it: YOLO, and GeoJSON and
+        ImageJ ROIs from other programs.
     picture : str, optional
-        File name or id of the image, for a COCO file of several.
+        File name or id of the image, for a COCO file with several.
     image : Image, array or path-like, optional
-        The image itself, its values (H, W) or (H, W, C), or its file: brings the size, and for
+        The image itself, its values (H, W) or (H, W, C), or its file. Provides the size, and for
         GeoJSON the transform from pixels to the map.
 
     Returns
     -------
     MaskSet
-        With the ids and class names that the file has.
+        With the ids and class names in the file.
 
     Raises
     ------
     ImageError
-        If the file is missing, damaged, of none of these formats, or larger than the memory, or
-        the image cannot be read.
+        If the file is missing, damaged, of an unknown format or too large for memory, or the image
+        cannot be read.
     AnymaskError
-        If the content is not masks of one image.
+        If the content is not the masks of one image.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def load_masks(
 def load_dataset(
     path: str | os.PathLike[str], image_size: tuple[int, int] | None = None
 ) -> Iterator[tuple[str, MaskSet]]:
-    """Read the masks of every image in a file: of a COCO data set all, else of the one.
+    """Read the masks of every image in a file: all of a COCO data set, otherwise the only one.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def load_dataset(
     Yields
     ------
     name : str
-        File name of the image if the file has it, else the file's own name without suffix.
+        File name of the image if stored in the file, otherwise the file's own name without suffix.
     masks : MaskSet
 
     Raises
@@ -106,16 +106,16 @@ def load_dataset(
     for key, name in images:
         with reading(path, "masks"):
             masks = _read(form, file.of_picture(key))
-        if key is None:  # the one image of the file, which may have been annotated anywhere
+        if key is None:  # the only image; its stored name may be a path on another machine
             name = _without_folders(name) if name and isinstance(name, str) else stem_of(path)
         yield str(name), masks
 
 
 def scale_of(path: Path) -> dict[str, Any]:
-    """Read ``pixel_size`` and ``unit`` of a result, for `save_masks`; empty if it has none.
+    """Read ``pixel_size`` and ``unit`` of a result, for `save_masks`; empty if unknown.
 
-    Label images in TIFF and OME-Zarr have them. For a ``NAME.masks.json`` the ``NAME.labels.tif``
-    beside it does.
+    Label images in TIFF and OME-Zarr store them. For ``NAME.masks.json`` they are read from the
+    ``NAME.labels.tif`` beside it.
     """
     beside = path.with_name(path.name.removesuffix(JSON) + LABELS)
     if path.name.endswith(JSON) and beside.is_file():
@@ -135,7 +135,7 @@ def scale_of(path: Path) -> dict[str, Any]:
 
 
 def _facts_of(image: Any) -> tuple[tuple[int, int] | None, Transform | None]:
-    """Size of an image, and its transform to the map, if it has one."""
+    """Size of an image, and its transform to the map if it has one."""
     if image is None:
         return None, None
     if isinstance(image, (str, os.PathLike)):
@@ -147,53 +147,53 @@ def _facts_of(image: Any) -> tuple[tuple[int, int] | None, Transform | None]:
     shape = np.shape(image)
     if len(shape) not in (2, 3):
         raise ImageError(
-            f"An array of shape {shape} is no image; give one of shape (H, W) or (H, W, C)."
+            f"An array of shape {shape} is not an image; give one of shape (H, W) or (H, W, C)."
         )
     return (int(shape[0]), int(shape[1])), None
 
 
 def _identify(file: MaskFile) -> MaskFormat:
-    """The format of a file, by its content.
+    """Recognise the format of a file by its content.
 
     Raises
     ------
     ImageError
-        If it is of no known format; the sentence says what it is instead.
+        If the format is unknown; the message says what the file is instead.
     """
     path, formats = file.path, mask_formats().values()
     if not file.is_folder and not file.start and file.suffix != ".txt":
         raise ImageError(f"{path} is empty (0 bytes); copy or save it again.")
-    # A package's format is asked first where the suffix is its own.
+    # Formats that go by their suffix alone, such as those of packages, are tried first.
     own = [form for form in formats if form.sniff is None and file.suffix in form.suffixes]
     form = next((form for form in (*own, *formats) if form.accepts(file)), None)
     if form is not None:
         return form
     if file.is_folder:
-        raise ImageError(f"{path} is a folder and no OME-Zarr; name the files in it one by one.")
+        raise ImageError(f"{path} is a folder but not OME-Zarr; name the files in it one by one.")
     if file.start.startswith(_JPEG):
         raise ImageError(
             f"{path} is a JPEG, whose compression changes ids; save label images as PNG or TIFF."
         )
     if file.members is not None:
         raise ImageError(
-            f"{path} is a zip with neither ImageJ ROIs nor NumPy arrays in it; unpack it and give "
-            "the file with the masks."
+            f"{path} is a zip file without ImageJ ROIs or NumPy arrays; unpack it and give the "
+            "file with the masks."
         )
     if file.text.startswith("<"):
-        raise ImageError(f"{path} is XML, but no annotation of Pascal VOC.")
+        raise ImageError(f"{path} is XML, but not a Pascal VOC annotation.")
     if file.json is not None:
         raise ImageError(
-            f"{path} is JSON, but holds no masks as COCO, LabelMe or GeoJSON have them."
+            f"{path} is JSON, but does not contain masks as COCO, LabelMe or GeoJSON do."
         )
     known = ", ".join(form.title for form in formats if form.read is not None)
-    raise ImageError(f"{path} holds no masks in a known format; those read are {known}.")
+    raise ImageError(f"{path} has no masks in a known format; anymask reads {known}.")
 
 
 def _read(form: MaskFormat, file: MaskFile) -> MaskSet:
     if form.is_table:
-        raise ImageError(f"{file.path} is a table; it holds measurements and no masks.")
+        raise ImageError(f"{file.path} is a table; it has measurements but no masks.")
     if form.read is None:
-        raise ImageError(f"{file.path} is {form.title}, a format that is written and not read.")
+        raise ImageError(f"{file.path} is {form.title}, a format that can be written but not read.")
     return form.read(file)
 
 

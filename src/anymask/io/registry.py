@@ -1,13 +1,13 @@
-"""The registry of file formats: what each is called, how it is told apart, read and written.
+"""The registry of file formats: their names, how to recognise, read and write them.
 
-There are two kinds of entries. An `ImageFormat` turns a file into an `Image`. A `MaskFormat` turns
-a `MaskSet` into a file and back. TIFF, PNG, NPZ and Zarr are containers for both, so each of them
-has an entry of either kind, in two modules: `image_formats/tiff/` opens any TIFF as an image, and
+There are two kinds of entries. An `ImageFormat` reads a file as an `Image`. A `MaskFormat` writes
+a `MaskSet` to a file and reads it back. TIFF, PNG, NPZ and Zarr can hold both, so each of them has
+an entry of either kind in two modules: `image_formats/tiff/` opens any TIFF as an image, and
 `mask_formats/label_tiff.py` reads and writes label images in TIFF. A mask format may use an image
-format, never the other way round.
+format, but not the other way round.
 
-Built-in formats are the modules of `image_formats/` and `mask_formats/`: each module there has its
-entry as ``FORMAT``, and nothing else has to be changed for a new one. Installed packages add
+Built-in formats are the modules of `image_formats/` and `mask_formats/`. Each has its entry as
+``FORMAT``; a new format needs no change elsewhere. Installed packages add
 formats through the entry-point groups ``anymask.readers`` (an `ImageFormat` each) and
 ``anymask.writers`` (a `MaskFormat` each). See docs/extending.md.
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from anymask.masks.measure import Measurements
 
 READERS, WRITERS = "anymask.readers", "anymask.writers"
-"""The entry-point groups of packages that add image formats and mask formats."""
+"""The entry-point groups through which packages add image formats and mask formats."""
 
 
 class PluginWarning(UserWarning):
@@ -47,33 +47,33 @@ class PluginWarning(UserWarning):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFormat:
-    """A kind of file that is read as an image.
+    """A file format that is read as an image.
 
     Attributes
     ----------
     name : str
-        What users call it.
+        The name shown to users.
     suffixes : tuple of str
         Endings of file names, in lower case and with the dot.
     read : callable
         ``read(path, **options)`` returns an `Image`. Packages that are slow to import are imported
-        inside of it.
+        inside it.
     options : frozenset of str
-        Which of the options of `anymask.read` it takes, out of ``header``, ``series``, ``page``,
+        The options of `anymask.read` that it takes, from ``header``, ``series``, ``page``,
         ``level``, ``dataset`` and ``axes``.
     is_folder : bool
-        Whether the image is a folder, as OME-Zarr is.
+        Whether the image is a folder, as in OME-Zarr.
     sniff : callable, optional
-        ``sniff(path)`` tells by content whether a file is of this format. It is asked about files
-        whose suffix no format has.
+        ``sniff(path)`` returns whether a file is of this format, judging by its content. It is
+        called for files with an unknown suffix.
     ambiguous : bool
-        Other programs use these suffixes too: of the files in a folder, only those that `sniff`
-        accepts are images.
+        Whether other programs use these suffixes too. In a folder, only files that `sniff`
+        accepts are then images.
     files : callable, optional
-        ``files(path)`` returns all files of an image that has several, first the one that stands
-        for all of them. By default the path alone.
+        ``files(path)`` returns all files of an image that has several, the main one first. By
+        default only the path.
     rank : int
-        Formats of a lower rank come first in lists, and when an image is looked for by its name
+        Formats with a lower rank come first in lists, and when an image is searched by its name
         without suffix.
     """
 
@@ -94,24 +94,24 @@ class ImageFormat:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskFormat:
-    """A kind of file that holds masks, or measurements of them.
+    """A file format for masks, or for measurements of masks.
 
-    A format that is only read has neither `write` nor `write_table`. A table has `write_table` and
-    is never read.
+    A read-only format has neither `write` nor `write_table`. A table has `write_table` and is never
+    read.
 
     Attributes
     ----------
     name : str
-        What users call it, as in ``--to NAME``.
+        The name that users type, as in ``--to NAME``.
     title : str
-        What it is, for lists.
+        A short description, for lists.
     suffixes : tuple of str
         Endings of file names, in lower case; files are written with the first.
     read_suffixes : tuple of str
-        Endings of files that are read and never written.
+        Endings of files that are read but never written.
     write : callable, optional
         ``write(path, masks, context)`` writes a `MaskSet` and returns the files it wrote. The
-        `WriteContext` holds what is known of the image, and the options.
+        `WriteContext` has the facts about the image, and the options.
     write_many : callable, optional
         ``write_many(path, pairs)`` writes the masks of several images into one file; each pair is
         a `MaskSet` and its `WriteContext`.
@@ -120,29 +120,29 @@ class MaskFormat:
     read : callable, optional
         ``read(file)`` returns the `MaskSet` in a `MaskFile`.
     sniff : callable, optional
-        ``sniff(file)`` tells by content whether a `MaskFile` is of this format. By default the
-        suffix tells.
+        ``sniff(file)`` returns whether a `MaskFile` is of this format, judging by its content. By
+        default the suffix decides.
     images_in : callable, optional
-        ``images_in(file)`` returns a key and a file name for each image whose masks the file
-        holds; `read` finds the key in ``file.picture``.
+        ``images_in(file)`` returns a key and a file name for each image in the file; `read` then
+        gets the key as ``file.picture``.
     scale : callable, optional
-        ``scale(path)`` returns the image from which pixel size and unit of a file are taken.
+        ``scale(path)`` returns an image with the pixel size and unit of a file.
     ending : str
-        How a file beside an image is called: the image's name and this. By default the suffix.
+        The ending of a result beside an image, after the image's name. By default the suffix.
     dataset_folder : str
-        In a data set of several images, the folder that holds the files.
+        In a data set of several images, the folder that contains the files.
     dataset_list : str
-        In a data set, the file beside `dataset_folder` without which the folder is no data set.
+        In a data set, a file that must exist beside `dataset_folder`.
     companions : tuple of str
-        Names, or endings after the same stem, of files that are written along and are no results
-        by themselves.
+        Names, or endings after the same stem, of files that are written along with a result but
+        are not results themselves.
     is_folder : bool
         Whether the result is a folder.
     is_label_image : bool
         Whether the file is an image with one id per pixel.
     keeps_overlaps, keeps_ids, keeps_empty, keeps_scores, keeps_prompts : bool
-        Whether these come back when the file is read: overlapping masks, ids, masks without
-        pixels, scores, and the points and crops that masks were found with.
+        Whether these survive writing and reading: overlapping masks, ids, masks without pixels,
+        scores, and the points and crops that masks were found with.
     """
 
     name: str
@@ -174,17 +174,17 @@ class MaskFormat:
 
     @property
     def suffix(self) -> str:
-        """The suffix that files get."""
+        """The suffix of new files."""
         return self.suffixes[0]
 
     @property
     def is_written(self) -> bool:
-        """Whether it can be written, and not only read."""
+        """Whether the format can be written."""
         return self.write is not None or self.write_table is not None
 
     @property
     def is_table(self) -> bool:
-        """Whether it holds measurements and no masks."""
+        """Whether it holds measurements instead of masks."""
         return self.write_table is not None
 
     @property
@@ -193,7 +193,7 @@ class MaskFormat:
         return self.write_many is not None or bool(self.dataset_folder)
 
     def accepts(self, file: MaskFile) -> bool:
-        """Whether a file is of this format: by `sniff`, without one by its suffix."""
+        """Whether a file is of this format, by `sniff`, or by its suffix if there is no `sniff`."""
         if file.is_folder != self.is_folder:
             return False
         return file.suffix in self.suffixes if self.sniff is None else self.sniff(file)
@@ -220,12 +220,12 @@ def image_formats() -> tuple[ImageFormat, ...]:
 
 @cache
 def mask_formats() -> Mapping[str, MaskFormat]:
-    """All mask formats by name, from those that keep most to those that keep least."""
+    """All mask formats by name, the built-in ones first, from most to least kept."""
     from anymask.io import mask_formats as folder
 
     built_in = sorted(_built_in(folder, MaskFormat), key=_least_kept)
-    # Suffixes may be shared: the content tells which format a file is of, and a name given to a
-    # new file means the format that keeps most, the built-in ones first.
+    # Suffixes may be shared: an existing file is recognised by content, and the name of a new
+    # file means the first format with its suffix.
     names = {form.name for form in built_in}
     added = sorted(_from_packages(WRITERS, MaskFormat, names, set()), key=_least_kept)
     return MappingProxyType({form.name: form for form in (*built_in, *added)})
@@ -238,23 +238,23 @@ def written_formats() -> dict[str, MaskFormat]:
 
 @cache
 def image_suffixes() -> tuple[str, ...]:
-    """Endings of the file names that are read as images, in lower case."""
+    """Suffixes of the files that are read as images, in lower case."""
     return tuple(suffix for form in image_formats() for suffix in form.suffixes)
 
 
 def image_format_by_suffix(path: Path) -> ImageFormat | None:
-    """The image format that a path's suffix names; None if there is no such format."""
+    """The image format of a path, by its suffix; None if unknown."""
     suffix = path.suffix.lower()
     return next((form for form in image_formats() if suffix in form.suffixes), None)
 
 
 def image_format_by_content(path: Path) -> ImageFormat | None:
-    """The image format that a file's content shows; None if there is no such format."""
+    """The image format of a file, by its content; None if unknown."""
     return next((form for form in image_formats() if form.accepts(path)), None)
 
 
 def image_files(path: Path) -> list[Path]:
-    """All files that make up an image, first the one that stands for it."""
+    """All files that make up an image, the main one first."""
     form = image_format_by_suffix(path) or (
         image_format_by_content(path) if path.is_file() else None
     )
@@ -267,7 +267,7 @@ def format_named(name: str) -> MaskFormat:
     Raises
     ------
     OutputError
-        If there is none of that name.
+        If there is no such format.
     """
     formats = written_formats()
     if name in formats:
@@ -278,12 +278,12 @@ def format_named(name: str) -> MaskFormat:
 
 
 def format_of(path: Path) -> MaskFormat:
-    """The mask format that a new file's name asks for.
+    """The mask format of a new file, by its name.
 
     Raises
     ------
     OutputError
-        If its suffix belongs to no format that is written.
+        If no format with this suffix can be written.
 
     Examples
     --------
@@ -299,7 +299,7 @@ def format_of(path: Path) -> MaskFormat:
             return form
     suffixes = dict.fromkeys(suffix for form in formats for suffix in form.suffixes)
     raise OutputError(
-        f"The name {path.name} does not say which format is meant; give it a suffix such as "
+        f"The name {path.name} does not show the format; give it a suffix such as "
         f"{', '.join(suffixes)}, or name the format."
     )
 
@@ -330,17 +330,17 @@ def _built_in(folder: Any, kind: type[_Format]) -> list[_Format]:
 def _from_packages(
     group: str, kind: type[_Format], names: set[str], suffixes: set[str]
 ) -> list[_Format]:
-    """The entries of installed packages; one that cannot be used is named and left out."""
+    """The entries of installed packages; unusable ones are left out with a warning."""
     found: list[_Format] = []
     for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
         try:
             form = entry.load()
-        except Exception as error:  # whatever code of others raises when it is imported
+        except Exception as error:  # importing foreign code may raise anything
             reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
             _leave_out(entry, reason)
             continue
         if not isinstance(form, kind):
-            _leave_out(entry, f"{entry.value} is no {kind.__name__}")
+            _leave_out(entry, f"{entry.value} is not an entry of type {kind.__name__}")
         elif form.name in names | {other.name for other in found}:
             _leave_out(entry, f"there is a format called {form.name} already")
         elif twice := suffixes.intersection(form.suffixes):

@@ -1,4 +1,4 @@
-"""What results are called, and the four that are written together or not at all.
+"""File names of results, and the four results that are written together or not at all.
 
 ========================= ===========================================================
 ``NAME.overlay.png``      the image with the masks painted over it
@@ -7,7 +7,7 @@
 ``NAME.masks.csv``        one row per mask: id, area, box (XYWH), centroid, scores, class
 ========================= ===========================================================
 
-Ids are the same in all of them, and so is an id's colour in every overlay.
+An id is the same in all of them and has the same colour in every overlay.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from anymask.painting import overlay
 OVERLAY, LABELS, CSV, JSON = ".overlay.png", ".labels.tif", ".masks.csv", ".masks.json"
 SUFFIXES = (OVERLAY, LABELS, CSV, JSON)
 BINARY, SEMANTIC = ".binary.png", ".semantic.png"
-"""White on black: all masks of an image as one, and all pixels of a kind."""
+"""White on black: the union of all masks of an image, and all pixels of a class."""
 SCORES = (".scores.npz", ".scores.tif")
 """The score of every pixel."""
 NO_MASKS = (OVERLAY, BINARY, SEMANTIC, *SCORES, "evaluation.json")
-"""Endings of what anymask writes beside masks and that holds none."""
+"""Endings of files that anymask writes besides masks, and that contain no masks."""
 
 _COLUMNS = (
     "id",
@@ -53,7 +53,7 @@ _COLUMNS = (
 
 
 def result_path(stem: Path, suffix: str) -> Path:
-    """Path of one result of the image whose results are called `stem`.
+    """Path of one result, from the common stem of an image's results.
 
     >>> result_path(Path("out/scan.v2"), LABELS).as_posix()
     'out/scan.v2.labels.tif'
@@ -62,7 +62,7 @@ def result_path(stem: Path, suffix: str) -> Path:
 
 
 def stem_of(path: Path) -> str:
-    """What the image of a result is called: the name without what tells kinds of results apart.
+    """The name of a result's image: the file name without the endings of results.
 
     >>> [stem_of(Path(name)) for name in ("a.masks.json", "a.labels.tif", "b.v2.png", "c.rois.zip")]
     ['a', 'a', 'b.v2', 'c']
@@ -73,12 +73,12 @@ def stem_of(path: Path) -> str:
 
 
 def is_result(path: Path) -> bool:
-    """Whether a file is called like something that anymask writes beside an image."""
+    """Whether a file is named like a file that anymask writes beside an image."""
     return path.name.endswith((*NO_MASKS, *_own_endings()))
 
 
 def _own_endings() -> list[str]:
-    """Endings of results that no other program gives, as ``.labels.tif``."""
+    """Endings that only anymask's results have, such as ``.labels.tif``."""
     return [form.ending for form in mask_formats().values() if form.ending.count(".") > 1]
 
 
@@ -94,27 +94,27 @@ def write_results(
     geo: Mapping[str, Any] | None = None,
     painted: np.ndarray | None = None,
 ) -> list[Path]:
-    """Write all four results of one picture.
+    """Write all four results of one image.
 
     Parameters
     ----------
     stem : Path
         Folder and NAME of the results.
     image : ndarray, uint8, (H, W, 3)
-        The picture, for the overlay.
+        The image, for the overlay.
     masks : MaskSet
         Its masks.
     image_name : str
-        File name of the picture, kept in the COCO file.
+        File name of the image, stored in the COCO file.
     info : mapping, optional
-        Put into the COCO file as its ``info``.
+        Stored in the COCO file as its ``info``.
     pixel_size : tuple of float, optional
         Height and width of a pixel in `unit`, for the label image.
     unit : str, optional
     geo : mapping, optional
-        Geo-reference of the picture as `Image.geo` has it, for the label image.
+        Geo-reference of the image as in `Image.geo`, for the label image.
     painted : ndarray, uint8, (h, w, 3), optional
-        What to save as the overlay; the masks over `image` if not given.
+        The overlay to save; by default the masks painted over `image`.
 
     Returns
     -------
@@ -124,13 +124,13 @@ def write_results(
     Raises
     ------
     OutputError
-        If a file cannot be written; then none of the four has changed.
+        If a file cannot be written; none of the four has then changed.
     """
     labels = masks.to_labels()
     coco = {"info": dict(info or {}), **masks.to_coco(image_name)}
     targets = {suffix: result_path(stem, suffix) for suffix in SUFFIXES}
     with ExitStack() as pending:
-        # Left in reverse order: the COCO file, which marks a picture as done, gets its name last.
+        # Files are renamed in reverse order, the COCO file last, because it marks an image as done.
         part = {s: pending.enter_context(whole_file(targets[s])) for s in reversed(SUFFIXES)}
         save_png(part[OVERLAY], overlay(image, labels) if painted is None else painted)
         context = WriteContext(image_name, pixel_size=pixel_size, unit=unit, **place_of(geo))
@@ -150,12 +150,12 @@ def save_png(path: Path, image: np.ndarray) -> None:
 def save_labels(
     path: Path, labels: np.ndarray, context: WriteContext | None = None, notes: str | None = None
 ) -> None:
-    """Save a label image as TIFF with its ids as they are, in 16 bits or as many as they need."""
+    """Save a label image as TIFF with unchanged ids, in 16 bits or more if needed."""
     write_tiff(path, labels.astype(np.promote_types(labels.dtype, np.uint16)), context, notes)
 
 
 def save_table(path: Path, masks: MaskSet) -> None:
-    """Save one row a mask as CSV; unknown numbers are left empty."""
+    """Save one row per mask as CSV; unknown numbers are left empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         named = masks.class_names is not None

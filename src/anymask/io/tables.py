@@ -1,4 +1,4 @@
-"""Measurements of masks within the image they belong to, as tables are written of them."""
+"""Measure masks in their image, for tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def measure_in_image(
     ----------
     masks : MaskSet
     image : Image or array, optional
-        An `Image` brings pixel size, unit and channel names; it is read one channel at a time.
+        An `Image` provides pixel size, unit and channel names; it is read one channel at a time.
     pixel_size, unit, properties
         As in `anymask.masks.measure.measure`; the first two override the image's own.
 
@@ -41,7 +41,7 @@ def measure_in_image(
     Raises
     ------
     AnymaskError
-        If the image is of another size than the masks, or is a stack.
+        If the image is a stack, or has another size than the masks.
     """
     if not isinstance(image, Image):
         return measure(masks, image, pixel_size=pixel_size, unit=unit, properties=properties)
@@ -66,7 +66,7 @@ def measure_in_image(
 
 
 def measured(masks: MaskSet, context: WriteContext) -> Measurements:
-    """Measure masks as the context says: one row per mask, in the order of the ids."""
+    """Measure masks with the settings of a context: one row per mask, ordered by id."""
     found = measure_in_image(
         masks,
         context.image,

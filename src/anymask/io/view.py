@@ -1,4 +1,4 @@
-"""How images are shown to a model: which planes, channels, contrast and pseudo-RGBs."""
+"""How images are shown to a model: planes, channels, contrast and pseudo-RGBs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class View:
     Attributes
     ----------
     recipes : tuple of Recipe
-        Pseudo-RGBs to make of each image; none if it is shown as it is.
+        Pseudo-RGBs to make from each image; empty to show the image as it is.
     options : dict
         Options of :func:`anymask.to_rgb`.
     planes : dict
-        ``t`` and ``z`` of stacks, as to ``Image.plane``.
+        ``t`` and ``z`` of stacks, as in ``Image.plane``.
     header : Path or None
-        The ENVI header of a data file that it does not lie beside.
+        The ENVI header, if it is not beside the data file.
     """
 
     recipes: tuple[Recipe, ...] = ()
@@ -39,14 +39,14 @@ class View:
     header: Path | None = None
 
     def made_with(self, recipe: Recipe | None) -> dict[str, Any]:
-        """Return what differs from showing the image as it is, for the record of a result."""
+        """Return the settings that differ from the default, for the record of a result."""
         made: dict[str, Any] = {**self.options, **self.planes}
         if recipe is not None:
             made["rgb"] = {"name": recipe.name, "source": list(recipe.source)}
         return made
 
     def open(self, path: Path) -> Image:
-        """Read an image, or what is needed to read it piece by piece."""
+        """Open an image; its values may be read later, piece by piece."""
         from anymask.io.image_formats.photo import check_pixels
         from anymask.io.read_images import read
 
@@ -57,7 +57,7 @@ class View:
     def picture(
         self, image: Image, recipe: Recipe | None
     ) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-        """Return what the model sees of an image, and what the user should know about it."""
+        """Return the RGB image that the model sees, and notes for the user."""
         if recipe is None:
             from anymask.images.normalize import to_rgb
 

@@ -1,4 +1,4 @@
-"""What is known of the image that masks are written for, and how they are to be written."""
+"""Facts about the image that masks are written for, and options for writing them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class WriteContext:
     image_name : str
         The image's file name.
     image : Image or array, optional
-        Its values, for measurements of intensity.
+        The image's values, for measurements of intensity.
     pixel_size : tuple of float, optional
         Height and width of a pixel in `unit`.
     unit : str, optional
     transform : tuple of 6 float, optional
         From pixels to the coordinates of `crs`, in GDAL's order.
     crs : str, optional
-        "EPSG:32632" or the like.
+        For example "EPSG:32632".
     class_names : tuple of str, optional
-        All classes of the data set, in the order of their numbers.
+        All classes of the data set, in numbered order.
     polygons : bool
-        Polygons instead of run lengths, where a format has both.
+        Polygons instead of run lengths, if a format has both.
     simplify : float
-        How far, in pixels, corners that are left out may lie from the outline; 0 keeps all.
+        Tolerance of simplified polygons in pixels; 0 keeps every corner.
     geo : bool, optional
         Map coordinates (True) or pixels (False); by default map coordinates if there is a
         transform.
@@ -59,12 +59,12 @@ class WriteContext:
     overwrite: bool = False
 
     def classes_of(self, masks: MaskSet) -> list[str]:
-        """All classes in the order of their numbers; alphabetical if `class_names` is not given.
+        """All classes in numbered order; alphabetical if `class_names` is not given.
 
         Raises
         ------
         OutputError
-            If a mask is of a class that is not among `class_names`.
+            If a mask has a class that is not in `class_names`.
         """
         found = sorted(set(filter(None, masks.class_names or ())))
         if self.class_names is None:
@@ -78,7 +78,7 @@ class WriteContext:
 
 
 def check_same_size(masks: MaskSet, image: Image) -> None:
-    """Refuse an image of another size than the masks.
+    """Refuse an image whose size differs from that of the masks.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def check_same_size(masks: MaskSet, image: Image) -> None:
 
 
 def place_of(geo: Mapping[str, Any] | None) -> dict[str, Any]:
-    """`transform` and `crs` of a context, from an image's geo-reference."""
+    """The `transform` and `crs` of a context, from an image's geo-reference."""
     geo = geo or {}
     transform = tuple(map(float, geo["transform"])) if geo.get("transform") else None
     return {"transform": transform, "crs": geo.get("crs")}
@@ -111,15 +111,15 @@ def context_for(
     properties: Sequence[str] | None = None,
     **options: Any,
 ) -> WriteContext:
-    """Collect what is known of the image that masks are written for.
+    """Collect the facts about the image that masks are written for.
 
     Parameters
     ----------
     image : Image, array, file name or None
-        An `Image` brings its name, pixel size, geo-reference and values, an array its values, and
-        a file name only itself.
+        An `Image` provides its name, pixel size, geo-reference and values; an array only its
+        values; a file name only the name.
     path : Path
-        The file to write; an image without a name is called after it.
+        The file to write; an image without a name is named after it.
     pixel_size, unit
         Override those of the image.
     classes, properties, **options

@@ -1,4 +1,4 @@
-"""Masks to files: one call for every format."""
+"""Write masks to files: one function for all formats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anymask.io.registry import MaskFormat, format_named, format_of, image_suffi
 from anymask.io.write_context import check_same_size, context_for
 from anymask.masks.mask_set import MaskSet
 
-# Endings of images that other programs read and anymask does not, in names that files hold.
+# Image suffixes that anymask does not read, but that occur in stored file names.
 _UNREAD = (".gif", ".nd2", ".czi", ".svs")
 
 
@@ -40,16 +40,16 @@ def save_masks(
     Parameters
     ----------
     masks : MaskSet, or (H, W) array of integers
-        The masks, or a label image whose ids stay as they are.
+        The masks, or a label image, whose ids are kept.
     path : path-like
-        The file; a folder for OME-Zarr. Folders above it are made.
+        The file, or the folder for OME-Zarr. Parent folders are created.
     format : str, optional
         One of `anymask.io.FORMATS`: "coco", "npz", "labels" (TIFF), "png", "labels-npz", "zarr",
-        "yolo", "voc", "labelme", "geojson", "imagej", "csv", "parquet", or one that an installed
-        package adds. By default the one of the suffix; ".json" is COCO.
+        "yolo", "voc", "labelme", "geojson", "imagej", "csv", "parquet", or one from an
+        installed package. By default chosen by the suffix; ".json" is COCO.
     image : Image, array or path-like, optional
-        The image: an `Image` brings its name, pixel size, geo-reference and values, an array its
-        values, and a path only the name.
+        The image: an `Image` provides its name, pixel size, geo-reference and values; an array
+        only its values; a path only the name.
     overwrite : bool
         Replace existing files.
     pixel_size : float or tuple of float, optional
@@ -57,13 +57,13 @@ def save_masks(
     unit : str, optional
         "µm", "mm", ….
     classes : sequence of str, optional
-        All classes in the order of their numbers, for formats that number them. By default those
-        that the data set has already, then those of the masks in alphabetical order.
+        All classes in numbered order, for formats that number them. By default the classes that
+        the data set already has, then those of the masks in alphabetical order.
     polygons : bool
         In COCO, polygons instead of run lengths.
     simplify : float
-        Leave out corners of polygons that are no farther than this many pixels from the rest.
-        0 keeps every corner and so every pixel; below 0.5 hardly one changes.
+        Tolerance, in pixels, for leaving out corners of polygons. 0 keeps every corner and so every
+        pixel; below 0.5 hardly any pixel changes.
     geo : bool, optional
         In GeoJSON, map coordinates (True) or pixels (False); by default map coordinates if the
         image has a geo-reference.
@@ -78,10 +78,10 @@ def save_masks(
     Raises
     ------
     OutputError
-        If the file exists and may not be replaced, cannot be written, or the format cannot hold
-        the masks; then nothing has changed.
+        If the file exists and `overwrite` is false, it cannot be written, or the format cannot hold
+        the masks. Nothing has then changed.
     ImageError
-        If the image is of another size than the masks.
+        If the image has another size than the masks.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def save_masks(
     if not isinstance(masks, MaskSet):
         masks = MaskSet.from_labels(masks)
     if not 0 <= simplify < float("inf"):
-        raise OutputError(f"simplify is a distance in pixels from 0 on, not {simplify}.")
+        raise OutputError(f"simplify must be a distance in pixels, 0 or more, not {simplify}.")
     check_free(path, overwrite)
     if isinstance(image, Image):
         check_same_size(masks, image)
@@ -131,23 +131,23 @@ def save_dataset(
 ) -> list[Path]:
     """Write the masks of many images as one data set.
 
-    COCO becomes one file. YOLO becomes a folder with ``labels/`` and ``data.yaml``, Pascal VOC one
-    with ``Annotations/`` and what belongs to it; classes have the same numbers for all images.
-    Any other format has a file per image.
+    COCO is written as one file, YOLO as a folder with ``labels/`` and ``data.yaml``, and Pascal VOC
+    as a folder with ``Annotations/`` and its companions. Classes have the same numbers in all
+    images. Any other format has one file per image.
 
     Parameters
     ----------
     pictures : iterable of (str, MaskSet)
-        File name of each image, which may have folders before it, and its masks.
+        File name of each image, which may include folders, and its masks.
     place : path-like
         A folder; for COCO a file, or a folder for ``annotations.json``.
     format : str
         As in `save_masks`.
     images : mapping, optional
-        The images themselves by these names, where they are known.
+        The images by these names, if available.
     scales : mapping, optional
-        ``pixel_size`` and ``unit`` by these names, for images that are not in `images`, where
-        `options` have none.
+        ``pixel_size`` and ``unit`` by these names, for images that are not in `images`. Not used if
+        `options` has a pixel size.
     overwrite, **options
         As in `save_masks`.
 
@@ -190,7 +190,7 @@ def save_dataset(
 
 
 def _paths_in(folder: Path, form: MaskFormat, names: Sequence[str]) -> list[Path]:
-    """A path for each image; those that would share one keep their suffixes."""
+    """A path for each image; images that would share one keep their suffixes."""
     paths = [path_in(folder, form, name) for name in names]
     taken = Counter(paths)
     paths = [
@@ -204,13 +204,13 @@ def _paths_in(folder: Path, form: MaskFormat, names: Sequence[str]) -> list[Path
 
 
 def dataset_file(place: Path, form: MaskFormat) -> Path:
-    """The one file of a data set: the place itself if its suffix says so, else one in it."""
+    """The file of a data set: the place itself if it has a suffix of the format, else one in it."""
     named = place.suffix.lower() in form.suffixes
     return place if named else place / f"annotations{form.suffix}"
 
 
 def path_in(folder: Path, form: MaskFormat, name: str) -> Path:
-    """Where a data set in a folder has the masks of one image.
+    """The path for the masks of one image in a data-set folder.
 
     Examples
     --------
@@ -218,13 +218,13 @@ def path_in(folder: Path, form: MaskFormat, name: str) -> Path:
     'out/labels/day1/a.txt'
     """
     relative = Path(*(part for part in Path(name).parts if part not in ("..", "/", "\\")))
-    # Any dot that does not begin the ending of an image is a part of the name.
+    # A dot that does not begin an image suffix is part of the name.
     known = relative.suffix.lower() in (*image_suffixes(), *_UNREAD)
     stem = relative.stem if known else relative.name
     return folder / form.dataset_folder / relative.with_name(stem + form.suffix)
 
 
 def _classes_of(pictures: Iterable[tuple[str, MaskSet]]) -> list[str] | None:
-    """Classes of all images, so that they have the same numbers in each."""
+    """The classes of all images, so that they get the same numbers in each."""
     names = {name for _, masks in pictures for name in masks.class_names or ()}
     return sorted(filter(None, names)) or None

@@ -1,4 +1,4 @@
-"""A job over a folder as data: how every image is segmented, and where the results go."""
+"""A job over a folder, as data: how to segment each image, and where the results go."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from anymask.jobs.inputs import WorkItem
 from anymask.model.config import EverythingConfig
 from anymask.predict.everything.options import EverythingOptions
 
-# Options that change no mask.
+# Options that do not change masks.
 _OF_NO_EFFECT = frozenset({"points_per_batch"})
 
 
 @dataclass(frozen=True)
 class FolderJob:
-    """How the images of a job are segmented; plain data that can be pickled.
+    """How to segment the images of a job; plain data that can be pickled.
 
     Attributes
     ----------
     output : Path
-        Folder of the results.
+        Folder for the results.
     model : str
-        As to `anymask.load`.
+        As in `anymask.load`.
     options : mapping
-        Options of `EverythingOptions` that are given; the others are the model's own.
+        The given options of `EverythingOptions`; the others are the model's own.
     view : View
         How images are shown to the model.
     device, dtype : str
     compile : bool
-        As to `anymask.load`.
+        As in `anymask.load`.
 
     Raises
     ------
     AnymaskError
-        If there is no such option, or one has a value that it cannot have.
+        If an option is unknown or has an invalid value.
     """
 
     output: Path
@@ -61,7 +61,7 @@ class FolderJob:
 
     @cached_property
     def model_sha256(self) -> str | None:
-        """SHA-256 of the weights if they are the user's file or folder.
+        """SHA-256 of the weights if the model is a file or folder.
 
         None for names, whose weights do not change.
         """
@@ -77,15 +77,15 @@ class FolderJob:
         return digest.hexdigest()
 
     def stem(self, item: WorkItem) -> Path:
-        """Folder and NAME of the results of an item."""
+        """The folder and NAME of an item's results."""
         return self.output / item.name
 
     def has_results(self, item: WorkItem) -> bool:
-        """Whether all results of an item exist, whatever they were made with."""
+        """Whether all results of an item exist, with any settings."""
         return all(result_path(self.stem(item), suffix).is_file() for suffix in SUFFIXES)
 
     def made_with(self, item: WorkItem) -> dict[str, Any]:
-        """Return what the results of an item depend on, as it is recorded in them."""
+        """Return the settings that the results of an item depend on, as recorded in them."""
         view = self.view.made_with(item.recipe)
         return {
             "model": self.model,
@@ -96,10 +96,10 @@ class FolderJob:
         }
 
     def masks_if_done(self, item: WorkItem) -> int | None:
-        """Return how many masks an item's results hold, if they are what this job would give.
+        """Return the number of masks in an item's results, if this job would produce the same.
 
-        None if results are missing, or were made from another content of the file, with another
-        model or other options.
+        None if results are missing, or were made from a file with other content, with another
+        model or with other options.
         """
         if not self.has_results(item):
             return None

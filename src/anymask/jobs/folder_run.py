@@ -1,4 +1,4 @@
-"""One run of a job: what is left to do, doing it in order, and what became of each item."""
+"""One run of a job: process the remaining items in order and report the outcomes."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FolderProgress:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes
     ----------
     item : WorkItem
-        At work.
+        The current item.
     index, total : int
-        Which of the items, from 0, and how many.
+        Index of the item, from 0, and the number of items.
     points, points_in_all : int
-        Points of this image that were asked, and that will be; 0 of 0 before it is read.
+        Points of this image that are done, and their total; 0 of 0 before it is read.
     outcome : Outcome or None
-        What became of the item, once it is finished.
+        The outcome of the item, once it is finished.
     """
 
     item: WorkItem
@@ -51,19 +51,19 @@ class FolderRun:
     ----------
     job : FolderJob
     inputs : Inputs
-        Those that are unusable are reported as failed.
+        Unusable ones are reported as failed.
 
     Attributes
     ----------
     todo : list of WorkItem
-        What is left to do.
+        The remaining items.
     report : FolderReport
-        Filled while the run goes on, so that it is there whatever ends the run.
+        Filled during the run, so that it is available however the run ends.
 
     Raises
     ------
     ImageError
-        If none of the inputs is an image.
+        If there is no image among the inputs.
     AnymaskError
         If a header is given for several images.
     OutputError
@@ -74,11 +74,11 @@ class FolderRun:
         if not inputs.items:
             raise ImageError(
                 " ".join(reason for _, reason in inputs.unusable)
-                or "All of these are results that anymask wrote; name the images themselves."
+                or "All of these are results of anymask; name the images themselves."
             )
         if job.view.header is not None and len(inputs.items) > 1:
             raise AnymaskError(
-                f"header is for one data file, and {len(inputs.items)} images are given; put "
+                f"header= is for one data file, but {len(inputs.items)} images are given; put "
                 "headers beside their data, or segment one at a time."
             )
         check_writable(job.output)
@@ -88,7 +88,7 @@ class FolderRun:
         self.report = FolderReport(job.output, failed, inputs.own_results)
 
     def skip_finished(self) -> None:
-        """Leave out items whose results are what this job would give."""
+        """Leave out items that already have the results of this job."""
         left = []
         for item in self.todo:
             masks = self.job.masks_if_done(item)
@@ -100,7 +100,7 @@ class FolderRun:
         self.todo = left
 
     def would_replace(self) -> list[WorkItem]:
-        """Return the items left to do that have results already."""
+        """Return the remaining items that already have results."""
         return [item for item in self.todo if self.job.has_results(item)]
 
     def segment(
@@ -109,22 +109,22 @@ class FolderRun:
         progress: OnProgress | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> None:
-        """Segment what is left to do, one item after another, replacing results that exist.
+        """Segment the remaining items one after another, replacing existing results.
 
         Parameters
         ----------
         load : callable, optional
-            Returns the model; by default what the job names is loaded.
+            Returns the model; by default the job's model is loaded.
         progress : callable, optional
             Called while an image is segmented and when it is finished.
         cancel : callable, optional
-            Asked again and again; the run stops once it returns True. Finished items stay.
+            Called repeatedly; the run stops when it returns True. Finished items stay.
 
         Raises
         ------
         OutputError
-            If the disk is full or read-only: the next item would meet that too. Every other
-            error of an item is reported and the others go on.
+            If the disk is full or read-only, because the next item would fail too. Any other
+            error of an item is reported, and the run continues.
         AnymaskError
             If the model cannot be loaded.
         """

@@ -1,4 +1,4 @@
-"""The images of a job: files, folders and patterns taken apart, with the names of their results."""
+"""The images of a job: expand files, folders and patterns, and name the results."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkItem:
-    """One image to work on, or one pseudo-RGB of it.
+    """One image to process, or one pseudo-RGB of it.
 
     Attributes
     ----------
     path : Path
         The file.
     name : Path
-        What its results are called, relative to the output folder and without their endings.
+        The name of its results, relative to the output folder and without their endings.
     recipe : Recipe, optional
-        The pseudo-RGB to make of it.
+        The pseudo-RGB to make from it.
     """
 
     path: Path
@@ -36,17 +36,17 @@ class WorkItem:
 
     @property
     def title(self) -> str:
-        """The file's name, and the pseudo-RGB's in parentheses."""
+        """The file's name, with the pseudo-RGB's name in parentheses."""
         return self._with_recipe(self.path.name)
 
     def about(self, sentence: str) -> str:
-        """Put the file before a sentence that does not name it."""
+        """Put the file in front of a message that does not name it."""
         if self.recipe is None and str(self.path) in sentence:
             return sentence
         return f"{self._with_recipe(str(self.path))}: {sentence}"
 
     def with_recipes(self, recipes: Sequence[Recipe]) -> list[WorkItem]:
-        """Return one item for each pseudo-RGB, named by both; itself if there is none."""
+        """Return one item per pseudo-RGB, named after both; itself if there are none."""
         if not recipes:
             return [self]
         return [
@@ -60,16 +60,16 @@ class WorkItem:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What files, folders and patterns came to.
+    """The result of expanding files, folders and patterns.
 
     Attributes
     ----------
     items : list of WorkItem
-        In the order given, each file once.
+        In the given order, each file once.
     unusable : list of (str, str)
-        Arguments that name no image, and why.
+        Arguments that are not images, with the reason.
     own_results : int
-        How many files were left out because they are named like results of anymask.
+        Number of files left out because they are named like results of anymask.
     """
 
     items: list[WorkItem]
@@ -82,7 +82,7 @@ def gather(arguments: Sequence[str]) -> Inputs:
     from anymask.io.listing import list_images
     from anymask.io.results import is_result
 
-    # By absolute path, but with links kept: they have names of their own.
+    # Absolute paths, but links are not resolved, because they have their own names.
     found: dict[Path, tuple[Path, Path]] = {}
     unusable: list[tuple[str, str]] = []
     own: set[Path] = set()
@@ -108,7 +108,7 @@ def gather(arguments: Sequence[str]) -> Inputs:
 
 
 def _root(argument: str) -> Path | None:
-    """The folder below which an argument's images lie; None for a single file."""
+    """The folder that contains an argument's images; None for a single file."""
     from anymask.io.listing import is_image_folder
 
     path = Path(argument)

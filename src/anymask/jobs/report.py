@@ -1,4 +1,4 @@
-"""What became of the items of a run."""
+"""The outcomes of a run."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Status = Literal["done", "kept", "failed"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one item.
+    """The outcome of one item.
 
     Attributes
     ----------
     name : str
-        What its results are called, relative to the output folder; of an input that is no image,
-        the input.
+        The name of its results, relative to the output folder; for an input that is not an image,
+        the input itself.
     status : {"done", "kept", "failed"}
         "kept": earlier results were left as they are.
     path : str or None
@@ -25,16 +25,16 @@ class Outcome:
     size : tuple of int or None
         Height and width.
     masks : int or None
-        How many were found.
+        Number of masks.
     covered : float or None
-        Share of the image that is in a mask.
+        Share of the image covered by masks.
     seconds : float or None
     reason : str
-        Why it failed, in a sentence.
+        Why it failed, in one sentence.
     notes : tuple of str
-        What the user should know besides.
+        Further notes for the user.
     ends_run : bool
-        Whether the next item would fail for the same reason: the disk is full or read-only.
+        Whether the next item would fail for the same reason (disk full or read-only).
     """
 
     name: str
@@ -51,15 +51,15 @@ class Outcome:
 
 @dataclass
 class FolderReport:
-    """What became of every item of a run, in order.
+    """The outcomes of all items of a run, in order.
 
     Attributes
     ----------
     output : Path
-        Folder of the results.
+        Folder for the results.
     outcomes : list of Outcome
     own_results : int
-        Files among the inputs that anymask wrote itself, which were left out.
+        Number of inputs left out because they are results of anymask.
     cancelled : bool
         Whether the run was stopped before its end.
     """
@@ -76,7 +76,7 @@ class FolderReport:
 
     @property
     def kept(self) -> list[Outcome]:
-        """Items whose earlier results were left as they are."""
+        """Items whose earlier results were kept."""
         return self._of("kept")
 
     @property

@@ -1,9 +1,9 @@
-"""What the results of each image are called, so that no two images share a name.
+"""Name the results of each image so that no two images share a name.
 
 ``sub/a.png`` found in a given folder becomes ``OUT/sub/a.*``. Images that would share a name
-(``a.png`` and ``a.jpg``) keep their suffix, ``a.png.*`` and ``a.jpg.*``; if they still share one
-(``x/a.png`` and ``y/a.png`` given one by one) their folder comes before it, ``x/a.png.*``; what is
-left after that is numbered. Upper and lower case count as the same, as they do on many disks.
+(``a.png`` and ``a.jpg``) keep their suffix, ``a.png.*`` and ``a.jpg.*``. If they still share one
+(``x/a.png`` and ``y/a.png`` given one by one), their folder is put in front, ``x/a.png.*``. Any
+remaining ones are numbered. Case is ignored, as on many file systems.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 
 
 def output_names(images: Sequence[tuple[Path, Path]]) -> list[Path]:
-    """Give every image its own name below the output folder.
+    """Give every image a unique name below the output folder.
 
     Parameters
     ----------
     images : sequence of (path, relative)
-        Each image's path, and its path below the folder that was given (its bare file name
-        where it was given itself). No path may come twice.
+        Each image's path, and its path relative to the given folder (or its file name, if the image
+        itself was given). No path may occur twice.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def output_names(images: Sequence[tuple[Path, Path]]) -> list[Path]:
 
 
 def _choices(path: Path, relative: Path) -> list[Path]:
-    """The names that an image's results may get, from the shortest to the most exact."""
+    """Possible names for an image's results, from the shortest to the most specific."""
     absolute = path.absolute()
     parts = absolute.relative_to(absolute.anchor).parts[-len(relative.parts) - 1 :]
     return [relative.with_suffix(""), relative, Path(*parts)]
@@ -61,7 +61,7 @@ def _key(name: Path) -> str:
 
 
 def _sharing(names: list[Path]) -> list[int]:
-    """Indices of the names that another one equals."""
+    """Indices of names that occur more than once."""
     groups: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(names):
         groups[_key(name)].append(index)

@@ -40,53 +40,52 @@ def segment_folder(
     """Segment every object in many images and write four files for each.
 
     For NAME.png these are NAME.overlay.png, NAME.labels.tif, NAME.masks.csv and NAME.masks.json,
-    as the command ``anymask everything`` writes them. Each image's files appear together when they
-    are complete. A run that was stopped, however, goes on with the same call and
-    ``skip_existing=True``.
+    as written by the command ``anymask everything``. Each image's files appear together when they
+    are complete. To continue a stopped run, repeat the call with ``skip_existing=True``.
 
     Parameters
     ----------
     images : str, path, or sequence of these
         Files, folders, or patterns such as ``"scans/**/*.tif"``.
     output : str or path
-        Folder of the results; made if missing. Images found in subfolders keep their subfolder.
+        Folder for the results; created if missing. Images from subfolders keep their subfolder.
     model : str or path, optional
-        As to `anymask.load`; the shipped model if None.
+        As in `anymask.load`; the shipped model if None.
     skip_existing : bool
-        Leave out images whose results are all there, made from this very file with the same model
+        Skip images whose results are complete and were made from the same file with the same model
         and options.
     overwrite : bool
-        Replace other results that exist; otherwise they are refused before anything is done.
+        Replace other existing results; otherwise they cause an error before the run starts.
     rgb : sequence of str or Recipe
-        Pseudo-RGBs to make of each image, as to `anymask.recipe`; each is segmented by itself.
+        Pseudo-RGBs to make from each image, as in `anymask.recipe`; each is segmented separately.
     z, t : int or str, optional
-        Of stacks and films: an index from 0, "middle", "max" or "mean".
+        For stacks and time series: an index from 0, "middle", "max" or "mean".
     header : str or path, optional
-        The ENVI header of one data file that it does not lie beside.
+        The ENVI header of a single data file, if it is not beside it.
     to_rgb : mapping, optional
         Options of `anymask.to_rgb`, such as ``{"gamma": 0.8}``.
     device, dtype, compile
-        As to `anymask.load`.
+        As in `anymask.load`.
     progress : callable, optional
         Called with a `FolderProgress` while an image is segmented and when it is finished.
     cancel : callable, optional
-        Returns whether to stop. What is finished stays, and the report says `cancelled`.
+        Returns whether to stop. Finished results stay, and the report has `cancelled` set.
     **options
-        Any option of `SamAutomaticMaskGenerator` but `point_grids` and `output_mode`, such as
-        ``points_per_side=64``. Those that are not given are the model's own.
+        Any option of `SamAutomaticMaskGenerator` except `point_grids` and `output_mode`, such as
+        ``points_per_side=64``. By default the model's own values are used.
 
     Returns
     -------
     FolderReport
-        What was done, kept and failed, and why. An image that cannot be read fails and the others
-        go on.
+        Which images were done, kept and failed, and why. If an image cannot be read, it fails and
+        the run continues.
 
     Raises
     ------
     ImageError
         If there is no image at all.
     OutputError
-        If results exist that may not be replaced, or the output folder cannot be written to.
+        If there are results that may not be replaced, or the output folder cannot be written to.
     AnymaskError
         If the model cannot be loaded, or an option is wrong.
 
@@ -125,7 +124,7 @@ def segment_folder(
     if existing and not overwrite:
         more = f", and of {len(existing) - 1} more" if len(existing) > 1 else ""
         raise OutputError(
-            f"{job.stem(existing[0]).parent} holds results called {existing[0].name.name}{more}; "
+            f"{job.stem(existing[0]).parent} has results called {existing[0].name.name}{more}; "
             "replace them with overwrite=True, keep those made the same way with "
             "skip_existing=True, or name another folder."
         )

@@ -1,4 +1,4 @@
-"""One process of a job: it loads the model once and segments item after item."""
+"""One process of a job: load the model once and segment item after item."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Worker:
     ----------
     job : FolderJob
     load : callable, optional
-        Returns the model; by default what the job names is loaded.
+        Returns the model; by default the job's model is loaded.
 
     Raises
     ------
     AnymaskError
-        If the model cannot be loaded or does not take an option.
+        If the model cannot be loaded or does not support an option.
     """
 
     def __init__(self, job: FolderJob, load: Callable[[], Sam] | None = None) -> None:
@@ -45,17 +45,17 @@ class Worker:
         self.job = job
         sam = load() if load is not None else _load(job)
         self._generator = SamAutomaticMaskGenerator(sam, **job.options)
-        # The file opened last, for its next pseudo-RGB.
+        # The last opened file, reused for its next pseudo-RGB.
         self._opened: tuple[Path, Image] | None = None
 
     def segment(self, item: WorkItem, advance: Callable[[int, int], None] | None = None) -> Outcome:
-        """Segment an item and write its results; errors become a failed outcome.
+        """Segment an item and write its results; an error becomes a failed outcome.
 
         Parameters
         ----------
         item : WorkItem
         advance : callable, optional
-            Called with the points done and the points in all; may raise `Cancelled`.
+            Called with the points done and their total; may raise `Cancelled`.
         """
         try:
             return self._segment(item, advance)
@@ -103,7 +103,7 @@ class Worker:
 
     def _open(self, path: Path) -> Image:
         if self._opened is None or self._opened[0] != path:
-            self._opened = None  # so that two are never in memory together
+            self._opened = None  # so that two are never in memory at once
             self._opened = (path, self.job.view.open(path))
         return self._opened[1]
 
@@ -115,7 +115,7 @@ def _load(job: FolderJob) -> Sam:
 
 
 def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether a library turned Ctrl-C into an error of its own."""
+    """Whether a library turned Ctrl-C into its own error."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None

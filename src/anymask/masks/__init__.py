@@ -1,1 +1,1 @@
-"""Masks as data: run lengths, boxes, suppression of duplicates, regions, labels, whole sets."""
+"""Masks as data: run lengths, boxes, duplicate removal, regions, label images, mask sets."""

@@ -1,9 +1,9 @@
-"""Boxes around masks, in the two ways they are written.
+"""Bounding boxes of masks, as XYXY and XYWH.
 
-XYXY boxes hold the first and the last column and row of a mask, all inclusive, so that a mask of
-one pixel has x0 = x1. XYWH boxes hold the first column and row and a width and height; in
-Segment Anything's records these are x1 - x0 and y1 - y0, in COCO files one more of each. All
-arrays are (N, 4) or (4,).
+XYXY boxes have the first and last column and row of a mask, all inclusive, so that a mask of one
+pixel has x0 = x1. XYWH boxes have the first column and row, and a width and height. In Segment
+Anything's records, width and height are x1 - x0 and y1 - y0; in COCO files, one more. All arrays
+are (N, 4) or (4,).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def boxes_of_masks(masks: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def xyxy_to_xywh(boxes: ArrayLike) -> NDArray:
-    """Corners to corner, width and height, as differences of the coordinates.
+    """Convert XYXY to XYWH, with width and height as differences of the coordinates.
 
     Examples
     --------
@@ -56,14 +56,14 @@ def xyxy_to_xywh(boxes: ArrayLike) -> NDArray:
 
 
 def extents(boxes: NDArray[np.int64], areas: ArrayLike) -> NDArray[np.int64]:
-    """XYWH as COCO writes it, from inclusive XYXY: a mask of one pixel is one wide and one high.
+    """Convert inclusive XYXY to COCO's XYWH, where a mask of one pixel has width and height 1.
 
     Parameters
     ----------
     boxes : (N, 4) int array
         XYXY, inclusive.
     areas : (N,) array_like
-        Areas of the masks; boxes of empty masks become zeros.
+        Areas of the masks; the boxes of empty masks become zeros.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def touches_inner_edge(
     image_size : tuple of int
         Height and width of the image.
     tolerance : float
-        Distance in pixels up to which a box is at an edge.
+        Distance in pixels within which a box is at an edge.
 
     Returns
     -------

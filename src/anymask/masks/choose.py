@@ -1,4 +1,4 @@
-"""Choosing masks: by ids as people write them, and by conditions on anything measured."""
+"""Select masks by ids, or by conditions on anything that can be measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anymask.masks.objects import Masks, as_set, in_form_of, union_of
 Choice = str | Iterable[int]
 
 _TREE = ("parent", "depth", "children")
-# Names that a condition may have, there or not, so that a misspelt one is recognised.
+# All names that a condition may use, whether these masks have them or not, for spelling advice.
 _KNOWN = (
     *(name for name in PROPERTIES if name not in ("centroid", "bbox")),
     *("centroid_x", "centroid_y", "bbox_x", "bbox_y", "bbox_width", "bbox_height"),
@@ -32,12 +32,12 @@ _LARGEST_ID = 2**63 - 1
 
 
 def parse_ids(text: str) -> list[range]:
-    """Read ids as people write them: ``1-8,14,17,19-21``.
+    """Parse a list of ids such as ``1-8,14,17,19-21``.
 
     Parameters
     ----------
     text : str
-        Whole numbers from 1 on and ranges of them, both ends included, separated by commas.
+        Whole numbers from 1 and ranges (both ends included), separated by commas.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def parse_ids(text: str) -> list[range]:
     """
     shown = text if len(text) <= 60 else text[:57] + "…"
     if not text.strip():
-        raise AnymaskError("There are no ids in an empty text; write for instance 1-8,14.")
+        raise AnymaskError("The list of ids is empty; write for example 1-8,14.")
     found = []
     for item in text.split(","):
         match = _RANGE.fullmatch(item.strip())
@@ -67,15 +67,15 @@ def parse_ids(text: str) -> list[range]:
             what = f"{item.strip()[:30]!r} is neither an id nor a range" if item.strip() else ""
             raise AnymaskError(
                 f"In the ids {shown!r}, {what or 'there is nothing between two commas'}; write "
-                "whole numbers and ranges with commas between them, such as 1-8,14."
+                "whole numbers and ranges, separated by commas, such as 1-8,14."
             )
         digits = [number for number in match.groups() if number is not None]
-        # Measured by its digits first: Python itself refuses to read very long numbers.
+        # Count digits first: Python refuses to parse very long numbers.
         if max(map(len, digits)) > 19 or int(digits[-1]) > _LARGEST_ID:
-            raise AnymaskError(f"In the ids {shown!r}, there is one above 2⁶³−1, where ids end.")
+            raise AnymaskError(f"In the ids {shown!r}, one is above 2⁶³−1, the largest id.")
         first, last = int(digits[0]), int(digits[-1])
         if first < 1:
-            raise AnymaskError(f"In the ids {shown!r}, there is a 0; it is the background's.")
+            raise AnymaskError(f"In the ids {shown!r}, there is a 0, which means background.")
         if last < first:
             raise AnymaskError(
                 f"In the ids {shown!r}, the range {item.strip()!r} ends before it begins; write "
@@ -86,26 +86,26 @@ def parse_ids(text: str) -> list[range]:
 
 
 def choose(condition: str, table: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Say for each row of a table whether a condition holds.
+    """Return, for each row of a table, whether a condition holds.
 
     Parameters
     ----------
     condition : str
-        Such as ``"area > 200 and circularity > .8"``; the grammar is that of
-        :func:`anymask.expressions.parse`, names are columns. Nothing of it is executed.
+        For example ``"area > 200 and circularity > .8"``. The grammar is that of
+        :func:`anymask.expressions.parse`; names are columns. No code in it is executed.
     table : mapping of str to (N,) array_like
-        Columns by name: what `measure` returns, those of a CSV file, a DataFrame, ….
+        Columns by name: the result of `measure`, a CSV file, a DataFrame and so on.
 
     Returns
     -------
     (N,) bool array
-        False where a value that is needed is NaN.
+        False where a required value is NaN.
 
     Raises
     ------
     ExpressionError
-        If the condition cannot be read, names a column that is not there or holds text, or is no
-        condition but a number.
+        If the condition cannot be understood, names a column that is missing or holds text, or is a
+        number instead of a condition.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def _rows(condition: str, table: Mapping[str, Any], also_known: Sequence[str]) -
             raise expression.error(node.position, f"these masks have no {node.name!r}{instead}")
         if columns[node.name].dtype.kind not in "biuf":
             raise expression.error(
-                node.position, f"{node.name!r} is text, and conditions compare numbers"
+                node.position, f"{node.name!r} is text, but conditions compare numbers"
             )
     result = expression.evaluate(columns)
     if result.dtype != np.bool_:
@@ -137,12 +137,12 @@ def _rows(condition: str, table: Mapping[str, Any], also_known: Sequence[str]) -
 
 
 def properties_in(condition: str) -> list[str]:
-    """Which of the properties that `measure` knows a condition needs.
+    """Return the properties of `measure` that a condition needs.
 
     Raises
     ------
     ExpressionError
-        If the condition cannot be read.
+        If the condition cannot be understood.
 
     Examples
     --------
@@ -153,7 +153,7 @@ def properties_in(condition: str) -> list[str]:
 
 
 def names_ids(choice: str) -> bool:
-    """Whether a text is a list of ids rather than a condition, in which something is compared.
+    """Whether a text is a list of ids; otherwise it is a condition.
 
     >>> names_ids("1-8,14"), names_ids("area > 8")
     (True, False)
@@ -173,25 +173,26 @@ def keep(
     table: Mapping[str, Any] | None = None,
     missing_ids: bool = False,
 ) -> Masks:
-    """Keep the masks of some ids, or those for which a condition holds.
+    """Keep masks by their ids, or those for which a condition holds.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
     choice : str or iterable of int
-        Ids: ``"1-8,14,17,19-21"`` or any whole numbers. Or a condition on scores and on all that
-        `measure` measures: ``"area > 200 and circularity > .8"``, ``"predicted_iou > .9"``; and
-        on the nesting: ``"depth == 0"`` (in no other mask), ``"children > 0"``, ``"parent == 3"``.
+        Ids: ``"1-8,14,17,19-21"`` or any whole numbers. Or a condition on scores and on everything
+        that `measure` measures, ``"area > 200 and circularity > .8"``, ``"predicted_iou > .9"``;
+        or on the nesting, ``"depth == 0"`` (inside no other mask), ``"children > 0"``,
+        ``"parent == 3"``.
     image : (H, W) or (H, W, C) array_like, optional
-        The picture, for conditions on intensities: ``"intensity_mean_1 > 1000"``.
+        The image, for conditions on intensities: ``"intensity_mean_1 > 1000"``.
     pixel_size, unit, channel_names
         As for `measure`.
     table : mapping of str to (N,) array_like, optional
-        More columns, or others of the same names; in the order of the masks, which is that of
-        the ids in a label image.
+        Additional columns, which replace measured columns of the same name; in the order of the
+        masks, or of the ids in a label image.
     missing_ids : bool
-        Whether single ids that no mask has are passed over; they are an error by default. In a
-        range they always may be missing.
+        Whether to ignore single ids that no mask has, which are an error by default. Ids in a
+        range may always be missing.
 
     Returns
     -------
@@ -200,7 +201,7 @@ def keep(
     Raises
     ------
     AnymaskError
-        If there is no mask with one of the ids, or ids or condition cannot be read.
+        If no mask has one of the ids, or the ids or the condition cannot be understood.
 
     Examples
     --------
@@ -237,25 +238,25 @@ def keep(
 def binarise(
     masks: MaskSet | NDArray[Any], choice: Choice | None = None, **options: Any
 ) -> NDArray[np.bool_]:
-    """Make one boolean mask of masks, or of some of them.
+    """Combine masks, or some of them, into one boolean mask.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
     choice : str or iterable of int, optional
-        Which: ids or a condition, as for `keep`; all by default.
+        Ids or a condition, as for `keep`; all masks by default.
     **options
-        Those of `keep`.
+        As for `keep`.
 
     Returns
     -------
     (H, W) bool array
-        Every pixel that a chosen mask covers.
+        True for every pixel of a chosen mask.
 
     Raises
     ------
     AnymaskError
-        As `keep`.
+        As for `keep`.
 
     Examples
     --------
@@ -267,18 +268,18 @@ def binarise(
 
 
 def keep_classes(masks: MaskSet, classes: str | Iterable[str]) -> MaskSet:
-    """Keep the masks of some classes.
+    """Keep the masks of the given classes.
 
     Parameters
     ----------
     masks : MaskSet
     classes : str or iterable of str
-        Names of classes, as in `MaskSet.class_names`.
+        Class names, as in `MaskSet.class_names`.
 
     Raises
     ------
     AnymaskError
-        If the masks have no classes, or none of this name.
+        If no mask has one of the classes.
 
     Examples
     --------
@@ -297,7 +298,7 @@ def keep_classes(masks: MaskSet, classes: str | Iterable[str]) -> MaskSet:
 
 
 def _properties_of(names: Iterable[str]) -> list[str]:
-    """The properties behind columns, whose names begin with the property's."""
+    """The properties of columns; a column's name begins with its property's."""
     return [p for p in PROPERTIES if any(f"{name}_".startswith(f"{p}_") for name in names)]
 
 
@@ -311,14 +312,14 @@ def _with_ids(masks: MaskSet, choice: Choice, missing_ids: bool) -> NDArray[np.b
         single = np.array(list(choice))
         if single.size and (single.ndim != 1 or single.dtype.kind not in "iu"):
             raise AnymaskError(
-                f"Ids must be whole numbers, and these are {single.dtype} of shape "
+                f"Ids must be whole numbers, but these are {single.dtype} of shape "
                 f"{single.shape}; give text such as '1-8,14' or a list of int."
             )
     absent = np.setdiff1d(single, masks.ids)
     if absent.size and not missing_ids:
         raise AnymaskError(
             f"There is no mask with id {absent[0]}; there are {_listed(masks.ids)}. "
-            "Leave it out, or pass over ids that are missing."
+            "Leave it out, or ignore missing ids."
         )
     chosen = np.isin(masks.ids, single)
     for item in items:
@@ -327,7 +328,7 @@ def _with_ids(masks: MaskSet, choice: Choice, missing_ids: bool) -> NDArray[np.b
 
 
 def _listed(ids: NDArray[np.int64]) -> str:
-    """Ids in a few words: 1–12, 14, 17 and 3 more."""
+    """Ids in short: 1–12, 14, 17, …, 90."""
     ordered = np.unique(ids)
     if len(ordered) == 0:
         return "none at all"

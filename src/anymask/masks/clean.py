@@ -1,8 +1,7 @@
-"""Cleaning masks: holes, specks, ragged outlines, objects that the picture's edge cuts off.
+"""Clean masks: fill holes, remove small pieces, smooth outlines, clear the border.
 
-Every function takes a `MaskSet`, a label image or a single boolean mask, changes nothing in it,
-and returns the same kind of thing. An object keeps its id through all of them. In a label image no
-object takes pixels that another one has.
+Every function takes a `MaskSet`, a label image or a single boolean mask, leaves it unchanged, and
+returns the same form. Objects keep their ids. In a label image, no object takes pixels of another.
 """
 
 from __future__ import annotations
@@ -20,33 +19,33 @@ from anymask.masks.objects import EIGHT_NEIGHBOURS, Masks, as_set, in_form_of, m
 Side = Literal["left", "top", "right", "bottom"]
 SIDES: tuple[Side, ...] = get_args(Side)
 
-# Blurred masks are compared in whole steps of this, so that the last bits of a sum, which depend
-# on the order of its terms, decide nothing: a rotated mask is smoothed to the rotated outline.
+# Blurred masks are rounded to this many steps, because the last bits of a sum depend on the order
+# of its terms. So a rotated mask is smoothed to the rotated outline.
 _STEPS = 2**24
 
 
 def fill_holes(masks: Masks, *, max_size: float | None = None) -> Masks:
     """Fill the holes of each object.
 
-    A hole is background that an object encloses. Objects are connected through sides and corners,
-    background through sides alone, so an outline whose pixels meet at corners encloses too. What
-    opens to the edge of the picture is no hole.
+    A hole is background enclosed by an object. Object pixels are connected through sides and
+    corners, background pixels only through sides, so an outline whose pixels meet at corners
+    encloses too. A gap that opens to the edge of the image is not a hole.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
     max_size : float, optional
-        Holes of more pixels stay. The size counts all that lies in the hole, other objects too.
+        Larger holes stay, in pixels. Other objects inside the hole count too.
 
     Returns
     -------
-    Of the same form, ids unchanged. In a label image, objects in a hole stay what they are, and a
-    hole that lies in several objects goes to the smallest.
+    Of the same form, ids unchanged. In a label image, objects inside a hole keep their pixels, and
+    a hole inside several objects goes to the smallest.
 
     Raises
     ------
     AnymaskError
-        If `masks` are no masks, or `max_size` is negative.
+        If `masks` has none of the three forms, or `max_size` is negative.
 
     Examples
     --------
@@ -59,7 +58,7 @@ def fill_holes(masks: Masks, *, max_size: float | None = None) -> Masks:
     _check_not_negative("max_size", max_size)
 
     def fill(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        # One more row and column all round, so that the outside is one region, the first.
+        # Padded, so that the outside is one region, and the first one.
         regions, count = ndimage.label(np.pad(~pixels, 1, constant_values=True))
         if count == 1:
             return pixels
@@ -79,10 +78,10 @@ def remove_small_objects(masks: Masks, min_area: float) -> Masks:
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
-        All pixels of an id are one object, connected or not; `remove_small_components` looks at
-        the connected pieces.
+        All pixels of an id are one object, connected or not; `remove_small_components` works on
+        connected pieces.
     min_area : float
-        In pixels; an object of just this area stays.
+        In pixels; objects of exactly this area stay.
 
     Returns
     -------
@@ -91,7 +90,7 @@ def remove_small_objects(masks: Masks, min_area: float) -> Masks:
     Raises
     ------
     AnymaskError
-        If `masks` are no masks, or `min_area` is negative.
+        If `masks` has none of the three forms, or `min_area` is negative.
 
     Examples
     --------
@@ -113,17 +112,17 @@ def remove_small_components(masks: Masks, min_area: float) -> Masks:
     ----------
     masks : MaskSet, label image or boolean mask
     min_area : float
-        In pixels; a piece of just this area stays.
+        In pixels; pieces of exactly this area stay.
 
     Returns
     -------
-    Of the same form, ids unchanged. An object whose pieces are all smaller keeps the largest, and
-    of equally large ones the topmost; `remove_small_objects` removes it.
+    Of the same form, ids unchanged. If all pieces of an object are smaller, it keeps the largest,
+    or the topmost of equally large ones; `remove_small_objects` removes such objects.
 
     Raises
     ------
     AnymaskError
-        If `masks` are no masks, or `min_area` is negative.
+        If `masks` has none of the three forms, or `min_area` is negative.
 
     Examples
     --------
@@ -148,9 +147,9 @@ def remove_small_components(masks: Masks, min_area: float) -> Masks:
 
 
 def keep_largest_component(masks: Masks) -> Masks:
-    """Keep of each object the largest connected piece.
+    """Keep only the largest connected piece of each object.
 
-    Pieces are connected through sides and corners; of equally large ones the topmost stays.
+    Pieces are connected through sides and corners; among equally large ones the topmost stays.
 
     Parameters
     ----------
@@ -163,7 +162,7 @@ def keep_largest_component(masks: Masks) -> Masks:
     Raises
     ------
     AnymaskError
-        If `masks` are no masks.
+        If `masks` has none of the three forms.
 
     Examples
     --------
@@ -176,28 +175,29 @@ def keep_largest_component(masks: Masks) -> Masks:
 
 
 def smooth(masks: Masks, radius: float) -> Masks:
-    """Smooth the outline of each object and keep its area.
+    """Smooth the outline of each object without changing its area.
 
-    The object is blurred (a Gaussian with half the radius as its standard deviation), and as many
-    of the brightest pixels as it had become the new one. Straight edges stay where they are;
-    bumps, notches and holes of about the radius go.
+    The object is blurred with a Gaussian (standard deviation: half the radius), and its n brightest
+    pixels become the new object, where n is its old area. Straight edges stay in place; bumps,
+    notches and holes of about the radius disappear.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
     radius : float
-        In pixels: 1 takes the steps from an outline, 5 rounds corners visibly. 0 changes nothing.
+        In pixels: 1 removes the pixel steps of an outline, 5 visibly rounds corners, 0 changes
+        nothing.
 
     Returns
     -------
-    Of the same form, ids unchanged. Areas are kept up to pixels that are equally bright, which
-    stay or go together. Where the picture's edge cuts an object off it is taken to go on. In a
-    label image areas shrink where two objects would grow into each other.
+    Of the same form, ids unchanged. Areas are kept, except that equally bright pixels stay or go
+    together. An object cut off by the image edge is treated as if it continued. In a label image,
+    areas shrink where two objects would grow into each other.
 
     Raises
     ------
     AnymaskError
-        If `masks` are no masks, or `radius` is negative.
+        If `masks` has none of the three forms, or `radius` is negative.
 
     Examples
     --------
@@ -214,8 +214,8 @@ def smooth(masks: Masks, radius: float) -> Masks:
         return map_objects(masks, lambda pixels: pixels)
 
     def blur(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        # At a margin, beyond the object's reach, the nearest pixel is background; without one,
-        # at the picture's edge, it is what the object would go on with.
+        # mode="nearest": the margin around an object repeats background; at the image edge,
+        # which has no margin, it continues the object.
         blurred = ndimage.gaussian_filter(
             pixels.astype(np.float64), radius / 2, mode="nearest", truncate=4
         )
@@ -225,17 +225,17 @@ def smooth(masks: Masks, radius: float) -> Masks:
 
 
 def clear_border(masks: Masks, *, margin: int = 0, sides: Collection[Side] = SIDES) -> Masks:
-    """Remove objects that touch the edge of the picture.
+    """Remove objects that touch the edge of the image.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
-        All pixels of an id are one object: of a boolean mask all or nothing stays.
+        All pixels of an id are one object, so a boolean mask stays whole or becomes empty.
     margin : int
-        An object that comes within this many pixels of the edge is removed too.
+        Objects within this many pixels of the edge are removed too.
     sides : collection of {"left", "top", "right", "bottom"}
-        The edges that count. To count objects without bias, as in a counting frame, remove those
-        at two neighbouring edges only, say ``("left", "top")``.
+        The edges to clear. To count objects without bias, as with a counting frame, clear only two
+        neighbouring edges, for example ``("left", "top")``.
 
     Returns
     -------
@@ -244,7 +244,7 @@ def clear_border(masks: Masks, *, margin: int = 0, sides: Collection[Side] = SID
     Raises
     ------
     AnymaskError
-        If `masks` are no masks, `margin` is negative, or a side is none of the four.
+        If `masks` has none of the three forms, `margin` is negative, or a side is unknown.
 
     Examples
     --------
@@ -260,8 +260,8 @@ def clear_border(masks: Masks, *, margin: int = 0, sides: Collection[Side] = SID
     wrong = set(sides) - set(SIDES)
     if wrong:
         raise AnymaskError(
-            f"The sides of a picture are left, top, right and bottom, and {sorted(wrong)[0]!r} is "
-            "none of them."
+            f"{sorted(wrong)[0]!r} is not a side of an image; choose from left, top, right and "
+            "bottom."
         )
     given = as_set(masks)
     height, width = given.image_size
@@ -274,7 +274,7 @@ def clear_border(masks: Masks, *, margin: int = 0, sides: Collection[Side] = SID
 
 
 def _brightest(levels: NDArray[np.int64], wanted: int) -> NDArray[np.bool_]:
-    """About `wanted` of the brightest pixels; equally bright ones are in or out together."""
+    """About `wanted` of the brightest pixels; equally bright ones are kept or dropped together."""
     flat = levels.reshape(-1)
     threshold = np.partition(flat, len(flat) - wanted)[len(flat) - wanted]
     brighter = levels > threshold
@@ -286,4 +286,4 @@ def _brightest(levels: NDArray[np.int64], wanted: int) -> NDArray[np.bool_]:
 
 def _check_not_negative(name: str, value: float | None) -> None:
     if value is not None and not value >= 0:
-        raise AnymaskError(f"{name} is {value}; give a number from 0 on.")
+        raise AnymaskError(f"{name} is {value}; it must be 0 or more.")

@@ -1,4 +1,4 @@
-"""The regions of a mask that somebody pointed at."""
+"""Keep the regions of a mask that were clicked."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 def keep_clicked(mask: NDArray[np.bool_], points: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Keep the connected regions of a mask that hold a point, and drop the others.
+    """Keep the connected regions of a mask that contain a point, and drop the others.
 
-    A click asks for one thing; patches apart from it are mostly lookalikes.
+    A click means one object; separate patches are mostly similar-looking background.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def keep_clicked(mask: NDArray[np.bool_], points: NDArray[np.floating]) -> NDArr
     Returns
     -------
     (H, W) bool array
-        `mask` itself if no point lies on it, or if every region holds one.
+        `mask` itself if no point lies on it, or if every region contains one.
 
     Examples
     --------

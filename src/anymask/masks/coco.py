@@ -1,4 +1,4 @@
-"""Masks as a COCO data set: what pycocotools and annotation tools read and write.
+"""Convert masks to and from a COCO data set, as pycocotools and annotation tools use it.
 
 https://cocodataset.org/#format-data, "Object Detection".
 """
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError
 
-# Fields of a record that COCO does not know; they are written beside its own.
+# Fields of a record that COCO does not define; they are written in addition.
 _SCORES = ("predicted_iou", "stability_score")
 _PLACES = ("point_coords", "crop_box")
-# What the masks of no class are called; marked, so that a class of that name stays one.
+# The category of masks without a class; marked, to distinguish it from a class of that name.
 _NO_CLASS = {"name": "object", "supercategory": "", "unnamed": True}
 
 
@@ -29,29 +29,29 @@ def dataset_of(
     image_id: int,
     class_names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Write the masks of one picture as a COCO data set.
+    """Write the masks of one image as a COCO data set.
 
     Parameters
     ----------
     records : iterable of dict
-        As `MaskSet.to_records` returns them, with compressed run lengths, or with polygons in
-        place of these.
+        As `MaskSet.to_records` returns them, with compressed run lengths, or with polygons
+        instead.
     ids : iterable of int
-        Of the annotations.
+        Ids of the annotations.
     boxes : (N, 4) array
-        XYWH as COCO has them, a mask of one pixel being one wide.
+        COCO's XYWH, where a mask of one pixel is one wide.
     image_size : tuple of int
         Height and width.
     image_name : str
     image_id : int
     class_names : sequence of str, optional
-        All classes, in the order of the categories; by default those of the records, in order of
-        the alphabet.
+        All classes, in the order of the categories; by default those of the records, in
+        alphabetical order.
 
     Returns
     -------
     dict
-        `images`, `categories` and `annotations`; ready for strict JSON, unknown scores are None.
+        `images`, `categories` and `annotations`, ready for strict JSON: unknown scores are None.
     """
     height, width = image_size
     records = list(records)
@@ -87,27 +87,27 @@ def dataset_of(
 def records_of(
     dataset: Mapping[str, Any], image_id: int | None = None
 ) -> tuple[list[dict[str, Any]], tuple[int, int]]:
-    """Read the masks of one picture of a COCO data set.
+    """Read the masks of one image from a COCO data set.
 
     Parameters
     ----------
     dataset : dict
         With `images` and `annotations`; segmentations may be run lengths or polygons.
     image_id : int, optional
-        Which picture; the first one by default.
+        Id of the image; the first one by default.
 
     Returns
     -------
     records : list of dict
-        With `segmentation` as run lengths, `id`, `class_name` (None for no class), and, where
-        present, the scores that anymask writes.
+        With `segmentation` as run lengths, `id`, `class_name` (None for no class) and, if present,
+        the scores that anymask writes.
     image_size : tuple of int
         Height and width.
 
     Raises
     ------
     AnymaskError
-        If there is no such picture, or the data set lacks what COCO asks for.
+        If there is no such image, or the data set lacks a required field.
     """
     try:
         images = {image["id"]: image for image in dataset["images"]}
@@ -116,7 +116,7 @@ def records_of(
         if image_id not in images:
             known = ", ".join(map(str, list(images)[:5])) or "none at all"
             raise AnymaskError(
-                f"The COCO data set has no picture with id {image_id}; it has {known}."
+                f"The COCO data set has no image with id {image_id}; it has {known}."
             )
         size = (int(images[image_id]["height"]), int(images[image_id]["width"]))
         annotations = [a for a in dataset["annotations"] if a["image_id"] == image_id]
@@ -132,8 +132,8 @@ def records_of(
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise AnymaskError(
-            f"The data set is not one in COCO's format: {error} is missing or not what it should "
-            "be; check that it is a file of annotations."
+            f"The data set is not in COCO format: {error} is missing or wrong; check that it is a "
+            "file of annotations."
         ) from None
     return records, size
 
@@ -144,7 +144,7 @@ def draw_polygons(polygons: Sequence[Any], image_size: tuple[int, int]) -> dict[
     Parameters
     ----------
     polygons : sequence of sequences of float
-        Each x0, y0, x1, y1, … of three or more points; none at all are an empty mask.
+        Each x0, y0, x1, y1, … with at least three points; an empty sequence is an empty mask.
     image_size : tuple of int
         Height and width.
 
@@ -156,8 +156,8 @@ def draw_polygons(polygons: Sequence[Any], image_size: tuple[int, int]) -> dict[
     Raises
     ------
     AnymaskError
-        If a polygon is none, or lies farther outside the picture than the picture is large:
-        pycocotools takes memory for every pixel that an outline passes.
+        If a polygon is malformed, or extends farther outside the image than the image is long:
+        pycocotools allocates memory for every pixel of an outline.
 
     Examples
     --------
@@ -175,10 +175,10 @@ def draw_polygons(polygons: Sequence[Any], image_size: tuple[int, int]) -> dict[
         -side <= value <= 2 * side for outline in outlines for value in outline
     ):
         raise AnymaskError(
-            f"The polygons {str(polygons)[:60]} are not lists x0, y0, x1, y1, … of three or more "
-            "points about the picture; export the data set again."
+            f"The polygons {str(polygons)[:60]} are not lists x0, y0, x1, y1, … with at least "
+            "three points near the image; export the data set again."
         )
-    # A dot outside the picture stands for no polygon at all, which pycocotools does not take.
+    # A dot outside the image replaces an empty list, which pycocotools does not accept.
     return coco_mask.merge(coco_mask.frPyObjects(outlines or [[-1.0] * 6], *image_size))
 
 
@@ -187,10 +187,10 @@ def _class_of(category: Mapping[str, Any]) -> str | None:
 
 
 def _ids_of(annotations: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Ids of the annotations' objects: as they are, if a mask can have them; else 1, 2, …
+    """Ids of the annotated objects: unchanged if they are valid mask ids, otherwise 1, 2, …
 
-    In a file of several pictures `id` is the annotation's among all, and `object_id` is what
-    anymask calls the object in its picture.
+    In a file with several images, `id` numbers all annotations, and `object_id` is anymask's id of
+    the object in its image.
     """
     ids = [annotation.get("object_id", annotation.get("id")) for annotation in annotations]
     usable = all(type(number) is int and 1 <= number < 2**63 for number in ids)

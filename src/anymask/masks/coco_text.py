@@ -1,8 +1,8 @@
-"""COCO's compressed form of run lengths: a text.
+"""COCO's compressed run lengths, which are text.
 
-Each number is written in groups of five bits, lowest first, as characters from "0" on, with 32
-added where a group follows and the sign in the last group's highest bit. From the fourth number
-on, the difference to the number two before is written.
+Each number is written in groups of five bits, lowest first, as characters from "0". 32 is added if
+another group follows, and the highest bit of the last group is the sign. From the fourth number on,
+the difference to the number two places before is written.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# pycocotools reserves six characters a number and nothing for the zero that ends the text: where
-# all numbers need six, as differences of longer runs may, it writes past its memory.
+# pycocotools allocates six characters per number and nothing for the final zero byte. If all
+# numbers need six, as differences of longer runs may, it writes past its memory.
 _LONGEST_RUN_OF_PYCOCOTOOLS = 2**24 - 1
 
 
 def write(counts: NDArray[np.uint32], size: tuple[int, int]) -> str:
-    """Text of the run lengths of a mask of `size`, (H, W)."""
+    """Compress the run lengths of a mask of `size` (H, W) to text."""
     from pycocotools import mask as coco_mask
 
     if len(counts) and int(np.max(counts)) > _LONGEST_RUN_OF_PYCOCOTOOLS:
@@ -26,14 +26,14 @@ def write(counts: NDArray[np.uint32], size: tuple[int, int]) -> str:
 
 
 def text_of(counts: NDArray[np.int64]) -> str:
-    """Run lengths of any length as text."""
+    """Compress run lengths of any length to text."""
     differences = counts.copy()
     differences[3:] -= counts[1:-2]
     text = []
     for value in differences.tolist():
         while True:
             group, value = value & 31, value >> 5
-            # Done when what is left is nothing but the sign that the group ends with.
+            # Done if the rest is only the sign, which this group already has.
             done = value == (-1 if group & 16 else 0)
             text.append(chr(48 + group + (0 if done else 32)))
             if done:
@@ -42,9 +42,9 @@ def text_of(counts: NDArray[np.int64]) -> str:
 
 
 def read(text: str | bytes) -> NDArray[np.int64]:
-    """Run lengths of a text; a single -1 if the text is none.
+    """Decompress text to run lengths; a single -1 if the text is invalid.
 
-    pycocotools reads it too, but writes past its memory when the text is damaged.
+    pycocotools could read it too, but it writes past its memory if the text is damaged.
     """
     data = text.encode("utf-8") if isinstance(text, str) else text
     groups = np.frombuffer(data, np.uint8).astype(np.int64) - ord("0")

@@ -1,4 +1,4 @@
-"""The columns of a `MaskSet`: checked when it is made, joined when sets are."""
+"""The columns of a `MaskSet`: checks on creation, and joining."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_length(name: str, values: Sequence[Any] | NDArray, length: int) -> None:
-    """Refuse a column that does not have one item a mask."""
+    """Refuse a column that does not have one item per mask."""
     if len(values) != length:
         raise AnymaskError(
             f"There are {length} masks and {len(values)} {name}; give one for each mask."
@@ -25,39 +25,37 @@ def check_length(name: str, values: Sequence[Any] | NDArray, length: int) -> Non
 def filled(
     values: ArrayLike | None, missing: float | Sequence[int], shape: tuple[int, ...]
 ) -> NDArray:
-    """A column as an array of that shape; filled with `missing` if it is not known."""
+    """Return a column as an array of this shape, filled with `missing` if it is None."""
     if values is None:
         return np.broadcast_to(np.asarray(missing), shape)
     return np.asarray(values).reshape(shape)
 
 
 def checked_ids(ids: NDArray, length: int) -> NDArray[np.int64]:
-    """Ids as int64 if each mask has one of its own, from 1 on."""
+    """Return ids as int64 if they are unique and at least 1, one per mask."""
     check_length("object_ids", ids, length)
     numbers = np.asarray(ids)
     if numbers.size == 0:
         return np.zeros(0, np.int64)
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
         raise AnymaskError(
-            f"Ids must be whole numbers, one a mask, and these are {numbers.dtype} of shape "
-            f"{numbers.shape}; turn them into int64 first."
+            f"Ids must be whole numbers, one per mask, but these are {numbers.dtype} of shape "
+            f"{numbers.shape}; convert them to int64 first."
         )
     if numbers.min() < 1 or numbers.max() > np.iinfo(np.int64).max:
         wrong = numbers.min() if numbers.min() < 1 else numbers.max()
-        raise AnymaskError(
-            f"An id is {wrong}; ids go from 1 to 2⁶³−1, since 0 stands for background."
-        )
+        raise AnymaskError(f"An id is {wrong}; ids go from 1 to 2⁶³−1, because 0 means background.")
     values, times = np.unique(numbers, return_counts=True)
     if times.max() > 1:
         raise AnymaskError(
-            f"{times.max()} masks have the id {values[times.argmax()]}; each needs one of its own, "
+            f"{times.max()} masks have the id {values[times.argmax()]}; each needs its own, "
             "so give new ones with masks.with_ids(…)."
         )
     return numbers.astype(np.int64)
 
 
 def joined_ids(sets: Sequence[MaskSet]) -> NDArray[np.int64] | None:
-    """Ids of sets put one after the other; those of sets without begin after the largest."""
+    """Ids of joined sets; masks of sets without ids get numbers after the largest id."""
     given = [each.object_ids for each in sets if each.object_ids is not None]
     if not given:
         return None
@@ -73,7 +71,7 @@ def joined_ids(sets: Sequence[MaskSet]) -> NDArray[np.int64] | None:
 
 
 def joined_class_names(sets: Sequence[MaskSet]) -> tuple[str, ...] | None:
-    """Classes of sets put one after the other; "" for those of sets without."""
+    """Class names of joined sets; "" for masks of sets without classes."""
     if all(each.class_names is None for each in sets):
         return None
     return tuple(name for each in sets for name in each.class_names or ("",) * len(each))

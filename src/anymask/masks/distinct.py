@@ -1,7 +1,7 @@
-"""Masks without duplicates: by the overlap of their boxes, or by their own.
+"""Remove duplicate masks, by the overlap of their boxes or of the masks themselves.
 
-Meta's code compares boxes. That is quick, and takes a cup and what is in it for one thing when
-both have the same box. Comparing the masks tells them apart.
+Meta's code compares boxes. That is fast, but treats a cup and its content as duplicates if they
+have the same box. Comparing the masks tells them apart.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Compared = Literal["box", "mask"]
 def distinct(
     masks: MaskSet, scores: ArrayLike, iou_threshold: float, by: Compared
 ) -> NDArray[np.int64]:
-    """Choose masks in order of score, leaving out those that overlap a chosen one too much.
+    """Choose masks in order of score, skipping those that overlap a chosen one too much.
 
     Parameters
     ----------
@@ -31,20 +31,19 @@ def distinct(
         N masks.
     scores : (N,) array_like
     iou_threshold : float
-        A mask is left out if its intersection over union with a chosen one is above this. Empty
-        masks overlap nothing.
+        A mask is skipped if its IoU with a chosen one is above this. Empty masks overlap nothing.
     by : {"box", "mask"}
-        Whether the IoU is of bounding boxes, by `nms`, or of the masks.
+        Whether to compare bounding boxes (with `nms`) or masks.
 
     Returns
     -------
     (K,) int64 array
-        Indices of the masks chosen, best score first; among equal scores the earlier one first.
+        Indices of the chosen masks, best score first; equal scores keep their order.
 
     Raises
     ------
     AnymaskError
-        If `by` is neither.
+        If `by` is unknown.
 
     Examples
     --------
@@ -70,7 +69,7 @@ def distinct(
 
 
 def conflicts(masks: MaskSet, by: Compared, least: float) -> Callable[[float], NDArray[np.bool_]]:
-    """Which masks cannot stay beside which, at any threshold.
+    """Find the pairs of masks that overlap too much, for any threshold.
 
     Parameters
     ----------
@@ -78,12 +77,12 @@ def conflicts(masks: MaskSet, by: Compared, least: float) -> Callable[[float], N
         N masks.
     by : {"box", "mask"}
     least : float
-        The lowest threshold that will be asked for.
+        The lowest threshold that will be used.
 
     Returns
     -------
     callable
-        From a threshold to an (N, N) bool array: whether the IoU is above it.
+        Takes a threshold and returns an (N, N) bool array: whether the IoU is above it.
     """
     _check(by)
     overlaps = _MaskOverlaps(masks)
@@ -112,11 +111,11 @@ def conflicts(masks: MaskSet, by: Compared, least: float) -> Callable[[float], N
 
 def _check(by: str) -> None:
     if by not in get_args(Compared):
-        raise AnymaskError(f"Masks are compared by {by!r}; it can be 'box' or 'mask'.")
+        raise AnymaskError(f"Masks cannot be compared by {by!r}; choose 'box' or 'mask'.")
 
 
 class _MaskOverlaps:
-    """IoU of masks, taken only where boxes and areas allow for a high one."""
+    """IoU of masks, computed only where boxes and areas allow a high one."""
 
     def __init__(self, masks: MaskSet) -> None:
         self._masks = masks
@@ -125,7 +124,7 @@ class _MaskOverlaps:
         self._packed: dict[int, CocoRle] = {}
 
     def of(self, one: int, others: NDArray[np.int64], least: float) -> NDArray[np.float64]:
-        """IoU of a mask with others, 0 in place of what is surely not above `least`."""
+        """IoU of a mask with others; 0 where it certainly is not above `least`."""
         from pycocotools import mask as coco_mask
 
         box, boxes = self._boxes[one], self._boxes[others]

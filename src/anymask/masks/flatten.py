@@ -1,4 +1,4 @@
-"""Rules for pixels that several masks cover, so that masks that overlap fit a label image."""
+"""Rules for pixels in several masks, to write overlapping masks as a label image."""
 
 from __future__ import annotations
 
@@ -18,34 +18,33 @@ from anymask.masks.objects import Masks, as_set, counts_of_crop, objects_of
 Rule = Literal["smallest", "largest", "score", "first", "last", "split"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
-# A mask of which that much lies outside another one is its neighbour, not its part.
+# A mask with more than this share outside another mask is its neighbour, not its part.
 _PART = 0.2
 
 
 def to_label_image(masks: MaskSet, rule: Rule = "smallest") -> NDArray[np.unsignedinteger]:
-    """Paint masks into a label image by a rule for the pixels that several of them cover.
+    """Paint masks into a label image, with a rule for pixels in several masks.
 
     Parameters
     ----------
     masks : MaskSet
     rule : {"smallest", "largest", "score", "first", "last", "split"}
-        Who gets the pixels: the "smallest" or the "largest" mask, the one with the highest
-        predicted IoU ("score"), the "first" or "last" in order. With "split", a mask that lies in
-        another is on top of it (four fifths of it are enough), and masks that merely meet divide
-        what they share: a pixel goes to the mask whose own part, that it shares with none, is
-        nearest.
+        Which mask gets the pixels: the "smallest" or the "largest", the one with the highest
+        predicted IoU ("score"), or the "first" or "last" in order. With "split", a mask inside
+        another (at least four fifths of it) is on top, and masks that only overlap partly divide
+        their shared pixels: each goes to the mask whose unshared part is nearest.
 
     Returns
     -------
     (H, W) array
-        `masks.ids`, 0 for background; of the smallest unsigned dtype that holds them. Among masks
-        that a rule takes for equal, the smaller is on top, then the higher scored. A mask that
-        others hide altogether is not found in it.
+        `masks.ids`, 0 for background, in the smallest unsigned dtype that holds them. If the rule
+        ties, the smaller mask is on top, then the one with the higher score. A mask completely
+        hidden by others does not appear.
 
     Raises
     ------
     AnymaskError
-        If the rule is unknown, or is "score" and no mask has one.
+        If the rule is unknown, or it is "score" and no mask has a score.
 
     Examples
     --------
@@ -72,24 +71,24 @@ def to_label_image(masks: MaskSet, rule: Rule = "smallest") -> NDArray[np.unsign
 
 
 def remove_overlaps(masks: Masks, rule: Rule = "smallest") -> Masks:
-    """Take from each mask the pixels that a rule gives to another one.
+    """Remove from each mask the pixels that a rule gives to another mask.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
-        The objects of a label image do not overlap; it comes back as it is.
+        Objects of a label image do not overlap, so it is returned unchanged.
     rule : {"smallest", "largest", "score", "first", "last", "split"}
         As in `to_label_image`.
 
     Returns
     -------
-    Of the same form, with the same ids, scores and classes, and no pixel in two masks. A mask
-    left without a pixel is dropped.
+    Of the same form, with the same ids, scores and classes, and no pixel in two masks. Masks left
+    without pixels are dropped.
 
     Raises
     ------
     AnymaskError
-        If the rule is unknown, or is "score" and no mask has one.
+        If the rule is unknown, or it is "score" and no mask has a score.
 
     Examples
     --------
@@ -114,11 +113,11 @@ def remove_overlaps(masks: Masks, rule: Rule = "smallest") -> Masks:
 
 def _check_rule(rule: str) -> None:
     if rule not in RULES:
-        raise AnymaskError(f"{rule!r} is no rule for overlaps; choose from {', '.join(RULES)}.")
+        raise AnymaskError(f"{rule!r} is not a rule for overlaps; choose from {', '.join(RULES)}.")
 
 
 def _painting_order(masks: MaskSet, rank: NDArray[np.int64], rule: Rule) -> NDArray[np.int64]:
-    """Indices of the masks, the one on top last."""
+    """Indices of the masks, the topmost last."""
     index = np.arange(len(masks))
     if rule == "smallest":
         return np.argsort(rank)
@@ -128,7 +127,7 @@ def _painting_order(masks: MaskSet, rank: NDArray[np.int64], rule: Rule) -> NDAr
         score = masks.predicted_iou
         if len(masks) and np.isnan(score).all():
             raise AnymaskError(
-                "No mask has a predicted IoU to go by; choose another rule, such as 'smallest'."
+                "No mask has a predicted IoU; choose another rule, such as 'smallest'."
             )
         return np.lexsort([rank, np.where(np.isnan(score), -np.inf, score)])
     return index if rule == "last" else index[::-1]
@@ -137,7 +136,7 @@ def _painting_order(masks: MaskSet, rank: NDArray[np.int64], rule: Rule) -> NDAr
 def _paint_divided(
     masks: MaskSet, order: NDArray[np.int64], labels: NDArray[np.unsignedinteger]
 ) -> None:
-    """Paint these masks, each pixel with the one whose own part is nearest; ties to the first."""
+    """Paint masks; a shared pixel goes to the mask whose unshared part is nearest, or the first."""
     times = np.zeros(masks.image_size, np.uint16)
     for _, crop in objects_of(masks, order=order):
         times[crop.window][crop.pixels] += 1
@@ -149,7 +148,7 @@ def _paint_divided(
         view[own] = masks.ids[index]
         if not shared.any():
             continue
-        # A mask that others cover altogether would vanish; it gets all it has.
+        # A mask without unshared pixels would vanish, so it keeps all its pixels.
         distance = ndimage.distance_transform_edt(~own) if own.any() else np.zeros(own.shape)
         so_far = nearest[crop.window]
         closer = shared & (distance < so_far)

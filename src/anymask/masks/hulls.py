@@ -1,7 +1,7 @@
-"""The convex hull of an object, in whole numbers and therefore exact.
+"""The convex hull of an object, exact because it uses integers.
 
-As in scikit-image the hull is that of the middles of the pixels' four sides. Coordinates are
-doubled, so that these are whole numbers: pixel (x, y) of a crop has its centre at (2x, 2y).
+As in scikit-image, the hull is that of the midpoints of the pixels' four sides. Coordinates are
+doubled to be integers: pixel (x, y) of a crop has its centre at (2x, 2y).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FAR = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Hull:
-    """A convex hull, from the left to the right.
+    """A convex hull, from left to right.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Hull:
     lower: Chain
 
     def vertices(self, pixel_size: tuple[float, float]) -> NDArray[np.float64]:
-        """Corners (K, 2) in order, (x, y) in units of `pixel_size` (height, width of a pixel)."""
+        """Corners (K, 2) in order, (x, y) in the unit of `pixel_size`, (height, width)."""
         ring = np.array(self.upper + self.lower[::-1], np.float64)
         return ring * (pixel_size[1] / 2, pixel_size[0] / 2)
 
@@ -41,7 +41,7 @@ def hull_of(pixels: NDArray[np.bool_]) -> Hull:
     Parameters
     ----------
     pixels : (h, w) bool array
-        The object; its first and last column hold a pixel.
+        The object; its first and last columns must contain a pixel.
     """
     columns = np.flatnonzero(pixels.any(0))
     occupied = pixels[:, columns]
@@ -51,7 +51,7 @@ def hull_of(pixels: NDArray[np.bool_]) -> Hull:
 
 
 def hull_pixels(hull: Hull) -> tuple[Hull, int]:
-    """The pixels whose centres lie in a hull or on it.
+    """The pixels whose centres lie inside or on a hull.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def hull_pixels(hull: Hull) -> tuple[Hull, int]:
 
 
 def widths(vertices: NDArray[np.float64]) -> tuple[float, float]:
-    """Largest and smallest distance of two parallel lines that hold a convex shape between them.
+    """Largest and smallest distance between two parallel lines that enclose a convex shape.
 
     Parameters
     ----------
@@ -106,9 +106,9 @@ def _hull_of_columns(
 
 
 def _edge(columns: NDArray[np.int64], rows: NDArray[np.int64]) -> Chain:
-    """Corners along the side of small y; three sides of each column's first pixel may be some."""
+    """Corners on the side of small y; candidates are three sides of each column's first pixel."""
     start = int(columns[0])
-    # Doubled rows by doubled column, from the left side of the first column on.
+    # Doubled row for each doubled column, from the left side of the first column.
     ys = np.full(2 * (int(columns[-1]) - start) + 3, _FAR)
     middle = 2 * (columns - start) + 1
     ys[middle] = rows - 1
@@ -116,7 +116,7 @@ def _edge(columns: NDArray[np.int64], rows: NDArray[np.int64]) -> Chain:
     ys[middle + 1] = np.minimum(rows, ys[middle + 1])  # shared where the next column follows
     xs = np.arange(2 * start - 1, 2 * start - 1 + len(ys))
     xs, ys = xs[ys < _FAR], ys[ys < _FAR]
-    for _ in range(2):  # a corner lies outside the line between the points beside it
+    for _ in range(2):  # a corner lies outside the line between its neighbours
         run, rise = np.diff(xs), np.diff(ys)
         keep = np.ones(len(xs), np.bool_)
         keep[1:-1] = run[:-1] * rise[1:] > rise[:-1] * run[1:]
@@ -133,7 +133,7 @@ def _edge(columns: NDArray[np.int64], rows: NDArray[np.int64]) -> Chain:
 
 
 def _heights(chain: Chain, columns: NDArray[np.int64], *, round_up: bool) -> NDArray[np.int64]:
-    """Row at which a chain passes each column's centre, rounded to a pixel, exactly."""
+    """Row where a chain crosses each column's centre, rounded exactly to a pixel."""
     corners = np.array(chain, np.int64)
     xs, ys = corners[:, 0], corners[:, 1]
     segment = np.clip(np.searchsorted(xs, 2 * columns, side="right") - 1, 0, len(xs) - 2)

@@ -1,4 +1,4 @@
-"""How bright objects are, channel by channel."""
+"""Intensity statistics of objects, per channel."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from anymask.masks.mask_set import MaskSet
 from anymask.masks.objects import objects_of
 
 INTENSITIES = ("intensity_mean", "intensity_std", "intensity_min", "intensity_max")
-"""Names of the properties measured here; the deviation is that of all values, not of a sample."""
+"""Names of the properties measured here; the standard deviation is the population one."""
 
 
 def check_image(
     image: Any, image_size: tuple[int, int], channel_names: Sequence[str] | None
 ) -> tuple[Any, list[str]]:
-    """Refuse a picture that does not belong to the masks.
+    """Refuse an image that does not fit the masks.
 
     Parameters
     ----------
     image : (H, W) or (H, W, C) array_like
-        May be a file's array that is read when indexed.
+        May be lazy: an array in a file that is read when indexed.
     image_size : tuple of int
         Height and width that it must have.
     channel_names : sequence of str, optional
@@ -34,25 +34,25 @@ def check_image(
     image
         As given.
     names : list of C str
-        [""] for a picture (H, W).
+        [""] for an image (H, W).
 
     Raises
     ------
     AnymaskError
-        If it has another size, no numbers, or another number of channels than names.
+        If it has another size, no numbers, or not one name per channel.
     """
     if not hasattr(image, "shape") or not hasattr(image, "dtype"):
         image = np.asarray(image)
     shape = tuple(image.shape)
     if len(shape) not in (2, 3) or np.dtype(image.dtype).kind not in "buif":
         raise AnymaskError(
-            f"The picture must be an array (H, W) or (H, W, C) of numbers, and this is "
+            f"The image must be an array (H, W) or (H, W, C) of numbers, but this is "
             f"{image.dtype} of shape {shape}."
         )
     if shape[:2] != image_size:
         raise AnymaskError(
-            f"The masks are {image_size[1]}×{image_size[0]} pixels and the picture is "
-            f"{shape[1]}×{shape[0]}; use the masks that were made from this picture."
+            f"The masks are {image_size[1]}×{image_size[0]} pixels and the image is "
+            f"{shape[1]}×{shape[0]}; use the masks that were made from this image."
         )
     if len(shape) == 2:
         return image, [""]
@@ -60,8 +60,8 @@ def check_image(
     if channel_names is not None:
         if len(channel_names) != shape[2] or len(set(channel_names)) != shape[2]:
             raise AnymaskError(
-                f"The picture has {shape[2]} channels and {len(channel_names)} names of channels; "
-                "give each channel a name of its own."
+                f"The image has {shape[2]} channels and {len(channel_names)} channel names; give "
+                "each channel its own name."
             )
         names = list(channel_names)
     return image, names
@@ -70,7 +70,7 @@ def check_image(
 def intensities(
     masks: MaskSet, image: Any, names: Sequence[str], kinds: Sequence[str]
 ) -> dict[str, dict[str, NDArray[Any]]]:
-    """Brightness of each object in each channel.
+    """Measure the intensity of each object in each channel.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def intensities(
     Returns
     -------
     dict of dict
-        For each kind the columns by name, one a channel.
+        For each kind, the columns by name, one per channel.
     """
     values = {kind: np.full((len(masks), len(names)), np.nan) for kind in kinds}
     for index, crop in objects_of(masks):
@@ -98,12 +98,12 @@ def intensities(
 
 
 def _of_one(values: NDArray[Any], kinds: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Statistics by channel of the values (N, C) of one object."""
+    """Statistics per channel of the values (N, C) of one object."""
     lowest, highest = values.min(0), values.max(0)
     found = {"intensity_min": lowest, "intensity_max": highest}
     known: Any = True
     count: Any = len(values)
-    if values.dtype.kind == "f" and np.isnan(lowest).any():  # NaN anywhere is NaN here
+    if values.dtype.kind == "f" and np.isnan(lowest).any():  # the minimum is NaN if any value is
         known = ~np.isnan(values)
         count = known.sum(0)
         nothing = count == 0

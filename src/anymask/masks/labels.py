@@ -1,6 +1,6 @@
-"""Many masks in one picture of whole numbers, and back.
+"""Convert masks to a label image and back.
 
-Masks may overlap and a label image cannot: where masks meet, the one painted last is on top.
+Masks may overlap, but a label image has one id per pixel: the mask painted last is on top.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from anymask.masks.rle import Counts, counts_of_changes, runs_of
 
 
 def stacking_ids(areas: ArrayLike, scores: ArrayLike) -> NDArray[np.int64]:
-    """Number masks so that small ones come out on top.
+    """Number masks so that small ones are on top.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def stacking_ids(areas: ArrayLike, scores: ArrayLike) -> NDArray[np.int64]:
     Returns
     -------
     (N,) int64 array
-        Ids 1 … N in order of decreasing area; of masks with equal areas the higher scored one has
-        the larger id, and of those with equal scores the earlier one.
+        Ids 1 … N in order of decreasing area; among equal areas, the higher score gets the larger
+        id, and among equal scores, the earlier mask.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def label_dtype(largest: int) -> np.dtype:
     >>> label_dtype(255), label_dtype(256)
     (dtype('uint8'), dtype('uint16'))
     """
-    # By size, since NumPy may have two types of the same size, of which files know one.
+    # By size, because NumPy may have two types of one size, and file formats know only one.
     return np.dtype(f"u{np.min_scalar_type(int(largest)).itemsize}")
 
 
@@ -61,23 +61,23 @@ def paint_labels(
     size: tuple[int, int],
     order: Sequence[int] | NDArray[np.int64] | None = None,
 ) -> NDArray[np.unsignedinteger]:
-    """Paint masks with their ids, one over the other.
+    """Paint masks with their ids into a label image.
 
     Parameters
     ----------
     counts : sequence of arrays
         Run lengths of each mask.
     ids : sequence of int
-        One positive id a mask.
+        One positive id per mask.
     size : tuple of int
         Height and width.
     order : sequence of int, optional
-        Indices of the masks, the one on top last. By default the largest id is on top.
+        Indices of the masks, the topmost last. By default the largest id is on top.
 
     Returns
     -------
     (H, W) array
-        0 where there is no mask; of the smallest unsigned dtype that holds the largest id.
+        0 where there is no mask, in the smallest unsigned dtype that holds the largest id.
     """
     height, width = size
     ids = np.asarray(ids, np.int64)
@@ -88,7 +88,7 @@ def paint_labels(
 
 
 def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:
-    """Take a label image apart into one mask for each id in it.
+    """Split a label image into one mask per id.
 
     Parameters
     ----------
@@ -98,14 +98,14 @@ def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:
     Returns
     -------
     ids : (N,) int64 array
-        Increasing, without 0.
+        Ascending, without 0.
     counts : list of N arrays
         Run lengths of each id's mask.
 
     Raises
     ------
     AnymaskError
-        If the array is not of whole numbers with two axes, or an id is negative.
+        If the array does not have two axes and integers, or an id is negative.
 
     Examples
     --------
@@ -115,13 +115,13 @@ def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:
     """
     if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
         raise AnymaskError(
-            "A label image must be an array (H, W) of whole numbers from 0 on, and this is "
-            f"{labels.dtype} of shape {labels.shape}; one id for each object, 0 for background."
+            "A label image must be an array (H, W) of whole numbers, 0 or more, but this is "
+            f"{labels.dtype} of shape {labels.shape}; give one id per object, 0 for background."
         )
     if labels.max(initial=0) > np.iinfo(np.int64).max:
         raise AnymaskError(
-            f"The label image has the id {labels.max()}, and ids end at 2⁶³−1; number the objects "
-            "from 1 on."
+            f"The label image has the id {labels.max()}, but ids end at 2⁶³−1; renumber the "
+            "objects from 1."
         )
     pixels = np.ascontiguousarray(labels.T).reshape(-1)
     if pixels.size == 0:
@@ -139,7 +139,7 @@ def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:
 
 
 def _pixels_of(counts: Counts) -> NDArray[np.int64]:
-    """Column-major indices of the pixels of a mask in run lengths."""
+    """Column-major indices of the pixels of a run-length mask."""
     starts, stops = runs_of(counts)
     lengths = stops - starts
     before = np.cumsum(lengths) - lengths

@@ -1,4 +1,4 @@
-"""MaskSet: all masks of one picture with their scores, held as run lengths."""
+"""MaskSet: all masks of one image with their scores, stored as run lengths."""
 
 from __future__ import annotations
 
@@ -20,39 +20,38 @@ from anymask.masks.records import OutputMode, read_records, records_of_masks, ta
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MaskSet:
-    """Masks of one picture.
+    """Masks of one image.
 
-    A thousand masks of a large picture take some megabytes. Everything but the pixels of a mask,
-    which `masks[i]` unpacks, is computed from the run lengths.
+    A thousand masks of a large image take a few megabytes. `masks[i]` unpacks the pixels of a mask;
+    everything else is computed from the run lengths.
 
     Parameters
     ----------
     image_size : tuple of int
-        Height and width of the picture.
+        Height and width of the image.
     counts : tuple of arrays
         Run lengths of each mask, column-major, background first.
     predicted_iou, stability_score : (N,) float64 arrays
         Scores; NaN where unknown.
     point_coords : (N, 2) float64 array
-        The point (x, y) that each mask answers; NaN where unknown.
+        The point prompt (x, y) of each mask; NaN where unknown.
     crop_box : (N, 4) int64 array
-        XYWH of the part of the picture in which each mask was found.
+        XYWH of the part of the image in which each mask was found.
     object_ids : (N,) int64 array, optional
-        Ids that the masks came with: all different and from 1 on. They stay what they are through
-        every selection and every file.
+        The masks' own ids: unique, at least 1. They stay the same through selections and in files.
     class_names : tuple of N str, optional
-        What each object is; "" for no class.
+        The class of each object; "" for no class.
 
     Raises
     ------
     AnymaskError
-        If two ids are the same or one is below 1, or a column has another length than `counts`.
+        If two ids are equal, an id is below 1, or the length of a column differs from `counts`.
 
     Examples
     --------
     >>> masks = MaskSet.from_labels(np.array([[1, 1, 0], [1, 7, 7]]))
     >>> masks
-    MaskSet(2 masks of a picture of 3×2 pixels)
+    MaskSet(2 masks of an image of 3×2 pixels)
     >>> masks.areas, masks.ids
     (array([3, 2]), array([1, 7]))
     >>> masks[1].astype(int)
@@ -93,7 +92,7 @@ class MaskSet:
         object_ids: ArrayLike | None = None,
         class_names: Sequence[str] | None = None,
     ) -> MaskSet:
-        """Build a set from run lengths; scores not given are NaN, the crop is the picture."""
+        """Build a set from run lengths; missing scores are NaN, and the crop is the whole image."""
         height, width = image_size
         n, nan = len(counts), float("nan")
         return cls(
@@ -109,19 +108,19 @@ class MaskSet:
 
     @classmethod
     def from_masks(cls, masks: ArrayLike, **columns: Any) -> MaskSet:
-        """Build a set from masks as pixels.
+        """Build a set from boolean masks.
 
         Parameters
         ----------
         masks : (N, H, W) bool array_like
         **columns
             Any of `predicted_iou`, `stability_score`, `point_coords`, `crop_box`, `object_ids`
-            and `class_names`, one item a mask.
+            and `class_names`, one item per mask.
 
         Raises
         ------
         AnymaskError
-            If the array is no stack of boolean masks.
+            If the array is not a stack of boolean masks.
 
         Examples
         --------
@@ -132,7 +131,7 @@ class MaskSet:
         stack = np.asarray(masks)
         if stack.ndim != 3 or stack.dtype != np.bool_:
             raise AnymaskError(
-                f"Masks must be a boolean array (N, H, W), and this is {stack.dtype} of shape "
+                f"Masks must be a boolean array (N, H, W), but this is {stack.dtype} of shape "
                 f"{stack.shape}; threshold logits with '> 0' first."
             )
         size = (stack.shape[1], stack.shape[2])
@@ -142,37 +141,36 @@ class MaskSet:
     def from_records(
         cls, records: Sequence[Mapping[str, Any]], image_size: tuple[int, int] | None = None
     ) -> MaskSet:
-        """Build a set from records of an automatic mask generator, of any output mode.
+        """Build a set from records of an automatic mask generator, in any output mode.
 
         Parameters
         ----------
         records : sequence of dict
             Each with `segmentation`: a boolean array, run lengths or compressed run lengths;
-            and, where known, `predicted_iou`, `stability_score`, `point_coords`, `crop_box`,
+            and, if known, `predicted_iou`, `stability_score`, `point_coords`, `crop_box`,
             `id`, `class_name`.
         image_size : tuple of int, optional
-            Height and width of the picture; needed only if there are no records.
+            Height and width of the image; only needed if there are no records.
 
         Raises
         ------
         AnymaskError
-            If a segmentation cannot be read, the masks are not all of one size, or some have an
-            id and others none.
+            If a segmentation cannot be read, the masks differ in size, or only some have an id.
         """
         size, counts, columns = read_records(records, image_size)
         return cls.from_counts(size, counts, **columns)
 
     @classmethod
     def concatenate(cls, sets: Sequence[MaskSet], image_size: tuple[int, int]) -> MaskSet:
-        """Join sets of one picture, in order.
+        """Join sets of one image, in order.
 
-        Where only some of the sets have `object_ids`, the masks of the others get the numbers
-        after the largest of them. No class is "" beside sets that have `class_names`.
+        If only some of the sets have `object_ids`, the masks of the others are numbered after the
+        largest id. If only some have `class_names`, the masks of the others have the class "".
 
         Raises
         ------
         AnymaskError
-            If two of the sets have an id in common.
+            If two sets share an id.
         """
         every = [cls.from_counts(image_size, []), *sets]
         return cls(
@@ -188,42 +186,45 @@ class MaskSet:
 
     @classmethod
     def from_labels(cls, labels: NDArray) -> MaskSet:
-        """Build a set from a label image: one mask for each id, in order of the ids.
+        """Build a set from a label image: one mask per id, in the order of the ids.
 
         Parameters
         ----------
         labels : (H, W) array of integers
-            0 for background. The others become `object_ids` as they are.
+            0 for background. The other values become `object_ids`.
 
-        An array that is no label image is an `AnymaskError`.
+        Raises
+        ------
+        AnymaskError
+            If the array is not a label image.
         """
         ids, counts = counts_by_label(labels)
         return cls.from_counts((labels.shape[0], labels.shape[1]), counts, object_ids=ids)
 
     @classmethod
     def from_coco(cls, dataset: Mapping[str, Any], image_id: int | None = None) -> MaskSet:
-        """Build a set from the annotations of one picture in a COCO data set.
+        """Build a set from the annotations of one image in a COCO data set.
 
         Parameters
         ----------
         dataset : dict
             With `images`, `annotations` and `categories`, as `to_coco` returns it. Segmentations
-            may be run lengths or polygons. The annotations' ids are kept if they are whole
-            numbers from 1 on, all different; else masks are numbered in their order.
+            may be run lengths or polygons. The annotations' ids are kept if they are unique
+            whole numbers of at least 1; otherwise masks are numbered in order.
         image_id : int, optional
-            Which picture; the first one by default.
+            Id of the image; the first one by default.
 
         Raises
         ------
         AnymaskError
-            If there is no such picture, or an annotation cannot be read.
+            If there is no such image, or an annotation cannot be read.
         """
         records, size = coco.records_of(dataset, image_id)
         return cls.from_records(records, size)
 
     def __repr__(self) -> str:
         height, width = self.image_size
-        return f"MaskSet({len(self)} masks of a picture of {width}×{height} pixels)"
+        return f"MaskSet({len(self)} masks of an image of {width}×{height} pixels)"
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -241,7 +242,7 @@ class MaskSet:
 
     @cached_property
     def areas(self) -> NDArray[np.int64]:
-        """Pixels of each mask."""
+        """Number of pixels of each mask."""
         return np.array([rle.area_of(c) for c in self.counts], np.int64)
 
     @cached_property
@@ -254,20 +255,20 @@ class MaskSet:
     def ids(self) -> NDArray[np.int64]:
         """Id of each mask in `to_labels`, `to_table`, `to_coco` and in files.
 
-        `object_ids` if the masks came with ids. Else 1 … N in order of decreasing area; of masks
-        with equal areas, the one with the higher predicted IoU has the larger id.
+        `object_ids` if the masks have their own. Otherwise 1 … N in order of decreasing area; among
+        equal areas, the mask with the higher predicted IoU has the larger id.
         """
         if self.object_ids is not None:
             return self.object_ids
         return stacking_ids(self.areas, self.predicted_iou)
 
     def select(self, indices: ArrayLike) -> MaskSet:
-        """Return the set of some of the masks.
+        """Return a set with some of the masks.
 
         Parameters
         ----------
         indices : (K,) int or (N,) bool array_like
-            Which masks, in the order wanted; or for each whether it is.
+            Indices of the masks, in order; or for each mask whether to select it.
         """
         wanted = np.asarray(indices)
         chosen = np.arange(len(self))[wanted if wanted.size else slice(0)].reshape(-1)
@@ -283,26 +284,26 @@ class MaskSet:
         )
 
     def with_counts(self, counts: Sequence[rle.Counts]) -> MaskSet:
-        """Return the same rows with other pixels; ids, classes and scores stay.
+        """Return the set with other pixels but the same ids, classes and scores.
 
         Parameters
         ----------
         counts : sequence of N arrays
-            Run lengths over the same picture, one for each mask.
+            Run lengths for the same image, one per mask.
 
         Raises
         ------
         AnymaskError
-            If there are more or fewer than masks.
+            If there is not one per mask.
         """
         return replace(self, counts=tuple(counts), object_ids=self.ids)
 
     def with_ids(self, object_ids: ArrayLike) -> MaskSet:
-        """Return the same masks with these ids, from 1 on and all different."""
+        """Return the same masks with these ids, which must be unique and at least 1."""
         return replace(self, object_ids=np.asarray(object_ids))
 
     def with_class_names(self, class_names: Sequence[str]) -> MaskSet:
-        """Return the same masks with these classes, one a mask; "" for none."""
+        """Return the same masks with these classes, one per mask; "" for none."""
         return replace(self, class_names=tuple(class_names))
 
     def filter(
@@ -313,7 +314,7 @@ class MaskSet:
         min_predicted_iou: float | None = None,
         min_stability_score: float | None = None,
     ) -> MaskSet:
-        """Return the set of the masks within all limits given, limits included.
+        """Return the masks within all given limits, limits included.
 
         Areas are in pixels. A mask whose score is NaN does not pass a limit on that score.
         """
@@ -332,14 +333,14 @@ class MaskSet:
     def to_labels(self) -> NDArray[np.unsignedinteger]:
         """Paint all masks into one label image.
 
-        Small masks lie on top of large ones, and of equally large ones the one with the higher
-        predicted IoU is on top. A mask that others hide altogether keeps its id, so ids need not
-        all be found in the image.
+        Small masks are on top of large ones; among equally large ones, the one with the higher
+        predicted IoU. A mask completely hidden by others keeps its id, so some ids may not appear
+        in the image.
 
         Returns
         -------
         (H, W) array
-            `ids`, 0 where there is no mask; of the smallest unsigned dtype that holds them.
+            `ids`, 0 where there is no mask, in the smallest unsigned dtype that holds them.
         """
         order = np.argsort(stacking_ids(self.areas, self.predicted_iou))
         return paint_labels(self.counts, self.ids, self.image_size, order)
@@ -350,40 +351,40 @@ class MaskSet:
         Parameters
         ----------
         output_mode : {"binary_mask", "uncompressed_rle", "coco_rle"}
-            What `segmentation` is.
+            The type of `segmentation`.
 
         Each has `segmentation`; `area` in pixels; `bbox` XYWH, where the width is the last column
         minus the first; `predicted_iou`; `point_coords` [[x, y]]; `stability_score`; `crop_box`
-        XYWH; and `id` and `class_name` where the masks have them.
+        XYWH; and `id` and `class_name` if the masks have them.
         """
         return records_of_masks(self, output_mode)
 
     def to_table(self) -> list[dict[str, Any]]:
-        """Return one row a mask, in order of `ids`: a list of dict.
+        """Return one row per mask, in the order of `ids`, as a list of dict.
 
         Each has `id`; `area` in pixels; `bbox` XYWH as in COCO, so that a mask of one pixel is one
         wide; `centroid` (x, y), the mean of the pixels; `predicted_iou`; `stability_score`; and
-        `class_name` where the masks have one.
+        `class_name` if the masks have classes.
         """
         return table_of_masks(self)
 
     def to_coco(self, image_name: str, *, image_id: int = 1) -> dict[str, Any]:
-        """Return a COCO data set of this picture, ready for JSON and for pycocotools.
+        """Return a COCO data set of this image, ready for JSON and pycocotools.
 
         Parameters
         ----------
         image_name : str
-            The picture's file name.
+            File name of the image.
         image_id : int
-            The picture's id.
+            Id of the image.
 
         Returns
         -------
         dict
-            `images`, `categories` (the classes by the alphabet, "object" for none) and
-            `annotations` in order of `ids`, each with compressed run lengths and, beside COCO's
-            own fields, `predicted_iou`, `stability_score`, `point_coords` and `crop_box` (None
-            where unknown).
+            `images`, `categories` (the classes in alphabetical order, "object" for none) and
+            `annotations` in the order of `ids`, each with compressed run lengths and, in addition
+            to COCO's own fields, `predicted_iou`, `stability_score`, `point_coords` and `crop_box`
+            (None where unknown).
         """
         order = np.argsort(self.ids)
         chosen = self.select(order)

@@ -1,8 +1,8 @@
-"""Objects in numbers: size, shape and brightness, in pixels or in physical units.
+"""Measure objects: size, shape and intensity, in pixels or in physical units.
 
-Names and definitions are scikit-image's (`skimage.measure.regionprops`) where it has them. Each
-object is measured in its own box, so that thousands take seconds, and by itself, so that objects
-may overlap. Positions are always in pixels, (x, y) from the centre of the upper left pixel.
+Names and definitions follow scikit-image (`skimage.measure.regionprops`) where they exist there.
+Each object is measured in its own box, so that thousands take seconds, and on its own, so that
+objects may overlap. Positions are always in pixels, (x, y) from the centre of the upper left pixel.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PROPERTIES = (
     "feret_diameter_min",
     *INTENSITIES,
 )
-"""All that :func:`measure` can measure; the last four need the picture's values."""
+"""Everything that :func:`measure` can measure; the last four need the image."""
 
 _LENGTHS = {
     "perimeter",
@@ -60,7 +60,7 @@ _HULL = {"area_convex", "solidity", "feret_diameter_max", "feret_diameter_min"}
 
 
 class Measurements(dict[str, NDArray[Any]]):
-    """Columns of measurements by name, one item an object; the first column is "id".
+    """Columns of measurements by name, with one item per object; the first column is "id".
 
     Attributes
     ----------
@@ -73,13 +73,13 @@ class Measurements(dict[str, NDArray[Any]]):
         self.units = dict(units)
 
     def select(self, rows: ArrayLike) -> Measurements:
-        """Return some of the rows: indices, or for each whether it is wanted."""
+        """Return some of the rows, by indices or by a boolean per row."""
         return Measurements({k: v[np.asarray(rows)] for k, v in self.items()}, self.units)
 
     def with_units_in_names(self) -> Measurements:
         """Return the columns with physical units in their names: "area_um2", "perimeter_um".
 
-        Columns in pixels, and those without unit, keep their names.
+        Columns in pixels and columns without a unit keep their names.
 
         Examples
         --------
@@ -106,43 +106,44 @@ def measure(
     Parameters
     ----------
     masks : MaskSet or (H, W) array of integers
-        The objects, which may overlap; or a label image.
+        The objects, which may overlap, or a label image.
     image : (H, W) or (H, W, C) array_like, optional
-        Values of the picture, read object by object; NaN stands for no value.
+        Values of the image, read object by object; NaN means no value.
     pixel_size : float or tuple of float, optional
-        Height and width of a pixel in `unit`; one number for square pixels. Areas and lengths are
-        in this unit then, and in pixels else.
+        Height and width of a pixel in `unit`, or one number for square pixels. Areas and lengths
+        are then in this unit, otherwise in pixels.
     unit : str, optional
-        "µm", "mm", …; goes with `pixel_size`.
+        "µm", "mm", …; required with `pixel_size`.
     properties : iterable of str, optional
-        Which of `PROPERTIES`; by default all of them, intensities if there is an image.
+        Names from `PROPERTIES`. By default all, with intensities only if there is an image.
     channel_names : sequence of C str, optional
-        Channels are numbered from 0 without.
+        By default channels are numbered from 0.
 
     Returns
     -------
     Measurements
         A dict of columns in the order of the masks, with the unit of each in `units`. "id" comes
-        first; "class_name" and the scores are there if the masks have them. "centroid" becomes
+        first; "class_name" and the scores follow if the masks have them. "centroid" becomes
         "centroid_x" and "centroid_y", "bbox" becomes "bbox_x", "bbox_y", "bbox_width" and
         "bbox_height" (a mask of one pixel is one wide), and intensities of several channels end
-        with "_" and the channel's name. What has no value, such as any shape of an empty mask,
-        is NaN.
+        with "_" and the channel's name. Undefined values, such as any shape of an empty mask, are
+        NaN.
 
     Raises
     ------
     AnymaskError
-        If a property is unknown, the image is not of the masks' size, or only one of `pixel_size`
-        and `unit` is given.
+        If a property is unknown, the image has another size than the masks, or only one of
+        `pixel_size` and `unit` is given.
 
     Notes
     -----
-    `perimeter` is the line through the centres of the border's pixels, short by about half a
-    pixel all around; `perimeter_crofton` has no such bias. `circularity` is 4π·area divided by
-    the square of the latter, at most 1. `orientation` is the angle of the major axis with the
-    rows' axis (upwards), in rad from −π/2 to π/2, counter-clockwise. `solidity` is the share of
-    the convex hull's pixels (`area_convex`) that are the object's, `extent` that of the box.
-    Feret diameters are the largest and smallest distance of two parallel lines around the object.
+    `perimeter` is the length of the line through the centres of the border pixels, so the outline
+    is about half a pixel too far in on all sides; `perimeter_crofton` has no such bias.
+    `circularity` is 4π·area divided by the square of the latter, at most 1. `orientation` is the
+    angle between the major axis and the row axis (upwards), in rad from −π/2 to π/2,
+    counter-clockwise. `solidity` is the object's share of the pixels of its convex hull
+    (`area_convex`), `extent` its share of the box. Feret diameters are the largest and smallest
+    distance between two parallel lines that enclose the object.
 
     Examples
     --------
@@ -162,9 +163,9 @@ def measure(
     shapes = _shapes(masks, size, {name for name in wanted if name not in INTENSITIES})
     bright = {}
     if wanted & set(INTENSITIES):
-        picture, names = check_image(image, masks.image_size, channel_names)
+        values, names = check_image(image, masks.image_size, channel_names)
         kinds = [name for name in INTENSITIES if name in wanted]
-        bright = intensities(masks, picture, names, kinds)
+        bright = intensities(masks, values, names, kinds)
     for name in PROPERTIES:
         if name in wanted:
             columns.update(shapes[name] if name in shapes else bright[name])
@@ -180,29 +181,29 @@ def _wanted(properties: Iterable[str] | None, has_image: bool) -> set[str]:
     wanted = {properties} if isinstance(properties, str) else set(properties)
     if unknown := sorted(wanted - set(PROPERTIES)):
         raise AnymaskError(
-            f"{unknown[0]!r} is nothing that can be measured; choose from {', '.join(PROPERTIES)}."
+            f"{unknown[0]!r} cannot be measured; choose from {', '.join(PROPERTIES)}."
         )
     if not has_image and (missing := sorted(wanted & set(INTENSITIES))):
-        raise AnymaskError(f"{missing[0]!r} needs the picture's values; pass image as well.")
+        raise AnymaskError(f"{missing[0]!r} needs the image's values; pass image= too.")
     return wanted
 
 
 def _calibration(
     pixel_size: float | tuple[float, float] | None, unit: str | None
 ) -> tuple[tuple[float, float], str | None]:
-    """Height and width of a pixel, and the unit; 1, 1 and None if they are not known."""
+    """Height and width of a pixel, and the unit; 1, 1 and None if unknown."""
     if pixel_size is None:
         if unit is not None:
-            raise AnymaskError(f"A unit ({unit}) alone says no size; give the pixel size as well.")
+            raise AnymaskError(f"A unit ({unit}) needs a pixel size; give both.")
         return (1.0, 1.0), None
     sides = np.asarray(pixel_size, np.float64).reshape(-1)
     if sides.size not in (1, 2) or not (np.isfinite(sides) & (sides > 0)).all():
         raise AnymaskError(
-            f"The pixel size {pixel_size} is not one number or two (height, width) above 0."
+            f"The pixel size {pixel_size} must be one or two numbers (height, width) above 0."
         )
     if not unit:
         raise AnymaskError(
-            f"A pixel size ({', '.join(f'{s:g}' for s in sides)}) means nothing without its unit; "
+            f"A pixel size ({', '.join(f'{s:g}' for s in sides)}) needs a unit; "
             "give one, such as 'µm'."
         )
     return (float(sides[0]), float(sides[-1])), unit
@@ -211,7 +212,7 @@ def _calibration(
 def _shapes(
     masks: MaskSet, pixel_size: tuple[float, float], wanted: set[str]
 ) -> dict[str, dict[str, NDArray[Any]]]:
-    """Columns of each property that needs no picture."""
+    """The columns of each property that does not need the image."""
     values = {
         name: np.full(len(masks), np.nan)
         for name in wanted | {"centroid_x", "centroid_y"}
@@ -241,7 +242,7 @@ def _shapes(
 def _shape(
     crop: Crop, pixel_size: tuple[float, float], wanted: set[str], lengths: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Measurements of one object that has a pixel."""
+    """Measurements of one object that is not empty."""
     pixels = crop.pixels
     one = pixel_size[0] * pixel_size[1]
     found: dict[str, float] = {}
@@ -251,7 +252,7 @@ def _shape(
     found["centroid_x"], found["centroid_y"] = crop.left + sx / n, crop.top + sy / n
     found["extent"] = n / pixels.size
     if wanted & _MOMENTS:
-        # In whole numbers, so that what is symmetric is so exactly.
+        # In integers, so that symmetric objects give exactly symmetric results.
         sxy = int((pixels @ x) @ y)
         variances = (
             (n * int(by_row @ (y * y)) - sy * sy) / n**2 * pixel_size[0] ** 2,
@@ -271,7 +272,7 @@ def _shape(
 
 
 def _axes(rows: float, columns: float, both: float) -> dict[str, float]:
-    """The ellipse with the same second moments as the object, whose variances these are."""
+    """The ellipse with the object's second moments, from its variances and covariance."""
     half, apart = (rows + columns) / 2, math.hypot((rows - columns) / 2, both)
     major, minor = half + apart, max(half - apart, 0.0)
     if rows == columns:
@@ -299,7 +300,7 @@ def _units(columns: Iterable[str], unit: str | None) -> dict[str, str]:
 
 
 def _suffix(unit: str) -> str:
-    """A physical unit as the end of a column's name, in letters and digits."""
+    """A physical unit as the suffix of a column name, in letters and digits."""
     if unit in ("", "pixels", "rad"):
         return ""
     plain = unit.replace("µ", "u").replace("μ", "u").replace("²", "2")

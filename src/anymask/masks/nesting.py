@@ -1,4 +1,4 @@
-"""Which mask lies in which: parts in wholes, nuclei in cells, buttons on shirts."""
+"""Which mask lies inside which: parts in wholes, nuclei in cells, buttons on shirts."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from anymask.masks.overlap import overlaps
 
 @dataclass(frozen=True)
 class Nesting:
-    """The tree of masks that lie in each other; rows are in the order of the masks.
+    """The tree of nested masks; rows are in the order of the masks.
 
     Attributes
     ----------
     ids : (N,) int64 array
     parents : (N,) int64 array
-        Id of the smallest mask that each one lies in, 0 for none.
+        Id of the smallest mask that contains each mask, 0 for none.
     depths : (N,) int64 array
-        How many masks there are on the way up: 0 for a mask that lies in no other.
+        Number of ancestors; 0 for a mask inside no other.
     """
 
     ids: NDArray[np.int64]
@@ -35,15 +35,15 @@ class Nesting:
 
     @property
     def roots(self) -> NDArray[np.int64]:
-        """Ids of the masks that lie in no other."""
+        """Ids of the masks inside no other."""
         return self.ids[self.parents == 0]
 
     def children(self, parent: int) -> NDArray[np.int64]:
-        """Ids of the masks that lie in one directly."""
+        """Ids of the masks directly inside a mask."""
         return self.ids[self.parents == parent]
 
     def ancestors(self, child: int) -> list[int]:
-        """Ids of all masks that one lies in, from the nearest out.
+        """Ids of all masks that contain a mask, from the innermost out.
 
         Raises
         ------
@@ -52,14 +52,14 @@ class Nesting:
         """
         parent = dict(zip(self.ids.tolist(), self.parents.tolist(), strict=True))
         if child not in parent:
-            raise AnymaskError(f"There is no mask with id {child}; look at the set's ids.")
+            raise AnymaskError(f"There is no mask with id {child}; check the ids of the set.")
         found = []
         while child := parent[child]:
             found.append(child)
         return found
 
     def columns(self) -> dict[str, NDArray[np.int64]]:
-        """The tree as columns of a table: "id", "parent", "depth" and "children", their number."""
+        """The tree as table columns: "id", "parent", "depth" and "children" (their number)."""
         found, times = np.unique(self.parents[self.parents > 0], return_counts=True)
         number = dict(zip(found.tolist(), times.tolist(), strict=True))
         children = np.array([number.get(i, 0) for i in self.ids.tolist()], np.int64)
@@ -74,26 +74,26 @@ class Nesting:
 def nesting(
     masks: MaskSet | NDArray[Any], *, tolerance: float = 0.05, filled: bool | None = None
 ) -> Nesting:
-    """Find which mask lies in which.
+    """Find which mask lies inside which.
 
     Parameters
     ----------
     masks : MaskSet or label image
     tolerance : float
-        Share of a mask's pixels that may lie outside a larger one for it to lie in it still.
+        A mask is inside a larger one if at most this share of its pixels is outside.
     filled : bool, optional
-        Whether what lies in a mask's holes lies in the mask. By default it does in a label image,
-        where a nucleus punches a hole in its cell, and does not in a `MaskSet`.
+        Whether a mask inside another mask's hole counts as inside. By default it does in a label
+        image, where a nucleus makes a hole in its cell, and does not in a `MaskSet`.
 
     Returns
     -------
     Nesting
-        Of two equal masks, the one that `MaskSet.to_labels` would paint on top lies in the other.
+        Of two equal masks, the one that `MaskSet.to_labels` paints on top is inside the other.
 
     Raises
     ------
     AnymaskError
-        If `masks` are no masks, or `tolerance` is not from 0 to below 1.
+        If `masks` is not a `MaskSet` or label image, or `tolerance` is not from 0 to below 1.
 
     Examples
     --------
@@ -104,15 +104,15 @@ def nesting(
     (array([0, 1, 2, 0]), array([0, 1, 2, 0]))
     """
     if not 0 <= tolerance < 1:
-        raise AnymaskError(f"tolerance is {tolerance}; give a number from 0 to below 1.")
+        raise AnymaskError(f"tolerance is {tolerance}; it must be at least 0 and below 1.")
     given = as_set(masks)
     if filled is None:
         filled = not isinstance(masks, MaskSet)
     around = fill_holes(given) if filled else given
     rank = stacking_ids(around.areas, around.predicted_iou)
     pairs = overlaps(around)
-    # Larger masks, and of equal ones the lower, have the smaller rank: whatever lies in another
-    # has the larger one, so that no chain comes back to where it began.
+    # Larger masks, and the lower one of equal masks, have the smaller rank. An inner mask always
+    # has the larger rank, so the tree has no cycles.
     swap = rank[pairs.first] < rank[pairs.second]
     inner = np.where(swap, pairs.second, pairs.first)
     outer = np.where(swap, pairs.first, pairs.second)
@@ -121,7 +121,7 @@ def nesting(
 
     parent = np.full(len(given), -1)
     order = np.argsort(rank[outer], kind="stable")
-    parent[inner[order]] = outer[order]  # the last one written is the smallest
+    parent[inner[order]] = outer[order]  # written last, the smallest container wins
     depths = np.zeros(len(given), np.int64)
     for index in np.argsort(rank):
         if parent[index] >= 0:

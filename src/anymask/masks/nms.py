@@ -1,11 +1,11 @@
-"""Non-maximum suppression: of boxes that overlap too much, the best scored one stays."""
+"""Non-maximum suppression: among boxes that overlap too much, the one with the best score stays."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# Boxes that are compared with all others in one step.
+# Number of boxes compared with all others in one step.
 _AT_ONCE = 64
 
 
@@ -15,14 +15,13 @@ def box_iou(box: ArrayLike, others: ArrayLike) -> NDArray[np.float32]:
     Parameters
     ----------
     box : (4,) array_like
-        XYXY; sides are x1 - x0 and y1 - y0. Or (M, 1, 4) for several boxes.
+        XYXY, with sides x1 - x0 and y1 - y0; or (M, 1, 4) for several boxes.
     others : (N, 4) array_like
 
     Returns
     -------
     (N,) float32 array
-        Or (M, N).
-        NaN for two boxes without area.
+        Or (M, N). NaN for two boxes without area.
 
     Examples
     --------
@@ -53,13 +52,13 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float) -> NDArray[np
         XYXY.
     scores : (N,) array_like
     iou_threshold : float
-        A box is dropped if its intersection over union with a kept box is above this. Boxes
-        without area overlap nothing.
+        A box is dropped if its IoU with a kept box is above this. Boxes without area overlap
+        nothing.
 
     Returns
     -------
     (K,) int64 array
-        Indices of the boxes kept, best score first; among equal scores the earlier box first.
+        Indices of the kept boxes, best score first; equal scores keep their order.
 
     Examples
     --------
@@ -79,12 +78,12 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float) -> NDArray[np
 
 def _overlaps(some: NDArray, others: NDArray, iou_threshold: float) -> NDArray[np.bool_]:
     """Whether boxes overlap too much, (len(some), len(others))."""
-    # In float64, as the threshold is: 0.6 in float32 is more than 0.6.
+    # In float64 like the threshold, because 0.6 in float32 is more than 0.6.
     return box_iou(some[:, None], others).astype(np.float64) > iou_threshold
 
 
 def _not_dropped(overlap: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which boxes stay, best first, if each that stays drops those after it that it overlaps."""
+    """Which boxes stay, best first; each that stays drops the later ones it overlaps."""
     stays = np.ones(len(overlap), np.bool_)
     for index, dropped in enumerate(np.triu(overlap, 1)):
         if stays[index]:

@@ -1,9 +1,9 @@
-"""One object at a time: cut out along its box, changed, and put back.
+"""Process one object at a time: crop it to its box, change it, and put it back.
 
-A picture of 4000×4000 pixels may hold 5,000 objects of 50×50. Work on each in its own box takes
-as long as work on one picture; work on each in the whole picture takes hours. The functions here
-also let every operation take masks in any of three forms and return the form it was given: a
-`MaskSet`, a label image, or a single boolean mask.
+An image of 4000×4000 pixels may have 5,000 objects of 50×50. Processing each in its own box takes
+as long as processing the image once; processing each in the whole image takes hours. The functions
+here also let every operation take masks in three forms and return the same form: a `MaskSet`, a
+label image, or a single boolean mask.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import Counts, column_by_column, counts_of, counts_of_runs, runs_of
 
 Masks = TypeVar("Masks", bound="MaskSet | NDArray[Any]")
-"""A `MaskSet`, a label image (H, W) of integers or a boolean mask (H, W); the same comes back."""
+"""A `MaskSet`, a label image (H, W) of integers or a boolean mask (H, W); returned as given."""
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), np.int64)
-"""What is connected to a pixel: the pixels at its sides and at its corners."""
+"""The neighbours of a pixel: at its sides and at its corners."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of a picture around one object.
+    """The part of an image around one object.
 
     Attributes
     ----------
     pixels : (h, w) bool array
     top, left : int
-        Row and column of its first pixel in the picture.
+        Row and column of its first pixel in the image.
     """
 
     pixels: NDArray[np.bool_]
@@ -44,7 +44,7 @@ class Crop:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns of the picture that it covers."""
+        """Its rows and columns in the image."""
         height, width = self.pixels.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
@@ -57,9 +57,9 @@ def crop_of(counts: Counts, box: ArrayLike, size: tuple[int, int]) -> Crop:
     counts : array
         Run lengths, column-major, background first.
     box : (4,) array_like of int
-        XYXY, inclusive; the whole mask must lie in it.
+        XYXY, inclusive; must contain the whole mask.
     size : tuple of int
-        Height and width of the picture.
+        Height and width of the image.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def crop_of(counts: Counts, box: ArrayLike, size: tuple[int, int]) -> Crop:
     x0, y0, x1, y1 = (int(side) for side in np.asarray(box))
     height, width = y1 - y0 + 1, x1 - x0 + 1
     starts, stops = runs_of(counts)
-    # A run goes on in the next column only where the mask, and so the box, has the full height.
+    # A run continues in the next column only if the mask, and so the box, has full height.
     columns, rows = np.divmod(starts, size[0])
     first = (columns - x0) * height + (rows - y0)
     changes = np.stack([first, first + (stops - starts)], 1).reshape(-1)
@@ -83,13 +83,13 @@ def crop_of(counts: Counts, box: ArrayLike, size: tuple[int, int]) -> Crop:
 
 
 def counts_of_crop(crop: Crop, size: tuple[int, int]) -> Counts:
-    """Run lengths in the picture of a mask that is empty outside a crop.
+    """Run lengths, in the whole image, of a mask that is empty outside a crop.
 
     Parameters
     ----------
     crop : Crop
     size : tuple of int
-        Height and width of the picture.
+        Height and width of the image.
 
     Examples
     --------
@@ -110,15 +110,15 @@ def counts_of_crop(crop: Crop, size: tuple[int, int]) -> Counts:
 def objects_of(
     masks: MaskSet, margin: int = 0, order: NDArray[np.int64] | None = None
 ) -> Iterator[tuple[int, Crop]]:
-    """Cut out each mask that has a pixel, with its index.
+    """Yield the index and crop of each mask that is not empty.
 
     Parameters
     ----------
     masks : MaskSet
     margin : int
-        Pixels added to the box at each side, as far as the picture goes.
+        Pixels added to each side of the box, within the image.
     order : (K,) int64 array, optional
-        Indices of the masks wanted, in the order wanted; all of them by default.
+        Indices of the masks, in order; all by default.
     """
     height, width = masks.image_size
     boxes = masks.boxes + margin * np.array([-1, -1, 1, 1])
@@ -131,20 +131,20 @@ def objects_of(
 def map_objects(
     masks: Masks, change: Callable[[NDArray[np.bool_]], NDArray[np.bool_]], *, margin: int = 0
 ) -> Masks:
-    """Change each object by itself, in a crop around it.
+    """Change each object on its own, in a crop around it.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
     change : callable
-        Takes the crop of an object and returns another of the same shape, or the same one if
-        there is nothing to change.
+        Takes the crop of an object and returns a new array of the same shape, or the same object
+        if nothing changes.
     margin : int
-        Pixels around the object's box that the crop has, as far as the picture goes.
+        Pixels added to each side of the object's box, within the image.
 
     Returns
     -------
-    Of the same form as `masks`, with the same ids; objects left without a pixel are dropped.
+    Of the same form as `masks`, with the same ids; objects left without pixels are dropped.
     """
     given = as_set(masks)
     counts = list(given.counts)
@@ -157,12 +157,12 @@ def map_objects(
 
 
 def as_set(masks: MaskSet | NDArray[Any]) -> MaskSet:
-    """Bring any form of masks to a `MaskSet` whose ids stay as they are, whatever is done to it.
+    """Convert any form of masks to a `MaskSet` with fixed ids.
 
     Raises
     ------
     AnymaskError
-        If it is none of the three forms.
+        If it has none of the three forms.
 
     Examples
     --------
@@ -178,30 +178,30 @@ def as_set(masks: MaskSet | NDArray[Any]) -> MaskSet:
         return MaskSet.from_labels(array)
     raise AnymaskError(
         "Masks must be a MaskSet, a label image (H, W) of whole numbers or a boolean mask (H, W), "
-        f"and this is {array.dtype} of shape {array.shape}; make a MaskSet of a stack of masks."
+        f"but this is {array.dtype} of shape {array.shape}; make a MaskSet from a stack of masks."
     )
 
 
 def in_form_of(
     masks: Masks, result: MaskSet, *, came_from: NDArray[np.int64] | None = None
 ) -> Masks:
-    """Bring the result of an operation to the form of what went into it.
+    """Convert the result of an operation to the form of its input.
 
-    In a label image an object never takes what another one has: a pixel stays with the object it
-    belonged to if that still covers it, and goes to the smallest that covers it otherwise.
+    In a label image, an object never takes pixels from another: a pixel stays with its object if
+    that still covers it, and otherwise goes to the smallest object that covers it.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
-        What went in.
+        The input.
     result : MaskSet
-        What came out.
+        The result.
     came_from : (N,) int64 array, optional
-        For each mask of the result the id of the object it was part of; its own id by default.
+        For each mask of the result, the id of the object it was part of; by default its own id.
 
     Returns
     -------
-    A label image has the dtype of the one that went in, or the smallest that holds its ids.
+    A label image has the dtype of the input, or the smallest that holds its ids.
     """
     if isinstance(masks, MaskSet):
         return cast(Masks, result)
@@ -221,7 +221,7 @@ def in_form_of(
 
 
 def union_of(masks: MaskSet) -> NDArray[np.bool_]:
-    """Every pixel that any of the masks covers, (H, W).
+    """The union of all masks, (H, W).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Masks that overlap: which do, by how much, and making one object of them."""
+"""Overlapping masks: find them, measure the overlap, and merge them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from anymask.masks.rle import runs_of, union
 Overlap = Literal["iou", "containment"]
 Keep = Literal["union", "largest", "best"]
 
-# Pairs of overlapping runs looked at together; they take some hundred megabytes.
+# Pairs of overlapping runs processed together; they take some hundred megabytes.
 _PAIRS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Every two masks of a set that share pixels.
+    """All pairs of masks in a set that share pixels.
 
     Attributes
     ----------
     first, second : (P,) int64 arrays
         Indices of both masks, the lower one first.
     shared : (P,) int64 array
-        Pixels that both cover.
+        Number of shared pixels.
     """
 
     first: NDArray[np.int64]
@@ -39,12 +39,12 @@ class Pairs:
     shared: NDArray[np.int64]
 
     def measured(self, areas: NDArray[np.int64], by: Overlap) -> NDArray[np.float64]:
-        """Overlap of each pair: shared pixels over those of the union, or of the smaller mask.
+        """Overlap of each pair: shared pixels divided by the union or by the smaller mask.
 
         Parameters
         ----------
         areas : (N,) int64 array
-            Pixels of each mask.
+            Number of pixels of each mask.
         by : {"iou", "containment"}
         """
         one, other = areas[self.first], areas[self.second]
@@ -62,8 +62,8 @@ def overlaps(masks: MaskSet) -> Pairs:
     Returns
     -------
     Pairs
-        In order of the indices. The work is done on run lengths and grows with the overlaps there
-        are, not with the square of the number of masks.
+        Ordered by index. The work is done on run lengths and grows with the number of overlaps, not
+        with the square of the number of masks.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def overlaps(masks: MaskSet) -> Pairs:
     order = np.argsort(starts, kind="stable")
     starts, stops, owners = starts[order], stops[order], owners[order]
 
-    # A run shares pixels with those that start within it, and these follow it in this order.
+    # A run shares pixels with the runs that start within it, which follow it in this order.
     followers = np.searchsorted(starts, stops) - np.arange(len(starts)) - 1
     ends = np.cumsum(followers)
     total = sparse.csr_matrix((len(masks), len(masks)), dtype=np.int64)
@@ -106,31 +106,32 @@ def overlaps(masks: MaskSet) -> Pairs:
 def merge_overlapping(
     masks: Masks, threshold: float = 0.5, *, by: Overlap = "iou", keep: Keep = "union"
 ) -> Masks:
-    """Make one object of masks that overlap.
+    """Merge masks that overlap into one object.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
-        The objects of a label image do not overlap; it comes back as it is.
+        Objects of a label image do not overlap, so it is returned unchanged.
     threshold : float
-        Masks that overlap by this much or more are one object, above 0 and at most 1.
+        Masks with at least this overlap become one object; above 0 and at most 1.
     by : {"iou", "containment"}
-        Shared pixels over those of the union ("iou": masks of the same thing), or over those of
-        the smaller mask ("containment": parts and wholes).
+        Shared pixels divided by the union ("iou", for masks of the same thing), or by the smaller
+        mask ("containment", for parts and wholes).
     keep : {"union", "largest", "best"}
-        What remains of a group: the union of all, the largest mask, or the one with the highest
-        predicted IoU. The largest is meant where scores are equal or unknown.
+        What is kept of a group: the union, the largest mask, or the one with the highest
+        predicted IoU (the largest if scores are equal or unknown).
 
     Returns
     -------
-    Of the same form. What remains has the id, scores and class of the group's largest mask, or of
-    its best one if that is kept. A union may overlap others that its parts did not overlap
-    enough; it is merged again until nothing is left to merge.
+    Of the same form. The result has the id, scores and class of the group's largest mask, or of
+    its best one if that is kept. A union may overlap other masks more than its parts did, so
+    merging repeats until nothing is left to merge.
 
     Raises
     ------
     AnymaskError
-        If `masks` are no masks, `threshold` is out of range, or `by` or `keep` are unknown.
+        If `masks` has none of the three forms, `threshold` is out of range, or `by` or `keep` is
+        unknown.
 
     Examples
     --------
@@ -142,7 +143,7 @@ def merge_overlapping(
     _check_name("by", by, get_args(Overlap))
     _check_name("keep", keep, get_args(Keep))
     if not 0 < threshold <= 1:
-        raise AnymaskError(f"threshold is {threshold}; give a number above 0 and at most 1.")
+        raise AnymaskError(f"threshold is {threshold}; it must be above 0 and at most 1.")
     if not isinstance(masks, MaskSet):
         as_set(masks)
         return masks
@@ -158,7 +159,7 @@ def merge_overlapping(
 def _merged(
     masks: MaskSet, first: NDArray[np.int64], second: NDArray[np.int64], keep: Keep
 ) -> MaskSet:
-    """Merge each group that these pairs connect."""
+    """Merge each group of masks connected by these pairs."""
     graph = sparse.coo_matrix((np.ones(len(first)), (first, second)), shape=(len(masks),) * 2)
     _, group = connected_components(graph, directed=False)
     score = np.where(np.isnan(masks.predicted_iou), -np.inf, masks.predicted_iou)

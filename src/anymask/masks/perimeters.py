@@ -1,7 +1,7 @@
-"""Two lengths of an object's outline, with pixels that need not be square.
+"""Two perimeters of an object, also for pixels that are not square.
 
-For square pixels both are scikit-image's `perimeter` and `perimeter_crofton`; for others they
-are the same definitions with the pixel's own steps.
+For square pixels they equal scikit-image's `perimeter` and `perimeter_crofton`; for others they use
+the same definitions with the pixel's own steps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 def step_lengths(pixel_size: tuple[float, float]) -> NDArray[np.float64]:
-    """Length that a pixel of the border adds to the outline, by its neighbours on the border.
+    """Length that a border pixel adds to the outline, depending on its border neighbours.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ def step_lengths(pixel_size: tuple[float, float]) -> NDArray[np.float64]:
     Returns
     -------
     (45,) float64 array
-        Indexed by h + 3 v + 9 d: the number of neighbours beside, above or below, and at the
-        corners. Two neighbours at the sides are a straight step, two at the corners a slanted
-        one, one of each half of both; other patterns add nothing (Benkrid & Crookes, 2000).
+        Indexed by h + 3 v + 9 d: the numbers of neighbours to the left and right, above and below,
+        and at the corners. Two neighbours at sides are a straight step, two at corners a diagonal
+        one, and one of each is half of both; other patterns add nothing (Benkrid & Crookes, 2000).
     """
     high, wide = pixel_size
     slanted = math.hypot(high, wide)
@@ -44,7 +44,7 @@ def step_lengths(pixel_size: tuple[float, float]) -> NDArray[np.float64]:
 
 
 def border_length(padded: NDArray[np.bool_], lengths: NDArray[np.float64]) -> float:
-    """Length of the line through the centres of the border's pixels.
+    """Length of the line through the centres of the border pixels.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ def border_length(padded: NDArray[np.bool_], lengths: NDArray[np.float64]) -> fl
 
 
 def crofton_length(padded: NDArray[np.bool_], pixel_size: tuple[float, float]) -> float:
-    """Length of the outline from how often lines in four directions enter the object.
+    """Length of the outline, from how often lines in four directions enter the object.
 
     Cauchy and Crofton: the perimeter is π times the mean, over all directions, of the number of
-    entries times the distance of the lines. Each direction stands for the angles nearest to it.
+    entries times the line spacing. Each direction represents the angles nearest to it.
 
     Parameters
     ----------

@@ -1,14 +1,14 @@
-"""Masks as polygons, and back without losing a pixel.
+"""Convert masks to polygons and back without losing a pixel.
 
-Outlines run along the sides of pixels. Their coordinates are those of drawing programs and file
-formats (COCO, ImageJ, LabelMe, GDAL): pixel (x, y) is the square from (x, y) to (x + 1, y + 1),
-so its centre, (x, y) for prompts, is at (x + 0.5, y + 0.5). A pixel belongs to a polygon whose
-inside holds its centre. Filling an outline therefore gives back the very same pixels, also after
-each corner has moved by less than half a pixel.
+Outlines follow the sides of pixels. Coordinates are those of drawing programs and file formats
+(COCO, ImageJ, LabelMe, GDAL): pixel (x, y) is the square from (x, y) to (x + 1, y + 1), so its
+centre, which is (x, y) for prompts, is at (x + 0.5, y + 0.5). A pixel belongs to a polygon that
+contains its centre. Filling an outline therefore returns exactly the same pixels, even after each
+corner has moved by less than half a pixel.
 
-A polygon is a list of rings (K, 2) of (x, y): the outer one, then one for each hole. Rings are
-not closed by a repeated corner. Pixels of one polygon are connected through their sides, so that
-no ring touches itself; those that only meet at a corner are polygons of their own.
+A polygon is a list of rings (K, 2) of (x, y): the outer ring, then one ring per hole. Rings do not
+repeat the first corner at the end. Pixels of one polygon are connected through their sides, so that
+no ring touches itself; pixels that only meet at a corner are in separate polygons.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from anymask.masks.rle import Counts, counts_of_changes, runs_of
 Ring = NDArray
 Polygon = list[Ring]
 
-# Columns that all sides of the polygons of one mask may cross: some gigabytes while filling.
+# At most this many crossings of columns by sides of one mask's polygons: some gigabytes.
 _MOST_CROSSINGS = 50_000_000
-_NEAR = 2_000  # corners among which `joined` looks for the nearest
+_NEAR = 2_000  # corners that `joined` searches for the nearest
 _FALLING, _RISING = 6, 9  # the two pixels of a corner that meet only there
 
 
 def outlines(masks: MaskSet) -> Iterator[tuple[int, list[Polygon]]]:
-    """Outline each mask that has a pixel.
+    """Yield the outline of each mask that is not empty.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ def outlines(masks: MaskSet) -> Iterator[tuple[int, list[Polygon]]]:
     Yields
     ------
     index : int
-        Of the mask in the set.
+        Index of the mask in the set.
     polygons : list of polygons
-        As `polygons_of` returns them, in coordinates of the picture.
+        As `polygons_of` returns them, in image coordinates.
     """
     for index, crop in objects_of(masks):
         origin = np.array([crop.left, crop.top])
@@ -63,8 +63,8 @@ def polygons_of(pixels: NDArray[np.bool_]) -> list[Polygon]:
     Returns
     -------
     list of polygons
-        From top to bottom. Rings are int64; the outer one has positive area by the formula of
-        Gauss (clockwise on a screen, where y points down) and holes have negative area.
+        From top to bottom. Rings are int64; the outer ring has a positive area by the shoelace
+        formula (clockwise on a screen, where y points down), and holes have a negative area.
 
     Examples
     --------
@@ -84,27 +84,27 @@ def polygons_of(pixels: NDArray[np.bool_]) -> list[Polygon]:
     elif holes:
         parts, _ = ndimage.label(pixels)  # through sides
         part_of = {int(parts[ring[0, 1], ring[0, 0]]): i for i, ring in enumerate(outer)}
-        for hole in holes:  # above the first pixel of a hole is one of its object
+        for hole in holes:  # the pixel above a hole's first pixel belongs to its object
             x, y = hole[0]
             polygons[part_of[int(parts[y - 1, x])]].append(_reversed(hole))
     return polygons
 
 
 def fill_polygons(polygons: Sequence[Sequence[ArrayLike]], size: tuple[int, int]) -> Counts:
-    """Fill polygons to one mask in run lengths.
+    """Fill polygons to one run-length mask.
 
     Parameters
     ----------
     polygons : sequence of polygons
-        Each a sequence of rings (K, 2): a point is inside if it is in an odd number of them. What
-        lies outside the picture is cut off. The mask is what lies in any of the polygons.
+        Each is a sequence of rings (K, 2); a point is inside if an odd number of rings contain it.
+        The mask is the union of the polygons, cut off at the image border.
     size : tuple of int
-        Height and width of the picture.
+        Height and width of the image.
 
     Raises
     ------
     AnymaskError
-        If a ring is none, a coordinate is not finite, or the polygons are absurdly large.
+        If a ring is malformed, a coordinate is not finite, or the polygons are absurdly large.
 
     Examples
     --------
@@ -122,17 +122,17 @@ def fill_polygons(polygons: Sequence[Sequence[ArrayLike]], size: tuple[int, int]
 
 
 def union_of_counts(several: Sequence[Counts], size: tuple[int, int]) -> Counts:
-    """Run lengths of all pixels in any of some masks of one picture."""
+    """Run lengths of the union of masks of one image."""
     total = size[0] * size[1]
     changes = _union([runs_of(counts) for counts in several])
     return counts_of_changes(changes[changes < total], total)
 
 
 def joined(polygons: Sequence[Polygon]) -> Ring:
-    """Make one ring of all rings of a mask, for formats that know nothing else.
+    """Join all rings of a mask into one, for formats that allow only one.
 
-    From ring to ring it takes the same straight way there and back, which encloses nothing: it
-    fills to the same pixels.
+    The connection between rings goes there and back along the same straight line, which encloses
+    nothing, so the joined ring fills to the same pixels.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def joined(polygons: Sequence[Polygon]) -> Ring:
     [[0, 0], [1, 0], [1, 1], [5, 5], [6, 5], [6, 6], [5, 6], [5, 5], [1, 1], [0, 1]]
     """
     rings = [np.asarray(ring) for polygon in polygons for ring in polygon]
-    # A linked list of corners: `after` tells which comes next. A bridge doubles both its ends.
+    # A linked list of corners: `after` is the next one. A bridge repeats both its ends.
     corners = np.concatenate([np.concatenate([ring, ring[:2]]) for ring in rings])
     after: list[int] = []
     done = 0
@@ -158,7 +158,7 @@ def joined(polygons: Sequence[Polygon]) -> Ring:
         n = len(ring)
         after += [*range(done + 1, done + n), done, -1, -1]
         if done:
-            # In order from top to bottom what is near was added lately.
+            # Rings come from top to bottom, so near corners were added recently.
             near = corners[max(0, done - _NEAR) : done].astype(np.float64)
             apart = ((near[:, None] - ring) ** 2).sum(-1)
             here, there = (int(i) for i in np.unravel_index(apart.argmin(), apart.shape))
@@ -181,16 +181,16 @@ def joined(polygons: Sequence[Polygon]) -> Ring:
 
 
 def simplified(ring: Ring, tolerance: float) -> Ring:
-    """Leave out corners of a ring from which the rest is no farther away than `tolerance`.
+    """Simplify a ring by leaving out corners within `tolerance` of the simplified ring.
 
-    Douglas and Peucker's algorithm, as scikit-image has it. A ring that it would reduce to a line
-    stays as it is.
+    Uses the Douglas–Peucker algorithm of scikit-image. A ring that would become a line is returned
+    unchanged.
     """
     from skimage.measure import approximate_polygon
 
     if tolerance <= 0:
         return ring
-    # Begun at the corner farthest from the first, or the closing side would fix two of them.
+    # Split at the corner farthest from the first; otherwise the closing side would fix two corners.
     far = int(((ring - ring[0]) ** 2).sum(-1).argmax())
     halves = np.split(np.concatenate([ring, ring[:1]]), [far + 1])
     halves[1] = np.concatenate([halves[0][-1:], halves[1]])
@@ -199,15 +199,15 @@ def simplified(ring: Ring, tolerance: float) -> Ring:
 
 
 def signed_area(ring: Ring) -> float:
-    """Area by the formula of Gauss: positive if counter-clockwise where y points up."""
+    """Area by the shoelace formula: positive if counter-clockwise with y pointing up."""
     x, y = ring[:, 0], ring[:, 1]
     return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
 
 
 def _rings(code: NDArray[np.uint8]) -> list[Ring]:
-    """Closed lines between inside and outside, each from its topmost, then leftmost corner.
+    """The closed borders between inside and outside, each from its topmost, then leftmost corner.
 
-    From there they go to the right, so that the inside of the ring is below.
+    From there they go right, so that the inside of the ring is below.
 
     Parameters
     ----------
@@ -220,8 +220,8 @@ def _rings(code: NDArray[np.uint8]) -> list[Ring]:
     falling, rising = np.flatnonzero(kinds == _FALLING), np.flatnonzero(kinds == _RISING)
     twice = np.concatenate([falling, rising])
     n = len(x)
-    # Where two pixels meet at a corner only, there are two turns: the copy is that of the lower
-    # pixel. Pairing decides by these ranks which comes first along the row and the column.
+    # Where two pixels meet only at a corner, there are two turns; the copy belongs to the lower
+    # pixel. These ranks decide which of the two comes first along the row and the column.
     in_row, in_column = np.zeros(n + len(twice), np.int64), np.zeros(n + len(twice), np.int64)
     in_row[falling] = 1
     in_row[n + len(falling) :] = 1
@@ -248,14 +248,14 @@ def _rings(code: NDArray[np.uint8]) -> list[Ring]:
 
 
 def _paired(order: NDArray[np.int64]) -> list[int]:
-    """For each item its neighbour, where the first and second of an order are a pair, and so on."""
+    """The partner of each item: items 1 and 2 of an order are a pair, then 3 and 4, and so on."""
     partner = np.empty(len(order), np.int64)
     partner[order[::2]], partner[order[1::2]] = order[1::2], order[::2]
     return partner.tolist()
 
 
 def _without_touching(ring: list[tuple[int, int]]) -> list[Ring]:
-    """Take a ring that meets itself at corners apart into rings that do not."""
+    """Split a ring that touches itself at corners into rings that do not."""
     if len(set(ring)) == len(ring):
         return [np.array(ring)]
     rings: list[Ring] = []
@@ -281,12 +281,12 @@ def _from_its_top(path: list[tuple[int, int]]) -> Ring:
 
 
 def _reversed(ring: Ring) -> Ring:
-    """The other way round, from the same corner."""
+    """The ring in reverse, from the same corner."""
     return np.roll(ring[::-1], 1, 0)
 
 
 def _runs_of_polygon(polygon: Sequence[ArrayLike], size: tuple[int, int]) -> NDArray[np.int64]:
-    """Column-major indices where a polygon begins and ends, in turn."""
+    """Column-major indices where a polygon begins and ends, alternating."""
     height, width = size
     starts, stops = [], []
     for ring in polygon:
@@ -297,14 +297,14 @@ def _runs_of_polygon(polygon: Sequence[ArrayLike], size: tuple[int, int]) -> NDA
     b = np.concatenate(stops) if stops else np.zeros((0, 2))
     swap = a[:, 0] > b[:, 0]
     a[swap], b[swap] = b[swap], a[swap]
-    # Columns whose centre lies between the ends of each side, the left one included.
+    # Columns whose centre lies between the ends of each side, including the left end.
     first = np.ceil(np.clip(a[:, 0], 0, width) - 0.5).astype(np.int64)
     last = np.ceil(np.clip(b[:, 0], 0, width) - 0.5).astype(np.int64)
     times = last - first
     if times.sum() > _MOST_CROSSINGS:
         raise AnymaskError(
-            f"Polygons of {len(a)} corners cross {times.sum():,} columns of a picture of "
-            f"{width}×{height} pixels, more than can be filled; check their coordinates."
+            f"Polygons of {len(a)} corners cross {times.sum():,} columns of an image of "
+            f"{width}×{height} pixels, which is too much to fill; check their coordinates."
         )
     side = np.repeat(np.arange(len(a)), times)
     column = np.arange(len(side)) - np.repeat(np.cumsum(times) - times - first, times)
@@ -322,24 +322,24 @@ def _checked(ring: ArrayLike) -> NDArray[np.float64]:
         points = np.zeros(0)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
         raise AnymaskError(
-            f"The outline {_shortened(ring)} is not a list of three or more points (x, y); export "
-            "the polygons again."
+            f"The outline {_shortened(ring)} is not a list of at least three points (x, y); "
+            "export the polygons again."
         )
     if not (np.abs(points) < 1e9).all():
         raise AnymaskError(
-            f"The outline {_shortened(ring)} has coordinates far outside any picture; check their "
+            f"The outline {_shortened(ring)} has coordinates far outside any image; check their "
             "unit."
         )
     return points
 
 
 def _shortened(ring: ArrayLike) -> str:
-    text = " ".join(str(ring).split())  # of an array, several lines
+    text = " ".join(str(ring).split())  # an array prints on several lines
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _union(pieces: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> NDArray[np.int64]:
-    """Indices where the union of sets of runs begins and ends, in turn."""
+    """Indices where the union of sets of runs begins and ends, alternating."""
     starts = np.concatenate([piece[0] for piece in pieces])
     stops = np.concatenate([piece[1] for piece in pieces])
     order = np.argsort(starts, kind="stable")

@@ -1,7 +1,7 @@
-"""Masks as the records of Segment Anything's automatic mask generator, and back.
+"""Convert masks to the records of Segment Anything's automatic mask generator and back.
 
-A record is a dictionary with `segmentation` and what is known of the mask. To the published
-fields anymask adds `id` and `class_name` for masks that have them.
+A record is a dictionary with `segmentation` and other fields of the mask. anymask adds `id` and
+`class_name` to the published fields for masks that have them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ OutputMode = Literal["binary_mask", "uncompressed_rle", "coco_rle"]
 def read_records(
     records: Sequence[Mapping[str, Any]], image_size: tuple[int, int] | None
 ) -> tuple[tuple[int, int], list[rle.Counts], dict[str, Any]]:
-    """Take records apart.
+    """Read records.
 
     Parameters
     ----------
     records : sequence of dict
         As `MaskSet.from_records` takes them.
     image_size : tuple of int, optional
-        Height and width of the picture, if known.
+        Height and width of the image, if known.
 
     Returns
     -------
@@ -44,8 +44,7 @@ def read_records(
     Raises
     ------
     AnymaskError
-        If a segmentation cannot be read, the masks are not all of one size, or only some of the
-        records have an id.
+        If a segmentation cannot be read, the masks differ in size, or only some records have an id.
     """
     if image_size is not None:
         image_size = (int(image_size[0]), int(image_size[1]))
@@ -54,14 +53,13 @@ def read_records(
         lengths, size = _segmentation_of(record)
         if size != (image_size := image_size or size):
             raise AnymaskError(
-                f"Mask {index} is {size[1]}×{size[0]} pixels and the picture "
-                f"{image_size[1]}×{image_size[0]}; a MaskSet holds the masks of one picture."
+                f"Mask {index} is {size[1]}×{size[0]} pixels and the image is "
+                f"{image_size[1]}×{image_size[0]}; a MaskSet holds the masks of one image."
             )
         counts.append(lengths)
     if image_size is None:
         raise AnymaskError(
-            "A MaskSet without records does not know its picture's size; pass image_size "
-            "as (height, width)."
+            "The image size cannot be found without records; pass image_size as (height, width)."
         )
     height, width = image_size
     nan = float("nan")
@@ -77,7 +75,7 @@ def read_records(
 
 
 def records_of_masks(masks: MaskSet, output_mode: OutputMode) -> list[dict[str, Any]]:
-    """Write one record a mask, in the order of the set; see `MaskSet.to_records`."""
+    """Write one record per mask, in the order of the set; see `MaskSet.to_records`."""
     sides = xyxy_to_xywh(masks.boxes)
     records = []
     for i in range(len(masks)):
@@ -99,7 +97,7 @@ def records_of_masks(masks: MaskSet, output_mode: OutputMode) -> list[dict[str, 
 
 
 def table_of_masks(masks: MaskSet) -> list[dict[str, Any]]:
-    """Write one row a mask, in the order of the ids; see `MaskSet.to_table`."""
+    """Write one row per mask, in the order of the ids; see `MaskSet.to_table`."""
     sides = extents(masks.boxes, masks.areas)
     names = masks.class_names
     return [
@@ -128,7 +126,7 @@ def _ids_of(records: Sequence[Mapping[str, Any]]) -> list[int] | None:
     with_id = [record["id"] for record in records if record.get("id") is not None]
     if with_id and len(with_id) != len(records):
         raise AnymaskError(
-            f"{len(with_id)} of {len(records)} records have an id; give one to all of them or to "
+            f"{len(with_id)} of {len(records)} records have an id; give an id to all of them or to "
             "none."
         )
     return with_id or None

@@ -1,7 +1,7 @@
-"""Cleaning masks: small holes are filled, small islands are removed.
+"""Clean masks: fill small holes, remove small islands.
 
-Regions are found on run lengths: runs of neighbouring columns that touch belong together. That
-takes no memory of the picture's size, and no time for the pixels within.
+Regions are found on run lengths: touching runs of neighbouring columns belong together. Memory does
+not grow with the image, nor time with the pixels inside.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def remove_small_regions(
     ----------
     mask : (H, W) bool array
     min_area : float
-        Regions of fewer pixels are small.
+        Regions with fewer pixels are small.
     mode : {"holes", "islands"}
-        "holes" fills small regions of background, also those at the image's border. "islands"
-        removes small regions of the mask; if all are small, the largest stays, and of equally
-        large ones the topmost.
+        "holes" fills small regions of background, including those at the image border. "islands"
+        removes small regions of the mask; if all are small, the largest stays, or the topmost of
+        equally large ones.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def remove_small_regions(
 def without_small_regions(
     counts: Counts, size: tuple[int, int], min_area: float, mode: Mode
 ) -> tuple[Counts, bool]:
-    """Do what `remove_small_regions` does, on run lengths.
+    """Like `remove_small_regions`, for run lengths.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def without_small_regions(
     >>> without_small_regions(counts_of(ring), (3, 3), 2, "holes")
     (array([0, 9], dtype=uint32), True)
     """
-    # With an empty run before the first, background counts as mask.
+    # An empty run in front swaps background and mask.
     inverted = np.concatenate([np.zeros(1, np.uint32), counts])
     starts, stops = runs_of(inverted if mode == "holes" else counts)
     if len(starts) == 0:
@@ -104,7 +104,7 @@ def without_small_regions(
 
 
 def _regions(starts: NDArray[np.int64], stops: NDArray[np.int64], height: int) -> NDArray[np.int64]:
-    """For each run, each within a column, the first run of its region: sides and corners join."""
+    """For each run (within a column) the first run of its region; sides and corners connect."""
     following = (starts // height + 1) * height  # where the next column begins
     first = np.searchsorted(stops, starts + height - 1, "right")
     last = np.searchsorted(starts, stops + height, "right")
@@ -114,8 +114,8 @@ def _regions(starts: NDArray[np.int64], stops: NDArray[np.int64], height: int) -
     one = np.repeat(np.arange(len(starts)), times)
     other = first[one] + np.arange(len(one)) - np.repeat(np.cumsum(times) - times, times)
 
-    # Every region is named by one of its runs; where two touch, the later name gives way. Of all
-    # names that are not the least among their neighbours none is left, so at most half remain.
+    # Every region is named after one of its runs; where two touch, the smaller name wins. Only
+    # names that are the smallest among their neighbours survive, so each pass at least halves them.
     name = np.arange(len(starts))
     while True:
         a, b = name[one], name[other]

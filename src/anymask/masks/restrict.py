@@ -1,4 +1,4 @@
-"""Restricting masks to a region of interest: a mask, a box or a polygon."""
+"""Restrict masks to a region of interest: a mask, a box or a polygon."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ How = Literal["cut", "inside", "touching", "centre"]
 
 
 def restrict(masks: Masks, region: ArrayLike, how: How = "cut") -> Masks:
-    """Keep what lies in a region of interest.
+    """Keep the masks, or parts of masks, in a region of interest.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
         All pixels of an id are one object.
     region : (H, W) bool array, 4 numbers, or (P, 2) array_like
-        A mask of the picture's size; a box XYXY, its edges included; or the corners (x, y) of a
-        polygon. Coordinates are in pixels, pixel centres at whole numbers; a pixel is in a box or
+        A mask of the image's size; a box XYXY, edges included; or the corners (x, y) of a polygon.
+        Coordinates are in pixels, with pixel centres at whole numbers. A pixel is in a box or
         polygon if its centre is.
     how : {"cut", "inside", "touching", "centre"}
-        "cut" cuts objects at the region's outline; "inside" keeps whole objects that lie in it
-        altogether, "touching" those with a pixel in it, and "centre" those whose centroid's
-        pixel is in it.
+        "cut" cuts objects at the region's outline; "inside" keeps objects that are completely
+        inside, "touching" those with at least one pixel inside, and "centre" those whose
+        centroid's pixel is inside.
 
     Returns
     -------
-    Of the same form, ids unchanged. Objects left without a pixel are dropped.
+    Of the same form, ids unchanged. Objects left without pixels are dropped.
 
     Raises
     ------
     AnymaskError
-        If the region is none of the three or is not of the masks' size, or `how` is unknown.
+        If the region has none of these forms or not the masks' size, or `how` is unknown.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def restrict(masks: Masks, region: ArrayLike, how: How = "cut") -> Masks:
     """
     if how not in get_args(How):
         raise AnymaskError(
-            f"{how!r} is no way to restrict masks; choose from {', '.join(get_args(How))}."
+            f"{how!r} is not a way to restrict masks; choose from {', '.join(get_args(How))}."
         )
     given = as_set(masks)
     wanted = region_mask(region, given.image_size)
@@ -74,7 +74,7 @@ def restrict(masks: Masks, region: ArrayLike, how: How = "cut") -> Masks:
 
 
 def region_mask(region: Any, image_size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Draw a region of interest, given as `restrict` takes it.
+    """Draw a region of interest as a mask, from the forms that `restrict` takes.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def region_mask(region: Any, image_size: tuple[int, int]) -> NDArray[np.bool_]:
     Raises
     ------
     AnymaskError
-        If it is none of these, not of the picture's size, or has no pixel in the picture.
+        If it has none of these forms, not the image's size, or no pixel in the image.
 
     Examples
     --------
@@ -110,11 +110,11 @@ def region_mask(region: Any, image_size: tuple[int, int]) -> NDArray[np.bool_]:
         if shape.shape != image_size:
             raise AnymaskError(
                 f"The region of interest is {shape.shape[1]}×{shape.shape[0]} pixels and the "
-                f"picture {width}×{height}; give a mask of the picture's size."
+                f"image is {width}×{height}; give a mask of the image's size."
             )
         mask = shape
     elif not np.isfinite(shape).all():
-        raise AnymaskError("The region of interest has a coordinate that is no number.")
+        raise AnymaskError("The region of interest has a coordinate that is not a finite number.")
     elif shape.shape == (4,):
         x0, y0, x1, y1 = shape
         if x1 < x0 or y1 < y0:
@@ -130,12 +130,12 @@ def region_mask(region: Any, image_size: tuple[int, int]) -> NDArray[np.bool_]:
         mask[polygon(shape[:, 1], shape[:, 0], image_size)] = True
     else:
         raise AnymaskError(
-            "A region of interest is a boolean mask (H, W), a box of 4 numbers (x0, y0, x1, y1) "
-            "or a polygon of three or more corners (x, y), and this is none of them."
+            "A region of interest must be a boolean mask (H, W), a box of 4 numbers (x0, y0, x1, "
+            "y1) or a polygon with at least three corners (x, y)."
         )
     if not mask.any():
         raise AnymaskError(
-            f"The region of interest has no pixel in the picture, which is {width} wide and "
-            f"{height} high; give it in pixels of the picture."
+            f"The region of interest has no pixel in the image, which is {width} wide and "
+            f"{height} high; give it in pixels of the image."
         )
     return mask

@@ -1,13 +1,13 @@
 """Masks as run lengths: exact, small, and measured without unpacking.
 
 A mask is read column by column (down the first column, then the second …) and written as the
-lengths of its runs: first of background, then of mask, and so on in turn. A mask whose first
+lengths of its runs, which alternate: first background, then mask, and so on. A mask whose first
 pixel is set begins with a run of length 0. This is the "uncompressed RLE" of COCO and of Segment
 Anything's records; COCO's compressed form packs the same lengths into text.
 
-`encode`, `decode`, `area`, `box` and the conversions work on dictionaries as they are found in
-files. The functions on bare arrays of run lengths, `counts_of`, `mask_of` and the like, serve
-code that holds many masks.
+`encode`, `decode`, `area`, `box` and the conversions work on dictionaries as in files. The
+functions on plain arrays of run lengths, such as `counts_of` and `mask_of`, are for code with many
+masks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from anymask.masks import coco_text
 
 Counts = NDArray[np.uint32]
 _MOST_PIXELS = np.iinfo(np.uint32).max  # that one run can have
-# Runs of more pixels are painted one by one, which costs as much as indices of so many pixels do.
+# Longer runs are painted one by one, which costs as much as indexing this many pixels.
 _LONG_RUN = 64
 _SHORT_RUNS_AT_ONCE = 2**16
 
@@ -112,8 +112,8 @@ def box(rle: Mapping[str, Any]) -> NDArray[np.int64]:
     Returns
     -------
     (4,) int64 array
-        XYXY: the first and last column and row that hold a pixel, all inclusive; zeros for an
-        empty mask.
+        XYXY: the first and last column and row with a pixel, all inclusive; zeros for an empty
+        mask.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def to_coco(rle: Mapping[str, Any]) -> CocoRle:
 
 
 def from_coco(coco: Mapping[str, Any]) -> Rle:
-    """Bring any run lengths found in a COCO file to uncompressed ones.
+    """Convert any run lengths from a COCO file to uncompressed ones.
 
     Parameters
     ----------
@@ -168,26 +168,26 @@ def check_mask(mask: Any) -> NDArray[np.bool_]:
     if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype != np.bool_:
         what = f"{mask.dtype} of shape {mask.shape}" if isinstance(mask, np.ndarray) else type(mask)
         raise AnymaskError(
-            f"A mask must be a boolean array (H, W), and this is {what}; "
+            f"A mask must be a boolean array (H, W), but this is {what}; "
             "threshold logits with '> 0' and take one mask of a stack at a time."
         )
     return mask
 
 
 def read_rle(rle: Mapping[str, Any]) -> tuple[Counts, tuple[int, int]]:
-    """Take any run lengths apart into checked, uncompressed lengths and the size (H, W).
+    """Read any run lengths as checked, uncompressed lengths and the size (H, W).
 
     Raises
     ------
     AnymaskError
-        If something is missing or the lengths do not add up to H·W.
+        If a field is missing or the lengths do not add up to H·W.
     """
     try:
         height, width = (int(n) for n in rle["size"])
         counts = rle["counts"]
     except (KeyError, TypeError, ValueError):
         raise AnymaskError(
-            "Run lengths must be a dictionary with 'size' [H, W] and 'counts', and this is "
+            "Run lengths must be a dictionary with 'size' [H, W] and 'counts', but this is "
             f"{_shortened(rle)}; check where the mask comes from."
         ) from None
     if isinstance(counts, (str, bytes)):
@@ -217,13 +217,13 @@ def counts_of(mask: NDArray[np.bool_]) -> Counts:
 
 
 def counts_of_changes(changes: NDArray[np.int64], size: int) -> Counts:
-    """Run lengths of a mask of `size` pixels from the places where its value changes.
+    """Run lengths of a mask of `size` pixels from the indices where its value changes.
 
     Parameters
     ----------
     changes : (N,) int array
-        Increasing column-major indices of the first pixels of all runs but the background's
-        first; 0 for a mask whose first pixel is set.
+        Ascending column-major indices of the first pixel of every run except the first background
+        run; begins with 0 if the first pixel is set.
     size : int
         Number of pixels of the image.
     """
@@ -249,14 +249,14 @@ def runs_of(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def counts_of_runs(
     starts: NDArray[np.int64], stops: NDArray[np.int64], size: tuple[int, int]
 ) -> Counts:
-    """Run lengths of runs as `runs_of` returns them, in order and apart from each other."""
+    """Run lengths from runs as `runs_of` returns them, ordered and not touching."""
     total = size[0] * size[1]
     changes = np.stack([starts, stops], 1).reshape(-1)
     return counts_of_changes(changes[changes < total], total)
 
 
 def clipped(counts: Counts, size: tuple[int, int], window: tuple[int, int, int, int]) -> Counts:
-    """Run lengths of the part of a mask that lies in a window XYXY, x1 and y1 exclusive.
+    """Run lengths of the part of a mask in a window XYXY, x1 and y1 exclusive.
 
     Examples
     --------
@@ -302,7 +302,7 @@ def paint(pixels: NDArray[Any], counts: Counts, value: float) -> None:
     is_long = stops - starts > _LONG_RUN
     for start, stop in zip(starts[is_long].tolist(), stops[is_long].tolist(), strict=True):
         pixels[start:stop] = value
-    # Short runs together, by the indices of their pixels, so many at a time that these are few.
+    # Short runs are painted together, by pixel indices, in portions that limit memory.
     starts, stops = starts[~is_long], stops[~is_long]
     for first in range(0, len(starts), _SHORT_RUNS_AT_ONCE):
         part = slice(first, first + _SHORT_RUNS_AT_ONCE)
@@ -314,7 +314,7 @@ def paint(pixels: NDArray[Any], counts: Counts, value: float) -> None:
 def column_by_column(
     starts: NDArray[np.int64], stops: NDArray[np.int64], height: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cut runs where a column of the image ends."""
+    """Cut runs at the end of each image column."""
     first = starts // height
     pieces = (stops - 1) // height - first + 1
     run = np.repeat(np.arange(len(starts)), pieces)
@@ -324,7 +324,7 @@ def column_by_column(
 
 
 def union(several: Sequence[Counts], size: tuple[int, int]) -> Counts:
-    """Run lengths of the pixels that any of several masks has.
+    """Run lengths of the union of several masks.
 
     Examples
     --------
@@ -352,7 +352,7 @@ def box_of(counts: Counts, size: tuple[int, int]) -> NDArray[np.int64]:
     height = size[0]
     first_x, first_y = starts // height, starts % height
     last_x, last_y = (stops - 1) // height, (stops - 1) % height
-    # A run that goes on in the next column has touched the bottom and the top.
+    # A run that continues in the next column touches the bottom and the top.
     wraps = bool((first_x != last_x).any())
     top = 0 if wraps else first_y.min()
     bottom = height - 1 if wraps else last_y.max()
@@ -372,7 +372,7 @@ def centroid_of(counts: Counts, size: tuple[int, int]) -> tuple[float, float]:
 
 
 def compress(counts: Counts, size: tuple[int, int]) -> CocoRle:
-    """COCO's compressed form of run lengths."""
+    """Compress run lengths to COCO's text form."""
     return {"size": list(size), "counts": coco_text.write(counts, size)}
 
 

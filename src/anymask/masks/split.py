@@ -1,7 +1,7 @@
-"""Splitting objects: touching ones at their necks, and those in several pieces.
+"""Split objects: touching ones at their necks, and those in several pieces.
 
-A pixel's distance to the background has a hill in the middle of each round thing and a saddle at
-the neck between two that touch; the watershed of the distance cuts along the saddle.
+The distance to the background has a hill in the middle of each round object and a saddle at the
+neck between two that touch; the watershed of the distance cuts along the saddle.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from anymask.masks.objects import (
     objects_of,
 )
 
-# Fewer pixels than these are one part: each of two needs a pixel with some on all sides.
+# Objects with fewer pixels are one part: each of two parts needs a pixel with neighbours all round.
 _TWO_HILLS = 8
 
 _Cut = Callable[[NDArray[np.bool_]], tuple[NDArray[np.integer], int]]
@@ -34,33 +34,33 @@ _Cut = Callable[[NDArray[np.bool_]], tuple[NDArray[np.integer], int]]
 def split_touching(
     masks: Masks, *, min_distance: float = 5.0, min_depth: float = 0.75, min_area: float = 0
 ) -> Masks:
-    """Split objects that grew together, such as cells, grains or leaves.
+    """Split touching objects, such as cells, grains or leaves.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
     min_distance : float
-        Two parts have centres (their pixels farthest from the background) at least this far
-        apart, in pixels. About the radius of the smallest object expected serves well.
+        Minimum distance, in pixels, between the centres of two parts (the pixels farthest from the
+        background). The radius of the smallest expected object is a good choice.
     min_depth : float
-        How much narrower than the smaller of the two parts a neck must be to be cut: the
-        difference, in pixels, of their distances to the background. Raise it where ragged objects
-        fall to pieces (or `smooth` them first), lower it where shallow necks stay.
+        How much narrower than the smaller of its two parts a neck must be to be cut: the
+        difference, in pixels, of their distances to the background. Raise it if ragged objects
+        break into pieces (or `smooth` them first); lower it if shallow necks are not cut.
     min_area : float
-        Pieces of fewer pixels are no objects of their own; they stay with the nearest piece.
+        Smaller pieces, in pixels, do not become objects; they stay with the nearest piece.
 
     Returns
     -------
     Of the same form, except that a boolean mask becomes a label image. The largest part of each
-    object keeps its id, the others get the numbers after the largest id, object by object and
-    large parts first. Together they cover what the object covered. Pieces of an object that are
-    not connected become objects of their own, too. In a `MaskSet` parts keep the scores and the
-    class of the whole, and new ones come last.
+    object keeps its id; the others get numbers after the largest id, object by object, large parts
+    first. Together they cover the same pixels as before. Pieces that are not connected become
+    separate objects too. In a `MaskSet`, parts keep the scores and class of the object, and new
+    masks come last.
 
     Raises
     ------
     AnymaskError
-        If `masks` are no masks, a limit is negative, or there are no ids left for the parts.
+        If `masks` has none of the three forms, a limit is negative, or no ids are left for parts.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def split_touching(
     limits = {"min_distance": min_distance, "min_depth": min_depth, "min_area": min_area}
     for name, value in limits.items():
         if not value >= 0:
-            raise AnymaskError(f"{name} is {value}; give a number from 0 on.")
+            raise AnymaskError(f"{name} is {value}; it must be 0 or more.")
 
     def cut(piece: NDArray[np.bool_]) -> tuple[NDArray[np.integer], int]:
         return _watershed(piece, min_distance, min_depth)
@@ -85,22 +85,22 @@ def split_touching(
 
 
 def split_components(masks: Masks, *, min_area: float = 0) -> Masks:
-    """Make an object of each connected piece of each object.
+    """Make each connected piece of each object an object of its own.
 
     Parameters
     ----------
     masks : MaskSet, label image or boolean mask
     min_area : float
-        Pieces of fewer pixels are no objects of their own; they stay with the nearest piece.
+        Smaller pieces, in pixels, do not become objects; they stay with the nearest piece.
 
     Returns
     -------
-    As `split_touching` returns it. Pieces are connected through sides and corners.
+    As for `split_touching`. Pieces are connected through sides and corners.
 
     Raises
     ------
     AnymaskError
-        If `masks` are no masks, or `min_area` is negative.
+        If `masks` has none of the three forms, or `min_area` is negative.
 
     Examples
     --------
@@ -108,14 +108,14 @@ def split_components(masks: Masks, *, min_area: float = 0) -> Masks:
     array([[1, 1, 0, 2]], dtype=uint8)
     """
     if not min_area >= 0:
-        raise AnymaskError(f"min_area is {min_area}; give a number from 0 on.")
+        raise AnymaskError(f"min_area is {min_area}; it must be 0 or more.")
     return _split(masks, None, min_area)
 
 
 def _split(masks: Masks, cut: _Cut | None, min_area: float) -> Masks:
     given = as_set(masks)
     if not isinstance(masks, MaskSet) and masks.dtype == np.bool_:
-        masks = cast(Masks, masks.astype(np.uint8))  # so that all parts have a number
+        masks = cast(Masks, masks.astype(np.uint8))  # so that every part can have a number
     counts = list(given.counts)
     parents: list[int] = []
     for index, crop in objects_of(given, margin=1):
@@ -131,7 +131,7 @@ def _split(masks: Masks, cut: _Cut | None, min_area: float) -> Masks:
     largest = int(given.ids.max(initial=0))
     if largest + len(parents) > np.iinfo(np.int64).max:
         raise AnymaskError(
-            f"There is an id {largest} and none above it for new parts; give the masks smaller "
+            f"There is an id {largest}, which leaves none for new parts; give the masks smaller "
             "ids first."
         )
     after = largest + 1 + np.arange(len(parents))
@@ -144,13 +144,13 @@ def _split(masks: Masks, cut: _Cut | None, min_area: float) -> Masks:
 
 
 def _parts(pixels: NDArray[np.bool_], cut: _Cut | None, min_area: float) -> list[NDArray[np.bool_]]:
-    """Masks of the parts of an object, the largest first."""
+    """Masks of the parts of an object, largest first."""
     parts, count = ndimage.label(pixels, EIGHT_NEIGHBOURS)
     if cut is not None:
         whole, count = parts, 0
         parts = np.zeros_like(whole)
         for number, window in enumerate(ndimage.find_objects(whole), start=1):
-            # One more pixel all round, as the distance to the background needs some.
+            # One more pixel on each side, because the distance needs background around the object.
             around = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in window)
             found, times = cut(whole[around] == number)
             parts[around] += np.where(found > 0, found + count, 0)
@@ -163,7 +163,7 @@ def _parts(pixels: NDArray[np.bool_], cut: _Cut | None, min_area: float) -> list
 
 
 def _without_small(parts: NDArray[np.integer], min_area: float) -> NDArray[np.integer]:
-    """Give parts of fewer pixels than that to the nearest of the others."""
+    """Merge parts with fewer pixels into the nearest other part."""
     sizes = np.bincount(parts.reshape(-1))
     small = sizes < min_area
     small[0] = False
@@ -182,9 +182,9 @@ def _without_small(parts: NDArray[np.integer], min_area: float) -> NDArray[np.in
 def _watershed(
     piece: NDArray[np.bool_], min_distance: float, min_depth: float
 ) -> tuple[NDArray[np.integer], int]:
-    """Number the parts of a connected piece from 1 on."""
+    """Number the parts of a connected piece from 1."""
     one = piece.astype(np.int32), 1
-    # Without background there is nothing to be far from.
+    # Without background there is no distance to it.
     if np.count_nonzero(piece) < _TWO_HILLS or piece.all():
         return one
     distance = ndimage.distance_transform_edt(piece)
@@ -194,11 +194,11 @@ def _watershed(
     from skimage.morphology import local_maxima, reconstruction
     from skimage.segmentation import watershed
 
-    # Cut down by that depth and refilled, the hills keep a flat top only where they rise by it.
+    # Lowered by the depth and reconstructed, only hills that rise by the depth keep a top.
     hills = reconstruction(distance - min_depth, distance) if min_depth > 0 else distance
     tops, count = ndimage.label(piece & local_maxima(hills), EIGHT_NEIGHBOURS)
     markers = _apart(tops, count, distance, min_distance) if count > 1 else tops
-    if markers.max() <= 1:  # there is none where the whole piece is lower than the depth
+    if markers.max() <= 1:  # no marker if the whole piece is lower than the depth
         return one
     parts = watershed(-distance, markers, connectivity=2, mask=piece)
     return parts, int(markers.max())
@@ -207,8 +207,8 @@ def _watershed(
 def _apart(
     tops: NDArray[np.integer], count: int, distance: NDArray[np.float64], min_distance: float
 ) -> NDArray[np.int32]:
-    """Number hilltops from 1 on, without those too near to a higher one."""
-    # Of each top the one pixel that is farthest from the background.
+    """Number hilltops from 1, without those too close to a higher one."""
+    # For each top, the pixel farthest from the background.
     places = np.array(ndimage.maximum_position(distance, tops, np.arange(1, count + 1)))
     order = np.argsort(-distance[places[:, 0], places[:, 1]], kind="stable")
     kept: list[int] = []

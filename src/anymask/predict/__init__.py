@@ -1,1 +1,1 @@
-"""Masks from images and prompts, everything in a picture, and encoded images in files."""
+"""Predict masks from prompts, segment everything in an image, and store encoded images."""

@@ -1,6 +1,6 @@
-"""Every pixel's class, from a model that was fine-tuned to mark classes.
+"""The class of every pixel, from a model fine-tuned for classes.
 
-Such a model answers a box around the whole picture with one mask a class.
+For a box around the whole image, such a model returns one mask per class.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from anymask.predict.predictor import SamPredictor
 
 
 def class_map(predictor: SamPredictor, classes: int) -> NDArray[np.uint8 | np.uint16]:
-    """Classes of the pixels of the picture that is set.
+    """Return the class of every pixel of the current image.
 
     Parameters
     ----------
     predictor : SamPredictor
-        With the picture set.
+        A predictor with an image set.
     classes : int
-        How many the model was fine-tuned for.
+        Number of classes that the model was fine-tuned for.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def class_map(predictor: SamPredictor, classes: int) -> NDArray[np.uint8 | np.ui
     Raises
     ------
     PromptError
-        If no picture is set, or the model has fewer masks than that.
+        If no image is set, or the model has fewer masks than classes.
 
     Examples
     --------
@@ -42,9 +42,9 @@ def class_map(predictor: SamPredictor, classes: int) -> NDArray[np.uint8 | np.ui
     """
     most = predictor.model.config.num_multimask_outputs
     if not 1 <= classes <= most:
-        raise PromptError(f"The model has masks for 1 to {most} classes, and {classes} were asked.")
+        raise PromptError(f"The model has masks for 1 to {most} classes, but {classes} were given.")
     if not predictor.is_image_set:
-        raise PromptError("No picture is set; call set_image first.")
+        raise PromptError("No image is set; call set_image first.")
     assert predictor.original_size is not None
     height, width = predictor.original_size
     logits, _, _ = predictor.predict(

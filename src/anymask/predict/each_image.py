@@ -1,4 +1,4 @@
-"""One prompt for each of several images: checking them, and putting the images together."""
+"""One prompt for each of several images: check the prompts, and batch the images."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def check_each(
     image_sizes
         Height and width of each image.
     mask_size
-        The h and w that each ``mask_input`` has to have.
+        The required h and w of each ``mask_input``.
 
     Raises
     ------
     PromptError
-        One sentence with the image and the offending value.
+        With the image and the invalid value.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def check_each(
     for name, items in given.items():
         if items is not None and len(items) != len(image_sizes):
             raise PromptError(
-                f"{name} has {len(items)} items and {len(image_sizes)} images are set; give one "
+                f"{name} has {len(items)} items, but {len(image_sizes)} images are set; give one "
                 "for each image, in order."
             )
     checked = []

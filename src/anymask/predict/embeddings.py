@@ -1,9 +1,8 @@
-"""Encoded images on disk, so that a picture is encoded once and prompted ever after.
+"""Encoded images on disk, so that an image is encoded once and prompted any number of times.
 
-The file is a safetensors file: the embedding (and the finer maps of models that have them),
-with the hashes of the model and of the picture in its metadata. An embedding under another
-model's decoder, or of another picture, gives masks that look plausible and are wrong; so both
-are compared on reading.
+The file is a safetensors file with the embedding (and the finer maps of models that have them) and
+the hashes of the model and the image in its metadata. With another model's decoder, or for another
+image, an embedding would give plausible but wrong masks, so both hashes are compared on reading.
 """
 
 from __future__ import annotations
@@ -26,22 +25,22 @@ from anymask.errors import ImageError
 from anymask.files import whole_file
 from anymask.model.sam import ImageEmbedding, Sam
 
-# All that is known of an embedding stands in one JSON text under this key: safetensors writes
-# several keys in random order, and the same image shall give the same file.
+# All metadata are in one JSON text under this key, because safetensors writes several keys in
+# random order, and the same image must give the same file.
 _KEY = "anymask_embedding"
 _VERSION = 1
 
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """A picture as the model knows it.
+    """An encoded image.
 
     Attributes
     ----------
     features
-        What the image encoder made of it, a batch of one.
+        Output of the image encoder, a batch of one.
     original_size
-        Height and width of the picture.
+        Height and width of the image.
     input_size
         Height and width of its resized copy in the encoder's input, without the padding.
     image_hash
@@ -55,12 +54,12 @@ class EncodedImage:
 
 
 def image_hash(resized: Tensor, original_size: tuple[int, int]) -> str:
-    """SHA-256 of a picture as the encoder sees it, and of its original size.
+    """SHA-256 of an image as the encoder sees it, and of its original size.
 
     Parameters
     ----------
     resized
-        1×3×h×w, the picture resized to the encoder's input and not normalised.
+        1×3×h×w, the image resized to the encoder's input, not normalised.
     original_size
         Height and width before resizing.
     """
@@ -76,11 +75,11 @@ _model_hashes: weakref.WeakKeyDictionary[Sam, tuple[tuple[Any, ...], str]] = (
 
 
 def model_hash(model: Sam) -> str:
-    """SHA-256 of a model's geometry and weights, whatever its name and device.
+    """SHA-256 of a model's geometry and weights, independent of its name and device.
 
-    Weights are rounded to bfloat16 first, so that an image encoded in bfloat16 on one machine
-    can be prompted with the same checkpoint in float32 on another. The result is kept until a
-    weight is replaced or changed in place.
+    Weights are rounded to bfloat16 first, so that an image encoded in bfloat16 on one machine can
+    be prompted with the same checkpoint in float32 on another. The result is cached until a weight
+    is replaced or changed in place.
 
     Parameters
     ----------
@@ -113,16 +112,16 @@ def write_embedding(path: str | os.PathLike[str], image: EncodedImage, model: Sa
     Parameters
     ----------
     path
-        Where to write; by custom the name ends in ``.safetensors``.
+        Where to write; by convention the name ends in ``.safetensors``.
     image
-        What to write.
+        The encoded image.
     model
         The model that encoded it.
 
     Raises
     ------
     OutputError
-        The file cannot be written.
+        If the file cannot be written.
     """
     tensors = {"embedding": image.features.embedding}
     tensors |= {f"skips.{i}": skip for i, skip in enumerate(image.features.skips)}
@@ -143,7 +142,7 @@ def write_embedding(path: str | os.PathLike[str], image: EncodedImage, model: Sa
 def read_embedding(
     path: str | os.PathLike[str], model: Sam, expected_image: str | None = None
 ) -> EncodedImage:
-    """Read an encoded image, if this model made it.
+    """Read an encoded image, if it was made by this model.
 
     Parameters
     ----------
@@ -152,7 +151,7 @@ def read_embedding(
     model
         The model to prompt it with.
     expected_image
-        The hash that the image has to have, or None for any.
+        The required hash of the image, or None for any.
 
     Returns
     -------
@@ -162,7 +161,7 @@ def read_embedding(
     Raises
     ------
     ImageError
-        The file is missing, damaged, no embedding, or of another model or image.
+        If the file is missing, damaged, not an embedding, or of another model or image.
     """
     if not os.path.isfile(path):
         raise ImageError(f"There is no embedding file {path}; save one with save_embedding.")
@@ -224,5 +223,5 @@ def _hash_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _hash_tensor(digest: Any, tensor: Tensor) -> None:
-    # Bytes through a uint8 view, as NumPy knows no bfloat16.
+    # Bytes through a uint8 view, because NumPy has no bfloat16.
     digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

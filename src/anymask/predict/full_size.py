@@ -9,8 +9,8 @@ from anymask.masks.rle import mask_of
 from anymask.model.sam import Sam
 from anymask.predict.everything.filtering import Criteria, Frame, judge_masks
 
-# Values held while logits are enlarged: with them a call takes some hundred megabytes beyond its
-# result.
+# At most this many values while logits are enlarged, which limits a call to some hundred megabytes
+# in addition to its result.
 _VALUES_AT_ONCE = 2**26
 
 
@@ -27,7 +27,7 @@ def full_size_masks(
     ----------
     model : Sam
     low_res : (N, C, h, w) float32 tensor
-        Logits, C masks a prompt.
+        Logits, C masks per prompt.
     input_size, original_size : tuple of int
         Height and width of the image as resized for the encoder, and of the original.
     return_logits : bool
@@ -54,7 +54,7 @@ def full_size_masks(
 def _masks_by_boundary(
     model: Sam, low_res: Tensor, input_size: tuple[int, int], original_size: tuple[int, int]
 ) -> Tensor:
-    """Boolean masks, the same at every pixel, from the logits on their boundaries alone."""
+    """The same boolean masks, computed only from the logits on their boundaries."""
     height, width = original_size
     frame = Frame(model.config.image_size, input_size, (0, 0, width, height), original_size)
     only_mask = Criteria(model.mask_threshold, 0, 0)
@@ -62,6 +62,6 @@ def _masks_by_boundary(
     flat = low_res.flatten(0, 1).contiguous().numpy()
     masks = torch.empty((len(flat), height, width), dtype=torch.bool)
     for survivor in judge_masks(flat, frame, only_mask):
-        # Run lengths are column-major, and PyTorch turns rows and columns twice as fast as NumPy.
+        # Run lengths are column-major, and PyTorch transposes twice as fast as NumPy.
         masks[survivor.index].copy_(torch.from_numpy(mask_of(survivor.counts, original_size)))
     return masks.view(prompts, candidates, height, width)

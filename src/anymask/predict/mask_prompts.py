@@ -1,4 +1,4 @@
-"""A mask given as a prompt: from pixels of the picture to the logits that the network takes."""
+"""Convert a mask in image pixels to the logits that the network takes as a mask prompt."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-# A mask that someone drew is certain; this is the logit of 99.9 %, about what the network itself
-# answers inside an object. Larger values would be outside what it has seen as input.
+# A drawn mask is certain; this is the logit of 99.9 %, about what the network itself predicts
+# inside an object. Larger values would be outside its training range.
 _CERTAIN = math.log(0.999 / 0.001)
 
 
 def mask_logits(mask: np.ndarray, side: int) -> np.ndarray:
-    """Turn a mask of the picture into the low-resolution logits that the network takes.
+    """Convert a mask to the low-resolution logits that the network takes.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def mask_logits(mask: np.ndarray, side: int) -> np.ndarray:
     Returns
     -------
     ndarray, float32, (1, side, side)
-        The picture's longer side fills it; what lies beyond the picture is background.
+        The longer side of the image fills it; the rest outside the image is background.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def mask_logits(mask: np.ndarray, side: int) -> np.ndarray:
     """
     from PIL import Image
 
-    from anymask.images.resize import ResizeLongestSide  # brings torch
+    from anymask.images.resize import ResizeLongestSide  # imports torch
 
     height, width = ResizeLongestSide.get_preprocess_shape(mask.shape[0], mask.shape[1], side)
     small = Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BOX)

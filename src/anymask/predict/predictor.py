@@ -1,8 +1,8 @@
 """Masks of one image from points, boxes and masks.
 
-``SamPredictor`` has the interface of Meta's class of the same name: an image is encoded once
-(the slow part), then prompted as often as wanted (arXiv 2304.02643, section 3). Beyond that it
-takes many prompts in one call, several images, and keeps encoded images in files.
+``SamPredictor`` has the interface of Meta's class of the same name: an image is encoded once (the
+slow part), then prompted any number of times (arXiv 2304.02643, section 3). In addition, it takes
+many prompts in one call and several images, and stores encoded images in files.
 """
 
 from __future__ import annotations
@@ -21,32 +21,31 @@ from anymask.predict.full_size import full_size_masks
 from anymask.predict.predictor_images import PredictorImages
 from anymask.predict.prompts import Prompts, check_prompts, check_tensors
 
-# Prompts decoded in one pass: a call takes some hundred megabytes beyond its result, however many
-# prompts it has.
+# Prompts decoded in one pass, which limits a call to some hundred megabytes in addition to its
+# result, however many prompts it has.
 _PROMPTS_PER_PASS = 16
 
 
 class SamPredictor(PredictorImages):
     """Encode an image once, then predict masks from prompts.
 
-    A predictor holds the images it was given: let each thread have its own. They may share the
-    model.
+    A predictor stores its images, so each thread needs its own. Predictors may share a model.
 
     Parameters
     ----------
     sam_model
         From :func:`anymask.load` or ``sam_model_registry``.
     keep_clicked
-        Whether :meth:`predict` and :meth:`predict_each` drop the regions of a mask that hold no
-        positive click, where there are clicks and no box. By default what the model's
-        configuration says; Meta's models do not. Logits are never changed.
+        Whether :meth:`predict` and :meth:`predict_each` drop regions of a mask without a positive
+        click, if there are clicks and no box. By default as in the model's configuration; Meta's
+        models do not. Logits are never changed.
 
     Attributes
     ----------
     model : Sam
     keep_clicked : bool
     transform : ResizeLongestSide
-        Takes pictures and coordinates into the frame of the encoder's input.
+        Converts images and coordinates to the frame of the encoder's input.
     is_image_set : bool
     features : ImageEmbedding or None
         The selected image as the encoder sees it.
@@ -81,30 +80,30 @@ class SamPredictor(PredictorImages):
     ) -> tuple[NDArray[np.bool_] | NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Predict masks of the selected image.
 
-        Points, a box and a mask given together describe one object. To ask for N objects at
-        once, give each kind its axis of N; they are decoded in passes that keep memory bounded.
-        Without any prompt, the model says what it takes for the object by itself.
+        Points, a box and a mask given together describe one object. For N objects at once, give
+        each kind a leading axis of N; they are decoded in passes with bounded memory. Without any
+        prompt, the model predicts an object on its own.
 
         Parameters
         ----------
         point_coords
             P×2, (x, y) in pixels of the original image; or N×P×2.
         point_labels
-            P, 1 for points of the object and 0 for background; or N×P, where -1 marks points
-            that only fill up shorter sets (their coordinates do not matter).
+            P, 1 for points on the object and 0 for background; or N×P, where -1 marks padding of
+            shorter sets (coordinates are ignored).
         box
             (x0, y0, x1, y1), or 1×4, in pixels of the original image; or N×4.
         mask_input
-            1×h×w, logits of an earlier mask as the third result holds them (256×256 for the
+            1×h×w, logits of an earlier mask, as in the third result (256×256 for the
             published models); or N×1×h×w.
         multimask_output
-            Return three candidates, good for ambiguous prompts such as a single point, rather
-            than one mask.
+            Return three candidates instead of one mask, which is best for ambiguous prompts such as
+            a single point.
         return_logits
-            Return the masks' logits instead of booleans.
+            Return logits instead of booleans.
         batched
-            Keep the axis of N even where ``box`` is 1×4 and nothing else says that it is a
-            batch: for callers whose N may happen to be one.
+            Keep the axis of N even if ``box`` is 1×4 and nothing else shows that it is a batch,
+            for callers whose N may be one.
 
         Returns
         -------
@@ -114,13 +113,13 @@ class SamPredictor(PredictorImages):
         iou : numpy.ndarray
             C (or N×C) ``float32``, the model's estimate of each mask's quality.
         low_res : numpy.ndarray
-            C×h×w (or N×C×h×w) ``float32`` logits, fit to be the next ``mask_input``.
+            C×h×w (or N×C×h×w) ``float32`` logits, for use as the next ``mask_input``.
 
         Raises
         ------
         PromptError
-            No image is set, or a prompt has the wrong shape, lies outside the image, is not
-            finite, or contradicts itself.
+            If no image is set, or a prompt has the wrong shape, is outside the image, is not
+            finite, or is contradictory.
 
         Examples
         --------
@@ -173,28 +172,28 @@ class SamPredictor(PredictorImages):
     ) -> list[tuple[NDArray[np.bool_] | NDArray[np.float32], NDArray, NDArray]]:
         """Predict the masks of one prompt in each of the images given to :meth:`set_images`.
 
-        Images are decoded together, which is faster than one after the other, on a GPU many
-        times. Results differ from those of :meth:`predict` by rounding only.
+        Images are decoded together, which is faster than one by one, especially on a GPU. Results
+        differ from those of :meth:`predict` only by rounding.
 
         Parameters
         ----------
         point_coords, point_labels, box, mask_input
-            One item for each image, in order: what :meth:`predict` takes for a single prompt of
-            that image. Point sets may be of different lengths.
+            One item per image, in order, as in :meth:`predict` for a single prompt. Point sets may
+            have different lengths.
         multimask_output, return_logits
             As in :meth:`predict`.
 
         Returns
         -------
         list of tuple
-            For each image what :meth:`predict` returns: masks C×H×W in its own size, ``iou`` and
+            For each image the result of :meth:`predict`: masks C×H×W in its own size, ``iou`` and
             ``low_res``.
 
         Raises
         ------
         PromptError
-            No images are set, there are more or fewer prompts than images, or a prompt does not
-            fit its image.
+            If no images are set, there is not one prompt per image, or a prompt does not fit its
+            image.
 
         Examples
         --------
@@ -252,7 +251,7 @@ class SamPredictor(PredictorImages):
         return [self._clicked(masks, prompts), iou, low_res]
 
     def _clicked(self, masks: NDArray[Any], prompts: Prompts) -> NDArray[Any]:
-        """Masks (N, C, H, W) of prompts, without the regions that nobody clicked at."""
+        """Masks (N, C, H, W) of prompts, without regions that were not clicked."""
         coords, labels = prompts.point_coords, prompts.point_labels
         wanted = self.keep_clicked and prompts.boxes is None and masks.dtype == bool
         if not wanted or coords is None or labels is None:
@@ -263,7 +262,7 @@ class SamPredictor(PredictorImages):
         return masks
 
     def _inputs(self, prompts: Prompts, original_size: tuple[int, int]) -> dict[str, Tensor]:
-        """Prompts as `Sam.decode` takes them, in the frame of the resized image."""
+        """Prompts for `Sam.decode`, in the frame of the resized image."""
         coords, boxes = prompts.point_coords, prompts.boxes
         if coords is not None:
             coords = self.transform.apply_coords(coords, original_size)
@@ -291,8 +290,8 @@ class SamPredictor(PredictorImages):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Predict masks of N prompts given as tensors in the frame of the resized image.
 
-        ``transform.apply_coords_torch`` and ``transform.apply_boxes_torch`` take coordinates of
-        the original image there. Values are not checked, only shapes.
+        ``transform.apply_coords_torch`` and ``transform.apply_boxes_torch`` convert coordinates of
+        the original image to this frame. Only shapes are checked, not values.
 
         Parameters
         ----------
@@ -317,7 +316,7 @@ class SamPredictor(PredictorImages):
         Raises
         ------
         PromptError
-            No image is set, or the tensors' shapes do not fit.
+            If no image is set, or the tensors' shapes do not fit.
         """
         features, original_size, input_size = self._image()
         if boxes is not None and boxes.shape[-1:] == (4,):
@@ -340,7 +339,7 @@ class SamPredictor(PredictorImages):
             found = masks, iou, low_res
             if len(low_res) == count:
                 return found
-            if not results:  # filled pass by pass: joining at the end would need all twice
+            if not results:  # filled pass by pass; joining at the end would need twice the memory
                 results = [part.new_empty((count, *part.shape[1:])) for part in found]
             for whole, part in zip(results, found, strict=True):
                 whole[rows] = part

@@ -1,7 +1,7 @@
-"""Images that are set to be prompted: encoding them, choosing among them, keeping them in files.
+"""The images of a predictor: encode them, select one, store them in files.
 
-The half of ``SamPredictor`` that deals with images; the other half, in ``predictor.py``, deals
-with prompts.
+This is the half of ``SamPredictor`` for images; the other half, in ``predictor.py``, is for
+prompts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from anymask.predict.embeddings import EncodedImage, image_hash, read_embedding,
 
 
 class PredictorImages:
-    """The images that a predictor has been given, one of them selected."""
+    """The images of a predictor, one of which is selected."""
 
     def __init__(self, sam_model: Sam, *, keep_clicked: bool | None = None) -> None:
         self.model = sam_model
@@ -46,7 +46,7 @@ class PredictorImages:
         self._selected = 0
 
     def set_image(self, image: NDArray[np.uint8], image_format: str = "RGB") -> None:
-        """Encode an image; later calls of :meth:`predict` refer to it.
+        """Encode an image for later calls of :meth:`predict`.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class PredictorImages:
         Raises
         ------
         ImageError
-            The array is not such a picture. The image set before, if any, stays.
+            If the array is not such an image. A previously set image stays.
         """
         self.set_images([image], image_format)
 
@@ -70,22 +70,22 @@ class PredictorImages:
         *,
         batch_size: int = 1,
     ) -> None:
-        """Encode several images, of any sizes; the first is selected, :meth:`select` changes it.
+        """Encode several images of any sizes and select the first; :meth:`select` changes that.
 
         Parameters
         ----------
         images
             Each as in :meth:`set_image`.
         image_format
-            Order of the channels of them all, ``"RGB"`` or ``"BGR"``.
+            Order of the channels of all images, ``"RGB"`` or ``"BGR"``.
         batch_size
-            Images in one pass through the encoder. More than one is faster on a GPU with the
-            memory for it; results then differ by rounding only.
+            Images per pass through the encoder. More than one is faster on a GPU with enough
+            memory; results then differ only by rounding.
 
         Raises
         ------
         ImageError
-            There is no image, or one of them is not a ``uint8`` picture H×W×3.
+            If there is no image, or one is not a ``uint8`` image H×W×3.
 
         Examples
         --------
@@ -103,7 +103,7 @@ class PredictorImages:
         if len(images) == 0:
             raise ImageError("There is no image to set; give at least one.")
         if batch_size < 1:
-            raise ImageError(f"batch_size is {batch_size}; at least one image goes in one pass.")
+            raise ImageError(f"batch_size is {batch_size}; it must be at least 1.")
         resized, sizes = [], []
         for number, image in enumerate(images):
             try:
@@ -119,19 +119,19 @@ class PredictorImages:
     def set_torch_image(
         self, transformed_image: Tensor, original_image_size: tuple[int, ...]
     ) -> None:
-        """Encode an image that is already resized.
+        """Encode an image that has already been resized.
 
         Parameters
         ----------
         transformed_image
-            1×3×h×w, values 0 to 255, its longer side as long as the model's input.
+            1×3×h×w, values 0 to 255, with the longer side as long as the model's input.
         original_image_size
             Height and width of the image before resizing; masks have this size.
 
         Raises
         ------
         ImageError
-            The tensor has another shape.
+            If the tensor has another shape.
         """
         shape, side = tuple(transformed_image.shape), self.model.config.image_size
         if len(shape) != 4 or shape[:2] != (1, 3) or max(shape[2:]) != side or min(shape[2:]) < 1:
@@ -145,9 +145,9 @@ class PredictorImages:
     def _resize(
         self, image: NDArray[np.uint8], image_format: str
     ) -> tuple[Tensor, tuple[int, int]]:
-        """Return a picture as 1×3×h×w RGB in the encoder's size, and its original size."""
+        """Return an image as 1×3×h×w RGB in the encoder's size, and its original size."""
         if image_format not in ("RGB", "BGR"):
-            raise ImageError(f"image_format is {image_format!r}; it can be 'RGB' or 'BGR'.")
+            raise ImageError(f"image_format is {image_format!r}; it must be 'RGB' or 'BGR'.")
         check_rgb(image)
         if image_format != self.model.image_format:
             image = image[..., ::-1]
@@ -158,11 +158,11 @@ class PredictorImages:
     def _encode(
         self, resized: list[Tensor], original_sizes: list[tuple[int, int]], batch_size: int
     ) -> None:
-        """Encode 1×3×h×w pictures and select the first."""
+        """Encode 1×3×h×w images and select the first."""
         encoded: list[EncodedImage] = []
         for start in range(0, len(resized), batch_size):
             part = resized[start : start + batch_size]
-            # All are padded to the same square, so that any sizes go together.
+            # All are padded to the same square, so that sizes may differ.
             batch = torch.cat([self.model.preprocess(picture) for picture in part])
             features = self.model.encode_image(batch)
             for i, picture in enumerate(part):
@@ -179,12 +179,12 @@ class PredictorImages:
         self.select(0)
 
     def select(self, index: int) -> None:
-        """Choose which of the images given to :meth:`set_images` is prompted from now on.
+        """Select which of the images given to :meth:`set_images` is prompted.
 
         Raises
         ------
         PromptError
-            There is no image of that index; indices start at 0.
+            If there is no image with this index; indices start at 0.
         """
         if not 0 <= index < len(self._encoded):
             raise PromptError(
@@ -208,7 +208,7 @@ class PredictorImages:
         return self._image()[0].embedding
 
     def save_embedding(self, path: str | os.PathLike[str]) -> None:
-        """Save the selected image as encoded, for :meth:`load_embedding` with the same model.
+        """Save the embedding of the selected image, for :meth:`load_embedding` with the same model.
 
         Parameters
         ----------
@@ -238,16 +238,16 @@ class PredictorImages:
         path
             The file.
         image
-            The ``uint8`` H×W×3 picture that the file should belong to; with it, the embedding of
-            another picture is refused.
+            The ``uint8`` H×W×3 image that the file should belong to; if given, the embedding of
+            another image is refused.
         image_format
             Order of the channels of ``image``, ``"RGB"`` or ``"BGR"``.
 
         Raises
         ------
         ImageError
-            The file is missing or damaged, or was made with another model or from another image.
-            The image set before, if any, stays.
+            If the file is missing or damaged, or was made with another model or from another image.
+            A previously set image stays.
         """
         expected = None
         if image is not None:

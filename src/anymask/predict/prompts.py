@@ -1,7 +1,7 @@
-"""Checking prompts before the model sees them.
+"""Check prompts before they reach the model.
 
-A prompt that means nothing (a point beyond the picture, a box inside out, a label of 2) gives
-a mask that means nothing, without any error. So each is refused here with its own sentence.
+An invalid prompt (a point outside the image, a box with swapped corners, a label of 2) would give a
+meaningless mask without any error. So each is refused here with its own message.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from torch import Tensor
 from anymask.errors import PromptError
 
 PADDING = -1
-"""Label of the points that fill up a batch of point sets of different lengths."""
+"""Label of padding points in a batch of point sets with different lengths."""
 
-# Pixel centres are at integers, so a picture's area begins at -0.5; boxes given by pixel edges
+# Pixel centres are at integers, so an image's area begins at -0.5; boxes given by pixel edges
 # end at the width and height themselves.
 _FIRST = -0.5
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """N prompts of one picture, each of points, a box, a mask, or several of these.
+    """N prompts for one image, each with points, a box, a mask, or several of these.
 
     Attributes
     ----------
@@ -65,10 +65,11 @@ class Prompts:
         )
 
     def without_padding(self) -> Iterator[tuple[NDArray[np.int64], Prompts]]:
-        """Yield groups of prompts with equally many points, padding removed, and their places.
+        """Yield groups of prompts with the same number of points, without padding, and their
+        indices.
 
-        A padding point has an embedding of its own and would change the mask a little; this way
-        a point set has the same mask whatever it is batched with.
+        A padding point has an embedding of its own and would change the mask slightly. Without
+        padding, a point set gives the same mask in any batch.
         """
         if self.point_coords is None or self.point_labels is None:
             yield np.arange(len(self)), self
@@ -96,7 +97,7 @@ def check_prompts(
     mask_size: int,
     batched: bool = False,
 ) -> Prompts:
-    """Turn what a user gave into arrays with a leading axis of N, or say what is wrong with it.
+    """Convert a user's prompts to arrays with a leading axis of N, or raise an error.
 
     Parameters
     ----------
@@ -107,16 +108,16 @@ def check_prompts(
     mask_input
         1×h×w for one prompt, N×1×h×w for N.
     image_size
-        Height and width of the picture that points and boxes refer to.
+        Height and width of the image that points and boxes refer to.
     mask_size
-        The h and w that ``mask_input`` has to have.
+        The required h and w of ``mask_input``.
     batched
         Treat a 1×4 box alone as a batch of one.
 
     Raises
     ------
     PromptError
-        One sentence with the offending value.
+        With the invalid value.
 
     Examples
     --------
@@ -171,14 +172,14 @@ def check_tensors(
     masks: Tensor | None,
     mask_size: int,
 ) -> int:
-    """Compare the shapes of prompts given as tensors and return N; values are left alone.
+    """Check the shapes of prompts given as tensors and return N; values are not checked.
 
-    Looking at values would make a GPU wait for each call.
+    Checking values would make a GPU wait on each call.
 
     Raises
     ------
     PromptError
-        A tensor is not N×P×2, N×P, N×4 or N×1×h×w, or their N differ or are 0.
+        If a tensor is not N×P×2, N×P, N×4 or N×1×h×w, or their N differ or are 0.
     """
     if (point_coords is None) != (point_labels is None):
         raise PromptError("Only one of point_coords and point_labels was given; give both.")
@@ -339,7 +340,7 @@ def _first(mask: NDArray[np.bool_]) -> tuple[int, ...]:
 
 
 def _index(place: tuple[int, ...], batched: bool) -> str:
-    """How the user would index the value: without the leading axis that was added here."""
+    """The user's index of a value: without the leading axis added here."""
     return "".join(f"[{i}]" for i in (place if batched else place[1:]))
 
 

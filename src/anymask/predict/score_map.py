@@ -1,6 +1,6 @@
 """Score maps: the logits of one mask, kept so that the threshold can be chosen afterwards.
 
-This module does not need torch, so a saved map is thresholded again at once.
+This module does not need torch, so a saved map can be thresholded quickly.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from scipy import sparse
 from anymask.errors import ImageError, OutputError, PromptError
 from anymask.files import whole_file
 
-# Full-size logits computed at a time: some megabytes, whatever the picture's size.
+# Full-size logits computed at a time: some megabytes, whatever the image size.
 _VALUES_AT_ONCE = 2**22
-# In TIFF files logits are whole multiples of this, which packs them several times smaller.
+# In TIFF files, logits are rounded to multiples of this, which makes files several times smaller.
 _TIFF_STEP = 1 / 256
 _MAX_BYTES = 2**31
 _VERSION = 1
@@ -30,26 +30,26 @@ _VERSION = 1
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ScoreMap:
-    """How sure a model is of each pixel of a picture, for one prompt.
+    """How confident a model is of each pixel of an image, for one prompt.
 
     Parameters
     ----------
     logits : (h, w) float32 array
-        As the mask decoder returned them, or in the picture's own size.
+        As returned by the mask decoder, or at the size of the image.
     image_size : tuple of int
-        Height and width of the picture.
+        Height and width of the image.
     input_size : tuple of int, optional
-        Height and width of the picture as resized for the encoder, without padding; None for
-        logits in the picture's own size.
+        Height and width of the image as resized for the encoder, without padding; None for
+        logits at the size of the image.
     encoder_size : int, optional
         Side of the square that the encoder sees.
     predicted_iou : float
-        The model's own estimate of the mask at threshold 0; NaN if unknown.
+        The model's own estimate of the IoU of the mask at threshold 0; NaN if unknown.
 
     Raises
     ------
     ImageError
-        If the logits are not of a size that fits.
+        If the size of the logits does not fit.
 
     Examples
     --------
@@ -77,13 +77,13 @@ class ScoreMap:
             fits = fits and 0 < min(self.input_size) <= max(self.input_size) <= self.encoder_size
         if not fits:
             raise ImageError(
-                f"Logits of {logits.dtype} and shape {logits.shape} are no score map of a picture "
-                f"{self.image_size[1]} wide and {self.image_size[0]} high."
+                f"Logits of {logits.dtype} and shape {logits.shape} are not a score map of an "
+                f"image {self.image_size[1]} wide and {self.image_size[0]} high."
             )
         object.__setattr__(self, "logits", logits.astype(np.float32, copy=False))
 
     def __repr__(self) -> str:
-        return f"ScoreMap(of a picture of {self.image_size[1]}×{self.image_size[0]} pixels)"
+        return f"ScoreMap(of an image of {self.image_size[1]}×{self.image_size[0]} pixels)"
 
     def mask(
         self, threshold: float = 0.0, *, probability: float | None = None
@@ -93,9 +93,9 @@ class ScoreMap:
         Parameters
         ----------
         threshold : float
-            A logit. 0 is where the model is undecided; higher ones give smaller masks.
+            A logit. At 0 the model is undecided; higher thresholds give smaller masks.
         probability : float, optional
-            The threshold as a probability between 0 and 1, in place of a logit.
+            The threshold as a probability between 0 and 1, instead of a logit.
 
         Returns
         -------
@@ -120,39 +120,39 @@ class ScoreMap:
         return mask
 
     def full_size(self) -> NDArray[np.float32]:
-        """Return the logits in the picture's size, (H, W)."""
+        """Return the logits at the size of the image, (H, W)."""
         full = np.empty(self.image_size, np.float32)
         for rows, logits in self._strips():
             full[rows] = logits
         return full
 
     def probabilities(self) -> NDArray[np.float32]:
-        """Return the scores in the picture's size as probabilities from 0 to 1, (H, W)."""
+        """Return the scores at the size of the image as probabilities from 0 to 1, (H, W)."""
         scores = self.full_size()
-        # In place, as the picture may be large; beyond 80, exp leaves float32.
+        # In place, because the image may be large; above 80, exp overflows float32.
         np.exp(-np.clip(scores, -80, 80, out=scores), out=scores)
         return np.reciprocal(np.add(scores, 1, out=scores), out=scores)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the map to be loaded again by :meth:`load`.
+        """Save the map for :meth:`load`.
 
         Parameters
         ----------
         path
-            ``.npz`` keeps the logits as the decoder gave them, exact and small. ``.tif`` keeps
-            them in the picture's size, as float32 rounded to 1/256, for other programs to show.
+            ``.npz`` stores the logits from the decoder, exact and small. ``.tif`` stores them at
+            the size of the image, as float32 rounded to 1/256, for other programs.
 
         Raises
         ------
         OutputError
-            The path ends otherwise, or the file cannot be written.
+            If the suffix is another one, or the file cannot be written.
         """
         target = Path(path)
         suffix = target.suffix.lower()
         if suffix not in (".npz", ".tif", ".tiff"):
             raise OutputError(
                 f"Cannot save a score map as {target}; its name must end in .npz (exact) or .tif "
-                "(in the picture's size)."
+                "(in the image's size)."
             )
         with whole_file(target) as temporary:
             if suffix == ".npz":
@@ -196,12 +196,12 @@ class ScoreMap:
         Parameters
         ----------
         path
-            A file of :meth:`save`, or any TIFF file of one float channel.
+            A file from :meth:`save`, or any TIFF file with one float channel.
 
         Raises
         ------
         ImageError
-            The file is missing, damaged or no score map.
+            If the file is missing, damaged or not a score map.
         """
         source = Path(path)
         if not source.is_file():
@@ -209,11 +209,11 @@ class ScoreMap:
         try:
             return _read_npz(source) if zipfile.is_zipfile(source) else _read_tiff(source)
         except ImageError as error:
-            raise ImageError(f"{source} holds no score map: {error}") from None
+            raise ImageError(f"{source} is not a score map: {error}") from None
         except Exception as error:
-            # Whatever a damaged file makes zipfile, zlib, NumPy or tifffile raise.
+            # zipfile, zlib, NumPy and tifffile raise many types of errors on damaged files.
             raise ImageError(
-                f"{source} is damaged or no score map; predict it again and save it with "
+                f"{source} is damaged or not a score map; predict it again and save it with "
                 "ScoreMap.save."
             ) from error
 
@@ -234,12 +234,12 @@ class ScoreMap:
 
 
 def _enlargement(low: int, encoder: int, resized: int, size: int) -> sparse.csr_matrix:
-    """Take `low` logits to `encoder` pixels, cut those to `resized`, and take them to `size`."""
+    """Resize `low` logits to `encoder` pixels, crop those to `resized`, and resize to `size`."""
     return (_bilinear(resized, size) @ _bilinear(low, encoder)[:resized]).astype(np.float32)
 
 
 def _bilinear(size_in: int, size_out: int) -> sparse.csr_matrix:
-    """Matrix (size_out, size_in) of a bilinear resize along one axis, pixels being cells."""
+    """Matrix (size_out, size_in) of a bilinear resize along one axis, with pixels as cells."""
     place = np.maximum((np.arange(size_out) + 0.5) * (size_in / size_out) - 0.5, 0)
     low = np.minimum(place.astype(np.int64), size_in - 1)
     high = np.minimum(low + 1, size_in - 1)

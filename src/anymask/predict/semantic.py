@@ -1,8 +1,8 @@
-"""One mask of a whole picture: every pixel of a kind, rather than one object.
+"""One mask for a whole image: every pixel of a class, instead of one object.
 
-A model trained to mark all leaf, all tumour or all water answers a prompt that means "the whole
-picture". Where its answer should end is a matter of the threshold; so what comes back is a
-`ScoreMap`, from which masks at any threshold follow without running the model again.
+A model trained to mark all leaves, all tumours or all water takes a prompt that means "the whole
+image". The extent of its mask depends on the threshold, so the result is a `ScoreMap`, which gives
+masks at any threshold without running the model again.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ def score_map(
     box: ArrayLike | None = None,
     mask_input: ArrayLike | None = None,
 ) -> ScoreMap:
-    """Ask for one mask with the whole picture as the box, and keep its logits.
+    """Predict one mask with the whole image as the box, and keep its logits.
 
     Parameters
     ----------
     predictor : SamPredictor
-        With the picture set.
+        A predictor with an image set.
     point_coords, point_labels : (P, 2) and (P,) array_like, optional
-        Points (x, y) in pixels of the picture; 1 on what is meant, 0 off it. Labels may be left
-        out if all are 1.
+        Points (x, y) in pixels of the image; 1 inside, 0 outside. Labels may be left out if all
+        are 1.
     box : (4,) array_like, optional
-        XYXY in pixels of the picture; the whole picture by default.
+        XYXY in pixels of the image; by default the whole image.
     mask_input : (1, h, w) array_like, optional
-        Logits of an earlier answer, as `ScoreMap.logits` holds them.
+        Logits of an earlier prediction, as in `ScoreMap.logits`.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def score_map(
     Raises
     ------
     PromptError
-        No picture is set, or a prompt is malformed or lies outside the picture.
+        If no image is set, or a prompt is malformed or outside the image.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def score_map(
     box = (0, 0, width, height) if box is None else box
     logits, iou = _decode(predictor, point_coords, point_labels, box, mask_input)
     if len(logits) != 1:
-        raise PromptError("A score map answers one prompt; give one box and one set of points.")
+        raise PromptError("A score map is for one prompt; give one box and one set of points.")
     return _map_of(predictor, logits[0], float(iou[0]))
 
 

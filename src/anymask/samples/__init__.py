@@ -1,4 +1,4 @@
-"""Sample data, made on this machine the first time they are asked for; nothing is downloaded."""
+"""Sample data, computed on first use; nothing is downloaded."""
 
 from anymask.samples.registry import SAMPLES, Sample, list_samples, sample
 

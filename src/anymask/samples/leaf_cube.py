@@ -1,7 +1,7 @@
-"""The sample ``leaf_cube``: six leaves and a white panel on soil, seen by an imaging spectrometer.
+"""The sample ``leaf_cube``: six leaves and a white panel on soil, as from an imaging spectrometer.
 
-Shapes are drawn four times finer than the pixels and averaged, so that pixels at outlines are
-mixtures, as they are in real cubes.
+Shapes are drawn at four times the resolution and averaged, so that pixels at outlines are mixtures,
+as in real cubes.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from anymask.samples.reflectances import (
 HEIGHT, WIDTH = 200, 280
 WAVELENGTHS = np.arange(400.0, 1301.0, 5.0)
 SCALE = 10_000
-"""Stored values are reflectance times this, as the header says."""
+"""Stored values are reflectance times this factor, which is in the header."""
 
 PANEL = (12, 226, 34, 42)
 """Top, left, height and width of the white panel."""
 
 _FINER = 4
 _SEED = 20_240_501
-# The sensor is weak at the short end and in the band between its two detectors.
+# The sensor is less sensitive at short wavelengths and between its two detectors.
 _BAD = (400.0, 405.0, 1000.0)
 
 
 @dataclass(frozen=True)
 class _Blade:
-    """A leaf's place and outline, in pixels."""
+    """The position and outline of a leaf, in pixels."""
 
     kind: str
     leaf: Leaf
@@ -46,7 +46,7 @@ class _Blade:
     length: float
     width: float
     angle: float
-    """Of the axis from stalk to tip, in degrees from the right, downwards."""
+    """Angle of the axis from stalk to tip, in degrees clockwise from the right."""
     teeth: int = 0
     lobes: int = 0
     veins: int = 7
@@ -102,7 +102,7 @@ def leaf_cube() -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     cube : ndarray, uint16, (200, 280, 181)
         Reflectance times ``SCALE``; the same numbers every time.
     labels : ndarray, uint16, (200, 280)
-        1 to 6 are leaves, 7 is the panel, 0 is soil: what holds most of each pixel.
+        1 to 6 are leaves, 7 is the panel, 0 is soil: whichever covers most of each pixel.
     """
     rng = np.random.default_rng(_SEED)
     shape = (HEIGHT, WIDTH)
@@ -126,7 +126,7 @@ def leaf_cube() -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     cube = np.zeros((*shape, len(WAVELENGTHS)))
     for share, surface in zip(shares, surfaces, strict=True):
         cube += share[..., None] * surface
-    # Shadows of leaves lie on soil; through leaves above them comes infrared light.
+    # Leaves cast shadows on the soil; infrared light passes through leaves above.
     cube *= (light * shade)[..., None]
     cube += _sensor_noise(rng, cube)
     labels = shares.argmax(axis=0).astype(np.uint16)
@@ -136,16 +136,16 @@ def leaf_cube() -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
 def _draw(
     blade: _Blade,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """How much of each pixel a leaf covers, and where on the leaf the pixel lies.
+    """The share of each pixel that a leaf covers, and the pixel's position on the leaf.
 
-    Along the axis from 0 at the stalk to 1 at the tip; across from -1 to 1 between the outlines.
+    The position runs along the axis from 0 at the stalk to 1 at the tip, and across from -1 to 1.
     """
     fine_y, fine_x = np.mgrid[: HEIGHT * _FINER, : WIDTH * _FINER]
     x, y = (fine_x + 0.5) / _FINER - 0.5 - blade.x, (fine_y + 0.5) / _FINER - 0.5 - blade.y
     cos, sin = math.cos(math.radians(blade.angle)), math.sin(math.radians(blade.angle))
     along = (x * cos + y * sin) / blade.length + 0.5
     sideways = -x * sin + y * cos
-    sideways = sideways + 0.04 * blade.length * np.sin(math.pi * along)  # the axis is bent a little
+    sideways = sideways + 0.04 * blade.length * np.sin(math.pi * along)  # the axis is slightly bent
     inside = (along > 0) & (along < 1)
     t = np.clip(along, 0, 1)
     half = 0.5 * blade.width * _outline(t, blade)
@@ -171,7 +171,7 @@ def _blade_surface(
     along: NDArray[np.float64],
     across: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Reflectance (H, W, C): veins pale, chlorophyll in patches, one half turned to the light."""
+    """Reflectance (H, W, C) with pale veins, patches of chlorophyll and one brighter half."""
     shape = along.shape
     middle = np.exp(-0.5 * (across / 0.05) ** 2)
     side = np.cos(2 * math.pi * (blade.veins * (along - 0.28 * np.abs(across))))
@@ -191,7 +191,7 @@ def _panel_cover() -> NDArray[np.float64]:
 
 
 def _sensor_noise(rng: np.random.Generator, cube: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Noise that grows with the light, and is strong where the sensor is weak."""
+    """Noise that grows with the signal and where the sensor is less sensitive."""
     weak = 1 + 5 * np.exp(-(WAVELENGTHS - 400) / 12) + 2 * np.exp((WAVELENGTHS - 1300) / 40)
     weak[np.isin(WAVELENGTHS, _BAD)] *= 12
     deviation = np.sqrt(0.0015**2 + (0.006**2) * np.clip(cube, 0, None)) * weak
@@ -199,7 +199,7 @@ def _sensor_noise(rng: np.random.Generator, cube: NDArray[np.float64]) -> NDArra
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, int], size: float) -> NDArray[np.float64]:
-    """Smooth noise of mean 0 and standard deviation 1, with patches about `size` pixels wide."""
+    """Smooth noise with mean 0 and standard deviation 1, in patches about `size` pixels wide."""
     noise = _blurred(rng.standard_normal(shape), size / 2)
     return (noise - noise.mean()) / noise.std()
 

@@ -1,11 +1,11 @@
 """Reflectance of leaves, soil and a white panel from 400 to 2500 nm, by simple formulas.
 
 Leaves follow the idea of PROSPECT (Jacquemoud and Baret, "PROSPECT: a model of leaf optical
-properties spectra", Remote Sensing of Environment 34, 1990, 75–91): what the inner of a leaf sends
-back falls with the absorption of what it contains, each substance with a spectrum of its own. The
-lobes stand where textbooks place the absorption of chlorophylls (430 to 450 and 660 to 680 nm, so
-that green at 550 remains and the red edge rises from 700 to 750), carotenoids, anthocyanin and
-water (970, 1200 and 1450 nm). They are no measurement.
+properties spectra", Remote Sensing of Environment 34, 1990, 75–91): the light reflected by the
+inside of a leaf decreases with the absorption of its substances, each with its own spectrum. The
+lobes are at the textbook absorption bands of chlorophylls (430 to 450 and 660 to 680 nm, so that
+green at 550 remains and the red edge rises from 700 to 750), carotenoids, anthocyanin and water
+(970, 1200 and 1450 nm). They are not measured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Centre, width (standard deviation) and height of absorption, for one unit of each substance.
+# Centre, width (standard deviation) and height of absorption per unit of each substance.
 _CHLOROPHYLL = (
     (430.0, 22.0, 1.00),
     (468.0, 22.0, 0.80),
@@ -33,7 +33,7 @@ _WATER = ((970.0, 26.0, 0.09), (1195.0, 42.0, 0.30), (1450.0, 62.0, 2.6), (1940.
 
 @dataclass(frozen=True)
 class Leaf:
-    """What a leaf contains, in arbitrary units of about 1 each in a healthy one."""
+    """The content of a leaf, in arbitrary units of about 1 for a healthy leaf."""
 
     chlorophyll: float = 1.0
     carotenoid: float = 0.6
@@ -41,7 +41,7 @@ class Leaf:
     brown: float = 0.0
     water: float = 1.0
     plateau: float = 0.50
-    """Reflectance where nothing absorbs."""
+    """Reflectance without absorption."""
 
     def reflectance(self, wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return its reflectance at wavelengths in nanometres."""
@@ -51,14 +51,14 @@ class Leaf:
 def inner_reflectance(
     wavelengths: NDArray[np.float64], leaf: Leaf, chlorophyll: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the reflectance of a leaf whose chlorophyll differs from place to place.
+    """Return the reflectance of a leaf with spatially varying chlorophyll.
 
     Parameters
     ----------
     wavelengths
         Nanometres (C,).
     leaf
-        All but its chlorophyll is taken from it.
+        Everything except the chlorophyll is taken from it.
     chlorophyll
         Any shape (…).
 

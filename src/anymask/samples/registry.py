@@ -1,4 +1,4 @@
-"""Samples by name, kept in the user's cache folder."""
+"""Samples by name, stored in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Sample:
     description : str
         One sentence.
     files : tuple of str
-        All its files; the last is the one that is opened, and is put in place last.
+        All its files; the last one is the file to open, and is renamed last.
     write : callable
-        Makes the files in a folder.
+        Writes the files to a folder.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Sample:
     write: Callable[[Path], None]
 
 
-# Counted up when the data change, so that an old copy in a cache is not taken for the new.
+# Increased when the data change, so that an old copy in a cache is not used.
 _LEAF_CUBE = "leaf_cube"
 SAMPLES: dict[str, Sample] = {
     _LEAF_CUBE: Sample(
@@ -54,27 +54,27 @@ _VERSION = "1"
 
 
 def sample(name: str, folder: str | Path | None = None) -> Path:
-    """Return the path of a sample, which is made if it is not there yet.
+    """Return the path of a sample, which is computed on first use.
 
     Parameters
     ----------
     name
         One of :func:`list_samples`.
     folder
-        Where its files shall lie; in the user's cache (``ANYMASK_HOME``, else ``~/.cache/anymask``)
-        if None.
+        Folder for its files; by default in the user's cache (``ANYMASK_HOME``, else
+        ``~/.cache/anymask``).
 
     Returns
     -------
     Path
-        The file to open; the others lie beside it.
+        The file to open; the others are beside it.
 
     Raises
     ------
     AnymaskError
-        There is no such sample.
+        If there is no such sample.
     OutputError
-        The files cannot be written.
+        If the files cannot be written.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def sample(name: str, folder: str | Path | None = None) -> Path:
 
 
 def list_samples() -> dict[str, str]:
-    """Return the names of all samples, and what each is.
+    """Return the names and descriptions of all samples.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def _make(chosen: Sample, target: Path) -> None:
     check_writable(target)
     workshop: Path | None = None
     try:
-        # Beside the target, so that the files need only take their names when all are whole.
+        # Beside the target, so that files only need renaming when all are complete.
         workshop = Path(tempfile.mkdtemp(prefix=".anymask-", dir=target))
         chosen.write(workshop)
         for file in chosen.files:

@@ -1,8 +1,8 @@
-"""Drawn images that look like breast ultrasound, with the outlines of their lesions.
+"""Synthetic images that look like breast ultrasound, with masks of their lesions.
 
-What makes such images hard is drawn: layered tissue, speckle that follows the beam, attenuation
-with depth, dark lesions with soft and irregular margins, the shadow below a lesion or the bright
-band below a cyst, and dark ribs' shadows that are no lesion. No patient is behind them.
+They have the difficulties of real ones: layered tissue, speckle along the beam, attenuation with
+depth, dark lesions with soft and irregular margins, the shadow below a lesion or the bright band
+below a cyst, and dark rib shadows that are not lesions. They contain no patient data.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Picture = tuple[NDArray[np.uint8], list[NDArray[np.bool_]]]
 
 
 def draw_ultrasound(seed: int) -> Picture:
-    """Draw an image and its lesions, always the same for a seed.
+    """Draw an image and its lesions; the same seed always gives the same image.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def draw_ultrasound(seed: int) -> Picture:
     -------
     image : (256, 320) uint8 array
     masks : list of (256, 320) bool arrays
-        One lesion, or now and then two.
+        One lesion, sometimes two.
 
     Examples
     --------
@@ -61,18 +61,18 @@ def draw_ultrasound(seed: int) -> Picture:
 
 
 def write_ultrasound(folder: str | Path, count: int = 40, seed: int = 0) -> Path:
-    """Write drawn images with masks in the manner of the data set BUSI.
+    """Write synthetic images with masks, named as in the BUSI data set.
 
-    ``benign (1).png`` has its lesion in ``benign (1)_mask.png``, and a second one in
+    The lesion of ``benign (1).png`` is in ``benign (1)_mask.png``, and a second one in
     ``benign (1)_mask_1.png``.
 
     Parameters
     ----------
     folder : str or path
-        Made if missing.
+        Created if missing.
     count : int
     seed : int
-        Of the first image.
+        Seed of the first image.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def write_ultrasound(folder: str | Path, count: int = 40, seed: int = 0) -> Path
 
 
 def _tissue(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Echo strength of skin, fat, gland and muscle, in wavy layers."""
+    """Echo strength of wavy layers of skin, fat, gland and muscle."""
     x = np.linspace(0, 1, WIDTH)
     y = np.arange(HEIGHT)[:, None] / HEIGHT
     echo = np.full((HEIGHT, WIDTH), rng.uniform(0.25, 0.4))
@@ -103,7 +103,7 @@ def _tissue(rng: np.random.Generator) -> NDArray[np.float64]:
             rng.normal(0, 0.012) * np.sin(2 * np.pi * (k * x + rng.random())) for k in range(1, 5)
         )
         echo = np.where(y > bound + wave, strength, echo)
-        # Layers meet in a bright line.
+        # Layers are separated by a bright line.
         echo = echo + 0.5 * rng.random() * np.exp(-(((y - bound - wave) / 0.008) ** 2))
     strands = ndimage.gaussian_filter(rng.normal(size=echo.shape), (3, 14))
     echo = echo * np.exp(0.35 * strands / strands.std())
@@ -132,7 +132,7 @@ def _lesion(rng: np.random.Generator) -> NDArray[np.bool_]:
 def _put(
     echo: NDArray[np.float64], mask: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Make a lesion dark, and what lies below it darker, or brighter below a cyst."""
+    """Darken a lesion, and the tissue below it; brighten the tissue below a cyst."""
     soft = ndimage.gaussian_filter(mask.astype(np.float64), rng.uniform(1.0, 3.0))
     is_cyst = rng.random() < 0.35
     inside = rng.uniform(0.02, 0.05) if is_cyst else rng.uniform(0.08, 0.2)
@@ -145,7 +145,7 @@ def _put(
 
 
 def _rib_shadow(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A dark stripe downwards, here and there: no lesion."""
+    """Sometimes a dark vertical stripe, which is not a lesion."""
     light = np.ones((HEIGHT, WIDTH))
     if rng.random() < 0.5:
         x, start = rng.uniform(0, WIDTH), rng.uniform(0.1, 0.5)

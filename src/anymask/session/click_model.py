@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import PromptError
+from anymask.masks.clicked import keep_clicked
 from anymask.session.click_prompts import Prompts
 from anymask.session.embedding_folder import EmbeddingFolder
 from anymask.session.errors import SessionError
@@ -87,7 +88,7 @@ class ClickModel:
         from anymask.predict.predictor import SamPredictor
 
         start = time.monotonic()
-        predictor = SamPredictor(self.sam)
+        predictor = SamPredictor(self.sam, keep_clicked=False)  # the prompts say whether
         name = f"{key[0]}-{plane}-{region.text}-{self.model_hash[:16]}"
         found = self._cache is not None and self._cache.load(predictor, name)
         if not found:
@@ -149,6 +150,9 @@ class ClickModel:
         with self._predicting:
             found: Any = ready.predictor.predict(multimask_output=several, **given)
         masks, scores, low_res = found
+        if prompts.keep_clicked and given.keys() == {"point_coords", "point_labels"}:
+            on_object = given["point_coords"][given["point_labels"] == 1]
+            masks = np.stack([keep_clicked(candidate, on_object) for candidate in masks])
         preview = Preview(ready, prompts, masks, scores, low_res, mask)
         return replace(preview, chosen=preview.best)
 

@@ -25,6 +25,8 @@ class Prompts:
     box : (x0, y0, x1, y1) or None
     object_id : int or None
         An object of the layer whose mask is part of the prompt.
+    keep_clicked : bool
+        Drop the regions of the mask that hold no positive point, where there are points alone.
 
     Examples
     --------
@@ -37,6 +39,7 @@ class Prompts:
     labels: tuple[int, ...] = ()
     box: tuple[float, float, float, float] | None = None
     object_id: int | None = None
+    keep_clicked: bool = True
 
     def __post_init__(self) -> None:
         """Convert points and labels to tuples.
@@ -85,17 +88,19 @@ class Prompts:
             "labels": list(self.labels),
             "box": None if self.box is None else list(self.box),
             "object": self.object_id,
+            "keep_clicked": self.keep_clicked,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Prompts:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote; anymask 0.1.0 kept all regions."""
         box = data.get("box")
         return cls(
             tuple((x, y) for x, y in data["points"]),
             tuple(data["labels"]),
             None if box is None else (box[0], box[1], box[2], box[3]),
             data.get("object"),
+            bool(data.get("keep_clicked", False)),
         )
 
 

@@ -291,7 +291,7 @@ def test_dicom_without_a_picture_is_refused(tmp_path: Path) -> None:
     data = write(tmp_path / "a.dcm", noise((20, 30)))
     del data.PixelData
     data.save_as(tmp_path / "a.dcm")
-    assert "without a picture" in sentence(tmp_path / "a.dcm")
+    assert "without an image" in sentence(tmp_path / "a.dcm")
 
 
 @pytest.mark.parametrize("content", [b"text " * 100, bytes(200), bytes(128) + b"DICM"])

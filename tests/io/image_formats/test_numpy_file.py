@@ -44,7 +44,7 @@ def test_axes_can_be_given(tmp_path: Path) -> None:
     assert read(tmp_path / "a.npy", axes="tzyx").axes == "TZYX"
     for wrong in ("YX", "YXCC", "ABCD"):
         assert "does not fit" in sentence(tmp_path / "a.npy", axes=wrong)
-    assert "with Y and X" in sentence(tmp_path / "a.npy", axes="TZCS")
+    assert "including Y and X" in sentence(tmp_path / "a.npy", axes="TZCS")
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -66,7 +66,7 @@ def test_one_of_several_arrays_is_chosen_by_name(tmp_path: Path) -> None:
     assert "has no array 'up'; it has left (4×5)" in sentence(tmp_path / "a.npz", dataset="up")
     assert "no picture" in sentence(tmp_path / "a.npz", dataset="x")
     np.save(tmp_path / "a.npy", np.zeros((4, 5)))
-    assert "dataset= means nothing" in sentence(tmp_path / "a.npy", dataset="left")
+    assert "dataset= does not apply" in sentence(tmp_path / "a.npy", dataset="left")
 
 
 def test_lists_beside_the_one_picture_do_not_make_it_ambiguous(tmp_path: Path) -> None:

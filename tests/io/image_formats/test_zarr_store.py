@@ -194,7 +194,7 @@ def test_fields_of_a_plate_are_listed(tmp_path: Path) -> None:
     group.attrs["plate"] = {"wells": [{"path": f"A/{i}"} for i in range(1, 41)]}
     write_image(group.create_group("A/2/0"), noise((16, 16)), "yx", "0.4")
     message = sentence(path)
-    assert "holds 40 arrays; choose one with dataset=: A/1/0, A/2/0" in message
+    assert "has 40 arrays; choose one with dataset=: A/1/0, A/2/0" in message
     assert "and 28 more" in message
     assert read(path, dataset="A/2/0").name == "plate_A_2_0"
 
@@ -306,7 +306,7 @@ def test_missing_parts_are_refused_in_one_sentence(tmp_path: Path) -> None:
     shutil.rmtree(path / "0")
     sentence(path)
     (tmp_path / "b.zarr").write_bytes(b"a file")
-    assert "should be a folder" in sentence(tmp_path / "b.zarr")
+    assert "is a folder" in sentence(tmp_path / "b.zarr")
     group = zarr.open_group(str(tmp_path / "c.zarr"), mode="w")
     group.create_group("inner")
     assert "no array of numbers" in sentence(tmp_path / "c.zarr")

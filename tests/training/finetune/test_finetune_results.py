@@ -102,7 +102,7 @@ def test_the_processor_of_that_layout_prepares_images_like_anymask(tmp_path):
 
 
 def test_other_encoders_cannot_be_saved_for_hugging_face(tmp_path):
-    with pytest.raises(OutputError, match="ViT encoders only"):
+    with pytest.raises(OutputError, match="only ViT encoders"):
         save_hugging_face(tiny_sam("small"), tmp_path / "hf")
 
 

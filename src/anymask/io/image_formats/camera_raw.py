@@ -1,4 +1,4 @@
-"""Camera RAW files by rawpy, developed as the camera saw them."""
+"""Camera RAW files, developed by rawpy with the camera's white balance."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from anymask.io.registry import ImageFormat
 
 
 def read(path: Path) -> Image:
-    """Develop a picture: 16-bit RGB, upright, with the camera's white balance.
+    """Develop an image: 16-bit RGB, upright, with the camera's white balance.
 
-    Brightness is the sensor's, not stretched, so that pictures of a series stay comparable.
+    Brightness is not adjusted automatically, so that images of a series stay comparable.
 
     Raises
     ------
     ImageError
-        It is damaged, or of a camera that LibRaw does not know.
+        If the file is damaged, or from a camera that LibRaw does not know.
     """
     rawpy = needs("rawpy", "raw", f"Reading {path}")
     try:
@@ -35,7 +35,7 @@ def read(path: Path) -> Image:
         reason = error.args[0] if error.args else error
         reason = reason.decode() if isinstance(reason, bytes) else str(reason)
         raise ImageError(
-            f"{path} cannot be read as camera RAW ({reason}); it may be damaged, or of a camera "
+            f"{path} cannot be read as camera RAW ({reason}); it may be damaged, or from a camera "
             "that LibRaw does not know."
         ) from error
     return Image(array, "YXS", path=path, name=name_of(path), metadata=metadata)
@@ -48,5 +48,5 @@ FORMAT = ImageFormat(
         *(".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"),
     ),
     read=read,
-    rank=90,  # beside a RAW file, the photograph developed from it is the image
+    rank=90,  # a developed photograph beside a RAW file is preferred
 )

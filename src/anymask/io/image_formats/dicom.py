@@ -1,4 +1,4 @@
-"""DICOM by pydicom: values as measured, upright in brightness, with their window."""
+"""DICOM files, read by pydicom: measured values, with their display window."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anymask.io.arrays import name_of
 from anymask.io.guards import needs
 from anymask.io.registry import ImageFormat
 
-# Technical ones only: who was pictured, where and when stays in the file.
+# Only technical fields: patient, place and time stay in the file.
 _KEPT = (
     "Modality",
     "BodyPartExamined",
@@ -31,28 +31,28 @@ _STEP = 1 << 20
 
 
 def read(path: Path) -> Image:
-    """Read a picture, or a file's frames as a stack.
+    """Read an image, or the frames of a file as a stack.
 
-    Slope and intercept are applied (whole ones keep whole numbers), palettes become RGB, and
-    pictures whose lowest value is white are inverted within the range of their bits. The first
-    window is ``metadata["window"]``, (level, width) in the values returned.
+    Slope and intercept are applied (integers stay integers if both are whole), palettes become RGB,
+    and images whose lowest value is white are inverted within their bit range. The first window is
+    ``metadata["window"]``, (level, width) in units of the returned values.
 
     Raises
     ------
     ImageError
-        It is damaged, has no pixels, or is compressed in a way that is not read.
+        If the file is damaged, has no pixels, or has an unsupported compression.
     """
     pydicom = needs("pydicom", "formats", f"Reading {path}")
     _check_inflated(path, pydicom)
     data = pydicom.dcmread(str(path), force=False)
     if not any(name in data for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise ImageError(f"{path} is DICOM without a picture in it.")
+        raise ImageError(f"{path} is a DICOM file without an image; choose one with pixel data.")
     samples, frames = int(data.get("SamplesPerPixel", 1)), int(data.get("NumberOfFrames") or 1)
     check_fits(
         (frames, int(data.Rows), int(data.Columns), samples),
         max(1, int(data.BitsAllocated) // 8),
         str(path),
-        "save fewer frames a file",
+        "save fewer frames per file",
     )
     array: NDArray[Any] = data.pixel_array
     metadata = _metadata(data)
@@ -89,13 +89,13 @@ def is_dicom(path: Path) -> bool:
 
 
 def _check_inflated(path: Path, pydicom: Any) -> None:
-    """Refuse a deflated data set that would fill the memory when inflated."""
+    """Refuse a deflated data set that does not fit into memory when inflated."""
     meta = pydicom.filereader.read_file_meta_info(str(path))
     if meta.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
         return
     limit = available_memory() // 4
-    # Behind the preamble and "DICM" come the element that tells the length of the head, 12 bytes
-    # long itself, and the head; what follows is one deflated stream.
+    # After the preamble and "DICM" come a 12-byte element with the length of the file meta
+    # information, and that information; the rest is one deflated stream.
     begin = 132 + 12 + int(meta.FileMetaInformationGroupLength)
     with path.open("rb") as file:
         file.seek(begin)
@@ -128,7 +128,7 @@ def _metadata(data: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Python's own types for pydicom's, which are made from them."""
+    """Convert pydicom's types to the Python types that they derive from."""
     for kind in (str, int, float):
         if isinstance(value, kind):
             return kind(value)
@@ -153,7 +153,7 @@ def _rescale(data: Any) -> tuple[float, float]:
 
 
 def _stored_range(data: Any, array: NDArray[Any]) -> tuple[float, float]:
-    """Lowest and highest value that the stored bits can mean; for floats, that there is."""
+    """Lowest and highest value of the stored bits; for floats, those in the array."""
     lowest, highest = float(np.nanmin(array)), float(np.nanmax(array))
     if array.dtype.kind == "f":
         return lowest, highest
@@ -163,14 +163,14 @@ def _stored_range(data: Any, array: NDArray[Any]) -> tuple[float, float]:
         low, high = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1
     if low <= lowest and highest <= high:
         return low, high
-    info = np.iinfo(array.dtype)  # values beyond the bits that the file claims to use
+    info = np.iinfo(array.dtype)  # values exceed the bits that the file states
     return float(info.min), float(info.max)
 
 
 def _rescaled(
     array: NDArray[Any], slope: float, intercept: float, stored: tuple[float, float]
 ) -> NDArray[Any]:
-    """Measured values for stored ones, in whole numbers if they are whole."""
+    """Convert stored to measured values, as integers if slope and intercept are whole."""
     if (slope, intercept) == (1.0, 0.0):
         return array
     if array.dtype.kind in "ui" and slope.is_integer() and intercept.is_integer():
@@ -184,7 +184,7 @@ def _rescaled(
 
 
 def _inverted(array: NDArray[Any], total: float, metadata: dict[str, Any]) -> NDArray[Any]:
-    """Turn brightness around, and with it the windows in the metadata."""
+    """Invert brightness, and the windows in the metadata."""
     metadata["inverted"] = True
     if "windows" in metadata:
         metadata["windows"] = [(total - level, width) for level, width in metadata["windows"]]

@@ -1,4 +1,4 @@
-"""HDF5 by h5py: one of a file's datasets, read by part."""
+"""HDF5 files, read by h5py: one dataset of a file, read piece by piece."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from anymask.io.guards import needs
 from anymask.io.registry import ImageFormat
 
 WAVELENGTHS = ("wavelength", "wavelengths", "lambda", "wl")
-"""What a list of wavelengths is called, in any case."""
+"""Names of wavelength lists, in upper or lower case."""
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def read(path: Path, *, dataset: str | None = None, axes: str | None = None) -> Image:
-    """Open a dataset; its values are read when asked for.
+    """Open a dataset; its values are read when needed.
 
-    Axes are taken from dimension labels, an attribute ``axes`` or ``axistags``; wavelengths from
-    an attribute of the dataset or a list called ``wavelength`` or ``wavelengths`` in the file;
-    the pixel size from ``element_size_um``.
+    Axes are taken from dimension labels or an attribute ``axes`` or ``axistags``, wavelengths from
+    an attribute of the dataset or a list named ``wavelength``, ``wavelengths``, ``lambda`` or
+    ``wl`` in the file, and the pixel size from ``element_size_um``.
 
     Parameters
     ----------
@@ -42,25 +42,25 @@ def read(path: Path, *, dataset: str | None = None, axes: str | None = None) -> 
     dataset
         Which of several datasets, as in "scan/reflectance".
     axes
-        What its axes are, where that cannot be told.
+        The axes, if the file does not name them.
 
     Raises
     ------
     ImageError
-        It is damaged, has no such dataset, or several and none was chosen.
+        If the file is damaged, has no such dataset, or has several and none was chosen.
     """
     return read_file(path, dataset, axes, matlab=False)
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file begins as HDF5 does; MATLAB puts 512 bytes of its own before."""
+    """Whether a file begins like HDF5; MATLAB files have 512 bytes before that."""
     with path.open("rb") as file:
         start = file.read(520)
     return start.startswith(_SIGNATURE) or start[512:] == _SIGNATURE
 
 
 def read_file(path: Path, dataset: str | None, axes: str | None, *, matlab: bool) -> Image:
-    """As `read`; MATLAB's files name their types in attributes and store axes last to first."""
+    """Like `read`; MATLAB files store types in attributes and axes in reverse order."""
     h5py = needs("h5py", "formats", f"Reading {path}")
     handle: Handle[Any] = Handle(partial(h5py.File, str(path), "r"))
     with handle.use() as file:
@@ -69,10 +69,10 @@ def read_file(path: Path, dataset: str | None, axes: str | None, *, matlab: bool
             lambda name, node: found.update({name: node}) if _is_numeric(node) else None
         )
         shapes = {name: _shape(node, matlab) for name, node in found.items()}
-        pictures = [name for name, shape in shapes.items() if sum(n > 1 for n in shape) >= 2]
-        name = pick_dataset(path, shapes, dataset, pictures)
+        images = [name for name, shape in shapes.items() if sum(n > 1 for n in shape) >= 2]
+        name = pick_dataset(path, shapes, dataset, images)
         node = found[name]
-        if node.chunks:  # a value's chunk is unpacked as a whole
+        if node.chunks:  # reading one value unpacks its whole chunk
             advice = "save it in smaller chunks"
             check_fits(node.chunks, node.dtype.itemsize, f"A chunk of {path}", advice)
         reader, source = partial(_read_box, handle, name), f"{path} ({name})"
@@ -99,7 +99,7 @@ def read_file(path: Path, dataset: str | None, axes: str | None, *, matlab: bool
 
 
 def with_wavelengths(image: Image, wavelengths: NDArray[np.float64] | None) -> Image:
-    """Add wavelengths where there is one for each channel."""
+    """Add wavelengths if there is one for each channel."""
     if wavelengths is None or "C" not in image.axes or len(wavelengths) != image.n_channels:
         return image
     return replace(image, wavelengths=wavelengths)
@@ -121,7 +121,7 @@ def _is_numeric(node: Any) -> bool:
         and getattr(node, "shape", None) is not None  # an empty dataset has none
         and dtype.kind in "buifc"
         and _matlab_class(node) != "char"
-        and not node.name.startswith("/#")  # where MATLAB keeps what cells refer to
+        and not node.name.startswith("/#")  # where MATLAB stores the contents of cells
     )
 
 
@@ -134,7 +134,7 @@ def _shape(node: Any, matlab: bool) -> tuple[int, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """An attribute as Python has it: text as str, single values out of their arrays."""
+    """Convert an attribute to Python types: text to str, arrays of one value to that value."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, np.generic):
@@ -148,7 +148,7 @@ def _plain(value: Any) -> Any:
 
 
 def _labels(node: Any) -> str | None:
-    """Axes as the dataset names them, if it names them all."""
+    """The axes named by the dataset, if it names all of them."""
     named: Iterable[Any] = [dim.label for dim in node.dims]
     if not all(named) and "axistags" in node.attrs:  # ilastik's
         try:
@@ -192,7 +192,7 @@ def _unit(attributes: Any) -> str | None:
 
 
 def _with_size(image: Image) -> Image:
-    """Add the pixel size in micrometres that ilastik's and ImageJ's plugins write (z, y, x)."""
+    """Add the pixel size in µm (z, y, x) that ilastik and ImageJ plugins write."""
     size = image.metadata["attributes"].get("element_size_um")
     if not isinstance(size, list) or len(size) != 3 or not all(n and n > 0 for n in size):
         return image

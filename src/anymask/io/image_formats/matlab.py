@@ -1,4 +1,4 @@
-"""MATLAB's MAT files: up to version 7 by SciPy, 7.3 (which is HDF5) by h5py."""
+"""MATLAB's MAT files: up to version 7 read by SciPy, 7.3 (which is HDF5) by h5py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anymask.io.image_formats import hdf5
 from anymask.io.registry import ImageFormat
 
 _BYTES = {
-    "double": 16,  # complex, if it is
+    "double": 16,  # if complex
     "single": 8,
     "int64": 16,
     "uint64": 16,
@@ -34,8 +34,8 @@ _BYTES = {
 def read(path: Path, *, dataset: str | None = None, axes: str | None = None) -> Image:
     """Read a numeric variable with rows and columns.
 
-    A vector called ``wavelength`` or ``wavelengths`` beside it gives the wavelengths, if it is as
-    long as an axis. Variables within structures and cells are not looked at.
+    A vector named ``wavelength``, ``wavelengths``, ``lambda`` or ``wl`` provides the wavelengths if
+    it is as long as an axis. Variables inside structures and cells are ignored.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ def read(path: Path, *, dataset: str | None = None, axes: str | None = None) -> 
     dataset
         Which of several variables.
     axes
-        What its axes are, where that cannot be told from its shape.
+        The axes, if they cannot be guessed from the shape.
 
     Raises
     ------
     ImageError
-        It is damaged, has no such variable, or several and none was chosen.
+        If the file is damaged, has no such variable, or has several and none was chosen.
     """
     if hdf5.is_hdf5(path):
         return hdf5.read_file(path, dataset, axes, matlab=True)
@@ -58,12 +58,12 @@ def read(path: Path, *, dataset: str | None = None, axes: str | None = None) -> 
     variables = {name: (shape, kind) for name, shape, kind in scipy.io.whosmat(str(path))}
     shapes = {name: tuple(map(int, shape)) for name, (shape, _) in variables.items()}
     numeric = [name for name, (_, kind) in variables.items() if kind in _BYTES]
-    pictures = [name for name in numeric if np.sum(np.array(shapes[name]) > 1) >= 2]
-    name = pick_dataset(path, shapes, dataset, pictures)
+    images = [name for name in numeric if np.sum(np.array(shapes[name]) > 1) >= 2]
+    name = pick_dataset(path, shapes, dataset, images)
     shape, kind = shapes[name], variables[name][1]
     if kind not in _BYTES:
         raise ImageError(f"{path}: the variable {name} is of the class {kind}, not numbers.")
-    check_fits(shape, _BYTES[kind], f"{path} ({name})", "save it with -v7.3, which is read by part")
+    check_fits(shape, _BYTES[kind], f"{path} ({name})", "save it with -v7.3, read in parts")
     lists = [n for n in numeric if n.lower() in hdf5.WAVELENGTHS]
     loaded = scipy.io.loadmat(str(path), variable_names=[name, *lists])
     array: NDArray[Any] = loaded[name]

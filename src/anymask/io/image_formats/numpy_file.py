@@ -1,4 +1,4 @@
-"""NumPy's NPY (mapped into memory) and NPZ; nothing in them is unpickled."""
+"""NumPy's NPY (memory-mapped) and NPZ files; nothing in them is unpickled."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def read(path: Path, *, dataset: str | None = None, axes: str | None = None) -> 
     dataset
         Which of several arrays, for NPZ.
     axes
-        What the array's axes are, where that cannot be told from its shape.
+        The axes, if they cannot be guessed from the shape.
 
     Raises
     ------
     ImageError
-        It is damaged, holds pickled objects, or several arrays and none was chosen.
+        If the file is damaged, has pickled objects, or has several arrays and none was chosen.
     """
     metadata: dict[str, Any] = {"format": path.suffix[1:].upper()}
     if path.suffix.lower() == ".npz":
         name, array = _read_npz(path, dataset)
         metadata["dataset"] = name
     elif dataset is not None:
-        raise ImageError(f"{path} holds one array, so dataset= means nothing for it; leave it out.")
+        raise ImageError(f"{path} has only one array, so dataset= does not apply; leave it out.")
     else:
         array = _map_npy(path)
     check_numbers(array.dtype, path)
@@ -49,11 +49,11 @@ def read(path: Path, *, dataset: str | None = None, axes: str | None = None) -> 
 
 def _map_npy(path: Path) -> NDArray[Any]:
     try:
-        # Mapped rather than read, so that a false shape in the header claims no memory.
+        # Mapped, not read, so that a wrong shape in the header allocates no memory.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
         raise _not_npy(path) from error
-    if not isinstance(array, np.ndarray):  # several arrays in a zip, whatever the suffix
+    if not isinstance(array, np.ndarray):  # an NPZ file with the suffix .npy
         array.close()
         raise _not_npy(path)
     return array
@@ -61,7 +61,7 @@ def _map_npy(path: Path) -> NDArray[Any]:
 
 def _not_npy(path: Path) -> ImageError:
     return ImageError(
-        f"{path} is damaged or holds no array of numbers; write the picture again with numpy.save."
+        f"{path} is damaged or has no array of numbers; write the image again with numpy.save."
     )
 
 
@@ -74,12 +74,11 @@ def _read_npz(path: Path, dataset: str | None) -> tuple[str, NDArray[Any]]:
                     headers[member.removesuffix(".npy")] = header_of(file)
         shapes = {name: shape for name, (shape, _) in headers.items()}
         numeric = [name for name, (_, dtype) in headers.items() if dtype.kind in "buifc"]
-        pictures = [name for name in numeric if len(shapes[name]) >= 2]
-        name = pick_dataset(path, shapes, dataset, pictures)
+        images = [name for name in numeric if len(shapes[name]) >= 2]
+        name = pick_dataset(path, shapes, dataset, images)
         shape, dtype = headers[name]
         check_numbers(dtype, path)
-        # The promise in the header is checked before it is believed: a few kilobytes of zip can
-        # unpack to as many gigabytes.
+        # Check the size in the header first: a zip of a few kilobytes can unpack to gigabytes.
         check_fits(shape, dtype.itemsize, f"{path} ({name})", "save it as NPY, which is mapped")
         with archive.open(f"{name}.npy") as file:
             return name, np.lib.format.read_array(file, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP and WebP by Pillow; PNG of 16 bits and colour by imagecodecs, which keeps them."""
+"""PNG, JPEG, BMP and WebP, read by Pillow; 16-bit colour PNG by imagecodecs, which keeps it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 MAX_PIXELS = 178_956_970
-"""Pictures that would unpack to more pixels than this are refused unread (Pillow's own limit)."""
+"""Images with more pixels than this are refused without reading (Pillow's own limit)."""
 
-# Named, so that a file's content never picks one of Pillow's many other decoders.
+# Listed, so that a file cannot select one of Pillow's many other decoders.
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
-# Modes whose arrays are pictures as they stand.
+# Modes whose arrays are used as they are.
 _MODES = ("1", "L", "RGB", "RGBA", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY_ALPHA, _RGB, _RGBA = 4, 2, 6  # PNG's colour types
@@ -31,22 +31,22 @@ _ORIENTATION = 0x0112  # the tag of EXIF and TIFF
 
 
 def read(path: Path, *, page: int | None = None) -> Image:
-    """Read a picture, upright.
+    """Read an image, upright.
 
-    Palettes, CMYK and other colour models become RGB (RGBA with transparency), gray with alpha
-    becomes RGBA; all else keeps its values and depth.
+    Palettes, CMYK and other colour models become RGB (RGBA if transparent), and gray with alpha
+    becomes RGBA. All others keep their values and bit depth.
 
     Parameters
     ----------
     path
         The file.
     page
-        Which of several frames, for an animation.
+        The frame, for an animation.
 
     Raises
     ------
     ImageError
-        It is damaged or another kind of file, or larger than ``MAX_PIXELS``.
+        If the file is damaged, of another kind, or larger than ``MAX_PIXELS``.
     """
     array, metadata = read_with_pillow(path, page)
     axes = "YX" if array.ndim == 2 else "YXS"
@@ -54,14 +54,14 @@ def read(path: Path, *, page: int | None = None) -> Image:
 
 
 def read_with_pillow(path: Path, page: int | None = None) -> tuple[NDArray[Any], dict[str, Any]]:
-    """Decode a picture with Pillow; the array (H, W) or (H, W, 3 or 4), and what else it says."""
+    """Decode an image with Pillow; return (H, W) or (H, W, 3 or 4), and the metadata."""
     from PIL import Image as PillowImage
     from PIL import ImageOps, UnidentifiedImageError
 
-    # A file object, because by name Pillow maps plain gray TIFFs into memory, and then takes rows
-    # for columns where the orientation is sideways.
+    # Pass a file object: given a name, Pillow memory-maps plain gray TIFFs and then swaps rows and
+    # columns if the orientation is sideways.
     with warnings.catch_warnings(), path.open("rb") as file:
-        # Pillow warns of large pictures; MAX_PIXELS decides here.
+        # Pillow warns of large images; MAX_PIXELS decides here.
         warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)
         try:
             image: PillowImage.Image = PillowImage.open(file, formats=_FORMATS)
@@ -75,8 +75,8 @@ def read_with_pillow(path: Path, page: int | None = None) -> tuple[NDArray[Any],
             raise _bomb(path, error) from error
         except UnidentifiedImageError as error:
             raise ImageError(
-                f"{path} is not a picture of a kind that anymask reads, whatever its name says; "
-                "open it in another program and save it as PNG."
+                f"{path} is not an image that anymask can read, whatever its suffix; open it in "
+                "another program and save it as PNG."
             ) from error
         metadata: dict[str, Any] = {"format": kind}
         if "dpi" in image.info:
@@ -91,37 +91,37 @@ def read_with_pillow(path: Path, page: int | None = None) -> tuple[NDArray[Any],
 
 
 def check_pixels(path: Path, width: int, height: int) -> None:
-    """Refuse a picture that can only be read as a whole and is too large for that."""
+    """Refuse an image that can only be read whole and is too large for that."""
     if width * height > MAX_PIXELS:
         raise ImageError(
-            f"{path} is {width}×{height} pixels, more than the {MAX_PIXELS:,} pixels that are "
-            "read at once; save it as tiled TIFF, of which parts can be read, or cut or shrink it."
+            f"{path} is {width}×{height} pixels, more than the {MAX_PIXELS:,} pixels that can be "
+            "read at once; save it as tiled TIFF, which is read in parts, or crop or shrink it."
         )
 
 
 def _bomb(path: Path, error: Exception) -> ImageError:
-    """Say what Pillow says: that the size in the header is beyond twice its limit."""
+    """The error for a header whose size exceeds twice Pillow's limit."""
     digits = re.search(r"\d+", str(error))
     size = f"{int(digits[0]):,}" if digits else "many more"
     return ImageError(
-        f"{path} unpacks to {size} pixels, more than the {MAX_PIXELS:,} pixels that are read at "
-        "once; save it as tiled TIFF, of which parts can be read, or cut or shrink it."
+        f"{path} unpacks to {size} pixels, more than the {MAX_PIXELS:,} pixels that can be read "
+        "at once; save it as tiled TIFF, which is read in parts, or crop or shrink it."
     )
 
 
 def _choose_frame(path: Path, image: PillowImage.Image, page: int | None) -> None:
-    # What JPEG files of phones hold behind the first frame are previews and depth maps.
+    # In JPEG files from phones, further frames are previews and depth maps.
     frames = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
     if page is not None:
         image.seek(whole_number(page, "page", frames, path))
     elif frames > 1 and image.format != "TIFF":
         raise ImageError(
-            f"{path} holds {frames} pictures; choose one with page=0 to page={frames - 1}."
+            f"{path} has {frames} images; choose one with page=0 to page={frames - 1}."
         )
 
 
 def _deep_png(path: Path) -> NDArray[Any] | None:
-    """The 16-bit colours of a PNG file, which Pillow cuts to 8; None of other files."""
+    """The values of a 16-bit colour PNG, which Pillow cuts to 8 bits; None for other files."""
     with path.open("rb") as file:
         start = file.read(26)
     if len(start) < 26 or not start.startswith(_PNG_SIGNATURE):

@@ -1,4 +1,4 @@
-"""OME-Zarr 0.4 and 0.5, and plain Zarr arrays, by zarr: one level, read by part."""
+"""OME-Zarr 0.4 and 0.5 and plain Zarr arrays: one level, read piece by piece."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from anymask.io.arrays import (
 from anymask.io.guards import needs
 from anymask.io.registry import ImageFormat
 
-# Groups further down than this are not looked for: links can make folders that never end.
+# Groups nested deeper than this are not searched, because links can form endless folders.
 _DEEPEST = 6
 
 
@@ -47,18 +47,19 @@ def read(
     path
         The folder, ``….zarr``.
     series
-        Which of several images, for what Bio-Formats converts.
+        Which of several images, for folders made by Bio-Formats.
     level
         Which level of the pyramid; 0, the default, is the full size.
     dataset
         Path within the folder of the image or array to open, as in "A/1/0" of a plate.
     axes
-        What the axes of a plain array are, where that cannot be told from its shape.
+        The axes of a plain array, if they cannot be guessed from its shape.
 
     Raises
     ------
     ImageError
-        It is damaged, has no such image or level, or several and none was chosen.
+        If the folder is damaged, has no such image or level, or has several images and none was
+        chosen.
     """
     zarr = needs("zarr", "formats", f"Reading {path}")
     node = zarr.open(str(path), mode="r")
@@ -80,17 +81,17 @@ def _inner(path: Path, node: Any, dataset: str) -> Any:
         return node[dataset.strip("/")]
     except (KeyError, IndexError, TypeError) as error:
         raise ImageError(
-            f"{path} has no image or array {dataset!r}; look for it in the folder."
+            f"{path} has no image or array {dataset!r}; check the name in the folder."
         ) from error
 
 
 def _one_of(
     path: Path, zarr: Any, group: Any, series: int | None, dataset: str | None
 ) -> tuple[Any, str]:
-    """The one image of a group that is none itself, or the array if there is no image."""
+    """The only image inside a group, or the only array if there is no image."""
     images: dict[str, Any] = {}
     arrays: dict[str, Any] = {}
-    if "plate" in _ome(group):  # its wells are listed, so that thousands need not be opened
+    if "plate" in _ome(group):  # the plate lists its wells, so that thousands need not be opened
         images = {f"{well['path']}/0": None for well in _ome(group)["plate"]["wells"]}
     else:
         _look_through(zarr, group, "", images, arrays)
@@ -105,7 +106,7 @@ def _one_of(
 def _look_through(
     zarr: Any, group: Any, prefix: str, images: dict[str, Any], arrays: dict[str, Any]
 ) -> None:
-    """Find the images of a group and the groups in it, and arrays that belong to no image."""
+    """Find the images in a group and its subgroups, and arrays that belong to no image."""
     for name, node in sorted(group.members()):
         full = prefix + name
         if isinstance(node, zarr.Array):
@@ -117,7 +118,7 @@ def _look_through(
 
 
 def _ome(node: Any) -> Mapping[str, Any]:
-    """OME's attributes: under a key of their own since version 0.5, bare before."""
+    """OME's attributes: under the key "ome" since version 0.5, at the top level before."""
     attributes = node.attrs.asdict()
     inner = attributes.get("ome")
     return inner if isinstance(inner, Mapping) else attributes
@@ -136,8 +137,8 @@ def _plain_image(
     if level is not None:
         whole_number(level, "level", 1, path)
     attributes = array.attrs.asdict()
-    names = getattr(array.metadata, "dimension_names", None)  # of version 3
-    names = names or attributes.get("_ARRAY_DIMENSIONS") or ()  # xarray's, in version 2
+    names = getattr(array.metadata, "dimension_names", None)  # in version 3
+    names = names or attributes.get("_ARRAY_DIMENSIONS") or ()  # by xarray, in version 2
     lazy = _lazy(path, array)
     named = (None if axes else axes_called(names, lazy.ndim)) or axes_for(
         lazy.shape, lazy.dtype, axes, path
@@ -155,7 +156,7 @@ def _ome_image(
     number = whole_number(0 if level is None else level, "level", len(levels), path)
     array = group[levels[number]["path"]]
     if not isinstance(array, zarr.Array):
-        raise ImageError(f"{path}: level {number} is no array; the folder may be incomplete.")
+        raise ImageError(f"{path}: level {number} is not an array; copy the whole folder again.")
     described = [a if isinstance(a, Mapping) else {"name": a} for a in multiscales.get("axes", [])]
     lazy, letters, kept = _named_axes(path, _lazy(path, array), described, axes)
     scale = _scale(levels[number], multiscales, len(array.shape))
@@ -184,10 +185,10 @@ def _ome_image(
 def _named_axes(
     path: Path, lazy: LazyArray, described: Sequence[Mapping[str, Any]], axes: str | None
 ) -> tuple[LazyArray, str, dict[str, int]]:
-    """Letters of the axes, without those of other names and length 1, and their old places."""
+    """The axis letters, without unknown axes of length 1, and their original positions."""
     if axes is not None or not described:
         if axes is None and lazy.ndim == 5:
-            axes = "TCZYX"  # what versions before 0.3 always have
+            axes = "TCZYX"  # fixed in versions before 0.3
         letters = axes_for(lazy.shape, lazy.dtype, axes, path)
         return lazy, letters, {letter: i for i, letter in enumerate(letters)}
     kinds = {"time": "T", "channel": "C"}
@@ -202,7 +203,7 @@ def _named_axes(
     known = [i for i, letter in enumerate(letters) if letter in "TZCYX"]
     other = [i for i in range(len(letters)) if i not in known and lazy.shape[i] == 1]
     if len(known) + len(other) < len(letters):
-        raise ImageError(f"{path} has axes {letters!r}; say what they are with axes=.")
+        raise ImageError(f"{path} has axes {letters!r}; name them with axes=.")
     picks = tuple(0 if i in other else slice(None) for i in range(len(letters)))
     return lazy.select(picks), "".join(letters[i] for i in known), {letters[i]: i for i in known}
 
@@ -210,7 +211,7 @@ def _named_axes(
 def _scale(
     level: Mapping[str, Any], multiscales: Mapping[str, Any], ndim: int
 ) -> NDArray[np.float64]:
-    """Step along each axis: the level's scale times that of all levels."""
+    """Step along each axis: the level's own scale times the common scale."""
     total = np.ones(ndim)
     for holder in (level, multiscales):
         for transform in holder.get("coordinateTransformations") or ():
@@ -234,7 +235,7 @@ def _name(path: Path, dataset: str | None) -> str:
 
 def _lazy(path: Path, array: Any) -> LazyArray:
     check_numbers(array.dtype, path)
-    # A value's chunk is unpacked as a whole.
+    # Reading one value unpacks its whole chunk.
     chunk = getattr(array, "shards", None) or array.chunks
     if math.prod(array.shape):
         check_fits(chunk, array.dtype.itemsize, f"A chunk of {path}", "save it in smaller chunks")

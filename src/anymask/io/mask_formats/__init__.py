@@ -1,4 +1,4 @@
 """The mask formats, one module each.
 
-Each has its entry in the registry as ``FORMAT``, a `MaskFormat`.
+Each has a registry entry ``FORMAT``, a `MaskFormat`.
 """

@@ -1,12 +1,12 @@
-"""COCO's JSON: one file of run lengths or polygons, of one image or of many.
+"""COCO JSON: one file with run lengths or polygons, for one image or many.
 
 Boxes (``bbox``) are XYWH: x and y of the upper left pixel, width and height in pixels.
 
-Run lengths lose nothing. With polygons, a mask of several parts has one for each; a mask with
-holes becomes one ring that goes to its holes and back, as the format knows no holes.
+Run lengths are lossless. As polygons, each part of a mask has its own; holes are cut in by a line
+to the hole and back, because the format has no holes.
 
-Read as well: the JSON of one picture as SA-1B has it (``image`` and ``annotations``), and the
-list of records that Segment Anything's automatic mask generator returns.
+Also read: the JSON of one image as in SA-1B (``image`` and ``annotations``), and the list of
+records that Segment Anything's automatic mask generator returns.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from anymask.masks.polygons import joined, outlines, simplified
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
-    """Write the masks of one picture; the annotations' ids are those of the masks."""
+    """Write the masks of one image; the annotations have the ids of the masks."""
     return save_many(path, [(masks, context)])
 
 
 def save_many(path: Path, pictures: Iterable[tuple[MaskSet, WriteContext]]) -> list[Path]:
-    """Write the masks of several pictures into one file.
+    """Write the masks of several images into one file.
 
-    COCO numbers the annotations of all pictures in one row, so with more than one picture the
-    masks' own ids are kept beside that number, as ``object_id``.
+    COCO numbers annotations across all images, so with more than one image each mask's own id is
+    kept in addition, as ``object_id``.
     """
     pictures = list(pictures)
     classes = _all_classes(pictures)
@@ -60,7 +60,7 @@ def save_many(path: Path, pictures: Iterable[tuple[MaskSet, WriteContext]]) -> l
 
 
 def load(file: MaskFile) -> MaskSet:
-    """Read the masks of one image; of several, of the one that ``file.picture`` names."""
+    """Read the masks of one image; if there are several, of the one in ``file.picture``."""
     path, data, picture = file.path, file.json, file.picture
     if isinstance(data, list):
         return MaskSet.from_records(data)
@@ -72,7 +72,7 @@ def load(file: MaskFile) -> MaskSet:
     if picture is None:
         if len(images) > 1:
             raise ImageError(
-                f"{path} has {len(images)} images; say which one with picture=, for instance "
+                f"{path} has {len(images)} images; choose one with picture=, for example "
                 f"{images[0].get('file_name') or images[0]['id']!r}."
             )
         image_id = None
@@ -86,7 +86,7 @@ def load(file: MaskFile) -> MaskSet:
 
 
 def _all_classes(pictures: Sequence[tuple[MaskSet, WriteContext]]) -> list[str]:
-    """Classes of all pictures: in the order that the context asks for, else by the alphabet."""
+    """Classes of all images: in the order given by the context, otherwise alphabetical."""
     found = [context.classes_of(masks) for masks, context in pictures]
     if pictures and pictures[0][1].class_names is not None:
         return found[0]
@@ -99,7 +99,7 @@ def _dataset(
     chosen = masks.with_ids(masks.ids).select(np.argsort(masks.ids))
     records = chosen.to_records("coco_rle")
     if context.polygons:
-        # A mask without pixels stays run lengths: pycocotools takes no empty list of polygons.
+        # A mask without pixels stays as run lengths: pycocotools refuses an empty list of polygons.
         for index, polygons in outlines(chosen):
             records[index]["segmentation"] = [
                 simplified(joined([polygon]), context.simplify).reshape(-1).tolist()

@@ -1,7 +1,7 @@
 """CSV: a table of measurements, one row per mask, in UTF-8.
 
-Columns in physical units have these in their names, as in ``area_um2``, so that a table still says
-what it is in when it is read a year later.
+Columns in physical units have the unit in their name, as in ``area_um2``, so that the table
+explains itself.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """GeoJSON (RFC 7946): outlines with holes, on the map or in pixels, for GIS programs and QuPath.
 
-Where the picture has a geo-reference, coordinates are those of its reference system, else pixels
-with (0, 0) at the upper left corner of the picture. Outer rings run counter-clockwise and holes
-clockwise in these coordinates (the right-hand rule). Each mask is one feature whose properties
-hold its id, its class and its scores; a mask without pixels has no geometry. What GeoJSON has no
-field for, the size of the picture and its transform, stands under ``anymask``.
+If the image has a geo-reference, coordinates are in its reference system; otherwise they are pixels
+with (0, 0) at the upper left corner of the image. Outer rings run counter-clockwise and holes
+clockwise in these coordinates (the right-hand rule). Each mask is one feature; its properties are
+its id, class and scores. A mask without pixels has no geometry. The image size and its transform,
+for which GeoJSON has no fields, are stored under ``anymask``.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _TYPES = ("FeatureCollection", "Feature", "Polygon", "MultiPolygon", "GeometryCo
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
-    """Write one feature a mask.
+    """Write one feature per mask.
 
     Raises
     ------
     OutputError
-        If coordinates of the map are asked for and the picture has no geo-reference.
+        If map coordinates are requested and the image has no geo-reference.
     """
     if context.geo and context.transform is None:
         raise OutputError(
-            "Coordinates of the map need a picture with a geo-reference; pass it as image, or "
-            "write coordinates in pixels."
+            "Map coordinates need an image with a geo-reference; pass it as image=, or write pixel "
+            "coordinates."
         )
     transform = context.transform if context.geo is not False else None
     shapes = {index: polygons for index, polygons in outlines(masks)}
@@ -77,8 +77,8 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
 def load(file: MaskFile) -> MaskSet:
     """Read features with polygons.
 
-    A file that anymask wrote knows the size of the image and the transform to the map; for others
-    both come from the `MaskFile`.
+    Files written by anymask store the image size and the transform to the map; for others, both
+    come from the `MaskFile`.
     """
     path, data, image_size = file.path, file.json, file.image_size
     notes = data.get(_KEY) or {}
@@ -125,7 +125,7 @@ def _feature(masks: MaskSet, index: int, rings: list[list[list[list[float]]]]) -
 
 
 def _written(ring: Ring, transform: Transform | None, hole: bool) -> list[list[float]]:
-    """A ring as GeoJSON has it: closed, in the right sense."""
+    """A ring for GeoJSON: closed, and in the right direction."""
     if transform is not None:
         ring = _mapped(ring, transform)
     if (signed_area(ring) < 0) != hole:
@@ -145,7 +145,7 @@ def _inverse(transform: Any) -> Transform | None:
     x0, xc, xr, y0, yc, yr = (float(value) for value in transform)
     area = xc * yr - xr * yc
     if not math.isfinite(area) or area == 0:
-        raise ImageError("The transform from pixels to the map cannot be inverted.")
+        raise ImageError("The transform from pixels to the map cannot be inverted; correct it.")
     a, b, c, d = yr / area, -xr / area, -yc / area, xc / area
     return (-a * x0 - b * y0, a, b, -c * x0 - d * y0, c, d)
 
@@ -157,7 +157,7 @@ def _features(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _polygons(geometry: Any, inverse: Transform | None, path: Path) -> list[list[NDArray[Any]]]:
-    """Polygons of a geometry in pixels."""
+    """The polygons of a geometry, in pixels."""
     if geometry is None:
         return []
     kind = geometry.get("type")
@@ -176,7 +176,7 @@ def _polygons(geometry: Any, inverse: Transform | None, path: Path) -> list[list
 
 
 def _class_of(properties: Mapping[str, Any]) -> str:
-    """The class in anymask's, QuPath's or the usual property."""
+    """The class from anymask's, QuPath's or the usual property."""
     classification = properties.get("classification")
     if isinstance(classification, Mapping):
         classification = classification.get("name")
@@ -195,7 +195,7 @@ def _is_wgs84(crs: str) -> bool:
 
 
 def _crs_name(crs: str) -> str:
-    """The reference system as GIS programs read it."""
+    """The name of the reference system for GIS programs."""
     authority, _, code = crs.partition(":")
     return f"urn:ogc:def:crs:{authority}::{code}" if code.isdigit() else crs
 

@@ -1,8 +1,8 @@
-"""ImageJ's ROIs: a zip for the ROI Manager, one outline a mask, with holes and parts.
+"""ImageJ ROIs: a zip file for the ROI Manager, with one ROI per mask, including holes and parts.
 
-A mask of one part without holes is a traced ROI in whole numbers. Others are composite ROIs. The
-name is "0007" or "0007-cell"; id, class and the picture's size are kept as ROI properties, so
-that they come back.
+A mask with one part and no holes is a traced ROI with integer corners. Others are composite ROIs.
+ROIs are named "0007" or "0007-cell". Id, class and image size are stored as ROI properties, so that
+they survive reading.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from anymask.masks.polygons import Polygon, fill_polygons, outlines, simplified
 
 _ROI = ".roi"
 _KEY = "anymask"
-_LARGEST_INTEGER = 32_767  # ImageJ's whole numbers have 16 bits
+_LARGEST_INTEGER = 32_767  # ImageJ's integers have 16 bits
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0  # commands of a composite ROI's path
-# The same bytes for the same masks: zip keeps the time of writing otherwise.
+# A fixed time, so that the same masks give the same bytes.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
-    """Write a zip with one ROI a mask; a mask without pixels is left out."""
+    """Write a zip file with one ROI per mask; masks without pixels are left out."""
     roifile = needs("roifile", "formats", "Writing ImageJ ROIs", OutputError)
     digits = max(4, len(str(masks.ids.max(initial=0))))
     rois = {}
@@ -45,7 +45,7 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
             [simplified(ring, context.simplify) for ring in polygon] for polygon in polygons
         ]
         roi = _roi(roifile, polygons)
-        # ImageJ's names have 16 bits a letter.
+        # ImageJ's names have 16 bits per character.
         shown = "".join(letter if ord(letter) < 2**16 else "?" for letter in name)
         roi.name = f"{id_:0{digits}d}-{shown}" if name else f"{id_:0{digits}d}"
         height, width = masks.image_size
@@ -62,7 +62,7 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
 
 
 def load(file: MaskFile) -> MaskSet:
-    """Read a zip of ROIs, or a single ROI."""
+    """Read a zip file of ROIs, or a single ROI."""
     path = file.path
     if file.members is None:
         return _masks([path.read_bytes()], [path.name], file.image_size, path)
@@ -123,7 +123,7 @@ def _masks(
 
 
 def _size_in(comment: bytes) -> tuple[int, int] | None:
-    """The picture's size in the comment of a zip that anymask wrote."""
+    """The image size in the comment of a zip file written by anymask."""
     try:
         height, width = json.loads(comment)[_KEY]
         return int(height), int(width)
@@ -132,7 +132,7 @@ def _size_in(comment: bytes) -> tuple[int, int] | None:
 
 
 def _notes(roi: Any) -> dict[str, Any] | None:
-    """What anymask wrote into a ROI; None if another program made it."""
+    """The properties that anymask wrote into a ROI; None for other programs' ROIs."""
     for line in (roi.props or "").splitlines():
         key, _, value = line.partition(":")
         if key.strip() == _KEY:
@@ -150,7 +150,7 @@ def _notes(roi: Any) -> dict[str, Any] | None:
 
 
 def _rings(roifile: Any, roi: Any, name: str) -> list[NDArray[Any]]:
-    """Outlines of a ROI; holes of a composite one are further outlines."""
+    """The outlines of a ROI; holes of a composite ROI are further outlines."""
     kinds = roifile.ROI_TYPE
     areas = (kinds.POLYGON, kinds.FREEHAND, kinds.TRACED, kinds.RECT, kinds.OVAL)
     if roi.roitype not in areas:
@@ -163,7 +163,7 @@ def _rings(roifile: Any, roi: Any, name: str) -> list[NDArray[Any]]:
 
 
 def _sniff(file: MaskFile) -> bool:
-    """Whether it is a ROI, or a zip of ROIs; one without any is that of an image without masks."""
+    """Whether it is a ROI or a zip file of ROIs; an empty zip is an image without masks."""
     if file.members is None:
         return file.start.startswith(b"Iout")
     return not file.members or any(name.lower().endswith(_ROI) for name in file.members)

@@ -1,4 +1,4 @@
-"""Label images in NumPy's NPY, which are read only."""
+"""Label images in NumPy's NPY; read-only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anymask.masks.mask_set import MaskSet
 
 
 def load(file: MaskFile) -> MaskSet:
-    """Read a label image from NumPy's own format."""
+    """Read a label image from an NPY file."""
     path = file.path
     labels = np.load(path, mmap_mode="r", allow_pickle=False)
     check_plain(path, labels.shape, labels.dtype)

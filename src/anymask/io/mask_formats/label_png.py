@@ -1,4 +1,4 @@
-"""Label images as PNG of 8 or 16 bits."""
+"""Label images as 8- or 16-bit PNG."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_PNG_ID = np.iinfo(np.uint16).max
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
-    """Write a grey PNG of 8 or 16 bits.
+    """Write an 8- or 16-bit grayscale PNG.
 
     Raises
     ------
@@ -31,8 +31,8 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
     labels = masks.to_labels()
     if (largest := int(masks.ids.max(initial=0))) > _MOST_PNG_ID:
         raise OutputError(
-            f"PNG holds ids up to {_MOST_PNG_ID:,} and one of these is {largest:,}; write a TIFF, "
-            "which holds all, as ids are never changed."
+            f"PNG holds ids up to {_MOST_PNG_ID:,}, but one of these is {largest:,}; write a TIFF, "
+            "which holds all ids, because anymask never changes ids."
         )
     text = PngImagePlugin.PngInfo()
     if notes := class_notes(masks):
@@ -43,7 +43,7 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
 
 
 def load(file: MaskFile) -> MaskSet:
-    """Read a PNG of grey levels or of palette numbers."""
+    """Read a PNG with grey values or palette indices."""
     labels, _, notes = read_png(file.path)
     return masks_of_labels(file.path, labels, classes_in(notes))
 

@@ -1,4 +1,4 @@
-"""Label images as TIFF: ImageJ reads their pixel size, map programs their place."""
+"""Label images as TIFF, with the pixel size for ImageJ and the map position for GIS programs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
 
-# Without a handler of the application's own, tifffile's remarks on damage would go to stderr
-# beside the one sentence raised here.
+# Unless the application handles logging, tifffile's log messages on damage would go to stderr in
+# addition to the error raised here.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
-    """Write a TIFF that ImageJ opens with its pixel size: uint8, uint16 or, past these, uint32."""
+    """Write a TIFF that ImageJ opens with its pixel size, in the smallest of uint8, 16 and 32."""
     with whole_file(path) as part:
         write_tiff(part, masks.to_labels(), context, class_notes(masks))
     return [path]
@@ -37,14 +37,14 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
 def write_tiff(
     path: Path, labels: NDArray[Any], context: WriteContext | None = None, notes: str | None = None
 ) -> None:
-    """Write a label image as TIFF, in the dtype it has.
+    """Write a label image as TIFF, in its own dtype.
 
     Parameters
     ----------
     path : Path
     labels : (H, W) array of unsigned integers
     context : WriteContext, optional
-        For the pixel size and the place on the map, which is written as GeoTIFF has it.
+        Provides the pixel size, and the map position, which is written as GeoTIFF tags.
     notes : str, optional
         ImageJ's "Info".
     """
@@ -59,7 +59,7 @@ def write_tiff(
         lines.append(f"unit={_imagej_unit(context.unit)}")
         resolution = (1 / context.pixel_size[1], 1 / context.pixel_size[0])
     if labels.size:
-        lines += ["min=0", f"max={labels.max()}"]  # what ImageJ shows as black and white
+        lines += ["min=0", f"max={labels.max()}"]  # ImageJ's display range
     tifffile.imwrite(
         path,
         labels,
@@ -78,14 +78,14 @@ def write_tiff(
 
 
 def load(file: MaskFile) -> MaskSet:
-    """Read a label TIFF of one page; floats are taken if they are whole numbers."""
+    """Read a label TIFF with one page; floats are accepted if they are whole numbers."""
     import tifffile
 
     path = file.path
     with tifffile.TiffFile(path) as tiff:
         if len(tiff.pages) != 1:
             raise ImageError(
-                f"{path} has {len(tiff.pages)} pages and a label image one; save the one you need."
+                f"{path} has {len(tiff.pages)} pages, but a label image has one; save one alone."
             )
         page = tiff.pages.first
         dtype = np.dtype(page.dtype or object)
@@ -102,7 +102,7 @@ def load(file: MaskFile) -> MaskSet:
 
 
 def _imagej_unit(unit: str) -> str:
-    """The unit as ImageJ writes it into ASCII."""
+    """The unit in ImageJ's ASCII spelling."""
     plain = {"µm": "micron", "μm": "micron"}.get(unit, unit)
     return plain.encode("ascii", "backslashreplace").decode().replace("\\xb", "\\u00b")
 

@@ -1,7 +1,7 @@
-"""LabelMe's JSON: one polygon for each part of a mask, and the id as its group.
+"""LabelMe JSON: one polygon for each part of a mask, with the mask's id as its group.
 
-Parts of one mask have the same ``group_id``. A part with holes becomes one outline that goes to
-its holes and back. Read as well are LabelMe's rectangles, circles and masks.
+Parts of one mask have the same ``group_id``. Holes are cut in by a line to the hole and back.
+LabelMe's rectangles, circles and masks are read too.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from anymask.masks.objects import Crop, counts_of_crop
 from anymask.masks.polygons import fill_polygons, joined, outlines, simplified, union_of_counts
 from anymask.masks.rle import Counts
 
-# The version of the format whose fields are written.
+# The version of the LabelMe format that is written.
 _VERSION = "5.5.0"
 _NO_CLASS = "object"
-_UNNAMED = "no class"  # tells it from a class of that name
+_UNNAMED = "no class"  # distinguishes no class from a class named "object"
 _CIRCLE_CORNERS = 360
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
-    """Write polygons in the order of the ids; a mask without pixels is left out."""
+    """Write polygons ordered by id; masks without pixels are left out."""
     height, width = masks.image_size
     shapes = {}
     for index, polygons in outlines(masks):
@@ -72,7 +72,7 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
 
 
 def load(file: MaskFile) -> MaskSet:
-    """Read shapes: those of one group are one mask, those without a group a mask each."""
+    """Read shapes: each group is one mask, and each shape without a group is one mask."""
     path, data = file.path, file.json
     size = check_size(data["imageHeight"], data["imageWidth"])
     parts: dict[tuple[str, int], list[Counts]] = {}
@@ -119,7 +119,7 @@ def _pixels(shape: Mapping[str, Any], size: tuple[int, int], path: Path) -> Coun
 
 
 def _painted(text: str, points: NDArray[np.float64], size: tuple[int, int], path: Path) -> Counts:
-    """Pixels of a shape that is a small PNG placed by its upper left corner."""
+    """The pixels of a mask shape: a small PNG, placed by its upper left corner."""
     from PIL import Image as Pillow
 
     with Pillow.open(io.BytesIO(base64.b64decode(text)), formats=("PNG",)) as image:

@@ -1,6 +1,6 @@
 """Label images in NumPy's NPZ: the array ``labels``, and ``ids`` with their ``class_names``.
 
-Read as well: any NPZ that holds nothing but one label image.
+Any other NPZ with a single array, a label image, is read too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from anymask.masks.mask_set import MaskSet
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
-    """Write the label image as ``labels``, with ``ids`` and ``class_names`` if there are any."""
+    """Write the label image as ``labels``, and ``ids`` and ``class_names`` if there are classes."""
     arrays: dict[str, Any] = {"labels": masks.to_labels()}
     if masks.class_names is not None:
         arrays["ids"] = masks.ids
@@ -34,8 +34,8 @@ def load(file: MaskFile) -> MaskSet:
     path, names = file.path, names_in(file.members)
     if "labels" not in names and len(names) != 1:
         raise ImageError(
-            f"{path} holds {', '.join(sorted(names)[:6])} and no masks; the label image must be "
-            "called 'labels'."
+            f"{path} has the arrays {', '.join(sorted(names)[:6])} but no masks; name the label "
+            "image 'labels'."
         )
     class_of: dict[int, str] = {}
     with open_zip(path) as archive:
@@ -44,7 +44,10 @@ def load(file: MaskFile) -> MaskSet:
             ids, classes = read_array(archive, "ids"), read_array(archive, "class_names")
             class_of = dict(zip(ids.tolist(), map(str, classes.tolist()), strict=True))
     if labels.ndim != 2 or labels.dtype.kind not in "buif":
-        raise ImageError(f"{path} holds {labels.dtype} of shape {labels.shape}, no labels.")
+        raise ImageError(
+            f"{path} has {labels.dtype} of shape {labels.shape}, which is not a label image; save "
+            "one whole number per pixel."
+        )
     return masks_of_labels(path, labels, class_of)
 
 

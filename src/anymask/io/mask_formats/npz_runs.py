@@ -1,7 +1,7 @@
-"""Run lengths in NumPy's NPZ: every mask with all its columns, nothing lost.
+"""Run lengths in NumPy's NPZ: all masks with all their columns, lossless.
 
-Run lengths of all masks follow each other in ``counts``; ``lengths`` says how many each mask has.
-The other arrays are the columns of a `MaskSet`.
+``counts`` has the run lengths of all masks, one mask after another; ``lengths`` has the number of
+runs of each mask. The other arrays are the columns of a `MaskSet`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REQUIRED = {"counts", "lengths", "image_size"}
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
-    """Write everything a `MaskSet` holds; the same comes back, overlaps and scores included."""
+    """Write everything in a `MaskSet`, including overlaps and scores."""
     arrays: dict[str, Any] = {
         "format": np.array(_FORMAT),
         "image_name": np.array(context.image_name),
@@ -52,7 +52,7 @@ def read_runs(path: Path) -> MaskSet:
     Raises
     ------
     ImageError
-        If run lengths do not add up to masks of the size that the file gives.
+        If run lengths do not add up to masks of the size in the file.
     """
     with open_zip(path) as archive:
         names = names_in(tuple(archive.namelist()))
@@ -64,7 +64,7 @@ def read_runs(path: Path) -> MaskSet:
     height, width = check_size(*arrays["image_size"].tolist())
     lengths, counts = (arrays[n].astype(np.int64) for n in ("lengths", "counts"))
     if lengths.ndim != 1 or counts.ndim != 1 or (lengths < 0).any() or lengths.sum() != len(counts):
-        raise ImageError("The run lengths are not as many as promised; the file is damaged.")
+        raise ImageError("The number of run lengths does not match; the file is damaged.")
     pieces = np.split(counts, np.cumsum(lengths)[:-1]) if len(lengths) else []
     if any(piece.sum() != height * width or (piece < 0).any() for piece in pieces):
         raise ImageError(

@@ -1,9 +1,9 @@
-"""OME-Zarr labels (NGFF 0.4): a label image with its pyramid, chunk by chunk.
+"""OME-Zarr labels (NGFF 0.4): a chunked label image with its pyramid.
 
-The path of a label image within a picture, ``picture.zarr/labels/cells``, puts it into the
-picture's list of labels; any other path makes a folder of its own, which viewers open as well. Each
-level takes every second pixel of the one before, so that no level has an id that is none. Class
-names are properties of the labels.
+A path inside an image, such as ``image.zarr/labels/cells``, adds the label image to the image's
+list of labels. Any other path makes a folder of its own, which viewers open too. Each level takes
+every second pixel of the one before, so that no level has ids that do not exist. Class names are
+properties of the labels.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from anymask.masks.mask_set import MaskSet
 from anymask.palette import colours_of
 
 _CHUNK = 1024
-_SMALLEST = 256  # a level whose longer side is no longer than this is the last
+_SMALLEST = 256  # the last level has sides of at most this length
 _VERSION = "0.4"
 _LABELS = "labels"
 _METADATA = (".zarray", "zarr.json")
-# What Zarr applies to the bytes of a chunk. A file may name others, of which one, pickle, would
-# run whatever the file says.
+# Codecs for the bytes of a chunk. A file may name others; one of them, pickle, would execute code
+# from the file.
 _SAFE_CODECS = {
     "blosc", "zlib", "gzip", "zstd", "lz4", "bz2", "lzma", "delta", "shuffle", "packbits",
     "fixedscaleoffset", "astype", "crc32", "crc32c", "adler32", "bytes", "transpose",
@@ -47,23 +47,23 @@ _UNITS = {
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
-    """Write the label image as a Zarr folder of version 2.
+    """Write the label image as a Zarr folder (version 2).
 
     Raises
     ------
     OutputError
-        If zarr is not installed, the folder cannot be written, or it would replace one that holds
-        something else than labels.
+        If zarr is not installed, the folder cannot be written, or it would replace a folder that is
+        not a label image.
     """
     if path.exists() and "image-label" not in _attributes_in(path):
         raise OutputError(
-            f"{path} is no OME-Zarr label image and is not replaced; for the labels of an image "
-            "give a path such as image.zarr/labels/cells."
+            f"{path} is not an OME-Zarr label image and is not replaced; to add labels to an "
+            "image, give a path such as image.zarr/labels/cells."
         )
     zarr = needs("zarr", "formats", "Writing OME-Zarr", OutputError)
     compressor = needs("numcodecs", "formats", "Writing OME-Zarr", OutputError).Blosc("zstd")
     level = masks.to_labels()
-    # Into memory first: Zarr writes files in threads, some of which still write after one failed.
+    # Write to memory first: Zarr writes files in threads, and some continue after one has failed.
     files: dict[str, Any] = {}
     group = zarr.create_group(zarr.storage.MemoryStore(files), zarr_format=2)
     group.attrs.update(_attributes(masks, context, _levels(level.shape)))
@@ -89,7 +89,7 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
 
 
 def load(file: MaskFile) -> MaskSet:
-    """Read a label image from a folder, or the only one of a picture."""
+    """Read a label image folder, or the only label image of an image."""
     needs("zarr", "formats", "Reading OME-Zarr")
     from anymask.io.image_formats import zarr_store
 
@@ -98,11 +98,11 @@ def load(file: MaskFile) -> MaskSet:
     image = zarr_store.read(path, level=0)
     if image.axes != "YX" or image.dtype.kind not in "bui":
         raise ImageError(
-            f"{path} is no label image: it holds {image.dtype} with axes {image.axes}, and one "
+            f"{path} is not a label image: it has {image.dtype} with axes {image.axes}, but one "
             "whole number per pixel is needed."
         )
     check_size(image.height, image.width)
-    check_fits(image.shape, image.dtype.itemsize, str(path), "cut it into smaller pictures")
+    check_fits(image.shape, image.dtype.itemsize, str(path), "cut it into smaller images")
     properties = _attributes_in(path).get("image-label", {}).get("properties") or []
     class_of = {
         int(row["label-value"]): str(row["class"])
@@ -113,12 +113,12 @@ def load(file: MaskFile) -> MaskSet:
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is one of Zarr's."""
+    """Whether a folder is a Zarr store."""
     return any((path / name).is_file() for name in (".zgroup", ".zattrs", ".zarray", "zarr.json"))
 
 
 def _check_codecs(path: Path) -> None:
-    """Refuse a Zarr folder whose chunks would be decoded by anything that is not known as safe.
+    """Refuse a Zarr folder that uses a codec not known to be safe.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _check_codecs(path: Path) -> None:
 
 
 def _codecs_in(metadata: Any) -> list[str]:
-    """Names of all codecs in the metadata of an array, of version 2 or 3."""
+    """Names of all codecs in the metadata of an array, in version 2 or 3."""
     if not isinstance(metadata, Mapping):
         return []
     found = [metadata.get("compressor"), *(metadata.get("filters") or [])]
@@ -201,12 +201,12 @@ def _attributes(masks: MaskSet, context: WriteContext, levels: int) -> dict[str,
 
 
 def _enlist(path: Path) -> None:
-    """Add a label image to the list of those of its picture."""
+    """Add a label image to its image's list of labels."""
     folder = path.parent
     try:
         attributes = _attributes_in(folder)
     except ValueError as error:
-        raise ImageError(f"{folder / '.zattrs'} is damaged ({error}).") from error
+        raise ImageError(f"{folder / '.zattrs'} is damaged ({error}); restore it.") from error
     except OSError as error:
         raise output_error(folder, error) from error
     names = list(attributes.get(_LABELS) or [])
@@ -221,7 +221,7 @@ def _enlist(path: Path) -> None:
 
 
 def _label_image_of(path: Path) -> Path:
-    """The folder of a label image: this one, or that of the only labels of a picture."""
+    """The folder of a label image: this one, or the only labels of an image."""
     attributes = _attributes_in(path)
     names = attributes.get(_LABELS)
     if "image-label" in attributes:
@@ -233,17 +233,17 @@ def _label_image_of(path: Path) -> Path:
         return path
     if len(names) > 1:
         raise ImageError(
-            f"{path} holds {len(names)} label images, {', '.join(map(str, names))[:100]}; give the "
+            f"{path} has {len(names)} label images, {', '.join(map(str, names))[:100]}; give the "
             "path of one."
         )
     inner = (path / str(names[0])).resolve()
     if not inner.is_relative_to(path.resolve()):
-        raise ImageError(f"{path} names labels outside of itself, {str(names[0])[:60]!r}.")
+        raise ImageError(f"{path} lists labels outside itself, {str(names[0])[:60]!r}; correct it.")
     return inner
 
 
 def _attributes_in(path: Path) -> dict[str, Any]:
-    """Attributes of a group, of version 2 or 3 of Zarr."""
+    """The attributes of a group, in Zarr version 2 or 3."""
     for name, keys in ((".zattrs", ()), ("zarr.json", ("attributes", "ome"))):
         place = path / name
         if place.is_file():

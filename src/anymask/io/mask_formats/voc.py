@@ -1,11 +1,11 @@
-"""Pascal VOC: an XML a picture, and two PNGs, of classes and of objects.
+"""Pascal VOC: one XML file per image, and two PNGs, of classes and of objects.
 
 If the XML is in a folder ``Annotations``, the PNGs go to ``SegmentationClass`` and
-``SegmentationObject`` beside it and ``labelmap.txt`` lists the classes and their colours; else all
-of them stand beside the XML, as ``NAME_class.png`` and ``NAME_object.png``. The PNGs have VOC's
-palette; where a number is above 254, which VOC needs for "void", they have 16 bits and no palette.
-Boxes are counted from 1, as in VOC. Ids are never changed: the number of an object in its PNG is
-its id, and the XML names it again. Masks that overlap lose what others hide.
+``SegmentationObject`` beside that folder, and ``labelmap.txt`` lists the classes and their colours.
+Otherwise the PNGs are beside the XML, as ``NAME_class.png`` and ``NAME_object.png``. The PNGs have
+VOC's palette; if a number is above 254 (VOC uses 255 for "void"), they have 16 bits and no palette.
+Boxes are counted from 1, as in VOC. Ids are never changed: the value of an object in its PNG is its
+id, which the XML repeats. Of overlapping masks, only the visible parts are kept.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ _MOST_ID = np.iinfo(np.uint16).max
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
-    """Write the XML, both PNGs and, where it has a place, the list of classes.
+    """Write the XML, both PNGs and, in a folder ``Annotations``, the list of classes.
 
     Raises
     ------
     OutputError
-        If an id is above 65,535, a name cannot be in XML, or the list of classes is another one
+        If an id is above 65,535, a name cannot be in XML, or the existing list of classes differs
         and may not be overwritten.
     """
     if (largest := int(masks.ids.max(initial=0))) > _MOST_ID:
         raise OutputError(
-            f"Pascal VOC keeps ids in PNGs, up to {_MOST_ID:,}, and one of these is {largest:,}; "
-            "write COCO or a TIFF, as ids are never changed."
+            f"Pascal VOC stores ids up to {_MOST_ID:,}, but one of these is {largest:,}; write "
+            "COCO or a TIFF, because anymask never changes ids."
         )
     places = png_paths(path)
     for place in places[:2]:
@@ -76,24 +76,24 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
         if known is not None and not context.overwrite and not (ours and longer):
             new = next((name for name in classes if name not in known), classes[0])
             raise OutputError(
-                f"{places[2]} has other classes than these masks, for instance {new!r}; add them "
-                "there in the same order, or replace it by --overwrite (overwrite=True in Python)."
+                f"{places[2]} has other classes than these masks, for example {new!r}; add them "
+                "there in the same order, or replace it with --overwrite (Python: overwrite=True)."
             )
         files[places[2]] = _map(classes).encode("utf-8")
     return write_together(files)
 
 
 def load(file: MaskFile) -> MaskSet:
-    """Read an XML and the PNG of objects that belongs to it."""
+    """Read an XML file and its PNG of objects."""
     path = file.path
     root = read_xml(path)
     if root.tag != _ROOT:
-        raise ImageError(f"{path} is XML, but no annotation of Pascal VOC.")
+        raise ImageError(f"{path} is XML, but not a Pascal VOC annotation.")
     png = png_paths(path)[1]
     if not png.is_file():
         raise ImageError(
-            f"{path} has boxes, and the masks should be in {png}, which is not there; copy it as "
-            "well."
+            f"{path} has only boxes; its masks should be in {png}, which does not exist, so copy "
+            "it too."
         )
     labels, indexed, _ = read_png(png)
     objects = root.findall("object")
@@ -110,7 +110,7 @@ def load(file: MaskFile) -> MaskSet:
 
 
 def png_paths(path: Path) -> tuple[Path, Path, Path | None]:
-    """Where the PNGs of classes and of objects and the list of classes go for an XML."""
+    """Paths of the class PNG, the object PNG and the list of classes for an XML file."""
     for folder in path.parents:
         if folder.name == ANNOTATIONS:
             inner = path.relative_to(folder).with_suffix(".png")
@@ -121,7 +121,7 @@ def png_paths(path: Path) -> tuple[Path, Path, Path | None]:
 
 
 def palette() -> NDArray[np.uint8]:
-    """VOC's colours (256, 3): each of three bits of a number goes to one bit of red, green, blue.
+    """VOC's colours (256, 3): bits of a number are spread over red, green and blue in turn.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def _read_map(path: Path) -> list[str]:
 
 
 def _sniff(file: MaskFile) -> bool:
-    """Whether it is XML, and as far as its beginning shows, with the right root."""
+    """Whether it is XML with the right root element, as far as the beginning shows."""
     root = _ELEMENT.search(file.text)
     return file.text.startswith("<") and (root is None or root[1] == _ROOT)
 

@@ -1,12 +1,12 @@
-"""YOLO's segmentation labels: a text file a picture, an object a line, one list of classes.
+"""YOLO segmentation labels: a text file per image, a line per object, one list of classes.
 
-A line is the number of the class and the corners of one outline, x and y as shares of the
-picture's width and height. Parts and holes are joined to one outline, which goes from one to the
-next and back the same way. There are no ids: objects are written in the order of theirs and
-numbered from 1 when they are read. An empty mask cannot be written.
+A line has the class number and the corners of one outline, x and y as fractions of the image width
+and height. Parts and holes are joined to one outline by lines that go there and back. There are no
+ids: objects are written in the order of their ids and numbered from 1 when read. Masks without
+pixels are left out.
 
-Classes are numbered in ``data.yaml``, which stands beside the folder ``labels`` if the text file
-is in one (also further down, as in ``labels/train``), else beside the text file.
+Classes are numbered in ``data.yaml``. It is beside the folder ``labels`` if the text file is in
+such a folder (or below it, as in ``labels/train``), otherwise beside the text file.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from anymask.masks.polygons import fill_polygons, joined, outlines, simplified
 YAML = "data.yaml"
 _LABELS = "labels"
 _NO_CLASS = "object"
-_DIGITS = 7  # at 60,000 pixels some thousandths of a pixel
+_DIGITS = 7  # some thousandths of a pixel at 60,000 pixels
 
 
 @dataclass(frozen=True)
 class _Classes:
-    """Names in the order of their numbers, and the number that stands for no class."""
+    """Class names in numbered order, and the number that means no class."""
 
     names: list[str]
     unnamed: int | None
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
-    """Write the text file, and ``data.yaml`` if it is not there or lacks a class.
+    """Write the text file, and ``data.yaml`` if it is missing or lacks a class.
 
     Raises
     ------
@@ -55,14 +55,14 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
     classes = _classes_for(masks, context, known)
     files = {path: _lines(masks, classes, context).encode("ascii")}
     if known != classes:
-        # Only what anymask wrote is extended unasked: a user's own file has comments and paths.
+        # Only a file written by anymask is extended; a user's own has comments and paths.
         ours = known is not None and read_text(yaml_path) == _yaml(known)
         longer = known is not None and classes.names[: len(known.names)] == known.names
         if known is not None and not context.overwrite and not (ours and longer):
             new = next((name for name in classes.names if name not in known.names), "object")
             raise OutputError(
-                f"{yaml_path} has other classes than these masks, for instance {new!r}; add them "
-                "there in the same order, or replace it by --overwrite (overwrite=True in Python)."
+                f"{yaml_path} has other classes than these masks, for example {new!r}; add them "
+                "there in the same order, or replace it with --overwrite (Python: overwrite=True)."
             )
         files[yaml_path] = _yaml(classes).encode("utf-8")
     return write_together(files)
@@ -73,8 +73,8 @@ def load(file: MaskFile) -> MaskSet:
     path, image_size = file.path, file.image_size
     if image_size is None:
         raise ImageError(
-            f"{path} holds fractions of the image size and not the size itself; give it "
-            "(height, width)."
+            f"{path} has coordinates as fractions of the image size but not the size itself; give "
+            "it (height, width)."
         )
     height, width = size = check_size(*image_size)
     classes = _classes_beside(path)
@@ -86,11 +86,11 @@ def load(file: MaskFile) -> MaskSet:
         values = [float(value) for value in line.split()]
         if len(values) == 5:
             raise ImageError(
-                f"{path} holds boxes and no outlines (line {number}); it is a file for detection."
+                f"{path} has boxes instead of outlines (line {number}); export segmentation labels."
             )
         if len(values) < 7 or len(values) % 2 == 0 or values[0] != int(values[0]) or values[0] < 0:
             raise ImageError(
-                f"Line {number} of {path} is not a class and three or more points x y; export the "
+                f"Line {number} of {path} is not a class and at least three points x y; export the "
                 "labels again."
             )
         ring = np.array(values[1:]).reshape(-1, 2) * (width, height)
@@ -106,7 +106,7 @@ def load(file: MaskFile) -> MaskSet:
 
 
 def yaml_beside(path: Path) -> Path:
-    """Where the classes of a label file are numbered."""
+    """The path of the ``data.yaml`` that numbers the classes of a label file."""
     for folder in path.parents:
         if folder.name == _LABELS:
             return folder.parent / YAML
@@ -114,7 +114,7 @@ def yaml_beside(path: Path) -> Path:
 
 
 def _classes_for(masks: MaskSet, context: WriteContext, known: _Classes | None) -> _Classes:
-    """The classes of a data set that these masks belong to: those it has, and then new ones."""
+    """The classes of the data set: those it already has, then the new ones of these masks."""
     names = context.classes_of(masks)
     unnamed = known.unnamed if known is not None else None
     if known is not None and (context.class_names is None or known.names[: len(names)] == names):
@@ -139,7 +139,7 @@ def _lines(masks: MaskSet, classes: _Classes, context: WriteContext) -> str:
 
 
 def _yaml(classes: _Classes) -> str:
-    # A JSON text is YAML, whatever characters are in it.
+    # JSON strings are valid YAML, whatever characters they contain.
     names = "".join(f"  {i}: {json.dumps(name)}\n" for i, name in enumerate(classes.names))
     marked = "" if classes.unnamed is None else f"unnamed: {classes.unnamed}\n"
     return f"path: .\ntrain: images\nval: images\n{marked}names:{'' if names else ' {}'}\n{names}"
@@ -160,7 +160,7 @@ def _read_yaml(path: Path) -> _Classes:
 
 
 def _classes_beside(path: Path) -> _Classes:
-    """Classes of ``data.yaml``, or of a ``classes.txt`` with one a line; none if neither is."""
+    """The classes in ``data.yaml`` or, one per line, in ``classes.txt``; else none."""
     if (found := yaml_beside(path)).is_file():
         return _read_yaml(found)
     for folder in (path.parent, path.parent.parent):
@@ -171,7 +171,7 @@ def _classes_beside(path: Path) -> _Classes:
 
 
 def _sniff(file: MaskFile) -> bool:
-    """Whether the first line is numbers; an empty text file is that of an image without objects."""
+    """Whether the first line has numbers; an empty text file is an image without objects."""
     if not file.start:
         return file.suffix == ".txt"
     first = next((line for line in file.text.splitlines() if line.strip()), "")

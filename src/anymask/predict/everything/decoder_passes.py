@@ -1,10 +1,10 @@
-"""Asking a grid of points, some at a time.
+"""Prompt a grid of points in passes of the decoder.
 
-On a CPU several threads decode and judge, each with points of its own. Elsewhere passes are decoded
-one after another and, with more points in flight than one has, judged meanwhile. What comes out
-does not depend on the threads, nor on how many points are in flight, nor on the points asked before
-and after: a matrix product rounds differently at different sizes, so every pass of the decoder has
-the same number of points, the last one being filled up.
+On a CPU, several threads decode and filter, each with its own points. On other devices, passes are
+decoded one after another and, if more points are in flight than fit into one pass, filtered at the
+same time. The result does not depend on the threads, the number of points in flight, or other
+points: a matrix product rounds differently at different sizes, so every pass has the same number of
+points, and the last one is padded.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from anymask.model.sam import ImageEmbedding, Sam
 from anymask.predict.everything.filtering import Criteria, Frame, judge_masks
 from anymask.predict.everything.workers import workers
 
-# Points decoded in one pass. On a CPU small passes stay in the caches.
+# Points decoded in one pass. On a CPU, small passes stay in the caches.
 _POINTS_PER_PASS = {"cpu": 8}
 _POINTS_PER_PASS_ELSEWHERE = 64
 
 
 class Found(NamedTuple):
-    """A mask worth keeping: the index of its point, its scores, its run lengths in the image."""
+    """A mask to keep: the index of its point, its scores, and its run lengths in the image."""
 
     point: int
     predicted_iou: float
@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 
 def points_per_pass(device: torch.device) -> int:
-    """How many points are decoded in one pass on a device."""
+    """Number of points decoded in one pass on a device."""
     return _POINTS_PER_PASS.get(device.type, _POINTS_PER_PASS_ELSEWHERE)
 
 
@@ -54,7 +54,7 @@ def ask(
     points_in_flight: int,
     advance: Callable[[int], None],
 ) -> Iterator[Found]:
-    """Ask the model what is at each of some points of a crop, and keep what is good.
+    """Prompt the model with points of a crop, and keep the good masks.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def ask(
     pred_iou_thresh : float
         Masks whose predicted IoU is not above this are dropped; 0 keeps all.
     points_in_flight : int
-        The most points asked at a time, rounded up to whole passes.
+        At most this many points at a time, rounded up to whole passes.
     advance : callable
-        Called with a number of points when they are done.
+        Called with the number of points that have been done.
 
     Yields
     ------
@@ -110,7 +110,7 @@ def ask(
             else:
                 future = pool.submit(judge, decode(start))
             waiting.append((len(coords[start : start + per_pass]), future))
-            # The first pass alone, as a compiled decoder is compiled by it.
+            # The first pass runs alone, because it triggers the compilation of a compiled decoder.
             while waiting and (start == 0 or len(waiting) >= in_flight):
                 yield from _finished(waiting, advance)
         while waiting:
@@ -118,7 +118,7 @@ def ask(
 
 
 class _LowRes(NamedTuple):
-    """Logits (N, h, w) float32 whose predicted IoU (N,) is sufficient, and their points (N,)."""
+    """Logits (N, h, w) float32 with sufficient predicted IoU (N,), and their points (N,)."""
 
     logits: NDArray[np.float32]
     iou: NDArray[np.float32]
@@ -152,7 +152,7 @@ def _decode(
 def _finished(
     waiting: deque[tuple[int, Future[list[Found]]]], advance: Callable[[int], None]
 ) -> Iterator[Found]:
-    """What the pass that has waited longest has found."""
+    """The masks of the pass that has waited longest."""
     count, judged = waiting.popleft()
     yield from judged.result()
     advance(count)

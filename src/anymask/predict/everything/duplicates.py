@@ -1,4 +1,4 @@
-"""Which of several masks of one object stays: the better one, and what "better" means."""
+"""Which of several masks of one object is kept: the better one, and what "better" means."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from anymask.model.config import EverythingConfig
 
 
 def worth(masks: MaskSet, options: EverythingConfig) -> NDArray[np.float64]:
-    """Return what masks are ranked by, (N,): the higher one stays.
+    """Return the scores by which masks are ranked, (N,); the highest is kept.
 
-    NaN, where a mask has no stability score, ranks lowest.
+    NaN, for a mask without a stability score, ranks lowest.
     """
     if options.order_by == "iou_times_stability":
         return masks.predicted_iou * masks.stability_score
@@ -23,7 +23,7 @@ def worth(masks: MaskSet, options: EverythingConfig) -> NDArray[np.float64]:
 def without_duplicates(
     masks: MaskSet, iou_threshold: float, options: EverythingConfig
 ) -> NDArray[np.int64]:
-    """Choose masks, the best first, that overlap no better one by more than a threshold.
+    """Choose masks, best first, that do not overlap a better one by more than a threshold.
 
     Parameters
     ----------
@@ -31,11 +31,11 @@ def without_duplicates(
     iou_threshold : float
         `box_nms_thresh` or `crop_nms_thresh`.
     options : EverythingConfig
-        `nms_by` says what overlaps, `order_by` which mask is better.
+        `nms_by` sets what is compared, `order_by` which mask is better.
 
     Returns
     -------
     (K,) int64 array
-        Indices of the masks that stay, best first; of equally good ones the earlier first.
+        Indices of the kept masks, best first; equal ones keep their order.
     """
     return distinct(masks, worth(masks, options), iou_threshold, options.nms_by)

@@ -1,7 +1,7 @@
 """An image segmented once, so that thresholds can be chosen afterwards without the model.
 
-What `SamAutomaticMaskGenerator` returns at given thresholds is a part of what it returns at
-permissive ones. So `find` segments an image once, and `kept` gives the very masks that the
+The masks of `SamAutomaticMaskGenerator` at given thresholds are a subset of those at permissive
+thresholds. So `find` segments an image once, and `kept` returns exactly the masks that the
 generator would return with other thresholds.
 """
 
@@ -43,8 +43,8 @@ def find(
     sam : Sam
     image : (H, W, 3) uint8 array
     loosest : EverythingConfig
-        The lowest thresholds that will be asked for, the stability offset, and the order. NMS,
-        area and share are not used.
+        The lowest thresholds that will be needed, the stability offset, and the order. NMS, area
+        and share are not used.
     progress : callable, optional
         As for `SamAutomaticMaskGenerator.generate`.
     **options
@@ -53,7 +53,7 @@ def find(
     Returns
     -------
     MaskSet
-        All masks, none suppressed and none cleaned; without crops and tiles the best first.
+        All masks, without suppression and cleaning; without crops and tiles, best first.
     """
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
@@ -74,7 +74,7 @@ def find(
 
 
 def passing(masks: MaskSet, config: EverythingConfig) -> NDArray[np.bool_]:
-    """Return which masks (N,) have the scores that a configuration asks for."""
+    """Return which masks (N,) have the scores that a configuration requires."""
     # In float32, in which the scores were computed and compared.
     good = masks.predicted_iou.astype(np.float32) > np.float32(config.pred_iou_thresh)
     if config.pred_iou_thresh <= 0:
@@ -97,10 +97,10 @@ def kept(
     Parameters
     ----------
     masks : MaskSet
-        From `find`; the stability offset is theirs, and the thresholds must not be below theirs.
+        From `find`, with the same stability offset and thresholds that are not lower.
     config : EverythingConfig
     cleaned : dict, optional
-        Remembers masks that were cleaned, for the next call.
+        Caches cleaned masks for the next call.
     tiled : bool
         Whether the crops that masks were found in are tiles of a large image. Of duplicates
         in several tiles the better one stays, of those in several crops that of the smallest.
@@ -146,7 +146,7 @@ def distinct_at(
     chosen = np.concatenate(stay)
     if len(stay) == 1:
         return chosen
-    if tiled:  # of equally good masks the earlier one stays
+    if tiled:  # among equal masks the earlier one stays
         chosen.sort()
     some = masks.select(chosen)
     areas = some.crop_box[:, 2:].prod(1).astype(np.float32)
@@ -157,19 +157,19 @@ def distinct_at(
 def suppress(
     conflict: NDArray[np.bool_], alive: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int64]:
-    """Greedy suppression of candidates that come best first; as `masks.distinct` does it.
+    """Greedy suppression of candidates ordered best first, as in `masks.distinct`.
 
     Parameters
     ----------
     conflict : (N, N) bool array
-        Which cannot stay beside which.
+        Which pairs exclude each other.
     alive : (N,) bool array, optional
-        Which take part; all by default.
+        The candidates to consider; all by default.
 
     Returns
     -------
     (K,) int64 array
-        Indices of those that stay, in order.
+        Indices of the kept candidates, in order.
     """
     waiting = np.ones(len(conflict), bool) if alive is None else alive.copy()
     stay = []

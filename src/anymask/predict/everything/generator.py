@@ -1,4 +1,4 @@
-"""Everything in an image: ask at a grid of points, keep the masks that are good and distinct.
+"""Segment everything in an image: prompt a grid of points, keep good and distinct masks.
 
 `SamAutomaticMaskGenerator` has the interface of Meta's class of the same name and gives the same
 masks (arXiv 2304.02643, appendix B). It holds no more than the masks it keeps, as run lengths:
@@ -51,10 +51,10 @@ class SamAutomaticMaskGenerator:
     model : Sam
         From `anymask.load` or ``sam_model_registry``.
     points_per_side : int or None
-        The image is asked at this many points along each side; None if `point_grids` are given.
+        Number of points along each side of the image; None if `point_grids` are given.
     points_per_batch : int
-        Points whose low-resolution masks are held at a time, rounded up to whole passes of the
-        decoder (8 points on a CPU, else 64). The masks do not depend on it.
+        Points whose low-resolution masks are in memory at a time, rounded up to whole passes of
+        the decoder (8 points on a CPU, else 64). The masks do not depend on it.
     pred_iou_thresh : float, optional
         Keep masks whose predicted IoU is above this, 0.88; 0 keeps all.
     stability_score_thresh : float, optional
@@ -63,17 +63,17 @@ class SamAutomaticMaskGenerator:
     stability_score_offset : float, optional
         How much higher and lower, 1 logit.
     box_nms_thresh : float, optional
-        Of two masks that overlap by an IoU above this, 0.7, keep the better one. `nms_by` says
-        what overlaps, their boxes or themselves, and `order_by` which one is better.
+        If two masks overlap by an IoU above this, 0.7, keep only the better one. `nms_by` sets
+        whether boxes or masks are compared, and `order_by` which one is better.
     crop_n_layers : int
-        Also look at crops of the image: layer i has 2ⁱ×2ⁱ of them.
+        Also segment crops of the image: layer i has 2ⁱ×2ⁱ of them.
     crop_nms_thresh : float
-        As `box_nms_thresh`, between masks of different crops; that of the smaller crop stays.
+        As `box_nms_thresh`, for masks of different crops; the mask of the smaller crop stays.
     crop_overlap_ratio : float
         Overlap of the crops of layer 1, as a fraction of the image's shorter side; half as much
         in each further layer.
     crop_n_points_downscale_factor : float
-        Layer i is asked at `points_per_side` divided by this to the power of i.
+        Layer i has `points_per_side` divided by this to the power of i.
     point_grids : sequence of (N, 2) arrays, optional
         Points (x, y) in 0 … 1 for the image and for each layer of crops, instead of
         `points_per_side`.
@@ -81,43 +81,42 @@ class SamAutomaticMaskGenerator:
         Fill holes and remove islands of fewer pixels than this; 0, the published models'
         default, leaves masks as they are.
     output_mode : {"binary_mask", "uncompressed_rle", "coco_rle"}
-        What `segmentation` is in the records of `generate`.
+        The type of `segmentation` in the records of `generate`.
     tile_size : int, optional
         Segment images that are larger than this in square tiles with sides of this many pixels,
-        each asked at its own grid of points (and its own crops, if any). Objects that a tile's
-        edge cuts are put together with their continuation in the next tile, or dropped if there
-        is none. Duplicates are dropped as between crops, but the better mask stays, as
-        `order_by` says. Tiles of a single colour are left out. Memory does not grow with the
-        image.
+        each with its own grid of points (and its own crops, if any). Objects cut by the edge of a
+        tile are joined with their continuation in the next tile, or dropped if there is none.
+        Duplicates are dropped as between crops, but the better mask by `order_by` stays. Tiles of
+        a single colour are skipped. Memory does not grow with the image.
     tile_overlap : int, optional
-        By how many pixels neighbouring tiles overlap at least; an eighth of `tile_size`.
-        Objects smaller than that are seen whole by one of them.
+        Neighbouring tiles overlap by at least this many pixels; an eighth of `tile_size`. Objects
+        smaller than this are complete in at least one tile.
     max_mask_share : float, optional
-        Leave out masks that cover more than this share of the image, or of the tile; 1, the
-        published models' default, keeps all.
+        Drop masks that cover more than this share of the image, or of the tile; 1, the published
+        models' default, keeps all.
     nms_by : {"box", "mask"}, optional
         Whether `box_nms_thresh` and `crop_nms_thresh` are compared with the IoU of bounding boxes,
-        as the published code does, or of the masks, which also keeps things that lie in the box of
-        another, such as what is in a cup. By default what the model brings; "box" for the
-        published ones.
+        as in the published code, or of the masks, which also keeps objects inside the box of
+        another, such as the content of a cup. By default the model's own value; "box" for the
+        published models.
     order_by : {"predicted_iou", "iou_times_stability"}, optional
-        Which of two masks that overlap is the better one, and the order of the results: by the
-        predicted IoU, as in the published code, or by its product with the stability score, which
-        also counts how sharp the outline is. By default what the model brings; "predicted_iou"
-        for the published ones.
+        Which of two overlapping masks is better, and the order of the results: by the predicted
+        IoU, as in the published code, or by its product with the stability score, which also
+        considers how sharp the outline is. By default the model's own value; "predicted_iou" for
+        the published models.
 
     Attributes
     ----------
     options : EverythingOptions
-        All of these but `point_grids` and `output_mode`, with the model's own filled in. Each can
-        also be read and set as an attribute, as in Meta's class.
+        All of these except `point_grids` and `output_mode`, with the model's own values filled in.
+        Each can also be read and set as an attribute, as in Meta's class.
     predictor : SamPredictor
     output_mode : str
 
     Raises
     ------
     AnymaskError
-        If an option has a value that it cannot have.
+        If an option has an invalid value.
 
     Examples
     --------
@@ -201,11 +200,11 @@ class SamAutomaticMaskGenerator:
         Parameters
         ----------
         image : (H, W, 3) uint8 array
-            RGB. Besides NumPy arrays, whatever has a shape and a dtype and gives arrays when it is
-            sliced: memory maps, arrays in Zarr or HDF5 files. With `tile_size` no more than a
-            tile of it is read at a time.
+            RGB. Besides NumPy arrays, anything with a shape and a dtype that returns arrays when
+            sliced: memory maps, arrays in Zarr or HDF5 files. With `tile_size`, at most one tile
+            is read at a time.
         progress : callable, optional
-            Called with the points done and the points in all.
+            Called with the points done and their total.
 
         Returns
         -------
@@ -254,7 +253,7 @@ class SamAutomaticMaskGenerator:
             self.predictor.reset_image()
         found = parts[0][1]
         if len(parts) > 1:
-            # Only now, as it brings SciPy, which few need.
+            # Imported here, because it imports SciPy, which is rarely needed.
             from anymask.predict.everything.tile_joining import join_tiles
 
             low_res = self.predictor.model.config.low_res_size

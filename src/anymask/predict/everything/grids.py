@@ -1,7 +1,7 @@
-"""Where "segment everything" asks: grids of points, crops that bring small objects nearer, tiles.
+"""Grids of points, crops for small objects, and tiles for "segment everything".
 
-Segment Anything, arXiv 2304.02643, appendix B, "Cropping". Tiles are this package's own, for
-pictures that are much larger than what a model sees at once.
+Segment Anything, arXiv 2304.02643, appendix B, "Cropping". Tiles are anymask's own addition, for
+images that are much larger than the model's input.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def point_grids(
 ) -> list[NDArray[np.float64]]:
     """One grid for the image and one for each layer of crops.
 
-    In layer i there are `points_per_side` / `downscale_factor`ⁱ points a side, at least one.
+    Layer i has `points_per_side` / `downscale_factor`ⁱ points per side, at least one.
     """
     return [
         point_grid(max(1, int(points_per_side / downscale_factor**layer)))
@@ -110,7 +110,7 @@ def crops_of(image_size: tuple[int, int], layers: int, overlap_ratio: float) -> 
 
 
 class Tile(NamedTuple):
-    """A part of an image that is segmented by itself: its place in the grid of tiles, and XYXY.
+    """A part of an image that is segmented separately: its position in the grid of tiles, and XYXY.
 
     Sorted, tiles come row by row. x1 and y1 are exclusive.
     """
@@ -141,9 +141,9 @@ def tiles_of(image_size: tuple[int, int], tile_size: int, overlap: int) -> list[
     image_size : tuple of int
         Height and width.
     tile_size : int
-        Side of a tile; where the image is smaller, tiles are as small.
+        Side of a tile; smaller if the image is smaller.
     overlap : int
-        The least that neighbours have in common; they are spread evenly, all of one size.
+        Minimum overlap of neighbours; tiles have one size and are spread evenly.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def tiles_of(image_size: tuple[int, int], tile_size: int, overlap: int) -> list[
 
 
 def _starts(length: int, tile_size: int, overlap: int) -> tuple[list[int], int]:
-    """Where tiles begin along an axis, and how long they are."""
+    """Where tiles begin along an axis, and their length."""
     if length <= tile_size:
         return [0], length
     steps = math.ceil((length - tile_size) / (tile_size - overlap))

@@ -1,8 +1,8 @@
-"""All options of "everything": the one place for their names, defaults, ranges and help texts.
+"""All options of "everything": the only place for their names, defaults, ranges and help texts.
 
-`SamAutomaticMaskGenerator`, the command line, folder runs, sessions and the window take what they
-need from `EverythingOptions`. To add an option, add a field here (or to `EverythingConfig`, if its
-best value depends on the model), a parameter to the generator, and the code that it steers.
+`SamAutomaticMaskGenerator`, the command line, folder runs, sessions and the window use
+`EverythingOptions`. To add an option, add a field here (or to `EverythingConfig`, if its best value
+depends on the model), a parameter to the generator, and the code that uses it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GROUPS = {
     "crops": "Crops, for small objects in large images",
     "tiles": "Tiles, for very large images",
 }
-"""Titles of the groups of options, in the order in which they are shown."""
+"""Titles of the groups of options, in display order."""
 
 _OF_THE_MODEL = frozenset(field.name for field in fields(EverythingConfig))
 
@@ -33,14 +33,14 @@ _OF_THE_MODEL = frozenset(field.name for field in fields(EverythingConfig))
 class EverythingOptions(EverythingConfig):
     """How `SamAutomaticMaskGenerator` looks for objects, and which it keeps.
 
-    Names and defaults are Meta's where Meta has the option. `SamAutomaticMaskGenerator` says what
-    each does; those inherited from `EverythingConfig` have the model's own values unless they are
-    given (`for_model`).
+    Names and defaults are Meta's if Meta has the option. `SamAutomaticMaskGenerator` describes
+    each; those inherited from `EverythingConfig` have the model's own values by default
+    (`for_model`).
 
     Raises
     ------
     AnymaskError
-        If a value is out of its range, or tiles cannot overlap as asked.
+        If a value is out of range, or tiles cannot overlap that much.
 
     Examples
     --------
@@ -119,30 +119,30 @@ class EverythingOptions(EverythingConfig):
             return
         if self.tile_size is None:
             raise AnymaskError(
-                f"tile_overlap is {self.tile_overlap} and there are no tiles; give tile_size as "
+                f"tile_overlap is {self.tile_overlap}, but there are no tiles; give tile_size as "
                 "well."
             )
         if self.tile_overlap >= self.tile_size:
             raise AnymaskError(
-                f"tile_overlap is {self.tile_overlap} and tile_size is {self.tile_size}; tiles "
+                f"tile_overlap is {self.tile_overlap}, but tile_size is {self.tile_size}; tiles "
                 "must overlap by less than their size."
             )
 
     @classmethod
     def for_model(cls, own: EverythingConfig, given: Mapping[str, Any]) -> EverythingOptions:
-        """Complete the options that are given with a model's own.
+        """Complete the given options with a model's own values.
 
         Parameters
         ----------
         own : EverythingConfig
             ``model.config.everything``.
         given : mapping
-            Options by name. None stands for the model's own value, where a model has one.
+            Options by name. None means the model's own value, if it has one.
 
         Raises
         ------
         AnymaskError
-            If there is no option of a name, or one has a value that it cannot have.
+            If an option is unknown or has an invalid value.
 
         Examples
         --------
@@ -159,7 +159,7 @@ class EverythingOptions(EverythingConfig):
 def check_point_grids(
     grids: Sequence[ArrayLike], crop_n_layers: int
 ) -> tuple[NDArray[np.float64], ...]:
-    """Check grids of points that a user gives.
+    """Check a user's grids of points.
 
     Parameters
     ----------
@@ -170,11 +170,11 @@ def check_point_grids(
     Raises
     ------
     AnymaskError
-        If there are too few, or one is no array of such points.
+        If there are too few, or one is not an array of such points.
     """
     if len(grids) <= crop_n_layers:
         raise AnymaskError(
-            f"point_grids holds {len(grids)} grids and crop_n_layers is {crop_n_layers}; give one "
+            f"point_grids has {len(grids)} grids, but crop_n_layers is {crop_n_layers}; give one "
             f"grid for the image and one for each layer, {crop_n_layers + 1} in all."
         )
     checked = []

@@ -1,4 +1,4 @@
-"""Images that need not be in memory: anything that gives pixels when it is sliced."""
+"""Images that may not be in memory: anything that returns pixels when sliced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anymask.images.normalize import check_rgb
 
 
 class PixelSource(Protocol):
-    """A NumPy array, or what can be sliced like one: a memory map, an array in a file."""
+    """A NumPy array, or anything that can be sliced like one: a memory map, an array in a file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -20,10 +20,10 @@ class PixelSource(Protocol):
 
     @property
     def dtype(self) -> Any:
-        """Of the pixels: uint8."""
+        """The dtype of the pixels: uint8."""
 
     def __getitem__(self, index: Any, /) -> Any:
-        """Pixels of a slice of rows and a slice of columns."""
+        """Return the pixels of a slice of rows and a slice of columns."""
 
 
 def check_pixel_source(image: Any) -> tuple[int, int]:
@@ -38,7 +38,7 @@ def check_pixel_source(image: Any) -> tuple[int, int]:
     height, width = int(image.shape[0]), int(image.shape[1])
     if height * width > np.iinfo(np.uint32).max:
         raise ImageError(
-            f"The image is {width}×{height} pixels, and masks of at most {2**32 - 1:,} pixels can "
+            f"The image is {width}×{height} pixels, but masks of at most {2**32 - 1:,} pixels can "
             "be kept; segment parts of it."
         )
     return height, width
@@ -51,7 +51,7 @@ def part_of(image: PixelSource, box: tuple[int, int, int, int]) -> NDArray[np.ui
 
 
 def _outline(image: Any) -> Any:
-    """Something of the same shape and dtype without pixels; the image itself if unknown."""
+    """A stand-in with the same shape and dtype but no pixels; the image itself if unknown."""
     try:
         blank = np.zeros((), np.dtype(image.dtype))
         return np.broadcast_to(blank, tuple(image.shape)) if len(image.shape) else image

@@ -1,4 +1,4 @@
-"""Cleaning the masks of "everything": small holes filled, small islands removed, on run lengths."""
+"""Clean the masks of "everything": fill small holes, remove small islands, on run lengths."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def clean(masks: MaskSet, min_area: float, iou_threshold: float, nms_by: Compare
     ----------
     masks : MaskSet
     min_area : float
-        Holes and islands of fewer pixels are small.
+        Holes and islands with fewer pixels are small.
     iou_threshold : float
-        Of two masks whose IoU is above this, one is dropped.
+        If the IoU of two masks is above this, one is dropped.
     nms_by : {"box", "mask"}
-        Whether it is the IoU of their boxes or their own.
+        Whether the IoU of boxes or of masks is compared.
 
     Returns
     -------

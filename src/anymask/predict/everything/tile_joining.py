@@ -1,13 +1,12 @@
-"""Making one result of what was found in overlapping tiles of a picture.
+"""Join the masks of overlapping tiles of an image.
 
-An object that lies within a tile is found whole there; where tiles overlap it is found several
-times, and non-maximum suppression keeps one. An object that a tile's edge cuts in two is found in
-part. If the neighbour has found a part as well and both agree about the strip that the two tiles
-share, the parts become one mask, and so on from tile to tile. A part of what the neighbour shows
-uncut adds nothing to it, and a part that no neighbour knows of is dropped.
+An object inside a tile is found completely there. Where tiles overlap, it is found several times,
+and non-maximum suppression keeps one mask. An object cut by the edge of a tile is found in parts.
+If the neighbouring tile also has a part and both agree in the strip that the two tiles share, the
+parts become one mask, and so on from tile to tile. A part of an object that the neighbour has
+completely adds nothing, and a part that no neighbour has is dropped.
 
-Masks stay run lengths throughout, and the result does not depend on the order in which tiles were
-segmented.
+Masks stay run lengths throughout, and the result does not depend on the order of the tiles.
 """
 
 from __future__ import annotations
@@ -24,9 +23,8 @@ from anymask.masks.overlap import overlaps
 from anymask.masks.rle import clipped, union
 from anymask.predict.everything.grids import Tile
 
-# Parts in neighbouring tiles are one object if they share at least this much (intersection over
-# union) of what either has in the strip that both tiles show; more if one of them is uncut, as
-# what lies in an object is similar to a part of it.
+# Parts in neighbouring tiles are one object if their IoU in the common strip is at least this; more
+# if one of them is not cut, because an object inside another resembles a part of it.
 _AGREEMENT = 0.5
 _AGREEMENT_WITH_UNCUT = 0.75
 
@@ -36,25 +34,23 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = range(4)
 def join_tiles(
     found: Iterable[tuple[Tile, MaskSet]], image_size: tuple[int, int], reach: float
 ) -> MaskSet:
-    """Join the masks of all tiles of a picture; objects cut by tiles' edges become one mask.
+    """Join the masks of all tiles of an image; objects cut by tile edges become one mask.
 
     Parameters
     ----------
     found : iterable of (Tile, MaskSet)
-        In any order. The masks have the size of the picture and lie in their tile.
+        In any order. The masks have the size of the image and are inside their tile.
     image_size : tuple of int
-        Height and width of the picture.
+        Height and width of the image.
     reach : float
-        A mask is cut if it comes as near as this to an edge of its tile within the picture, in
-        pixels.
+        A mask counts as cut if it is within this many pixels of an inner edge of its tile.
 
     Returns
     -------
     MaskSet
-        Masks found whole and masks put together, in the order of the tiles; masks that were found
-        in several tiles are there several times. The scores of a mask put together are the means
-        of its parts', by area; its point is that of its largest part, its crop the box around
-        those of all parts.
+        Complete and joined masks, in the order of the tiles; masks found in several tiles occur
+        several times. The scores of a joined mask are the area-weighted means of its parts' scores;
+        its point is that of the largest part, and its crop is the box around all parts' crops.
     """
     parts = sorted(found, key=lambda part: part[0])
     masks = MaskSet.concatenate([each for _, each in parts], image_size)
@@ -92,7 +88,7 @@ def join_tiles(
 def _cut_sides(
     boxes: NDArray[np.int64], tile: Tile, image_size: tuple[int, int], reach: float
 ) -> NDArray[np.bool_]:
-    """At which sides a tile cuts masks, (N, 4): left, top, right, bottom."""
+    """The sides on which a tile cuts masks, (N, 4): left, top, right, bottom."""
     height, width = image_size
     edges = np.array([tile.x0, tile.y0, tile.x1 - 1, tile.y1 - 1])
     within = edges != np.array([0, 0, width - 1, height - 1])
@@ -105,7 +101,7 @@ def _agreement(
     there: NDArray[np.int64],
     window: tuple[int, int, int, int],
 ) -> NDArray[np.float64]:
-    """How well masks of two tiles agree in the strip that both show, (n, m)."""
+    """IoU of the masks of two tiles in their common strip, (n, m)."""
     agreement = np.zeros((len(here), len(there)))
     chosen = np.concatenate([here, there])
     shown = [clipped(masks.counts[i], masks.image_size, window) for i in chosen]
@@ -126,16 +122,16 @@ def _same_objects(
     ----------
     agreement : (n, m) float64 array
     cut_here, cut_there : (n,) and (m,) bool arrays
-        Which of the masks are cut by their tile's edge that lies in the other tile.
+        Which masks are cut by their tile's edge that lies in the other tile.
 
     Returns
     -------
     links : (2, k) int64 array
-        Pairs of one object: cut masks that are each other's best match, of equally good ones
-        that of about the same rank; and other cut masks with the best match among those that the
-        other tile shows uncut. Masks of the second tile are counted on from n.
+        Pairs of one object: cut masks that are each other's best match (among equal ones, that with
+        about the same rank), and other cut masks with their best match among the uncut masks of
+        the other tile. Masks of the second tile are numbered from n.
     fragments : (l,) int64 array
-        The latter cut masks.
+        The cut masks of the second kind.
     """
     links, fragments = [np.zeros((2, 0), np.int64)], [np.zeros(0, np.int64)]
     n = len(agreement)
@@ -167,7 +163,7 @@ def _merged(
     cut: NDArray[np.bool_],
     fragments: NDArray[np.int64],
 ) -> MaskSet:
-    """One mask for each group, without its fragments; cut masks by themselves are dropped."""
+    """One mask per group, without its fragments; cut masks without a match are dropped."""
     is_fragment = np.zeros(len(masks), np.bool_)
     is_fragment[fragments] = True
     counts, leads = list(masks.counts), []

@@ -1,7 +1,7 @@
-"""Threads that take whole passes of a network each, instead of sharing the steps of one.
+"""Threads that each run whole passes of a network instead of sharing the steps of one pass.
 
-A pass of the decoder has hundreds of steps of less than a millisecond. Threads that share each of
-them wait for each other as often as that; threads with a pass of their own do not.
+A pass of the decoder has hundreds of steps of less than a millisecond. Threads that share a step
+must wait for each other every time; threads with their own pass do not.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from contextlib import contextmanager, suppress
 
 import torch
 
-# Each holds what one pass needs, so there are not as many as a large machine has processors.
+# Each needs the memory of a pass, so their number is limited on large machines.
 _MOST = 4
 _starting = threading.Lock()
 
 
 @contextmanager
 def workers(passes: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads among which those that PyTorch has on a CPU are divided.
+    """A pool of threads that divide PyTorch's CPU threads among them.
 
     Parameters
     ----------
     passes : int
-        The most passes to be under way at a time, at least 1.
+        At most this many passes at a time, at least 1.
 
     Yields
     ------
     ThreadPoolExecutor
-        What waits in it when the block is left by an error is not begun any more.
+        If an error leaves the block, waiting tasks are not started.
     """
     with _starting:  # while the number is that of new threads, as this one may be
         threads = torch.get_num_threads()
@@ -44,11 +44,11 @@ def workers(passes: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _started(shares: list[int]) -> ThreadPoolExecutor:
-    """A pool whose threads have these numbers of PyTorch's.
+    """A pool whose threads have these numbers of PyTorch threads.
 
-    `torch.set_num_threads` is for the thread that calls it, and for all that use PyTorch for the
-    first time afterwards. So these get their number back at once, from a thread of its own, and
-    two pools are not started together.
+    `torch.set_num_threads` applies to the calling thread, and to all threads that use PyTorch for
+    the first time afterwards. So the old number is restored at once, from a separate thread, and
+    two pools are never started at the same time.
     """
     waiting, ready = list(shares), threading.Barrier(len(shares) + 1)
 
@@ -66,7 +66,7 @@ def _started(shares: list[int]) -> ThreadPoolExecutor:
                 pool.submit(int)
             ready.wait()
         except BaseException:
-            # Those that were started would wait for the others for ever.
+            # Started threads would wait for the others forever.
             ready.abort()
             pool.shutdown(cancel_futures=True)
             raise

@@ -1,6 +1,6 @@
-"""ENVI: a cube in two files, header and data.
+"""ENVI: a cube in two files, a header and a data file.
 
-`files.py` finds one from the other, `header.py` reads the header, `cube.py` maps the data.
+`files.py` finds one from the other, `header.py` parses the header, `cube.py` maps the data.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def _read(path: Path, **options: Any) -> Image:
 
 
 def _sniff(path: Path) -> bool:
-    """Whether a file is one of a pair whose header is there."""
-    if path.suffix.lower() == HEADER_SUFFIX:  # other programs have headers of that suffix too
+    """Whether a file belongs to an ENVI pair whose header exists."""
+    if path.suffix.lower() == HEADER_SUFFIX:  # other programs use this suffix too
         return is_envi_header(path) and bool(data_of(path))
     return is_data_file(path)
 
 
 def _files(path: Path) -> list[Path]:
-    """Header and data; the header stands for both."""
+    """Header and data file; the header is the main file."""
     if path.suffix.lower() == HEADER_SUFFIX:
         return [path, *data_of(path)]
     header = header_of(path)

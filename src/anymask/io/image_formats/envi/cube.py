@@ -1,4 +1,4 @@
-"""ENVI pairs of header and data, mapped into memory by spectral."""
+"""Memory-map ENVI cubes with the spectral package."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ _FILES = {"bsq": BsqFile, "bil": BilFile, "bip": BipFile}
 
 
 def read(path: Path, *, header: Path | None = None) -> Image:
-    """Map a cube into memory as (row, column, band), whichever way the file has it.
+    """Memory-map a cube as (row, column, band), whatever its interleave.
 
     Parameters
     ----------
     path
-        The header or the data file; the other is looked for beside it.
+        The header or the data file; the other is searched beside it.
     header
-        The header of the data file ``path``, where it does not lie beside it.
+        The header, if it is not beside the data file ``path``.
 
     Raises
     ------
     ImageError
-        One of the two files is missing, or they do not fit each other.
+        If one of the two files is missing, or they do not match.
     """
     given = header
     if path.suffix.lower() == ".hdr":
         if header is not None:
             raise ImageError(
-                f"{path} is a header itself, so header= means nothing for it; name the data file "
-                "to read it with another header."
+                f"{path} is a header itself, so header= does not apply; name the data file to read "
+                "it with another header."
             )
         header = path
         fields = read_header(path)
@@ -103,17 +103,17 @@ def _data_of(path: Path, layout: Layout) -> Path:
 
 
 def _check(data: Path, header: Path, layout: Layout, *, trusted: bool) -> None:
-    """Hold the header against the data file's size and name."""
+    """Check the header against the data file's size and name."""
     suffix = data.suffix.lower().removeprefix(".")
     if suffix in INTERLEAVES and suffix != layout.interleave and not trusted:
         raise ImageError(
-            f"{header} says interleave {layout.interleave} while the data are called {data.name}; "
-            "correct the one that is wrong, or give the header with header= to have it believed."
+            f"{header} says interleave {layout.interleave} but the data file is {data.name}; "
+            "correct the wrong one, or pass the header with header= to trust it."
         )
     size = data.stat().st_size
     if size < layout.nbytes:
         raise ImageError(
-            f"{header} promises {layout.nbytes:,} bytes ({layout.samples} samples × {layout.lines} "
+            f"{header} needs {layout.nbytes:,} bytes ({layout.samples} samples × {layout.lines} "
             f"lines × {layout.bands} bands of {layout.dtype.name}, offset {layout.offset:,}) while "
             f"{data.name} has {size:,}; correct the header or copy the data again."
         )
@@ -122,7 +122,7 @@ def _check(data: Path, header: Path, layout: Layout, *, trusted: bool) -> None:
 def _map(data: Path, fields: dict[str, Any], layout: Layout) -> NDArray[Any]:
     fields = {**fields, "byte order": "1" if layout.dtype.str.startswith(">") else "0"}
     params = envi.gen_params(fields)
-    params.filename = str(data.absolute())  # a bare name would be looked for in other folders too
+    params.filename = str(data.absolute())  # spectral searches a bare name in other folders too
     file = _FILES[layout.interleave](params, fields)
     try:
         array = file.open_memmap(interleave="bip")

@@ -1,4 +1,4 @@
-"""Which two files are an ENVI pair: each is found from the other by its name."""
+"""Find the two files of an ENVI pair, each from the name of the other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 HEADER_SUFFIX = ".hdr"
 DATA_SUFFIXES = (".dat", ".raw", ".img", ".bil", ".bip", ".bsq")
-"""Usual endings of the data file; it may have none."""
+"""Usual suffixes of the data file; it may have none."""
 
 
 def header_of(path: Path) -> Path | None:
@@ -16,7 +16,7 @@ def header_of(path: Path) -> Path | None:
 
 
 def data_of(path: Path) -> list[Path]:
-    """The data files beside a header that could be its own."""
+    """The files beside a header that could be its data file."""
     stem = path.name[: -len(path.suffix)]
     names = [stem, *(stem + suffix for suffix in DATA_SUFFIXES)]
     found = [_beside(path, [name]) for name in names]
@@ -24,13 +24,13 @@ def data_of(path: Path) -> list[Path]:
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether a file without a telling suffix is the data of an ENVI header beside it."""
+    """Whether a file is the data file of an ENVI header beside it."""
     header = header_of(path)
     return header is not None and is_envi_header(header)
 
 
 def _beside(path: Path, names: list[str]) -> Path | None:
-    """The first of those names in the folder of ``path``, with suffixes in either case."""
+    """The first of these names in the folder of ``path``, with upper- or lower-case suffix."""
     for name in names:
         stem, dot, suffix = name.rpartition(".")
         for written in dict.fromkeys([name, f"{stem}{dot}{suffix.upper()}" if dot else name]):
@@ -41,6 +41,6 @@ def _beside(path: Path, names: list[str]) -> Path | None:
 
 
 def is_envi_header(path: Path) -> bool:
-    """Whether a file begins as ENVI's headers do."""
+    """Whether a file begins like an ENVI header."""
     with path.open("rb") as file:
         return file.read(16).removeprefix(b"\xef\xbb\xbf").startswith(b"ENVI")

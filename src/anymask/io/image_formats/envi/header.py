@@ -1,4 +1,4 @@
-"""What an ENVI header says, checked: layout of the data, bands, map."""
+"""Parse and check ENVI headers: layout of the data, bands, map."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from anymask.io.image_formats.envi.files import is_envi_header
 from anymask.io.image_formats.tiff.geotiff import pixel_size_of
 
 Header = Mapping[str, Any]
-"""Fields by their names in lower case: text, or a list of texts where the header has braces."""
+"""Fields by lower-case name: text, or a list of texts for values in braces."""
 
 INTERLEAVES = ("bsq", "bil", "bip")
 
-# What spectral's parser needs of time grows with the square of these.
+# The time that spectral's parser needs grows with the square of these.
 _MOST_BYTES, _MOST_LINES = 4 << 20, 50_000
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the values lie in the data file."""
+    """The layout of the values in the data file."""
 
     lines: int
     samples: int
@@ -42,7 +42,7 @@ class Layout:
 
     @property
     def nbytes(self) -> int:
-        """Least size of the data file."""
+        """Minimum size of the data file."""
         return self.offset + self.lines * self.samples * self.bands * self.dtype.itemsize
 
 
@@ -52,21 +52,21 @@ def read_header(path: Path) -> dict[str, Any]:
     Raises
     ------
     ImageError
-        It is no ENVI header, or a damaged one.
+        If it is not an ENVI header, or damaged.
     """
     if not is_envi_header(path):
         raise ImageError(
-            f"{path} is no ENVI header (its first line is not ENVI); give the one that belongs to "
-            "the data with header=."
+            f"{path} is not an ENVI header (its first line is not ENVI); pass the right one with "
+            "header=."
         )
     content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else b""
     if not content or content.count(b"\n") > _MOST_LINES:
-        raise ImageError(f"{path} is too long for an ENVI header; give the right one with header=.")
+        raise ImageError(f"{path} is too long for an ENVI header; pass the right one with header=.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
-    # spectral reads files in the encoding of the user's language, so the text is given to it so.
+    # spectral reads files in the locale's encoding, so it gets a copy in that encoding.
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "header.hdr")
         copy.write_text(text, locale.getpreferredencoding(False), "replace")
@@ -80,19 +80,19 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def layout_of(header: Header, path: Path) -> Layout:
-    """Check the fields that say where values lie.
+    """Check the fields that describe the layout.
 
     Raises
     ------
     ImageError
-        A field is missing or cannot be.
+        If a field is missing or invalid.
     """
     lines, samples, bands = (_whole(header, n, path, 1) for n in ("lines", "samples", "bands"))
     offset = _whole(header, "header offset", path, 0, default=0)
     code = str(_whole(header, "data type", path, 1))
     if code not in envi.envi_to_dtype:
         known = ", ".join(envi.envi_to_dtype)
-        raise ImageError(f"{path} has the data type {code}, which is none of ENVI's ({known}).")
+        raise ImageError(f"{path} has the data type {code}; ENVI knows only {known}.")
     dtype = np.dtype(envi.envi_to_dtype[code])
     order = _whole(header, "byte order", path, 0, default=0 if dtype.itemsize == 1 else None)
     if order > 1:
@@ -107,7 +107,7 @@ def layout_of(header: Header, path: Path) -> Layout:
     if str(header.get("file compression", "0")).strip() not in ("", "0"):
         raise ImageError(f"{path} says that its data are compressed; save them uncompressed.")
     if "library" in str(header.get("file type", "")).lower():
-        raise ImageError(f"{path} describes a spectral library, not a picture.")
+        raise ImageError(f"{path} describes a spectral library, not an image; give an image.")
     return Layout(
         lines, samples, bands, dtype.newbyteorder("<" if order == 0 else ">"), interleave, offset
     )
@@ -123,18 +123,18 @@ def _whole(header: Header, name: str, path: Path, least: int, default: int | Non
         number = least - 1
     if number < least:
         raise ImageError(
-            f"{path} has {name} = {text!r}; it must be a whole number from {least} on."
+            f"{path} has {name} = {text!r}; it must be a whole number of at least {least}."
         )
     return number
 
 
 def bands_of(header: Header, bands: int, path: Path) -> dict[str, Any]:
-    """Names, wavelengths and marks of bad bands, as attributes of an image.
+    """Names, wavelengths and bad bands, as attributes of an `Image`.
 
     Raises
     ------
     ImageError
-        A list is not as long as there are bands, or not of numbers.
+        If a list has not one entry per band, or has no numbers.
     """
     known: dict[str, Any] = {}
     names = header.get("band names")
@@ -153,7 +153,7 @@ def bands_of(header: Header, bands: int, path: Path) -> dict[str, Any]:
 
 def _list(value: Any, name: str, bands: int, path: Path) -> list[str]:
     items = [value] if isinstance(value, str) else list(value)
-    if items and not items[-1]:  # a comma behind the last
+    if items and not items[-1]:  # a comma after the last entry
         items.pop()
     if len(items) != bands:
         raise ImageError(
@@ -166,11 +166,11 @@ def _numbers(value: Any, name: str, bands: int, path: Path) -> NDArray[np.float6
     try:
         return np.array([float(item) for item in _list(value, name, bands, path)])
     except ValueError as error:
-        raise ImageError(f"{path}: {name!r} is no list of numbers; correct the header.") from error
+        raise ImageError(f"{path}: {name!r} must be a list of numbers; correct it.") from error
 
 
 def geo_of(header: Header) -> tuple[dict[str, Any] | None, tuple[float, float] | None, str | None]:
-    """The geo-reference with transform and coordinate system, the pixel size, and its unit."""
+    """Geo-reference with transform and coordinate system, pixel size, and unit."""
     geo = {
         name: header[name]
         for name in ("map info", "projection info", "coordinate system string")
@@ -189,7 +189,7 @@ def geo_of(header: Header) -> tuple[dict[str, Any] | None, tuple[float, float] |
 
 
 def _transform(info: Any) -> Transform | None:
-    """ENVI's map info: a pixel (from 1, corners at whole numbers), its coordinates, the steps."""
+    """The transform in ENVI's map info: a pixel (from 1, at its corner), its x and y, the steps."""
     if not isinstance(info, Sequence) or isinstance(info, str) or len(info) < 7:
         return None
     try:
@@ -221,7 +221,7 @@ def _map_unit(info: Sequence[str]) -> str:
 
 
 def _crs(geo: Mapping[str, Any]) -> str | None:
-    """EPSG code where map info is in WGS 84, else the coordinate system as WKT if given."""
+    """EPSG code if map info is in WGS 84, otherwise the coordinate system as WKT if given."""
     info = geo.get("map info")
     if isinstance(info, list) and info and any("wgs" in str(i).lower() for i in info[7:]):
         kind = info[0].strip().lower()

@@ -1,7 +1,7 @@
-"""TIFF and BigTIFF with the metadata of OME, ImageJ and GeoTIFF.
+"""TIFF and BigTIFF with OME, ImageJ and GeoTIFF metadata.
 
-`series.py` opens a series of pages, `pages.py` reads parts of large ones, `metadata.py` and
-`geotiff.py` say what the tags mean.
+`series.py` opens a series of pages, `pages.py` reads parts of large pages, and `metadata.py` and
+`geotiff.py` interpret the tags.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The geo-reference of a TIFF, and what GDAL notes of its bands."""
+"""Read and write the geo-reference of a TIFF, and read GDAL's band metadata."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 
 
 def geo_reference(image: Image, key: tifffile.TiffPage) -> Image:
-    """Add GeoTIFF's keys and tags as they are, the affine transform, the EPSG code, pixel size."""
+    """Add the GeoTIFF keys and tags, the affine transform, the EPSG code and the pixel size."""
     try:
         tags = key.geotiff_tags or {}
         transform = _transform(tags)
-    except Exception:  # damaged keys, which tifffile and numbers in wrong places meet with any
-        return image  # a picture without its place on the map is still a picture
+    except Exception:  # damaged keys may raise anything
+        return image  # without its place on the map it is still an image
     if not tags:
         return image
     geo: dict[str, Any] = dict(tags)
@@ -40,7 +40,7 @@ def geo_reference(image: Image, key: tifffile.TiffPage) -> Image:
 
 
 def pixel_size_of(transform: Transform) -> tuple[float, float]:
-    """Height and width of a pixel on the ground, however the grid is turned.
+    """Height and width of a pixel on the ground, for any rotation of the grid.
 
     >>> pixel_size_of((500_000.0, 0.5, 0.0, 5_400_000.0, 0.0, -0.25))
     (0.25, 0.5)
@@ -52,16 +52,16 @@ def pixel_size_of(transform: Transform) -> tuple[float, float]:
 def geo_tags(
     transform: Transform | None, crs: str | None = None, unit: str | None = None
 ) -> list[tuple[int, str, int, Any, bool]]:
-    """Tags for `tifffile.imwrite` that put a picture in its place on the map; none without one.
+    """GeoTIFF tags for `tifffile.imwrite`; an empty list if there is no transform.
 
     Parameters
     ----------
     transform
-        As `Image.geo` has it.
+        As in `Image.geo`.
     crs
-        "EPSG:32632"; other references are left out.
+        For example "EPSG:32632"; references without an EPSG code are left out.
     unit
-        Of the coordinates: "degree" for geographic ones.
+        Unit of the coordinates; "degree" for geographic ones.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def geo_tags(
     if transform is None:
         return []
     x, a, b, y, d, e = transform
-    keys = [(1025, 1)]  # pixels are areas, coordinates those of their corners
+    keys = [(1025, 1)]  # pixels are areas; coordinates refer to their corners
     code = crs.removeprefix("EPSG:") if crs is not None and crs.startswith("EPSG:") else ""
     if code.isdecimal() and int(code) < _USER_DEFINED:
         model, place = (_GEOGRAPHIC, 2048) if unit == "degree" else (_PROJECTED, 3072)
@@ -79,7 +79,7 @@ def geo_tags(
     directory = [1, 1, 0, len(keys)]
     for key, value in keys:
         directory += [key, 0, 1, value]
-    if b == d == 0 and e < 0 < a:  # what more programs read
+    if b == d == 0 and e < 0 < a:  # more programs read these tags
         place_tags = [
             (33550, "d", 3, (a, -e, 0.0), True),
             (33922, "d", 6, (0.0, 0.0, 0.0, x, y, 0.0), True),
@@ -100,8 +100,8 @@ def _transform(tags: Mapping[str, Any]) -> Transform | None:
         e = -height
         x, y = tie[3] - tie[0] * a, tie[4] - tie[1] * e
     else:
-        return None  # ground control points, or nothing
-    if tags.get("GTRasterTypeGeoKey") == _PIXEL_IS_POINT:  # coordinates are those of centres
+        return None  # only ground control points, or nothing
+    if tags.get("GTRasterTypeGeoKey") == _PIXEL_IS_POINT:  # coordinates refer to pixel centres
         x, y = x - (a + b) / 2, y - (d + e) / 2
     numbers = tuple(float(number) for number in (x, a, b, y, d, e))
     return numbers if np.isfinite(numbers).all() else None  # type: ignore[return-value]
@@ -134,13 +134,13 @@ def _number(value: Any) -> int:
 
 
 def with_gdal(image: Image, key: tifffile.TiffPage) -> Image:
-    """Add the value for "no data", names of bands and wavelengths from GDAL's tags."""
+    """Add the "no data" value, band names and wavelengths from GDAL's tags."""
     metadata = dict(image.metadata)
     try:
         metadata["nodata"] = float(str(key.tags.valueof(_GDAL_NODATA)).strip("\0 "))
         image = replace(image, metadata=metadata)
     except ValueError:
-        pass  # no such tag, or none of a number
+        pass  # no such tag, or not a number
     text = key.tags.valueof(_GDAL_METADATA)
     if not text or "C" not in image.axes:
         return image
@@ -165,7 +165,7 @@ def with_gdal(image: Image, key: tifffile.TiffPage) -> Image:
 def _by_band(
     items: Sequence[ElementTree.Element], names: Sequence[str], count: int
 ) -> list[str] | None:
-    """The texts of that name for each band; None unless every band has one."""
+    """The items with one of these names, by band; None unless every band has one."""
     found: dict[int, str] = {}
     for item in items:
         sample = item.get("sample", "")

@@ -1,4 +1,4 @@
-"""What a TIFF says beside its pixels: OME's, ImageJ's and plain tags."""
+"""The metadata of a TIFF: OME's, ImageJ's and plain tags."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from anymask.io.image_formats.tiff.geotiff import geo_reference, with_gdal
 
 _CENTIMETER = tifffile.RESUNIT.CENTIMETER
 _INCH = tifffile.RESUNIT.INCH
-# Programs that know no size write 72 dots an inch or the like in centimetres too. Pixels above
-# this size, in µm, are taken for such.
+# Programs that do not know the pixel size write defaults such as 72 dots per inch, also converted
+# to centimetres. Pixels above this size, in µm, are taken for such a default.
 _LARGEST_PIXEL = 50.0
 
 
@@ -30,18 +30,18 @@ def describe(
     *,
     turned: bool,
 ) -> Image:
-    """Add names of channels, sizes, units and the geo-reference to an image.
+    """Add channel names, sizes, units and the geo-reference to an image.
 
     Parameters
     ----------
     image
         The image as read.
     tiff, series
-        Where from; of a pyramid, the full size.
+        Their source; for a pyramid, the full size.
     number
-        Which of the file's series it is, where that is known.
+        Index of the series in the file, if known.
     turned
-        Whether the orientation made rows of columns.
+        Whether the orientation swapped rows and columns.
     """
     key = series.keyframe
     metadata = dict(image.metadata)
@@ -73,7 +73,7 @@ def describe(
 
 
 def _at_level(image: Image, series: tifffile.TiffPageSeries) -> Image:
-    """Pixels of a level of a pyramid, larger than those of the full size."""
+    """Scale the pixel size of a pyramid level, whose pixels are larger than at full size."""
     full = dict(zip(series.axes, series.shape, strict=True))
     if not image.metadata.get("level"):
         return image
@@ -87,7 +87,7 @@ def _at_level(image: Image, series: tifffile.TiffPageSeries) -> Image:
 
 
 def _with_resolution(image: Image, key: tifffile.TiffPage) -> Image:
-    """Pixel size from the resolution tags, where these are likely to be meant."""
+    """Add the pixel size from the resolution tags, if it is plausible."""
     x, y = (_ratio(key.tags.valueof(name)) for name in ("XResolution", "YResolution"))
     if not x or not y:
         return image
@@ -100,7 +100,7 @@ def _with_resolution(image: Image, key: tifffile.TiffPage) -> Image:
 
 
 def _ratio(value: Any) -> float | None:
-    """A TIFF fraction as a number above 0."""
+    """A TIFF fraction as a number above 0, or None."""
     try:
         number = value[0] / value[1]
     except (TypeError, IndexError, ZeroDivisionError):
@@ -125,12 +125,12 @@ def _with_imagej(image: Image, tags: Mapping[str, Any], key: tifffile.TiffPage) 
 
 
 def _named_by_labels(image: Image, labels: Any) -> Image:
-    """Names of channels from ImageJ's labels of all planes, of which channels run fastest."""
+    """Add channel names from ImageJ's labels of all planes, in which channels vary fastest."""
     count = image.n_channels
     if "C" not in image.axes or not isinstance(labels, list) or len(labels) % count:
         return image
     first = [str(label) for label in labels[:count]]
-    # Labels of a stack are often those of its slices; channels repeat theirs in each.
+    # The labels of a stack often name its slices; channel labels repeat in every slice.
     repeated = [str(label) for label in labels] == first * (len(labels) // count)
     if repeated and len(set(first)) == count:
         return replace(image, channel_names=tuple(first))
@@ -144,7 +144,7 @@ def _with_ome(image: Image, xml: str | None, index: int | None, series: int) -> 
         return image
     images = [node for node in root if _tag(node) == "Image"]
     if index is None or len(images) != series:
-        return image  # which of them belongs to this series is not known
+        return image  # it is not known which of them belongs to this series
     pixels = next((node for node in images[index] if _tag(node) == "Pixels"), None)
     if pixels is None:
         return image

@@ -1,4 +1,4 @@
-"""Parts of compressed or scattered TIFF pages: only the tiles and strips that they touch."""
+"""Read parts of compressed or scattered TIFF pages: only the tiles and strips needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from anymask.images.memory import check_fits
 def choose_series(
     tiff: tifffile.TiffFile, series: int, page: int | None, level: int
 ) -> tifffile.TiffPageSeries:
-    """A level of a series of pages, or a page as a series of its own."""
+    """Return a level of a series of pages, or a page as a series of its own."""
     if page is None:
         return tiff.series[series].levels[level]
     one = tiff.pages[page]
@@ -29,26 +29,26 @@ def choose_series(
 
 
 class TiffPages:
-    """Reads boxes of a series; the file is opened when the first is read.
+    """Reads boxes of a series; the file is opened on the first read.
 
     Parameters
     ----------
     path
         The file.
     series
-        The series, as it stands in a file that may be closed since.
+        The series, from a file that may have been closed.
     number, page, level
-        Where to find it again (`choose_series`).
+        Arguments of `choose_series` to find it again.
 
     Raises
     ------
     ImageError
-        A single strip or tile does not fit into memory.
+        If a single strip or tile does not fit into memory.
 
     Attributes
     ----------
     chunks
-        What is unpacked as a whole, along each axis of the series.
+        Length of a tile or strip along each axis of the series.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class TiffPages:
         check_fits(segment, itemsize, f"A strip of {path}", "save it with smaller strips or tiles")
 
     def read(self, box: Box) -> NDArray[Any]:
-        """Values within a box, one slice an axis of the series."""
+        """Read the values in a box, which has one slice per axis of the series."""
         with self._handle.use() as tiff:
             series = choose_series(tiff, *self._where)
             if not self._simple:
@@ -99,7 +99,7 @@ class TiffPages:
                 page = series.pages[flat]
                 if page is None:
                     raise ImageError(
-                        f"{self.path} lacks plane {flat}; a file that belongs to it is missing."
+                        f"{self.path} lacks plane {flat}; one of its files is missing, so copy all."
                     )
                 values = _read_page(page, tuple(inner))
                 out[position] = values.reshape(lengths[split:])
@@ -111,7 +111,7 @@ def _is_planar(key: tifffile.TiffPage) -> bool:
 
 
 def _segment_shape(key: tifffile.TiffPage) -> tuple[int, int, int, int]:
-    """Depth, rows, columns and samples of a tile or strip."""
+    """Depth, rows, columns and samples per tile or strip."""
     samples = 1 if _is_planar(key) else key.samplesperpixel
     if key.is_tiled:
         return max(1, key.tiledepth), key.tilelength, key.tilewidth, samples
@@ -119,7 +119,7 @@ def _segment_shape(key: tifffile.TiffPage) -> tuple[int, int, int, int]:
 
 
 def _read_page(page: Any, box: Box) -> NDArray[Any]:
-    """Values of a page, which may lie in another file of the series."""
+    """Values of a page, which may be in another file of the series."""
     file = page.parent.filehandle
     if not file.closed:
         return _decode(page, file, box)
@@ -131,7 +131,7 @@ def _read_page(page: Any, box: Box) -> NDArray[Any]:
 
 
 def _decode(page: Any, file: Any, box: Box) -> NDArray[Any]:
-    """Decode the segments that a box touches; (separate sample, depth, row, column, sample)."""
+    """Decode the segments that overlap a box (separate sample, depth, row, column, sample)."""
     key = page.keyframe
     out = np.full([len(range(s.start, s.stop, s.step)) for s in box], key.nodata, key.dtype)
     segment = _segment_shape(key)
@@ -141,14 +141,14 @@ def _decode(page: Any, file: Any, box: Box) -> NDArray[Any]:
         wanted, length = box[axis + 1], segment[axis]
         touched.append(range(wanted.start // length, (wanted.stop - 1) // length + 1))
     options: dict[str, Any] = {}
-    if key.compression in (6, 7, 34892, 33007):  # JPEG, whose tables may lie apart
+    if key.compression in (6, 7, 34892, 33007):  # JPEG, whose tables may be stored separately
         options = {"jpegtables": page.jpegtables, "jpegheader": key.jpegheader}
     for place in itertools.product(*touched):
         index = int(np.ravel_multi_index(place, grid))
         if index >= min(len(page.dataoffsets), len(page.databytecounts)):
             raise ValueError("it lists fewer tiles or strips than it must have")
         offset, count = page.dataoffsets[index], page.databytecounts[index]
-        if count == 0:  # a sparse file leaves out segments that hold nothing
+        if count == 0:  # a sparse file leaves out empty segments
             continue
         file.seek(offset)
         data = file.read(count)
@@ -162,7 +162,7 @@ def _decode(page: Any, file: Any, box: Box) -> NDArray[Any]:
 
 
 def _copy(out: NDArray[Any], box: Box, values: NDArray[Any], begin: tuple[int, ...]) -> None:
-    """Put what a box and a segment that begins at ``begin`` have in common into ``out``."""
+    """Copy the overlap of a box and a segment that begins at ``begin`` into ``out``."""
     target, source = [], []
     for wanted, first, length in zip(box, begin, values.shape, strict=True):
         skipped = max(0, -((wanted.start - first) // wanted.step))

@@ -1,4 +1,4 @@
-"""TIFF by tifffile: in memory if small, else mapped or read tile by tile."""
+"""TIFF files, read by tifffile: in memory if small, otherwise memory-mapped or tile by tile."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from anymask.io.image_formats import photo
 from anymask.io.image_formats.tiff.metadata import describe
 from anymask.io.image_formats.tiff.pages import TiffPages, choose_series
 
-# Without a handler of the application's own, tifffile's remarks on damage would go to stderr
-# beside the one sentence raised here.
+# Unless the application handles logging, tifffile's log messages on damage would go to stderr in
+# addition to the error raised here.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 EAGER_BYTES = 64 << 20
-"""Arrays up to this size are read at once: their file need not stay open."""
+"""Arrays up to this size are read at once, so that their file need not stay open."""
 
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
-# Colour models whose samples are what they show.
+# Colour models whose samples can be shown directly.
 _PLAIN = (_PHOTOMETRIC.MINISBLACK, _PHOTOMETRIC.MINISWHITE, _PHOTOMETRIC.RGB, _PHOTOMETRIC.YCBCR)
 _RGB = (_PHOTOMETRIC.RGB, _PHOTOMETRIC.YCBCR)
-_REDUCED_OR_MASK = 1 | 4  # of the tag NewSubfileType
-_ALPHA = (1, 2)  # of the tag ExtraSamples; 0 says nothing
+_REDUCED_OR_MASK = 1 | 4  # values of the tag NewSubfileType
+_ALPHA = (1, 2)  # values of the tag ExtraSamples; 0 means unspecified
 
 
 def read(
@@ -57,34 +57,35 @@ def read(
 ) -> Image:
     """Open one series of pages, or one page.
 
-    A stack of pages has the axis Z unless the file says otherwise. Bands that are not red, green,
-    blue and alpha are channels. Palettes, CMYK and the like become RGB; zero-is-white pictures
-    are inverted; the orientation is applied.
+    A stack of pages has the axis Z unless the file says otherwise. Bands other than red, green,
+    blue and alpha are channels. Palettes, CMYK and similar colour models become RGB, zero-is-white
+    images are inverted, and the orientation is applied.
 
     Parameters
     ----------
     path
         The file.
     series
-        Which of several series of pages of one size.
+        Which of several series; a series has pages of one size.
     page
-        One page alone, counted over the whole file.
+        A single page, counted over the whole file.
     level
         Which level of a pyramid; 0, the default, is the full size.
     axes
-        What the axes are, in place of what the file says.
+        The axes, which override those in the file.
 
     Raises
     ------
     ImageError
-        It is damaged, has no such series, page or level, or several pictures and none was chosen.
+        If the file is damaged, has no such series, page or level, or has several images and none
+        was chosen.
     """
     with _complaints() as complaints, tifffile.TiffFile(path) as tiff:
         number = _which_series(path, tiff, series, page)
         if page is None and any("invalid page offset" in text for text in complaints):
             raise ImageError(
                 f"{path} lists pages beyond its end, so it seems to be cut off; copy it again, or "
-                "read one of those that are left with page=0."
+                "read one of the remaining pages with page=0."
             )
         if page is not None:
             page = whole_number(page, "page", len(tiff.pages), path)
@@ -122,7 +123,7 @@ def read(
 
 @contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """Yield what tifffile complains of meanwhile; it goes on without pages that it cannot find."""
+    """Collect tifffile's error messages; it silently skips pages that it cannot find."""
     found: list[str] = []
     thread = threading.get_ident()
 
@@ -141,20 +142,20 @@ def _complaints() -> Iterator[list[str]]:
 
 def _which_series(path: Path, tiff: tifffile.TiffFile, series: int | None, page: int | None) -> int:
     if page is not None and series is not None:
-        raise ImageError("page= and series= exclude each other: pages count over the whole file.")
+        raise ImageError("Give page= or series=, not both; pages count over the whole file.")
     found = tiff.series
     if not found:
-        raise ImageError(f"{path} holds no picture.")
+        raise ImageError(f"{path} has no image in it; copy or save it again.")
     if series is not None:
         return whole_number(series, "series", len(found), path)
-    # Further series are thumbnails and masks, unless they are as large as the first and not said
-    # to be of either kind.
+    # Further series are taken for thumbnails and masks, unless they are as large as the first and
+    # not marked as either.
     first = math.prod(found[0].shape)
     rivals = [s for s in found[1:] if not s.keyframe.subfiletype & _REDUCED_OR_MASK]
     if page is None and any(math.prod(other.shape) >= first for other in rivals):
         shapes = {f"{i} {s.name}".strip(): s.shape for i, s in enumerate(found)}
         raise ImageError(
-            f"{path} holds {len(found)} pictures; choose one with series=: {listed(shapes)}."
+            f"{path} has {len(found)} images; choose one with series=: {listed(shapes)}."
         )
     return 0
 
@@ -162,7 +163,7 @@ def _which_series(path: Path, tiff: tifffile.TiffFile, series: int | None, page:
 def _shown_by_pillow(
     path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries
 ) -> NDArray[Any] | None:
-    """A single picture in a colour model that has to be converted; None if it has not."""
+    """A single image whose colour model must be converted; None for other files."""
     key = series.keyframe
     if len(series.pages) != 1 or key.offset != tiff.pages.first.offset or tiff.is_imagej:
         return None
@@ -176,7 +177,7 @@ def _shown_by_pillow(
 
 
 def _is_subsampled(key: tifffile.TiffPage) -> bool:
-    """Whether colour is stored coarser than brightness without JPEG, which tifffile does not do."""
+    """Whether chroma is subsampled without JPEG, which tifffile does not support."""
     return key.photometric == _PHOTOMETRIC.YCBCR and key.compression not in (6, 7, 34892, 33007)
 
 
@@ -187,7 +188,7 @@ def _open(
     page: int | None,
     level: int,
 ) -> Any:
-    """The array of a series, in memory, mapped, or lazy."""
+    """The array of a series: in memory, memory-mapped, or lazy."""
     shape, dtype = series.shape, np.dtype(series.dtype)
     size = math.prod(shape) * dtype.itemsize
     if size <= EAGER_BYTES:
@@ -202,7 +203,7 @@ def _open(
 
 
 def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
-    """Refuse a file that is cut off; some decoders fill what is missing with gray."""
+    """Refuse a truncated file; some decoders fill missing parts with gray."""
     size = path.stat().st_size
     for page in series.pages:
         if page is None:
@@ -215,10 +216,10 @@ def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
 def _arrange(
     path: Path, array: Any, series: tifffile.TiffPageSeries, axes: str | None
 ) -> tuple[Any, str]:
-    """Colour samples last, upright, zero as black, and letters for all axes."""
+    """Arrange an array upright, with colour samples last and zero as black; and name its axes."""
     key = series.keyframe
     letters = axes_for(array.shape, array.dtype, axes, path) if axes else _letters(path, series)
-    if "?" in letters:  # an axis of length 1 that has no letter
+    if "?" in letters:  # an axis of length 1 without a letter
         array = take(array, tuple(0 if letter == "?" else slice(None) for letter in letters))
         letters = letters.replace("?", "")
     if key.photometric == _PHOTOMETRIC.MINISWHITE:
@@ -251,7 +252,7 @@ def _part(array: NDArray[Any], box: Box) -> NDArray[Any]:
 
 
 def _letters(path: Path, series: tifffile.TiffPageSeries) -> str:
-    """Our letters for tifffile's, "?" for an axis of length 1 that has none."""
+    """Convert tifffile's axis letters to ours; "?" marks an axis of length 1 without one."""
     letters = list(series.axes)
     if "S" in letters and not _is_colour(series):
         letters[letters.index("S")] = "C" if "C" not in letters else "S"
@@ -269,13 +270,13 @@ def _letters(path: Path, series: tifffile.TiffPageSeries) -> str:
                 f"{path} has the axes {series.axes} of lengths {shape}; choose a page with page=."
             )
     if len(set(letters) - {"?"}) < len(letters) - letters.count("?"):
-        # tifffile loses count where a picture is one pixel wide.
+        # tifffile repeats a letter if an image is one pixel wide.
         return axes_for(series.shape, series.dtype, None, path)
     return "".join(letters)
 
 
 def _is_colour(series: tifffile.TiffPageSeries) -> bool:
-    """Whether the samples of a pixel are red, green, blue and maybe alpha."""
+    """Whether the samples of a pixel are red, green, blue and optionally alpha."""
     key = series.keyframe
     samples = key.samplesperpixel
     return key.photometric in _RGB and (
@@ -284,7 +285,7 @@ def _is_colour(series: tifffile.TiffPageSeries) -> bool:
 
 
 def _named_samples(image: Image, key: tifffile.TiffPage) -> Image:
-    """Names for red, green, blue and the bands behind them; gray with alpha made RGBA."""
+    """Name red, green, blue and the bands after them; convert gray with alpha to RGBA."""
     extra = tuple(int(kind) for kind in key.extrasamples)
     if "C" not in image.axes or image.n_channels != key.samplesperpixel:
         return image

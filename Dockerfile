@@ -1,0 +1,31 @@
+# The command line on a processor, without a window:
+#
+#   docker build -t anymask --build-arg PIP_EXTRA_INDEX_URL=... .
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/data" anymask everything photos -o masks
+#
+# PIP_EXTRA_INDEX_URL is the index of PyTorch's CPU builds (see "Get started" on pytorch.org). Without
+# it pip would install the CUDA build, several gigabytes that a container without a GPU cannot use.
+# Downloaded models are kept in /models: add `-v anymask-models:/models` to keep them between runs.
+
+FROM python:3.13-slim-bookworm AS build
+ARG PIP_EXTRA_INDEX_URL
+RUN test -n "$PIP_EXTRA_INDEX_URL" || { \
+        echo "Set the build argument PIP_EXTRA_INDEX_URL to the index of PyTorch's CPU builds." >&2; \
+        exit 1; }
+WORKDIR /source
+COPY pyproject.toml constraints.txt README.md LICENSE MANIFEST.in CHANGELOG.md CITATION.cff ./
+COPY src src
+RUN python -m venv /opt/anymask \
+    && /opt/anymask/bin/pip install --no-cache-dir -c constraints.txt torch \
+    && /opt/anymask/bin/python -c "import torch; assert torch.version.cuda is None, 'CUDA build'" \
+    && /opt/anymask/bin/pip install --no-cache-dir -c constraints.txt ".[formats,raw]"
+
+FROM python:3.13-slim-bookworm
+COPY --from=build /opt/anymask /opt/anymask
+# /models is open to every user, so that `--user` can be any.
+RUN useradd --create-home --uid 1000 anymask && mkdir -m 1777 /models
+ENV PATH=/opt/anymask/bin:$PATH ANYMASK_HOME=/models PYTHONDONTWRITEBYTECODE=1
+USER 1000
+WORKDIR /data
+ENTRYPOINT ["anymask"]
+CMD ["--help"]

@@ -1,0 +1,10 @@
+"""Stained tissue. Everything in an immunohistochemistry section."""
+
+import skimage
+
+import anymask
+
+image = skimage.data.immunohistochemistry()
+generator = anymask.SamAutomaticMaskGenerator(anymask.load(), points_per_side=16)
+masks = generator.generate_masks(image)
+shown = anymask.overlay(image, masks)

@@ -1,0 +1,13 @@
+"""All pixels of a kind. One prompt for the whole image, and a score for every pixel."""
+
+import numpy as np
+
+import anymask
+from anymask.predict.semantic import score_map
+
+cube = anymask.read(anymask.sample("leaf_cube"))
+image = anymask.pseudo_rgb(cube, "ndvi", low=-0.2, high=1).rgb
+predictor = anymask.SamPredictor(anymask.load())
+predictor.set_image(image)
+scores = score_map(predictor, [[62, 62], [118, 82], [10, 10]], [1, 1, 0])
+shown = np.hstack([image, anymask.overlay(image, scores.mask(0.0))])

@@ -1,0 +1,84 @@
+"""The pages by trade: what they show runs from top to bottom and gives the tables they promise."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from anymask.cli.app import app
+
+HOWTO = Path(__file__).parents[1] / "docs" / "howto"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run_page(name: str) -> None:
+    """Run the Python and the shell lines of a page in their order, in this process."""
+    names: dict = {}
+    text = (HOWTO / f"{name}.md").read_text(encoding="utf-8")
+    for language, block in re.findall(r"```(python|sh)\n(.*?)```", text, re.S):
+        if language == "python":
+            exec(block, names)
+        else:
+            for line in block.strip().split("\n"):
+                command, *words = shlex.split(line)
+                assert command == "anymask"
+                code = typer.main.get_command(app).main(words, standalone_mode=False)
+                assert not code, line
+
+
+def table(path: str) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_plants_spectra_and_areas_of_leaves(here) -> None:
+    run_page("plants")
+    leaves = table("leaves.csv")
+    assert len(leaves) >= 4
+    assert {"area_mm2", "solidity"} <= set(leaves[0])
+    spectra = table("spectra.csv")
+    assert len({row["object"] for row in spectra}) == len(leaves)
+    assert Path("spectra.png").is_file()
+
+
+def test_microscopy_cells_and_the_bright_ones_among_them(here) -> None:
+    run_page("microscopy")
+    cells, positive = table("cells.csv"), table("positive.csv")
+    assert 20 <= len(cells) <= 50
+    assert 0 < len(positive) < len(cells)
+    assert all(float(row["intensity_mean_marker"]) > 400 for row in positive)
+    assert all(float(row["area_um2"]) < 3000 * 0.65**2 for row in cells)
+
+
+def test_medicine_the_diameter_of_a_lesion_in_millimetres(here) -> None:
+    run_page("medicine")
+    (lesion,) = table("lesion.csv")
+    assert 10 < float(lesion["feret_diameter_max_mm"]) < 20
+    assert Path("report/evaluation.html").is_file()
+
+
+def test_maps_outlines_in_map_coordinates_and_areas_in_square_metres(here) -> None:
+    run_page("maps")
+    assert len(table("fields.csv")) >= 20
+    assert "area_m2" in table("fields.csv")[0]
+    text = Path("fields.geojson").read_text(encoding="utf-8")
+    assert "32632" in text
+    assert re.search(r"\[50\d{4}(\.\d+)?, ?539\d{4}", text)
+
+
+def test_data_sets_yolo_coco_and_a_split(here) -> None:
+    run_page("data_sets")
+    assert len(list(Path("yolo").rglob("*.txt"))) >= 8
+    assert Path("coins.json").is_file()
+    assert Path("set/split.json").is_file()
