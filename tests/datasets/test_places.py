@@ -93,7 +93,7 @@ def test_every_kind_of_place_gives_the_same_images_and_masks(pairs, tmp_path, ki
     assert len(dataset) == COUNT
     for opened, written in zip(dataset, open_dataset(pairs), strict=True):
         np.testing.assert_array_equal(opened.image, written.image)
-        np.testing.assert_array_equal(opened.layers.masks, written.masks)
+        np.testing.assert_array_equal(opened.masks, written.masks)
 
 
 def test_a_session_keeps_the_order_of_its_classes_with_one_object_per_class(pairs, tmp_path):
