@@ -109,6 +109,7 @@ LAYERS = (
     ("predict", "io", "samples"),
     ("datasets",),
     ("evaluation", "jobs"),
+    ("reports",),
     ("training",),
     ("__init__", "export"),
     ("session",),

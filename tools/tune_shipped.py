@@ -28,8 +28,8 @@ from anymask import load
 from anymask.datasets.types import Example
 from anymask.evaluation.records import mean_over_sets
 from anymask.evaluation.tuning import tune_everything
-from anymask.evaluation.tuning_report import tables, to_dict, verdict_sentence
 from anymask.model.config import EverythingConfig
+from anymask.reports.tuning_report import tables, to_dict, verdict_sentence
 from recipes.small.cache import find_sources, split
 from recipes.small.run import validation_examples
 

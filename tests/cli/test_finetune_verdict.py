@@ -70,7 +70,7 @@ def test_it_ends_with_the_verdict_on_held_out_images(run, tmp_path):
         assert words in result.stdout
     assert "Thresholds" not in result.stdout
     assert "everything" not in card_in(tmp_path / "out")
-    assert "Most changed by" in (tmp_path / "out/report.html").read_text() or (
+    assert "Most changed answers" in (tmp_path / "out/report.html").read_text() or (
         told["overall"]["difference"] == 0
     )
 

@@ -21,10 +21,10 @@ from anymask.evaluation.threshold_grid import (
     score_of,
 )
 from anymask.evaluation.tuning import Tuning, _Search, tune_everything
-from anymask.evaluation.tuning_report import tables, to_dict, verdict_sentence
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import counts_of
 from anymask.model.config import EverythingConfig
+from anymask.reports.tuning_report import tables, to_dict, verdict_sentence
 
 OWN = EverythingConfig(0.5, 0.5, 1.0, 0.7, 0)
 SIZE = (60, 90)
@@ -167,7 +167,7 @@ def test_thresholds_that_do_no_better_where_it_counts_are_not_used():
     unsure = replace(tuning, images=[replace(i, left_out=i.before + gain) for i, gain in mixed])
     assert unsure.verdict == "unclear"
     assert unsure.chosen == unsure.tuned
-    assert verdict_sentence(unsure).startswith("Probably better, but not for sure")
+    assert verdict_sentence(unsure).startswith("Probably better, but not certainly")
 
 
 def test_three_images_are_tuned_on_and_the_lack_of_a_test_is_told():

@@ -14,6 +14,7 @@ from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
     from anymask.datasets.types import Example
+    from anymask.reports.verdict import Verdict
     from anymask.training.finetune.progress import Progress
     from anymask.training.finetune.results import FineTuned
 
@@ -56,37 +57,33 @@ class AfterTraining:
         options: dict[str, Any],
     ) -> list[RenderableType]:
         """Run all steps and return what to print; `test` holds images for the verdict only."""
+        from anymask.evaluation.tuning import FEWEST_TO_TEST
+        from anymask.reports.tuning_report import verdict_sentence
+        from anymask.training.held_out import MOST_IMAGES
         from anymask.training.judging import (
             judge_class_fine_tuning,
             judge_fine_tuning,
             tune_fine_tuned,
         )
         from anymask.training.learning_curve import learning_curve
-        from anymask.training.verdict import MOST_IMAGES
 
         where: dict[str, Any] = {"device": device, "dtype": dtype, "progress": progress}
         # The group expression matches names of held-out images, not of separate test images.
         of_judged = group if test is None else None
         said: list[RenderableType] = []
-        from anymask.evaluation.tuning import FEWEST_TO_TEST
-
         worth_it = self.verdict == FULL and len(tuned.train) >= FEWEST_TO_TEST
         if self.tune or (self.tune is None and worth_it and not self.semantic):
-            from anymask.evaluation.tuning_report import verdict_sentence
-
             tuning = tune_fine_tuned(tuned, **where)
             said.append(Text(f"Thresholds of 'everything': {verdict_sentence(tuning)}"))
-        if self.verdict != NONE and self.semantic:
-            of_classes = judge_class_fine_tuning(tuned, model, test, group=of_judged, **where)
-            said += [of_classes.table(), Text(of_classes.sentence)]
-            said += [Text(line) for line in advice(tuned, of_classes.word)]
-        elif self.verdict != NONE:
-            images = MOST_IMAGES if self.verdict == FULL else 0
-            verdict = judge_fine_tuning(
-                tuned, model, test, group=of_judged, everything=images, **where
-            )
-            said += [verdict.table(), Text(verdict.sentence)]
-            said += [Text(line) for line in advice(tuned, verdict.word)]
+        if self.verdict != NONE:
+            judged: Verdict
+            if self.semantic:
+                judged = judge_class_fine_tuning(tuned, model, test, group=of_judged, **where)
+            else:
+                where_all = {**where, "everything": MOST_IMAGES if self.verdict == FULL else 0}
+                judged = judge_fine_tuning(tuned, model, test, group=of_judged, **where_all)
+            said += [judged.table(), Text(judged.sentence)]
+            said += [Text(line) for line in advice(tuned, judged.word)]
         if self.counts is not None:
             where["cache_dir"] = cache_dir
             curve = learning_curve(

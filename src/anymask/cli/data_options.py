@@ -79,7 +79,7 @@ def open_data(
         If both `components` and `semantic` are set, or as `open_dataset` does.
     """
     from anymask.datasets import open_dataset
-    from anymask.evaluation.wording import printable
+    from anymask.reports.wording import printable
 
     if components and semantic:
         raise AnymaskError("--components and --semantic cannot be combined; give one of them.")

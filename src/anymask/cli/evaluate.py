@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from anymask.datasets.dataset import Dataset
     from anymask.evaluation.everything import EverythingRecord
     from anymask.evaluation.records import ObjectRecord
-    from anymask.evaluation.report import Report
     from anymask.model.sam import Sam
+    from anymask.reports.evaluation_report import EvaluationReport
 
 JSON_NAME, HTML_NAME = "evaluation.json", "evaluation.html"
 _PROMPTS = ("point", "box", "clicks:N", "everything")
@@ -102,8 +102,8 @@ def evaluate(
 
     # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.evaluation.model_facts import model_facts
-    from anymask.evaluation.report import Report
     from anymask.files import check_writable
+    from anymask.reports.evaluation_report import EvaluationReport
 
     if output is not None:
         check_writable(output)
@@ -121,7 +121,7 @@ def evaluate(
     sam = load_model(model, device, dtype)
     records = _ask(sam, dataset, clicks, box, max_objects or None, chosen)
     whole = _find_all(sam, dataset) if everything else []
-    report = Report(
+    report = EvaluationReport(
         model={**model_facts(sam, model), "anymask": __version__},
         settings={
             "data": [str(place) for place in data],
@@ -221,9 +221,9 @@ def _ask(
     baselines: list[str],
 ) -> list[ObjectRecord]:
     from anymask.evaluation.baselines import evaluate_baselines
-    from anymask.evaluation.html import PICTURED
     from anymask.evaluation.protocols import evaluate_interactive
     from anymask.evaluation.records import merged
+    from anymask.reports.pictures import PICTURED
 
     if not clicks and not box:
         return []
@@ -243,8 +243,8 @@ def _ask(
 
 def _find_all(sam: Sam, dataset: Dataset) -> list[EverythingRecord]:
     from anymask.evaluation.everything import evaluate_everything
-    from anymask.evaluation.html import PICTURES
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
+    from anymask.reports.pages import PICTURES
 
     generator = SamAutomaticMaskGenerator(sam)
     return evaluate_everything(
@@ -256,20 +256,18 @@ def _progress(dataset: Dataset, what: str) -> Iterable[Any]:
     return track(dataset, what, console=err, transient=True)
 
 
-def _write(report: Report, dataset: Dataset, folder: Path) -> None:
-    from anymask.evaluation.html import to_html
-    from anymask.files import whole_file
+def _write(report: EvaluationReport, dataset: Dataset, folder: Path) -> None:
+    from anymask.files import write_together
+    from anymask.reports.pages import evaluation_page
 
-    for name, text in (
-        (JSON_NAME, report.to_json()),
-        (HTML_NAME, to_html(report, dataset.find)),
-    ):
-        with whole_file(folder / name) as path:
-            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    page = evaluation_page(report, dataset.find)
+    write_together(
+        {folder / JSON_NAME: report.to_json().encode(), folder / HTML_NAME: page.encode()}
+    )
 
 
-def _print(report: Report, output: Path | None) -> None:
-    from anymask.evaluation.wording import printable
+def _print(report: EvaluationReport, output: Path | None) -> None:
+    from anymask.reports.wording import printable
 
     out.print(Text(printable(report.heading[:1].upper() + report.heading[1:])), soft_wrap=True)
     for table in report.tables():

@@ -95,8 +95,8 @@ def tune(
     # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.checkpoints.thresholds import save_thresholds
     from anymask.evaluation.tuning import tune_everything
-    from anymask.evaluation.tuning_report import tables, to_dict, verdict_sentence
     from anymask.files import check_writable
+    from anymask.reports.tuning_report import tables, to_dict, verdict_sentence
     from anymask.training.judging import note_thresholds
 
     if output is not None:

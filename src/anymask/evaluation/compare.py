@@ -62,6 +62,17 @@ class Difference:
             return "better"
         return "worse" if self.high < 0 else "no different"
 
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the difference as JSON-ready data, None standing for NaN."""
+        values = {
+            "before": self.before,
+            "after": self.after,
+            "difference": self.mean,
+            "low": self.low,
+            "high": self.high,
+        }
+        return {name: None if np.isnan(v) else round(v, 6) for name, v in values.items()}
+
 
 @dataclass(frozen=True)
 class Pair:

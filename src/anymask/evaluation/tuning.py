@@ -29,7 +29,7 @@ from anymask.predict.everything.found_once import distinct_at
 FEWEST_TO_TEST = 4
 """With fewer images none is left out: too little would remain to choose by."""
 
-Verdict = Literal["better", "unclear", "worse", "untested"]
+TuningWord = Literal["better", "unclear", "worse", "untested"]
 Figures = dict[str, dict[str, float]]
 
 _RESAMPLES = 2000
@@ -111,7 +111,7 @@ class Tuning:
         return mean, float(low), float(high)
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> TuningWord:
         """Whether the tuned thresholds are better, on images that they were not chosen on."""
         mean, low, _ = self.gain
         if np.isnan(mean):

@@ -1,4 +1,4 @@
-"""What follows a fine-tuning: thresholds for its "everything", and the verdict."""
+"""What follows a fine-tuning: thresholds for its "everything", the verdict, its page and card."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ from anymask.datasets.dataset import Dataset
 from anymask.datasets.grouping import group_labels
 from anymask.datasets.sampling import spread
 from anymask.datasets.types import Example
-from anymask.errors import AnymaskError
+from anymask.errors import AnymaskError, OutputError
 from anymask.evaluation.compare import GroupOf
 from anymask.evaluation.tuning import Tuning, tune_everything
+from anymask.files import write_together
 from anymask.model.sam import Sam
-from anymask.training.class_maps import class_numbers
-from anymask.training.class_verdict import ClassVerdict, judge_class_maps
-from anymask.training.class_verdict_page import write_class_verdict
+from anymask.reports.pages import verdict_page
+from anymask.reports.pictures import Find
+from anymask.reports.verdict import ClassVerdict, ObjectVerdict, Verdict
+from anymask.training.finetune.curves import CURVES
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.results import CARD, MODEL, FineTuned
-from anymask.training.verdict import MOST_IMAGES, Verdict, judge
-from anymask.training.verdict_page import Find, add_to_card, write_verdict
+from anymask.training.held_out import MOST_IMAGES, compare_on_classes, compare_on_objects
 
 Model = str | os.PathLike[str] | Sam | None
 
+REPORT = "report.html"
+
 MOST_TO_TUNE = 10
-"""Training images on which thresholds are tuned; few are enough, and each takes a while."""
+"""Training images on which thresholds are tuned; few are enough, and each takes long."""
 
 
 def judge_fine_tuning(
@@ -46,8 +49,8 @@ def judge_fine_tuning(
     dtype: str | torch.dtype = "auto",
     progress: Progress | None = None,
     **options: Any,
-) -> Verdict:
-    """Compare a fine-tuned model, as it was saved, with the one that it started from.
+) -> ObjectVerdict:
+    """Compare a fine-tuned model, as it was saved, with the model that it started from.
 
     Writes `report.html` to its folder, and the figures to its `card.json`.
 
@@ -57,12 +60,12 @@ def judge_fine_tuning(
     model : str, path, Sam or None
         What it started from, as to `finetune`.
     examples : sequence of Example, optional
-        Images that it has not seen. By default those that were held out, by which the epoch was
-        chosen too: that flatters a little.
+        Images that it has not seen. By default the held-out ones, which also chose the epoch:
+        that flatters a little.
     group : str, optional
         What belongs together, as to `finetune`.
     everything, **options
-        As to `anymask.training.verdict.judge`.
+        As to `anymask.training.held_out.compare_on_objects`.
     device, dtype
         As to `anymask.load`.
     progress : Progress, optional
@@ -70,18 +73,20 @@ def judge_fine_tuning(
     Raises
     ------
     AnymaskError
-        If the model is one of classes of pixels, which has no objects to be asked for.
+        If the model is one of classes of pixels, which finds no objects.
+    OutputError
+        If the card is damaged, or a file cannot be written; neither file changes then.
     """
     card = json.loads((tuned.folder / CARD).read_text(encoding="utf-8"))
     if card["mode"] == "semantic":
         raise AnymaskError(
             f"{tuned.folder} holds a model of classes of pixels, and this verdict is about "
-            "objects; judge_class_fine_tuning gives the one about classes."
+            "objects; call judge_class_fine_tuning instead."
         )
     judged = tuned.held_out if examples is None else examples
     before = model if isinstance(model, Sam) else load(model, device=device, dtype=dtype)
     after = load(tuned.folder, device=before.device, dtype=before.dtype)
-    verdict = judge(
+    verdict = compare_on_objects(
         before,
         after,
         judged,
@@ -92,7 +97,7 @@ def judge_fine_tuning(
         **options,
     )
     facts = facts_of(card, other_images=examples is not None)
-    write_verdict(verdict, tuned.folder, finder(judged), facts)
+    write_verdict(verdict, tuned.folder, _finder(judged), facts)
     return verdict
 
 
@@ -108,9 +113,9 @@ def judge_class_fine_tuning(
 ) -> ClassVerdict:
     """Judge a model that was fine-tuned for classes of pixels, as it was saved.
 
-    It is compared with the model that it started from if that was trained for the same classes,
-    which the card beside it tells; else with calling every pixel by the class that is most of the
-    images. Writes `report.html` to its folder, and the figures to its `card.json`.
+    It is compared with the model that it started from if that was trained for the same classes, as
+    the card beside that model says; otherwise with calling every pixel by the most common class.
+    Writes `report.html` to its folder, and the figures to its `card.json`.
 
     Parameters
     ----------
@@ -127,7 +132,7 @@ def judge_class_fine_tuning(
     before = None
     if not isinstance(model, Sam) and _knows(model, tuned.classes):
         before = load(model, device=device, dtype=dtype)
-    verdict = judge_class_maps(
+    verdict = compare_on_classes(
         load(tuned.folder, device=device, dtype=dtype),
         judged,
         tuned.classes,
@@ -136,13 +141,12 @@ def judge_class_fine_tuning(
         progress=progress,
     )
     facts = facts_of(card, other_images=examples is not None)
-    numbers = class_numbers(judged, tuned.classes)
-    write_class_verdict(verdict, tuned.folder, finder(judged), facts, numbers)
+    write_verdict(verdict, tuned.folder, _finder(judged), facts)
     return verdict
 
 
 def _knows(model: str | os.PathLike[str] | None, classes: tuple[str, ...]) -> bool:
-    """Whether a model is a fine-tuned one of these classes, by the card beside it."""
+    """Whether the card beside a model says that it was fine-tuned for these classes."""
     if model is None:
         return False
     place = Path(model).expanduser()
@@ -153,8 +157,45 @@ def _knows(model: str | os.PathLike[str] | None, classes: tuple[str, ...]) -> bo
         return False
 
 
+def write_verdict(
+    verdict: Verdict, folder: Path, find: Find | None = None, facts: Mapping[str, Any] | None = None
+) -> Path:
+    """Write `report.html`, and the figures into `card.json` under "verdict": both files or neither.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    folder : Path
+        Of the fine-tuning.
+    find, facts : optional
+        As to `anymask.reports.pages.verdict_page`.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written, or the card is damaged.
+    """
+    html = verdict_page(verdict, find, facts, curves=folder / CURVES)
+    card = _card_with(folder / CARD, verdict=verdict.to_dict())
+    write_together({folder / REPORT: html.encode("utf-8"), folder / CARD: card})
+    return folder / REPORT
+
+
+def _card_with(path: Path, **entries: Any) -> bytes:
+    """Return a fine-tuning's card with further entries; a card that does not exist is empty."""
+    try:
+        card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        card.update(entries)
+    except (OSError, ValueError, AttributeError) as error:
+        raise OutputError(
+            f"{path} is not the card of a fine-tuned model, so nothing can be added to it; move "
+            "it away."
+        ) from error
+    return json.dumps(card, indent=1, ensure_ascii=False).encode("utf-8")
+
+
 def facts_of(card: Mapping[str, Any], *, other_images: bool) -> dict[str, Any]:
-    """What a report tells of a fine-tuning besides its figures."""
+    """Return what a report says of a fine-tuning besides its figures."""
     return {
         "model": card["model"],
         "trained": card["trained"],
@@ -183,7 +224,8 @@ def tune_fine_tuned(
     tuned : FineTuned
         Its `model.safetensors`, `card.json` and `sam` get the thresholds.
     images : int
-        At most so many training images, evenly spread. The held-out ones are left for the verdict.
+        At most this many training images, evenly spread. The held-out ones are left for the
+        verdict.
     device, dtype
         As to `anymask.load`.
     progress : Progress, optional
@@ -209,13 +251,19 @@ def tune_fine_tuned(
 
 
 def note_thresholds(folder: Path, tuning: Tuning) -> None:
-    """Write into a fine-tuning's card which thresholds its model has."""
+    """Write into a fine-tuning's card which thresholds its model has.
+
+    Raises
+    ------
+    OutputError
+        If the card is damaged, or cannot be written.
+    """
     noted = {"verdict": tuning.verdict, "images": len(tuning.images), **asdict(tuning.chosen)}
-    add_to_card(folder, everything=noted)
+    write_together({folder / CARD: _card_with(folder / CARD, everything=noted)})
 
 
 def group_of(examples: Sequence[Example], group: str | None) -> GroupOf | None:
-    """From the names of an image's set and its own to its group; None if each is on its own."""
+    """Return the group of each image, by the names of its set and its own; None without groups."""
     if group is None or not isinstance(examples, Dataset):
         return None
     labels = group_labels(examples.sources, group)
@@ -226,8 +274,8 @@ def group_of(examples: Sequence[Example], group: str | None) -> GroupOf | None:
     return lambda set_name, name: by_name[set_name, name]
 
 
-def finder(examples: Sequence[Example]) -> Find:
-    """From the names of an image's set and its own to the example."""
+def _finder(examples: Sequence[Example]) -> Find:
+    """Return a function from the names of an image's set and its own to the example."""
     if isinstance(examples, Dataset):
         return examples.find
     by_name = {(example.set_name, example.name): example for example in examples}

@@ -26,15 +26,16 @@ from anymask.datasets.types import Example
 from anymask.evaluation.compare import Difference, compare_objects
 from anymask.evaluation.protocols import evaluate_interactive
 from anymask.evaluation.records import ObjectRecord
-from anymask.evaluation.report import column_title, format_figure
 from anymask.files import whole_file
 from anymask.model.sam import Sam
+from anymask.reports.verdict import PROMPTED
+from anymask.reports.wording import column_title, format_figure, gain_cells, gain_in_words
 from anymask.training.finetune.loop import finetune
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.results import FineTuned
 from anymask.training.finetune.settings import FineTuneError, settings_of
+from anymask.training.held_out import MOST_OBJECTS, deciding_prompts
 from anymask.training.judging import Model, group_of
-from anymask.training.verdict import CLICKS, MOST_OBJECTS, PROMPTED
 
 ALL = "all"
 MOST_EPOCHS = 5
@@ -81,10 +82,9 @@ class LearningCurve:
         """Whether more images are likely to help."""
         fewer, most = (point.images for point in self.points[-2:])
         step = self.last_step
-        said = f"from {fewer} to {most} images the mean IoU changed by {step.mean:+.3f}"
+        said = f"from {fewer} to {most} images the mean IoU changed by {gain_in_words(step)}"
         if step.word == "untested":
-            return f"Not told whether more images help: {said}, judged on a single one."
-        said += f" (95% interval {step.low:+.3f} to {step.high:+.3f})"
+            return f"Cannot tell whether more images help: {said}, judged on a single image."
         if step.word == "better":
             return f"More images still help: {said}."
         return f"More images like these may help little: {said}."
@@ -108,12 +108,10 @@ class LearningCurve:
         table = Table(title="Mean IoU by number of training images", title_justify="left")
         for heading in ("Images", "Box", "1 click", "3 clicks", "5 clicks", "Gain", "95% interval"):
             table.add_column(heading, justify="right", no_wrap=True)
-        for row in self.rows():
-            cells = [format_figure(row[name]) for name in PROMPTED]
-            gain, interval = f"{row['gain']:+.3f}", f"{row['low']:+.3f} to {row['high']:+.3f}"
-            known = not math.isnan(row["low"])
-            rest = (gain, interval if known else "–") if row["images"] else ("before", "")
-            table.add_row(str(row["images"]), *cells, *rest)
+        for point in self.points:
+            cells = [format_figure(point.figures[name].after) for name in PROMPTED]
+            rest = gain_cells(point.figures["overall"]) if point.images else ("before", "")
+            table.add_row(str(point.images), *cells, *rest)
         return table
 
     def write(self, folder: Path) -> None:
@@ -222,9 +220,7 @@ def learning_curve(
         )
     before = model if isinstance(model, Sam) else load(model, device=device, dtype=dtype)
     asked = _answers(before, tuned.held_out, "Before", progress)
-    trained = (("box",) if "box" in settings.prompts else ()) + (
-        CLICKS if "point" in settings.prompts else ()
-    )
+    trained = deciding_prompts(settings.prompts)
     of_image = group_of(tuned.held_out, group)
 
     def change(first: Sequence[ObjectRecord], second: Sequence[ObjectRecord]) -> Difference:

@@ -9,13 +9,20 @@ import pytest
 
 import anymask
 from anymask.datasets.opening import open_dataset
-from anymask.errors import AnymaskError
+from anymask.errors import AnymaskError, OutputError
 from anymask.model.config import EverythingConfig
 from anymask.training.finetune.loop import finetune
-from anymask.training.judging import judge_fine_tuning, tune_fine_tuned
+from anymask.training.judging import (
+    judge_class_fine_tuning,
+    judge_fine_tuning,
+    tune_fine_tuned,
+    write_verdict,
+)
+from tests.reports.conftest import verdict_of
 from tests.training.finetune.conftest import FAST, draw_example, tiny_sam
 
-QUICK = {"everything": 2, "points_per_side": 2, "device": "cpu", "dtype": "float32"}
+CPU = {"device": "cpu", "dtype": "float32"}
+QUICK = {"everything": 2, "points_per_side": 2, **CPU}
 
 
 @pytest.fixture
@@ -74,14 +81,61 @@ def test_images_of_a_group_count_as_one(sam, folder_of_examples, tmp_path):
     assert judge_fine_tuning(tuned, sam, group="(image)", **quick).word == "untested"
 
 
-def test_a_semantic_model_is_refused_with_a_sentence(sam, tmp_path):
-    data = [draw_example(seed, classes=True) for seed in range(4)]
-    options = {**FAST, "epochs": 1, "semantic": True}
-    tuned = finetune(
-        sam, data, tmp_path / "out", cache_dir=tmp_path / "cache", device="cpu", **options
-    )
+def test_a_damaged_card_is_named_and_neither_file_changes(tmp_path):
+    (tmp_path / "card.json").write_text("[1, 2")
+    with pytest.raises(OutputError, match=r"card\.json is not the card"):
+        write_verdict(verdict_of([0.5], [0.7], 0.1, 0.3), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["card.json"]
+    assert (tmp_path / "card.json").read_text() == "[1, 2"
+
+
+@pytest.fixture(scope="module")
+def of_classes():
+    """Eight images with a disk of each of two classes."""
+    return [draw_example(seed, classes=True) for seed in range(8)]
+
+
+@pytest.fixture(scope="module")
+def tuned_to_classes(of_classes, tmp_path_factory):
+    """A model that has learnt the classes of six of them."""
+    options = {**FAST, "semantic": True, "epochs": 25, "lr": 3e-3, "freeze": ()}
+    return finetune(
+        tiny_sam(), of_classes[:6], tmp_path_factory.mktemp("classes") / "out",
+        validation=of_classes[6:], device="cpu", dtype="float32", **options,
+    )  # fmt: skip
+
+
+def test_a_model_of_classes_is_better_than_none_and_its_card_and_page_say_so(
+    tuned_to_classes, of_classes
+):
+    folder = tuned_to_classes.folder
+    verdict = judge_class_fine_tuning(tuned_to_classes, tiny_sam(), of_classes, **CPU)
+    assert verdict.word == "better"
+    assert verdict.overall.low > 0.2
+    card = json.loads((folder / "card.json").read_text())
+    assert card["verdict"]["sentence"] == verdict.sentence
+    assert card["mode"] == "semantic"  # what was there stays
+    page = (folder / "report.html").read_text()
+    assert page.count("<img ") == 1 + 2 * 6  # the curves, the worst and the best
+
+
+def test_a_model_trained_on_from_one_of_the_same_classes_is_compared_with_it(
+    tuned_to_classes, of_classes, tmp_path
+):
+    start = tuned_to_classes.folder
+    more = finetune(
+        start, of_classes[:6], tmp_path / "more", validation=of_classes[6:],
+        cache_dir=tmp_path / "cache", **CPU, **{**FAST, "semantic": True, "epochs": 1},
+    )  # fmt: skip
+    verdict = judge_class_fine_tuning(more, start, of_classes, **CPU)
+    alone = judge_class_fine_tuning(tuned_to_classes, None, of_classes, **CPU)
+    assert verdict.constant is None
+    assert verdict.overall.before == pytest.approx(alone.overall.after, abs=0.01)
+
+
+def test_a_model_of_classes_has_no_verdict_on_objects(tuned_to_classes):
     with pytest.raises(AnymaskError, match="classes of pixels"):
-        judge_fine_tuning(tuned, sam, **QUICK)
+        judge_fine_tuning(tuned_to_classes, tiny_sam(), **QUICK)
 
 
 def test_tuned_thresholds_are_in_the_folder_s_model_and_card(examples, tmp_path):

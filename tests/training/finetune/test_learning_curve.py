@@ -94,7 +94,7 @@ def test_a_bad_number_of_images_is_refused(text):
     [
         (0.01, 0.05, "More images still help: from 4 to 6 images"),
         (-0.01, 0.05, "More images like these may help little: "),
-        (float("nan"), float("nan"), "Not told whether more images help: "),
+        (float("nan"), float("nan"), "Cannot tell whether more images help: "),
     ],
 )
 def test_the_sentence_says_whether_more_images_help(low, high, begins):

@@ -10,6 +10,8 @@ from typing import Any
 
 from anymask.files import whole_file
 
+CURVES = "curves.png"
+
 _LABELS = {
     "box": "training, box",
     "point": "training, click (best of 3)",

@@ -16,7 +16,7 @@ from anymask.datasets.types import Example
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.average import MovingAverage
 from anymask.training.finetune.cache import EmbeddingCache, encode
-from anymask.training.finetune.curves import draw_curves, write_metrics
+from anymask.training.finetune.curves import CURVES, draw_curves, write_metrics
 from anymask.training.finetune.images import TrainingImage, resized, turned
 from anymask.training.finetune.parts import build_optimizer, trained_parameters
 from anymask.training.finetune.processes import Processes
@@ -144,7 +144,7 @@ class Run:
 
     def draw(self) -> None:
         """Write the plot of the curves."""
-        draw_curves(self.history, self.best, self.out / "curves.png")
+        draw_curves(self.history, self.best, self.out / CURVES)
         self._drawn = time.monotonic()
 
     def resume(self) -> None:

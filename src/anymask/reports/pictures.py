@@ -1,10 +1,10 @@
-"""Answers drawn over their images, for reports: the worst, the best and what was asked."""
+"""Images for pages: which answers are shown, and how they are drawn over their images."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,23 @@ from PIL import Image, ImageDraw
 
 from anymask.datasets.types import Example
 from anymask.evaluation.baselines import BOX_BASELINES
+from anymask.evaluation.class_maps import ClassRecord, true_masks
 from anymask.evaluation.metrics import boundary_of
 from anymask.evaluation.records import ObjectRecord, shrink_mask, spread_over_sets
 from anymask.masks.mask_set import MaskSet
 from anymask.painting import overlay
 
+Find = Callable[[str, str], Example]
+"""From the names of a set and of an image to the example."""
+Pair = tuple[ObjectRecord, ObjectRecord]
+"""The answers of two models to the same prompts."""
+
+PICTURED = ("click1_predicted", "box")
+"""Scores whose answers are shown, if their masks were kept."""
+
 PICTURE_SIZE = 320
 WHOLE_SIZE = 480
+_GAP = 6  # white pixels between two images side by side
 _ANSWER = np.array([30, 144, 255])
 _TRUTH = (255, 220, 0)
 _PROMPT = (255, 40, 40)
@@ -33,12 +43,12 @@ def extremes(
     ----------
     records : sequence of ObjectRecord
     name : str
-        Which score; records without it are passed over.
+        Which score; records without it are ignored.
     count : int
     worst : bool
         The lowest rather than the highest.
     most_of_a_set : int
-        No more than so many of one set, else one hard set would fill the page.
+        At most this many of one set, or one hard set would fill the page.
     """
     known = [record for record in records if name in record.scores]
     sign = 1 if worst else -1
@@ -46,6 +56,18 @@ def extremes(
         key=lambda r: (sign * r.scores[name].iou, r.set_name, r.image, r.index)  # ties by name
     )
     return spread_over_sets(known, count, most_of_a_set)
+
+
+def most_changed(pairs: Sequence[Pair], name: str, count: int) -> list[Pair]:
+    """Choose the objects whose IoU changed most, for better or worse."""
+    changed = [p for p in pairs if p[0].scores[name].iou != p[1].scores[name].iou]
+    changed.sort(
+        key=lambda p: (
+            -abs(p[1].scores[name].iou - p[0].scores[name].iou),
+            (p[1].set_name, p[1].image, p[1].index),
+        )
+    )
+    return changed[:count]
 
 
 def draw_answer(example: Example, record: ObjectRecord, name: str) -> NDArray[np.uint8]:
@@ -123,8 +145,49 @@ def draw_everything(example: Example, masks: MaskSet) -> NDArray[np.uint8]:
     return drawn
 
 
+def draw_pair(example: Example, pair: Pair, name: str) -> NDArray[np.uint8]:
+    """Draw the answers of two models to one prompt side by side, (h, 2·w + gap, 3) uint8."""
+    return _side_by_side([draw_answer(example, record, name) for record in pair])
+
+
+def draw_maps(
+    example: Example, records: Sequence[ClassRecord], numbers: Mapping[int, int], classes: int
+) -> NDArray[np.uint8]:
+    """Draw an image, its true classes and maps of them side by side.
+
+    Parameters
+    ----------
+    example : Example
+    records : sequence of ClassRecord
+        Maps of it.
+    numbers : mapping
+        From the class ids of the example to those of the maps; see `class_numbers`.
+    classes : int
+
+    Returns
+    -------
+    (h, w, 3) uint8 array
+    """
+    masks = true_masks(example, numbers, classes)
+    truth = np.zeros(masks.shape[1:], records[0].labels.dtype)
+    for number, mask in enumerate(masks, start=1):
+        truth[mask] = number
+    height, width = records[0].labels.shape
+    image = Image.fromarray(example.image).resize((width, height), Image.Resampling.BILINEAR)
+    small = Image.fromarray(truth).resize((width, height), Image.Resampling.NEAREST)
+    plain = np.asarray(image)
+    maps = (np.asarray(small), *(record.labels for record in records))
+    return _side_by_side([plain, *(overlay(plain, labels) for labels in maps)])
+
+
+def _side_by_side(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    gap = np.full((len(images[0]), _GAP, 3), 255, np.uint8)
+    row = [part for image in images for part in (gap, image)]
+    return np.concatenate(row[1:], 1)
+
+
 def _surroundings(record: ObjectRecord) -> tuple[int, int, int, int]:
-    """What is shown, as first and one past last column and row: thrice the object, or more."""
+    """Return the shown window, XYXY with the ends excluded: three times the object, or more."""
     height, width = record.size
     x0, y0, x1, y1 = record.box
     side = max(3 * (x1 - x0 + 1), 3 * (y1 - y0 + 1), round(0.4 * max(height, width)))
@@ -134,8 +197,13 @@ def _surroundings(record: ObjectRecord) -> tuple[int, int, int, int]:
     return left, top, left + columns, top + rows
 
 
-def as_data_url(picture: NDArray[np.uint8]) -> str:
-    """A picture as text that a page can hold, so that a report is a single file."""
+def as_data_url(image: NDArray[np.uint8]) -> str:
+    """Return an image as text that a page can hold, so that the page is a single file."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    Image.fromarray(image).save(buffer, "JPEG", quality=85)
+    return data_url(buffer.getvalue(), "jpeg")
+
+
+def data_url(content: bytes, kind: str) -> str:
+    """Return the content of an image file of a kind, such as "png", as a data URL."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"

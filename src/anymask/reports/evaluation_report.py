@@ -1,7 +1,7 @@
-"""The figures of an evaluation, gathered: as JSON, as tables on a terminal.
+"""The figures of an evaluation: as JSON and as tables on a terminal; `pages` shows them in HTML.
 
-Nothing in a report depends on when or how fast it was made, so that the same model, images and
-settings give the same bytes. `html` writes the same for a browser, with pictures.
+Nothing in a report depends on when or how fast it was made: the same model, images and settings
+give the same bytes.
 """
 
 from __future__ import annotations
@@ -18,35 +18,20 @@ from rich.text import Text
 from anymask.datasets.types import LeftOut, Skipped
 from anymask.evaluation.baselines import BASELINES
 from anymask.evaluation.everything import EverythingRecord, everything_figures
-from anymask.evaluation.metrics import BOUNDARY_TOLERANCE, Reliability
-from anymask.evaluation.protocols import calibration, calibration_by_set
+from anymask.evaluation.metrics import BOUNDARY_TOLERANCE
 from anymask.evaluation.records import ObjectRecord, mean_over_sets, means_by_set
-from anymask.evaluation.wording import model_facts_for_reading, printable
+from anymask.reports.calibration import calibration_data, calibration_sentence
+from anymask.reports.wording import (
+    column_title,
+    format_figure,
+    model_facts_for_reading,
+    printable,
+)
 
 Figures = dict[str, dict[str, float]]
 
-TITLES = {
-    "click1_single": "1 click",
-    "click1_predicted": "1 click, own best of 3",
-    "click1_oracle": "1 click, true best of 3",
-    "box": "Box",
-    "filled_box": "Box filled",
-    "ellipse": "Ellipse in the box",
-    "grabcut_box": "GrabCut, box",
-    "grabcut_click": "GrabCut, click",
-    "flood_fill": "Flood fill",
-    "random_walker": "Random walker",
-    "average_recall": "AR@1000",
-    "ap50": "AP .5",
-    "ap75": "AP .75",
-    "mean_best_overlap": "Mean best overlap",
-    "f1_50": "F1 at .5",
-    "masks_per_image": "Masks an image",
-}
-"""What the names of scores and figures are called for readers."""
-
 MEAN = "mean over sets"
-# Of files that are no example, so many are named.
+# At most this many unused files are named.
 _FIRST = 10
 
 
@@ -61,7 +46,7 @@ class Section:
     figures : dict
         By set, then by name.
     objects : dict
-        How many true masks of each set the figures are about.
+        Number of true masks by set.
     """
 
     title: str
@@ -78,25 +63,33 @@ class Section:
         """Mean over sets of each column."""
         return mean_over_sets(self.figures)
 
+    def rows(self) -> list[list[str]]:
+        """Return a row of cells for each set, and the row of means last."""
+        rows = [
+            [set_name, str(self.objects[set_name]), *_cells(self.names, figures)]
+            for set_name, figures in self.figures.items()
+        ]
+        return [*rows, [MEAN, "", *_cells(self.names, self.means)]]
+
 
 @dataclass(frozen=True)
-class Report:
-    """All that an evaluation found.
+class EvaluationReport:
+    """Everything an evaluation measured.
 
     Attributes
     ----------
     model : dict
         What the model is: name, file, input size, dtype.
     settings : dict
-        What it was asked, such that the same settings give the same figures.
+        All options that the figures depend on.
     records : list of ObjectRecord
-        Empty if neither clicks nor boxes were asked.
+        Answers to clicks and boxes; empty if there were none.
     everything : list of EverythingRecord
-        Empty if whole images were not asked.
+        Masks found without prompts; empty if they were not looked for.
     unreadable : list of Skipped
-        Images that could not be used; they are in no figure.
+        Images that could not be used; no figure includes them.
     unused : LeftOut
-        Files of the data sets that are no example.
+        Files of the data sets that belong to no example.
     """
 
     model: Mapping[str, Any]
@@ -108,13 +101,13 @@ class Report:
 
     @property
     def heading(self) -> str:
-        """One line on what was measured: the model, the beginning of its hash, size, dtype."""
+        """The measured model in one line: name, beginning of its hash, input size, dtype."""
         facts = model_facts_for_reading(self.model)
         return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items())
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Images and objects of each set that were asked for by clicks or boxes."""
+        """Number of images and objects of each set that were prompted by clicks or boxes."""
         images: dict[str, set[str]] = {}
         objects: dict[str, int] = {}
         for record in self.records:
@@ -158,6 +151,13 @@ class Report:
             for figure in ("iou", "dice", "boundary_f")
         }
         return {name: {f: means[f][name] for f in means} for name in means["iou"]}
+
+    def summary_rows(self) -> list[list[str]]:
+        """Return a row of cells for each prompt or baseline of the summary."""
+        return [
+            [column_title(name), *map(format_figure, figures.values())]
+            for name, figures in self.summary.items()
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but masks as JSON-ready data, None standing for NaN."""
@@ -210,23 +210,23 @@ class Report:
         return cleaned
 
     def to_json(self) -> str:
-        """Return `to_dict` as text.
+        """Return `to_dict` as JSON text.
 
-        Names of files that are not UTF-8 stand in it as JSON's own escapes of what Python calls
-        surrogates, and are read back as Python had them.
+        File names that are not UTF-8 are written with JSON's escapes for surrogates, so reading
+        the JSON gives the names as Python holds them.
         """
         text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         return printable(text)
 
     def tables(self) -> list[Table]:
-        """Return tables for a terminal: IoU by set, means of all, calibration, what failed."""
+        """Return tables for a terminal: IoU by set, means, calibration, images left out."""
         tables = [
             _rich_table(section)
             for section in self.sections
             if not section.title.startswith("Boundary")  # by set only where there is room
         ]
         if self.summary:
-            tables.append(_rich_summary(self.summary))
+            tables.append(_rich_summary(self.summary_rows()))
         reliability = calibration_data(self.records)
         if reliability:
             tables.append(_rich_calibration(reliability))
@@ -235,21 +235,8 @@ class Report:
         return tables
 
 
-def column_title(name: str) -> str:
-    """What a score is called.
-
-    Examples
-    --------
-    >>> column_title("click5"), column_title("box")
-    ('5 clicks', 'Box')
-    """
-    if name.removeprefix("click").isdigit():
-        return f"{name.removeprefix('click')} clicks"
-    return TITLES.get(name, name)
-
-
 def _for_reading(by_set: Figures) -> Figures:
-    """Without even numbers of clicks, unless the last: the curve is told by 1, 3, 5."""
+    """Leave out even numbers of clicks but the last: 1, 3 and 5 show the curve well enough."""
     names = {name for figures in by_set.values() for name in figures}
     clicks = [int(n[5:]) for n in names if n.startswith("click") and n[5:].isdigit()]
     hidden = {f"click{n}" for n in clicks if n % 2 == 0 and n < max(clicks)}
@@ -258,44 +245,6 @@ def _for_reading(by_set: Figures) -> Figures:
 
 def _with_means(by_set: Figures) -> dict[str, Any]:
     return {"mean_over_sets": mean_over_sets(by_set), "by_set": by_set}
-
-
-def calibration_data(records: Sequence[ObjectRecord]) -> dict[str, Any]:
-    """The reliability table as plain data; nothing if no answer predicts its IoU.
-
-    The table is of all answers, every set weighing the same. The expected calibration error is
-    the mean over sets of that within each: in the table too high on one set makes up for too low
-    on another.
-    """
-    by_set = calibration_by_set(records)
-    if not by_set:
-        return {}
-    errors = {name: table.expected_error for name, table in by_set.items()}
-    return {
-        **reliability_data(calibration(records)),
-        "expected_calibration_error": sum(errors.values()) / len(errors),
-        "error_by_set": errors,
-        "bias_by_set": {name: table.bias for name, table in by_set.items()},
-    }
-
-
-def reliability_data(table: Reliability) -> dict[str, Any]:
-    """A reliability table as plain data."""
-    return {
-        "expected_calibration_error": table.expected_error,
-        "mean_absolute_error": table.absolute_error,
-        "bias": table.bias,
-        "bins": [
-            {
-                "from": float(table.edges[i]),
-                "to": float(table.edges[i + 1]),
-                "masks": int(table.count[i]),
-                "predicted": float(table.predicted[i]),
-                "true": float(table.true[i]),
-            }
-            for i in range(len(table.count))
-        ],
-    }
 
 
 def _image_figures(record: EverythingRecord) -> dict[str, Any]:
@@ -317,7 +266,7 @@ def _json_ready(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_json_ready(item) for item in value]
     if isinstance(value, float):
-        # Six digits say all; the last ones of a sum may differ between machines.
+        # Six digits are enough; the last digits of a sum may differ between machines.
         return None if math.isnan(value) else round(value, 6)
     return value
 
@@ -325,24 +274,23 @@ def _json_ready(value: Any) -> Any:
 def _rich_table(section: Section) -> Table:
     table = Table(title=section.title, title_justify="left")
     table.add_column("Set")
-    table.add_column("Objects", justify="right")
-    for name in section.names:
-        table.add_column(column_title(name), justify="right")
-    for set_name, figures in section.figures.items():
-        objects = str(section.objects[set_name])
-        table.add_row(Text(printable(set_name)), objects, *_cells(section.names, figures))
+    for heading in ("Objects", *map(column_title, section.names)):
+        table.add_column(heading, justify="right")
+    *rows, means = section.rows()
+    for set_name, *cells in rows:
+        table.add_row(Text(printable(set_name)), *cells)
     table.add_section()
-    table.add_row(MEAN, "", *_cells(section.names, section.means), style="bold")
+    table.add_row(*means, style="bold")
     return table
 
 
-def _rich_summary(summary: Mapping[str, Mapping[str, float]]) -> Table:
+def _rich_summary(rows: Sequence[Sequence[str]]) -> Table:
     table = Table(title="Means over sets", title_justify="left")
     table.add_column("Prompt or method")
     for heading in ("IoU", "Dice", "Boundary F"):
         table.add_column(heading, justify="right")
-    for name, figures in summary.items():
-        table.add_row(column_title(name), *(format_figure(value) for value in figures.values()))
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
@@ -362,36 +310,12 @@ def _rich_calibration(data: Mapping[str, Any]) -> Table:
 
 
 def _rich_unreadable(unreadable: Sequence[Skipped]) -> Table:
-    table = Table(title="Left out of all figures, as it cannot be used", title_justify="left")
+    table = Table(title="Left out of all figures, because it cannot be used", title_justify="left")
     table.add_column("Image", overflow="fold")
     table.add_column("Reason", overflow="fold")
     for each in unreadable:
         table.add_row(*(Text(printable(t)) for t in (f"{each.set_name}/{each.name}", each.reason)))
     return table
-
-
-def calibration_sentence(data: Mapping[str, Any]) -> str:
-    """One sentence on how predicted IoU compares with true IoU."""
-    of_several = " (mean over sets)" if len(data.get("error_by_set", ())) > 1 else ""
-    return (
-        f"Predicted against true IoU: expected calibration error "
-        f"{data['expected_calibration_error']:.3f}{of_several}, bias {data['bias']:+.3f}"
-    )
-
-
-def format_figure(value: float | None) -> str:
-    """Three digits after the point for shares, one for counts above 1, a dash for none.
-
-    Examples
-    --------
-    >>> format_figure(0.81349), format_figure(24.25), format_figure(None)
-    ('.813', '24.2', '–')
-    """
-    if value is None or math.isnan(value):
-        return "–"
-    if abs(value) > 1:
-        return f"{value:.1f}"
-    return f"{value:.3f}".replace("0.", ".", 1)
 
 
 def _cells(names: Sequence[str], figures: Mapping[str, float]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What tuning found, in words, in tables for a terminal and as JSON."""
+"""What tuning found: in a sentence, in tables for a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.table import Table
 
-from anymask.evaluation.report import TITLES, format_figure
+from anymask.evaluation.compare import Difference
 from anymask.evaluation.tuning import FEWEST_TO_TEST, Tuning
 from anymask.model.config import EverythingConfig
+from anymask.reports.wording import TITLES, change_in_words, counted, format_figure
 
 _TITLES = {"score": "F1, mean over IoU .5 to .9", **TITLES}
 _COLUMNS = {
@@ -21,28 +22,27 @@ _COLUMNS = {
 
 
 def verdict_sentence(tuning: Tuning) -> str:
-    """Say in a sentence or two whether the tuned thresholds are better, and which to use."""
+    """Say in a sentence or two whether the tuned thresholds are better, and which are used."""
     if tuning.tuned == tuning.own:
-        return "Nothing to gain: no thresholds are surely better here than the model's own."
+        return "Nothing to gain: no thresholds are reliably better here than the model's own."
+    images = len(tuning.images)
     if tuning.verdict == "untested":
-        count = len(tuning.images)
         return (
-            f"Not tested: {count} {'image is' if count == 1 else 'images are'} too few to leave "
-            f"any out, so the figures flatter the tuned thresholds; with {FEWEST_TO_TEST} or more "
-            "they are tested on images that they were not chosen on."
+            f"Not tested: {counted(images, 'image')} {'is' if images == 1 else 'are'} too few to "
+            "leave any out, so the figures flatter the tuned thresholds; with "
+            f"{FEWEST_TO_TEST} or more they are tested on images that they were not chosen on."
         )
-    mean, low, high = tuning.gain
     before, after = (tuning.mean(which)["score"] for which in ("before", "left_out"))
+    change = Difference(before, after, *tuning.gain[1:], images)
     measured = (
-        f"on images that the thresholds were not chosen on, the score goes from "
-        f"{format_figure(before)} to {format_figure(after)} ({mean:+.3f}, 95% interval "
-        f"{low:+.3f} to {high:+.3f}, {len(tuning.images)} images)"
+        f"on images that the thresholds were not chosen on, the score {change_in_words(change)}, "
+        f"over {counted(images, 'image')}"
     )
-    if tuning.verdict == "better":
-        return f"Better: {measured}."
-    if tuning.verdict == "unclear":
-        return f"Probably better, but not for sure: {measured}; more images would tell."
-    return f"No better: {measured}. The model's own thresholds are kept."
+    return {
+        "better": f"Better: {measured}.",
+        "unclear": f"Probably better, but not certainly: {measured}; more images would tell.",
+        "worse": f"No better: {measured}. The model's own thresholds are kept.",
+    }[tuning.verdict]
 
 
 def tables(tuning: Tuning) -> list[Table]:
@@ -51,7 +51,7 @@ def tables(tuning: Tuning) -> list[Table]:
 
 
 def to_dict(tuning: Tuning) -> dict[str, Any]:
-    """Return all of it as JSON-ready data, None standing for NaN."""
+    """Return a tuning as JSON-ready data, None standing for NaN."""
 
     def ready(values: dict[str, Any]) -> dict[str, Any]:
         return {name: _ready(value) for name, value in values.items()}
@@ -101,7 +101,7 @@ def _figures(tuning: Tuning) -> Table:
     table = Table(
         title=title,
         title_justify="left",
-        caption="Masks of what nobody labelled do not count as mistakes." if sparse else None,
+        caption="Masks of unlabelled things do not count as mistakes." if sparse else None,
         caption_justify="left",
     )
     table.add_column("")

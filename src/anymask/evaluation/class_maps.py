@@ -1,0 +1,243 @@
+"""Maps of classes of pixels: each measured against the true classes, and two models compared.
+
+Each image weighs the same, however many pixels it has. IoU and Dice of a class are over all pixels
+of a set's images together; sets are averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.datasets.types import Example
+from anymask.errors import AnymaskError
+from anymask.evaluation.compare import (
+    Difference,
+    Figure,
+    GroupOf,
+    Pair,
+    difference,
+    drawn_together,
+    ratio,
+)
+from anymask.evaluation.metrics import Reliability, reliability
+from anymask.model.sam import Sam
+from anymask.predict.class_map import class_map
+from anymask.predict.predictor import SamPredictor
+
+Floats = NDArray[np.float64]
+
+MAP_SIZE = 320
+"""Longest side, about, of the maps that are kept to be shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassRecord:
+    """A map of the classes of one image, measured.
+
+    Attributes
+    ----------
+    set_name, image : str
+    overlap, answered, true : (K,) float arrays
+        Shares of the image for each class: predicted and true, predicted, true.
+    predicted_iou : (K,) float array
+        The model's own estimates; NaN if there is no model.
+    labels : (h, w) unsigned array
+        The map, reduced for display; 0 is background.
+    """
+
+    set_name: str
+    image: str
+    overlap: Floats
+    answered: Floats
+    true: Floats
+    predicted_iou: Floats
+    labels: NDArray[Any]
+
+    @property
+    def ious(self) -> Floats:
+        """IoU of each class in this image; NaN for classes neither present nor predicted."""
+        with np.errstate(invalid="ignore"):
+            quotient: Floats = self.overlap / (self.answered + self.true - self.overlap)
+        return quotient
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean IoU over the classes that are present or predicted; 1 if none is."""
+        known = self.ious[~np.isnan(self.ious)]
+        return float(known.mean()) if len(known) else 1.0
+
+
+def class_numbers(examples: Sequence[Example], classes: Sequence[str]) -> dict[int, int]:
+    """Map the class ids of examples to indices into `classes`, by name; -1 means no class.
+
+    Raises
+    ------
+    AnymaskError
+        If the examples have a class that is not among `classes`.
+    """
+    own = tuple(getattr(examples, "classes", ()) or ()) or tuple(classes)
+    unknown = [name for name in own if name not in classes]
+    if unknown:
+        raise AnymaskError(
+            f"The images have the class {unknown[0]!r}, and the model was trained for "
+            f"{', '.join(map(repr, classes))}; give images of these classes."
+        )
+    return {-1: -1, **{number: list(classes).index(name) for number, name in enumerate(own)}}
+
+
+def true_masks(example: Example, number_of: Mapping[int, int], classes: int) -> NDArray[np.bool_]:
+    """Return the mask of each class, (K, H, W)."""
+    masks = np.zeros((classes, *example.image.shape[:2]), bool)
+    for mask, own in zip(
+        example.masks, example.class_ids or (0,) * len(example.masks), strict=True
+    ):
+        if number_of[own] >= 0:
+            masks[number_of[own]] |= mask
+    return masks
+
+
+def called(record: ClassRecord, number: int) -> ClassRecord:
+    """Return the record of a map in which every pixel is of one class."""
+    alone = np.zeros_like(record.true)
+    alone[number] = 1.0
+    return replace(
+        record,
+        overlap=record.true * alone,
+        answered=alone,
+        predicted_iou=np.full_like(alone, np.nan),
+        labels=np.full_like(record.labels, number + 1),
+    )
+
+
+def class_reliability(records: Sequence[ClassRecord]) -> Reliability:
+    """Compare predicted with true IoU of the classes that are present in each image."""
+    seen = [(record, k) for record in records for k in np.flatnonzero(record.true)]
+    predicted, true = (
+        [float(getattr(r, n)[k]) for r, k in seen] for n in ("predicted_iou", "ious")
+    )
+    return reliability(predicted, true, [1.0] * len(seen))
+
+
+def map_classes(
+    sam: Sam, examples: Iterable[Example], number_of: Mapping[int, int], classes: int
+) -> list[ClassRecord]:
+    """Predict the classes of every image, and measure each map.
+
+    Parameters
+    ----------
+    sam : Sam
+        Trained for these classes.
+    examples : iterable of Example
+    number_of : mapping
+        From the class ids of the examples to indices of classes; see `class_numbers`.
+    classes : int
+        Number of classes.
+    """
+    predictor, records = SamPredictor(sam), []
+    for example in examples:
+        predictor.set_image(example.image)
+        labels = class_map(predictor, classes)
+        height, width = labels.shape
+        whole = np.array([0, 0, width - 1, height - 1])
+        _, predicted, _ = predictor.predict(box=whole, multimask_output=classes > 1)
+        true = true_masks(example, number_of, classes)
+        answered = labels == np.arange(1, classes + 1)[:, None, None]
+        records.append(
+            ClassRecord(
+                example.set_name,
+                example.name,
+                (answered & true).mean((1, 2)),
+                answered.mean((1, 2)),
+                true.mean((1, 2)),
+                np.asarray(predicted[:classes], np.float64),
+                _reduced(labels),
+            )
+        )
+    return records
+
+
+def most_common_class(records: Sequence[ClassRecord]) -> int:
+    """Return the class that covers most of the images, sets weighing the same."""
+    sets = {record.set_name for record in records}
+    shares = [np.mean([r.true for r in records if r.set_name == name], 0) for name in sets]
+    return int(np.mean(shares, 0).argmax())
+
+
+def compare_classes(
+    before: Sequence[ClassRecord],
+    after: Sequence[ClassRecord],
+    classes: Sequence[int],
+    figure: str = "IoU",
+    *,
+    group: GroupOf | None = None,
+    seed: int = 0,
+) -> Difference:
+    """Compare two maps of each image by the mean IoU or Dice of some classes.
+
+    Parameters
+    ----------
+    before, after : sequences of ClassRecord
+        Of the same images in the same order.
+    classes : sequence of int
+        Which classes; in each set those count that are in its images.
+    figure : {"IoU", "Dice"}
+    group : callable, optional
+        As to `compare_objects`.
+    seed : int
+    """
+    measure: Callable[[Floats], Figure] = {"IoU": _iou, "Dice": _dice}[figure]
+    keys = [(record.set_name, record.image) for record in after]
+    pairs = []
+    for members in drawn_together(keys, group).values():
+        here = [k for k in classes if any(after[i].true[k] for unit in members for i in unit)]
+        if here:
+            means = [
+                _mean([measure(_sums(records, members, k)) for k in here])
+                for records in (before, after)
+            ]
+            pairs.append(Pair(len(members), *means))
+    return difference(pairs, seed)
+
+
+def _reduced(labels: NDArray[Any]) -> NDArray[Any]:
+    """Take every n-th pixel, so that the longest side is about `MAP_SIZE`."""
+    step = max(1, round(max(labels.shape[:2]) / MAP_SIZE))
+    return labels[::step, ::step].copy()
+
+
+def _sums(records: Sequence[ClassRecord], members: list[list[int]], k: int) -> Floats:
+    """Return overlap, prediction and truth of a class, (3, units)."""
+    return np.array(
+        [
+            [sum(getattr(records[i], name)[k] for i in unit) for unit in members]
+            for name in ("overlap", "answered", "true")
+        ]
+    )
+
+
+def _iou(sums: Floats) -> Figure:
+    overlap, answered, true = sums
+    return ratio(overlap, answered + true - overlap)
+
+
+def _dice(sums: Floats) -> Figure:
+    overlap, answered, true = sums
+    return ratio(2 * overlap, answered + true)
+
+
+def _mean(figures: Sequence[Figure]) -> Figure:
+    """Return the mean of several figures; classes that a draw lacks do not count in it."""
+
+    def figure(draws: NDArray[np.int64]) -> Floats:
+        values = np.array([of_class(draws) for of_class in figures])
+        known = ~np.isnan(values)
+        with np.errstate(invalid="ignore"):
+            mean: Floats = np.where(known, values, 0).sum(0) / known.sum(0)
+        return mean
+
+    return figure

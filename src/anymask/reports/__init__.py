@@ -1,0 +1,1 @@
+"""What was measured, put into words, tables and pages: evaluations, tunings and verdicts."""
