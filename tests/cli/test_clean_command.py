@@ -176,4 +176,4 @@ def test_what_is_kept_becomes_one_black_and_white_picture(cli, labels, label_fil
     assert refused.exit_code == 2
     assert "leave --to out" in refused.stderr
     empty = cli("convert", folder, "--to", "coco", "-o", tmp_path / "x.json")
-    assert "holds no masks" in empty.stderr
+    assert "has no masks" in empty.stderr

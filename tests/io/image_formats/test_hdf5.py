@@ -46,9 +46,7 @@ def test_of_several_datasets_one_is_chosen(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["left"] = np.zeros((4, 5))
         file["scans/right"] = noise((6, 7))
-    assert "holds 2 arrays; choose one with dataset=: left (4×5), scans/right (6×7)" in sentence(
-        path
-    )
+    assert "has 2 arrays; choose one with dataset=: left (4×5), scans/right (6×7)" in sentence(path)
     for name in ("scans/right", "/scans/right"):
         np.testing.assert_array_equal(read(path, dataset=name).numpy(), noise((6, 7)))
     assert "has no array 'up'; it has left (4×5), scans/right (6×7)" in sentence(path, dataset="up")
