@@ -218,7 +218,7 @@ def test_a_file_without_tensors_is_refused_with_what_it_holds(saved: Callable[..
 
 
 def test_a_single_tensor_is_refused(saved: Callable[..., Path]):
-    assert "holds a single Tensor" in refusal(saved(torch.ones(3)))
+    assert "has a single Tensor" in refusal(saved(torch.ones(3)))
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")

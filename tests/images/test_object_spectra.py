@@ -103,7 +103,7 @@ def test_only_the_largest_of_many_objects_are_drawn(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("given", "part"),
     [
-        (np.ones((5, 5), int), "5×5 pixels and cube 23×37"),
+        (np.ones((5, 5), int), "5×5 pixels and cube is 23×37"),
         (np.ones((HEIGHT, WIDTH)), "float64"),
         (np.zeros((HEIGHT, WIDTH), int), "no object"),
     ],

@@ -83,11 +83,11 @@ def test_a_file_with_wrong_bytes_gives_masks_or_a_sentence(tmp_path, masks, form
     ("name", "content", "what"),
     [
         ("a.json", b"", "is empty"),
-        ("a.json", b'{"a": 1}', "holds no masks"),
+        ("a.json", b'{"a": 1}', "does not contain masks"),
         ("a.json", b"[" * 1_000_000, "nested too deeply"),
-        ("a.json", b'{"images": [], "annotations": 5}', "no picture|COCO's format"),
+        ("a.json", b'{"images": [], "annotations": 5}', "no image|COCO format"),
         ("a.json", b'{"type": "FeatureCollection"}', "how large the image is"),
-        ("a.xml", b"<annotation/>", "not there"),
+        ("a.xml", b"<annotation/>", "does not exist"),
         ("a.xml", b"<html></html>", "not a Pascal VOC annotation"),
         ("a.xml", b"<annotation>" + b"<a>" * 1000, "nested too deeply"),
         ("a.txt", b"hello world", "no masks in a known format"),
@@ -314,7 +314,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, masks, form):
 @pytest.mark.parametrize("form", list(FORMATS))
 def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path, masks, form):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match=r"a part of this path is a file|stands where a folder"):
+    with pytest.raises(OutputError, match=r"a part of this path is a file|name of the folder"):
         save_masks(masks, tmp_path / "file" / ("a" + FORMATS[form].suffix), form)
 
 

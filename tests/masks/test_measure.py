@@ -178,7 +178,7 @@ def test_only_requested_properties_are_measured_in_the_usual_order():
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"properties": ["aera"]}, "'aera' is nothing that can be measured"),
+        ({"properties": ["aera"]}, "'aera' cannot be measured"),
         ({"properties": ["intensity_mean"]}, "needs the image's values"),
         ({"pixel_size": 0.5}, "means nothing without its unit"),
         ({"unit": "µm"}, "needs a pixel size"),

@@ -46,9 +46,7 @@ def test_of_several_datasets_one_is_chosen(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["left"] = np.zeros((4, 5))
         file["scans/right"] = noise((6, 7))
-    assert "holds 2 arrays; choose one with dataset=: left (4×5), scans/right (6×7)" in sentence(
-        path
-    )
+    assert "has 2 arrays; choose one with dataset=: left (4×5), scans/right (6×7)" in sentence(path)
     for name in ("scans/right", "/scans/right"):
         np.testing.assert_array_equal(read(path, dataset=name).numpy(), noise((6, 7)))
     assert "has no array 'up'; it has left (4×5), scans/right (6×7)" in sentence(path, dataset="up")
@@ -168,7 +166,7 @@ def test_60000_pixels_square_are_read_by_region(
     with pytest.raises(ImageError, match="60000×60000 pixels"):
         read_rgb(path)
     monkeypatch.setattr(memory, "available_memory", lambda: 4 << 30)
-    with pytest.raises(ImageError, match=r"60000×60000 values, 3\.4 GB"):
+    with pytest.raises(ImageError, match=r"60000×60000 values, which take 3\.4 GB"):
         image.numpy()
 
 

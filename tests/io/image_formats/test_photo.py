@@ -87,7 +87,7 @@ def test_dpi_is_kept_but_is_not_a_pixel_size(tmp_path: Path) -> None:
 def test_a_frame_of_an_animation_is_chosen_by_page(tmp_path: Path) -> None:
     frames = [PillowImage.fromarray(np.full((5, 6, 3), level, np.uint8)) for level in (10, 90, 200)]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
-    assert "holds 3 pictures; choose one with page=0 to page=2" in sentence(tmp_path / "a.webp")
+    assert "has 3 images; choose one with page=0 to page=2" in sentence(tmp_path / "a.webp")
     assert read(tmp_path / "a.webp", page=2).array[0, 0, 0] == 200
     assert read(tmp_path / "a.webp", page=-3).array[0, 0, 0] == 10
     assert "no page=3" in sentence(tmp_path / "a.webp", page=3)

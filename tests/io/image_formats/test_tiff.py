@@ -177,7 +177,7 @@ def test_a_file_of_60000_pixels_square_is_read_by_region(
     with pytest.raises(ImageError, match="60000×60000 pixels"):
         read_rgb(path)
     monkeypatch.setattr(memory, "available_memory", lambda: 4 << 30)
-    with pytest.raises(ImageError, match=r"60000×60000 values, 3\.4 GB.*region"):
+    with pytest.raises(ImageError, match=r"60000×60000 values, which take 3\.4 GB.*region"):
         image.numpy()
 
 
@@ -244,7 +244,7 @@ def test_series_of_other_sizes_are_chosen_or_left_as_thumbnails(tmp_path: Path) 
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(first)
         writer.write(second)
-    assert "holds 2 pictures; choose one with series=" in sentence(tmp_path / "a.tif")
+    assert "has 2 images; choose one with series=" in sentence(tmp_path / "a.tif")
     np.testing.assert_array_equal(read(tmp_path / "a.tif", series=1).array, second)
     np.testing.assert_array_equal(read(tmp_path / "a.tif", page=1).array, second)
     assert "no series=2" in sentence(tmp_path / "a.tif", series=2)

@@ -114,7 +114,7 @@ GRID = np.array([[0.5, 0.5]])
         ({"output_mode": "polygons"}, "output_mode is 'polygons'; it can be 'binary_mask', "),
         (
             {"points_per_side": None, "point_grids": [GRID], "crop_n_layers": 1},
-            "point_grids holds 1 grids and crop_n_layers is 1; .* 2 in all",
+            "point_grids has 1 grids, but crop_n_layers is 1; .* 2 in all",
         ),
         ({"points_per_side": None, "point_grids": [GRID * 3]}, r"point_grids\[0\] must be"),
         ({"points_per_side": None, "point_grids": [[0.5, 0.5]]}, r"point_grids\[0\] must be"),
