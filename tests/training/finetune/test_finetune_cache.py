@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from anymask.training.finetune import memory, setup
+from anymask.training.finetune import memory_need, setup
 from anymask.training.finetune.cache import EmbeddingCache, embedding_bytes, encode, encoder_hash
 from anymask.training.finetune.images import describe, turned
 from anymask.training.finetune.loop import finetune
@@ -69,7 +69,7 @@ def test_the_announced_size_covers_all_views_to_encode(
     told = []
 
     def need_of(*arguments, **options):
-        told.append(memory.need_of(*arguments, **options))
+        told.append(memory_need.need_of(*arguments, **options))
         return told[-1]
 
     monkeypatch.setattr(setup, "need_of", need_of)
