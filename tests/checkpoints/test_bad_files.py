@@ -156,7 +156,7 @@ def test_code_in_a_pytorch_file_is_refused_by_name_and_never_runs(
 ):
     trace = tmp_path / "the_code_ran"
     path = saved({"model": state, "epoch": CreatesAFile(trace)}, **options)
-    assert "asks for the Python object posix.system, so it is refused" in refusal(path)
+    assert "needs the Python object posix.system, so it is refused" in refusal(path)
     assert not trace.exists()
     # The file is indeed malicious: whoever trusts it runs its code.
     torch.load(path, weights_only=False)
@@ -183,7 +183,7 @@ def test_training_settings_that_are_python_objects_are_refused_by_name(
     state: dict[str, torch.Tensor], saved: Callable[..., Path]
 ):
     path = saved({"model": state, "args": argparse.Namespace(lr=1e-4)})
-    assert "asks for the Python object argparse.Namespace" in refusal(path)
+    assert "needs the Python object argparse.Namespace" in refusal(path)
 
 
 def test_tensors_of_another_network_are_refused_with_three_of_their_names(

@@ -194,7 +194,7 @@ def test_the_header_can_be_elsewhere(cli, leaf_cube, model, tmp_path):
     assert names_in(tmp_path / "out") == {"data only.ndvi"}
     two = cli("everything", data, leaf_cube, "--header", leaf_cube, "-o", tmp_path / "out")
     assert two.exit_code == 2
-    assert "--header belongs to one data file" in two.stderr
+    assert "is for one data file" in two.stderr
 
 
 def test_segment_segments_each_pseudo_rgb(cli, leaf_cube, model, tmp_path):
@@ -287,7 +287,7 @@ def test_a_stack_needs_a_plane(cli, model, tmp_path):
         ({"channels": "1=rd"}, "did you mean red"),
         ({"channels": "1", "rgb": ["ndvi"]}, "cannot be combined"),
         ({"z": "top"}, "--z 'top' is none of"),
-        ({"rgb": ["a;b"]}, "give one"),
+        ({"rgb": ["a;b"]}, "needs one expression"),
         ({"rgb": ["ndvi", "ndvi"]}, "Two pseudo-RGBs"),
         ({"rgb": ["ndvi +"]}, "at character 7"),
     ],

@@ -108,7 +108,7 @@ GRID = np.array([[0.5, 0.5]])
         ({"order_by": "area"}, "order_by is 'area'; it can be 'predicted_iou', 'iou_times_sta"),
         ({"tile_size": 1}, "tile_size is 1; it must be a whole number of at least 2"),
         ({"tile_size": 99.5}, "tile_size is 99.5"),
-        ({"tile_overlap": 10}, "tile_overlap is 10 and there are no tiles; give tile_size"),
+        ({"tile_overlap": 10}, "tile_overlap is 10, but there are no tiles; give tile_size"),
         ({"tile_size": 64, "tile_overlap": 0}, "tile_overlap is 0"),
         ({"tile_size": 64, "tile_overlap": 64}, "must overlap by less than their size"),
         ({"output_mode": "polygons"}, "output_mode is 'polygons'; it can be 'binary_mask', "),
