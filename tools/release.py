@@ -48,7 +48,9 @@ def current_version(root: Path) -> str:
 
 def section(changelog: str, title: str) -> str | None:
     """The text below `## title`, up to the next section; None where there is no such section."""
-    found = re.search(rf"^## {re.escape(title)}(?: - .*)?$(.*?)(?=^## |\Z)", changelog, re.M | re.S)
+    found = re.search(
+        rf"^## {re.escape(title)}(?: - [^\n]*)?$(.*?)(?=^## |\Z)", changelog, re.M | re.S
+    )
     return found and found[1].strip()
 
 
