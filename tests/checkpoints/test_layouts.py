@@ -290,7 +290,7 @@ def test_a_guess_at_the_decoders_heads_is_told_and_can_be_put_right(
 ):
     path = reference / "small" / "small_sam.safetensors"
     with pytest.warns(
-        CheckpointNotice, match="number of heads of its mask decoder, so 8 are assumed"
+        CheckpointNotice, match="heads of its mask decoder, so 8 are assumed"
     ):
         guessed = load(path, dtype="float32")
     assert guessed.config.decoder_heads == 8
