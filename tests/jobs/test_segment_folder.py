@@ -215,7 +215,7 @@ def test_a_job_that_was_pickled_gives_the_same_bytes(photos, model, run, tmp_pat
         ({"point_per_side": 4}, AnymaskError, "no option 'point_per_side' .* points_per_side?"),
         ({"points_per_side": 0}, AnymaskError, "points_per_side is 0; it must be"),
         ({"images": "no.png"}, ImageError, "no.png"),
-        ({"header": "one.hdr"}, AnymaskError, "header is for one data file, and 3 images"),
+        ({"header": "one.hdr"}, AnymaskError, "header= is for one data file, but 3 images"),
         ({"rgb": ["ndvi", "ndvi"]}, ImageError, "Two pseudo-RGBs are called 'ndvi'"),
     ],
 )

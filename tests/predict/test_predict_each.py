@@ -99,7 +99,7 @@ def test_models_with_finer_maps_decode_images_together(images):
 @pytest.mark.parametrize(
     ("prompts", "what"),
     [
-        ({"box": BOXES[:2]}, "box has 2 items and 3 images are set"),
+        ({"box": BOXES[:2]}, "box has 2 items, but 3 images are set"),
         ({"point_coords": POINTS, "point_labels": LABELS[:1]}, "point_labels has 1 items"),
         ({"box": [BOXES[0], [0, 0, 500, 10], BOXES[2]]}, r"Of 3 images, number 1: box = \(0, 0, 5"),
         ({"box": [BOXES[0], BOXES, BOXES[2]]}, "Of 3 images, number 1 got several prompts"),
