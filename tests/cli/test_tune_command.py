@@ -76,7 +76,7 @@ def test_a_run_ends_with_tables_and_a_verdict(cli, strict, discs):
     assert result.exit_code == 0
     for text in ("stability_score_thresh", "AR@1000", "tuned on the others", "5 images"):
         assert text in result.stdout
-    assert "Masks of what nobody labelled do not count" in result.stdout
+    assert "Masks of unlabelled things do not count" in result.stdout
     result = cli("tune", *options, "--limit", 3)
     assert "Not tested: 3 images are too few" in result.stdout
 
