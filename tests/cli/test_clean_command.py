@@ -176,4 +176,4 @@ def test_binary_writes_one_black_and_white_image(cli, labels, label_file, tmp_pa
     assert refused.exit_code == 2
     assert "leave out --to" in refused.stderr
     empty = cli("convert", folder, "--to", "coco", "-o", tmp_path / "x.json")
-    assert "holds no masks" in empty.stderr
+    assert "has no masks" in empty.stderr

@@ -169,7 +169,7 @@ def test_one_bad_result_does_not_stop_the_others(run, tmp_path, results):
     (results / "c.masks.json").write_text("{")
     result = run(results, "--to", "npz", "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert "c.masks.json is no JSON" in result.stderr
+    assert "c.masks.json is not valid JSON" in result.stderr
     assert "1 of 3 results could not be read." in result.stderr
     assert (tmp_path / "out" / "a.npz").is_file()
 

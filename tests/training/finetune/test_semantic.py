@@ -160,7 +160,7 @@ def test_held_out_images_without_a_class_use_the_classes_of_the_training_images(
 
 def test_a_map_of_more_classes_than_the_model_is_refused():
     predictor = SamPredictor(tiny_sam())
-    with pytest.raises(PromptError, match="1 to 3 classes, and 4"):
+    with pytest.raises(PromptError, match="1 to 3 classes, but 4"):
         class_map(predictor, 4)
     with pytest.raises(PromptError, match="set_image"):
         class_map(predictor, 2)
