@@ -201,11 +201,11 @@ def test_a_given_model_counts_twice_because_it_is_copied():
 
 
 def test_too_much_memory_is_reported_with_advice():
-    enough = Need(1e9, 8e9, 1e6, 1e9, ("take a smaller model",))
+    enough = Need(1e9, 8e9, 1e6, 1e9, ("use a smaller model",))
     assert enough.sentences() == [
         "Memory: about 1.0 GB of 8.0 free. Embeddings on disk: 1 MB."
     ]  # fmt: skip
-    too_much = Need(9e9, 8e9, 2e9, 1e9, ("lower batch_size to 1", "take a smaller model"))
+    too_much = Need(9e9, 8e9, 2e9, 1e9, ("lower batch_size to 1", "use a smaller model"))
     _, memory, disk = too_much.sentences()
     assert "to reduce it, lower batch_size to 1, or use a smaller model" in memory
     assert "Only 1.0 GB are free for the embeddings" in disk
