@@ -64,7 +64,7 @@ def test_microscopy_cells_and_the_bright_ones_among_them(here) -> None:
 def test_medicine_the_diameter_of_a_lesion_in_millimetres(here) -> None:
     run_page("medicine")
     (lesion,) = table("lesion.csv")
-    assert 10 < float(lesion["feret_diameter_max_mm"]) < 20
+    assert 15 < float(lesion["feret_diameter_max_mm"]) < 22  # the box is 18.4 mm wide
     assert Path("report/evaluation.html").is_file()
 
 

@@ -6,7 +6,7 @@ import anymask
 from anymask.masks.choose import keep
 
 image = anymask.to_rgb(skimage.data.coins())
-generator = anymask.SamAutomaticMaskGenerator(anymask.load(), points_per_side=24)
+generator = anymask.SamAutomaticMaskGenerator(anymask.load())
 masks = generator.generate_masks(image)
 coins = keep(masks, "circularity > .85 and area > 500")
 shown = anymask.overlay(image, coins)

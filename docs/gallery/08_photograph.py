@@ -5,6 +5,6 @@ import skimage
 import anymask
 
 image = skimage.data.coffee()
-generator = anymask.SamAutomaticMaskGenerator(anymask.load(), points_per_side=16)
+generator = anymask.SamAutomaticMaskGenerator(anymask.load())
 masks = generator.generate_masks(image)
 shown = anymask.overlay(image, masks)
