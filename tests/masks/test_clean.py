@@ -266,7 +266,7 @@ def test_a_margin_removes_what_comes_near_the_edge():
         (lambda m: fill_holes(m, max_size=-1), "max_size is -1"),
         (lambda m: remove_small_objects(m, float("nan")), "min_area is nan"),
         (lambda m: smooth(m, -2), "radius is -2"),
-        (lambda m: clear_border(m, sides=["up"]), "'up' is none of them"),
+        (lambda m: clear_border(m, sides=["up"]), "'up' is not a side"),
     ],
 )
 def test_wrong_values_are_told(call, words):

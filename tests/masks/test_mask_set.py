@@ -237,7 +237,7 @@ def test_joining_sets_keeps_their_order(masks):
         (lambda: MaskSet.from_records([]), "image size cannot be found"),
         (
             lambda: MaskSet.from_records([{"segmentation": np.zeros((2, 2), bool)}], (3, 3)),
-            "Mask 0 is 2×2 pixels and the picture 3×3",
+            "Mask 0 is 2×2 pixels and the image is 3×3",
         ),
         (lambda: MaskSet.from_records([{"area": 3}]), "Run lengths must be a dictionary"),
         (

@@ -180,11 +180,11 @@ def test_only_requested_properties_are_measured_in_the_usual_order():
     [
         ({"properties": ["aera"]}, "'aera' cannot be measured"),
         ({"properties": ["intensity_mean"]}, "needs the image's values"),
-        ({"pixel_size": 0.5}, "means nothing without its unit"),
+        ({"pixel_size": 0.5}, "needs a unit"),
         ({"unit": "µm"}, "needs a pixel size"),
         ({"pixel_size": -1, "unit": "µm"}, "above 0"),
-        ({"image": np.ones((2, 2))}, "3×3 pixels and the picture is 2×2"),
-        ({"image": np.ones((3, 3, 2)), "channel_names": ["a"]}, "2 channels and 1 names"),
+        ({"image": np.ones((2, 2))}, "3×3 pixels and the image is 2×2"),
+        ({"image": np.ones((3, 3, 2)), "channel_names": ["a"]}, "2 channels and 1 channel names"),
         ({"image": np.ones((3, 3), complex)}, "of numbers"),
     ],
 )

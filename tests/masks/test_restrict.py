@@ -65,18 +65,18 @@ def test_a_polygon_covers_the_pixels_whose_centres_are_in_it():
 @pytest.mark.parametrize(
     ("region", "words"),
     [
-        (np.ones((3, 3), bool), "region of interest is 3×3 pixels and the picture 8×6"),
+        (np.ones((3, 3), bool), "region of interest is 3×3 pixels and the image is 8×6"),
         ((5, 1, 2, 3), "ends before it begins"),
         ((20, 20, 30, 30), "no pixel in the image, which is 8 wide and 6 high"),
         (np.zeros((6, 8), bool), "no pixel in the image"),
-        ((1, 2, 3), "none of them"),
-        ([(1, 2), (3, 4)], "none of them"),
-        ([[1, 2], [3]], "none of them"),
-        ("everything", "none of them"),
-        ((0, 0, float("nan"), 4), "no number"),
+        ((1, 2, 3), "must be a boolean mask"),
+        ([(1, 2), (3, 4)], "must be a boolean mask"),
+        ([[1, 2], [3]], "must be a boolean mask"),
+        ("everything", "must be a boolean mask"),
+        ((0, 0, float("nan"), 4), "not a finite number"),
     ],
 )
-def test_regions_that_mean_nothing_are_told(region, words):
+def test_invalid_regions_are_errors(region, words):
     with pytest.raises(AnymaskError, match=words):
         restrict(np.ones((6, 8), int), region)
 

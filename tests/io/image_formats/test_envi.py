@@ -323,7 +323,7 @@ def test_a_name_that_contradicts_the_header_is_refused_by_default(tmp_path: Path
     header, cube = write_pair(tmp_path, suffix="bsq")
     data = tmp_path / "cube.bsq"
     for path in (header, data):
-        assert "says interleave bil while the data are called cube.bsq" in sentence(path)
+        assert "says interleave bil but the data file is cube.bsq" in sentence(path)
     np.testing.assert_array_equal(read(data, header=header).numpy(), cube)
 
 

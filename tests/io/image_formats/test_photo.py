@@ -95,7 +95,7 @@ def test_a_frame_of_an_animation_is_chosen_by_page(tmp_path: Path) -> None:
 
 def test_options_of_other_formats_are_refused_by_name(tmp_path: Path) -> None:
     PillowImage.new("L", (4, 3)).save(tmp_path / "a.png")
-    assert "level= means nothing" in sentence(tmp_path / "a.png", level=1)
+    assert "level= does not apply" in sentence(tmp_path / "a.png", level=1)
     assert "no page=1; there is only page=0" in sentence(tmp_path / "a.png", page=1)
 
 
