@@ -93,7 +93,7 @@ def test_a_format_that_cannot_be_used_is_named_and_the_others_work(run, tmp_path
     assert done.returncode == 0
     assert (tmp_path / "out" / "a.svg").is_file()
     reasons = (
-        "wrong of the package rival is left out: rival:COCO is no ImageFormat",
+        "wrong of the package rival is left out: rival:COCO is not an entry of type ImageFormat",
         "png of the package rival is left out: the suffix .png belongs to another format",
         "broken of the package rival is left out: division by zero",
         "coco of the package rival is left out: there is a format called coco already",

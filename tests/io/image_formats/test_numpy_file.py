@@ -64,7 +64,7 @@ def test_one_of_several_arrays_is_chosen_by_name(tmp_path: Path) -> None:
     assert image.shape == (6, 7)
     assert image.metadata["dataset"] == "right"
     assert "has no array 'up'; it has left (4×5)" in sentence(tmp_path / "a.npz", dataset="up")
-    assert "no picture" in sentence(tmp_path / "a.npz", dataset="x")
+    assert "not an image" in sentence(tmp_path / "a.npz", dataset="x")
     np.save(tmp_path / "a.npy", np.zeros((4, 5)))
     assert "dataset= does not apply" in sentence(tmp_path / "a.npy", dataset="left")
 

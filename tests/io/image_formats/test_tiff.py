@@ -229,7 +229,7 @@ def test_pages_are_chosen_one_by_one(tmp_path: Path) -> None:
     assert image.axes == "YX"
     np.testing.assert_array_equal(image.array, stack[2])
     assert "no page=4; there is page=0 to page=3" in sentence(tmp_path / "a.tif", page=4)
-    with pytest.raises(ImageError, match="exclude each other"):
+    with pytest.raises(ImageError, match="not both"):
         read(tmp_path / "a.tif", page=1, series=0)
 
 
