@@ -76,7 +76,7 @@ def test_a_polygon_covers_the_pixels_whose_centres_are_in_it():
         ((0, 0, float("nan"), 4), "not a finite number"),
     ],
 )
-def test_regions_that_mean_nothing_are_told(region, words):
+def test_invalid_regions_are_errors(region, words):
     with pytest.raises(AnymaskError, match=words):
         restrict(np.ones((6, 8), int), region)
 
