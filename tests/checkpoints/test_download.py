@@ -147,9 +147,7 @@ def test_an_interrupted_download_is_resumed_by_the_next_call(
     server: Server, entry: CheckpointEntry, home: Path
 ):
     server.cuts = [HALF, 0]
-    with pytest.raises(
-        CheckpointError, match="at 1,500,000 bytes; load it again to continue"
-    ):
+    with pytest.raises(CheckpointError, match="at 1,500,000 bytes; load it again to continue"):
         fetch(entry)
     assert names(home) == [f"{entry.file_name}.part"]
     assert cached_path(entry) is None

@@ -289,9 +289,7 @@ def test_a_guess_at_the_decoders_heads_is_told_and_can_be_put_right(
     reference: Path, small_reference_config: SamConfig, small_reference_sam: Sam
 ):
     path = reference / "small" / "small_sam.safetensors"
-    with pytest.warns(
-        CheckpointNotice, match="heads of its mask decoder, so 8 are assumed"
-    ):
+    with pytest.warns(CheckpointNotice, match="heads of its mask decoder, so 8 are assumed"):
         guessed = load(path, dtype="float32")
     assert guessed.config.decoder_heads == 8
     told = load(path, variant=small_reference_config, dtype="float32")
