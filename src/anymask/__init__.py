@@ -1,4 +1,4 @@
-"""Segment Anything for any checkpoint and any picture.
+"""Segment Anything for any checkpoint and any image.
 
 The public names, each imported when first used: ``import anymask`` loads neither torch nor
 anything else that is slow.
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from anymask.painting import overlay
     from anymask.predict.class_map import class_map
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
+    from anymask.predict.predict_text import predict_text
     from anymask.predict.predictor import SamPredictor
     from anymask.samples import sample
     from anymask.training.finetune.loop import finetune
@@ -70,6 +71,7 @@ __all__ = [
     "object_spectra",
     "open_dataset",
     "overlay",
+    "predict_text",
     "pseudo_rgb",
     "pseudo_rgbs",
     "read",
@@ -107,6 +109,7 @@ _HOMES = {
     "object_spectra": "anymask.images.object_spectra",
     "open_dataset": "anymask.datasets",
     "overlay": "anymask.painting",
+    "predict_text": "anymask.predict.predict_text",
     "pseudo_rgb": "anymask.images.pseudo_rgb",
     "pseudo_rgbs": "anymask.images.pseudo_rgb",
     "read": "anymask.io.read_images",

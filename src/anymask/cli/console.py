@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from anymask.errors import AnymaskError
-from anymask.io.registry import PluginWarning
+from anymask.plugins import PluginWarning
 
 P = ParamSpec("P")
 R = TypeVar("R")

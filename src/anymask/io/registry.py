@@ -18,16 +18,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from anymask import plugins
 from anymask.errors import OutputError
 
 if TYPE_CHECKING:
@@ -39,10 +38,6 @@ if TYPE_CHECKING:
 
 READERS, WRITERS = "anymask.readers", "anymask.writers"
 """The entry-point groups through which packages add image formats and mask formats."""
-
-
-class PluginWarning(UserWarning):
-    """A format of an installed package cannot be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,29 +327,11 @@ def _from_packages(
 ) -> list[_Format]:
     """The entries of installed packages; unusable ones are left out with a warning."""
     found: list[_Format] = []
-    for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
-        try:
-            form = entry.load()
-        except Exception as error:  # importing foreign code may raise anything
-            reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
-            _leave_out(entry, reason)
-            continue
-        if not isinstance(form, kind):
-            _leave_out(entry, f"{entry.value} is not an entry of type {kind.__name__}")
-        elif form.name in names | {other.name for other in found}:
-            _leave_out(entry, f"there is a format called {form.name} already")
+    for entry, form in plugins.loaded(group, kind, "format"):
+        if form.name in names | {other.name for other in found}:
+            plugins.leave_out(entry, "format", f"there is a format called {form.name} already")
         elif twice := suffixes.intersection(form.suffixes):
-            _leave_out(entry, f"the suffix {min(twice)} belongs to another format")
+            plugins.leave_out(entry, "format", f"the suffix {min(twice)} belongs to another format")
         else:
             found.append(form)
     return found
-
-
-def _leave_out(entry: EntryPoint, reason: str) -> None:
-    package = entry.dist.name if entry.dist is not None else entry.value
-    warnings.warn(
-        f"The format {entry.name} of the package {package} is left out: {reason}; update or "
-        "uninstall the package.",
-        PluginWarning,
-        stacklevel=2,
-    )

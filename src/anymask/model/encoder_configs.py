@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from anymask.errors import CheckpointError
+from anymask import plugins
 from anymask.model.encoders import PREFIX, EncoderConfig, Shapes, count_children
 
 if TYPE_CHECKING:
@@ -343,24 +342,14 @@ def encoder_kinds() -> dict[str, type[EncoderConfig]]:
     Another package adds one through an entry point of the group ``anymask.encoders``, whose name
     is the kind's and whose object is the dataclass.
 
-    Raises
-    ------
-    CheckpointError
-        If another package's kind cannot be imported, or is not an `EncoderConfig`.
+    One that cannot be used is left out with a `PluginWarning`.
     """
     kinds: dict[str, type[EncoderConfig]] = {kind.kind: kind for kind in _OWN_KINDS}
-    for entry in entry_points(group=GROUP):
-        try:
-            found = entry.load()
-        except Exception as error:  # importing foreign code may raise anything
-            raise CheckpointError(
-                f"The encoder {entry.name!r} of {entry.value} cannot be imported ({error}); update "
-                "or remove the package that brings it."
-            ) from error
-        if not (isinstance(found, type) and issubclass(found, EncoderConfig)):
-            raise CheckpointError(
-                f"The encoder {entry.name!r} of {entry.value} is not an EncoderConfig; update or "
-                "remove its package."
-            )
-        kinds.setdefault(entry.name, found)
+    for entry, kind in plugins.loaded_classes(GROUP, EncoderConfig, "encoder"):
+        if entry.name in kinds:
+            plugins.leave_out(entry, "encoder", f"there is an encoder called {entry.name} already")
+        elif getattr(kind, "kind", None) != entry.name:
+            plugins.leave_out(entry, "encoder", f"its kind differs from {entry.name}")
+        else:
+            kinds[entry.name] = kind
     return kinds

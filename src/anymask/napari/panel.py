@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,9 @@ from anymask.napari.pages.pseudo_rgb_page import PseudoRgbPage
 from anymask.napari.pages.save_page import SavePage
 from anymask.napari.pages.segment_page import SegmentPage
 from anymask.napari.pages.spectra_page import SpectraPage
+from anymask.napari.plugin_pages import plugin_pages
 from anymask.napari.widgets import MessageBar, Page, button, plain, row
+from anymask.plugins import PluginWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +97,9 @@ class Panel(QWidget):
             "Save": self.save,
             "Log": self.log,
         }
+        with warnings.catch_warnings(record=True) as left_out:
+            warnings.simplefilter("always", PluginWarning)
+            self.pages |= plugin_pages(self.control, set(self.pages))
         self.message = MessageBar()
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 4, 4, 4)
@@ -107,6 +113,8 @@ class Panel(QWidget):
         self._watch: _OnClose | None = None
         self._connect()
         self.open_page("Images")
+        for warning in left_out:
+            self.control.said.emit(str(warning.message), "error", None)
 
     def _tabs(self) -> QGridLayout:
         grid = QGridLayout()

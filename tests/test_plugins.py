@@ -1,4 +1,4 @@
-"""Installed packages add formats through entry points, as the package in examples/ does."""
+"""Installed packages add parts through entry points, as the package in examples/ does."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 import anymask
 
-ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "more_formats"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "more_parts"
 
 
 def install(folder: Path, name: str, entries: dict[str, dict[str, str]]) -> None:
@@ -103,7 +103,58 @@ def test_a_format_that_cannot_be_used_is_named_and_the_others_work(run, tmp_path
     assert done.stderr.count("left out") == len(reasons)
 
 
-def test_an_example_format_has_under_forty_lines() -> None:
-    for file in ("pgm.py", "svg.py"):
-        text = (EXAMPLE / "more_formats" / file).read_text(encoding="utf-8")
-        assert len(text.splitlines()) < 40
+def test_the_encoder_of_a_package_makes_models_that_are_saved_and_loaded(run) -> None:
+    code = """
+import numpy as np, torch
+from anymask import Sam, SamPredictor, load, save
+from anymask.model.config import SamConfig
+from more_parts.patches import PatchesConfig
+sam = Sam(SamConfig("patches", PatchesConfig(16), image_size=128)).eval()
+save(sam, "patches.safetensors")
+torch.save(sam.state_dict(), "bare.pth")
+image = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
+def answer(model):
+    predictor = SamPredictor(model)
+    predictor.set_image(image)
+    return predictor.predict(box=[10, 10, 60, 60])[2]
+whole, bare = load("patches.safetensors"), load("bare.pth", image_size=128)
+print(np.array_equal(answer(sam), answer(whole)), np.array_equal(answer(sam), answer(bare)))
+print(whole.config.image_encoder)
+"""
+    done = run("-c", code)
+    assert done.stdout.splitlines() == ["True True", "PatchesConfig(patch_size=16)"], done.stderr
+
+
+def test_words_are_segmented_by_the_detector_of_a_package(run) -> None:
+    code = """
+import anymask, numpy as np
+image = np.full((120, 160, 3), 90, np.uint8)
+image[20:60, 30:80] = (220, 10, 10)
+image[70:110, 90:150] = (20, 20, 220)
+masks = anymask.predict_text(image, ["blue", "red", "no colour"])
+print(masks.class_names)
+for mask, (top, bottom, left, right) in zip(masks, [(20, 60, 30, 80), (70, 110, 90, 150)]):
+    truth = np.zeros_like(mask)
+    truth[top:bottom, left:right] = True
+    print((mask & truth).sum() / (mask | truth).sum() > 0.9)
+try:
+    anymask.predict_text(image, "red", prompter="words")
+except anymask.AnymaskError as error:
+    print(error)
+"""
+    code = code.replace(
+        "print([round(anymask.masks.rle.intersection_over_union) for _ in ()])\n", ""
+    )
+    done = run("-c", code)
+    assert done.stdout.splitlines() == [
+        "('red', 'blue')",
+        "True",
+        "True",
+        "There is no detector for words called 'words'; there is colours (regions of a named "
+        "colour).",
+    ], done.stderr
+
+
+def test_without_a_detector_words_are_refused_with_what_to_do() -> None:
+    with pytest.raises(anymask.AnymaskError, match="No detector for words is installed; install"):
+        anymask.predict_text(np.zeros((8, 8, 3), np.uint8), ["coin"])
