@@ -35,10 +35,10 @@ def refused(predictor: SamPredictor, **prompt: Any) -> str:
 @pytest.mark.parametrize(
     ("point", "shown"),
     [
-        ((-1, 10), "(-1, 10)"),
-        ((10, -0.6), "(10, -0.6)"),
-        ((241, 10), "(241, 10)"),
-        ((10, 181), "(10, 181)"),
+        ((-1.6, 10), "(-1.6, 10)"),
+        ((10, -2), "(10, -2)"),
+        ((241.5, 10), "(241.5, 10)"),
+        ((10, 182), "(10, 182)"),
         ((1e12, 10), "(1e+12, 10)"),
     ],
 )
@@ -54,6 +54,25 @@ def test_a_point_outside_the_image(
 def test_points_on_the_edge_are_inside(predictor: SamPredictor, point: tuple[float, float]) -> None:
     _, iou, _ = predictor.predict([point], [1])
     assert np.isfinite(iou).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "cut"),
+    [
+        ({"point_coords": [[-1.4, 181]], "point_labels": [1]}, [[-0.5, 180]]),
+        ({"point_coords": [[241, -1]], "point_labels": [1]}, [[240, -0.5]]),
+        ({"box": [-30, 20, 300, 90]}, [-0.5, 20, 240, 90]),
+        ({"box": [[5, -4, 9, 500], [-9, -9, 2, 2]]}, [[5, -0.5, 9, 180], [-0.5, -0.5, 2, 2]]),
+    ],
+)
+def test_points_outside_by_rounding_and_boxes_beyond_the_edges_are_cut_there(
+    predictor: SamPredictor, given: dict[str, Any], cut: Any
+) -> None:
+    first = next(iter(given))
+    for one, other in zip(
+        predictor.predict(**given), predictor.predict(**{**given, first: cut}), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -131,10 +150,10 @@ def test_a_box_that_ends_before_it_begins(predictor: SamPredictor, box: tuple[in
     assert f"box = ({', '.join(map(str, box))}) ends before it begins" in message
 
 
-@pytest.mark.parametrize("box", [(-1, 0, 9, 9), (0, 0, 241, 9), (0, 0, 9, 200), (300, 1, 310, 9)])
-def test_a_box_outside_the_image(predictor: SamPredictor, box: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("box", [(-9, 0, -1, 9), (0, 181, 9, 200), (300, 1, 310, 9)])
+def test_a_box_wholly_outside_the_image(predictor: SamPredictor, box: tuple[int, ...]) -> None:
     message = refused(predictor, box=box)
-    assert f"box = ({', '.join(map(str, box))}) reaches outside the image" in message
+    assert f"box = ({', '.join(map(str, box))}) lies outside the image" in message
 
 
 def test_the_box_of_the_whole_image_is_inside(predictor: SamPredictor) -> None:

@@ -101,7 +101,7 @@ def test_models_with_finer_maps_decode_images_together(images):
     [
         ({"box": BOXES[:2]}, "box has 2 items, but 3 images are set"),
         ({"point_coords": POINTS, "point_labels": LABELS[:1]}, "point_labels has 1 items"),
-        ({"box": [BOXES[0], [0, 0, 500, 10], BOXES[2]]}, r"Of 3 images, number 1: box = \(0, 0, 5"),
+        ({"box": [BOXES[0], [500, 0, 510, 10], BOXES[2]]}, r"number 1: box = \(500, 0"),
         ({"box": [BOXES[0], BOXES, BOXES[2]]}, "Of 3 images, number 1 got several prompts"),
         ({"point_coords": POINTS}, "number 0: point_coords has 1 points but point_labels is"),
     ],

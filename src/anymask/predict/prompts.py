@@ -1,7 +1,9 @@
 """Check prompts before they reach the model.
 
 An invalid prompt (a point outside the image, a box with swapped corners, a label of 2) would give a
-meaningless mask without any error. So each is refused here with its own message.
+meaningless mask without any error. So each is refused here with its own message. What is outside by
+no more than rounding, and boxes that reach beyond the image, as detectors give them, are cut at the
+image's edges.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ PADDING = -1
 # Pixel centres are at integers, so an image's area begins at -0.5; boxes given by pixel edges
 # end at the width and height themselves.
 _FIRST = -0.5
+# Points up to a pixel outside come from rounding, such as a click scaled back from a smaller view.
+_ROUNDING = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,8 @@ def check_prompts(
     mask_input
         1×h×w for one prompt, N×1×h×w for N.
     image_size
-        Height and width of the image that points and boxes refer to.
+        Height and width of the image that points and boxes refer to. Points up to a pixel outside
+        are moved to its edge, and boxes are cut at its edges.
     mask_size
         The required h and w of ``mask_input``.
     batched
@@ -154,8 +159,11 @@ def check_prompts(
     if coords is not None and labels is not None:
         _check_points(coords, labels, image_size, padding_allowed=batched)
         _check_rows_not_empty(labels, alone=boxes is None and masks is None)
+        padding = (labels == PADDING)[..., None]
+        coords = np.where(padding, coords, _cut_at_edges(coords, image_size))
     if boxes is not None:
         _check_boxes(boxes, image_size)
+        boxes = _cut_at_edges(boxes.reshape(-1, 2, 2), image_size).reshape(-1, 4)
     return Prompts(
         coords,
         None if labels is None else labels.astype(np.int64),
@@ -310,9 +318,11 @@ def _check_boxes(boxes: NDArray[np.float64], image_size: tuple[int, int]) -> Non
     several = len(boxes) > 1
     corners = boxes.reshape(-1, 2, 2)
     finite: NDArray[np.bool_] = np.all(np.isfinite(boxes), axis=1)
-    inside = _inside(corners, image_size).all(1)
     upright: NDArray[np.bool_] = np.all(corners[:, 1] >= corners[:, 0], axis=1)
-    bad = np.logical_not(finite & inside & upright)
+    last = np.array(image_size[::-1])
+    touching = (corners[:, 1] >= _FIRST) & (corners[:, 0] <= last)
+    seen: NDArray[np.bool_] = np.all(touching, axis=1)
+    bad = np.logical_not(finite & upright & seen)
     if not bad.any():
         return
     row = _first(bad)[0]
@@ -325,14 +335,22 @@ def _check_boxes(boxes: NDArray[np.float64], image_size: tuple[int, int]) -> Non
             "(corners, not a corner and a size)."
         )
     raise PromptError(
-        f"{where} reaches outside the image, which is {image_size[1]} wide and {image_size[0]} "
-        "high; cut the box at the image's edges."
+        f"{where} lies outside the image, which is {image_size[1]} wide and {image_size[0]} high; "
+        "give (x0, y0, x1, y1) in its pixels."
     )
 
 
-def _inside(points: NDArray[np.float64], image_size: tuple[int, int]) -> NDArray[np.bool_]:
+def _cut_at_edges(points: NDArray[np.float64], image_size: tuple[int, int]) -> NDArray[np.float64]:
+    """Move points (..., 2) that lie outside the image to its nearest edge."""
     height, width = image_size
-    return np.all((points >= _FIRST) & (points <= (width, height)), axis=-1)
+    return points.clip(_FIRST, (width, height))
+
+
+def _inside(points: NDArray[np.float64], image_size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Whether points (..., 2) lie in the image, or outside by no more than rounding."""
+    height, width = image_size
+    first, last = _FIRST - _ROUNDING, (width + _ROUNDING, height + _ROUNDING)
+    return np.all((points >= first) & (points <= last), axis=-1)
 
 
 def _first(mask: NDArray[np.bool_]) -> tuple[int, ...]:
