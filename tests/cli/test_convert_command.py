@@ -8,9 +8,11 @@ from functools import partial
 import numpy as np
 import pytest
 import tifffile
+import yaml
 from PIL import Image as Picture
 from pycocotools.coco import COCO
 
+import anymask
 from anymask.io import load_dataset, load_masks, save_masks
 from anymask.io.read_masks import scale_of
 from anymask.io.results import write_results
@@ -56,6 +58,66 @@ def test_several_results_of_one_image_are_named_after_the_results(run, tmp_path,
     assert result.exit_code == 0, result.stderr
     names = sorted(p.name for p in (tmp_path / "out" / "labels").iterdir())
     assert names == ["cube.ndvi.txt", "cube.pca.txt"]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A photograph of 8 bits, and one of 16 in a subfolder, for `results`."""
+    folder = tmp_path / "photos"
+    (folder / "day 2").mkdir(parents=True)
+    grey = np.arange(600, dtype=np.uint16).reshape(SHAPE)
+    Picture.fromarray(grey.astype(np.uint8)).save(folder / "a.png")
+    Picture.fromarray(grey * 100).save(folder / "day 2" / "b.v2.tif")
+    return folder
+
+
+@pytest.mark.parametrize(("form", "place"), [("yolo", "images"), ("voc", "JPEGImages")])
+def test_a_data_set_to_train_on_has_its_images(run, photos, tmp_path, form, place):
+    out, results = tmp_path / "out", tmp_path / "masks"
+    for name in ("a.png", "day 2/b.v2.tif"):
+        path = results / f"{name[: name.rindex('.')]}.labels.tif"
+        save_masks(labels_with(7, 5), path, image=name)
+    result = run(results, "--to", form, "-o", out, "--images", photos)
+    assert result.exit_code == 0, result.stderr
+    assert "put the images" not in result.stderr
+    assert (out / place / "a.png").read_bytes() == (photos / "a.png").read_bytes()
+    shown = anymask.to_rgb(anymask.read(photos / "day 2" / "b.v2.tif"))
+    written = np.asarray(Picture.open(out / place / "day 2" / "b.v2.png"))
+    np.testing.assert_array_equal(written, shown)
+    if form == "yolo":
+        # Folders are relative to this file unless "path" names another place.
+        assert yaml.safe_load((out / "data.yaml").read_text())["train"] == "images"
+        assert "path" not in yaml.safe_load((out / "data.yaml").read_text())
+    else:
+        assert (
+            "<filename>b.v2.png</filename>"
+            in (out / "Annotations" / "day 2" / "b.v2.xml").read_text()
+        )
+    again = run(results, "--to", form, "-o", out, "--images", photos, "--overwrite")
+    assert again.exit_code == 0, again.stderr
+
+
+def test_without_images_it_is_said_where_a_data_set_needs_them(run, results, tmp_path):
+    result = run(results, "--to", "yolo", "-o", tmp_path / "out")
+    assert f"put the images into {tmp_path / 'out' / 'images'}" in result.stderr
+
+
+def test_another_image_in_a_data_set_is_not_replaced_unasked(run, results, photos, tmp_path):
+    out = tmp_path / "out"
+    (out / "images").mkdir(parents=True)
+    (out / "images" / "a.png").write_bytes(b"mine")
+    result = run(results, "--to", "yolo", "-o", out, "--images", photos)
+    assert result.exit_code == 2
+    assert "is another image; choose another folder" in result.stderr
+    assert (out / "images" / "a.png").read_bytes() == b"mine"
+
+
+def test_labelme_finds_the_image_from_its_own_folder(run, results, photos, tmp_path):
+    run(results, "--to", "labelme", "-o", tmp_path / "out", "--images", photos)
+    for file, image in (("a.json", "a.png"), ("day 2/b.v2.json", "day 2/b.v2.tif")):
+        json_file = tmp_path / "out" / file
+        path = json_file.parent / json.loads(json_file.read_text())["imagePath"]
+        assert path.samefile(photos / image)
 
 
 @pytest.mark.parametrize("to_file", [True, False])

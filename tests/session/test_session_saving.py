@@ -81,6 +81,8 @@ def test_several_formats_go_into_one_folder_and_the_layers_count_as_saved(annota
     annotated.export.save(tmp_path / "out", ["labels", "csv", "coco", "yolo"], [first])
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"a.labels.tif", "a.masks.csv", "annotations.json", "labels", "data.yaml"} <= names
+    photo = annotated.images["i1"].path
+    assert (tmp_path / "out" / "images" / "a.png").read_bytes() == photo.read_bytes()
     assert annotated.layers.state(first) == "saved"
     assert annotated.layers.state(second) == "edited"
     assert annotated.layers.state(third) == "new"

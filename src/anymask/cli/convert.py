@@ -154,6 +154,9 @@ def convert(
         files = _write(loaded, output, form, options, to_file=is_file)
     _print_losses([(one.name, text) for one in loaded for text in losses(one.masks, form)])
     _print_files(files, output)
+    lacking = form.dataset_lacks(output) if form.dataset_lacks and not is_file else None
+    if lacking is not None:
+        err.print(Text(lacking, style="yellow"), soft_wrap=True)
     if failures:
         complain(f"{failures} of {len(found)} results could not be read.")
         raise typer.Exit(EXIT_SOME_FAILED)

@@ -128,6 +128,9 @@ class MaskFormat:
         In a data set of several images, the folder that contains the files.
     dataset_list : str
         In a data set, a file that must exist beside `dataset_folder`.
+    dataset_lacks : callable, optional
+        ``dataset_lacks(folder)`` returns what a data set that was just written still needs before
+        other programs can train on it, as a sentence, or None.
     companions : tuple of str
         Names, or endings after the same stem, of files that are written along with a result but
         are not results themselves.
@@ -154,6 +157,7 @@ class MaskFormat:
     ending: str = ""
     dataset_folder: str = ""
     dataset_list: str = ""
+    dataset_lacks: Callable[[Path], str | None] | None = None
     companions: tuple[str, ...] = ()
     is_folder: bool = False
     is_label_image: bool = False

@@ -22,7 +22,9 @@ class WriteContext:
     image_name : str
         The image's file name.
     image : Image or array, optional
-        The image's values, for measurements of intensity.
+        The image's values, for measurements of intensity and for data sets with their images.
+    image_path : Path, optional
+        The image's file, if it exists.
     pixel_size : tuple of float, optional
         Height and width of a pixel in `unit`.
     unit : str, optional
@@ -47,6 +49,7 @@ class WriteContext:
 
     image_name: str
     image: Any = None
+    image_path: Path | None = None
     pixel_size: tuple[float, float] | None = None
     unit: str | None = None
     transform: Transform | None = None
@@ -129,6 +132,7 @@ def context_for(
     if isinstance(image, Image):
         name = image.path.name if image.path is not None else image.name
         known = {
+            "image_path": _existing(image.path),
             "image_name": name or known["image_name"],
             "image": image,
             **place_of(image.geo),
@@ -136,7 +140,7 @@ def context_for(
         if image.pixel_size is not None and image.unit:
             known |= {"pixel_size": image.pixel_size, "unit": image.unit}
     elif isinstance(image, (str, os.PathLike)):
-        known["image_name"] = Path(image).name
+        known |= {"image_name": Path(image).name, "image_path": _existing(Path(image))}
     elif image is not None:
         known["image"] = image
     if pixel_size is not None:
@@ -147,3 +151,7 @@ def context_for(
     known["class_names"] = None if classes is None else tuple(classes)
     known["properties"] = None if properties is None else tuple(properties)
     return WriteContext(**known, **options)
+
+
+def _existing(path: Path | None) -> Path | None:
+    return path if path is not None and path.is_file() else None

@@ -124,7 +124,7 @@ def save_dataset(
     place: str | os.PathLike[str],
     format: str,
     *,
-    images: Mapping[str, Image] | None = None,
+    images: Mapping[str, Any] | None = None,
     scales: Mapping[str, Mapping[str, Any]] | None = None,
     overwrite: bool = False,
     **options: Any,
@@ -144,7 +144,9 @@ def save_dataset(
     format : str
         As in `save_masks`.
     images : mapping, optional
-        The images by these names, if available.
+        The images by these names, if available: each an `Image`, an array, the path of a file, or a
+        function without parameters that returns one of these. YOLO and Pascal VOC keep them with
+        the labels.
     scales : mapping, optional
         ``pixel_size`` and ``unit`` by these names, for images that are not in `images`. Not used if
         `options` has a pixel size.
@@ -178,6 +180,7 @@ def save_dataset(
     written: dict[Path, None] = {}
     for path, (name, masks) in zip(paths, pictures, strict=True):
         image = images.get(name, name)
+        image = image() if callable(image) else image
         own = dict(options)
         if options.get("pixel_size") is None and name not in images:
             own.update((scales or {}).get(name, {}))

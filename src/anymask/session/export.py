@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from anymask.io.write_masks import path_in, save_dataset, save_masks
 from anymask.masks.mask_set import MaskSet
 from anymask.session.images import Images
 from anymask.session.layers import Layers
-from anymask.session.records import CancelToken, Event, LayerKey
+from anymask.session.records import DEFAULT_RECIPE, CancelToken, Event, LayerKey
 from anymask.session.rendering import plane_of
 from anymask.session.store.store import Store
 
@@ -263,13 +264,32 @@ class Export:
         saved: Saved,
     ) -> None:
         images: list[tuple[str, MaskSet]] = []
+        pixels: dict[str, Callable[[], Any]] = {}
         for key in keys:
             for name, plane in self._named_planes(key):
                 masks = self._layers.masks(key, plane)
                 images.append((name, masks))
+                pixels[name] = partial(self._seen, key, plane)
                 saved.losses += [(name, sentence) for sentence in losses(masks, form)]
         place = _coco_file(folder) if form.name == "coco" else folder
-        saved.files += save_dataset(images, place, form.name, overwrite=overwrite, **options)
+        saved.files += save_dataset(
+            images, place, form.name, images=pixels, overwrite=overwrite, **options
+        )
+
+    def _seen(self, key: LayerKey, plane: int) -> Any:
+        """What a data set shows of a layer: the image's file, or else what the model was shown.
+
+        Only the name if the file is missing.
+        """
+        record = self._images[key.image]
+        default = record.recipe(key.recipe).source == DEFAULT_RECIPE.source
+        if default and record.planes == 1:
+            return record.path
+        try:
+            return self._images.rgb(key, plane)
+        except AnymaskError as error:
+            self._store.log(str(error))
+            return record.path.name
 
     def _image_of(self, key: LayerKey, plane: int) -> Any:
         """Load the image for measurements and geo-reference; its file name if it is missing."""

@@ -10,6 +10,7 @@ import base64
 import io
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
         "version": _VERSION,
         "flags": {},
         "shapes": [shape for id_ in sorted(shapes) for shape in shapes[id_]],
-        "imagePath": context.image_name,
+        "imagePath": _path_from(path.parent, context),
         "imageData": None,
         "imageHeight": height,
         "imageWidth": width,
@@ -69,6 +70,17 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
     with whole_file(path) as part:
         part.write_text(json.dumps(data, allow_nan=False, indent=1), encoding="utf-8")
     return [path]
+
+
+def _path_from(folder: Path, context: WriteContext) -> str:
+    """The image's path as LabelMe stores it: relative to the JSON, so that both can move."""
+    if context.image_path is None:
+        return context.image_name
+    try:
+        relative = os.path.relpath(context.image_path, folder)
+    except ValueError:  # on another drive of Windows
+        return context.image_path.as_posix()
+    return Path(relative).as_posix()
 
 
 def load(file: MaskFile) -> MaskSet:

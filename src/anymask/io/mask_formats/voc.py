@@ -1,7 +1,8 @@
 """Pascal VOC: one XML file per image, and two PNGs, of classes and of objects.
 
 If the XML is in a folder ``Annotations``, the PNGs go to ``SegmentationClass`` and
-``SegmentationObject`` beside that folder, and ``labelmap.txt`` lists the classes and their colours.
+``SegmentationObject`` beside that folder, the image, if it is known, to ``JPEGImages``, and
+``labelmap.txt`` lists the classes and their colours.
 Otherwise the PNGs are beside the XML, as ``NAME_class.png`` and ``NAME_object.png``. The PNGs have
 VOC's palette; if a number is above 254 (VOC uses 255 for "void"), they have 16 bits and no palette.
 Boxes are counted from 1, as in VOC. Ids are never changed: the value of an object in its PNG is its
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 
 from anymask.errors import ImageError, OutputError
 from anymask.files import write_together
+from anymask.io.dataset_images import image_beside
 from anymask.io.guards import read_text, read_xml
 from anymask.io.label_images import masks_of_labels, read_png
 from anymask.io.mask_file import MaskFile
@@ -28,7 +31,7 @@ from anymask.io.write_context import WriteContext
 from anymask.masks.labels import paint_labels, stacking_ids
 from anymask.masks.mask_set import MaskSet
 
-ANNOTATIONS = "Annotations"
+ANNOTATIONS, _IMAGES = "Annotations", "JPEGImages"
 _MAP = "labelmap.txt"
 _ROOT = "annotation"
 _ELEMENT = re.compile(r"<([A-Za-z][\w.:-]*)")
@@ -65,7 +68,13 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
     labels = masks.to_labels()
     order = np.argsort(stacking_ids(masks.areas, masks.predicted_iou))
     of_class = paint_labels(masks.counts, numbers, masks.image_size, order)
+    picture: dict[Path, bytes] = {}
+    if places[2] is not None:
+        inside = path.relative_to(places[2].with_name(ANNOTATIONS)).with_suffix("")
+        name, picture = image_beside(context, places[2].with_name(_IMAGES) / inside)
+        context = replace(context, image_name=name or context.image_name)
     files = {
+        **picture,
         path: _xml(masks, context),
         places[0]: _png(of_class),
         places[1]: _png(labels),
@@ -141,6 +150,13 @@ def _names(masks: MaskSet) -> tuple[str, ...]:
     return masks.class_names or ("",) * len(masks)
 
 
+def _lacks(folder: Path) -> str | None:
+    """What a data set still needs for training."""
+    if (folder / _IMAGES).is_dir():
+        return None
+    return f"To train on this data set, put the images into {folder / _IMAGES}."
+
+
 def _classes_for(masks: MaskSet, context: WriteContext, known: list[str] | None) -> list[str]:
     classes = context.classes_of(masks)
     if known is not None and (context.class_names is None or known[: len(classes)] == classes):
@@ -153,7 +169,7 @@ def _classes_for(masks: MaskSet, context: WriteContext, known: list[str] | None)
 def _xml(masks: MaskSet, context: WriteContext) -> bytes:
     height, width = masks.image_size
     root = ElementTree.Element(_ROOT)
-    _add(root, "folder", "JPEGImages")
+    _add(root, "folder", _IMAGES)
     _add(root, "filename", context.image_name)
     size = ElementTree.SubElement(root, "size")
     for tag, value in (("width", width), ("height", height), ("depth", 3)):
@@ -226,6 +242,7 @@ FORMAT = MaskFormat(
     read=load,
     sniff=_sniff,
     dataset_folder=ANNOTATIONS,
+    dataset_lacks=_lacks,
     companions=(_MAP, "_class.png", "_object.png"),
     keeps_overlaps=False,
 )

@@ -6,7 +6,9 @@ ids: objects are written in the order of their ids and numbered from 1 when read
 pixels are left out.
 
 Classes are numbered in ``data.yaml``. It is beside the folder ``labels`` if the text file is in
-such a folder (or below it, as in ``labels/train``), otherwise beside the text file.
+such a folder (or below it, as in ``labels/train``), otherwise beside the text file. In the first
+case the image, if it is known, is put into ``images`` under the same name, where training programs
+look for it.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import yaml  # type: ignore[import-untyped]
 
 from anymask.errors import ImageError, OutputError
 from anymask.files import write_together
+from anymask.io.dataset_images import image_beside
 from anymask.io.guards import check_size, read_text
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
@@ -29,7 +32,7 @@ from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import fill_polygons, joined, outlines, simplified
 
 YAML = "data.yaml"
-_LABELS = "labels"
+_LABELS, _IMAGES = "labels", "images"
 _NO_CLASS = "object"
 _DIGITS = 7  # some thousandths of a pixel at 60,000 pixels
 
@@ -54,9 +57,11 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
     known = _read_yaml(yaml_path) if yaml_path.is_file() else None
     classes = _classes_for(masks, context, known)
     files = {path: _lines(masks, classes, context).encode("ascii")}
+    if (place := _image_stem(path)) is not None:
+        files |= image_beside(context, place)[1]
     if known != classes:
         # Only a file written by anymask is extended; a user's own has comments and paths.
-        ours = known is not None and read_text(yaml_path) == _yaml(known)
+        ours = known is not None and read_text(yaml_path) in (_yaml(known), _yaml_0_1_0(known))
         longer = known is not None and classes.names[: len(known.names)] == known.names
         if known is not None and not context.overwrite and not (ours and longer):
             new = next((name for name in classes.names if name not in known.names), "object")
@@ -113,6 +118,24 @@ def yaml_beside(path: Path) -> Path:
     return path.with_name(YAML)
 
 
+def _image_stem(path: Path) -> Path | None:
+    """The place of the image of a label file, without its suffix; None outside ``labels``."""
+    for folder in path.parents:
+        if folder.name == _LABELS:
+            return folder.parent / _IMAGES / path.relative_to(folder).with_suffix("")
+    return None
+
+
+def _lacks(folder: Path) -> str | None:
+    """What a data set still needs for training."""
+    if (folder / _IMAGES).is_dir():
+        return None
+    return (
+        f"To train on this data set, put the images into {folder / _IMAGES}, under the names of "
+        "the label files."
+    )
+
+
 def _classes_for(masks: MaskSet, context: WriteContext, known: _Classes | None) -> _Classes:
     """The classes of the data set: those it already has, then the new ones of these masks."""
     names = context.classes_of(masks)
@@ -142,7 +165,13 @@ def _yaml(classes: _Classes) -> str:
     # JSON strings are valid YAML, whatever characters they contain.
     names = "".join(f"  {i}: {json.dumps(name)}\n" for i, name in enumerate(classes.names))
     marked = "" if classes.unnamed is None else f"unnamed: {classes.unnamed}\n"
-    return f"path: .\ntrain: images\nval: images\n{marked}names:{'' if names else ' {}'}\n{names}"
+    # Without "path", folders are relative to this file; with "path: .", to where training starts.
+    return f"train: images\nval: images\n{marked}names:{'' if names else ' {}'}\n{names}"
+
+
+def _yaml_0_1_0(classes: _Classes) -> str:
+    """The same file as anymask 0.1.0 wrote it."""
+    return "path: .\n" + _yaml(classes)
 
 
 def _read_yaml(path: Path) -> _Classes:
@@ -190,6 +219,7 @@ FORMAT = MaskFormat(
     sniff=_sniff,
     dataset_folder=_LABELS,
     dataset_list=YAML,
+    dataset_lacks=_lacks,
     companions=("classes.txt",),
     keeps_ids=False,
     keeps_empty=False,
