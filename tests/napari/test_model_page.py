@@ -6,7 +6,10 @@ import shutil
 
 import pytest
 
+import anymask
 from anymask.checkpoints.saving import save
+from anymask.napari.model_loading import Choice
+from anymask.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +82,40 @@ def test_a_broken_checkpoint_ends_in_a_sentence_and_the_model_stays(panel, idle,
     assert "broken.pth" in panel.message.text.text()
     assert not panel.message.action.isVisible()
     assert panel.control.sam is before
+
+
+def test_a_session_opens_with_the_model_it_was_made_with(
+    panel, idle, wait, tmp_path, shipped, small_reference_sam
+):
+    file = tmp_path / "own.safetensors"
+    anymask.save(small_reference_sam, file)
+    with Session.create(tmp_path / "earlier") as session:
+        session.runs.use_model(small_reference_sam, file)
+    try:
+        panel.control.set_session(Session.open(tmp_path / "earlier"))
+        assert panel.models.choice.path == str(file)
+        assert panel.model.checkpoint.currentData() == str(file)
+        assert panel.control.sam is None  # until it is needed
+        used = []
+        panel.models.with_model(used.append)
+        idle()
+        wait(lambda: used)
+        assert used[0].config == small_reference_sam.config
+
+        panel.control.set_session(None)
+        anymask.save(shipped, file)  # other weights under the same name
+        panel.control.model_source = None
+        panel.control.set_session(Session.open(tmp_path / "earlier"))
+        panel.models.with_model(used.append)
+        idle()
+        wait(lambda: "own.safetensors has changed since" in panel.message.text.text())
+
+        panel.control.set_session(None)
+        file.unlink()
+        panel.control.model_source = None
+        panel.control.set_session(Session.open(tmp_path / "earlier"))
+        assert f"made with the model {file}, which is not there" in panel.message.text.text()
+    finally:
+        panel.control.sam, panel.control.model_source = shipped, "small"
+        panel.models.loaded, panel.models.choice = Choice(dtype="float32"), Choice()
+        panel.models.chosen.emit()

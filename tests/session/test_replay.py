@@ -133,6 +133,33 @@ def test_with_another_model_the_replay_names_the_first_step_that_differs(
     assert first.different_pixels > 0
 
 
+def test_each_step_is_repeated_with_the_model_it_was_made_with(
+    tmp_path, shipped, small_reference_sam, write_pictures, monkeypatch
+):
+    files = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
+    monkeypatch.chdir(tmp_path)
+    with Session.create(tmp_path / "work") as session:
+        session.images.add(write_pictures(tmp_path / "pictures"))
+        for sam, file, x in zip((shipped, small_reference_sam), files, (90, 40), strict=True):
+            anymask.save(sam, file)
+            session.runs.use_model(sam, file.name)  # as typed, in this working directory
+            ready = session.clicks.prepare(sam, session.layers[0])
+            preview = session.clicks.predict(ready, Prompts().with_point(x, 60))
+            session.clicks.commit(preview, overwrite=True)
+        assert len(session.runs.models) == 2
+    monkeypatch.chdir("/")
+    result = replay(tmp_path / "work", dtype="float32")
+    assert (result.layers[0].status, result.layers[0].sentences) == ("same", ())
+    anymask.save(shipped, files[1])
+    result = replay(tmp_path / "work", dtype="float32")
+    assert result.sentences == [f"The model {files[1]} has changed since the session used it."]
+    assert "Step 2 (click) was made with another model." in result.layers[0].sentences
+    files[0].unlink()
+    result = replay(tmp_path / "work", dtype="float32")
+    assert result.layers[0].status == "not repeated"
+    assert "The model of the session could not be loaded" in result.sentences[0]
+
+
 def test_the_command_reports_by_exit_code_and_json(worked, cli, tmp_path):
     worked.close()
     (tmp_path / "pictures" / "b.png").unlink()

@@ -51,8 +51,8 @@ def replay(
 ) -> None:
     """Repeat the steps of a session and report masks that come out differently.
 
-    Uses the session's own model unless --model names another. The session is not changed. The exit
-    code is 1 if a layer differs by more than rounding.
+    Each step is repeated with the model it was made with, unless --model names another. The session
+    is not changed. The exit code is 1 if a layer differs by more than rounding.
 
     ```
     anymask replay cells.anymask
@@ -63,13 +63,9 @@ def replay(
     from anymask.session.replaying import replay as again
 
     with Session.open(session, read_only=True) as opened:
-        used, sam = opened.runs.model, None
-        if model is not None:
-            sam = load_model(model, device, dtype)
-        elif used is not None:
-            sam = load_model(used.source, device, dtype)
+        sam = None if model is None else load_model(model, device, dtype)
         with err.status("Repeating the steps"):
-            result = again(opened, sam=sam, images=images)
+            result = again(opened, sam=sam, images=images, device=device, dtype=dtype)
     if output is not None:
         for layer in result.layers:
             _write(output / f"{layer.title}.labels.tif", layer.labels, overwrite)

@@ -181,7 +181,7 @@ class Controller(QObject):
         if session is None:
             self.current_changed.emit()
             return
-        if self.sam is not None:
+        if self.sam is not None and session.runs.model is None:
             self.note_model()
         ids, wanted = session.images.ids, session.ui.get("image")
         self.show(wanted if wanted in ids else (ids[0] if ids else None))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from anymask.checkpoints.registry import CHECKPOINTS, SHIPPED, CheckpointEntry
 from anymask.errors import CheckpointError
@@ -185,7 +185,15 @@ def _stopped(entry: CheckpointEntry, there: int) -> str:
 
 
 class Models(QObject):
-    """The model of the window."""
+    """The model of the window.
+
+    Signals
+    -------
+    chosen
+        A session has chosen its model.
+    """
+
+    chosen = Signal()
 
     def __init__(self, control: Controller) -> None:
         super().__init__(control)
@@ -193,6 +201,51 @@ class Models(QObject):
         self.choice = Choice()
         self.checkpoints: list[str] = []
         self.loaded: Choice | None = None
+        self._expected: str | None = None
+        control.session_changed.connect(self._restore)
+
+    def _restore(self) -> None:
+        """Choose the model that the session was made with; it is loaded when first needed."""
+        control, session = self._control, self._control.session
+        record = None if session is None else session.runs.model
+        self._expected = None if record is None else record.model_hash
+        if record is None or record.source in (None, control.model_source):
+            return
+        source = str(record.source)
+        if source not in TITLES and not Path(source).is_file():
+            control.say(
+                f"This session was made with the model {source}, which is not there; choose a "
+                "model on the Model page."
+            )
+            return
+        device = self.choice.device, self.choice.dtype
+        self.choice = (
+            Choice(source, None, *device) if source in TITLES else Choice(ANY, source, *device)
+        )
+        control.sam, control.model_source, self.loaded = None, None, None
+        self.chosen.emit()
+        control.model_changed.emit()
+
+    def _tell_changed(self, sam: Sam) -> None:
+        """Say so if a session's model has other weights than it had before."""
+        session = self._control.session
+        if session is None or self._expected is None:
+            return
+        expected, self._expected = self._expected, None
+
+        def look() -> bool:
+            from anymask.predict.embeddings import model_hash
+
+            record = session.runs.models.get(expected)
+            source = self._control.model_source
+            return record is not None and record.source == source and model_hash(sam) != expected
+
+        def tell(changed: bool) -> None:
+            if changed and self._control.session is session:
+                name = Path(str(self._control.model_source)).name
+                self._control.say(f"The model {name} has changed since this session used it.")
+
+        self._control.small.ask(look, tell, self._control.fail)
 
     def load(self, choice: Choice, then: Callable[[], Any] | None = None) -> bool:
         """Load a model in the background, then call a function."""
@@ -207,6 +260,7 @@ class Models(QObject):
                 control.say(notice)
             control.say(f"The model is ready: {self.description}.", "good")
             control.model_changed.emit()
+            self._tell_changed(sam)
             control.note_model()
             if then is not None:
                 then()

@@ -19,6 +19,7 @@ from anymask.session.layers import Layers
 from anymask.session.previews import Prepared, Preview
 from anymask.session.records import CancelToken, Change, LayerKey, ObjectInfo
 from anymask.session.regions import Region, region_for
+from anymask.session.runs import Runs
 from anymask.session.stacks import Projection, Propagated, followed
 from anymask.session.store.store import Store
 
@@ -35,8 +36,11 @@ class Clicks:
     ``clicks.commit(preview)``.
     """
 
-    def __init__(self, store: Store, images: Images, layers: Layers, edits: Edits) -> None:
+    def __init__(
+        self, store: Store, images: Images, layers: Layers, edits: Edits, runs: Runs
+    ) -> None:
         self._store, self._images, self._layers, self._edits = store, images, layers, edits
+        self._runs = runs
         self._guard = threading.Lock()
         self._model: ClickModel | None = None
 
@@ -164,6 +168,7 @@ class Clicks:
         layer, plane = previews[0].layer, previews[0].plane
         if class_name:
             self._edits.add_class(class_name)
+        digest = self._noted(previews[0].ready.model)
         crops = [preview.mask for preview in previews]  # slow in large images
         with self._store.mutex:
             found = self._store.layer(layer)
@@ -186,7 +191,7 @@ class Clicks:
                 "clicks": clicks,
                 "plane": plane,
                 "overwrite": overwrite,
-                "model": self._model_hash(),
+                "model": digest,
             }
             return self._store.change(layer, "click", new, plane=plane, args=args, infos=infos)
 
@@ -235,14 +240,14 @@ class Clicks:
         cancel : CancelToken, optional
         """
         self._store.refuse_read_only()
-        labels = np.array(self._layers.labels(layer))
+        labels, model = np.array(self._layers.labels(layer)), self.model(sam)
         args: dict[str, Any] = {
             "id": self._layers.check_ids(layer, [label])[0], "plane": plane,
             "direction": direction, "until": until, "min_score": min_score,
-            "min_overlap": min_overlap, "project": project, "model": self._model_hash(),
+            "min_overlap": min_overlap, "project": project, "model": self._noted(model),
             "along": self._images[layer.image].along,
         }  # fmt: skip
-        new, planes, ended = followed(self.model(sam), layer, labels, args, progress, cancel)
+        new, planes, ended = followed(model, layer, labels, args, progress, cancel)
         with self._store.mutex:
             # Keep what was changed in the meantime: the object only takes free pixels.
             merged = np.array(self._layers.labels(layer))
@@ -252,9 +257,11 @@ class Clicks:
             change = self._store.change(layer, "propagate", merged, args={**args, "done": planes})
         return Propagated(change, planes, ended)
 
-    def _model_hash(self) -> str | None:
-        known = self._store.state.values.get("model")
-        return None if known is None else known.model_hash
+    def _noted(self, model: ClickModel) -> str:
+        """The hash of a model, which the session now knows of."""
+        if model.model_hash not in self._runs.models:
+            self._runs.use_model(model.sam)
+        return model.model_hash
 
 
 def _click_to_json(preview: Preview, label: int) -> dict[str, Any]:

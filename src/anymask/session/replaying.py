@@ -86,6 +86,8 @@ def replay(
     sam: Sam | None = None,
     images: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
 ) -> Replay:
     """Repeat the prompts and edits of a session; the session itself is not changed.
 
@@ -93,11 +95,14 @@ def replay(
     ----------
     session : Session or path-like
     sam : Sam, optional
-        The model; by default the one that the session used.
+        The model for all steps; by default each step is repeated with the model it was made with,
+        from where the session found it.
     images : path-like, optional
         Folder to search for moved images.
     progress : callable, optional
         Called with the number of layers done and their total.
+    device, dtype : str
+        As in `anymask.load`, for the session's models.
 
     Raises
     ------
@@ -106,39 +111,84 @@ def replay(
     """
     if not isinstance(session, Session):
         with Session.open(session, read_only=True) as opened:
-            return replay(opened, sam=sam, images=images, progress=progress)
-    sentences: list[str] = []
+            return replay(
+                opened, sam=sam, images=images, progress=progress, device=device, dtype=dtype
+            )
     if images is not None:
         session.images.search_folders.append(Path(images))
-    if sam is None:
-        try:
-            sam = _model_of(session)
-        except AnymaskError as error:
-            sentences.append(f"The model of the session could not be loaded: {error}")
-    model = None if sam is None else session.clicks.model(sam)
+    models = _Models(session, sam, device, dtype)
     keys = [key for key in session.layers if session.layers.state(key) != "new"]
     layers = []
     for index, key in enumerate(keys):
         if progress is not None:
             progress(index, len(keys))
-        layers.append(_replay_layer(session, key, model))
+        layers.append(_replay_layer(session, key, models))
         session.layers.release()
     if progress is not None:
         progress(len(keys), len(keys))
-    return Replay(layers, sentences + session.messages)
+    return Replay(layers, models.sentences + session.messages)
 
 
-def _model_of(session: Session) -> Sam | None:
-    """Load the model that the session used last; None if it used none."""
-    from anymask.checkpoints import load
+class _Models:
+    """The models of a replay: the given one, or those that the steps were made with.
 
-    record = session.runs.model
-    if record is None:
-        return None
-    return load(record.source, image_size=record.image_size)
+    Attributes
+    ----------
+    sentences : list of str
+        What is wrong with the session's models.
+    """
+
+    def __init__(self, session: Session, sam: Sam | None, device: str, dtype: str) -> None:
+        self._session, self._device, self._dtype = session, device, dtype
+        self._given = None if sam is None else session.clicks.model(sam)
+        # The last one is kept: a model may have gigabytes, and steps rarely change it.
+        self._loaded: tuple[str | None, ClickModel | None] | None = None
+        self.sentences: list[str] = []
+
+    def of(self, step: Step) -> ClickModel | None:
+        """Return the model to repeat a step with; None if it cannot be loaded."""
+        if self._given is not None:
+            return self._given
+        used = step.args.get("model")
+        if self._loaded is None or self._loaded[0] != used:
+            self._loaded = None  # before the next one is loaded
+            self._loaded = used, self._load(used)
+        return self._loaded[1]
+
+    def _load(self, used: str | None) -> ClickModel | None:
+        from anymask.checkpoints import load
+
+        runs = self._session.runs
+        record = runs.model if used is None else runs.models.get(used)
+        if record is None:
+            self._tell("The session does not say which model it used; give one.")
+            return None
+        if record.source is None:
+            self._tell(
+                f"The session does not say where the model {record.name!r} came from; the shipped "
+                "one is tried."
+            )
+        try:
+            sam = load(
+                record.source,
+                image_size=record.image_size,
+                device=self._device,
+                dtype=self._dtype,
+            )
+        except AnymaskError as error:
+            self._tell(f"The model of the session could not be loaded: {error}")
+            return None
+        model = self._session.clicks.model(sam)
+        if model.model_hash != record.model_hash and record.source is not None:
+            self._tell(f"The model {record.source} has changed since the session used it.")
+        return model
+
+    def _tell(self, sentence: str) -> None:
+        if sentence not in self.sentences:
+            self.sentences.append(sentence)
 
 
-def _replay_layer(session: Session, key: LayerKey, model: ClickModel | None) -> ReplayedLayer:
+def _replay_layer(session: Session, key: LayerKey, models: _Models) -> ReplayedLayer:
     shape = session.images[key.image].label_shape
     recorded, labels = Layer(key, shape), np.zeros(shape, np.uint16)
     found: list[Any] = []
@@ -146,6 +196,7 @@ def _replay_layer(session: Session, key: LayerKey, model: ClickModel | None) -> 
     missing, deviates = False, False
     for number, step in enumerate(session.edits.steps(key), start=1):
         recorded.apply(step)
+        model = models.of(step) if step.args.get("model") is not None else None
         try:
             labels = _again(session, key, model, labels, step, found)
         except AnymaskError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterable
@@ -94,6 +95,11 @@ class Runs:
         """The model used last."""
         return self._store.state.values.get("model")
 
+    @property
+    def models(self) -> dict[str, ModelRecord]:
+        """All models used so far, by `ModelRecord.model_hash`."""
+        return {each.model_hash: each for each in self._store.state.earlier.get("model", ())}
+
     def use_model(self, sam: Sam, source: str | Path | None = None) -> ModelRecord:
         """Record which model the session uses. Slow: hashes the weights.
 
@@ -106,14 +112,18 @@ class Runs:
         from anymask.predict.embeddings import model_hash
 
         digest = model_hash(sam)
-        known = self.model
-        if known is not None and known.model_hash == digest and source in (None, known.source):
-            return known
         file = None if source is None else Path(source)
+        is_file = file is not None and file.is_file()
+        if is_file:  # found again from another working directory
+            source = Path(os.path.abspath(source))  # type: ignore[arg-type]
+        text = None if source is None else str(source)
+        known = self.model
+        if known is not None and known.model_hash == digest and text in (None, known.source):
+            return known
         record = ModelRecord(
             sam.config.name,
-            None if source is None else str(source),
-            sha256(file) if file is not None and file.is_file() else None,
+            text,
+            sha256(file) if file is not None and is_file else None,
             digest,
             sam.config.image_size,
         )

@@ -80,7 +80,7 @@ class Session:
         self.layers = Layers(store, self.images)
         self.edits = Edits(store, self.images, self.layers)
         self.runs = Runs(store, self.images, self.layers)
-        self.clicks = Clicks(store, self.images, self.layers, self.edits)
+        self.clicks = Clicks(store, self.images, self.layers, self.edits, self.runs)
         self.export = Export(store, self.images, self.layers)
 
     @classmethod

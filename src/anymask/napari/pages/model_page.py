@@ -63,6 +63,7 @@ class ModelPage(Page):
         self.variant.currentIndexChanged.connect(lambda _: self._name_default())
         control.model_changed.connect(self._tell)
         control.session_changed.connect(self._from_session)
+        models.chosen.connect(self._show_choice)
         self._tell()
 
     @property
@@ -90,6 +91,16 @@ class ModelPage(Page):
         session = self._control.session
         if session is not None and not session.read_only:
             session.remember(checkpoints=self._models.checkpoints)
+
+    def _show_choice(self) -> None:
+        """Show in the fields what the session chose."""
+        choice = self._models.choice
+        if choice.path and choice.path not in self._models.checkpoints:
+            self._models.checkpoints.append(choice.path)
+        self._list_checkpoints()
+        self.checkpoint.setCurrentIndex(max(0, self.checkpoint.findData(choice.path or "")))
+        self.variant.setCurrentIndex(self.variant.findData(choice.variant))
+        self._models.choice = choice
 
     def _choose(self) -> None:
         for path in choose_files(self._control.window, "Load custom checkpoint", _KINDS):

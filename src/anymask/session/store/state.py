@@ -31,6 +31,8 @@ class SessionState:
     classes : tuple of ClassRecord
     values : dict
         The last value of each reader.
+    earlier : dict of list
+        All values of each reader, in order.
     ui : dict
         Values that the window stored.
     histories : dict of History by LayerKey
@@ -45,6 +47,7 @@ class SessionState:
     images: dict[str, ImageRecord] = field(default_factory=dict)
     classes: tuple[ClassRecord, ...] = ()
     values: dict[str, Any] = field(default_factory=dict)
+    earlier: dict[str, list[Any]] = field(default_factory=dict)
     ui: dict[str, Any] = field(default_factory=dict)
     histories: dict[LayerKey, History] = field(default_factory=dict)
     number: int = 0
@@ -116,6 +119,7 @@ class SessionState:
         do = str(step["do"])
         if do in self.readers:
             self.values[do] = self.readers[do](step[do])
+            self.earlier.setdefault(do, []).append(self.values[do])
             return
         handler = getattr(self, "_" + do.replace(".", "_"), None)
         if handler is not None:
