@@ -128,6 +128,8 @@ def test_an_error_of_one_name_is_not_lasting():
         assert not is_lasting(told)
 
 
-def test_checking_a_folder_leaves_nothing_in_it(tmp_path):
+def test_checking_a_folder_leaves_nothing_behind(tmp_path):
     check_writable(tmp_path / "new" / "folder")
-    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+    check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []

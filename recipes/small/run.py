@@ -116,6 +116,7 @@ def pretrain(
     if not sources:
         raise AnymaskError("All images given are for validation; there is nothing to train on.")
     check_writable(out)
+    out.mkdir(parents=True, exist_ok=True)
     report(f"{len(sources)} images to train on, {len(held_out)} for validation")
     examples = _examples(held_out, _VALIDATION_IMAGES)
     # Each is read once now, so that a damaged file is not met only when the first hour is over.

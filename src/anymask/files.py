@@ -165,7 +165,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def check_writable(folder: Path) -> None:
-    """Create `folder` if needed and check that a file can be written there.
+    """Check that a file can be written to `folder`, which need not exist; nothing is left behind.
 
     Long runs call this first, so that a wrong output folder fails at once and not at the end.
 
@@ -175,6 +175,7 @@ def check_writable(folder: Path) -> None:
         If the folder cannot be created or written to.
     """
     probe = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
+    missing = [part for part in (folder, *folder.parents) if not part.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"anymask")
@@ -183,3 +184,6 @@ def check_writable(folder: Path) -> None:
     finally:
         with suppress(OSError):
             probe.unlink()
+        with suppress(OSError):
+            for part in missing:  # the innermost first
+                part.rmdir()

@@ -194,3 +194,11 @@ def test_existing_results_are_not_replaced_without_overwrite(cli, scene_file, mo
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert cli(*command[:2], "-p", "10,90", *command[4:], "--overwrite").exit_code == 0
     assert (tmp_path / "scene.masks.json").read_bytes() != before["scene.masks.json"]
+
+
+def test_an_output_folder_is_not_left_empty_by_a_run_that_fails(cli, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    for command in (("segment", "--point", "5,5"), ("everything",)):
+        words = (command[0], tmp_path / "bad.png", *command[1:], "-o", tmp_path / "out")
+        assert cli(*words).exit_code != 0
+        assert not (tmp_path / "out").exists()

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -323,3 +324,35 @@ def test_a_fingerprint_changes_with_the_data_of_a_cube(leaf_cube, tmp_path) -> N
     before = fingerprint(tmp_path / "folder.zarr")
     (tmp_path / "folder.zarr" / "1").write_bytes(b"1")
     assert fingerprint(tmp_path / "folder.zarr") != before
+
+
+def test_an_image_of_a_file_with_several_is_chosen_by_page_series_or_dataset(cli, tmp_path):
+    values = np.zeros((30, 40), np.uint8)
+    tifffile.imwrite(tmp_path / "odd.tif", values)
+    with tifffile.TiffWriter(tmp_path / "odd.tif") as file:
+        file.write(values)
+        file.write(np.zeros((20, 25, 3), np.uint8))
+    with h5py.File(tmp_path / "two.h5", "w") as file:
+        file["a"], file["b"] = values, np.zeros((20, 25), np.uint8)
+    for path, option, value in (("odd.tif", "--series", "1"), ("two.h5", "--dataset", "b")):
+        refused = cli("segment", tmp_path / path, "--point", "5,5")
+        assert refused.exit_code == 2
+        assert f"choose one with {option}: " in refused.stderr
+        result = cli("segment", tmp_path / path, "--point", "5,5", option, value, "--json")
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(result.stdout)["width"] == 25
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "told"),
+    [
+        ((5, 30, 40), "ZYX", "choose one with --z 0 to --z 4, --z middle"),
+        ((12, 30, 40), "CYX", "with --channels, for example --channels 12,40,7 for red"),
+    ],
+)
+def test_messages_name_options_as_they_are_typed(cli, tmp_path, shape, axes, told):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, np.zeros(shape, np.uint16), metadata={"axes": axes}, ome=True)
+    result = cli("segment", path, "--point", "5,5")
+    assert result.exit_code == 2
+    assert told in result.stderr

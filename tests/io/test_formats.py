@@ -294,7 +294,7 @@ def test_losses_of_a_format_are_listed(stack):
     assert losses(overlapping, "csv") == []
     (overlap, empty) = losses(overlapping, "labels")
     assert overlap.startswith("2 of the 4 masks overlap")
-    assert empty == "1 masks without pixels are left out."
+    assert empty == "1 mask without pixels is left out."
     assert "numbered from 1" in losses(overlapping, "yolo")[0]
 
 

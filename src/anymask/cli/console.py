@@ -11,6 +11,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from anymask.cli.wording import named, options_of
 from anymask.errors import AnymaskError
 from anymask.plugins import PluginWarning
 
@@ -27,6 +29,7 @@ R = TypeVar("R")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 _interrupted = threading.Event()
+_running: ContextVar[Callable[..., Any] | None] = ContextVar("running command", default=None)
 
 EXIT_SOME_FAILED = 1
 EXIT_ERROR = 2
@@ -34,8 +37,11 @@ EXIT_STOPPED = 130
 
 
 def complain(message: str) -> None:
-    """Print an error message on stderr, verbatim: brackets in file names are not markup."""
-    err.print(Text(message, style="red"), soft_wrap=True)
+    """Print an error message on stderr, verbatim: brackets in file names are not markup.
+
+    Options are named as they are typed.
+    """
+    err.print(Text(named(message, options_of(_running.get())), style="red"), soft_wrap=True)
 
 
 def show_plugin_warnings() -> None:
@@ -64,9 +70,13 @@ def note_interrupts() -> None:
 
 def was_interrupted(error: BaseException | None) -> bool:
     """Whether Ctrl-C caused an error."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+    seen: set[int] = set()  # an error may be its own cause
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
-    return error is not None or _interrupted.is_set()
+    return _interrupted.is_set()
 
 
 def ends_in_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
@@ -74,6 +84,7 @@ def ends_in_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        _running.set(command)
         try:
             return command(*args, **kwargs)
         except (Exception, KeyboardInterrupt) as error:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err
-from anymask.cli.option_parameters import in_dashes, with_options
+from anymask.cli.option_parameters import with_options
 from anymask.cli.options import (
     DeviceOption,
     DtypeOption,
@@ -20,12 +20,17 @@ from anymask.cli.options import (
 )
 from anymask.cli.replacing import check_replacing
 from anymask.cli.view import (
+    AxesOption,
     ChannelsOption,
+    DatasetOption,
     GammaOption,
     HeaderOption,
     HighOption,
+    LevelOption,
     LowOption,
+    PageOption,
     RgbOption,
+    SeriesOption,
     TOption,
     WindowOption,
     ZOption,
@@ -33,6 +38,7 @@ from anymask.cli.view import (
 )
 from anymask.jobs.inputs import gather
 from anymask.predict.everything.options import GROUPS, EverythingOptions
+from anymask.wording import counted
 
 
 @ends_in_a_sentence
@@ -76,6 +82,11 @@ def everything(
     z: ZOption = None,
     t: TOption = None,
     header: HeaderOption = None,
+    page: PageOption = None,
+    series: SeriesOption = None,
+    level: LevelOption = None,
+    dataset: DatasetOption = None,
+    axes: AxesOption = None,
     as_json: JsonOption = False,
     *,
     options: dict[str, Any],
@@ -117,7 +128,22 @@ def everything(
     anymask everything cells.ome.tif -o masks/ --channels 0=blue,1=green --z max
     ```
     """
-    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header)
+    view = parse_view(
+        rgb,
+        channels,
+        low,
+        high,
+        window,
+        gamma,
+        z,
+        t,
+        header,
+        page=page,
+        series=series,
+        level=level,
+        dataset=dataset,
+        axes=axes,
+    )
     inputs = gather(images)
 
     # Imported late, so that help and mistakes in the command are answered at once.
@@ -125,11 +151,12 @@ def everything(
     from anymask.jobs.folder_job import FolderJob
     from anymask.jobs.folder_run import FolderRun
 
-    with in_dashes(["header"]):
-        job = FolderJob(output, model or "small", options, view, device, dtype, compiled)
-        run = FolderRun(job, inputs)
+    job = FolderJob(output, model or "small", options, view, device, dtype, compiled)
+    run = FolderRun(job, inputs)
     if inputs.own_results:
-        err.print(f"Skipped {inputs.own_results} files that anymask wrote (overlays, labels).")
+        err.print(
+            f"Skipped {counted(inputs.own_results, 'file')} that anymask wrote (overlays, labels)."
+        )
     for outcome in run.report.failed:
         complain(outcome.reason)
     if skip_existing:

@@ -21,6 +21,7 @@ from anymask.cli.console import complain, err, out
 from anymask.jobs.folder_run import FolderProgress, FolderRun, OnProgress
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.report import FolderReport, Outcome
+from anymask.wording import counted
 
 # Longer tables show only the images that failed.
 _MOST_ROWS = 40
@@ -61,8 +62,7 @@ def _tell(item: WorkItem, outcome: Outcome) -> None:
         if not outcome.ends_run:
             complain(item.about(outcome.reason))
     elif not err.is_terminal:
-        plural = "" if outcome.masks == 1 else "s"
-        result = f"{outcome.masks} mask{plural} in {outcome.seconds:.1f} s"
+        result = f"{counted(outcome.masks or 0, 'mask')} in {outcome.seconds:.1f} s"
         typer.echo(f"{item.path.with_name(item.title)}: {result}", err=True)
 
 

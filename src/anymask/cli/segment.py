@@ -29,12 +29,17 @@ from anymask.cli.options import (
 from anymask.cli.prompts import check_together, parse_box, parse_point, read_mask
 from anymask.cli.replacing import check_replacing
 from anymask.cli.view import (
+    AxesOption,
     ChannelsOption,
+    DatasetOption,
     GammaOption,
     HeaderOption,
     HighOption,
+    LevelOption,
     LowOption,
+    PageOption,
     RgbOption,
+    SeriesOption,
     TOption,
     WindowOption,
     ZOption,
@@ -121,6 +126,11 @@ def segment(
     z: ZOption = None,
     t: TOption = None,
     header: HeaderOption = None,
+    page: PageOption = None,
+    series: SeriesOption = None,
+    level: LevelOption = None,
+    dataset: DatasetOption = None,
+    axes: AxesOption = None,
 ) -> None:
     """Segment the objects that points, boxes or a rough mask show.
 
@@ -144,7 +154,22 @@ def segment(
     points = [parse_point(text) for text in point or []]
     boxes = [parse_box(text) for text in box or []]
     check_together(points, boxes, mask)
-    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header)
+    view = parse_view(
+        rgb,
+        channels,
+        low,
+        high,
+        window,
+        gamma,
+        z,
+        t,
+        header,
+        page=page,
+        series=series,
+        level=level,
+        dataset=dataset,
+        axes=axes,
+    )
 
     from anymask.files import check_writable
 

@@ -21,12 +21,17 @@ from anymask.cli.options import (
 )
 from anymask.cli.prompts import parse_box, parse_point
 from anymask.cli.view import (
+    AxesOption,
     ChannelsOption,
+    DatasetOption,
     GammaOption,
     HeaderOption,
     HighOption,
+    LevelOption,
     LowOption,
+    PageOption,
     RgbOption,
+    SeriesOption,
     TOption,
     WindowOption,
     ZOption,
@@ -102,6 +107,11 @@ def semantic(
     z: ZOption = None,
     t: TOption = None,
     header: HeaderOption = None,
+    page: PageOption = None,
+    series: SeriesOption = None,
+    level: LevelOption = None,
+    dataset: DatasetOption = None,
+    axes: AxesOption = None,
 ) -> None:
     """Mark all pixels of a class, with one prompt for the whole image.
 
@@ -122,7 +132,22 @@ def semantic(
     area = None if box is None else parse_box(box)
     if scores not in ("npz", "tif", "none"):
         raise OutputError(f"--scores is {scores!r}; choose npz, tif or none.")
-    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header)
+    view = parse_view(
+        rgb,
+        channels,
+        low,
+        high,
+        window,
+        gamma,
+        z,
+        t,
+        header,
+        page=page,
+        series=series,
+        level=level,
+        dataset=dataset,
+        axes=axes,
+    )
     from anymask.files import check_writable
 
     check_writable(output)

@@ -105,6 +105,53 @@ HeaderOption = Annotated[
     ),
 ]
 
+PageOption = Annotated[
+    int | None,
+    typer.Option(
+        "--page",
+        min=0,
+        rich_help_panel=_PANEL,
+        help="For a file with several images, such as a TIFF or GIF: the page, from 0.",
+    ),
+]
+SeriesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--series",
+        min=0,
+        rich_help_panel=_PANEL,
+        help="For a TIFF with several series: which one, from 0.",
+    ),
+]
+LevelOption = Annotated[
+    int | None,
+    typer.Option(
+        "--level",
+        min=0,
+        rich_help_panel=_PANEL,
+        help="For an image pyramid: the level, from 0, the full size.",
+    ),
+]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset",
+        metavar="NAME",
+        rich_help_panel=_PANEL,
+        help="For a file with several arrays (HDF5, MATLAB, NPZ, Zarr): which one.",
+    ),
+]
+AxesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--axes",
+        metavar="LETTERS",
+        rich_help_panel=_PANEL,
+        help="For an array whose axes the file does not name: their letters out of TZCYXS, such as "
+        "CYX.",
+    ),
+]
+
 
 class CommandWithRgb(TyperCommand):
     """A command whose ``--rgb`` takes one word or three."""
@@ -188,8 +235,11 @@ def parse_view(
     z: str | None,
     t: str | None,
     header: Path | None,
+    **reading: Any,
 ) -> View:
     """Parse and check the view options before anything slow begins.
+
+    `reading` has those options of `anymask.read` that are given, others being None.
 
     Raises
     ------
@@ -222,7 +272,8 @@ def parse_view(
         raise AnymaskError("--rgb and --channels cannot be combined; give one of them.")
     recipes = tuple(_recipes(rgb or []))
     planes = {name: _plane(name, text) for name, text in (("z", z), ("t", t)) if text is not None}
-    return View(recipes, options, planes, header)
+    given = {name: value for name, value in reading.items() if value is not None}
+    return View(recipes, options, planes, header, given)
 
 
 def _recipes(texts: list[str]) -> Iterator[Recipe]:

@@ -14,6 +14,7 @@ from anymask.datasets.dataset import Dataset
 from anymask.datasets.scanning import Record
 from anymask.datasets.similar import alike, same
 from anymask.datasets.types import Skipped
+from anymask.wording import counted
 
 _MOST_NAMED = 5
 # Warn if one class has more than this many times the objects of another.
@@ -267,7 +268,9 @@ def _class_problems(check: DatasetCheck) -> list[str]:
                 "rare classes are learnt badly, so add images with them."
             )
     if check.unclassified:
-        sentences.append(f"{check.unclassified} objects have no class, but others have one.")
+        sentences.append(
+            f"{counted(check.unclassified, 'object')} without a class, although others have one."
+        )
     return sentences
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.masks.labels import counts_by_label
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import Counts, area_of, counts_of, mask_of
+from anymask.wording import counted
 
 
 class PackedMasks(Sequence[NDArray[np.bool_]]):
@@ -101,4 +102,4 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
         return (self[index] for index in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"PackedMasks({len(self)} masks)"
+        return f"PackedMasks({counted(len(self), 'mask')})"

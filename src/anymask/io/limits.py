@@ -10,6 +10,7 @@ from anymask.io.registry import MaskFormat, format_named
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import union_of_counts
 from anymask.masks.rle import area_of, runs_of
+from anymask.wording import counted
 
 
 def losses(masks: MaskSet, form: MaskFormat | str) -> list[str]:
@@ -45,7 +46,9 @@ def losses(masks: MaskSet, form: MaskFormat | str) -> list[str]:
         lost.append("The file has no ids: masks are numbered from 1, in order, when it is read.")
     empty = int(np.count_nonzero(masks.areas == 0))
     if not form.keeps_empty and empty:
-        lost.append(f"{empty} masks without pixels are left out.")
+        lost.append(
+            f"{counted(empty, 'mask')} without pixels {'is' if empty == 1 else 'are'} left out."
+        )
     return lost
 
 

@@ -31,16 +31,19 @@ class View:
         ``t`` and ``z`` of stacks, as in ``Image.plane``.
     header : Path or None
         The ENVI header, if it is not beside the data file.
+    reading : dict
+        Other options of :func:`anymask.read`, such as ``page`` or ``dataset``.
     """
 
     recipes: tuple[Recipe, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     planes: Mapping[str, Any] = field(default_factory=dict)
     header: Path | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def made_with(self, recipe: Recipe | None) -> dict[str, Any]:
         """Return the settings that differ from the default, for the record of a result."""
-        made: dict[str, Any] = {**self.options, **self.planes}
+        made: dict[str, Any] = {**self.options, **self.planes, **self.reading}
         if recipe is not None:
             made["rgb"] = {"name": recipe.name, "source": list(recipe.source)}
         return made
@@ -50,7 +53,7 @@ class View:
         from anymask.io.image_formats.photo import check_pixels
         from anymask.io.read_images import read
 
-        image = read(path, header=self.header).plane(**self.planes)
+        image = read(path, header=self.header, **self.reading).plane(**self.planes)
         check_pixels(path, image.width, image.height)
         return image
 
@@ -64,9 +67,9 @@ class View:
             try:
                 return to_rgb(image, **self.options), ()
             except ImageError as error:
-                raise (
-                    error if str(image.path) in str(error) else ImageError(f"{image.path}: {error}")
-                ) from error
+                if str(image.path) in str(error):
+                    raise
+                raise ImageError(f"{image.path}: {error}") from error
         from anymask.images.pseudo_rgb import pseudo_rgb
 
         made = pseudo_rgb(image, recipe, **self.options)

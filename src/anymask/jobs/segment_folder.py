@@ -29,6 +29,7 @@ def segment_folder(
     z: int | str | None = None,
     t: int | str | None = None,
     header: str | os.PathLike[str] | None = None,
+    reading: Mapping[str, Any] | None = None,
     to_rgb: Mapping[str, Any] | None = None,
     device: str = "auto",
     dtype: str = "auto",
@@ -62,6 +63,8 @@ def segment_folder(
         For stacks and time series: an index from 0, "middle", "max" or "mean".
     header : str or path, optional
         The ENVI header of a single data file, if it is not beside it.
+    reading : mapping, optional
+        Other options of `anymask.read`, such as ``{"page": 0}`` or ``{"dataset": "image"}``.
     to_rgb : mapping, optional
         Options of `anymask.to_rgb`, such as ``{"gamma": 0.8}``.
     device, dtype, compile
@@ -111,7 +114,7 @@ def segment_folder(
         Path(output),
         "small" if model is None else os.fspath(model),
         {name: value for name, value in options.items() if value is not None},
-        View(recipes, dict(to_rgb or {}), planes, where),
+        View(recipes, dict(to_rgb or {}), planes, where, dict(reading or {})),
         device,
         dtype,
         compile,

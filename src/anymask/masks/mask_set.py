@@ -16,6 +16,7 @@ from anymask.masks.boxes import extents
 from anymask.masks.columns import check_length, checked_ids, filled, joined_class_names, joined_ids
 from anymask.masks.labels import counts_by_label, paint_labels, stacking_ids
 from anymask.masks.records import OutputMode, read_records, records_of_masks, table_of_masks
+from anymask.wording import counted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -224,7 +225,7 @@ class MaskSet:
 
     def __repr__(self) -> str:
         height, width = self.image_size
-        return f"MaskSet({len(self)} masks of an image of {width}×{height} pixels)"
+        return f"MaskSet({counted(len(self), 'mask')} of an image of {width}×{height} pixels)"
 
     def __len__(self) -> int:
         return len(self.counts)

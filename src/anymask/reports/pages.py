@@ -39,13 +39,13 @@ from anymask.reports.verdict import ClassVerdict, ObjectVerdict, Verdict
 from anymask.reports.wording import (
     change_cells,
     column_title,
-    counted,
     format_figure,
     gain_cells,
     gain_in_words,
     model_facts_for_reading,
     printable,
 )
+from anymask.wording import counted
 
 PICTURES = 8
 """How many of the worst and of the best answers a page on an evaluation shows of each kind."""

@@ -11,7 +11,8 @@ from rich.table import Table
 from anymask.evaluation.compare import Difference
 from anymask.evaluation.tuning import FEWEST_TO_TEST, Tuning
 from anymask.model.config import EverythingConfig
-from anymask.reports.wording import TITLES, change_in_words, counted, format_figure
+from anymask.reports.wording import TITLES, change_in_words, format_figure
+from anymask.wording import counted
 
 _TITLES = {"score": "F1, mean over IoU .5 to .9", **TITLES}
 _COLUMNS = {

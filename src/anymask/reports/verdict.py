@@ -24,10 +24,10 @@ from anymask.reports.wording import (
     change_cells,
     change_in_words,
     column_title,
-    counted,
     format_figure,
     gain_in_words,
 )
+from anymask.wording import counted
 
 CLICKS = ("click1_predicted", "click3", "click5")
 PROMPTED = ("box", *CLICKS)

@@ -60,17 +60,6 @@ def format_figure(value: float | None) -> str:
     return f"{value:.3f}".replace("0.", ".", 1)
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number of things.
-
-    Examples
-    --------
-    >>> counted(1, "image"), counted(3, "image")
-    ('1 image', '3 images')
-    """
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def gain_in_words(change: Difference) -> str:
     """Return a difference with its interval, where that is known.
 

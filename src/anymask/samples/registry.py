@@ -109,6 +109,7 @@ def _make(chosen: Sample, target: Path) -> None:
     check_writable(target)
     workshop: Path | None = None
     try:
+        target.mkdir(parents=True, exist_ok=True)
         # Beside the target, so that files only need renaming when all are complete.
         workshop = Path(tempfile.mkdtemp(prefix=".anymask-", dir=target))
         chosen.write(workshop)

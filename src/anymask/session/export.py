@@ -23,6 +23,7 @@ from anymask.session.layers import Layers
 from anymask.session.records import DEFAULT_RECIPE, CancelToken, Event, LayerKey
 from anymask.session.rendering import plane_of
 from anymask.session.store.store import Store
+from anymask.wording import counted
 
 
 @dataclass
@@ -127,7 +128,8 @@ class Export:
         if any(not form.is_table for form in forms) and keys and not self._store.read_only:
             self._store.record("saved", layers=[[list(key), numbers[key]] for key in keys])
         self._store.log(
-            f"Saved {len(keys)} layers as {', '.join(formats)}: {len(saved.files)} files."
+            f"Saved {counted(len(keys), 'layer')} as {', '.join(formats)}: "
+            f"{counted(len(saved.files), 'file')}."
         )
         self._store.tell(Event("saved"))
         return saved

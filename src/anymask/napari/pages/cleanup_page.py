@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLineEdit, QSpinBox
 from anymask.errors import AnymaskError
 from anymask.napari.dialogs import choose_new_file
 from anymask.napari.widgets import Form, Page, button, chooser, heading, hint, row
+from anymask.wording import counted
 
 if TYPE_CHECKING:
     from anymask.napari.canvas import Canvas
@@ -83,12 +84,12 @@ class CleanUpPage(Page):
         if not len(ids):
             self.range.setText("There are no objects yet.")
             return
-        text = f"Ids {ids.min()} to {ids.max()}, {len(ids)} objects"
+        text = f"Ids {ids.min()} to {ids.max()}, {counted(len(ids), 'object')}"
         choice = self.choice.text().strip()
         if choice:
             try:
                 found = len(session.layers.matching(key, choice, self._control.plane))
-                text = f"{found} of {len(ids)} objects; ids {ids.min()} to {ids.max()}"
+                text = f"{found} of {counted(len(ids), 'object')}; ids {ids.min()} to {ids.max()}"
             except AnymaskError as error:
                 text = str(error)
         self.range.setText(text)
@@ -164,7 +165,7 @@ class CleanUpPage(Page):
             return len(session.edits.clean(key, ids, **wanted).ids)
 
         def done(count: int) -> None:
-            control.say(f"Cleaned up: {count} objects changed." if count else
+            control.say(f"Cleaned up: {counted(count, 'object')} changed." if count else
                         "Nothing to clean up.")  # fmt: skip
 
         control.run("Cleaning up", work, done)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem
 from anymask.io.registry import written_formats
 from anymask.napari.dialogs import ask, choose_folder
 from anymask.napari.widgets import Page, button, chooser, heading, hint, row
+from anymask.wording import counted
 
 if TYPE_CHECKING:
     from anymask.napari.canvas import Canvas
@@ -137,9 +138,9 @@ class SavePage(Page):
             )  # fmt: skip
 
         def done(saved: Any) -> None:
-            text = f"Saved {len(saved.files)} files in {folder.name}."
+            text = f"Saved {counted(len(saved.files), 'file')} in {folder.name}."
             if saved.cancelled:
-                text = f"Cancelled: {len(saved.files)} files were written."
+                text = f"Cancelled; {counted(len(saved.files), 'file')} written."
             if saved.losses:
                 name, sentence = saved.losses[0]
                 text += f" {name}: {sentence}"

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QButtonGroup, QRadioButton, QSpinBox, QWidget
 from anymask.napari.tasks import Latest
 from anymask.napari.widgets import Form, Page, SliderRow, button, chooser, heading, hint, row
 from anymask.session import OPTION_RANGES, EditedError, LayerKey, RunResult, Thresholds
+from anymask.wording import counted
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -373,6 +374,6 @@ class SegmentPage(Page):
 
         def done(count: int) -> None:
             left = f"; {len(edited)} edited ones were not changed" if edited else ""
-            control.say(f"Thresholds set for {count} layers{left}.", "good")
+            control.say(f"Thresholds set for {counted(count, 'layer')}{left}.", "good")
 
         control.run("Setting thresholds", work, done)
