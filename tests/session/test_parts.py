@@ -16,7 +16,8 @@ ORDER = (
     ("images",),
     ("layers",),
     ("edits",),
-    ("runs", "clicks", "export"),
+    ("runs", "export"),
+    ("clicks",),
     ("session",),
 )
 
