@@ -30,7 +30,7 @@ def test_classes_in_another_order_are_found_by_name_and_unknown_ones_refused():
     assert class_numbers(Named(), CLASSES) == {-1: -1, 0: 1, 1: 0}
     assert class_numbers([], CLASSES) == {-1: -1, 0: 0, 1: 1}
     Named.classes = ("soil", "stone")
-    with pytest.raises(AnymaskError, match="the class 'stone', and the model was trained for"):
+    with pytest.raises(AnymaskError, match="the class 'stone', but the model was trained for"):
         class_numbers(Named(), CLASSES)
 
 

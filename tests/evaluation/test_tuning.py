@@ -267,7 +267,7 @@ def test_images_without_objects_and_unknown_labels_are_refused_in_a_sentence(
         tune_everything(small_reference_sam, [Example("none", scene, [])])
     example = Example("some", scene, [scene[..., 0] > 100], "mine")
     for labels in ("partial", {"other": "sparse"}):
-        with pytest.raises(AnymaskError, match="say 'complete' if every object"):
+        with pytest.raises(AnymaskError, match="they must be 'complete' if every object"):
             tune_everything(small_reference_sam, [example], labels=labels)
 
 
