@@ -1,9 +1,9 @@
-"""A new encoder that begins by imitating an old one.
+"""Warm start: a new encoder that first imitates an old one.
 
-The mask decoder of earlier weights understands their encoder's features and nothing else: behind an
-untrained neck it meets noise, and what it knew is lost before the neck is any good. So the neck
-first learns to give the old encoder's features, which needs no prompts and no gradients of the
-backbone, and takes some minutes.
+The mask decoder of earlier weights works only with the features of their encoder. Behind an
+untrained neck it would get noise, and would lose what it has learned before the neck is good.
+Therefore the neck first learns to reproduce the old encoder's features. This takes some minutes and
+needs no prompts and no gradients of the backbone.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ def begin(
     threads: int = 1,
     report: Callable[[str], None] = print,
 ) -> None:
-    """Write the weights that a training begins with: ImageNet's backbone, and a teacher's decoder.
+    """Write the weights that a training starts with: ImageNet's backbone and a teacher's decoder.
 
     Parameters
     ----------
     config : SamConfig
-        Its encoder is an EfficientNet-Lite.
+        Its encoder must be an EfficientNet-Lite.
     backbone : str or None
-        A key of `imagenet.LITE`; None begins with a random backbone.
+        A key of `imagenet.LITE`; None for a random backbone.
     teacher : Path or None
-        Weights to imitate; without them neck and decoder begin at random.
+        Weights to imitate; without them, neck and decoder start with random weights.
     cache : ImageCache
-        Images to imitate on.
+        Images for the imitation.
     target : Path
-        Where the weights go.
+        File to write.
     views, side : int
-        How many views to imitate on, and their side in pixels.
+        Number of views for the imitation, and their side in pixels.
     device : str
     threads : int
     report : callable
@@ -86,16 +86,16 @@ def imitate(
     views: int,
     report: Callable[[str], None] = print,
 ) -> None:
-    """Teach a model's neck the features of another model, and take over its other parts.
+    """Train a model's neck to reproduce the features of another model, and copy its other parts.
 
     Parameters
     ----------
     sam : Sam
-        Its encoder has a pretrained backbone, which stays as it is.
+        Its encoder has a pretrained backbone, which does not change.
     teacher : Sam
-        With a decoder and a prompt encoder of the same geometry.
+        Has a decoder and a prompt encoder of the same architecture.
     maker : BatchMaker
-        Views to learn from; their masks are not used.
+        Source of views; their masks are not used.
     views : int
     report : callable
     """

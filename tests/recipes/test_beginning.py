@@ -1,4 +1,4 @@
-"""A training begins with ImageNet's backbone and, if asked, with what a teacher knows."""
+"""A training starts with an ImageNet backbone and, optionally, with a teacher's decoder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EGYPTIAN_CAT, ESPRESSO = 285, 967
 
 
 def _classified(backbone: str, image: np.ndarray) -> int:
-    """What the whole classification network says, whose head is only in the file."""
+    """The class predicted by the whole classification network; its head is only in the file."""
     sam = Sam(TINY)
     encoder = EfficientNetLiteEncoder(LITE[backbone][0], 256, 128).eval()
     load_imagenet(encoder, imagenet_file(backbone), sam.pixel_mean, sam.pixel_std)
@@ -44,12 +44,14 @@ def _classified(backbone: str, image: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("backbone", list(LITE))
-def test_the_backbone_knows_a_cat_and_a_cup(backbone: str) -> None:
+def test_the_backbone_classifies_a_cat_and_a_cup(backbone: str) -> None:
     assert _classified(backbone, data.cat()) == EGYPTIAN_CAT
     assert _classified(backbone, data.coffee()) == ESPRESSO
 
 
-def test_the_neck_learns_a_teachers_features_and_the_backbone_stays(tmp_path: Path) -> None:
+def test_the_neck_learns_the_features_of_a_teacher_and_the_backbone_does_not_change(
+    tmp_path: Path,
+) -> None:
     torch.manual_seed(0)
     teacher = Sam(TINY).eval()
     sam = Sam(TINY)
@@ -68,7 +70,7 @@ def test_the_neck_learns_a_teachers_features_and_the_backbone_stays(tmp_path: Pa
         assert all(torch.equal(own[name], known[name]) for name in known)
 
 
-def test_a_training_that_begins_with_a_teacher_goes_on_from_its_decoder(tmp_path: Path) -> None:
+def test_a_training_with_a_teacher_starts_from_the_decoder_of_the_teacher(tmp_path: Path) -> None:
     data_set = write_disks(tmp_path / "data" / "disks", 6)
     options = {"config": TINY, "backbone": None, "drawn": 0, "minutes": 0.01, "recipe": RECIPE}
     quiet = {"report": lambda _: None}
