@@ -36,8 +36,8 @@ def check_figures(recipe: Recipe, minutes: float, processes: int, device: str) -
         )
     if recipe.prompts < 2:
         raise AnymaskError(
-            f"The number of prompts per image is {recipe.prompts}; give at least 2 prompts, because "
-            "half of them are boxes and half points."
+            f"The number of prompts per image is {recipe.prompts}; give at least 2 prompts, "
+            "because half of them are boxes and half points."
         )
 
 
