@@ -174,8 +174,8 @@ def headline(results: Mapping[str, Any]) -> str:
         f"| Figures | mean IoU over {len(results['by_set']) - 1} validation sets: box "
         f"{means['box']:.2f} ({titles[best]} {means[best]:.2f}), 1 click "
         f"{means['click1_single']:.2f} (best of 3 {means['click1_oracle']:.2f}), 5 clicks "
-        f"{means['click5']:.2f}; predicted IoU off by {means['iou_calibration_error']:.3f} "
-        "in a set |"
+        f"{means['click5']:.2f}; calibration error of predicted IoU "
+        f"{means['iou_calibration_error']:.3f} |"
     )
 
 

@@ -92,7 +92,7 @@ class Recipe:
 
 
 @dataclass
-class RunProgress:
+class TrainingProgress:
     """Progress of a run, including all earlier calls."""
 
     updates: int = 0
@@ -253,7 +253,7 @@ class _Run:
         )
         self._rates = [recipe.matrix_rate, recipe.learning_rate, recipe.backbone_rate]
         self.generator = torch.Generator(device).manual_seed(recipe.seed)
-        self.progress = RunProgress()
+        self.progress = TrainingProgress()
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
         self._since = time.monotonic()
@@ -391,7 +391,7 @@ class _Run:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.generator.set_state(state["generator"].cpu())
-        self.progress = RunProgress(**state["progress"])
+        self.progress = TrainingProgress(**state["progress"])
 
     def trim_log(self) -> None:
         """Drop log lines newer than the loaded state; they will be logged again."""

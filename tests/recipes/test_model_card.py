@@ -108,7 +108,7 @@ def test_essentials_are_replaced_line_by_line(results):
     first, second = card.splitlines()
     assert first == "| Compute | 94,712 views in 2.0 hours; two cores |"
     assert second.startswith("| Figures | mean IoU over 2 validation sets: box 0.76")
-    assert second.endswith("predicted IoU off by 0.024 in a set |")
+    assert second.endswith("calibration error of predicted IoU 0.024 |")
     with pytest.raises(SystemExit, match="no line"):
         replace_line("nothing", headline(results))
     with pytest.raises(SystemExit, match="no block"):
