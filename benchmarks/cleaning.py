@@ -1,15 +1,15 @@
-"""Cleaning masks: seconds for 5,000 objects, and how well touching nuclei are split.
+"""Cleaning masks: CPU time for 5,000 objects, and how well touching nuclei are split.
 
     python -m benchmarks.cleaning                        # some minutes
     python -m benchmarks.cleaning --nuclei FOLDER        # also splits annotated nuclei
 
-Measured, in CPU seconds (least of the repetitions):
+Measured, in CPU seconds (minimum over repetitions):
 
-- Every operation on 5,000 ragged ellipses of about 50×50 pixels in a picture of 4000×4000, given
-  as a label image and as a `MaskSet`; and overlaps of the same masks grown by five pixels.
-- With --nuclei, a folder of label images (PNG): of how many nuclei the mask is found again (IoU
-  above one half) after all are made one mask, by connected components, by `split_touching`, and
-  by the usual recipe of scikit-image, `peak_local_max` of the distance and `watershed`.
+- Each operation on 5,000 ragged ellipses of about 50×50 pixels in an image of 4000×4000 pixels, as
+  a label image and as a `MaskSet`; and overlap removal for the same masks grown by five pixels.
+- With --nuclei, a folder of label images (PNG): how many nuclei are recovered (IoU above one half)
+  after all are merged into one mask, by connected components, by `split_touching`, and by the usual
+  method of scikit-image, `peak_local_max` of the distance and `watershed`.
 
 Prints tables and writes benchmarks/results/cleaning.json.
 """
@@ -61,7 +61,7 @@ OVERLAPPING: dict[str, Callable[[Any], Any]] = {
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write."""
     parser = argparse.ArgumentParser(description="Measure the cleaning of masks.")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--nuclei", type=Path, help="folder of label images as PNG")
@@ -88,7 +88,7 @@ def main() -> None:
     if options.nuclei is not None:
         results["nuclei"] = split_nuclei(options.nuclei)
         print_table(
-            f"Touching nuclei of {results['nuclei']['pictures']} pictures",
+            f"Touching nuclei of {results['nuclei']['pictures']} images",
             ("how", "nuclei", "found", "matched", "F1"),
             [
                 (name, *(str(v) for v in row.values()))
@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def ragged_ellipses() -> NDArray[np.uint16]:
-    """Label image of ellipses on a jittered grid, their rims ragged."""
+    """Label image of ellipses with ragged edges on a jittered grid."""
     rng = np.random.default_rng(0)
     labels = np.zeros((SIDE, SIDE), np.uint16)
     per_row = SIDE // CELL
@@ -116,7 +116,7 @@ def ragged_ellipses() -> NDArray[np.uint16]:
 
 
 def measure(repeats: int) -> dict[str, dict[str, float]]:
-    """CPU seconds of each operation on a label image and on a set."""
+    """CPU seconds of each operation on a label image and on a `MaskSet`."""
     labels = ragged_ellipses()
     masks = MaskSet.from_labels(labels)
     grown = map_objects(masks, lambda p: ndimage.binary_dilation(p, iterations=5), margin=6)
@@ -132,12 +132,12 @@ def measure(repeats: int) -> dict[str, dict[str, float]]:
 
 
 def fresh(masks: MaskSet) -> MaskSet:
-    """The same set without what it has computed already."""
+    """The same `MaskSet` without its cached values."""
     return masks.with_ids(masks.ids)
 
 
 def least(operation: Callable[[Any], Any], masks: Callable[[], Any], repeats: int) -> float:
-    """Least CPU seconds of some runs."""
+    """Minimum CPU seconds over some runs."""
     times = []
     for _ in range(repeats):
         given = masks()
@@ -148,7 +148,7 @@ def least(operation: Callable[[Any], Any], masks: Callable[[], Any], repeats: in
 
 
 def split_nuclei(folder: Path) -> dict[str, Any]:
-    """Make all nuclei of a picture one mask, split it, and compare."""
+    """Merge all nuclei of an image into one mask, split it, and compare."""
     files = sorted(folder.glob("*.png"))
     chosen = np.random.default_rng(1).permutation(len(files))[:PICTURES]
     pictures = [np.asarray(Image.open(files[i])) for i in chosen]
@@ -167,7 +167,7 @@ def split_nuclei(folder: Path) -> dict[str, Any]:
 
 
 def usual_recipe(mask: NDArray[np.bool_], min_distance: int) -> NDArray[Any]:
-    """Watershed of the distance from its local maxima, as tutorials have it."""
+    """Watershed of the distance from its local maxima, as in tutorials."""
     distance = ndimage.distance_transform_edt(mask)
     peaks = peak_local_max(distance, min_distance=min_distance, labels=ndimage.label(mask)[0])
     markers = np.zeros(mask.shape, np.int32)
@@ -176,7 +176,7 @@ def usual_recipe(mask: NDArray[np.bool_], min_distance: int) -> NDArray[Any]:
 
 
 def compare(truth: NDArray[Any], parts: NDArray[Any]) -> tuple[int, int, int]:
-    """Numbers of nuclei, of parts, and of nuclei with a part of an IoU above one half."""
+    """Numbers of nuclei, of parts, and of nuclei matched by a part with an IoU above one half."""
     _, nuclei = np.unique(np.append(truth, 0), return_inverse=True)
     _, found = np.unique(np.append(parts, 0), return_inverse=True)
     shape = (nuclei.max() + 1, found.max() + 1)

@@ -1,21 +1,21 @@
-"""Fine-tuning's costs: a step beside the usual notebook loop, and a whole run.
+"""Cost of fine-tuning: a step compared with the usual notebook loop, and a whole run.
 
-    python -m benchmarks.finetune            # ten minutes on two cores, most of it the loop's
+    python -m benchmarks.finetune            # ten minutes on two cores, most of it for the loop
     python -m benchmarks.finetune --quick    # 3 steps and 2 epochs
 
 Measured, each in a fresh process:
 
-- Seconds a step of the loop that notebooks use: `transformers.SamModel`, image and prompt encoders
-  frozen, a batch of images and one box each through the whole model, Dice loss, Adam at 1e-5.
-- Seconds a step of `anymask.finetune` in steady state, of the same size and the same random
-  weights: as many images a step, one box each, Dice loss, Adam; embeddings are on disk already.
-  In the arithmetic that anymask chooses here, and in float32 as the loop. The time of the one
-  encoding of all images is written beside it.
-- The peak memory of both, beyond what the process held before it loaded the model.
-- Wall-clock seconds of a whole run with the shipped model: 100 drawn images, 20 epochs, everything
-  included from reading files to writing the model.
+- Seconds per step of the usual notebook loop: `transformers.SamModel` with frozen image and prompt
+  encoders, a batch of images with one box each through the whole model, Dice loss, Adam at 1e-5.
+- Seconds per step of `anymask.finetune` in steady state, with the same model size and random
+  weights: the same number of images per step, one box each, Dice loss, Adam; embeddings are already
+  on disk. Measured in the dtype that anymask chooses here, and in float32 as the loop. The time to
+  encode all images once is listed separately.
+- The peak memory of both, above that of the process before it loads the model.
+- Wall-clock seconds of a whole run with the shipped model: 100 synthetic images and 20 epochs, from
+  reading files to writing the model.
 
-The images are drawn: bright blobs on speckle. Their content does not change the time.
+The images are synthetic: bright blobs on speckle. Their content does not change the time.
 
 Prints tables and writes benchmarks/results/finetune.json. Runs on Linux, from the repository root,
 with the development tools installed (``pip install -e .[dev]``).
@@ -38,7 +38,7 @@ IMAGES, EPOCHS = 100, 20
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write."""
     options = parse_options()
     results: dict[str, Any] = {
         "machine": machine(),
@@ -65,12 +65,12 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Measure fine-tuning.")
     parser.add_argument("--quick", action="store_true", help="3 steps, 2 epochs of 12 images")
-    parser.add_argument("--steps", type=int, help="of each loop; 20, or 3 if --quick")
-    parser.add_argument("--batch-size", type=int, default=2, help="images a step")
-    parser.add_argument("--threads", type=int, default=0, help="of torch, if not its own choice")
+    parser.add_argument("--steps", type=int, help="steps of each loop; 20, or 3 with --quick")
+    parser.add_argument("--batch-size", type=int, default=2, help="images per step")
+    parser.add_argument("--threads", type=int, default=0, help="threads; torch decides by default")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "finetune.json")
     options = parser.parse_args()
     options.steps = options.steps or (3 if options.quick else 20)
@@ -78,7 +78,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def measure_steps(inputs: dict[str, Any]) -> list[dict[str, Any]]:
-    """Both loops, ours in both arithmetics."""
+    """Run both loops, ours in both dtypes."""
     runs = [run_fresh(TASKS, "notebook_steps", inputs, "notebook loop, transformers")]
     for dtype in ("float32", "auto"):
         config = {**inputs, "dtype": dtype}
@@ -90,8 +90,8 @@ def print_results(results: dict[str, Any]) -> None:
     """Print the tables."""
     base, *ours = results["step"]
     print_table(
-        f"A step: ViT-B, {base['batch_size']} images, one box each",
-        ("", "seconds", "CPU seconds", "speed", "by CPU", "peak MB", "encoding once, an image"),
+        f"One step: ViT-B, {base['batch_size']} images, one box each",
+        ("", "seconds", "CPU seconds", "speed", "by CPU", "peak MB", "encoding once, per image"),
         [
             (
                 f"{run['implementation']}, {run['dtype']}",
@@ -105,7 +105,7 @@ def print_results(results: dict[str, Any]) -> None:
             for run in (base, *ours)
         ],
     )
-    print(f"  Goal: {STEP_GOAL:.0f}×. Medians of the steps after the first.")
+    print(f"  Goal: {STEP_GOAL:.0f}×. Medians over the steps after the first.")
     run = results["run"]
     print_table(
         f"A whole run: shipped model, {run['images']} images, {run['epochs']} epochs",

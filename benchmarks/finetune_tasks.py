@@ -1,4 +1,4 @@
-"""The measured parts of `finetune.py`, each run in a process of its own."""
+"""The measured parts of `finetune.py`, each run in its own process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE = (384, 512)  # of the images, rows and columns
 
 
 def write_inputs(config: dict[str, Any]) -> dict[str, Any]:
-    """Write drawn images with label images, and the random ViT-B."""
+    """Write synthetic images with label images, and a random ViT-B."""
     from PIL import Image
 
     from random_weights import write_random_vit_b
@@ -49,7 +49,7 @@ def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def notebook_steps(config: dict[str, Any]) -> dict[str, Any]:
-    """The loop of the notebooks: all of the model in every step, the mask decoder trains."""
+    """The usual notebook loop: each step runs the whole model and trains the mask decoder."""
     import torch
     from PIL import Image
     from torch.utils.data import DataLoader, Dataset
@@ -61,7 +61,7 @@ def notebook_steps(config: dict[str, Any]) -> dict[str, Any]:
     names = sorted(p.name for p in (folder / "images").iterdir())
 
     class Boxes(Dataset):
-        """Each image with the jittered box of its first object."""
+        """Each image with a jittered box around its first object."""
 
         def __len__(self) -> int:
             return len(names)
@@ -117,7 +117,7 @@ def notebook_steps(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def anymask_steps(config: dict[str, Any]) -> dict[str, Any]:
-    """Our loop with the same prompts, loss and optimiser, embeddings on disk."""
+    """Our loop with the same prompts, loss and optimiser, and with embeddings on disk."""
     import torch
 
     from anymask.training.finetune.loop import train_epoch
@@ -182,7 +182,7 @@ def anymask_steps(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def whole_run(config: dict[str, Any]) -> dict[str, Any]:
-    """All of a fine-tuning of the shipped model, from files to files."""
+    """A whole fine-tuning of the shipped model, from files to files."""
     started = _clocks()
     from anymask.training.finetune.loop import finetune
 
@@ -209,7 +209,7 @@ def whole_run(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _steps(config: dict[str, Any], clocks: list[np.ndarray], held: float) -> dict[str, Any]:
-    """Medians over the steps after the first, which also warms up."""
+    """Medians over the steps after the first, which is a warm-up."""
     seconds = np.diff(np.stack(clocks), axis=0)[1:]
     return {
         "batch_size": config["batch_size"],
@@ -228,7 +228,7 @@ def _set_threads(config: dict[str, Any]) -> None:
 
 
 def _clocks() -> np.ndarray:
-    """Seconds now, on the wall and of all the process's threads together."""
+    """Current wall-clock seconds, and CPU seconds of all threads of the process."""
     return np.array([time.perf_counter(), time.process_time()])
 
 

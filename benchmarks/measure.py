@@ -1,4 +1,4 @@
-"""What every benchmark needs: the machine, fresh processes, memory, tables and result files."""
+"""Common parts of the benchmarks: machine, fresh processes, memory, tables and result files."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ __all__ = [
 def run_fresh(
     script: Path, task: str, config: dict[str, Any], label: str | None = None
 ) -> dict[str, Any]:
-    """Run one task of a script in a process of its own and return what it reports.
+    """Run one task of a script in its own process and return what it reports.
 
-    The process is called as ``python -m benchmarks.SCRIPT TASK CONFIG``, with the configuration as
-    JSON, and reports by printing one line of JSON last. With a `label`, lines on stderr say how it
-    gets on.
+    The process is started as ``python -m benchmarks.SCRIPT TASK CONFIG``, with the configuration as
+    JSON, and prints its report as the last line, also JSON. With a `label`, lines on stderr show
+    the progress.
 
     Raises
     ------
     AnymaskError
-        The process failed; its own message is on stderr.
+        If the process failed; its own message is on stderr.
     """
     start = time.monotonic()
     found = report_of(
@@ -64,7 +64,7 @@ def report(result: dict[str, Any]) -> None:
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of text under a title, first column left-aligned, the others right-aligned."""
+    """Print rows of text under a title, the first column left-aligned, the others right-aligned."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     print(f"\n{title}")
     for row in [header, ["-" * width for width in widths], *rows]:
@@ -74,7 +74,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
-    """Write results as JSON, with the time and the command that made them."""
+    """Write results as JSON, with the date and the command."""
     command = ["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
     stamped = {
         "command": " ".join(command),
@@ -85,7 +85,7 @@ def write_results(path: Path, results: dict[str, Any]) -> None:
 
 
 def replace_results(path: Path, results: dict[str, Any]) -> None:
-    """Write results as JSON as they are, those of an earlier run that were added to."""
+    """Write extended results of an earlier run as JSON, without a new date."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")

@@ -1,17 +1,18 @@
-"""How fast the recipe of the shipped model is fed, and how fast it trains.
+"""How fast the recipe of the shipped model makes batches, and how fast it trains.
 
 Usage: python -m benchmarks.pretraining [--data FOLDER_OF_SETS] [--side PIXELS ...]
        [--batch-size N] [--threads N] [--device NAME] [--seconds N] [--output FILE]
        python -m benchmarks.pretraining --processes N [--data ...] [--side ...] [--batch-size N]
 
-Feeding is what comes before the network: views of cached images with their masks, on the device
-that trains. Training is whole steps, prompts and corrections and the optimiser included, fed as in
-`anymask pretrain`. Images are drawn scenes, and with `--data` the training images of those sets as
-well. The weights are random and are thrown away. Images a second are those of the median batch.
+Feeding means making batches: views of cached images with their masks, on the training device.
+Training means whole steps, including prompts, corrections and the optimiser, fed as in
+`python -m recipes.small`. The images are synthetic scenes and, with `--data`, also the training
+images of those sets. The weights are random and are not kept. Images per second are for the median
+batch.
 
-`--processes N` compares instead, in whole trainings of the same views an update, one process of N
-threads with N processes of one thread. Images a second are those of the time that further updates
-take, and of the better of two turns.
+`--processes N` instead compares, for whole trainings with the same views per update, one process
+with N threads and N processes with one thread. Images per second are for the time of additional
+updates, and for the better of two runs.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _TURNS = 2
 def images_per_second(
     work: Callable[[], object], images: int, seconds: float, device: torch.device
 ) -> float:
-    """Rate of the median call in some seconds, after two calls that do not count."""
+    """Rate of the median call within some seconds, after two warm-up calls."""
 
     def once() -> float:
         start = time.perf_counter()
@@ -66,7 +67,7 @@ def images_per_second(
 
 
 def training_work(maker: BatchMaker, side: int, device: torch.device) -> Callable[[], None]:
-    """Make a function that does one update with the next batch."""
+    """Make a function that performs one update with the next batch."""
     recipe, config = Recipe(), VARIANTS["small"]
     sam = Sam(replace(config, image_size=side)).to(device)
     auxiliary = AuxiliaryHead(config.prompt_dim).to(device)
@@ -89,7 +90,7 @@ def training_work(maker: BatchMaker, side: int, device: torch.device) -> Callabl
 def rate_of_training(
     caches: list[tuple[ImageCache, float]], recipe: Recipe, processes: int, threads: int
 ) -> float:
-    """Images a second of whole trainings, without what starting them takes."""
+    """Images per second of whole trainings, without the time to start them."""
 
     def seconds(updates: int) -> float:
         with tempfile.TemporaryDirectory() as out:
@@ -112,7 +113,7 @@ def rate_of_training(
 def compare_processes(
     caches: list[tuple[ImageCache, float]], sides: list[int], count: int, processes: int
 ) -> None:
-    """Print the rates of one process of several threads and of as many processes, in turn."""
+    """Print the rates of one process with several threads and of as many processes, in turn."""
     rows = []
     for side in sides:
         recipe = Recipe(side=side, batch_size=count, accumulate=processes)
@@ -124,11 +125,11 @@ def compare_processes(
                 best[name] = max(best[name], rate)
         rows.append([str(side), f"{best['threads']:.1f}", f"{best['processes']:.1f}"])
     head = ["side", f"one process, {processes} threads", f"{processes} processes, one thread each"]
-    print_table("Images trained on a second", head, rows)
+    print_table("Images trained on per second", head, rows)
 
 
 def main() -> None:
-    """Measure every size asked for, print a table and write the results."""
+    """Measure each size, print a table and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="*", default=[])
     parser.add_argument("--side", type=int, nargs="+", default=[256, 320, 384])
@@ -160,7 +161,7 @@ def main() -> None:
             trained = images_per_second(work, count, options.seconds, device)
             rates[side] = {"feeding": fed, "training": trained}
             rows.append([str(side), f"{fed:.0f}", f"{trained:.1f}"])
-    print_table("Images a second", ["side", "feeding", "training"], rows)
+    print_table("Images per second", ["side", "feeding", "training"], rows)
     results: dict[str, Any] = {"machine": machine(), "versions": versions("torch", "numpy")}
     results |= {"device": str(device), "threads": options.threads, "batch_size": count}
     write_results(options.output, results | {"images_per_second": rates})

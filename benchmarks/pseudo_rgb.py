@@ -1,15 +1,15 @@
-"""Pseudo-RGB of a cube beside NumPy evaluating the same formulas directly.
+"""Pseudo-RGB of a cube, compared with the same formulas written directly in NumPy.
 
 Usage: python -m benchmarks.pseudo_rgb [--size N] [--bands N] [--repeats N]
 
 Three formulas (NDVI, PRI and a red-edge ratio) of a float32 cube with 1000×1000 pixels and 200
-bands, in memory in each of the three orders that files have. Both sides give
+bands, in memory in each of the three orders that files use. Both sides compute
 
 - the three results as floats (`anymask.band_math` and NumPy's operators), and
-- an 8-bit picture, stretched between two percentiles (`anymask.pseudo_rgb` and NumPy).
+- an 8-bit image, stretched between two percentiles (`anymask.pseudo_rgb` and NumPy).
 
-Times are CPU milliseconds, the least of several repetitions. Memory is what NumPy allocates
-beyond the cube, at its highest, in bands of the cube.
+Times are CPU milliseconds, the minimum over several repetitions. Memory is the peak of NumPy's
+allocations above the cube, in bands of the cube.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PERCENTILES = (0.5, 99.5)
 
 
 def directly(image: Image) -> list[NDArray[np.float32]]:
-    """What someone would write who knows the bands' numbers."""
+    """What a user would write who knows the band numbers."""
     nm, cube = image.wavelengths, image.array
     assert nm is not None
 
@@ -58,7 +58,7 @@ def directly(image: Image) -> list[NDArray[np.float32]]:
 
 
 def picture_directly(image: Image) -> NDArray[np.uint8]:
-    """The same as a picture."""
+    """The same as an 8-bit image."""
     rgb = np.empty((image.height, image.width, 3), np.uint8)
     for sample, values in enumerate(directly(image)):
         low, high = np.percentile(values, PERCENTILES)
@@ -67,7 +67,7 @@ def picture_directly(image: Image) -> NDArray[np.uint8]:
 
 
 def cube(size: int, bands: int, layout: str) -> Image:
-    """A cube of noise from 400 to 1000 nm, in an order of memory."""
+    """A noise cube from 400 to 1000 nm, in a memory order."""
     order = LAYOUTS[layout]
     shape = (size, size, bands)
     rng = np.random.default_rng(0)
@@ -78,7 +78,7 @@ def cube(size: int, bands: int, layout: str) -> Image:
 
 
 def measure(layout: str, size: int, bands: int, repeats: int) -> dict[str, Any]:
-    """Times, memory, and how far the two sides' numbers are apart."""
+    """Times, memory, and the difference between the results of both sides."""
     image = cube(size, bands, layout)
     calls: dict[str, Callable[[], Any]] = {
         "numpy_floats": lambda: directly(image),
@@ -99,7 +99,7 @@ def measure(layout: str, size: int, bands: int, repeats: int) -> dict[str, Any]:
 
 
 def least_ms(call: Callable[[], Any], repeats: int) -> float:
-    """The least CPU time of a call, after one that is not counted."""
+    """The minimum CPU time of a call, after one warm-up call."""
     call()
     times = []
     for _ in range(repeats):
@@ -110,7 +110,7 @@ def least_ms(call: Callable[[], Any], repeats: int) -> float:
 
 
 def peak_bytes(call: Callable[[], Any]) -> int:
-    """The most that is allocated during a call, its result included."""
+    """Peak allocation during a call, including its result."""
     tracemalloc.start()
     try:
         kept = call()
@@ -122,7 +122,7 @@ def peak_bytes(call: Callable[[], Any]) -> int:
 
 
 def main() -> None:
-    """Measure each order in a process of its own."""
+    """Measure each memory order in its own process."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--size", type=int, default=1000, help="rows and columns")
     parser.add_argument("--bands", type=int, default=200)

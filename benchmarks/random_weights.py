@@ -1,4 +1,4 @@
-"""A ViT-B checkpoint in Meta's layout with the random weights of `anymask benchmark`."""
+"""A ViT-B checkpoint in Meta's format, with the random weights of `anymask benchmark`."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from benchmarks.side_by_side.random_weights import random_state
 
 
 def write_random_vit_b(path: Path) -> None:
-    """Write the checkpoint, the same bytes of weights at every call, as ``torch.save`` does."""
+    """Write the checkpoint with ``torch.save``; the weights are the same in every call."""
     torch.save(random_state(VARIANTS["vit_b"]), path)

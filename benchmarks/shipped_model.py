@@ -1,18 +1,17 @@
-"""How good and how fast the shipped model is: figures by set beside baselines, and times.
+"""Quality and speed of the shipped model: figures by set with baselines, and times.
 
 Usage: python -m benchmarks.shipped_model --data FOLDER_OF_SETS [--per-set N]
        [--everything-per-set N] [--model FILE] [--threads N] [--same-baselines]
        python -m benchmarks.shipped_model --only-times [--threads N]
 
 Quality is measured on the validation images listed in the repository
-(`recipes/small/validation_split.json`), so the folder must hold the sets named there. Prompts
-follow the interactive protocol (`anymask.evaluation.protocols`), three objects an image, and the
-baselines are given the same ones. As these know nothing of the model, `--same-baselines` takes
-their figures from the results that are there, if they are of as many images. "Everything" runs
-with the model's own thresholds. Times want a quiet machine, which the rest, half an hour of it,
-does not: `--only-times` measures them anew and leaves what else is in the results as it is.
-`tools/card.py` writes the results into the model card, if the hash of the weights in them is that
-of the shipped ones.
+(`recipes/small/validation_split.json`), so the folder must contain the sets named there. Prompts
+follow the interactive protocol (`anymask.evaluation.protocols`) with three objects per image; the
+baselines get the same prompts. Baselines do not depend on the model: `--same-baselines` takes their
+figures from the existing results, if these used the same number of images. "Everything" runs with
+the model's own thresholds. Times need a quiet machine, but the rest, half an hour of it, does not:
+`--only-times` measures only them and keeps all other results. `tools/card.py` writes the results
+into the model card, if they were measured with the shipped weights.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ def held_out(data: Path, per_set: int | None) -> Dataset:
 def quality(
     sam: Sam, examples: Dataset, baselines: dict[str, dict[str, float]] | None
 ) -> dict[str, dict[str, float]]:
-    """Mean figures by set, the baselines' among them, which are measured if not given."""
+    """Mean figures by set, including those of the baselines, which are measured if not given."""
     means, by_set = quick_figures(sam, examples)
     if baselines is None:
         baselines = means_by_set(evaluate_baselines(examples, available_baselines()))
@@ -90,11 +89,11 @@ def quality(
 
 
 def baselines_in(results: dict[str, Any], per_set: int | None) -> dict[str, dict[str, float]]:
-    """The baselines' figures by set of earlier results, of the same images and prompts."""
+    """The baselines' figures by set from earlier results for the same images and prompts."""
     if results["images_per_set"] != per_set:
         raise SystemExit(
-            f"The results there are of {results['images_per_set']} images a set, not of {per_set}; "
-            "measure the baselines too."
+            f"The existing results are for {results['images_per_set']} images per set, not for "
+            f"{per_set}; measure the baselines too."
         )
     return {
         set_name: {name: figures[name] for name in available_baselines()}
@@ -104,7 +103,7 @@ def baselines_in(results: dict[str, Any], per_set: int | None) -> dict[str, dict
 
 
 def everything(sam: Sam, examples: Dataset) -> dict[str, dict[str, float]]:
-    """Figures of all masks of whole images by set, found with the model's own thresholds."""
+    """Figures by set for all masks of whole images, found with the model's own thresholds."""
     generator = SamAutomaticMaskGenerator(sam)
     by_set = everything_figures(evaluate_everything(generator.generate_masks, examples))
     by_set[MEAN] = mean_over_sets(by_set)
@@ -112,9 +111,9 @@ def everything(sam: Sam, examples: Dataset) -> dict[str, dict[str, float]]:
 
 
 def times(sam: Sam) -> dict[str, float]:
-    """Median milliseconds on a CPU of the encoder, of a click, and of a grid of 1,024 points.
+    """Median CPU milliseconds of the encoder, a click, and a grid of 1,024 points.
 
-    The grid is asked as `SamAutomaticMaskGenerator` does, without judging its masks.
+    The grid is decoded as in `SamAutomaticMaskGenerator`, without filtering its masks.
     """
     size = sam.config.image_size
     image = sam.preprocess(torch.rand(1, 3, size, size) * 255)
@@ -140,7 +139,7 @@ def times(sam: Sam) -> dict[str, float]:
 
 
 def median_ms(call: Callable[[], Any], repeats: int) -> float:
-    """Median time of a call after one that is not counted."""
+    """Median time of a call, after one warm-up call."""
     call()
     found = []
     for _ in range(repeats):
@@ -153,7 +152,7 @@ def median_ms(call: Callable[[], Any], repeats: int) -> float:
 def rows_of(
     by_set: dict[str, dict[str, float]], columns: dict[str, str]
 ) -> tuple[list[str], list[list[str]]]:
-    """Heading and rows of a table, without columns that nothing was measured for."""
+    """Header and rows of a table; columns without any measurement are left out."""
     chosen = [name for name in columns if name in by_set[MEAN]]
     rows = [[s, *(f"{figures[n]:.2f}" for n in chosen)] for s, figures in by_set.items()]
     return ["set", *(columns[name] for name in chosen)], rows
@@ -163,14 +162,14 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--per-set", type=int, help="images of each set; all if not given")
+    parser.add_argument("--per-set", type=int, help="images per set; default: all")
     parser.add_argument(
-        "--everything-per-set", type=int, default=4, help="of these, for everything; 0 for none"
+        "--everything-per-set", type=int, default=4, help="images per set for everything; 0: none"
     )
-    parser.add_argument("--model", help="weights other than the shipped ones")
+    parser.add_argument("--model", help="weights; default: the shipped ones")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--same-baselines", action="store_true", help="take these from the results that are there"
+        "--same-baselines", action="store_true", help="take baselines from the existing results"
     )
     parser.add_argument("--only-times", action="store_true", help="measure times, keep the rest")
     parser.add_argument("--output", type=Path, default=RESULTS)
@@ -183,18 +182,18 @@ def main() -> None:
         results["times"] = all_times(options.model, options.threads)
         replace_results(options.output, results)
     elif options.data is None:
-        parser.error("--data is needed, unless only times are measured")
+        parser.error("--data is required unless --only-times is given")
     else:
         write_results(options.output, measure(options))
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure and print everything there is."""
+    """Measure and print everything."""
     sam = load(options.model)
     earlier = json.loads(options.output.read_text()) if options.same_baselines else None
     baselines = None if earlier is None else baselines_in(earlier, options.per_set)
     by_set = quality(sam, held_out(options.data, options.per_set), baselines)
-    print_table("Mean IoU, and boundary F of the box's masks", *rows_of(by_set, COLUMNS))
+    print_table("Mean IoU, and boundary F of the masks by box", *rows_of(by_set, COLUMNS))
     means = by_set[MEAN]
     print(
         f"\nPredicted IoU, mean over sets: calibration error "
@@ -210,7 +209,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "machine": machine(),
         "versions": versions("anymask", "torch", "numpy"),
-        **model_facts(sam, options.model),  # "weights_sha256" among them
+        **model_facts(sam, options.model),  # includes "weights_sha256"
         "images_per_set": options.per_set,
         "by_set": by_set,
         "everything": {
@@ -223,7 +222,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def all_times(model: str | None, threads: int) -> dict[str, Any]:
-    """Measure and print the times in both precisions."""
+    """Measure and print the times in both dtypes."""
     dtypes = ("float32", "bfloat16")
     took = {dtype: times(load(model, device="cpu", dtype=dtype)) for dtype in dtypes}
     names = list(took["float32"])

@@ -1,18 +1,19 @@
-"""How fast the engine is, beside the `segment-anything` wheel and `transformers`' SamModel (sdpa).
+"""Speed of the engine, compared with the `segment-anything` wheel and `transformers` (sdpa).
 
-    python -m benchmarks.speed                          # a quarter of an hour to an hour
+    python -m benchmarks.speed                          # 15 to 60 minutes
     python -m benchmarks.speed --quick                  # an 8×8 grid of points, fewer repetitions
     python -m benchmarks.speed --only encoder,decoder   # single parts, see --help
 
-Measured with a ViT-B of random weights, the same in anymask and in the wheel, on a photograph of
-1800×1200 pixels: encoder, decoder, what follows the decoder, "everything" with its peak memory, a
-click; with it and with the shipped model, "everything" in 10,000×10,000 pixels. With the shipped
-model alone: a click, a whole process from cold, imports and the first mask.
+Measured with a ViT-B of the same random weights in anymask and in the wheel, on a photograph of
+1800×1200 pixels: encoder, decoder, postprocessing after the decoder, "everything" with its peak
+memory, and a click. Measured with the ViT-B and with the shipped model: "everything" in
+10,000×10,000 pixels. Measured with the shipped model only: a click, a whole process after a cold
+start, imports, and the first mask.
 
 Prints tables and writes benchmarks/results/speed.json and speed.md with machine, versions and
-command. With --keep, rows of an earlier run on this machine with the same versions stay where this
-run measures no new ones, so that the table can be made in several pieces. Memory is read where the
-system is Linux. Needs the development tools (``pip install -e .[dev]``).
+command. With --keep, rows of an earlier run on the same machine and versions stay if this run does
+not measure them, so the table can be made in several runs. Memory is only measured on Linux. Needs
+the development tools (``pip install -e .[dev]``).
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ from benchmarks.side_by_side.run import benchmark
 
 RESULTS = Path(__file__).parent / "results"
 
-# Which parts are measured with which model.
+# Parts that are measured with each model.
 WITH_VIT = ("encoder", "decoder", "click", "after", "everything", "large")
 WITH_SHIPPED = ("start", "click", "cold", "large")
 
-# By rows: at least, and the aim. Ratios are times on the wall to those of the wheel in float32.
+# By row: minimum, and aim. Ratios compare wall-clock time with that of the wheel in float32.
 GOALS = {
     "vit_b.encoder_bfloat16": ("4.5×", "7×"),
     "vit_b.encoder_float32": ("1.2×, relative L2 ≤ 2e-6", "1.4×"),
@@ -58,7 +59,7 @@ GOALS = {
 
 
 def main(arguments: Sequence[str] | None = None, vit: SamConfig = VARIANTS["vit_b"]) -> None:
-    """Measure, print, write."""
+    """Measure, print and write."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = parse_options(arguments)
     effort = chosen_effort(options)
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None, vit: SamConfig = VARIANTS["vit_
         measured.append(replace(report, rows=rows))
         print(f"\n{measured[-1].table()}", flush=True)
     if not measured:
-        raise SystemExit("None of these parts is measured with these models; see --help.")
+        raise SystemExit("None of these parts can be measured with these models; see --help.")
     results = results_of(measured, arguments)
     output = options.output
     if options.keep and output.exists():
@@ -93,22 +94,22 @@ def main(arguments: Sequence[str] | None = None, vit: SamConfig = VARIANTS["vit_
 
 
 def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description="Measure the engine beside other packages.")
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description="Compare speed with other packages.")
     parser.add_argument(
         "--only", type=_names(PARTS), default=PARTS, help=f"parts, of {','.join(PARTS)}"
     )
     parser.add_argument(
-        "--models", type=_names(("vit_b", "small")), default=("vit_b", "small"), help="of both"
+        "--models", type=_names(("vit_b", "small")), default=("vit_b", "small"), help="models"
     )
     parser.add_argument("--quick", action="store_true", help="8 points per side, few repetitions")
-    parser.add_argument("--points-per-side", type=int, help="of the grid of everything")
-    parser.add_argument("--prompts", type=int, help="that the decoder is timed with")
-    parser.add_argument("--repeats", type=int, help="of what takes seconds")
-    parser.add_argument("--starts", type=int, help="of processes for what is measured from cold")
-    parser.add_argument("--large-side", type=int, help="pixels along the very large picture")
-    parser.add_argument("--tile-size", type=int, help="for the very large picture")
-    parser.add_argument("--threads", type=int, help="of torch, if not its own choice")
+    parser.add_argument("--points-per-side", type=int, help="grid of everything")
+    parser.add_argument("--prompts", type=int, help="prompts for timing the decoder")
+    parser.add_argument("--repeats", type=int, help="repetitions of slow parts")
+    parser.add_argument("--starts", type=int, help="processes started for each cold-start figure")
+    parser.add_argument("--large-side", type=int, help="side of the very large image in pixels")
+    parser.add_argument("--tile-size", type=int, help="tile size for the very large image")
+    parser.add_argument("--threads", type=int, help="threads; torch decides by default")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--keep", action="store_true", help="keep other rows of the last run")
     parser.add_argument("--output", type=Path, default=RESULTS / "speed.json")
@@ -126,14 +127,14 @@ def _names(known: Sequence[str]) -> Any:
 
 
 def chosen_effort(options: argparse.Namespace) -> Effort:
-    """What the options say of how much is measured."""
+    """How much to measure, from the options."""
     given = {f.name: getattr(options, f.name, None) for f in fields(Effort)}
     base = replace(QUICK, points_per_side=8) if options.quick else FULL
     return replace(base, **{name: value for name, value in given.items() if value is not None})
 
 
 def results_of(reports: Sequence[Report], arguments: Sequence[str]) -> dict[str, Any]:
-    """All that was measured, ready for JSON; the command without the places of files."""
+    """All results, ready for JSON; the command is without file paths."""
     hidden = {i + 1 for i, word in enumerate(arguments) if word == "--output"}
     words = [
         word
@@ -156,13 +157,13 @@ def results_of(reports: Sequence[Report], arguments: Sequence[str]) -> dict[str,
 
 
 def _place(row: dict[str, Any]) -> int:
-    """Rows that are a goal first, in the order of the goals."""
+    """Sort key: rows with a goal first, in the order of the goals."""
     keys = list(GOALS)
     return keys.index(row["key"]) if row["key"] in keys else len(keys)
 
 
 def with_earlier(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
-    """The results and those rows of an earlier run that they lack.
+    """Merge the results with rows of an earlier run that they lack.
 
     Raises
     ------
@@ -174,8 +175,8 @@ def with_earlier(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, 
         results["machine"].get(key) for key in ("cpu", "cores", "device")
     ]:
         raise SystemExit(
-            "The earlier results are of another machine or other versions, so they are not kept; "
-            "leave --keep out, or write to another file with --output."
+            "The earlier results are for another machine or other versions, so they are not kept; "
+            "leave out --keep, or write to another file with --output."
         )
     new = {row["key"] for row in results["rows"]}
     rows = [*results["rows"], *(row for row in earlier["rows"] if row["key"] not in new)]
@@ -183,7 +184,7 @@ def with_earlier(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, 
 
 
 def page_of(results: dict[str, Any]) -> str:
-    """The Markdown page."""
+    """The results as a Markdown page."""
     known = {field.name for field in fields(Row)}
     rows = [Row(**{k: v for k, v in row.items() if k in known}) for row in results["rows"]]
     machine = results["machine"]
@@ -203,9 +204,9 @@ def page_of(results: dict[str, Any]) -> str:
             "",
             *(f"`{command}` ({date})  " for command, date in commands),
             "",
-            "ViT-B with random weights; small is the shipped model. Medians of seconds on the "
-            "wall; segment-anything and transformers compute in float32, and the ratio is to the "
-            "former. CPU seconds and all runs are in the JSON file beside this one.",
+            "ViT-B with random weights; small is the shipped model. Median wall-clock times; "
+            "segment-anything and transformers compute in float32, and the ratio is to "
+            "segment-anything. CPU seconds and all runs are in the JSON file next to this one.",
             "",
             markdown_table(rows, GOALS),
             "",

@@ -1,16 +1,16 @@
-"""Clicks in the napari window: from the click to the mask on the canvas, once the image is encoded.
+"""Clicks in the napari window: time from the click to the mask on the canvas, after encoding.
 
     xvfb-run -a -s "-screen 0 1366x768x24" python -m benchmarks.window_clicks
     xvfb-run -a -s "-screen 0 1366x768x24" python -m benchmarks.window_clicks --quick
 
-The real window is opened, with a photograph of scikit-image; points are set as the mouse sets them,
-one and then a second one on each object, and the time until the preview is in napari's layer is
-taken, the change of threads and drawing the layer included. Measured are the shipped model and a
-ViT-B with random weights, whose masks mean nothing and take as long as any. Medians are given, and
-the time that nine of ten clicks keep to; beside them the CPU time of all threads, which other work
-on the machine disturbs less, and what it took to encode the image.
+The real window opens with a photograph of scikit-image. Points are set as with the mouse, one and
+then a second one on each object, and the time until the preview is in napari's layer is measured,
+including the change of threads and the drawing of the layer. The models are the shipped model and a
+ViT-B with random weights, whose masks are meaningless but take as long. Reported are the median,
+the 90th percentile, the CPU time of all threads, which other work on the machine disturbs less, and
+the time to encode the image.
 
-Needs `anymask[napari]` and a screen, such as Xvfb's. Prints a table and writes
+Needs `anymask[napari]` and a screen, such as Xvfb. Prints a table and writes
 benchmarks/results/window_clicks.json.
 """
 
@@ -37,10 +37,10 @@ GOALS_MS = {"shipped": 150.0, "vit_b": 300.0}
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write."""
     parser = argparse.ArgumentParser(description="Measure clicks in the window.")
-    parser.add_argument("--quick", action="store_true", help="10 clicks, the shipped model alone")
-    parser.add_argument("--clicks", type=int, default=40, help="with each model")
+    parser.add_argument("--quick", action="store_true", help="10 clicks, shipped model only")
+    parser.add_argument("--clicks", type=int, default=40, help="clicks per model")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "window_clicks.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="anymask-benchmark-") as name:
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def measure(folder: Path, clicks: int, only_shipped: bool) -> dict[str, Any]:
-    """Click in the window with one model after the other."""
+    """Click in the window with one model after another."""
     from skimage import data
 
     os.environ["ANYMASK_SESSIONS"] = str(folder / "sessions")
@@ -104,7 +104,7 @@ def measure(folder: Path, clicks: int, only_shipped: bool) -> dict[str, Any]:
 
 
 def _clicked(panel: Any, clicks: int) -> dict[str, Any]:
-    """Set points and take the time until their mask is shown."""
+    """Set points and measure the time until their mask is shown."""
     panel.clicks.start()
     _wait(lambda: panel.clicks.is_ready)
     encoding = panel.clicks.ready.seconds
@@ -120,7 +120,7 @@ def _clicked(panel: Any, clicks: int) -> dict[str, Any]:
         _wait(lambda: panel.clicks.latency is not None)
         seconds.append(panel.clicks.latency)
         spent.append(time.process_time() - before)
-    ms = [1000 * value for value in seconds[2:]]  # the first two warm up
+    ms = [1000 * value for value in seconds[2:]]  # the first two are warm-up
     dtype = str(panel.control.sam.dtype).removeprefix("torch.")
     panel.clicks.stop()
     return {
@@ -134,19 +134,19 @@ def _clicked(panel: Any, clicks: int) -> dict[str, Any]:
 
 
 def _wait(until: Callable[[], object], seconds: float = 600) -> None:
-    """Let the window go on until something is so.
+    """Run the window's event loop until a condition holds.
 
     Raises
     ------
     TimeoutError
-        If it does not come to that.
+        If this takes too long.
     """
     from qtpy.QtWidgets import QApplication
 
     end = time.monotonic() + seconds
     while not until():
         if time.monotonic() > end:
-            raise TimeoutError("The window did not get there.")
+            raise TimeoutError("The window did not reach the expected state in time.")
         QApplication.processEvents()
         time.sleep(0.001)
 

@@ -165,7 +165,7 @@ def test_faults_of_the_built_files_stop_the_release_and_leave_no_trace(repositor
     assert done.returncode == 1
     assert "py3-none-any.whl lacks anymask/numbers.txt of src/." in done.stderr
     assert "The README links to docs/shown.png, which is not absolute." in done.stderr
-    assert done.stderr.endswith("release: The build did not pass its checks; see above.\n")
+    assert done.stderr.endswith("release: The build failed its checks; see above.\n")
     assert state(repository) == before
 
 

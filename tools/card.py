@@ -2,10 +2,11 @@
 
 Usage: python -m tools.card [benchmarks/results/shipped_model.json]
 
-The figures are those of `benchmarks/shipped_model.py`, measured with the weights that ship; views
-and hours are the weights' own notes.
-What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` in the card is replaced, for the
-names "figures" and "everything", and so are the lines "Compute" and "Figures" of the table that
+The figures come from `benchmarks/shipped_model.py`, measured with the shipped weights; views and
+hours come from the metadata of the weights.
+
+The script replaces the text between `<!-- begin NAME -->` and `<!-- end NAME -->` in the card, for
+the names "figures" and "everything", and the lines "Compute" and "Figures" of the table that
 `anymask info` prints. All other text is written by hand.
 """
 
@@ -58,14 +59,14 @@ EVERYTHING = {
     "ap75": "AP75",
     "mean_best_overlap": "mean best overlap",
     "f1_50": "F1 at .5",
-    "masks_per_image": "masks an image",
+    "masks_per_image": "masks per image",
 }
 
 Figures = Mapping[str, Mapping[str, float]]
 
 
 def table(by_set: Figures, columns: Mapping[str, str]) -> str:
-    """A Markdown table, sets in rows; columns that nothing was measured for are left out."""
+    """A Markdown table with one row per set; columns without any measurement are left out."""
     last = by_set[list(by_set)[-1]]
     chosen = [name for name in columns if name in last]
     lines = [
@@ -89,17 +90,16 @@ def figures(results: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             paragraph(
-                f"{images(results['images_per_set'])}, up to three objects an image, input "
-                f"{results['input_size']}, {results['dtype']}, mean IoU by the interactive "
+                f"{images(results['images_per_set'])}, at most three objects per image, input "
+                f"{results['input_size']}, {results['dtype']}, mean IoU with the interactive "
                 "protocol of the SAM paper. "
                 f"{', '.join(f'`{name}`' for name in NEVER_TRAINED_ON)} were never trained on."
             ),
             table(by_set, MODEL),
             paragraph(
-                "IoU error is by how much predicted IoU is off: its expected calibration error "
-                "within the set."
+                "IoU error is the expected calibration error of predicted IoU within the set."
             ),
-            "Without a network, on the same prompts:",
+            "Without a network, for the same prompts:",
             table(by_set, BASELINES),
             paragraph(f"By box the model is below {below}."),
             paragraph(times(results)),
@@ -112,7 +112,7 @@ def _below(by_set: Figures, baseline: str) -> list[str]:
 
 
 def times(results: Mapping[str, Any]) -> str:
-    """Calibration and speed in words."""
+    """Calibration and speed as text."""
     means, milliseconds = results["by_set"][MEAN], results["times"]["milliseconds"]
     bf16, f32 = milliseconds["bfloat16"], milliseconds["float32"]
     threads = results["times"]["threads"]
@@ -128,14 +128,14 @@ def times(results: Mapping[str, Any]) -> str:
 
 
 def everything(results: Mapping[str, Any]) -> str:
-    """The section on whole images: completely labelled sets and others apart."""
+    """The section on whole images, with completely and sparsely labelled sets in two tables."""
     found = results["everything"]
     by_set = {name: f for name, f in found["by_set"].items() if name != MEAN}
     options = EverythingConfig(**found["thresholds"]).in_words()
     thresholds = ", ".join(f"{name} {value}" for name, value in options.items())
     complete = {name: f for name, f in by_set.items() if name in COMPLETE}
     sparse = {name: f for name, f in by_set.items() if name not in COMPLETE}
-    # Of masks that nobody labelled nobody knows whether they are right: no precision there.
+    # Precision is unknown where an unlabelled thing may be correctly found.
     recall = {n: EVERYTHING[n] for n in ("average_recall", "mean_best_overlap", "masks_per_image")}
     return "\n\n".join(
         [
@@ -143,21 +143,21 @@ def everything(results: Mapping[str, Any]) -> str:
                 f"{images(found['images_per_set'])}; {thresholds}. Where every object is labelled:"
             ),
             table({**complete, MEAN: mean_over_sets(complete)}, EVERYTHING),
-            "Where only some are, so that precision cannot be told:",
+            "Where only some are, so precision is unknown:",
             table({**sparse, MEAN: mean_over_sets(sparse)}, recall),
         ]
     )
 
 
 def images(count: int | None) -> str:
-    """How many images of each set, in words."""
+    """How many images of each set, as text."""
     if count is None:
         return "All validation images of each set"
-    return f"Up to {count} validation images of each set"
+    return f"At most {count} validation images of each set"
 
 
 def paragraph(text: str) -> str:
-    """Text in lines of the card's width."""
+    """Text wrapped to the width of the card."""
     return textwrap.fill(text, 100, break_on_hyphens=False)
 
 
@@ -174,20 +174,20 @@ def headline(results: Mapping[str, Any]) -> str:
         f"| Figures | mean IoU over {len(results['by_set']) - 1} validation sets: box "
         f"{means['box']:.2f} ({titles[best]} {means[best]:.2f}), 1 click "
         f"{means['click1_single']:.2f} (best of 3 {means['click1_oracle']:.2f}), 5 clicks "
-        f"{means['click5']:.2f}; predicted IoU off by {means['iou_calibration_error']:.3f} "
-        "in a set |"
+        f"{means['click5']:.2f}; calibration error of predicted IoU "
+        f"{means['iou_calibration_error']:.3f} |"
     )
 
 
 def compute(notes: Mapping[str, float], text: str) -> str:
-    """One line for `anymask info`; what the card says after the semicolon stays."""
+    """One line for `anymask info`; the card's text after the semicolon stays."""
     hardware = re.search(r"^\| Compute \|[^;|]*;(.*)\|$", text, re.MULTILINE)
     spent = f"{notes['images']:,} views in {notes['seconds'] / 3600:.1f} hours"
     return f"| Compute | {spent};{hardware[1] if hardware else ' '}|"
 
 
 def replace_block(text: str, name: str, content: str) -> str:
-    """Put content between the markers of a name.
+    """Replace the text between the markers of a name.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def replace_block(text: str, name: str, content: str) -> str:
 
 
 def replace_line(text: str, line: str) -> str:
-    """Put a line of the table of essentials in the place of that with the same first cell."""
+    """Replace the line of the essentials table that has the same first cell."""
     first = line.split("|")[1]
     replaced, count = re.subn(rf"^\|{first}\|.*$", lambda _: line, text, flags=re.MULTILINE)
     if count != 1:
@@ -211,12 +211,12 @@ def replace_line(text: str, line: str) -> str:
 
 
 def check_weights(results: Mapping[str, Any], source: Path) -> None:
-    """Refuse figures of other weights than the shipped ones.
+    """Check that figures were measured with the shipped weights.
 
     Raises
     ------
     SystemExit
-        If the hash in the results is another, or there is none.
+        If the results have a different hash, or none.
     """
     measured, shipped = results.get("weights_sha256"), sha256(SHIPPED)
     if measured != shipped:
@@ -228,7 +228,7 @@ def check_weights(results: Mapping[str, Any], source: Path) -> None:
 
 
 def main(source: Path) -> None:
-    """Read, write."""
+    """Read the results and update the card."""
     results = json.loads(source.read_text())
     check_weights(results, source)
     with safe_open(SHIPPED, "pt") as file:

@@ -3,10 +3,10 @@
     python tools/distribution.py                 # into dist/
     python tools/distribution.py --out DIR --no-try
 
-The checks: the size, the files in the wheel and in the sdist against `src/`, the metadata
-(`twine check --strict`), and the links of the README, of which the package index resolves no
-relative ones. Then the wheel is installed in a new virtual environment, where
-`tools/try_install.py` runs.
+The checks cover the size, the files of the wheel and the sdist compared with `src/`, the metadata
+(`twine check --strict`), and the links of the README, which must be absolute because the package
+index resolves no relative ones. Then the wheel is installed in a new virtual environment, and
+`tools/try_install.py` runs there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def build(out: Path, *, isolated: bool) -> tuple[Path, Path]:
     """Build sdist and wheel (the wheel from the sdist) in `out`; returns (wheel, sdist)."""
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
-        raise DistributionError(f"{out} is not empty; remove what is in it, or name another --out.")
+        raise DistributionError(f"{out} is not empty; empty it, or choose another --out.")
     extra = [] if isolated else ["--no-isolation"]
     run([sys.executable, "-m", "build", "--outdir", str(out), *extra, str(ROOT)], "the build")
     (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
@@ -45,7 +45,7 @@ def build(out: Path, *, isolated: bool) -> tuple[Path, Path]:
 
 
 def package_files() -> set[str]:
-    """The files that both distributions must hold, relative to `src/`."""
+    """The files that both distributions must contain, relative to `src/`."""
     src = ROOT / "src"
     return {
         path.relative_to(src).as_posix()
@@ -55,7 +55,7 @@ def package_files() -> set[str]:
 
 
 def wheel_problems(wheel: Path) -> list[str]:
-    """What is wrong with the wheel's name, size, files and metadata."""
+    """Problems with the wheel's name, size, files and metadata."""
     problems = size_problems(wheel)
     if not wheel.name.endswith("-py3-none-any.whl"):
         problems.append(f"{wheel.name} is not a wheel for every system (py3-none-any).")
@@ -69,7 +69,7 @@ def wheel_problems(wheel: Path) -> list[str]:
 
 
 def sdist_problems(sdist: Path) -> list[str]:
-    """What is wrong with the sdist's size and files."""
+    """Problems with the sdist's size and files."""
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     files = {name.removeprefix("src/") for name in names if name.startswith("src/anymask/")}
@@ -102,7 +102,7 @@ def difference_problems(path: Path, held: set[str]) -> list[str]:
 
 
 def metadata_problems(metadata: Message) -> list[str]:
-    """What is wrong with the wheel's metadata beyond what twine checks."""
+    """Problems with the wheel's metadata that twine does not check."""
     problems = []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     if metadata["Version"] != source_version():
@@ -133,7 +133,7 @@ def try_wheel(wheel: Path, constraints: Path) -> None:
         venv = Path(folder) / "venv"
         run([sys.executable, "-m", "venv", "--without-pip", str(venv)], "making an environment")
         python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        # The pip that runs this script installs into the new environment, which needs none itself.
+        # The pip of this script's environment installs into the new one, which needs no pip.
         pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-compile"]
         before = time.monotonic()
         run([*pip, "--quiet", "-c", str(constraints), str(wheel)], "installing the wheel")
@@ -152,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="an empty or new folder")
     parser.add_argument(
-        "--no-isolation", action="store_true", help="build with the setuptools that is installed"
+        "--no-isolation", action="store_true", help="build with the installed setuptools"
     )
     parser.add_argument("--no-try", action="store_true", help="do not install and try the wheel")
     options = parser.parse_args()

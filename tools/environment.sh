@@ -1,10 +1,10 @@
-# Sourced by ./demo and ./test: the virtual environment, made once and reused while
-# pyproject.toml and constraints.txt stay as they are.
+# Sourced by ./demo and ./test: creates the virtual environment once and reuses it until
+# pyproject.toml or constraints.txt changes.
 #
 #   prepare_environment ROOT [EXTRAS]     EXTRAS like "[dev]"; sets VENV
 #
-# PYTHON names the interpreter to start from (python3.11 or python3 by default);
-# ANYMASK_VENV puts the environment elsewhere than ROOT/.venv.
+# PYTHON sets the base interpreter (python3.11 or python3 by default).
+# ANYMASK_VENV sets the folder of the environment (ROOT/.venv by default).
 
 fail() {
     printf '%s\n' "$*" >&2
@@ -39,8 +39,8 @@ in_venv() {
     "$VENV/$folder/$program" "$@"
 }
 
-# The build of torch with CUDA brings gigabytes of packages: nobody should wait for them unawares.
-# pip says what it would take (--no-deps, so that asking fetches none of those) and this reads it.
+# The CUDA build of torch needs gigabytes of packages, so users are warned before the download.
+# pip reports what it would install (--no-deps: without downloading them), and this reads the report.
 cuda_packages() {
     in_venv python -c '
 import json, sys
@@ -55,21 +55,21 @@ for item in json.load(sys.stdin)["install"]:
 '
 }
 
-# --no-compile: Python compiles what is imported when it is; all that is never imported would take
-# pip more than a minute. So what is imported shall be kept compiled.
+# --no-compile saves more than a minute: pip would also compile modules that are never imported.
+# Python compiles modules on import, and must be allowed to save the result.
 unset PYTHONDONTWRITEBYTECODE
 
 install_torch() {
     local constraints=$1 plan
-    echo "Installing torch (some 200 MB to fetch) ..."
+    echo "Installing torch (a download of about 200 MB) ..."
     plan=$(in_venv python -m pip install --quiet --dry-run --no-deps --report - \
         -c "$constraints" torch) ||
-        fail "pip did not find the torch that constraints.txt names; its message is above."
+        fail "pip did not find the torch version in constraints.txt; its message is above."
     if [ -n "$(printf '%s' "$plan" | cuda_packages)" ]; then
         cat >&2 <<'END'
-pip finds only the build of torch with CUDA: several gigabytes, but it works without a GPU too.
-To take the small CPU build instead, stop now (Ctrl-C), point pip at a source of it (its find-links
-or extra-index-url setting) and run this again.
+pip finds only the CUDA build of torch: several gigabytes, but it also works without a GPU.
+For the small CPU build, stop now (Ctrl-C), set a source of it in pip (find-links or
+extra-index-url) and run this again.
 END
     fi
     in_venv python -m pip install --quiet --no-compile -c "$constraints" torch ||
@@ -90,10 +90,11 @@ prepare_environment() {
     if ! in_venv python -m pip --version >/dev/null 2>&1; then
         python=$(find_python) || exit 1
         "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-            fail "Python's venv module is missing: on Debian, 'apt-get install python3-venv'" \
-                "puts it there."
-        echo "Making the virtual environment $VENV ..."
-        "$python" -m venv --clear "$VENV" || fail "The virtual environment $VENV could not be made."
+            fail "Python's venv module is missing; on Debian, install it with" \
+                "'apt-get install python3-venv'."
+        echo "Creating the virtual environment $VENV ..."
+        "$python" -m venv --clear "$VENV" ||
+            fail "The virtual environment $VENV could not be created."
     fi
     install_torch "$root/constraints.txt"
     echo "Installing anymask$extras ..."
@@ -103,13 +104,13 @@ prepare_environment() {
     printf '%s\n' "$wanted" >"$stamp"
 }
 
-# What the napari window needs from the system, to be tested without a screen: Debian's packages.
+# Debian packages for testing the napari window without a screen.
 SCREEN_PACKAGES="xvfb libegl1 libgl1 libopengl0 libglx-mesa0 libgl1-mesa-dri libglib2.0-0 libdbus-1-3
 libfontconfig1 libxkbcommon0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0
 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-sync1 libxcb-xfixes0
 libxcb-xinerama0 fonts-dejavu-core"
 
-# Install them where that can be done unasked, as root on Debian; elsewhere say what is missing.
+# Install them as root on Debian; otherwise report which are missing.
 prepare_screen() {
     local stamp=$VENV/anymask-stamp-screen missing=""
     [ "$(uname -s)" = Linux ] || return 0 # Windows and macOS have a screen of their own
@@ -127,7 +128,7 @@ prepare_screen() {
         if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
             fail "The tests of the napari window need a virtual screen: install$missing."
         fi
-        echo "Installing what a virtual screen needs ..."
+        echo "Installing packages for a virtual screen ..."
         apt-get update -qq >/dev/null &&
             DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
                 $missing >/dev/null || fail "apt-get could not install$missing."

@@ -1,10 +1,10 @@
-"""What "everything" finds in scikit-image's pictures, on one sheet to look at.
+"""Results of "everything" on scikit-image's images, on one sheet for visual checks.
 
 Usage: python -m tools.everything_sheet OUT.png [--model FILE] [--try .45,.7,.4,50 ...]
 
-One row a picture and one column a setting: the model's own thresholds first, then each `--try`
-(least predicted IoU, least stability, overlap, area of specks, and "box" or "mask" for what
-overlaps). A picture is segmented once, at permissive thresholds.
+There is one row per image and one column per setting: first the model's own thresholds, then each
+`--try` (predicted IoU, stability, overlap, area of specks, and "box" or "mask" for the kind of
+overlap). An image is segmented once, at permissive thresholds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ WIDTH = 400
 
 
 def captioned(picture: np.ndarray, text: str) -> Image.Image:
-    """A picture at the width of a column, with a line of text on it."""
+    """An image at the width of a column, with a line of text on it."""
     image = Image.fromarray(picture)
     image = image.resize((WIDTH, round(image.height * WIDTH / image.width)))
     draw = ImageDraw.Draw(image)
@@ -49,7 +49,7 @@ def captioned(picture: np.ndarray, text: str) -> Image.Image:
 
 
 def sheet(rows: list[list[Image.Image]], gap: int = 4) -> Image.Image:
-    """Pictures of one size a row, joined."""
+    """Join rows of images; the images of a row have the same size."""
     heights = [row[0].height for row in rows]
     width = max(len(row) for row in rows) * (WIDTH + gap) - gap
     joined = Image.new("RGB", (width, sum(heights) + gap * (len(rows) - 1)), "white")
@@ -62,10 +62,10 @@ def sheet(rows: list[list[Image.Image]], gap: int = 4) -> Image.Image:
 
 
 def main() -> None:
-    """Segment, draw, write."""
+    """Segment, draw and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--model", help="the shipped model if not given")
+    parser.add_argument("--model", help="default: the shipped model")
     parser.add_argument("--try", dest="settings", nargs="*", default=[])
     parser.add_argument("--pictures", nargs="*", default=PICTURES, choices=PICTURES)
     parser.add_argument("--threads", type=int, default=1)

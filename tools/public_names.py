@@ -1,6 +1,6 @@
-"""Write the list of public names in docs/api_policy.md anew: `python tools/public_names.py`.
+"""Rewrite the list of public names in docs/api_policy.md: `python tools/public_names.py`.
 
-The list follows `anymask.__all__`; a test fails while the page says anything else.
+The list follows `anymask.__all__`; a test fails if the page differs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def kind_of(value: object) -> str:
 
 
 def public_names() -> str:
-    """The list as Markdown: a line for each kind of name, in the order of the alphabet."""
+    """The list as Markdown: one line per kind of name, in alphabetical order."""
     kinds: dict[str, list[str]] = {"class": [], "function": [], "module": [], "value": []}
     for name in sorted(anymask.__all__, key=str.lower):
         kinds[kind_of(getattr(anymask, name))].append(name)
@@ -38,7 +38,7 @@ def public_names() -> str:
 
 
 def with_names(text: str) -> str:
-    """The page's text with the list as it is now."""
+    """The page's text with the current list."""
     return _LIST.sub(lambda _: public_names(), text)
 
 

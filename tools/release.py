@@ -1,12 +1,12 @@
-"""Make a release: version, changelog, wheel and sdist, checks, a trial, a tag.
+"""Make a release: version, changelog, wheel and sdist, checks, trial and tag.
 
     python tools/release.py 0.2.0 --dry-run
     python tools/release.py 0.2.0
 
-Everything happens in a clone of the repository. Only when the wheel has been built, checked,
-installed in a fresh environment and tried on real images does the commit reach this repository, the
-files `dist/`, and, last, the tag `v0.2.0`. With `--dry-run`, or when anything fails, nothing here
-changes. Nothing is pushed: the last line says how to do that.
+Everything happens in a clone of the repository. Only after the wheel has been built, checked,
+installed in a fresh environment and tried on real images, the commit, the files in `dist/` and
+finally the tag `v0.2.0` are transferred to this repository. With `--dry-run`, or if anything fails,
+nothing changes here. Nothing is pushed: the last line shows the command for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-# Where a version stands, and the line that it stands in.
+# Files that contain the version, and the line that states it.
 VERSION_LINES = {
     "src/anymask/__init__.py": '__version__ = "{}"',
     "CITATION.cff": "version: {}",
@@ -31,7 +31,7 @@ VERSION_LINES = {
 
 
 class ReleaseError(Exception):
-    """One sentence on why there is no release."""
+    """One sentence on why the release failed."""
 
 
 def git(root: Path, *words: str) -> str:
@@ -47,7 +47,7 @@ def current_version(root: Path) -> str:
 
 
 def section(changelog: str, title: str) -> str | None:
-    """The text below `## title`, up to the next section; None where there is no such section."""
+    """The text below `## title`, up to the next section; None if there is no such section."""
     found = re.search(
         rf"^## {re.escape(title)}(?: - [^\n]*)?$(.*?)(?=^## |\Z)", changelog, re.M | re.S
     )
@@ -55,7 +55,7 @@ def section(changelog: str, title: str) -> str | None:
 
 
 def check_can_release(root: Path, version: str) -> None:
-    """Refuse what would make a wrong release, before anything is built."""
+    """Check everything that would make a wrong release, before anything is built."""
     try:
         wanted = Version(version)
     except InvalidVersion:
@@ -75,13 +75,13 @@ def check_can_release(root: Path, version: str) -> None:
 
 
 def set_version(root: Path, version: str) -> None:
-    """Write the version wherever it stands, and turn Unreleased into its section."""
+    """Write the version into all files that state it, and rename Unreleased to it."""
     old = current_version(root)
     for name, line in VERSION_LINES.items():
         path = root / name
         lines = path.read_text(encoding="utf-8").split("\n")
         if lines.count(line.format(old)) != 1:
-            raise ReleaseError(f"{name} has not exactly one line '{line.format(old)}'.")
+            raise ReleaseError(f"{name} must have exactly one line '{line.format(old)}'.")
         lines[lines.index(line.format(old))] = line.format(version)
         path.write_text("\n".join(lines), encoding="utf-8", newline="\n")
     path = root / "CHANGELOG.md"
@@ -103,11 +103,11 @@ def build_release(root: Path, clone: Path, version: str, options: list[str]) -> 
     git(clone, "commit", "--quiet", "--all", "--message", f"Release {version}")
     command = [sys.executable, str(clone / "tools" / "distribution.py"), *options]
     if subprocess.run(command).returncode:
-        raise ReleaseError("The build did not pass its checks; see above.")
+        raise ReleaseError("The build failed its checks; see above.")
 
 
 def take_over(root: Path, clone: Path, version: str) -> None:
-    """Bring the commit and the files of a build that passed here, then the tag."""
+    """Transfer the commit and the files of a successful build here, then the tag."""
     git(root, "fetch", "--quiet", str(clone), "HEAD")
     git(root, "merge", "--quiet", "--ff-only", "FETCH_HEAD")
     dist = root / "dist"
@@ -115,7 +115,7 @@ def take_over(root: Path, clone: Path, version: str) -> None:
     shutil.copytree(clone / "dist", dist)
     notes = section((root / "CHANGELOG.md").read_text(encoding="utf-8"), version)
     message = f"anymask {version}\n\n{notes}\n"
-    # Verbatim: git would take the headings of the notes for comments.
+    # Verbatim, because git would remove the headings of the notes as comments.
     git(root, "tag", "--annotate", f"v{version}", "--cleanup=verbatim", "--message", message)
 
 
@@ -136,9 +136,9 @@ def release(root: Path, version: str, *, dry_run: bool, options: list[str]) -> N
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("version", help="the new version, such as 0.2.0")
-    parser.add_argument("--dry-run", action="store_true", help="do all but commit, dist/ and tag")
+    parser.add_argument("--dry-run", action="store_true", help="no commit, no dist/, no tag")
     parser.add_argument(
-        "--no-isolation", action="store_true", help="build with the setuptools that is installed"
+        "--no-isolation", action="store_true", help="build with the installed setuptools"
     )
     options = parser.parse_args()
     root = Path(__file__).resolve().parents[1]

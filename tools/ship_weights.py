@@ -1,4 +1,4 @@
-"""Put trained weights into the package, with the configuration now in the code and a new version.
+"""Put trained weights into the package, with the current configuration and a new version.
 
 The registry gets their hash.
 
@@ -20,11 +20,11 @@ from anymask.checkpoints.registry import SMALL_VERSION
 from anymask.model.config import VARIANTS
 
 PACKAGE = Path(__file__).parent.parent / "src" / "anymask" / "checkpoints"
-LIMIT = 24_000_000  # bytes, so that the package stays small
+LIMIT = 24_000_000  # bytes, to keep the package small
 
 
 def main(source: Path) -> None:
-    """Write `source` over the shipped weights, and version and SHA-256 into the registry."""
+    """Replace the shipped weights with `source`, and update version and SHA-256 in the registry."""
     with safe_open(source, "pt") as file:
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         metadata = dict(file.metadata())
@@ -34,7 +34,7 @@ def main(source: Path) -> None:
     metadata["version"] = str(version)
     content = save(state, metadata)
     if len(content) > LIMIT:
-        sys.exit(f"{source} would take {len(content)} bytes; the package has room for {LIMIT}.")
+        sys.exit(f"{source} would need {len(content)} bytes; at most {LIMIT} are allowed.")
     registry = PACKAGE / "registry.py"
     text = registry.read_text()
     digest = hashlib.sha256(content).hexdigest()

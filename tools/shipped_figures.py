@@ -1,11 +1,11 @@
-"""Figures of the shipped weights on a few pictures that everyone has, for a regression test.
+"""Figures of the shipped weights on a few freely available images, for a regression test.
 
 Usage: python -m tools.shipped_figures
 
-Writes `tests/recipes/shipped_model_figures.json`, which `test_shipped_model_figures.py` holds the
-weights to; to be run whenever other weights are shipped. The pictures are scenes of
-`recipes/small/synthetic.py`, which the model was trained on the like of, and scikit-image's
-coins, so the figures say whether the weights are what they were, not how good they are.
+Writes `tests/recipes/shipped_model_figures.json`, which `test_shipped_model_figures.py` compares
+with the shipped weights. Run it whenever new weights are shipped. The images are scenes of
+`recipes/small/synthetic.py`, similar to training images, and scikit-image's coins. The figures
+therefore show whether the weights have changed, not how good they are.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ FIGURES = (
     "boundary_f_box",
     "iou_calibration_error",
 )
-OBJECTS = 4  # an image
+OBJECTS = 4  # per image
 
 
 def drawn_examples() -> list[Example]:
-    """One scene a family, each with a seed of its own."""
+    """One scene per family, each with its own seed."""
     examples = []
     for seed, kind in enumerate(SCENES):
         scene = draw_scene(np.random.default_rng(seed), SIDE, kind=kind)
@@ -60,11 +60,11 @@ def drawn_examples() -> list[Example]:
 
 
 def coins_example() -> Example:
-    """scikit-image's coins, and their masks by a watershed.
+    """scikit-image's coins, with masks from a watershed.
 
-    The gradient (Sobel) is flooded from what is certainly background (below 30) and certainly
-    coin (above 150), as in scikit-image's tutorial on regions; holes are filled, and specks below
-    500 pixels and what touches the border are dropped.
+    The gradient (Sobel) is flooded from certain background (below 30) and certain coin (above 150),
+    as in scikit-image's tutorial on regions. Holes are filled; objects below 500 pixels and objects
+    that touch the border are dropped.
     """
     grey: NDArray[np.uint8] = data.coins()
     markers = np.zeros(grey.shape, np.int32)

@@ -1,7 +1,7 @@
 """Try an installed anymask on real photographs: `python try_install.py VERSION`.
 
-Runs with the interpreter of the environment that anymask was installed in, from a folder that is
-not the repository.
+Run it with the interpreter of the environment in which anymask is installed, from a folder outside
+the repository.
 """
 
 from __future__ import annotations

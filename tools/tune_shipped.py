@@ -1,13 +1,13 @@
-"""Tune the thresholds of "everything" of the shipped model, and compare settings by set.
+"""Tune the thresholds of "everything" for the shipped model, and compare settings by set.
 
 Usage: python -m tools.tune_shipped --data FOLDER_OF_SETS --weights RUN/weights.safetensors
        [--per-set N] [--try .45,.7,.4,50 ...] [--threads N] [--output FILE.json]
 
-Images are the validation images listed in the repository. `--try` names further settings to
-compare: least predicted IoU, least stability, overlap, area of specks and, after them, whether
-"box" or "mask" overlaps; the search keeps to the model's way there. What it chooses
-goes into `VARIANTS["small"].everything` in `model/config.py`, after a look at pictures
-(`tools/everything_sheet.py`): these sets say little of what people think of a photograph.
+Images are the validation images listed in the repository. `--try` adds settings to compare:
+predicted IoU, stability, overlap, area of specks and, optionally, whether "box" or "mask" is used
+for overlap; the search keeps the model's choice for this. The tuned values go into
+`VARIANTS["small"].everything` in `model/config.py`, after a visual check
+(`tools/everything_sheet.py`), because these sets say little about how users judge photographs.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ COMPLETE = (
     "kvasir_polyp",
     "magnetic_tile",
 )
-"""Sets in which everything that is an object is labelled; in the others only some things are."""
+"""Sets in which all objects are labelled; in the other sets only some are."""
 
-# The labelled regions of an image of these are parts of one thing, which is found as well.
+# In these sets the labelled regions of an image are parts of one object, which may be found too.
 _PARTS_OF_ONE = ("car_parts", "ccp_clothing", "wbc")
-# Cracks, vessels, roads: not a mask of them is found, so that they would only say "fewer".
+# Cracks, vessels and roads are left out: the model finds none of them, so they would only favour
+# fewer masks.
 _THIN = ("aerial_roads", "crackforest", "drive_vessels")
 Figures = Mapping[str, Mapping[str, float]]
 
@@ -61,7 +62,7 @@ _COLUMNS = {
 
 
 def examples_of(data: Path, per_set: int) -> Iterator[Example]:
-    """Validation images with all that is labelled in them, wholes of parts included."""
+    """Validation images with all labelled regions, and with the unions of parts."""
     _, held_out = split(find_sources([data]))
     names = {source.name for source in held_out if source.set_name not in _THIN}
     for example in validation_examples([data], names, per_set):
@@ -72,7 +73,7 @@ def examples_of(data: Path, per_set: int) -> Iterator[Example]:
 
 
 def settings_of(text: str, own: EverythingConfig) -> EverythingConfig:
-    """Read ".45,.7,.4,50" or ".45,.7,.4,50,box"; what is not said stays the model's."""
+    """Parse ".45,.7,.4,50" or ".45,.7,.4,50,box"; missing values are the model's."""
     iou, stability, overlap, area, *by = text.split(",")
     return replace(
         own,
@@ -98,7 +99,7 @@ def by_set_table(own: Figures, tuned: Figures) -> Table:
 
 
 def settings_table(settings: Mapping[str, Figures]) -> Table:
-    """Means over the completely and over the sparsely labelled sets, one row a setting."""
+    """Means over the completely and the sparsely labelled sets, one row per setting."""
     table = Table(title="Means over sets", title_justify="left")
     for heading in ("labels", "thresholds", *_COLUMNS.values()):
         table.add_column(heading, no_wrap=True)
@@ -122,10 +123,10 @@ def _short(value: float) -> str:
 
 
 def main() -> None:
-    """Tune, print, write."""
+    """Tune, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", help="the shipped model's if not given")
+    parser.add_argument("--weights", help="default: the shipped weights")
     parser.add_argument("--per-set", type=int, default=6)
     parser.add_argument("--try", dest="settings", nargs="*", default=[])
     parser.add_argument("--threads", type=int, default=1)

@@ -1,10 +1,10 @@
-"""Pictures of what the shipped model does badly, for its card: docs/images/weaknesses.jpg.
+"""Images of what the shipped model does badly, for its card: docs/images/weaknesses.jpg.
 
 Usage: python -m tools.weaknesses
 
-The worst answers to a box (upper row) and to a click (lower row) over scenes that
-`recipes/small/synthetic.py` draws, one of each family, since the real validation pictures may
-not be shown here. Blue is the answer, yellow the true outline, red the prompt.
+Shows the worst predictions for a box (upper row) and for a click (lower row) on scenes from
+`recipes/small/synthetic.py`, one of each family, because the real validation images must not be
+shown here. Blue is the prediction, yellow the true outline, red the prompt.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from recipes.small.synthetic import KINDS, NEEDS_PHOTOS, draw_scene
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "weaknesses.jpg"
 ASKED = {"box": "box", "click1_predicted": "1 click"}
 SIDE = 384
-LEAST_AREA = 400  # pixels: smaller objects show little on a sheet
+LEAST_AREA = 400  # pixels; smaller objects are hard to see on a sheet
 SHOWN = 5
 
 
@@ -40,7 +40,7 @@ def examples() -> list[Example]:
 
 
 def main() -> None:
-    """Ask, choose the worst, draw."""
+    """Predict, choose the worst, and draw."""
     torch.set_num_threads(1)
     asked = examples()
     by_name = {example.name: example for example in asked}

@@ -1,1 +1,1 @@
-"""How fast anymask is here, beside Meta's package and `transformers` where they are installed."""
+"""Speed of anymask here, compared with Meta's package and `transformers` if installed."""

@@ -1,4 +1,4 @@
-"""How far two lists of masks are the same: those of another implementation, or of another dtype."""
+"""Agreement of two lists of masks, from another implementation or in another dtype."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 Mask = tuple[tuple[float, float], NDArray[np.int64]]
-"""The point that was asked, and the run lengths."""
+"""The prompted point, and the run lengths."""
 
 
 def compare_masks(ours: Path, theirs: Path) -> dict[str, Any]:
-    """Count the masks that are the same at every pixel, and judge the others.
+    """Count the masks that are identical at every pixel, and compare the others.
 
     Parameters
     ----------
     ours, theirs : Path
         ``.npz`` files with `points` (N, 2), `counts`, all run lengths one after another, and
-        `lengths` (N,), how many each mask has.
+        `lengths` (N,), the number of run lengths per mask.
 
     Returns
     -------
     dict
         `ours`, `theirs`: numbers of masks. `identical`: masks that both have, pixel for pixel.
-        `similar`: of our others, those that have an intersection over union of at least 0.95 with
+        `similar`: number of our other masks with an intersection over union of at least 0.95 with
         one of theirs from the same point. `same_order`: whether both lists come from the same
-        points in the same order. `lowest_iou`: the least over our masks that are not identical,
-        each with the most similar of theirs; None if there are none.
+        points in the same order. `lowest_iou`: the minimum over our masks that are not identical,
+        each compared with the most similar of theirs; None if there are none.
     """
     mine, peers = read_masks(ours), read_masks(theirs)
     at_point: dict[tuple[float, float], list[NDArray[np.int64]]] = {}
@@ -56,7 +56,7 @@ def read_masks(path: Path) -> list[Mask]:
 
 
 def iou(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
-    """Intersection over union of two masks of one picture in run lengths; 1 for two empty ones.
+    """Intersection over union of two masks of one image, as run lengths; 1 if both are empty.
 
     Examples
     --------

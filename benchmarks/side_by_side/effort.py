@@ -1,4 +1,4 @@
-"""What is measured and how much of it; imports nothing."""
+"""What is measured and how thoroughly; this module imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ PARTS = ("start", "encoder", "decoder", "click", "after", "everything", "cold", 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured.
+    """How thoroughly to measure.
 
     Attributes
     ----------
     points_per_side : int
-        Of the grid that "everything" asks.
+        Grid of "everything".
     prompts : int
-        That the decoder is timed with.
+        Prompts for timing the decoder.
     repeats : int
-        Of what takes seconds, after one run that does not count.
+        Repetitions of slow parts, after one warm-up run.
     starts : int
-        Processes started for each figure of a cold start.
+        Processes started for each cold-start figure.
     picture_size : tuple of int
-        Width and height.
+        Width and height of the image.
     large_side : int
-        Sides of the very large picture.
+        Side of the very large image.
     tile_size : int
-        For the very large picture.
+        Tile size for the very large image.
     """
 
     points_per_side: int = 32
@@ -39,11 +39,11 @@ class Effort:
     tile_size: int = 2_048
 
 
-# What one waits for: the table in about two minutes, of which a ViT takes most.
+# The default takes about two minutes, most of it for a ViT.
 QUICK = Effort(repeats=2, starts=2, tile_size=5_000)
 QUICK_VIT = Effort(points_per_side=8, repeats=1, starts=1, tile_size=5_000)
 FULL = Effort()
 
-# A random model's scores mean nothing, so the thresholds are set where some two fifths of all
-# masks pass; and duplicates stay, because the boxes of most of these masks are the whole picture.
+# Scores of a random model are meaningless, so thresholds are set to pass about two fifths of all
+# masks. Duplicates stay, because the boxes of most of these masks are the whole image.
 RANDOM_THRESHOLDS = {"pred_iou_thresh": 0.1, "stability_score_thresh": 0.8, "box_nms_thresh": 1.0}

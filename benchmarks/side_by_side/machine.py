@@ -1,4 +1,4 @@
-"""The machine, the versions, and what a process holds; no torch."""
+"""Machine, versions, and memory of a process; without torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PACKAGES = ("anymask", "torch", "numpy", "pillow", "segment-anything", "transfo
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores this process may use, memory, system, and the load at this moment."""
+    """Processor, cores available to this process, memory, system, and the current load."""
     found: dict[str, Any] = {
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0))
@@ -61,23 +61,23 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def clocks() -> NDArray[np.float64]:
-    """Seconds now: on the wall, and of all the process's threads together."""
+    """Current wall-clock seconds, and CPU seconds of all threads of the process."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
 def resident_mb() -> float | None:
-    """Memory this process holds now, in MB (10⁶ bytes); None where the system does not say."""
+    """Memory of this process now, in MB (10⁶ bytes); None if the system does not report it."""
     gc.collect()
     return _status_mb("self", "VmRSS")
 
 
 def peak_mb() -> float | None:
-    """The most memory this process held since it began or since `reset_peak`, in MB."""
+    """Peak memory of this process since its start or since `reset_peak`, in MB."""
     return _status_mb("self", "VmHWM")
 
 
 def reset_peak() -> None:
-    """Let `peak_mb` count from now, where the system can."""
+    """Make `peak_mb` count from now, if the system supports it."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -101,11 +101,11 @@ def run_fresh(
     label: str = "",
     threads: int | None = None,
 ) -> dict[str, Any]:
-    """Run a task in a process of its own and return what it reports.
+    """Run a task in its own process and return what it reports.
 
-    The process is called as ``python -m MODULE TASK CONFIG``, with the configuration as JSON.
-    Imports are paid for, and no other task's memory is in the account. The other parameters and
-    the errors are those of `report_of`.
+    The process is started as ``python -m MODULE TASK CONFIG``, with the configuration as JSON.
+    Therefore imports are included, and the memory of other tasks is not. For the other parameters
+    and the errors, see `report_of`.
     """
     return report_of(["-m", module, task, json.dumps(config)], say, label or task, threads)
 
@@ -122,18 +122,18 @@ def report_of(
     ----------
     arguments : sequence of str
     say : callable, optional
-        Called every quarter of a minute with a line that says how long the process has been
-        running and how much memory it holds.
+        Called every 15 seconds with a line that states how long the process has been running and
+        how much memory it uses.
     label : str
-        What it is called in these lines.
+        Name of the task in these lines.
     threads : int, optional
-        Of torch, if not its own choice.
+        Number of threads; the default is torch's choice.
 
     Raises
     ------
     AnymaskError
-        If the report is an ``error``, with its message; or if the process failed, and what it
-        said is on stderr.
+        If the report is an ``error``, with its message; or if the process failed, with its output
+        on stderr.
     """
     start = time.monotonic()
     with subprocess.Popen(
@@ -164,18 +164,18 @@ def report_of(
 
 
 def run_command(arguments: Sequence[str], threads: int | None = None) -> dict[str, float | None]:
-    """Run ``anymask`` with these arguments, as a shell would, and say what it needed.
+    """Run ``anymask`` with these arguments, as from a shell, and return what it needed.
 
     Returns
     -------
     dict
-        `seconds` from the start of Python to its end, `cpu_seconds`, and `peak_mb`, the most
-        memory it held, None where the system does not say.
+        `seconds` from the start of Python to its end, `cpu_seconds`, and `peak_mb`, its peak
+        memory; None if the system does not report it.
 
     Raises
     ------
     AnymaskError
-        If the command failed; what it said is on stderr.
+        If the command failed; its output is on stderr.
     """
     command = [sys.executable, "-m", "benchmarks.side_by_side.whole_process", *arguments]
     began = time.monotonic()
@@ -197,6 +197,6 @@ def run_command(arguments: Sequence[str], threads: int | None = None) -> dict[st
 
 
 def _environment(threads: int | None) -> dict[str, str]:
-    """This process's environment, for one that finds the same packages."""
+    """This process's environment, for a process that finds the same packages."""
     found = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     return found if threads is None else {**found, "OMP_NUM_THREADS": str(threads)}

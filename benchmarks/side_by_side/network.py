@@ -1,6 +1,6 @@
-"""Encoder, decoder and a click, timed beside other implementations in one process.
+"""Encoder, decoder and a click, timed together with other implementations in one process.
 
-Implementations take turns, so that whatever else the machine does disturbs all of them alike.
+Implementations take turns, so that other work on the machine disturbs all of them equally.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Timed = dict[str, dict[str, float]]
 
 @torch.inference_mode()
 def encoder(config: Config) -> dict[str, Any]:
-    """Time the image encoder, and compare what comes out."""
+    """Time the image encoder, and compare the embeddings."""
     ours = _our_models(config)
     theirs = _their_models(config, ours["float32"])
     pixels, _ = _pixels(config, ours["float32"])
@@ -47,7 +47,7 @@ def encoder(config: Config) -> dict[str, Any]:
 
 @torch.inference_mode()
 def decoder(config: Config) -> dict[str, Any]:
-    """Time the mask decoder at single points of one image, and compare the masks."""
+    """Time the mask decoder for single points of one image, and compare the masks."""
     ours = _our_models(config)
     theirs = _their_models(config, ours["float32"])
     pixels, size = _pixels(config, ours["float32"])
@@ -65,7 +65,7 @@ def decoder(config: Config) -> dict[str, Any]:
 
 
 def click(config: Config) -> dict[str, Any]:
-    """Time one click on an image that is set: three masks of the picture's size."""
+    """Time one click on an encoded image: three masks of the image's size."""
     predictor = SamPredictor(load(config["model"], device=config["device"]))
     picture = np.asarray(Image.open(config["picture"]))
     predictor.set_image(picture)
@@ -80,7 +80,7 @@ def click(config: Config) -> dict[str, Any]:
 def take_turns(
     calls: dict[str, Callable[[], Any]], repeats: int, device: str = "cpu"
 ) -> tuple[Timed, dict[str, Any]]:
-    """Median seconds of each call, made in turn after one that does not count; and its result."""
+    """Median seconds of each call, in turn after one warm-up call; and the results."""
     results = {name: call() for name, call in calls.items()}
     spent: dict[str, list[NDArray[np.float64]]] = {name: [] for name in calls}
     for _ in range(repeats):
@@ -96,7 +96,7 @@ def take_turns(
 
 
 def settle(device: str) -> None:
-    """Wait until a device has done all it was asked."""
+    """Wait until a device has finished all its work."""
     if device.startswith("cuda"):
         torch.cuda.synchronize()
     elif device == "mps":
@@ -106,7 +106,7 @@ def settle(device: str) -> None:
 def decoded(
     sam: Sam, image: ImageEmbedding, points: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Low-resolution masks and their scores, in the passes of "everything"."""
+    """Low-resolution masks and their scores, in the batches of "everything"."""
     step = points_per_pass(sam.device)
     parts = [
         sam.decode(
@@ -122,7 +122,7 @@ def decoded(
 
 
 def _our_models(config: Config) -> dict[str, Sam]:
-    """The model in float32 and in the dtype that "auto" is."""
+    """The model in float32 and in the dtype of "auto"."""
     dtypes = dict.fromkeys(("float32", config["fast_dtype"]))
     return {d: load(config["model"], device=config["device"], dtype=d) for d in dtypes}
 
@@ -138,7 +138,7 @@ def _their_models(config: Config, sam: Sam) -> dict[str, Any]:
 
 
 def _pixels(config: Config, sam: Sam) -> tuple[Tensor, tuple[int, int]]:
-    """The picture as the encoder takes it, and its height and width in that frame."""
+    """The image as input of the encoder, and its height and width in that frame."""
     resized = SamPredictor(sam).transform.apply_image(np.asarray(Image.open(config["picture"])))
     pixels = sam.preprocess(torch.from_numpy(resized).permute(2, 0, 1)[None])
     return pixels, (resized.shape[0], resized.shape[1])
@@ -188,7 +188,7 @@ def _their_masks(name: str, sam: Any, embedding: Tensor, points: Tensor, labels:
 def _agreement(
     results: dict[str, Tensor], fast_dtype: str, judge_fast: Callable[[Tensor, Tensor], float]
 ) -> dict[str, float | None]:
-    """How our results agree with Meta's or, where these are missing, with those of float32."""
+    """Agreement of our results with Meta's or, if these are missing, with those of float32."""
     reference = results.get(SEGMENT_ANYTHING)
     ours = results["float32"]
     found = {"float32": None if reference is None else _relative_l2(ours, reference)}
@@ -205,7 +205,7 @@ def _relative_l2(actual: Tensor, expected: Tensor) -> float:
 
 
 def _mean_iou(logits: Tensor, expected: Tensor) -> float:
-    """Mean intersection over union of masks, of those that are not empty in both."""
+    """Mean intersection over union of masks, without pairs in which both are empty."""
     one, other = logits > 0, expected > 0
     shared, either = ((f(one, other)).sum((2, 3)) for f in (torch.logical_and, torch.logical_or))
     return (shared / either.clamp(min=1))[either > 0].mean().item()

@@ -1,4 +1,4 @@
-"""The parts of the benchmark: what each measures, and the rows that come of it."""
+"""The parts of the benchmark: what each measures, and its rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METAS, TRANSFORMERS = "segment-anything", "transformers"
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured, where, and how much of it; files are in a folder."""
+    """What is measured, where, how thoroughly, and the folder for files."""
 
     folder: Path
     model: str | None
@@ -37,22 +37,22 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """What the model is called in tables."""
+        """The name of the model in tables."""
         return self.geometry.name
 
     @property
     def dtypes(self) -> list[str]:
-        """The dtype that "auto" is, and float32."""
+        """The dtype of "auto", and float32."""
         return list(dict.fromkeys((self.fast_dtype, "float32")))
 
     @property
     def picture(self) -> Path:
-        """The picture file."""
+        """The image file."""
         return self.folder / "picture.png"
 
     @property
     def large_picture(self) -> Path:
-        """The file of the very large picture."""
+        """The file of the very large image."""
         return self.folder / "large.npy"
 
     @property
@@ -62,11 +62,11 @@ class Setting:
 
     @property
     def points(self) -> str:
-        """How many points "everything" asks."""
+        """The number of points of "everything"."""
         return f"{self.effort.points_per_side**2:,} points"
 
     def run(self, task: str, label: str, **more: Any) -> dict[str, Any]:
-        """Run a task in a process of its own; `process_seconds` is how long that took."""
+        """Run a task in its own process; `process_seconds` is its duration."""
         self.say(f"{label} …")
         began = time.monotonic()
         config = {
@@ -90,7 +90,7 @@ class Setting:
         return result
 
     def command(self, label: str, picture: Path, **options: Any) -> dict[str, float | None]:
-        """Run ``anymask everything`` on a picture file."""
+        """Run ``anymask everything`` on an image file."""
         self.say(f"{label} …")
         arguments = ["everything", str(picture), "--out", str(self.folder / "results")]
         arguments += ["--overwrite"]
@@ -104,7 +104,7 @@ class Setting:
 
 
 def start(setting: Setting) -> Iterator[Row]:
-    """Imports, and from a cold start to the first mask of a picture file."""
+    """Imports, and the time from a cold start to the first mask of an image file."""
     imports = [
         setting.run("package", "Import of the package") for _ in range(setting.effort.starts)
     ]
@@ -145,7 +145,7 @@ def encoder(setting: Setting) -> Iterator[Row]:
 
 
 def decoder(setting: Setting) -> Iterator[Row]:
-    """The mask decoder at many points of one image."""
+    """The mask decoder for many points of one image."""
     found = setting.run("decoder", "Decoder")
     for dtype in setting.dtypes:
         error = found["agreement"][dtype]
@@ -159,7 +159,7 @@ def decoder(setting: Setting) -> Iterator[Row]:
 
 
 def click(setting: Setting) -> Iterator[Row]:
-    """One click on an image that is set."""
+    """One click on an encoded image."""
     found = setting.run("click", "A click")
     spent = found["times"]["anymask"]
     yield Row(
@@ -174,7 +174,7 @@ def click(setting: Setting) -> Iterator[Row]:
 
 
 def after(setting: Setting) -> Iterator[Row]:
-    """All that follows the decoder, from the same logits."""
+    """Everything after the decoder, from the same logits."""
     found = setting.run("after", "After the decoder")
     note = f"{found['masks']} masks of {found['candidates']} candidates"
     if "identical" in found:
@@ -184,7 +184,7 @@ def after(setting: Setting) -> Iterator[Row]:
 
 
 def everything(setting: Setting) -> Iterator[Row]:
-    """Everything in a picture: time, and memory above the loaded model."""
+    """Everything in an image: time, and memory above that of the loaded model."""
     wanted = [("anymask", dtype) for dtype in setting.dtypes]
     wanted += [(METAS, "float32")] if METAS in setting.peers else []
     runs = {
@@ -245,7 +245,7 @@ def _compared(setting: Setting, dtype: str, with_metas: bool) -> str:
 
 
 def cold(setting: Setting) -> Iterator[Row]:
-    """A whole process, and the whole command with the files it writes."""
+    """A whole process, and the whole command including its output files."""
     runs = [
         setting.run("cold", "Everything from a cold start") for _ in range(setting.effort.starts)
     ]
@@ -273,7 +273,7 @@ def cold(setting: Setting) -> Iterator[Row]:
 
 
 def large(setting: Setting) -> Iterator[Row]:
-    """Everything in a very large picture, as a whole; with a quick model in tiles too."""
+    """Everything in a very large image, as a whole; with a fast model also in tiles."""
     side, tile_size = setting.effort.large_side, setting.effort.tile_size
     kinds: list[tuple[str, str, dict[str, Any]]] = [("whole", "whole", {})]
     if not isinstance(setting.geometry.image_encoder, ViTConfig):
@@ -337,4 +337,4 @@ MEASURES: dict[str, Callable[[Setting], Iterator[Row]]] = {
     measure.__name__: measure
     for measure in (start, encoder, decoder, click, after, everything, cold, large)
 }
-"""For each part, what yields its rows as they are found."""
+"""For each part, a function that yields its rows as they are measured."""

@@ -1,8 +1,8 @@
-"""The other implementations, where they are installed: Meta's `segment-anything`, `transformers`.
+"""The other implementations, if installed: Meta's `segment-anything`, and `transformers`.
 
-Meta's package imports torchvision, which is not published for every build of torch. Where it is
-missing, a stand-in gives the package what it takes of it: the resizing of 8-bit pictures (Pillow's,
-which torchvision calls too), box areas and non-maximum suppression.
+Meta's package imports torchvision, which is not published for every build of torch. If it is
+missing, a replacement supplies what the package uses: resizing of 8-bit images (Pillow's, which
+torchvision calls too), box areas and non-maximum suppression.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ def metas_package() -> ModuleType:
     try:
         return importlib.import_module("segment_anything")
     finally:
-        # Others shall not take it for the real one.
+        # Other packages must not mistake it for the real torchvision.
         for name in stand_ins:
             del sys.modules[name]
 
 
 def has_peers(config: SamConfig) -> bool:
-    """Whether the other implementations can build this geometry: they know ViTs."""
+    """Whether the other implementations support this architecture: they support ViTs."""
     return isinstance(config.image_encoder, ViTConfig)
 
 
 def metas_sam(config: SamConfig, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
-    """Build Meta's `Sam` in the geometry of a ViT, in float32.
+    """Build Meta's `Sam` with the architecture of a ViT, in float32.
 
     Parameters
     ----------
     config : SamConfig
     weights : mapping, optional
-        Of a `Sam` of ours in float32, whose names are Meta's; without them the weights are
-        whatever Meta's classes draw.
+        Weights of our `Sam` in float32, which has Meta's names; without them, Meta's classes
+        initialise the weights.
     """
     modeling = metas_package().modeling
     vit, side = config.image_encoder, config.embedding_size
@@ -95,12 +95,12 @@ def metas_sam(config: SamConfig, weights: Mapping[str, Tensor] | None = None) ->
 
 
 def metas_generator(sam: nn.Module, settings: Mapping[str, Any]) -> Any:
-    """Meta's generator with our options; what it has no option for must be as it does it.
+    """Meta's generator with our options; options that it lacks must have its fixed values.
 
     Raises
     ------
     AnymaskError
-        If it cannot do what is asked for.
+        If it does not support an option.
     """
     generator = metas_package().SamAutomaticMaskGenerator
     known, published = inspect.signature(generator).parameters, asdict(EverythingConfig())
@@ -114,9 +114,9 @@ def metas_generator(sam: nn.Module, settings: Mapping[str, Any]) -> Any:
 
 
 def transformers_sam(config: SamConfig) -> nn.Module:
-    """Build `transformers`' SamModel with fused attention in the geometry of a ViT, in float32.
+    """Build `transformers`' SamModel with fused attention, with a ViT's architecture, in float32.
 
-    Its weights are whatever the package draws: how long it takes does not depend on them.
+    The package initialises the weights; the time does not depend on them.
     """
     from transformers import (
         SamConfig as TheirConfig,
@@ -162,7 +162,7 @@ def transformers_sam(config: SamConfig) -> nn.Module:
 
 
 def _torchvision_stand_in() -> dict[str, ModuleType]:
-    """Modules by name, with what Meta's package imports of them."""
+    """Modules by name, with the functions that Meta's package imports from them."""
     contents: dict[str, dict[str, Any]] = {
         "torchvision": {},
         "torchvision.ops": {},

@@ -1,10 +1,10 @@
-"""Checkpoints whose masks look like masks, without any training.
+"""Checkpoints whose masks look like masks, without training.
 
-Weights drawn at random alone give checkerboards. Three steps make regions of them, which follow
-what is in the picture: the filters that meet the pixels, the neck's last convolution and the
-decoder's upscaling are made constant over their extent, so nothing alternates from pixel to
-pixel; and the last layer of the mask decoder's hypernetworks is enlarged, so that logits lie well
-away from zero, as trained ones do.
+Purely random weights give checkerboard patterns. Two changes turn them into regions that follow the
+image. First, the patch filters, the neck's last convolution and the decoder's upscaling are made
+constant over their extent, so nothing alternates from pixel to pixel. Second, the last layer of the
+mask decoder's hypernetworks is enlarged, so that logits are well away from zero, as in trained
+models.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from anymask.checkpoints import save
 from anymask.model.config import SamConfig
 from anymask.model.sam import Sam
 
-# Averaging the n values of a random filter divides their deviation by √n; the factor undoes it.
+# Averaging the n values of a random filter divides their deviation by √n; this factor restores it.
 _SMOOTHED = {
     "image_encoder.patch_embed.proj.weight": 16.0,
     "image_encoder.neck.2.weight": 3.0,
@@ -31,14 +31,14 @@ _LOGIT_GAIN = 20.0
 
 
 def write_random_weights(path: Path, config: SamConfig) -> None:
-    """Write a checkpoint of a ViT, the same weights at every call, with its geometry."""
+    """Write a checkpoint of a ViT with its architecture; the weights are the same in every call."""
     sam = Sam(config)
     sam.load_state_dict(random_state(config))
     save(sam, path)
 
 
 def random_state(config: SamConfig) -> dict[str, Tensor]:
-    """Draw the weights of a ViT by the names that they have in Meta's files, float32."""
+    """Draw the weights of a ViT, float32, with the names that Meta's files use."""
     with torch.device("meta"):
         state = Sam(config).state_dict()
     return {key: _draw(key, tuple(value.shape)) for key, value in state.items()}

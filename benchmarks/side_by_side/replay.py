@@ -1,7 +1,7 @@
-"""What follows the decoder, timed with logits that were decoded before.
+"""Everything after the decoder, timed with logits that were decoded before.
 
-Both implementations run as they are, but for their networks: an encoder that returns nothing of
-interest, and a decoder that replays.
+Both implementations run unchanged except for their networks: the encoder returns a placeholder, and
+the decoder replays recorded logits.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Config = dict[str, Any]
 
 
 def after(config: Config) -> dict[str, Any]:
-    """Time everything that follows the decoder, on the same logits, and compare the masks."""
+    """Time everything after the decoder, on the same logits, and compare the masks."""
     geometry = SamConfig.from_dict(config["config"])
     picture = np.asarray(Image.open(config["picture"]))
     decoder = _RecordedDecoder(config, picture)
@@ -54,7 +54,7 @@ def after(config: Config) -> dict[str, Any]:
 
 
 def _in_both(records: list[dict[str, Any]], expected: list[dict[str, Any]]) -> int:
-    """How many of the masks the other list has at every pixel too, each of it counted once."""
+    """Number of masks that the other list has too, pixel for pixel; each of them counts once."""
     waiting: dict[tuple[int, ...], int] = {}
     for record in expected:
         counts = tuple(record["segmentation"]["counts"])
@@ -69,10 +69,10 @@ def _in_both(records: list[dict[str, Any]], expected: list[dict[str, Any]]) -> i
 
 
 class _RecordedDecoder(nn.Module):
-    """A mask decoder's answers at a grid of points.
+    """A mask decoder's recorded predictions for a grid of points.
 
-    Ours is asked by several threads and answers by the points. Meta's is given no points but what
-    its prompt encoder made of them, so each of its passes gets the next answers.
+    Our engine calls it from several threads, and predictions are looked up by point. Meta's decoder
+    gets only the output of its prompt encoder, so each of its batches gets the next predictions.
     """
 
     def __init__(self, config: Config, picture: NDArray[np.uint8]) -> None:
@@ -98,18 +98,18 @@ class _RecordedDecoder(nn.Module):
         return self.low_res[rows], self.iou[rows]
 
     def next(self, count: int) -> tuple[Tensor, Tensor]:
-        """Copies of the next masks and scores; of the last ones where there are no more."""
+        """Copies of the next masks and scores, or of the last ones if there are no more."""
         part = torch.arange(self._at, self._at + count).clamp(max=len(self.iou) - 1)
         self._at += count
         return self.low_res[part], self.iou[part]
 
     def forward(self, sparse_prompt_embeddings: Tensor, **_: Any) -> tuple[Tensor, Tensor]:
-        """Stand for Meta's decoder."""
+        """Replace Meta's decoder."""
         return self.next(len(sparse_prompt_embeddings))
 
 
 class _NoEncoder(nn.Module):
-    """An image encoder whose result nobody looks at."""
+    """An image encoder whose result is not used."""
 
     def __init__(self, config: SamConfig) -> None:
         super().__init__()

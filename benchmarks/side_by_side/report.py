@@ -1,4 +1,4 @@
-"""What a benchmark found: rows that can be printed and written; no torch."""
+"""Results of a benchmark: rows that can be printed and written; without torch."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class Row:
     Attributes
     ----------
     key : str
-        What the row is called in files.
+        Name of the row in files.
     what : str
-        What it is called in tables.
+        Name of the row in tables.
     unit : str
         "s", "ms" or "MB".
     ours, metas, transformers : float or None
-        What anymask needs, and the others; None where it was not measured.
+        Amounts for anymask and for the others; None if not measured.
     cpu_ours, cpu_metas : float or None
-        CPU time of all threads together in the same unit, where the row is a time.
+        CPU time of all threads in the same unit, if the row is a time.
     note : str
-        How far results agree, and the like.
+        Agreement of the results, and the like.
     details : mapping
-        All that was measured, for files.
+        All measurements, for files.
     """
 
     key: str
@@ -56,23 +56,23 @@ class Row:
         return self.cpu_metas / self.cpu_ours
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, ready for JSON."""
+        """Return all values as JSON-ready data."""
         return {**asdict(self), "ratio": self.ratio, "cpu_ratio": self.cpu_ratio}
 
     def cells(self) -> list[str]:
-        """Return what tables show, in the order of their columns."""
+        """Return the cells of a table row, in the order of the columns."""
         amounts = [_amount(v, self.unit) for v in (self.ours, self.metas, self.transformers)]
         return [self.what, *amounts, "-" if self.ratio is None else f"{self.ratio:.1f}×"]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `anymask.benchmark` returns.
+    """The result of `benchmarks.side_by_side.run.benchmark`.
 
     Attributes
     ----------
     machine, versions, settings : mapping
-        Where, with what, and how it was measured.
+        Where, with which versions, and how it was measured.
     rows : tuple of Row
 
     Examples
@@ -94,7 +94,7 @@ class Report:
     rows: tuple[Row, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, ready for JSON."""
+        """Return all values as JSON-ready data."""
         return {
             "machine": dict(self.machine),
             "versions": dict(self.versions),
@@ -103,7 +103,7 @@ class Report:
         }
 
     def table(self) -> str:
-        """Return the rows as a table of text."""
+        """Return the rows as a text table."""
         lines = [list(_HEADER), *(row.cells() for row in self.rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADER))]
         lines.insert(1, ["-" * width for width in widths])
@@ -124,13 +124,13 @@ class Report:
 
 
 def markdown_table(rows: Sequence[Row], goals: Mapping[str, tuple[str, str]]) -> str:
-    """Return rows as a Markdown table, with what to reach.
+    """Return rows as a Markdown table with goals.
 
     Parameters
     ----------
     rows : sequence of Row
     goals : mapping
-        For rows by their keys: at least, and at best.
+        By key of the row: minimum and aim.
 
     Examples
     --------

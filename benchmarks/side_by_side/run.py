@@ -1,6 +1,6 @@
-"""The benchmark as a whole: which model, which parts, how much of them.
+"""The whole benchmark: which model, which parts, how thoroughly.
 
-Imports no torch: every part runs in a process of its own.
+Imports no torch: each part runs in its own process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.side_by_side.machine import machine, run_fresh, versions
 from benchmarks.side_by_side.parts import MEASURES, METAS, TASKS, TRANSFORMERS, Setting
 from benchmarks.side_by_side.report import Report
 
-# A very large picture takes minutes.
+# A very large image takes minutes.
 BY_DEFAULT = tuple(part for part in PARTS if part != "large")
 
 
@@ -43,34 +43,34 @@ def benchmark(
 ) -> Report:
     """Measure how fast a model is on this machine.
 
-    Where Meta's `segment-anything` and `transformers` are installed and the model is a ViT, they
-    are timed too, with the same weights and in turn. Each part runs in a process of its own.
+    If Meta's `segment-anything` and `transformers` are installed and the model is a ViT, they are
+    timed too, with the same weights and in turn. Each part runs in its own process.
 
     Parameters
     ----------
     model : str, path or SamConfig, optional
-        As `anymask.load` takes it, the shipped model by default; or a geometry, with `random`.
+        As for `anymask.load`, the shipped model by default; or an architecture, with `random`.
     random : bool
-        Draw random weights for a ViT ("vit_b", "vit_l", "vit_h", or a geometry) instead of
-        downloading its own: it is as fast, and its masks are regions of the picture too.
+        Draw random weights for a ViT ("vit_b", "vit_l", "vit_h", or an architecture) instead of
+        downloading its own. The speed is the same, and its masks are regions of the image too.
     parts : collection of str, optional
-        Of `PARTS`: "start" (imports and the first mask), "encoder", "decoder" (64 prompts),
-        "click", "after" (what follows the decoder), "everything" (with peak memory), "cold" (a
-        whole process and the command), and "large" (a picture of 10,000×10,000 pixels), which
-        takes some minutes and is left out by default.
+        Some of `PARTS`: "start" (imports and the first mask), "encoder", "decoder" (64 prompts),
+        "click", "after" (after the decoder), "everything" (with peak memory), "cold" (a whole
+        process and the command), and "large" (an image of 10,000×10,000 pixels), which takes some
+        minutes and is left out by default.
     full : bool
-        Measure ViTs too with 1,024 points and all with more repetitions. Beside Meta's package
-        that takes up to half an hour; else it is about two minutes.
+        Use 1,024 points for ViTs too, and more repetitions for all parts. With Meta's package this
+        takes up to half an hour, otherwise about two minutes.
     threads : int, optional
-        Of torch, if not its own choice.
+        Number of threads; the default is torch's choice.
     device : str
-        As `anymask.load` takes it.
+        As for `anymask.load`.
     peers : bool
-        Whether the other packages are timed where they are installed.
+        Whether the other packages are timed, if installed.
     progress : callable, optional
-        Called with lines that say what is going on.
+        Called with lines that state the progress.
     effort : Effort, optional
-        In place of what `full` says.
+        Overrides `full`.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def benchmark(
     Raises
     ------
     AnymaskError
-        If there is no such part or model, or a part fails.
+        If the part or model does not exist, or a part fails.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def _random_geometry(model: str | os.PathLike[str] | SamConfig | None) -> SamCon
     geometry = model if isinstance(model, SamConfig) else VARIANTS.get(str(model))
     if geometry is None or not isinstance(geometry.image_encoder, ViTConfig):
         raise AnymaskError(
-            f"Random weights are drawn for vit_b, vit_l and vit_h, not for {model or 'small'}; "
+            f"Random weights exist for vit_b, vit_l and vit_h, not for {model or 'small'}; "
             "name one of them, or measure the model with its own weights."
         )
     return geometry

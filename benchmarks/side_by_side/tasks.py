@@ -1,8 +1,8 @@
-"""The measured parts, each in a process of its own: ``python -m benchmarks.side_by_side.tasks``.
+"""The measured parts, each in its own process: ``python -m benchmarks.side_by_side.tasks``.
 
-Every task takes a configuration and returns numbers, as plain JSON. Seconds are on the wall; CPU
-seconds are those of all threads together. Nothing slow is imported before a task asks for it, as
-the cold start is measured here.
+Every task takes a configuration and returns numbers, as plain JSON. Seconds are wall-clock; CPU
+seconds are those of all threads together. Slow imports happen inside the tasks, because the cold
+start is measured here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Config = dict[str, Any]
 
 
 def inputs(config: Config) -> dict[str, Any]:
-    """Write the pictures and, if wanted, random weights; say what the model and "auto" are."""
+    """Write the images and, if needed, random weights; return the model's name and "auto" dtype."""
     import torch
     from PIL import Image
     from skimage.data import coffee
@@ -62,7 +62,7 @@ def inputs(config: Config) -> dict[str, Any]:
 
 
 def _write_large_picture(path: Path, side: int, photograph: Any) -> None:
-    """A square picture as NumPy writes it: the photograph over and over, turned and mirrored."""
+    """Write a square image as NumPy file: the photograph repeated, rotated and mirrored."""
     from PIL import Image
 
     large = np.lib.format.open_memmap(path, "w+", np.uint8, (side, side, 3))
@@ -76,7 +76,7 @@ def _write_large_picture(path: Path, side: int, photograph: Any) -> None:
 
 
 def start(config: Config) -> dict[str, Any]:
-    """From the start of Python, which was at `started`, to the first mask of a picture file."""
+    """From the start of Python, at time `started`, to the first mask of an image file."""
     from anymask.checkpoints import load
     from anymask.io.read_images import read_rgb
     from anymask.predict.predictor import SamPredictor
@@ -102,7 +102,7 @@ def start(config: Config) -> dict[str, Any]:
 
 
 def package(config: Config) -> dict[str, Any]:
-    """Import the package alone, in a further process."""
+    """Import only the package, in another process."""
     import subprocess
 
     program = (
@@ -117,7 +117,7 @@ def package(config: Config) -> dict[str, Any]:
 
 
 def cold(config: Config) -> dict[str, Any]:
-    """Everything in a picture file, from the start of Python."""
+    """Everything in an image file, from the start of Python."""
     from anymask.checkpoints import load
     from anymask.io.read_images import read_rgb
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
@@ -137,7 +137,7 @@ def cold(config: Config) -> dict[str, Any]:
 
 
 def everything(config: Config) -> dict[str, Any]:
-    """Segment everything in a picture; write the masks; report time and memory."""
+    """Segment everything in an image; write the masks; report time and memory."""
     import torch
     from PIL import Image
 
@@ -190,7 +190,7 @@ def everything(config: Config) -> dict[str, Any]:
 
 
 def large(config: Config) -> dict[str, Any]:
-    """Segment everything in a very large picture that lies in a file; report the process's peak."""
+    """Segment everything in a very large image file; report the peak memory of the process."""
     from anymask.checkpoints import load
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 
@@ -232,7 +232,7 @@ _TASKS = (inputs, package, start, cold, everything, large)
 
 
 def main() -> None:
-    """Run the task that the command line names and print what it found."""
+    """Run the task given on the command line and print its report."""
     name, config = sys.argv[1], json.loads(sys.argv[2])
     tasks: dict[str, Callable[[Config], dict[str, Any]]] = {f.__name__: f for f in _TASKS}
     if name not in tasks:

@@ -1,7 +1,7 @@
-"""Be the command `anymask`, and print at the end what it needed, as a line of JSON.
+"""Run the command `anymask`, and finally print what it needed, as a line of JSON.
 
-Asked from outside, the system counts what whoever started a process held at that moment into the
-process's own peak.
+Measured from outside, the peak of a process would include the memory that its parent had when it
+started the process.
 """
 
 from __future__ import annotations

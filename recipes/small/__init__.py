@@ -1,1 +1,1 @@
-"""The recipe of the shipped model: `python -m recipes.small` trains it from data to weights."""
+"""The recipe of the shipped model: `python -m recipes.small` trains it from image data."""

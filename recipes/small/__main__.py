@@ -1,4 +1,4 @@
-"""``python -m recipes.small``: train a model of the shipped geometry."""
+"""``python -m recipes.small``: train a model with the architecture of the shipped one."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Annotated
 
 import typer
 
-from anymask.cli.console import ends_in_a_sentence
+from anymask.cli.console import errors_as_sentences
 from anymask.errors import AnymaskError
 
 app = typer.Typer(rich_markup_mode="markdown", pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()
-@ends_in_a_sentence
+@errors_as_sentences
 def pretrain(
     data: Annotated[
         list[Path],
         typer.Option(
             "--data",
             metavar="DIR",
-            help="A set with images/, masks/ (label images) and set.json, or a folder of sets. "
-            "Several may be given.",
+            help="Data set with images/, masks/ (label images) and set.json, or a folder of such "
+            "sets. Can be repeated.",
             show_default=False,
         ),
     ],
@@ -32,21 +32,21 @@ def pretrain(
             "--out",
             "-o",
             metavar="DIR",
-            help="Folder for caches, log, curves, the state to resume from and the weights.",
+            help="Folder for caches, log, curves, the state for --resume and the weights.",
         ),
     ],
-    minutes: Annotated[float, typer.Option(min=0.001, help="How long to train.")] = 60.0,
+    minutes: Annotated[float, typer.Option(min=0.001, help="Training time in minutes.")] = 60.0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the training in --out.")
+        bool, typer.Option("--resume", help="Continue the training in --out.")
     ] = False,
     finish: Annotated[
         bool,
         typer.Option(
-            "--finish", help="Let the learning rate fall to nothing towards the end of the time."
+            "--finish", help="Reduce the learning rate to zero towards the end of the time."
         ),
     ] = False,
     finish_share: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="The share of the time in which it falls.")
+        float, typer.Option(min=0.01, max=1.0, help="Fraction of the time for this decay.")
     ] = 0.5,
     start_from: Annotated[
         Path | None,
@@ -54,7 +54,7 @@ def pretrain(
             metavar="FILE",
             exists=True,
             dir_okay=False,
-            help="Begin with these weights, exported by an earlier training.",
+            help="Start with these weights, exported by an earlier training.",
         ),
     ] = None,
     teacher: Annotated[
@@ -63,53 +63,53 @@ def pretrain(
             metavar="FILE",
             exists=True,
             dir_okay=False,
-            help="Weights of another encoder: the new one first learns to give its features, and "
-            "takes over its decoder.",
+            help="Weights of a model with another encoder: the new encoder first learns to imitate "
+            "its features, and the decoder is copied.",
         ),
     ] = None,
-    teacher_views: Annotated[int, typer.Option(min=1, help="Views to learn these on.")] = 4000,
+    teacher_views: Annotated[int, typer.Option(min=1, help="Views for this imitation.")] = 12000,
     backbone: Annotated[
-        str, typer.Option(help="lite0, lite1 or lite2: the EfficientNet-Lite to begin with.")
+        str, typer.Option(help="EfficientNet-Lite backbone: lite0, lite1 or lite2.")
     ] = "lite2",
     side: Annotated[
-        int, typer.Option(min=64, help="Side of the training views in pixels; multiples of 32.")
+        int, typer.Option(min=64, help="Side of the training views in pixels, a multiple of 32.")
     ] = 256,
     last_side: Annotated[
         int,
         typer.Option(
             min=64,
-            help="Side of the views towards the end of a run with --finish, where the model is "
-            "used at 512; multiples of 32. No more than --side leaves the views as they are.",
+            help="Side of the views towards the end of a run with --finish, a multiple of 32. The "
+            "model is used at 512. At most --side: no change.",
         ),
     ] = 512,
     last_share: Annotated[
-        float, typer.Option(min=0.01, max=0.9, help="The share of the time for those last views.")
+        float, typer.Option(min=0.01, max=0.9, help="Fraction of the time for these last views.")
     ] = 0.15,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images in one pass.")] = 16,
-    accumulate: Annotated[int, typer.Option(min=1, help="Passes to one update.")] = 1,
-    drawn: Annotated[int, typer.Option(min=0, help="Scenes to draw besides the data.")] = 3000,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 16,
+    accumulate: Annotated[int, typer.Option(min=1, help="Forward passes per update.")] = 1,
+    drawn: Annotated[int, typer.Option(min=0, help="Number of synthetic scenes to add.")] = 3000,
     drawn_share: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of the views that are of drawn scenes.")
+        float, typer.Option(min=0.0, max=1.0, help="Fraction of the views from synthetic scenes.")
     ] = 0.35,
     learning_rate: Annotated[
-        float, typer.Option(min=1e-7, max=1.0, help="Of vectors, by AdamW.")
+        float, typer.Option(min=1e-7, max=1.0, help="Learning rate of vectors (AdamW).")
     ] = 1e-3,
     matrix_rate: Annotated[
-        float, typer.Option(min=1e-7, max=1.0, help="Of weight matrices, by Muon.")
+        float, typer.Option(min=1e-7, max=1.0, help="Learning rate of weight matrices (Muon).")
     ] = 2e-3,
     backbone_rate: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Of the backbone, by AdamW.")
+        float, typer.Option(min=0.0, max=1.0, help="Learning rate of the backbone (AdamW).")
     ] = 1.5e-4,
     warmup_images: Annotated[
         int,
-        typer.Option(min=0, help="Images over which the rates rise; fewer do with --start-from."),
+        typer.Option(min=0, help="Images of learning-rate warm-up; --start-from needs fewer."),
     ] = 6400,
     auxiliary_weight: Annotated[
         float,
         typer.Option(
             min=0.0,
             max=100.0,
-            help="Weight of the dense losses beside those of the masks; 0 leaves them out.",
+            help="Weight of the dense losses relative to the mask losses; 0 turns them off.",
         ),
     ] = 1.0,
     ema: Annotated[
@@ -117,36 +117,37 @@ def pretrain(
         typer.Option(
             min=0.0,
             max=0.99999,
-            help="Decay of the moving average, an update; the weights exported are that average.",
+            help="Decay per update of the moving average of the weights, which is exported.",
         ),
     ] = 0.99,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of chance: which views are taken and what is drawn.")
+        int, typer.Option(min=0, help="Random seed of the views and the synthetic scenes.")
     ] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
     threads: Annotated[
         int,
-        typer.Option(min=1, help="CPU threads of the arithmetic in each process."),
+        typer.Option(min=1, help="CPU threads per process."),
     ] = 1,
     processes: Annotated[
         int,
         typer.Option(
             min=1,
-            help="Processes that train together, each on its share of the passes of an update "
-            "(--accumulate). On a CPU one of one thread for each core is the fastest.",
+            help="Processes that train together and share the passes of each update "
+            "(--accumulate). On a CPU, one single-threaded process per core is fastest.",
         ),
     ] = 1,
     evaluate_minutes: Annotated[
         float, typer.Option(min=0.1, help="Minutes between evaluations on validation images.")
     ] = 15.0,
 ) -> None:
-    """Train a model of the shipped geometry from a backbone that knows ImageNet.
+    """Train a model with the architecture of the shipped one, from an ImageNet backbone.
 
-    An eighth of the images of a set of yours, 60 at most, is held out to evaluate on.
+    If a set is not in the validation list, an eighth of its images, at most 60, is held out for
+    evaluation.
 
-    Stop it when you like, with Ctrl-C too, and go on with --resume. What is written every few
-    minutes: log.jsonl, curves.png, and weights.safetensors, which --model of the other commands
-    takes.
+    You can stop at any time with Ctrl-C and continue with --resume. Every few minutes these files
+    are written: log.jsonl, curves.png and weights.safetensors, which other commands take as
+    --model.
 
     ```
     python -m recipes.small --data sets/ --out run/ --minutes 120 --processes 2 --accumulate 2
@@ -166,7 +167,7 @@ def pretrain(
     from recipes.small.recipe import Recipe
     from recipes.small.run import pretrain as run
 
-    # Drawing goes on in processes of its own; threads in each would only be in each other's way.
+    # Scenes are drawn in processes of their own, so more threads would only compete with them.
     cv2.setNumThreads(1)
     weights = run(
         data,

@@ -1,7 +1,7 @@
-"""Random views of cached images as batched tensor operations, on any device.
+"""Random views of cached images, as batched tensor operations on any device.
 
 A view is a random affine map of the canvas, with objects of other views pasted in, followed by
-photometric changes. Every operation draws its strength for each image of the batch separately.
+photometric changes. Each operation draws its strength separately for each image of the batch.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from recipes.small.pasting import paste_across
 
-# So many of the views show the whole image at the top left, padded at right and bottom, as the
-# model sees images in use.
+# Fraction of views that show the whole image at the top left, padded at the right and bottom, as
+# the model sees images in prediction.
 _WHOLE_VIEW = 0.4
 
 
@@ -32,14 +32,14 @@ def random_views(
     Parameters
     ----------
     images : (B, C, C, 3) uint8 tensor
-        Canvases with the images at their top left.
+        Canvases, with each image in the top left corner.
     labels : (B, C, C) int32 tensor
     sizes : (B, 2) tensor
         Height and width of the images.
     side : int
         Side of the views in pixels.
     pad_colour : (3, 1, 1) tensor
-        What is seen beyond the image.
+        Colour outside the image.
     generator : torch.Generator
 
     Returns
@@ -47,7 +47,7 @@ def random_views(
     images : (B, 3, side, side) float32 tensor
         0 to 255.
     labels : (B, side, side) int64 tensor
-        -1 beyond the image; pasted objects have numbers above those given.
+        -1 outside the image; pasted objects have higher numbers than the given labels.
     """
     B, canvas = len(images), images.shape[1]
     sizes = sizes.to(images.device, torch.float32)
@@ -65,7 +65,7 @@ def random_views(
     seen = torch.where(inside, seen, -1)
 
     pixels = torch.empty(B, 3, side, side, device=images.device)
-    reduced = zoom > 1.5  # more source pixels than view pixels: average first, against aliasing
+    reduced = zoom > 1.5  # several source pixels per view pixel: average first against aliasing
     for chosen, factor in ((~reduced, 1), (reduced, 2)):
         if not chosen.any():
             continue
@@ -88,12 +88,12 @@ def _chance(n: int, probability: float, generator: torch.Generator) -> Tensor:
 
 
 def _random_affine(sizes: Tensor, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Maps from view pixels to source pixels, (B, 2, 3), and source pixels a view pixel, (B,)."""
+    """Maps from view pixels to source pixels, (B, 2, 3), and source pixels per view pixel, (B,)."""
     B = len(sizes)
     whole = _chance(B, _WHOLE_VIEW, generator)
     fit = sizes.amax(1) / side
     zoom = fit * torch.exp(_uniform(B, math.log(0.25), math.log(1.1), generator))
-    # Beyond a two-fold enlargement there is nothing more to learn from a pixel.
+    # Enlarging more than twice adds no information.
     zoom = torch.maximum(zoom, torch.minimum(fit, torch.full_like(fit, 0.4)))
     stretch = torch.exp(_uniform(B, -0.25, 0.25, generator))
     angle = torch.where(
@@ -111,7 +111,7 @@ def _random_affine(sizes: Tensor, side: int, generator: torch.Generator) -> tupl
         [cos * stretch * flip, -sin / stretch, sin * stretch * flip, cos / stretch], 1
     ).view(B, 2, 2)
 
-    # The view's centre looks at a point such that the view stays on the image where it can.
+    # Centre the view so that it stays inside the image where possible.
     extent = sizes.flip(1)  # (width, height)
     reach = linear.abs().sum(2) * (side - 1) / 2
     low, high = torch.minimum(reach, extent / 2), torch.maximum(extent - reach, extent / 2)
@@ -149,7 +149,7 @@ def _photometric(x: Tensor, generator: torch.Generator) -> Tensor:
     x = torch.where(_chance(B, 0.06, generator).view(B, 1, 1, 1), 255 - x, x)
 
     blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    x = x + (blurred - x) * draw(-0.6, 1.0, 0.35, 0.0)  # below zero sharpens
+    x = x + (blurred - x) * draw(-0.6, 1.0, 0.35, 0.0)  # negative values sharpen
     noise = torch.randn(x.shape, generator=generator, device=x.device)
     x = x + noise * draw(0.0, 14.0, 0.3, 0.0)
     return x.clamp(0, 255)

@@ -1,8 +1,8 @@
-"""Dense losses that help the encoder while it is young.
+"""Dense auxiliary losses that help the encoder early in training.
 
-From the embedding alone, a throw-away head tells boundaries and gives each quarter-size pixel a
-vector; vectors of one region are drawn together, others pushed apart. Every pixel teaches
-something, where a prompt teaches only its object.
+A temporary head predicts boundaries and one vector per quarter-size pixel from the embedding alone.
+Vectors of the same region are pulled together, others are pushed apart. Every pixel contributes,
+while a prompt trains only its object.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _VECTOR = 16  # channels of a pixel's vector
-_SAMPLES = 192  # pixels of an image that are compared with each other
+_SAMPLES = 192  # pixels per image that are compared with each other
 
 
 class AuxiliaryHead(nn.Module):
-    """Boundary and region losses on the image embedding; not part of the model that ships."""
+    """Boundary and region losses on the image embedding; not part of the shipped model."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class AuxiliaryHead(nn.Module):
             differs = (labels[:, *ahead] != labels[:, *behind]).float()
             edge[:, *ahead] = torch.maximum(edge[:, *ahead], differs)
             edge[:, *behind] = torch.maximum(edge[:, *behind], differs)
-        # Inside what nobody labelled there may be any boundary.
+        # Unlabelled areas may contain any boundary.
         known = (labels > 0) | (edge > 0)
         loss = F.binary_cross_entropy_with_logits(
             logits, edge, reduction="none", pos_weight=logits.new_tensor(3.0)
@@ -65,7 +65,7 @@ class AuxiliaryHead(nn.Module):
         ids = flat.gather(1, at)
         logits = (chosen.transpose(1, 2) @ chosen) * self.scale[0] + self.scale[1]
         same = (ids[:, :, None] == ids[:, None]).float()
-        # Two unlabelled pixels may or may not be of one object.
+        # Two unlabelled pixels may or may not belong to the same object.
         known = ((ids[:, :, None] > 0) | (ids[:, None] > 0)) & (ids >= 0)[:, None]
         known = known & (ids >= 0)[:, :, None]
         loss = F.binary_cross_entropy_with_logits(logits, same, reduction="none")

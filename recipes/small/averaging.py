@@ -1,4 +1,4 @@
-"""The moving average of the weights, and the file it is exported to."""
+"""The moving average of the weights and its export to a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anymask.model.sam import Sam
 def export_weights(sam: Sam, path: Path, notes: dict[str, float]) -> None:
     """Write a model in half precision with its configuration.
 
-    Coordinates' frequencies stay float32.
+    The frequencies of the position encoding stay float32.
     """
     state = {
         k: (v if "gaussian_matrix" in k else v.half()).cpu().contiguous()
@@ -28,7 +28,7 @@ def export_weights(sam: Sam, path: Path, notes: dict[str, float]) -> None:
 
 
 def moving_average(decay: float) -> Callable[..., None]:
-    """Exponential averaging that forgets the untrained beginning sooner than `decay` alone."""
+    """Exponential average that forgets the untrained weights sooner than `decay` alone would."""
 
     @torch.no_grad()
     def update(averaged: list[torch.Tensor], current: list[torch.Tensor], count: int) -> None:

@@ -1,7 +1,7 @@
 """A cache of drawn scenes.
 
-A scene takes longer to draw than to train on, but augmentation makes many views of one, so
-scenes are drawn into a cache by processes of their own and read like real images.
+Drawing a scene takes longer than training on it, but augmentation makes many views of one scene.
+Therefore separate processes draw scenes into a cache, which is then read like real images.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _CHUNK = 16
 def draw_bank(
     folder: Path, count: int, photos: Path | None, *, seed: int = 0, processes: int = 1
 ) -> ImageCache:
-    """Draw scenes into a cache in `folder`, or open the one of them that is already there.
+    """Draw scenes into a cache in `folder`, or open an existing one.
 
-    They are drawn anew if another number or seed is asked for, or the photos are others.
+    Scenes are drawn again if the number, the seed or the photos differ.
 
     Parameters
     ----------
     folder : Path
     count : int
-        Scenes, each of `SCENE_SIDE` pixels a side.
+        Number of scenes, each `SCENE_SIDE` pixels a side.
     photos : Path, optional
-        An `ImageCache` to take textures, backgrounds and objects from.
+        An `ImageCache` that supplies textures, backgrounds and objects.
     seed, processes : int
-        The same seed gives the same scenes with any number of processes.
+        A seed gives the same scenes with any number of processes.
     """
     taken_from = None if photos is None else ImageCache(photos).key
     key = key_of("drawn", SCENE_SIDE, count, seed, taken_from)

@@ -1,4 +1,4 @@
-"""Batches for training: views of real and drawn images with masks to ask for."""
+"""Training batches: views of real and synthetic images, with target masks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from anymask.errors import ImageError
 from recipes.small.augment import random_views
 from recipes.small.cache import ImageCache
 
-# How often a set is drawn from grows with this power of its size, times its weight here, as most
-# people have photographs.
+# A set is drawn in proportion to this power of its size, times its weight here. Photographs have
+# higher weights, because most users segment photographs.
 _SIZE_POWER = 0.35
 _SET_WEIGHTS = {"voc2012_sbd": 1.8, "coco128": 1.5}
-# Sets in which what has no label is no object: a point there is on nothing.
+# Sets in which everything without a label is background, so a point there has no object.
 _LABELLED_THROUGHOUT = frozenset(
     {
         "camvid",
@@ -31,28 +31,28 @@ _LABELLED_THROUGHOUT = frozenset(
         "magnetic_tile",
     }
 )
-# Regions smaller than this share of the view are not asked for.
+# Smaller regions, as a fraction of the view, are no targets.
 _MIN_AREA = 1 / 3000
 _MAX_AREA = 0.9
 _AREA_POWER = 0.3
-# Views in a row without any region to ask for, before it is taken that there are none.
+# After this many views in a row without a target, the data are assumed to have none.
 _MOST_IN_VAIN = 5000
 
 
 @dataclass
 class Batch:
-    """Views and the masks to ask for.
+    """Views and their target masks.
 
     Attributes
     ----------
     images : (B, 3, S, S) float32 tensor
         0 to 255.
     labels : (B, S, S) int64 tensor
-        Finest regions; 0 where nothing is labelled, -1 beyond the image.
+        Finest regions; 0 where nothing is labelled, -1 outside the image.
     masks : (B, P, S, S) bool tensor
-        None of them empty; a view with few regions has some of them twice.
+        Never empty; a view with few regions has some of them twice.
     throughout : (B,) bool tensor
-        Whether all objects of the view are labelled, so that a point elsewhere is on nothing.
+        Whether all objects of the view are labelled, so that a point elsewhere has no object.
     """
 
     images: Tensor
@@ -62,19 +62,19 @@ class Batch:
 
 
 class BatchMaker:
-    """Draw batches from caches.
+    """Draws batches from caches.
 
-    On a GPU the caches are copied into its memory once, and all but the choice of masks happens
-    there.
+    On a GPU the caches are copied into its memory once, and everything except the choice of masks
+    happens there.
 
     Parameters
     ----------
     caches : list of (ImageCache, float)
-        Each with its share of the images.
+        Each with its fraction of the images.
     side : int
-        Side of the views.
+        Side of the views in pixels.
     batch_size, prompts : int
-        Images a batch, masks an image.
+        Images per batch, masks per image.
     pad_colour : (3, 1, 1) tensor
     seed : int
     device : torch.device
@@ -112,20 +112,20 @@ class BatchMaker:
         Raises
         ------
         ImageError
-            If views never show a region that could be asked for.
+            If no view shows a region that can be a target.
         """
         for _ in range(-(-_MOST_IN_VAIN // self.batch_size)):
             drawn = self._draw()
             if drawn is not None:
                 return drawn
         raise ImageError(
-            f"None of {_MOST_IN_VAIN} views shows a labelled region of fitting size, "
+            f"None of {_MOST_IN_VAIN} views shows a labelled region of suitable size, "
             f"1/{round(1 / _MIN_AREA)} to {_MAX_AREA:.0%} of the view; check that the masks label "
-            "objects, 0 being background."
+            "objects and that 0 is background."
         )
 
     def _draw(self) -> Batch | None:
-        """A batch, or nothing if none of its views shows a region to ask for."""
+        """Return a batch, or None if none of its views has a target."""
         picks = self._rng.choice(len(self._choices), self.batch_size, p=self._odds)
         rows = sorted(self._choices[pick] for pick in picks)
         chosen = [self._canvases(c, [i for k, i in rows if k == c]) for c in {c for c, _ in rows}]
@@ -141,7 +141,7 @@ class BatchMaker:
         masks, kept = self._choose_masks(ids, [self._caches[c].parents[i] for c, i in rows])
         if not kept:
             return None
-        # Views that show no region lend their place to the others, so that sizes stay fixed.
+        # Views without a target are replaced by copies of others, so that sizes stay fixed.
         order = torch.tensor([kept[i % len(kept)] for i in range(len(rows))], device=views.device)
         throughout = torch.tensor(
             [self._caches[c].set_names[i] in _LABELLED_THROUGHOUT for c, i in rows],
@@ -161,7 +161,7 @@ class BatchMaker:
     def _choose_masks(
         self, ids: Tensor, parents: list[NDArray[np.int64]]
     ) -> tuple[Tensor, list[int]]:
-        """Masks (B, P, S, S) to ask for, and the views that have any."""
+        """Target masks (B, P, S, S), and the views that have any."""
         B, S, _ = ids.shape
         size = max(int(ids.max()) + 1, *(len(p) for p in parents))
         offset = size * torch.arange(B, device=ids.device).view(B, 1, 1)
@@ -188,7 +188,7 @@ class BatchMaker:
         return torch.where(by_group, group_ids == wanted, ids[:, None] == wanted), kept
 
     def stream(self) -> Iterator[Batch]:
-        """Yield batches for ever, the next one being made while the last is used."""
+        """Yield batches forever; the next one is made while the last is used."""
         with ThreadPoolExecutor(1) as pool:
             coming = [pool.submit(self.batch) for _ in range(2)]
             while True:
@@ -197,14 +197,15 @@ class BatchMaker:
 
 
 def _labels(labels: NDArray[np.uint16]) -> Tensor:
-    # As int16: no set has more than 32767 regions an image, and torch computes little in uint16.
+    # int16 is enough, because no set has more than 32767 regions per image, and torch supports few
+    # operations in uint16.
     return torch.from_numpy(labels.astype(np.int16))
 
 
 def _what_to_ask_for(
     areas: NDArray[np.int64], parents: NDArray[np.int64], pixels: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]] | None:
-    """Names of regions and groups of fitting size, which of them are groups, and their odds."""
+    """Ids of regions and groups of suitable size, which of them are groups, and their odds."""
     low, high = _MIN_AREA * pixels, _MAX_AREA * pixels
     fits = (areas >= low) & (areas <= high)
     fits[0] = False
@@ -218,9 +219,9 @@ def _what_to_ask_for(
     if len(names) == 0:
         return None
     is_group = np.arange(len(names)) >= len(regions)
-    # Wholes are few beside their parts: each counts as a third of all regions.
+    # There are few whole objects but many parts: each whole counts as a third of all regions.
     odds = np.where(is_group, max(1.0, len(regions) / 3), 1.0)
-    # Small regions are many, and at a view's border mostly slivers of cut objects.
+    # Small regions are numerous, and at a view's border most are slivers of cut objects.
     odds *= np.concatenate([areas[regions], group_areas[groups]]) ** _AREA_POWER
     return names, is_group, odds / odds.sum()
 

@@ -1,7 +1,7 @@
-"""Training images decoded once into memory-mapped arrays.
+"""Training images, decoded once into memory-mapped arrays.
 
-Every image lies at the top left of a square canvas, its label map beside it, so that a batch is
-one indexing operation on the host or, where the arrays fit, on the GPU.
+Each image is in the top left corner of a square canvas, and its label map likewise. A batch is
+therefore one indexing operation, on the host or, if the arrays fit, on the GPU.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ CANVAS = 512
 # Sets in which all labelled regions of an image together are one object.
 _WHOLE_IS_UNION = frozenset({"car_parts", "ccp_clothing", "ccp_clothing_more", "wbc"})
 _SPLIT_FILE = Path(__file__).with_name("validation_split.json")
-# Of two masks of one name, the first of these.
+# If there are two masks with the same stem, the first of these is used.
 _MASKS = (".png", ".tif", ".tiff")
-# Of a set that the repository's list does not know, one in so many is held out.
+# Of a set that is not in the repository's list, one image in this many is held out.
 _HELD_OUT, _MOST_HELD_OUT = 8, 60
-# Label maps are computed with as int16.
+# Label maps are processed as int16.
 LARGEST_ID = 32767
 
 
 @dataclass(frozen=True)
 class Source:
-    """One image with its label map, as files."""
+    """One image and its label map, as files."""
 
     set_name: str
     image: Path
@@ -53,16 +53,16 @@ class Source:
 
     @property
     def folder(self) -> Path:
-        """The set's folder: two sets may have one name."""
+        """The folder of the set, because two sets may have the same name."""
         return self.image.parents[1]
 
 
 def find_sources(folders: Iterable[Path]) -> list[Source]:
-    """List the pairs of sets, each a folder with `images/`, `masks/` and `set.json`.
+    """List the image and mask pairs of sets, each a folder with `images/`, `masks/` and `set.json`.
 
-    Links to sets are followed where they lie directly in a folder given. The mask of
-    `images/x.jpg` is `masks/x.png`, or `x.tif`. Images without one are left out, and
-    a set that is named twice counts once.
+    Links to sets are followed if they are directly in a given folder. The mask of `images/x.jpg` is
+    `masks/x.png` or `x.tif`. Images without a mask are left out, and a set that is given twice
+    counts once.
 
     Parameters
     ----------
@@ -72,19 +72,19 @@ def find_sources(folders: Iterable[Path]) -> list[Source]:
     Raises
     ------
     ImageError
-        If a folder holds no set, or a set has no image with a mask.
+        If a folder contains no set, or a set has no image with a mask.
     """
     sources: list[Source] = []
     known: set[Path] = set()
     for folder in map(Path, folders):
-        # "**" passes over links to folders. A linked set comes by its own name, not by the link's:
-        # by name its validation images are known.
+        # "**" skips links to folders. A linked set is known by its own name, not by the name of the
+        # link, because its validation images are listed under its name.
         real = sorted(folder.glob("**/set.json"))
         linked = sorted(set(folder.glob("*/set.json")) - set(real))
         sets = [path.parent for path in real] + [path.parent.resolve() for path in linked]
         if not sets:
             raise ImageError(
-                f"{folder} holds no training set: a folder with images/, masks/ and set.json."
+                f"{folder} contains no training set: a folder with images/, masks/ and set.json."
             )
         for path in sets:
             if path.resolve() not in known:
@@ -98,7 +98,7 @@ def _pairs(folder: Path) -> list[Source]:
     for name in ("images", "masks"):
         if not (folder / name).is_dir():
             raise ImageError(
-                f"{folder} has a set.json and no folder {name}/; a training set is a folder with "
+                f"{folder} has a set.json but no folder {name}/; a training set is a folder with "
                 "images/, masks/ and set.json."
             )
     masks = {
@@ -108,7 +108,7 @@ def _pairs(folder: Path) -> list[Source]:
         if path.suffix.lower() == suffix
     }
     images = sorted(list_images(folder / "images"))
-    name = Path(os.path.abspath(folder)).name  # also of "." and "..", and of a link its own
+    name = Path(os.path.abspath(folder)).name  # works for "." and "..", and keeps a link's own name
     sources = [Source(name, path, masks[path.stem]) for path in images if path.stem in masks]
     if not sources:
         raise ImageError(
@@ -121,9 +121,9 @@ def _pairs(folder: Path) -> list[Source]:
 def split(sources: list[Source]) -> tuple[list[Source], list[Source]]:
     """Divide sources into training and validation.
 
-    Sets that the repository's list names are divided by it; those that may not train the shipped
-    weights, by licence, are validation as a whole. Of any other set an eighth is held out, at
-    least one image and at most 60: which, the images' names alone decide.
+    Sets in the repository's list are divided as listed; those whose licence forbids training of the
+    shipped weights are all validation. Of any other set an eighth is held out, at least one image
+    and at most 60, chosen by the names of the images.
     """
     fixed = json.loads(_SPLIT_FILE.read_text())
     only_validation, listed = set(fixed["sets"]), set(fixed["images"])
@@ -142,7 +142,7 @@ def split(sources: list[Source]) -> tuple[list[Source], list[Source]]:
 
 
 def _drawn_by_name(sources: list[Source]) -> list[Source]:
-    """An eighth of a set's images, by a hash: the same ones when images are added."""
+    """An eighth of a set's images, chosen by a hash; adding images does not change the choice."""
 
     def lot(source: Source) -> int:
         return int.from_bytes(hashlib.sha256(source.image.stem.encode()).digest()[:8], "big")
@@ -160,17 +160,17 @@ class ImageCache:
     images : (N, CANVAS, CANVAS, 3) uint8 memory map
     labels : (N, CANVAS, CANVAS) uint16 memory map
     sizes : (N, 2) array
-        Height and width of the part of the canvas that is image.
+        Height and width of the image on the canvas.
     set_names : list of str
     parents : list of arrays
         `parents[i][k]` is the group that region k of image i belongs to, 0 for none.
     key : int
-        What it was made of; another key means other contents.
+        Key of the contents; a different key means different contents.
 
     Raises
     ------
     ImageError
-        If the folder holds no whole cache.
+        If the folder contains no complete cache.
     """
 
     def __init__(self, folder: Path, mode: str = "r") -> None:
@@ -191,8 +191,8 @@ class ImageCache:
             self.key: int = index.get("key", 0)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ImageError(
-                f"{folder} holds no whole cache of images ({error}); delete the folder, and it is "
-                "made anew."
+                f"{folder} contains no complete cache of images ({error}); delete the folder, and "
+                "it will be made again."
             ) from error
 
     def __len__(self) -> int:
@@ -206,7 +206,7 @@ class ImageCache:
 
 
 def open_cache(folder: Path, key: int) -> ImageCache | None:
-    """Open the cache in a folder if it is whole and was made of what `key` stands for."""
+    """Open the cache in a folder if it is complete and has this key."""
     try:
         cache = ImageCache(folder)
     except ImageError:
@@ -215,7 +215,7 @@ def open_cache(folder: Path, key: int) -> ImageCache | None:
 
 
 def key_of(*parts: object) -> int:
-    """Return a number that stands for what a cache is made of.
+    """Return a number that identifies the contents of a cache.
 
     Examples
     --------
@@ -226,9 +226,9 @@ def key_of(*parts: object) -> int:
 
 
 def build_cache(sources: list[Source], folder: Path) -> ImageCache:
-    """Decode sources into a cache in `folder`, or open the one of them that is already there.
+    """Decode sources into a cache in `folder`, or open an existing one.
 
-    It is made anew if an image or a mask has changed since. Images larger than the canvas are
+    The cache is made again if an image or a mask has changed. Images larger than the canvas are
     reduced to it.
 
     Raises
@@ -252,25 +252,25 @@ def build_cache(sources: list[Source], folder: Path) -> ImageCache:
         writer.append(image, ids, parents, source.set_name)
     if not labelled:
         raise ImageError(
-            f"No mask of the {len(sources)} training images labels anything, as "
-            f"{sources[0].labels}; in a mask 0 is background and each object has an id."
+            f"None of the masks of the {len(sources)} training images labels anything, for example "
+            f"{sources[0].labels}; in a mask, 0 is background and each object has its own id."
         )
     return writer.finish(key)
 
 
 def _state(path: Path) -> tuple[str, int, int]:
-    """What changes when a file is written again."""
+    """Facts that change when a file is written again."""
     stat = path.stat()
     return str(path.resolve()), stat.st_size, stat.st_mtime_ns
 
 
 def _read(source: Source) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
-    """Image and label map of a source, no larger than the canvas."""
+    """Image and label map of a source, reduced to the canvas if necessary."""
     image, labels = read_rgb(source.image), read_labels(source.labels)
     if labels.shape != image.shape[:2]:
         raise ImageError(
-            f"The mask {source.labels} is {labels.shape[1]}×{labels.shape[0]} pixels and the image "
-            f"{source.image} is {image.shape[1]}×{image.shape[0]}; give masks at the image's size."
+            f"The mask {source.labels} is {labels.shape[1]}×{labels.shape[0]} pixels but the image "
+            f"{source.image} is {image.shape[1]}×{image.shape[0]}; give masks of the image's size."
         )
     if labels.size and (int(labels.max()) > LARGEST_ID or int(labels.min()) < 0):
         labels = _renumbered(labels, source.labels)
@@ -284,23 +284,23 @@ def _read(source: Source) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
 
 
 def _renumbered(labels: NDArray[np.integer], path: Path) -> NDArray[np.integer]:
-    """Number ids that are too large or negative from 1; 0 stays background."""
+    """Renumber ids from 1 if some are too large or negative; 0 stays background."""
     ids, inverse = np.unique(labels, return_inverse=True)
     ids, numbers = ids[ids != 0], np.cumsum(ids != 0)
     if len(ids) > LARGEST_ID:
         raise ImageError(
-            f"{path} has {len(ids)} ids, and at most {LARGEST_ID} can be trained on; check that "
-            "it is a label image."
+            f"{path} has {len(ids)} ids, but at most {LARGEST_ID} can be used for training; check "
+            "that it is a label image."
         )
     numbered: NDArray[np.integer] = np.where(labels == 0, 0, numbers[inverse.reshape(labels.shape)])
     return numbered
 
 
 def _take_room(files: list[Path], sizes: list[int]) -> None:
-    """Write empty files that have their room on the disk already, all of them or none.
+    """Write empty files with their disk space allocated, either all of them or none.
 
-    An array that is mapped to a file without room kills the process when the disk is full
-    (SIGBUS).
+    Without allocation, a full disk would kill the process (SIGBUS) when it writes to a mapped
+    array.
     """
     free = shutil.disk_usage(files[0].parent).free + sum(
         path.stat().st_size for path in files if path.exists()
@@ -315,9 +315,9 @@ def _take_room(files: list[Path], sizes: list[int]) -> None:
         for path in files:
             path.unlink(missing_ok=True)
         raise OutputError(
-            f"The images to train on need {sum(sizes) / 1e9:.2f} GB, decoded, in "
-            f"{files[0].parent}, and there are {free / 1e9:.2f} GB ({error.strerror}); make room, "
-            "or give --out on another disk."
+            f"The decoded training images need {sum(sizes) / 1e9:.2f} GB in {files[0].parent}, but "
+            f"only {free / 1e9:.2f} GB are free ({error.strerror}); free some space, or give --out "
+            "on another disk."
         ) from error
 
 
@@ -325,17 +325,17 @@ def _allocate(file: int, size: int) -> None:
     try:
         os.posix_fallocate(file, 0, size)
     except OSError as error:
-        # Others say that this file system cannot allocate ahead.
+        # Other errors mean that this file system cannot allocate in advance.
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
 
 
 class CacheWriter:
-    """Fill the arrays of a cache; it can be opened once `finish` has written its index."""
+    """Fills the arrays of a cache; the cache can be opened after `finish` has written its index."""
 
     def __init__(self, folder: Path, capacity: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        # The index of what is overwritten must not outlive it, should this cache stay unfinished.
+        # The index of the old contents must not survive if this cache stays unfinished.
         (folder / "index.json").unlink(missing_ok=True)
         self.folder = folder
         shape = (capacity, CANVAS, CANVAS)
@@ -366,7 +366,7 @@ class CacheWriter:
         self._parents.append(parents.tolist())
 
     def finish(self, key: int = 0) -> ImageCache:
-        """Write the index of what has been added so far, and open the cache."""
+        """Write the index of the images added so far, and open the cache."""
         index = {
             "key": key,
             "count": self._capacity,

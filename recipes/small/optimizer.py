@@ -1,8 +1,7 @@
-"""The optimisers of the shipped model's training.
+"""The optimisers for training the shipped model.
 
-Weight matrices, convolutions among them, are updated by Muon (orthogonalised momentum; Jordan
-2024, and arXiv 2502.16982); everything else, embeddings, norms,
-biases and depthwise filters, by AdamW.
+Muon (orthogonalised momentum; Jordan 2024, and arXiv 2502.16982) updates weight matrices and
+convolutions. AdamW updates everything else: embeddings, norms, biases and depthwise filters.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from anymask.checkpoints.devices import resolve_dtype
 
 
 class ConvMuon(torch.optim.Optimizer):
-    """Muon for weights of any shape, each seen as a matrix of its first axis by the others.
+    """Muon for weights of any shape; each is seen as a matrix of its first axis by the others.
 
-    An update has the direction of the momentum with all its singular values made about one, and
-    the size that AdamW's updates have (arXiv 2502.16982, section 2.2). `torch.optim.Muon` takes
-    matrices alone and computes in bfloat16, which many processors only imitate.
+    An update has the direction of the momentum with all singular values brought to about one, and
+    the size of AdamW's updates (arXiv 2502.16982, section 2.2). `torch.optim.Muon` takes only
+    matrices and computes in bfloat16, which many processors only emulate.
 
     Parameters
     ----------
@@ -39,7 +38,7 @@ class ConvMuon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None):  # type: ignore[no-untyped-def]
-        """Make one update from the weights' gradients."""
+        """Make one update from the gradients of the weights."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -53,7 +52,7 @@ class ConvMuon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(weight.grad)
                 momentum = state["momentum"]
                 momentum.lerp_(weight.grad, 1 - group["momentum"])
-                ahead = weight.grad.lerp(momentum, group["momentum"])  # as Nesterov looks ahead
+                ahead = weight.grad.lerp(momentum, group["momentum"])  # Nesterov momentum
                 update = orthogonal(ahead.flatten(1))
                 size = 0.2 * max(update.shape) ** 0.5
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
@@ -62,9 +61,10 @@ class ConvMuon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Bring a matrix's singular values near to one: between about .7 and 1.2.
+    """Bring the singular values of a matrix close to one: between about .7 and 1.2.
 
-    Five steps of a Newton-Schulz iteration whose polynomial is steep at zero (Jordan 2024).
+    Uses five steps of a Newton-Schulz iteration with a polynomial that is steep at zero
+    (Jordan 2024).
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix.to(resolve_dtype("auto", matrix.device))
@@ -92,19 +92,19 @@ def build_optimizers(
     ----------
     modules : iterable of torch.nn.Module
     learning_rate, matrix_rate : float
-        Of AdamW and of Muon.
+        Learning rates of AdamW and of Muon.
     weight_decay : float
-        Of weights; norms, biases and embeddings have none.
+        For weights; norms, biases and embeddings have none.
     backbone : iterable of torch.nn.Parameter
-        Pretrained ones among the parameters: an AdamW of their own updates them, if there are any.
-        Muon moves every direction of a matrix alike, also those that were learnt well.
+        Pretrained ones among the parameters; a separate AdamW updates them. Muon would move all
+        directions of a matrix equally, including those that are well learned.
     backbone_rate : float
-        Of that AdamW.
+        Learning rate of that AdamW.
 
     Returns
     -------
     list of torch.optim.Optimizer
-        Muon, AdamW and perhaps the backbone's AdamW.
+        Muon, AdamW and, if there are backbone parameters, their AdamW.
     """
     pretrained = list(backbone)
     apart = {id(parameter) for parameter in pretrained}

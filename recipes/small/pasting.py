@@ -1,9 +1,9 @@
-"""Objects of one view pasted into another.
+"""Pasting objects of one view into another.
 
-The sets are small: seen a hundred times, a photograph can be known by heart, and with it what is
-labelled in it. An object on the ground of another picture can only be found by what it looks like
-(arXiv 2012.07177). And an object beside itself can only be told by where the prompt is. Batched
-tensor operations, on any device.
+The sets are small: after a hundred epochs a model may have memorised a photograph and its labels.
+It can find an object pasted into another image only by its appearance (arXiv 2012.07177), and an
+object pasted next to its copy only by the position of the prompt. Batched tensor operations, on any
+device.
 """
 
 from __future__ import annotations
@@ -12,38 +12,39 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Of the views, in each round. Many get nothing, as the view it would be from shows nothing whole.
+# Fraction of views per round that receive an object. Many receive none, because the other view
+# shows no complete object.
 _SHARE = 0.3
 _ROUNDS = 3
-# Of those, the share that get a copy of one of their own objects: two alike, one asked for.
+# Fraction of these that receive a copy of their own object: two look alike, and one is the target.
 _ALIKE = 0.4
-# Of the view: what is smaller teaches little, what is larger hides the view.
+# Area of an object as a fraction of the view: smaller ones teach little, larger ones hide the view.
 _SMALLEST, _LARGEST = 1 / 600, 0.25
 _AREA_POWER = 0.3
-# Edges are made soft, and of thin things hardly anything would stay.
+# Edges are softened; this fraction of an object must remain, which excludes thin ones.
 _LEAST_LEFT = 0.6
 
 
 def paste_across(
     pixels: Tensor, labels: Tensor, new_id: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Paste regions of some views of a batch into others, at other places and mirrored.
+    """Paste regions of some views of a batch into others, at new positions and mirrored.
 
-    Only regions that neither the view's border nor the image's end cuts are taken.
+    Only regions that touch neither the view's border nor the end of the image are used.
 
     Parameters
     ----------
     pixels : (B, 3, S, S) float32 tensor
     labels : (B, S, S) int64 tensor
-        -1 beyond the image, where nothing is pasted.
+        -1 outside the image, where nothing is pasted.
     new_id : int
-        The pasted objects get this number and those above it.
+        Pasted objects get this number and those above it.
     generator : torch.Generator
 
     Returns
     -------
     pixels, labels : tensors
-        As given, with the objects. Alone in its batch a view stays as it is.
+        The input with the objects pasted. A batch of one view is unchanged.
     """
     B, device = len(pixels), pixels.device
     if B < 2:
@@ -69,7 +70,7 @@ def paste_across(
 
 
 def _one_object(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """A region of each view that no border cuts, (B, S, S) float; nothing where there is none."""
+    """One complete region of each view, (B, S, S) float; empty if there is none."""
     B, S = labels.shape[:2]
     size = max(int(labels.max()), 0) + 1
     own = labels.clamp(min=0)
@@ -83,13 +84,13 @@ def _one_object(labels: Tensor, generator: torch.Generator) -> Tensor:
     fits[:, 0] = False
     found = fits.any(1)
     odds = torch.where(fits, areas.float() ** _AREA_POWER, 0.0)
-    odds[:, 0] = (~found).float()  # some number must be drawn
+    odds[:, 0] = (~found).float()  # the draw needs at least one positive number
     chosen = torch.multinomial(odds, 1, generator=generator)
     return ((labels == chosen[..., None]) & found[:, None, None]).float()
 
 
 def _soft(masks: Tensor) -> Tensor:
-    """Opacity (B, S, S) that rises within the mask's rim, which has colours of its old ground."""
+    """Opacity (B, S, S) that rises from the mask's rim, where colours of the old image mix in."""
     inner = -F.max_pool2d(-masks[:, None], 3, 1, 1)
     opacity = F.avg_pool2d(inner, 3, 1, 1)[:, 0]
     left = (opacity >= 0.5).sum((1, 2)) > _LEAST_LEFT * masks.sum((1, 2))
@@ -97,7 +98,7 @@ def _soft(masks: Tensor) -> Tensor:
 
 
 def _moved(layer: Tensor, generator: torch.Generator) -> Tensor:
-    """Layers (B, 4, S, S), the last channel their opacity, anywhere in the view as a whole."""
+    """Move layers (B, 4, S, S; the last channel is opacity) to random positions within the view."""
     B, _, S, _ = layer.shape
     device = layer.device
     visible = layer[:, 3] > 0

@@ -1,9 +1,8 @@
-"""Processes that train one model together, each on views of its own.
+"""Processes that train one model together, each with its own views.
 
-The steps of a training are many and short, and threads that share each of them wait for one
-another at its end: on two cores two processes of one thread train faster than one of two threads.
-Gradients meet in shared memory. As they are the same in all processes from there on, so are the
-weights.
+Training steps are many and short, and threads within a step wait for each other at its end. On two
+cores, two processes with one thread each train faster than one process with two threads. Gradients
+are averaged in shared memory; since the averages are the same in all processes, so are the weights.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from anymask.errors import AnymaskError
 
 
 class Team:
-    """One of the processes of a training, as it sees the others.
+    """One process of a training, as seen by itself.
 
     Parameters
     ----------
     rank : int
-        0 for the one that was called.
+        0 for the process that was called.
     size : int
-        How many there are.
+        Number of processes.
     rows : (size, N) float32 tensor
         In shared memory; each process writes its own row.
     agreed : (1,) float64 tensor
@@ -49,7 +48,7 @@ class Team:
         self._rows, self._agreed, self._meet = rows, agreed, meet
 
     def agree(self, value: float) -> float:
-        """Return what the first process gave."""
+        """Return the value of the first process."""
         if self.size == 1:
             return value
         if self.rank == 0:
@@ -58,12 +57,12 @@ class Team:
         return float(self._agreed[0])
 
     def average(self, parameters: Sequence[Tensor]) -> None:
-        """Put the mean of all processes' gradients in place of each one's own.
+        """Replace the gradients of each process with the mean over all processes.
 
         Parameters
         ----------
         parameters : sequence of tensors
-            Of N numbers in all. Those without a gradient here have none anywhere.
+            With N numbers in total. A parameter without a gradient here has none in any process.
         """
         if self.size == 1:
             return
@@ -77,28 +76,28 @@ class Team:
         for mean, parameter in zip(means, parameters, strict=True):
             if parameter.grad is not None:
                 parameter.grad.copy_(mean.view_as(parameter))
-        self._meet()  # before anyone writes to a row that another still reads
+        self._meet()  # before any process writes to a row that another still reads
 
 
 @contextmanager
 def team_of(size: int, count: int, assist: Callable[..., None], *arguments: Any) -> Iterator[Team]:
-    """Start the other processes of a team and end them with the block.
+    """Start the other processes of a team, and end them with the block.
 
     Parameters
     ----------
     size : int
-        Processes in all, this one being the first.
+        Number of processes, including this one.
     count : int
-        Numbers in all gradients.
+        Number of values in all gradients.
     assist : callable
-        What each of the others calls, with its `Team` and `arguments`: a function that a new
-        process can import.
+        Function that each of the others calls with its `Team` and `arguments`. A new process must
+        be able to import it.
     *arguments
 
     Yields
     ------
     Team
-        Of this process.
+        The team as seen by this process.
 
     Raises
     ------
@@ -123,8 +122,8 @@ def team_of(size: int, count: int, assist: Callable[..., None], *arguments: Any)
         yield Team(0, size, rows, agreed, barrier.wait)
     except threading.BrokenBarrierError as error:
         raise AnymaskError(
-            "One of the processes that train together has ended, perhaps for want of memory; go "
-            "on with --resume and fewer --processes."
+            "One of the training processes has ended, perhaps because memory ran out; continue "
+            "with --resume and fewer --processes."
         ) from error
     finally:
         for other in others:
@@ -133,7 +132,7 @@ def team_of(size: int, count: int, assist: Callable[..., None], *arguments: Any)
 
 
 def _watch(others: Sequence[BaseProcess], barrier: Any) -> None:
-    """Let nobody wait for a process that has ended."""
+    """Release processes that would wait for one that has ended."""
     connection.wait([other.sentinel for other in others])
     barrier.abort()
 
@@ -147,7 +146,7 @@ def _assist(
     assist: Callable[..., None],
     arguments: tuple[Any, ...],
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the first process to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
     assist(Team(rank, size, rows, agreed, barrier.wait), *arguments)
 

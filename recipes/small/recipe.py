@@ -1,9 +1,9 @@
 """The training loop of the shipped model.
 
-Learning rate: a short warm-up, then constant, then, when a run is told to finish, linear to
-nothing; so a run can be killed, resumed and prolonged without a plan for its whole length. What
-is evaluated and exported is the exponential moving average of the weights. Everything that the
-next step depends on is in `state.pt`, written whole every few minutes.
+The learning rate has a short warm-up, then stays constant, then, when a run is told to finish,
+falls linearly to zero. A run can therefore be killed, resumed and prolonged without a planned
+length. The exponential moving average of the weights is evaluated and exported. Everything that the
+next step depends on is in `state.pt`, which is replaced as a whole every few minutes.
 """
 
 from __future__ import annotations
@@ -33,40 +33,40 @@ from recipes.small.optimizer import build_optimizers
 from recipes.small.processes import Team, team_of
 from recipes.small.step import Weights, training_step
 
-_APART = 1_000_003  # seeds of two processes; more than a run has updates
+_APART = 1_000_003  # between the seeds of two processes; larger than the updates of any run
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run is made of.
+    """Settings of a run.
 
     Attributes
     ----------
     side : int
-        Side of the training views in pixels; the model itself works at any.
+        Side of the training views in pixels; the model works at any size.
     batch_size, accumulate : int
-        Images a pass, and passes an update, which processes that train together share out.
+        Images per pass, and passes per update, which processes that train together share.
     prompts : int
-        Masks asked for of each image; half by box, half by point.
+        Target masks per image; half are prompted by box, half by point.
     learning_rate, matrix_rate, weight_decay : float
-        Of AdamW, of Muon, and of Muon.
+        Learning rate of AdamW, learning rate of Muon, and weight decay of Muon.
     backbone_rate : float
-        Of the AdamW that updates a pretrained backbone.
+        Learning rate of the AdamW that updates a pretrained backbone.
     warmup_images : int
-        Number of images over which the rates rise.
+        Number of images over which the learning rates rise.
     ema : float
-        Decay of the moving average, an update. A longer memory is the better just after the rate
-        has fallen, and far worse once the weights wander at a high one.
+        Decay of the moving average per update. A longer memory is better just after the learning
+        rate has fallen, and far worse while it is high.
     auxiliary_weight, auxiliary_images : float, int
         Weight of the dense losses at the start, and the number of images over which it falls
-        to a fifth of that.
+        to a fifth.
     finish_share : float
-        The share of a finishing run's time in which the learning rate falls to nothing.
+        Fraction of a finishing run's time in which the learning rate falls to zero.
     last_side, last_share : int, float
-        Side of the views in the last share of a finishing run's time, when it is trained by
-        `stages.train_in_stages`; no more than `side` for views of one size throughout.
+        Side of the views in the last fraction of a finishing run's time, if trained by
+        `stages.train_in_stages`; at most `side` for one size throughout.
     weights : step.Weights
-        Of the parts of the loss.
+        Weights of the parts of the loss.
     log_images : int
         Images between two lines of the log.
     """
@@ -92,13 +92,13 @@ class Recipe:
 
 
 @dataclass
-class Progress:
-    """How far a run has come, over all its resumptions."""
+class TrainingProgress:
+    """Progress of a run, including all earlier calls."""
 
     updates: int = 0
     images: int = 0
     seconds: float = 0.0
-    # Of the learning rate; below one while it falls, so that a killed fall goes on where it was.
+    # Factor on the learning rate; below one during the final decay, which a resumed run continues.
     factor: float = 1.0
 
 
@@ -121,39 +121,39 @@ def train(
     save_minutes: float = 4.0,
     report: Callable[[str], None] = print,
 ) -> Path:
-    """Train for some minutes, from where `out` left off if it has been trained before.
+    """Train for some minutes, continuing from the state in `out` if there is one.
 
     Parameters
     ----------
     caches : list of (ImageCache, float)
-        Images to draw views of, each cache with its share.
+        Images to draw views from, each cache with its fraction.
     out : Path
         Folder of `state.pt`, `log.jsonl`, `curves.png` and the exported `weights.safetensors`.
     recipe : Recipe
     config : SamConfig
     minutes : float
-        How long from this call on.
+        Training time of this call.
     updates : int, optional
-        Stop after so many updates even if there is time left.
+        Stop after this many updates even if there is time left.
     finish : bool
-        Let the learning rate fall to nothing over the last `recipe.finish_share` of the call, from
-        where it is if an earlier fall was cut short.
+        Reduce the learning rate to zero over the last `recipe.finish_share` of the call, from its
+        current value if an earlier decay was interrupted.
     stop_share : float
-        The share of the time or of the updates after which to stop, with the rest of the fall for
-        a later call.
+        Stop after this fraction of the time or of the updates; the rest of the decay is for a
+        later call.
     start_from : Path, optional
-        Exported weights of `config` to begin with, if `out` holds no training yet.
+        Exported weights of `config` to start with, if `out` contains no training yet.
     device : str
     threads : int
-        CPU threads of the arithmetic, in each process.
+        CPU threads per process.
     processes : int
-        How many train together, see `processes`; on a CPU alone. What is logged are the figures
-        of the first.
+        Number of processes that train together, see `processes`; CPU only. The log has the figures
+        of the first process.
     evaluate : callable, optional
-        Given the exported model at its own input size, returns figures to log.
+        Takes the exported model at its own input size and returns figures to log.
     evaluate_minutes, save_minutes : float
     report : callable
-        Takes each log line.
+        Receives each log line.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def train(
     beginning = (folders, out, recipe, config, start_from, threads)
     with team_of(processes, sum(p.numel() for p in run.parameters), _assist, *beginning) as team:
         start = evaluated = time.monotonic()
-        saved = -math.inf  # at once, so that there always is something to resume
+        saved = -math.inf  # save at once, so that there is always a state to resume
         before = run.progress.seconds
         first = run.progress.updates
         began = run.progress.factor if finish else 1.0
@@ -203,7 +203,7 @@ def train(
             run.save()
             raise
     if stop_share == 1 or not finish:
-        # A fall that has come to its end is over: who goes on begins at the full rate.
+        # A completed decay is over: a later call starts at the full learning rate.
         run.progress.factor = 1.0
     run.save()
     if evaluate:
@@ -221,7 +221,7 @@ def _assist(
     start_from: Path | None,
     threads: int,
 ) -> None:
-    """Make the updates that `train` makes, from the same beginning, until it ends."""
+    """Make the same updates as `train`, from the same start, until it ends."""
     torch.set_num_threads(threads)
     run = _Run(recipe, config, torch.device("cpu"), out)
     if start_from is not None:
@@ -234,7 +234,7 @@ def _assist(
 
 
 class _Run:
-    """Model, optimiser and everything else that a resumed run needs."""
+    """Model, optimisers and everything else that a resumed run needs."""
 
     def __init__(self, recipe: Recipe, config: SamConfig, device: torch.device, out: Path) -> None:
         torch.manual_seed(recipe.seed)
@@ -253,22 +253,22 @@ class _Run:
         )
         self._rates = [recipe.matrix_rate, recipe.learning_rate, recipe.backbone_rate]
         self.generator = torch.Generator(device).manual_seed(recipe.seed)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
         self._since = time.monotonic()
 
     @property
     def parameters(self) -> list[Tensor]:
-        """All that is trained."""
+        """All trained parameters."""
         return [*self.sam.parameters(), *self.auxiliary.parameters()]
 
     def seed_of(self, team: Team) -> int:
-        """What gives each process of a team, and each resumption, chances of its own."""
+        """A seed that differs between processes and between calls."""
         return self.recipe.seed + self.progress.updates + team.rank * _APART
 
     def batches(self, caches: list[tuple[ImageCache, float]], team: Team) -> Iterator[list[Batch]]:
-        """Yield this process's share of the batches of each update, for ever."""
+        """Yield this process's batches for each update, forever."""
         recipe = self.recipe
         maker = BatchMaker(
             caches,
@@ -285,7 +285,7 @@ class _Run:
             yield [next(stream) for _ in range(passes)]
 
     def update(self, batches: list[Batch], fall: float, team: Team) -> str | None:
-        """Make one update; now and then the first of a team logs and returns a line."""
+        """Make one update; sometimes the first process logs and returns a line."""
         recipe, progress = self.recipe, self.progress
         fall = team.agree(fall)
         progress.factor = fall
@@ -325,7 +325,7 @@ class _Run:
         return self.log(means, kind="train")
 
     def _add(self, name: str, value: Tensor) -> None:
-        # Kept as tensors: to ask a GPU for a number is to wait for it.
+        # Kept as tensors, because reading a number from a GPU would wait for it.
         self._sums[name] = self._sums[name] + value if name in self._sums else value
 
     def evaluate(self, evaluate: Callable[[Sam], dict[str, float]]) -> str:
@@ -339,12 +339,12 @@ class _Run:
         return line
 
     def draw_curves(self) -> None:
-        """Draw what the log holds so far."""
+        """Draw the learning curves from the log."""
         if self._log.exists():
             draw_curves(self._log, self.out / "curves.png")
 
     def log(self, figures: dict[str, float], kind: str) -> str:
-        """Append figures to `log.jsonl` and return them as a line to read."""
+        """Append figures to `log.jsonl` and return them as a line of text."""
         record = {"kind": kind, **asdict(self.progress), **figures}
         with self._log.open("a") as file:
             file.write(json.dumps(record) + "\n")
@@ -361,7 +361,7 @@ class _Run:
         return sam.eval()
 
     def save(self) -> None:
-        """Write the state to resume from and the weights to use, each whole or not at all."""
+        """Write the state and the exported weights; each file is replaced as a whole."""
         state = {
             "sam": self.sam.state_dict(),
             "auxiliary": self.auxiliary.state_dict(),
@@ -375,12 +375,12 @@ class _Run:
         export_weights(self.averaged(), self.weights, asdict(self.progress))
 
     def start_from(self, weights: Path) -> None:
-        """Begin with exported weights instead of random ones."""
+        """Start with exported weights instead of random ones."""
         self.sam.load_state_dict(load(weights, dtype="float32").state_dict())
         self.ema.module.load_state_dict(self.sam.state_dict())
 
     def resume(self) -> None:
-        """Go on from `state.pt` if there is one."""
+        """Continue from `state.pt` if there is one."""
         path = self.out / "state.pt"
         if not path.exists():
             return
@@ -391,10 +391,10 @@ class _Run:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.generator.set_state(state["generator"].cpu())
-        self.progress = Progress(**state["progress"])
+        self.progress = TrainingProgress(**state["progress"])
 
     def trim_log(self) -> None:
-        """Drop what a killed run had logged after the state begun with: it is logged again."""
+        """Drop log lines newer than the loaded state; they will be logged again."""
         if not (self.out / "state.pt").exists():
             self._log.unlink(missing_ok=True)
         if self._log.exists():
@@ -404,7 +404,7 @@ class _Run:
 
 
 def backbone_of(sam: Sam) -> list[torch.nn.Parameter]:
-    """The parameters that began with ImageNet's weights."""
+    """The parameters that started with ImageNet weights."""
     encoder = sam.image_encoder
     if isinstance(encoder, EfficientNetLiteEncoder):
         return encoder.backbone_parameters()

@@ -1,4 +1,4 @@
-"""The whole recipe of the shipped model in one call: data in, weights and figures out."""
+"""The whole recipe of the shipped model in one call, from data to weights and figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from recipes.small.recipe import Recipe
 from recipes.small.stages import train_in_stages
 from recipes.small.warm_start import begin
 
-# Images of each set that are evaluated while training.
+# Images per set that are evaluated during training.
 _VALIDATION_IMAGES = 8
 _VALIDATION_MIN_AREA = 40
 
@@ -43,7 +43,7 @@ def pretrain(
     resume: bool = False,
     start_from: Path | None = None,
     teacher: Path | None = None,
-    teacher_views: int = 4000,
+    teacher_views: int = 12000,
     backbone: str | None = "lite2",
     config: SamConfig | None = None,
     drawn: int = 3000,
@@ -54,58 +54,59 @@ def pretrain(
     evaluate_minutes: float = 15.0,
     report: Callable[[str], None] = print,
 ) -> Path:
-    """Train a model of the shipped geometry, beginning with a backbone that knows ImageNet.
+    """Train a model with the architecture of the shipped one, from an ImageNet backbone.
 
     Parameters
     ----------
     data : iterable of Path
         Sets, or folders of sets, each with `images/`, `masks/` and `set.json`. `cache.split`
-        says which images are held out to evaluate on.
+        decides which images are held out for evaluation.
     out : Path
-        Folder for caches, log, learning curves, the state to resume from and the weights.
+        Folder for caches, log, learning curves, the state for `resume` and the weights.
     recipe : Recipe
     minutes : float
-        How long to train in this call; caching and drawing come before.
+        Training time of this call, after caching and drawing.
     finish : bool
-        Let the learning rate fall to nothing towards the end of the call, and train on views of
+        Reduce the learning rate to zero towards the end of the call, and train on views of
         `recipe.last_side` at its end.
     resume : bool
-        Go on with the training in `out`; without it a folder with a training is refused.
+        Continue the training in `out`; if False, a folder with a training raises an error.
     start_from : Path, optional
-        Weights of an earlier training to begin with.
+        Weights of an earlier training to start with.
     teacher : Path, optional
-        Weights of another encoder, whose features the new one learns to give first, and whose
-        decoder it takes over; see `warm_start`.
+        Weights of a model with another encoder. The new encoder first learns to imitate its
+        features, and the decoder is copied; see `warm_start`.
     teacher_views : int
-        Views for that.
+        Number of views for this imitation.
     backbone : str, optional
-        A key of `imagenet.LITE`; None begins with a random encoder.
+        A key of `imagenet.LITE`; None starts with a random encoder.
     config : SamConfig, optional
-        Another geometry than the shipped model's with that backbone.
+        A different architecture; the default is that of the shipped model with this backbone.
     drawn, drawn_share : int, float
-        Scenes to draw, and their share of the images.
+        Number of synthetic scenes, and their fraction of the images.
     device : str
-        As torch names it, or "auto".
+        A torch device, or "auto".
     threads : int
-        CPU threads of the arithmetic in each process.
+        CPU threads per process.
     processes : int
-        How many train together, on a CPU. As many times `threads` draw scenes.
+        Number of processes that train together, on a CPU. Scenes are drawn by `threads` times as
+        many processes.
     evaluate_minutes : float
-        Between evaluations on validation images.
+        Minutes between evaluations on validation images.
     report : callable
-        Takes lines to read.
+        Receives lines of text.
 
     Returns
     -------
     Path
-        The weights: the moving average, in half precision.
+        The exported weights: the moving average, in half precision.
 
     Raises
     ------
     AnymaskError
-        If there is no data, or a file of it cannot be trained on; if `out` holds a training that
-        `resume` does not ask for, or none that it asks for; if there is no such device, no time,
-        or the weights to begin with are of another geometry.
+        If there is no data, or a file cannot be used for training; if `out` contains a training
+        but `resume` is False, or none but `resume` is True; if the device does not exist, the time
+        is 0, or the weights to start with are of another architecture.
     """
     data = [Path(d) for d in data]
     device = str(resolve_device(device))
@@ -114,20 +115,20 @@ def pretrain(
     check_beginning(out, resume, start_from, teacher, config)
     sources, held_out = split(find_sources(data))
     if not sources:
-        raise AnymaskError("All images given are for validation; there is nothing to train on.")
+        raise AnymaskError("All given images are for validation; none is left for training.")
     check_writable(out)
     out.mkdir(parents=True, exist_ok=True)
-    report(f"{len(sources)} images to train on, {len(held_out)} for validation")
+    report(f"{len(sources)} images for training, {len(held_out)} for validation")
     examples = _examples(held_out, _VALIDATION_IMAGES)
-    # Each is read once now, so that a damaged file is not met only when the first hour is over.
+    # Each is read once now, so that a damaged file is found before the first hour of training.
     if not any([len(example.masks) > 0 for example in examples]):
-        report("no validation image has an object, so that nothing is evaluated while training")
+        report("no validation image has an object, so there is no evaluation during training")
         examples = examples[:0]
     real = build_cache(sources, out / "cache" / "real")
     drawn_share = drawn_share if drawn else 0.0
     caches: list[tuple[ImageCache, float]] = [(real, 1 - drawn_share)]
     if drawn_share:
-        report(f"drawing {drawn} scenes, unless they are there already")
+        report(f"drawing {drawn} scenes, unless they exist already")
         bank = draw_bank(
             out / "cache" / "drawn",
             drawn,
@@ -170,23 +171,23 @@ def pretrain(
 def validation_examples(
     data: Iterable[Path], names: set[str], per_set: int | None = _VALIDATION_IMAGES
 ) -> Dataset:
-    """Return images of some names, as many of each set, evenly spread by name.
+    """Return images by name, at most `per_set` of each set, evenly spread by name.
 
     Parameters
     ----------
     data : iterable of Path
         As for `pretrain`.
     names : set of str
-        Images as "set/stem", as `Source.name` has them.
+        Images as "set/stem", as in `Source.name`.
     per_set : int, optional
-        None takes all.
+        None for all.
     """
     sources = [source for source in find_sources(data) if source.name in names]
     return _examples(sources, per_set)
 
 
 def _examples(sources: Iterable[Source], per_set: int | None) -> Dataset:
-    """So many of each set; of two sets with one name, the second is called "name (2)"."""
+    """Examples of each set; if two sets have the same name, the second becomes "name (2)"."""
     by_folder: dict[Path, list[types.Source]] = {}
     for source in sources:
         read = partial(truth_of, [source.labels], "auto")
@@ -198,14 +199,14 @@ def _examples(sources: Iterable[Source], per_set: int | None) -> Dataset:
 
 
 class _Evaluation:
-    """Figures of a model on validation images, by set to a file, and the curves redrawn."""
+    """Evaluates a model on validation images, writes the figures by set to a file, plots curves."""
 
     def __init__(self, examples: Dataset, out: Path) -> None:
         self.examples, self.out = examples, out
 
     @torch.no_grad()
     def __call__(self, sam: Sam) -> dict[str, float]:
-        # As in use: the decoder's answers suffer from rounding, the encoder's hardly.
+        # In the precision of prediction: the decoder suffers from rounding, the encoder hardly.
         sam.image_encoder.to(resolve_dtype("auto", sam.device))
         means, by_set = quick_figures(sam, self.examples)
         with (self.out / "figures_by_set.jsonl").open("a") as file:

@@ -1,8 +1,8 @@
-"""A finishing run in two stages: many small views, then a few of the size that is used.
+"""A finishing run in two stages: many small views, then a few at the size used in prediction.
 
-A model that is used at a size it was not trained at sees objects of other sizes than it knows; a
-short training at that size mends this (arXiv 1906.06423) for a fraction of what training at that
-size throughout would take.
+A model that is used at another size than in training sees objects at unfamiliar scales. A short
+training at the size of use corrects this (arXiv 1906.06423) and costs much less than training at
+that size throughout.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def train_in_stages(
     report: Callable[[str], None] = print,
     **options: Any,
 ) -> Path:
-    """Train as `recipe.train` does, the last share of a finishing run at the recipe's last side.
+    """Train as `recipe.train` does, with the last part of a finishing run at `last_side`.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def train_in_stages(
 
 
 def _of_last_views(recipe: Recipe) -> Recipe:
-    """The same views an update and pixels a pass, the rate falling from where it is to nothing."""
+    """The same views per update and pixels per pass, with the learning rate falling to zero."""
     smaller = (recipe.side / recipe.last_side) ** 2
     batch_size = max(1, round(recipe.batch_size * smaller))
     return replace(

@@ -1,10 +1,10 @@
-"""One training step: prompts as a person would give them, and the losses of the answers.
+"""One training step: prompts as a user would give them, and the losses of the predictions.
 
-Half of each view's masks are first asked for by a box, half by a point; then again with corrective
-clicks on the answer and that answer's logits as mask prompt, boxes once and points two to four
-times (arXiv 2304.02643, appendix A, "Training algorithm"). Some points come with a click on a
-neighbour that is not meant. Where everything is labelled, points on nothing are asked too, as
-"everything" asks them, and the predicted IoU there should be low.
+Half of each view's masks are first prompted by a box, half by a point. Then corrective clicks
+follow, with the logits of the last prediction as mask prompt: once after a box, two to four times
+after a point (arXiv 2304.02643, appendix A, "Training algorithm"). Some points come with a click on
+a neighbour that is not meant. If everything is labelled, points on background are prompted too, as
+"everything" does, and the predicted IoU there should be low.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ from anymask.training.prompts import boxes_of, corrective_clicks, points_in
 from recipes.small.auxiliary import AuxiliaryHead
 from recipes.small.batches import Batch
 
-# Boxes as a labeller's and, the smaller share, as a hasty hand's.
+# Boxes like those of a careful annotator and, for the smaller share, of a hasty one.
 _BOX_JITTER, _HASTY_JITTER, _HASTY_SHARE = 0.02, 0.06, 0.35
 _CENTRAL_POINTS = 0.5
 _IOU_WEIGHT = 1.0
-# How many times corrections follow, at least and at most. A person who clicks first goes on
-# clicking; a box is mostly the last word.
+# Smallest and largest number of correction rounds. A user who starts with a click usually clicks
+# again; a box is usually the last prompt.
 _CORRECTIONS = {"point": (2, 4), "box": (1, 1)}
-_MOST_CLICKS = 2  # a correction
-_POINTS_ON_NOTHING = 2  # a view
-_LEAST_NOTHING = 0.02  # of a view
-# Of a correction, whose prompts are unambiguous, the candidates teach less.
+_MOST_CLICKS = 2  # per correction
+_POINTS_ON_NOTHING = 2  # per view
+_LEAST_NOTHING = 0.02  # of the view
+# Prompts of a correction are unambiguous, so the loss of its candidates has a lower weight.
 _CANDIDATE_WEIGHT = {"point": 1.0, "box": 0.5, "refined": 0.25}
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What the parts of the loss weigh, and how often special prompts are given.
+    """Weights of the parts of the loss, and how often special prompts occur.
 
     Attributes
     ----------
     ranking : float
-        Of ordering the candidates of a click as their true IoU does.
+        Of the ranking of a click's candidates by true IoU.
     boundary : float
-        Of the pixels about a mask's boundary.
+        Of the pixels near a mask's boundary.
     smooth : float
-        Of the finest ripples of logits away from the boundary: upscaling leaves a comb there that
-        costs no IoU, until a mask of low confidence is speckled by it.
+        Of the finest ripples of logits away from the boundary. Upscaling leaves a comb pattern
+        there; it costs no IoU until it makes a mask of low confidence speckled.
     nothing : float
-        Of the predicted IoU at points that lie on nothing.
+        Of the predicted IoU at points on background.
     neighbours : float
-        Share of the points that come with a click on another labelled region.
+        Fraction of points that come with a click on another labelled region.
     """
 
     ranking: float = 1.0
@@ -69,7 +69,7 @@ class Weights:
 
 @dataclass
 class _Answers:
-    """Sums of losses and mean IoU by kind of prompt."""
+    """Sums of losses, and mean IoU by kind of prompt."""
 
     loss: Tensor
     weights: Weights
@@ -78,9 +78,9 @@ class _Answers:
 
 
 def precision_of(device: str) -> dict[str, Any]:
-    """Arguments for `torch.autocast`: bfloat16, unless this processor would only imitate it.
+    """Arguments for `torch.autocast`: bfloat16, unless this processor would only emulate it.
 
-    An imitated product takes some fifty times as long as one in float32.
+    An emulated product is about fifty times slower than one in float32.
     """
     dtype = resolve_dtype("auto", torch.device(device))
     return {"dtype": torch.bfloat16, "enabled": dtype == torch.bfloat16}
@@ -96,23 +96,23 @@ def training_step(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of a batch and figures to log: mean IoU by kind of prompt.
 
-    All are tensors on the batch's device, so that nothing waits for a GPU.
+    All are tensors on the batch's device, so that no call waits for a GPU.
 
     Parameters
     ----------
     sam : Sam
-        Its image size is the side of the views.
+        Its image size must be the side of the views.
     auxiliary : AuxiliaryHead
     batch : Batch
     generator : torch.Generator
         On the batch's device.
     auxiliary_weight : float
-        Weight of the dense auxiliary losses; 0 leaves them out.
+        Weight of the dense auxiliary losses; 0 turns them off.
     weights : Weights
     """
     half = batch.masks.shape[1] // 2
     answers = _Answers(torch.zeros((), device=batch.images.device), weights)
-    # One context for all rounds: weights are then rounded once.
+    # One autocast context for all rounds, so that weights are rounded only once.
     device = batch.images.device.type
     with torch.autocast(device, **precision_of(device)):
         image = sam.encode_image(sam.preprocess(batch.images))
@@ -144,7 +144,7 @@ def _rounds(
     weights = answers.weights
     targets = targets_in_use(masks)
     band = weights.boundary * near_boundary(targets) if weights.boundary else None
-    # Clicks are drawn at half size, which is plenty and four times faster.
+    # Clicks are drawn at half size, which is accurate enough and four times faster.
     halved = targets > 0
     boxes = coords = labels = None
     if kind == "box":
@@ -160,7 +160,7 @@ def _rounds(
     low_res, iou = answer_prompts(sam, image, coords, labels, boxes, None)
     actual = _add_losses(low_res, iou, targets, band, kind, answers)
 
-    # The mask a person would correct: the candidate predicted to be best after a lone point.
+    # The mask that a user would correct: after a single point, the candidate predicted to be best.
     index = torch.zeros_like(iou[:, 0], dtype=torch.long)
     if kind == "point":
         index = 1 + iou[:, 1:].argmax(1)
@@ -176,8 +176,8 @@ def _rounds(
         new_coords, new_labels = corrective_clicks(predicted, halved, clicks, generator)
         coords = 2 * new_coords if coords is None else torch.cat([coords, 2 * new_coords], 1)
         labels = new_labels if labels is None else torch.cat([labels, new_labels], 1)
-        # Rounds between the first and the last only lead on, without gradients: what they would
-        # teach, the last teaches too (as RITM, arXiv 2102.06583, section 3.3).
+        # Rounds between the first and the last have no gradients: they only lead to the last
+        # round, which teaches the same (as in RITM, arXiv 2102.06583, section 3.3).
         last = number == rounds - 1
         with nullcontext() if last else _without_gradients(masks.device.type):
             low_res, iou = answer_prompts(sam, image, coords, labels, boxes, previous)
@@ -187,7 +187,7 @@ def _rounds(
 
 
 def _ripples(low_res: Tensor, targets: Tensor) -> Tensor:
-    """Mean square of what a blur takes from logits (N, M, h, w), where targets are even."""
+    """Mean square of what blurring removes from logits (N, M, h, w), where targets are constant."""
     widest = F.max_pool2d(targets, 6, 2, 2)  # (N, h, w)
     narrowest = -F.max_pool2d(-targets, 6, 2, 2)
     even = (widest - narrowest < 0.5)[:, None, 1:-1, 1:-1]
@@ -199,13 +199,13 @@ def _ripples(low_res: Tensor, targets: Tensor) -> Tensor:
 
 @contextmanager
 def _without_gradients(device: str) -> Iterator[None]:
-    # Weights that are rounded here must not be kept for the rounds with gradients.
+    # Weights rounded by autocast in here must not be cached for the rounds with gradients.
     with torch.no_grad(), torch.autocast(device, **precision_of(device), cache_enabled=False):
         yield
 
 
 def _neighbours(labels: Tensor, masks: Tensor) -> Tensor:
-    """Other labelled regions of each mask's view at half size, (N, S/2, S/2)."""
+    """Other labelled regions in the view of each mask, at half size, (N, S/2, S/2)."""
     labelled = labels[:, None, ::2, ::2] > 0
     return (labelled & ~masks[:, :, ::2, ::2]).flatten(0, 1)
 
@@ -213,7 +213,7 @@ def _neighbours(labels: Tensor, masks: Tensor) -> Tensor:
 def _with_neighbour(
     coords: Tensor, labels: Tensor, others: Tensor, answers: _Answers, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Add a click on another region to some prompts, and no point (-1) to the rest."""
+    """Add a click on another region to some prompts, and a padding point (-1) to the rest."""
     N = len(coords)
     central = torch.rand(N, generator=generator, device=coords.device) < _CENTRAL_POINTS
     at = 2 * points_in(others, central, generator)[:, None]
@@ -229,7 +229,7 @@ def _ask_nothing(
     generator: torch.Generator,
     answers: _Answers,
 ) -> None:
-    """Ask at points that lie on nothing, where the predicted IoU should be zero."""
+    """Prompt with points on background, where the predicted IoU should be zero."""
     empty = (batch.labels == 0)[:, ::2, ::2]
     known = batch.throughout & (empty.float().mean((1, 2)) > _LEAST_NOTHING)
     if not known.any():
@@ -273,7 +273,7 @@ def _add_losses(
         f"{kind}_iou_error": (iou.detach() - actual).abs().mean(),
     }
     for name, value in figures.items():
-        # Corrections of both kinds are logged as one, by their mean.
+        # Corrections after both kinds of prompts are logged together, as their mean.
         answers.seen[name] = answers.seen.get(name, 0) + 1
         before = answers.figures.get(name, torch.zeros_like(value))
         answers.figures[name] = before + (value - before) / answers.seen[name]

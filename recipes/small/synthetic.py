@@ -1,8 +1,8 @@
-"""Training scenes drawn on the fly: pictures whose every region is known exactly.
+"""Synthetic training scenes: drawn images in which every region is known exactly.
 
-`draw_scene` picks a family of pictures by `KIND_WEIGHTS`, draws one on a canvas that keeps colours
-and labels in step, and adds what a camera adds. Drawing is deterministic in the generator it is
-given.
+`draw_scene` chooses a family of images by `KIND_WEIGHTS`, draws one on a canvas that updates
+colours and labels together, and adds the effects of a camera. Drawing is deterministic, given the
+random generator.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ KINDS: dict[str, Callable[[Canvas], None]] = {
     "membranes": draw_membranes,
     "grains": draw_grains,
 }
-"""The families of pictures by name; each function draws one on a canvas."""
+"""The families of images by name; each function draws one on a canvas."""
 
 NEEDS_PHOTOS = frozenset({"pasted"})
 
 KIND_WEIGHTS: dict[str, float] = {
-    # Everyday things: the largest share, photographs being what most users bring.
+    # Everyday things have the largest share, because most users segment photographs.
     "leaves": 0.11,
     "objects": 0.085,
     "pasted": 0.135,
@@ -87,7 +87,7 @@ KIND_WEIGHTS: dict[str, float] = {
     "panels": 0.025,
     "table": 0.035,
     "wares": 0.03,
-    # Plants and other things whose boxes hold more ground than thing.
+    # Plants and other things that fill little of their bounding boxes.
     "beds": 0.06,
     "arms": 0.04,
     # Microscopy.
@@ -98,23 +98,23 @@ KIND_WEIGHTS: dict[str, float] = {
     "smear": 0.015,
     "membranes": 0.02,
     "grains": 0.025,
-    # The clinic.
+    # Medical images.
     "ultrasound": 0.025,
     "endoscopy": 0.025,
     "radiology": 0.025,
     "skin": 0.015,
-    # Thin and branching: a fifth, for there are few real ones, and they are learnt late.
+    # Thin and branching things: a fifth, because few real ones exist and they are learned late.
     "roots": 0.06,
     "vessels": 0.04,
     "cracks": 0.05,
     "roads": 0.025,
     "strands": 0.035,
 }
-"""How often each family is drawn, before dividing by the sum over the families that can be."""
+"""Weight of each family; divided by the sum over the families that can be drawn."""
 
 
 MIN_LABELLED = 0.003
-"""Least part of a scene's pixels that lie in regions."""
+"""Smallest fraction of a scene's pixels that belong to regions."""
 
 
 def draw_scene(
@@ -129,24 +129,24 @@ def draw_scene(
     Parameters
     ----------
     rng
-        The only source of chance: the same state gives the same scene.
+        The only source of randomness: the same state gives the same scene.
     size
-        Side S of the square picture in pixels, 64 or more.
+        Side S of the square image in pixels, at least 64.
     photos
-        Real pictures for textures, backgrounds and cut-outs; without them families that need
-        them are left out and all surfaces are drawn.
+        Real images for textures, backgrounds and cut-outs; without them, families that need them
+        are left out and all surfaces are drawn.
     kind
-        A family of `KINDS`, instead of one drawn by `KIND_WEIGHTS`.
+        A family of `KINDS`; the default is a random choice by `KIND_WEIGHTS`.
 
     Returns
     -------
     Scene
-        Picture, labels of the finest regions, and the wholes they belong to; at least one region.
+        Image, labels of the finest regions, and the groups they belong to; at least one region.
 
     Raises
     ------
     ValueError
-        The size is below 64, the family is unknown, or it needs photographs and there are none.
+        If the size is below 64, the family is unknown, or it needs photographs and none are given.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def draw_scene(
     ((128, 128, 3), (128, 128), True)
     """
     if size < 64:
-        raise ValueError(f"A scene's side must be 64 pixels or more, got {size}.")
+        raise ValueError(f"The side of a scene must be at least 64 pixels, got {size}.")
     if kind is not None and kind not in KINDS:
         raise ValueError(f"Unknown kind of scene {kind!r}; choose one of {', '.join(KINDS)}.")
     if kind in NEEDS_PHOTOS and photos is None:
@@ -168,7 +168,7 @@ def draw_scene(
         canvas = Canvas(size, rng, photos)
         KINDS[name](canvas)
         scene = canvas.scene()
-        # Now and then nearly everything falls outside or is covered: draw again.
+        # Sometimes nearly everything is outside the canvas or covered: draw again.
         if np.count_nonzero(scene.labels) >= MIN_LABELLED * scene.labels.size:
             scene.image = finish(canvas.image, rng)
             return scene

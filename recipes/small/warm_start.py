@@ -1,9 +1,11 @@
-"""A new encoder that begins by imitating an old one.
+"""Warm start: a new encoder that first imitates an old one.
 
-The mask decoder of earlier weights understands their encoder's features and nothing else: behind an
-untrained neck it meets noise, and what it knew is lost before the neck is any good. So the neck
-first learns to give the old encoder's features, which needs no prompts and no gradients of the
-backbone, and takes some minutes.
+The mask decoder of earlier weights works only with the features of their encoder. Behind an
+untrained neck it would get noise, and would lose what it has learned before the neck is good.
+Therefore the new encoder first learns to reproduce the old one's features: for a third of the
+views the neck alone, which needs no gradients of the backbone, then the whole encoder. Such a view
+needs no prompts, costs less than half of one with them, and teaches more: 12,000 of them come to
+where 30,000 views with prompts do.
 """
 
 from __future__ import annotations
@@ -27,8 +29,10 @@ from recipes.small.imagenet import imagenet_file, load_imagenet
 from recipes.small.optimizer import build_optimizers
 from recipes.small.step import precision_of
 
-_LEARNING_RATE, _MATRIX_RATE = 2e-3, 4e-3
 _BATCH = 16
+# The rate of AdamW, that of the backbone, and the share of the views, of each phase. Muon's rate is
+# twice AdamW's.
+_PHASES = ((2e-3, 0.0, 1 / 3), (1e-3, 3e-4, 2 / 3))
 
 
 def begin(
@@ -44,22 +48,22 @@ def begin(
     threads: int = 1,
     report: Callable[[str], None] = print,
 ) -> None:
-    """Write the weights that a training begins with: ImageNet's backbone, and a teacher's decoder.
+    """Write the weights that a training starts with: ImageNet's backbone and a teacher's decoder.
 
     Parameters
     ----------
     config : SamConfig
-        Its encoder is an EfficientNet-Lite.
+        Its encoder must be an EfficientNet-Lite.
     backbone : str or None
-        A key of `imagenet.LITE`; None begins with a random backbone.
+        A key of `imagenet.LITE`; None for a random backbone.
     teacher : Path or None
-        Weights to imitate; without them neck and decoder begin at random.
+        Weights to imitate; without them, neck and decoder start with random weights.
     cache : ImageCache
-        Images to imitate on.
+        Images for the imitation.
     target : Path
-        Where the weights go.
+        File to write.
     views, side : int
-        How many views to imitate on, and their side in pixels.
+        Number of views for the imitation, and their side in pixels.
     device : str
     threads : int
     report : callable
@@ -86,36 +90,51 @@ def imitate(
     views: int,
     report: Callable[[str], None] = print,
 ) -> None:
-    """Teach a model's neck the features of another model, and take over its other parts.
+    """Train a model's encoder to reproduce another model's features, and copy its other parts.
 
     Parameters
     ----------
     sam : Sam
-        Its encoder has a pretrained backbone, which stays as it is.
+        Its encoder has a pretrained backbone.
     teacher : Sam
-        With a decoder and a prompt encoder of the same geometry.
+        Has a decoder and a prompt encoder of the same architecture.
     maker : BatchMaker
-        Views to learn from; their masks are not used.
+        Source of views; their masks are not used.
     views : int
     report : callable
     """
-    encoder = sam.image_encoder
-    assert isinstance(encoder, EfficientNetLiteEncoder)
     sam.prompt_encoder.load_state_dict(teacher.prompt_encoder.state_dict())
     sam.mask_decoder.load_state_dict(teacher.mask_decoder.state_dict())
+    for rate, backbone_rate, share in _PHASES:
+        _imitate(sam, teacher, maker, round(views * share), rate, backbone_rate, report)
+
+
+def _imitate(
+    sam: Sam,
+    teacher: Sam,
+    maker: BatchMaker,
+    views: int,
+    rate: float,
+    backbone_rate: float,
+    report: Callable[[str], None],
+) -> None:
+    """One phase, in which the rates rise, stay and fall to zero; without a rate nothing learns."""
+    encoder = sam.image_encoder
+    assert isinstance(encoder, EfficientNetLiteEncoder)
     backbone = encoder.backbone_parameters()
     for parameter in backbone:
-        parameter.requires_grad_(False)
-    optimizers = build_optimizers([encoder], _LEARNING_RATE, _MATRIX_RATE, 0.0)
+        parameter.requires_grad_(backbone_rate > 0)
+    optimizers = build_optimizers([encoder], rate, 2 * rate, 0.0, backbone, backbone_rate)
+    rates = (2 * rate, rate, backbone_rate)
     device = sam.device.type
     updates = max(1, round(views / maker.batch_size))
     since = time.monotonic()
     for update, batch in zip(range(updates), maker.stream(), strict=False):
         share = update / updates
         fall = min(1.0, (update + 1) / 20) * min(1.0, 2 * (1 - share))
-        for optimizer, rate in zip(optimizers, (_MATRIX_RATE, _LEARNING_RATE), strict=True):
+        for optimizer, own_rate in zip(optimizers, rates, strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = rate * fall
+                group["lr"] = own_rate * fall
         pixels = sam.preprocess(batch.images)
         with torch.autocast(device, **precision_of(device)):
             with torch.no_grad():
@@ -133,8 +152,8 @@ def imitate(
         for optimizer in optimizers:
             optimizer.step()
         if update % 10 == 0:
-            rate = maker.batch_size * (update + 1) / (time.monotonic() - since)
+            speed = maker.batch_size * (update + 1) / (time.monotonic() - since)
             shown = " ".join(f"{float(loss.detach()):.3f}" for loss in losses)
-            report(f"imitating: {update * maker.batch_size} views, {rate:.1f}/s: {shown}")
+            report(f"imitating: {update * maker.batch_size} views, {speed:.1f}/s: {shown}")
     for parameter in backbone:
         parameter.requires_grad_(True)

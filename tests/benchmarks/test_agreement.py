@@ -1,4 +1,4 @@
-"""Comparing two lists of masks."""
+"""Comparison of two lists of masks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def square(side, size=20):
 
 
 @given(st.lists(st.booleans(), min_size=12, max_size=12), st.data())
-def test_the_iou_of_run_lengths_is_that_of_the_pixels(bits, data):
+def test_the_iou_of_run_lengths_equals_the_iou_of_pixels(bits, data):
     one = np.array(bits).reshape(3, 4)
     other = np.array(data.draw(st.lists(st.booleans(), min_size=12, max_size=12))).reshape(3, 4)
     either = (one | other).sum()
@@ -39,7 +39,7 @@ def test_the_iou_of_run_lengths_is_that_of_the_pixels(bits, data):
     assert found == pytest.approx(expected)
 
 
-def test_identical_similar_and_different_masks_are_told_apart(tmp_path):
+def test_identical_similar_and_different_masks_are_distinguished(tmp_path):
     ours = [((1, 1), square(10)), ((2, 2), square(20)), ((3, 3), square(5))]
     nearly = square(20)
     nearly[0, 0] = False
@@ -61,6 +61,6 @@ def test_a_mask_is_compared_with_those_of_its_own_point(tmp_path):
     assert (found["identical"], found["lowest_iou"], found["same_order"]) == (0, 0.0, False)
 
 
-def test_no_masks_at_all_agree(tmp_path):
+def test_two_empty_lists_agree(tmp_path):
     found = compare_masks(write(tmp_path / "a.npz", []), write(tmp_path / "b.npz", []))
     assert (found["identical"], found["lowest_iou"], found["same_order"]) == (0, None, True)

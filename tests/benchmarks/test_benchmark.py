@@ -1,4 +1,4 @@
-"""The benchmark as a whole, in a tiny geometry: every row is measured, and its masks compared."""
+"""The whole benchmark with a tiny model: every row is measured, and masks are compared."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PEERS = ("segment-anything", "transformers")
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What `benchmarks/speed.py` writes when it measures all parts of a tiny ViT."""
+    """Results of `benchmarks/speed.py` for all parts of a tiny ViT."""
     folder = tmp_path_factory.mktemp("results")
     options = "--models vit_b --points-per-side 4 --prompts 9 --repeats 1 --starts 1 --threads 1"
     speed.main(
@@ -43,14 +43,14 @@ def rows(results):
     return {row["key"].removeprefix("vit_b."): row for row in results["rows"]}
 
 
-def test_every_part_has_a_row_with_an_amount(rows):
+def test_every_part_has_a_row_with_a_value(rows):
     assert {key.partition("_")[0] for key in rows} == {
         *("encoder", "decoder", "click", "after", "everything", "memory", "large")
     }
     assert all(row["ours"] > 0 for row in rows.values())
 
 
-def test_the_other_packages_stand_beside_the_encoder_and_the_decoder(rows):
+def test_the_encoder_and_the_decoder_are_compared_with_the_other_packages(rows):
     for key in ("encoder_float32", "decoder_float32"):
         assert rows[key]["metas"] > 0
         assert rows[key]["transformers"] > 0
@@ -60,12 +60,12 @@ def test_the_other_packages_stand_beside_the_encoder_and_the_decoder(rows):
     assert rows["memory_float32"]["metas"] > 0
 
 
-def test_embeddings_and_logits_are_those_of_metas_package(rows):
+def test_embeddings_and_logits_equal_those_of_metas_package(rows):
     for key in ("encoder_float32", "decoder_float32"):
         assert rows[key]["details"]["agreement"]["float32"] < 2e-6
 
 
-def test_masks_from_the_same_logits_are_metas_at_every_pixel(rows):
+def test_masks_from_the_same_logits_equal_metas_at_every_pixel(rows):
     found = rows["after"]["details"]
     assert found["masks"] == found["their_masks"] == found["identical"] > 0
     assert found["candidates"] == 3 * 4**2
@@ -81,7 +81,7 @@ def test_every_mask_of_everything_is_counted(rows):
     )
 
 
-def test_the_page_tells_where_and_how_and_no_place_of_a_file(results):
+def test_the_page_states_machine_and_command_without_file_paths(results):
     page = results["page"]
     assert "| encoder, tiny, float32 |" in page
     assert "1.2×, relative L2 ≤ 2e-6" in page
@@ -116,11 +116,11 @@ def test_every_part_has_a_measure():
     [
         ({"parts": ["encoder", "speed"]}, "There is no part 'speed'"),
         ({"parts": []}, "No part of the benchmark is chosen"),
-        ({"model": "vit_t", "random": True}, "Random weights are drawn for vit_b, vit_l and vit_h"),
+        ({"model": "vit_t", "random": True}, "Random weights exist for vit_b, vit_l and vit_h"),
         ({"random": True}, "not for small"),
     ],
 )
-def test_what_cannot_be_measured_is_told_in_a_sentence_before_anything_runs(options, said):
+def test_impossible_measurements_raise_a_clear_error_before_anything_runs(options, said):
     with pytest.raises(AnymaskError, match=said) as error:
         benchmark(**options)
     assert str(error.value).endswith(".")
@@ -137,7 +137,7 @@ def earlier(**changes):
     }
 
 
-def test_rows_of_an_earlier_run_stay_where_there_is_no_new_one():
+def test_rows_of_an_earlier_run_stay_if_there_is_no_new_one():
     new = earlier(rows=[{"key": "small.cold", "ours": 3}])
     kept = speed.with_earlier(new, earlier())
     assert [(row["key"], row["ours"]) for row in kept["rows"]] == [
@@ -153,12 +153,12 @@ def test_rows_of_an_earlier_run_stay_where_there_is_no_new_one():
         {"machine": {"cpu": "another", "cores": 2, "device": "cpu"}},
     ],
 )
-def test_rows_of_another_machine_or_version_are_not_mixed_in(other):
+def test_rows_of_another_machine_or_version_are_not_kept(other):
     with pytest.raises(SystemExit, match="are not kept"):
         speed.with_earlier(earlier(), earlier(**other))
 
 
-def test_an_unknown_part_is_refused_by_the_script(capsys):
+def test_the_script_rejects_an_unknown_part(capsys):
     with pytest.raises(SystemExit):
         speed.main(["--only", "encoder,engine"])
     assert "no engine among" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from benchmarks.side_by_side.machine import (
 )
 from benchmarks.side_by_side.network import take_turns
 
-# In a process of its own: others before it may have left memory that is given out again.
+# In its own process, because earlier code may have left memory that can be reused.
 HELD_AND_GIVEN_BACK = """
 import numpy as np
 from benchmarks.side_by_side.machine import peak_mb, reset_peak, resident_mb
@@ -30,46 +30,46 @@ print(None if before is None else peak_mb() - before)
 """
 
 
-def test_the_peak_counts_memory_that_is_given_back():
+def test_the_peak_includes_released_memory():
     command = [sys.executable, "-c", HELD_AND_GIVEN_BACK]
     found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
     if found == "None":
-        assert resident_mb() is None  # a system that does not say
+        assert resident_mb() is None  # a system that does not report it
     else:
         assert 95 < float(found) < 150
 
 
-def test_the_machine_and_its_versions_are_named():
+def test_the_machine_and_the_versions_are_reported():
     found = machine()
     assert found["cpu"]
     assert found["cores"] >= 1
     assert set(versions("numpy", "no-such-package")) == {"python", "numpy"}
 
 
-def test_a_failing_task_is_an_error_that_names_it(capfd):
+def test_a_failing_task_raises_an_error_with_its_name(capfd):
     with pytest.raises(AnymaskError, match=r"^The part 'No such task' .* exit code 1; .*\.$"):
         run_fresh("benchmarks.side_by_side.tasks", "no_such_task", {}, label="No such task")
     assert "no_such_task" in capfd.readouterr().err
 
 
-def test_a_command_reports_what_it_needed_whatever_its_starter_holds():
+def test_a_command_reports_its_own_needs_whatever_the_memory_of_its_parent():
     held = np.ones(10**9, np.uint8)
     found = run_command(["models"], threads=1)
     assert found["cpu_seconds"] > 0
     assert found["seconds"] > 0
     if resident_mb() is None:
-        assert found["peak_mb"] is None  # a system that does not say
+        assert found["peak_mb"] is None  # a system that does not report it
     else:
         assert 10 < found["peak_mb"] < held.nbytes / 1e6
 
 
-def test_a_failing_command_is_an_error(capfd):
+def test_a_failing_command_raises_an_error(capfd):
     with pytest.raises(AnymaskError, match="'anymask everything' failed with exit code 2"):
         run_command(["everything", "no_such_file.png", "--output", "nowhere"])
     assert "no_such_file.png" in capfd.readouterr().err
 
 
-def test_calls_take_turns_after_one_that_does_not_count():
+def test_calls_take_turns_after_one_warm_up_call():
     made = []
     calls = {name: lambda name=name: made.append(name) or len(made) for name in ("a", "b")}
     times, results = take_turns(calls, 3)

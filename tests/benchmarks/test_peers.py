@@ -1,4 +1,4 @@
-"""The other packages: built in any geometry of a ViT, with our weights."""
+"""The other packages: built with any ViT architecture, with our weights."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def test_metas_model_with_our_weights_gives_our_embedding(small_reference_sam):
         torch.testing.assert_close(ours, theirs.image_encoder(pixels), rtol=1e-5, atol=1e-5)
 
 
-def test_metas_generator_takes_the_defaults_of_a_published_model(small_reference_sam):
+def test_metas_generator_accepts_the_defaults_of_a_published_model(small_reference_sam):
     theirs = peers.metas_sam(small_reference_sam.config)
     generator = peers.metas_generator(theirs, asdict(EverythingConfig()))
     assert (generator.pred_iou_thresh, generator.box_nms_thresh) == (0.88, 0.7)
 
 
-def test_the_stand_in_for_torchvision_is_gone_after_the_import():
+def test_the_replacement_of_torchvision_is_removed_after_the_import():
     peers.metas_package()
     assert "torchvision.ops.boxes" not in sys.modules or sys.modules["torchvision"].__file__
 
 
-def test_the_stand_in_suppresses_as_we_do():
+def test_the_replacement_suppresses_the_same_boxes_as_anymask():
     rng = np.random.default_rng(0)
     low = rng.uniform(0, 50, (200, 2))
     boxes = np.concatenate([low, low + rng.uniform(5, 40, (200, 2))], 1).astype(np.float32)
@@ -54,7 +54,7 @@ def test_only_vits_have_peers():
     assert not peers.has_peers(VARIANTS["small"])
 
 
-def test_random_weights_are_the_same_at_every_call(small_reference_config, tmp_path):
+def test_random_weights_are_the_same_in_every_call(small_reference_config, tmp_path):
     for name in ("one", "two"):
         write_random_weights(tmp_path / f"{name}.safetensors", small_reference_config)
     one, two = (load(tmp_path / f"{name}.safetensors", dtype="float32") for name in ("one", "two"))
@@ -64,7 +64,7 @@ def test_random_weights_are_the_same_at_every_call(small_reference_config, tmp_p
 
 
 @pytest.mark.parametrize(("ours", "both"), [([[1, 2], [1, 2]], 1), ([[1, 2], [2, 1]], 2)])
-def test_a_mask_found_twice_is_counted_as_often_as_the_other_list_has_it(ours, both):
+def test_a_duplicate_mask_counts_as_often_as_in_the_other_list(ours, both):
     def records(masks):
         return [{"segmentation": {"size": [1, 3], "counts": counts}} for counts in masks]
 

@@ -1,4 +1,4 @@
-"""What follows the decoder is measured on the same logits, whichever thread asks for them."""
+"""Everything after the decoder is measured with the same logits in any thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def four_threads():
     torch.set_num_threads(before)
 
 
-def test_with_several_threads_the_masks_are_metas_at_every_pixel(
+def test_with_several_threads_the_masks_equal_metas_at_every_pixel(
     small_reference_sam, scene, tmp_path, four_threads
 ):
     save(small_reference_sam, tmp_path / "model.safetensors")

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import anymask
 from anymask.cli.app import app, main
-from anymask.cli.console import ends_in_a_sentence
+from anymask.cli.console import errors_as_sentences
 from anymask.errors import AnymaskError
 
 COMMANDS = (
@@ -100,7 +100,7 @@ def test_python_m_anymask_is_the_same_command(start_process):
 def test_a_user_error_prints_one_sentence_and_exits_2(capsys):
     import typer
 
-    @ends_in_a_sentence
+    @errors_as_sentences
     def command() -> None:
         raise AnymaskError("The [red]file[/red] is wrong.")
 
@@ -163,7 +163,7 @@ def test_the_installed_script_runs_this_command():
 
 
 def test_ctrl_c_stops_quietly_even_if_an_import_turns_it_into_another_error():
-    @ends_in_a_sentence
+    @errors_as_sentences
     def command():
         try:
             raise KeyboardInterrupt
@@ -178,9 +178,9 @@ def test_ctrl_c_stops_quietly_even_if_an_import_turns_it_into_another_error():
 _SWALLOWS_CTRL_C = """
 import signal
 import typer
-from anymask.cli.console import ends_in_a_sentence, note_interrupts
+from anymask.cli.console import errors_as_sentences, note_interrupts
 
-@ends_in_a_sentence
+@errors_as_sentences
 def command():
     try:
         signal.raise_signal(signal.SIGINT)

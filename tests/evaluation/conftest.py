@@ -1,4 +1,4 @@
-"""Drawn examples whose masks are known exactly."""
+"""Synthetic examples with exactly known masks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ellipses() -> Example:
 
 @pytest.fixture
 def scene_examples(scene) -> list[Example]:
-    """The reference scene twice, with discs for objects: two sets of different sizes."""
+    """The reference scene twice, with discs as objects, in two sets of different sizes."""
     size = scene.shape[:2]
     masks = [
         draw_ellipse(size, centre, (radius, radius))

@@ -1,4 +1,4 @@
-"""Baselines on drawn objects whose masks are known."""
+"""Baselines on synthetic objects with known masks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from anymask.evaluation.metrics import mask_iou
 from anymask.evaluation.records import targets_of
 
 
-def test_the_filled_box_is_right_for_a_box_and_has_the_share_of_an_ellipse_in_its_box(ellipses):
+def test_the_filled_box_matches_a_box_and_has_the_iou_of_an_inscribed_ellipse(ellipses):
     rectangle = np.zeros((30, 40), bool)
     rectangle[5:20, 8:33] = True
     example = Example("box", np.zeros((30, 40, 3), np.uint8), [rectangle], "drawn")
@@ -30,7 +30,7 @@ def test_the_filled_box_is_right_for_a_box_and_has_the_share_of_an_ellipse_in_it
         assert record.scores["filled_box"].iou == pytest.approx(np.pi / 4, abs=0.03)
 
 
-def test_the_ellipse_in_the_box_of_an_ellipse_is_that_ellipse(ellipses):
+def test_the_ellipse_baseline_finds_an_ellipse(ellipses):
     for target in targets_of(ellipses):
         drawn = ellipse(ellipses.image, target)
         assert mask_iou(drawn, target.mask) > 0.95
@@ -39,13 +39,13 @@ def test_the_ellipse_in_the_box_of_an_ellipse_is_that_ellipse(ellipses):
 
 
 @pytest.mark.parametrize("name", ["grabcut_box", "grabcut_click", "flood_fill", "random_walker"])
-def test_methods_that_look_find_objects_of_one_colour(ellipses, name):
+def test_methods_that_use_pixels_find_objects_of_one_colour(ellipses, name):
     for record in evaluate_baselines([ellipses], [name]):
         assert record.scores[name].iou > 0.9
 
 
 @pytest.mark.parametrize("name", list(BASELINES))
-def test_extreme_objects_give_a_mask_of_the_image_s_size(name):
+def test_extreme_objects_give_masks_of_the_size_of_the_image(name):
     image = np.random.default_rng(1).integers(0, 256, (12, 17, 3)).astype(np.uint8)
     dot, full = np.zeros((12, 17), bool), np.ones((12, 17), bool)
     dot[0, 16] = True
@@ -61,7 +61,7 @@ def test_the_same_images_give_the_same_masks(ellipses):
     assert [r.scores for r in first] == [r.scores for r in second]
 
 
-def test_large_images_are_answered_in_the_frame_of_their_scoring(ellipses):
+def test_large_images_give_masks_in_the_scoring_frame(ellipses):
     large = Example(
         "large",
         ellipses.image.repeat(8, 0).repeat(8, 1),
@@ -74,12 +74,12 @@ def test_large_images_are_answered_in_the_frame_of_their_scoring(ellipses):
         assert record.scores["flood_fill"].iou > 0.85
 
 
-def test_an_unknown_baseline_is_refused_with_the_known_ones(ellipses):
+def test_the_error_for_an_unknown_baseline_lists_the_known_ones(ellipses):
     with pytest.raises(AnymaskError, match=r"'magic'.*filled_box"):
         evaluate_baselines([ellipses], ["magic"])
 
 
-def test_without_opencv_the_other_baselines_run_and_grabcut_says_what_to_install(
+def test_without_opencv_other_baselines_run_and_the_error_of_grabcut_says_what_to_install(
     ellipses, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "cv2", None)

@@ -24,7 +24,7 @@ def candidates(small_reference_sam, scene):
     return find_candidates(small_reference_sam, example, LOOSEST, points_per_side=7)
 
 
-def test_forgetting_candidates_that_are_never_kept_changes_nothing(candidates):
+def test_dropping_candidates_that_are_never_kept_changes_nothing(candidates):
     configs = [replace(LOOSEST, box_nms_thresh=t) for t in (0.3, 0.6)]
     used = np.zeros(len(candidates.masks), bool)
     whole = [candidates.kept(config) for config in configs]

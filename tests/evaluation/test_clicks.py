@@ -9,7 +9,7 @@ from anymask.evaluation.clicks import Click, centre_of, first_click, next_click
 
 
 def farthest_by_hand(region: np.ndarray) -> float:
-    """Largest distance from a pixel of a region to a pixel outside it, all pairs compared."""
+    """Largest distance from a pixel of a region to a pixel outside it, from all pairs."""
     padded = np.pad(region, 1)
     inside, outside = np.argwhere(padded), np.argwhere(~padded)
     return np.linalg.norm(inside[:, None] - outside[None], axis=2).min(1).max()
@@ -27,7 +27,7 @@ def test_the_centre_is_as_far_from_the_boundary_as_any_pixel(seed):
 
 
 def test_the_border_of_the_image_counts_as_boundary():
-    # Were it not so, a corner of the image would be the centre of an object filling it.
+    # Otherwise a corner of the image would be the centre of an object that fills it.
     assert centre_of(np.ones((9, 21), bool)) == (10, 4, 5.0)
     assert centre_of(np.ones((9, 9), bool)) == (4, 4, 5.0)
 
@@ -41,7 +41,7 @@ def test_the_centre_of_a_ring_lies_on_the_ring():
     assert np.hypot(click.x - 20, click.y - 20) == pytest.approx(14, abs=1)
 
 
-def test_the_second_click_is_positive_where_more_is_missed_and_negative_where_more_is_added():
+def test_the_second_click_is_positive_on_the_larger_miss_and_negative_on_the_larger_addition():
     target = np.zeros((40, 60), bool)
     target[10:30, 10:30] = True
     predicted = np.zeros_like(target)
@@ -55,7 +55,7 @@ def test_the_second_click_is_positive_where_more_is_missed_and_negative_where_mo
     assert next_click(predicted, target) == Click(43, 19, 0)
 
 
-def test_a_blob_is_corrected_before_a_thin_seam_of_more_area():
+def test_a_blob_is_corrected_before_a_thin_strip_of_larger_area():
     target = np.zeros((60, 60), bool)
     target[4:8, 2:58] = True  # 4 rows of 56 pixels missed
     target[30:42, 20:32] = True  # 12×12 missed
@@ -64,7 +64,7 @@ def test_a_blob_is_corrected_before_a_thin_seam_of_more_area():
     assert 30 <= click.y < 42
 
 
-def test_a_perfect_prediction_asks_for_no_click():
+def test_a_perfect_prediction_needs_no_click():
     target = np.zeros((20, 20), bool)
     target[5:9, 5:9] = True
     assert next_click(target.copy(), target) is None

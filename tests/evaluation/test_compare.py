@@ -19,7 +19,7 @@ from anymask.evaluation.records import ObjectRecord, Score
 
 
 def records(ious: dict[str, list[float]], set_name: str = "a", add: float = 0.0):
-    """One record an IoU, by image."""
+    """One record per IoU, by image."""
     return [
         ObjectRecord(
             set_name,
@@ -48,7 +48,7 @@ def normal_pairs(rng, n: int) -> Pair:
     return Pair(n, ratio(before, np.ones(n)), ratio(before + rng.normal(0, 0.05, n), np.ones(n)))
 
 
-def test_a_gain_of_every_image_is_better_and_a_loss_worse():
+def test_a_gain_in_every_image_is_better_and_a_loss_is_worse():
     hard = {"x": [0.2], "y": [0.5, 0.6], "z": [0.9]}
     gain = compare_objects(records(hard), records(hard, add=0.05), ["box"])
     assert gain.mean == pytest.approx(0.05)
@@ -59,32 +59,32 @@ def test_a_gain_of_every_image_is_better_and_a_loss_worse():
     assert compare_objects(records(hard), records(hard), ["box"]).word == "no different"
 
 
-def test_the_means_are_those_of_the_reports():
+def test_means_equal_those_of_the_reports():
     before = records({"x": [0.2, 0.4], "y": [0.9]}) + records({"z": [0.7]}, "b")
     gain = compare_objects(before, before, ["box"])
     assert gain.before == pytest.approx((0.5 + 0.7) / 2)
     assert gain.units == 3
 
 
-def test_of_several_scores_the_mean_counts():
+def test_the_mean_of_several_scores_counts():
     before, after = records({"x": [0.2], "y": [0.5]}), records({"x": [0.2], "y": [0.5]}, add=0.1)
     assert compare_objects(before, after, ["box", "click3"]).mean == pytest.approx(0.05)
 
 
-def test_a_single_image_tells_nothing_whatever_its_objects():
+def test_a_single_image_gives_no_interval_whatever_its_objects():
     one = records({"x": [0.2, 0.3, 0.4]})
     assert compare_objects(one, records({"x": [0.9, 0.9, 0.9]}), ["box"]).word == "untested"
 
 
 @pytest.mark.parametrize(("n", "least"), [(4, 0.9), (12, 0.93)])
-def test_nothing_gained_is_told_as_such_about_nineteen_times_in_twenty(n, least):
+def test_models_of_equal_quality_are_no_different_in_about_95_percent_of_draws(n, least):
     rng = np.random.default_rng(0)
     words = [difference([normal_pairs(rng, n)], i, 400).word for i in range(400)]
     assert least <= words.count("no different") / 400 <= 0.97
 
 
 def test_objects_of_one_image_are_drawn_together():
-    # Forty objects in four images that go up or down as a whole are four observations.
+    # Forty objects in four images, each with one common change, count as four observations.
     rng = np.random.default_rng(1)
     shifts = [0.2, -0.1, 0.15, -0.12]
     base = {str(i): rng.uniform(0.3, 0.6, 10).tolist() for i in range(4)}
@@ -109,7 +109,7 @@ def test_images_of_one_group_are_drawn_together():
 
 
 @pytest.mark.parametrize("name", ["ap50", "ap75", "f1_50"])
-def test_figures_of_everything_are_those_of_the_reports(name):
+def test_figures_of_everything_equal_those_of_the_reports(name):
     models = [
         [EverythingRecord(s, f"{s}{i}", overlaps(10 * i + k)) for s in "ab" for i in range(4)]
         for k in (0, 1)
@@ -120,7 +120,7 @@ def test_figures_of_everything_are_those_of_the_reports(name):
     assert gain.low < gain.mean < gain.high
 
 
-def test_an_image_in_which_nothing_was_found_counts():
+def test_an_image_without_found_masks_counts():
     empty = Overlaps(np.zeros((0, 3)), np.zeros(0))
     before = [EverythingRecord("a", str(i), empty) for i in range(8)]
     after = [EverythingRecord("a", str(i), overlaps(i)) for i in range(8)]
@@ -138,7 +138,7 @@ def test_the_same_seed_gives_the_same_interval():
     assert first != compare_objects(before, after, ["box"], seed=4)
 
 
-def test_other_objects_are_refused():
+def test_records_of_different_objects_raise_an_error():
     with pytest.raises(ValueError, match="same objects"):
         compare_objects(records({"x": [0.2]}), records({"y": [0.2]}), ["box"])
     with pytest.raises(ValueError, match="same objects"):

@@ -1,4 +1,4 @@
-"""Whole images: the generator's masks against true ones."""
+"""Whole images: the masks of the generator compared with true ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def found(masks: list[np.ndarray], predicted: list[float], stability: list[float
     )
 
 
-def test_perfect_masks_score_1_in_everything(ellipses):
+def test_perfect_masks_score_1_in_all_figures(ellipses):
     records = evaluate_everything(
         lambda image: found(list(ellipses.masks), [0.9, 0.8], [0.9, 0.9]), [ellipses]
     )
@@ -43,7 +43,7 @@ def test_perfect_masks_score_1_in_everything(ellipses):
     }
 
 
-def test_a_confident_wrong_mask_costs_precision_and_a_doubtful_one_does_not(ellipses):
+def test_a_wrong_mask_lowers_precision_only_with_high_confidence(ellipses):
     wrong = np.zeros((90, 120), bool)
     wrong[:9, :9] = True
     masks = [*ellipses.masks, wrong]
@@ -53,13 +53,13 @@ def test_a_confident_wrong_mask_costs_precision_and_a_doubtful_one_does_not(elli
         return everything_figures(evaluate_everything(lambda image: answer, [ellipses]))["drawn"]
 
     assert figures(0.5)["ap50"] == pytest.approx(1)
-    # Ranked first: precision is 1/2 at the first true mask and 2/3, the most from there, on.
+    # Ranked first: precision is 1/2 at the first true mask, and at most 2/3 afterwards.
     assert figures(1.0)["ap50"] == pytest.approx(2 / 3)
     assert figures(1.0)["average_recall"] == pytest.approx(1)
     assert figures(1.0)["f1_50"] == pytest.approx(4 / 5)
 
 
-def test_images_without_true_masks_are_passed_over_and_sets_kept_apart(ellipses):
+def test_images_without_true_masks_are_skipped_and_sets_are_separate(ellipses):
     answer = found(list(ellipses.masks), [0.9, 0.8], [0.9, 0.9])
     empty = Example("empty", ellipses.image, [], "drawn")
     other = Example("other", ellipses.image, [~ellipses.masks[0]], "inverse")
@@ -71,7 +71,7 @@ def test_images_without_true_masks_are_passed_over_and_sets_kept_apart(ellipses)
     assert figures["inverse"]["mean_best_overlap"] == pytest.approx(blue.sum() / rest.sum())
 
 
-def test_masks_are_kept_of_the_worst_and_the_best_images_alone(ellipses):
+def test_masks_are_kept_only_for_the_worst_and_the_best_images(ellipses):
     red = ellipses.masks[0]
     examples = []
     for n in np.random.default_rng(0).permutation(40):
@@ -82,7 +82,7 @@ def test_masks_are_kept_of_the_worst_and_the_best_images_alone(ellipses):
     counted = []
 
     def generate(image):
-        # The higher an image's number, the more of the red ellipse is found in it.
+        # Images with higher numbers have more of the red ellipse found.
         answer = found([red & (np.arange(120) < 16 + int(image[0, 0, 0]))], [0.9], [0.9])
         alive.add(answer)
         counted.append(len(alive))
@@ -91,14 +91,14 @@ def test_masks_are_kept_of_the_worst_and_the_best_images_alone(ellipses):
     records = evaluate_everything(generate, examples, keep_masks=3)
     kept = sorted(record.image for record in records if record.masks is not None)
     assert kept == ["00", "01", "02", "37", "38", "39"]
-    assert max(counted) <= 8  # six that are kept, the last one and the new one
+    assert max(counted) <= 8  # six kept ones, the last one and the new one
     assert all(record.masks is None for record in evaluate_everything(generate, examples))
     for worst, expected in ((True, ["00", "01", "02"]), (False, ["39", "38", "37"])):
         chosen = extremes_of_everything(records, 3, worst=worst)
         assert [record.image for record in chosen] == expected
 
 
-def test_a_real_generator_s_masks_are_scored_at_the_image_s_size(
+def test_masks_of_a_real_generator_are_scored_at_the_size_of_the_image(
     small_reference_sam, scene_examples
 ):
     generator = SamAutomaticMaskGenerator(

@@ -1,4 +1,4 @@
-"""Recall, precision, overlap and F1 of many masks: by hand, and as pycocotools computes them."""
+"""Recall, precision, overlap and F1 of many masks, compared with pycocotools and by hand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from anymask.masks.rle import counts_of
 
 
 def random_masks(rng: np.random.Generator, count: int) -> list[np.ndarray]:
-    """Rectangles of 40×50 with ragged sides."""
+    """Rectangles with ragged sides, in 40×50 pixels."""
     masks = []
     for _ in range(count):
         x, y, w, h = rng.integers((0, 0, 4, 4), (35, 25, 15, 15))
@@ -54,7 +54,7 @@ def overlaps_of(found: list, true: list, scores: np.ndarray) -> Overlaps:
 
 
 def coco_figures(images: list[tuple[list, list, np.ndarray]]) -> COCOeval:
-    """Evaluate with pycocotools, up to 1000 masks an image, classes apart."""
+    """Evaluate with pycocotools, at most 1000 masks per image, separately by class."""
 
     def pack(mask: np.ndarray) -> dict:
         return coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
@@ -94,14 +94,14 @@ def coco_figures(images: list[tuple[list, list, np.ndarray]]) -> COCOeval:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_pairwise_iou_is_that_of_the_pixels(seed):
+def test_pairwise_iou_equals_the_iou_of_pixels(seed):
     found, true, scores = random_images(seed, 1)[0]
     pixels = [[(f & t).sum() / (f | t).sum() for t in true] for f in found]
     np.testing.assert_allclose(overlaps_of(found, true, scores).iou, pixels)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_average_precision_and_recall_are_those_of_pycocotools(seed):
+def test_average_precision_and_recall_equal_those_of_pycocotools(seed):
     images = random_images(seed)
     overlaps = [overlaps_of(*image) for image in images]
     evaluation = coco_figures(images)
@@ -110,13 +110,13 @@ def test_average_precision_and_recall_are_those_of_pycocotools(seed):
         place = COCO_THRESHOLDS.index(threshold)
         expected = evaluation.eval["precision"][place, :, 0, 0, -1].mean()
         assert average_precision(overlaps, threshold) == pytest.approx(expected)
-    assert 0.05 < average_precision(overlaps, 0.5) < 0.98  # a case that can tell
+    assert 0.05 < average_precision(overlaps, 0.5) < 0.98  # not a trivial case
     expected = evaluation.eval["recall"][:, 0, 0, -1].mean()
     assert average_recall(overlaps) == pytest.approx(expected)
 
 
 def test_average_precision_by_hand():
-    # Ranked: right, wrong, right; of three true masks one is never found.
+    # In order of rank: right, wrong, right; one of three true masks is not found.
     iou = np.array([[0.9, 0, 0], [0.3, 0, 0], [0, 0.6, 0]])
     image = Overlaps(iou, np.array([0.9, 0.8, 0.7]))
     # Precision 1 up to recall 1/3 (34 of the 101 recalls), 2/3 up to recall 2/3 (33), then 0.
@@ -130,13 +130,13 @@ def test_average_recall_by_hand():
     assert average_recall([image]) == pytest.approx(0.5 * 5 / 10)
 
 
-def test_recall_counts_only_so_many_masks_by_score():
+def test_recall_counts_only_the_masks_with_the_highest_scores():
     image = Overlaps(np.array([[0.0], [0.9]]), np.array([0.8, 0.3]))
     assert average_recall([image], (0.5,), most=1) == 0
     assert average_recall([image], (0.5,), most=2) == 1
 
 
-def test_a_true_mask_is_matched_once_and_by_the_most_confident():
+def test_a_true_mask_is_matched_once_by_the_most_confident_mask():
     image = Overlaps(np.array([[0.6], [0.9]]), np.array([0.9, 0.5]))
     assert match(image, 0.5).tolist() == [True, False]
 
@@ -148,7 +148,7 @@ def test_mean_best_overlap_by_hand():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_f1_pairs_as_many_masks_as_can_be(seed):
+def test_f1_pairs_as_many_masks_as_possible(seed):
     rng = np.random.default_rng(seed)
     iou = rng.random((4, 3))
     most = max(
@@ -158,7 +158,7 @@ def test_f1_pairs_as_many_masks_as_can_be(seed):
     assert f1 == pytest.approx(2 * most / (4 + 3))
 
 
-def test_without_true_masks_recall_is_unknown_and_without_found_ones_0():
+def test_recall_is_nan_without_true_masks_and_0_without_found_masks():
     assert np.isnan(average_recall([Overlaps(np.zeros((2, 0)), np.ones(2))]))
     assert np.isnan(average_precision([], 0.5))
     missed = Overlaps(np.zeros((0, 2)), np.zeros(0))

@@ -1,4 +1,4 @@
-"""Figures of single masks against numbers by hand and by brute force."""
+"""Figures of single masks, compared with manual and brute-force results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def square(x: int, y: int, side: int, size: tuple[int, int] = (30, 40)) -> np.nd
 
 
 def boundary_f_by_hand(predicted: np.ndarray, target: np.ndarray, tolerance: float) -> float:
-    """All pairs of boundary pixels compared; a boundary pixel lacks one of four neighbours."""
+    """Compare all pairs of boundary pixels; a boundary pixel lacks one of its four neighbours."""
 
     def boundary(mask: np.ndarray) -> list[tuple[int, int]]:
         found = []
@@ -45,21 +45,21 @@ def test_iou_and_dice_of_squares_shifted_by_half():
     assert dice_of_iou(mask_iou(a, b)) == pytest.approx(2 * 50 / 200)
 
 
-def test_iou_of_an_empty_mask_with_another_is_0_and_with_an_empty_one_1():
+def test_iou_of_an_empty_mask_is_1_with_an_empty_mask_and_0_otherwise():
     empty = np.zeros((30, 40), bool)
     assert mask_iou(empty, square(4, 4, 10)) == 0
     assert mask_iou(empty, empty) == 1
 
 
-def test_the_boundary_of_a_square_is_its_outermost_pixels_but_not_the_border_of_the_image():
+def test_the_boundary_of_a_square_is_its_outer_pixels_without_the_border_of_the_image():
     assert len(boundary_of(square(4, 4, 10))) == 4 * 9
-    # In the corner two of the four sides lie on the image's border.
+    # In the corner, two of the four sides are on the border of the image.
     assert len(boundary_of(square(0, 0, 10))) == 10 + 10 - 1
 
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("tolerance", [1.0, 2.5])
-def test_boundary_f_is_that_of_all_pairs_compared(seed, tolerance):
+def test_boundary_f_equals_a_comparison_of_all_pairs(seed, tolerance):
     rng = np.random.default_rng(seed)
     y, x = np.ogrid[:30, :40]
 
@@ -72,14 +72,14 @@ def test_boundary_f_is_that_of_all_pairs_compared(seed, tolerance):
     assert boundary_f_score(a, b, tolerance) == pytest.approx(expected)
 
 
-def test_boundary_f_of_a_shift_within_the_tolerance_is_1_and_beyond_it_falls():
+def test_boundary_f_is_1_for_a_shift_within_the_tolerance_and_lower_above():
     a = square(8, 8, 12)
     assert boundary_f_score(np.roll(a, 2, 1), a, 2) == 1
-    # Shifted by 3 with tolerance 2, the two upright sides (two thirds of them) match no more.
+    # Shifted by 3 with tolerance 2, the two vertical sides (two thirds of them) no longer match.
     assert 0.4 < boundary_f_score(np.roll(a, 3, 1), a, 2) < 0.75
 
 
-def test_boundary_f_needs_no_boundary_to_tell_full_from_empty():
+def test_boundary_f_distinguishes_full_and_empty_masks_without_boundary():
     full, empty = np.ones((30, 40), bool), np.zeros((30, 40), bool)
     assert boundary_f_score(full, full) == 1
     assert boundary_f_score(empty, empty) == 1
@@ -87,7 +87,7 @@ def test_boundary_f_needs_no_boundary_to_tell_full_from_empty():
     assert boundary_f_score(empty, square(4, 4, 10)) == 0
 
 
-def test_staircases_cost_boundary_f_more_than_iou():
+def test_staircases_lower_boundary_f_more_than_iou():
     y, x = np.ogrid[:256, :256]
     disc = (x - 128) ** 2 + (y - 128) ** 2 <= 90**2
     stairs = np.kron(disc[8::16, 8::16], np.ones((16, 16), bool))
@@ -95,7 +95,7 @@ def test_staircases_cost_boundary_f_more_than_iou():
     assert boundary_f_score(stairs, disc) < 0.65
 
 
-def test_the_tolerance_is_a_share_of_the_diagonal_and_at_least_a_pixel():
+def test_the_tolerance_is_a_fraction_of_the_diagonal_and_at_least_one_pixel():
     assert boundary_tolerance((384, 512)) == pytest.approx(4.8)
     assert boundary_tolerance((30, 40)) == 1
 
@@ -107,13 +107,13 @@ def test_reliability_by_hand():
     assert table.predicted[9] == pytest.approx((0.91 + 0.99 + 1) / 3)
     assert table.true[9] == pytest.approx(0.9)
     assert np.isnan(table.true[0])
-    # In the last bin the errors .11 + .09 + 0 add up, the .1 of the other has its own bin.
+    # In the last bin the errors .11 + .09 + 0 add up; the error .1 is in a bin of its own.
     assert table.expected_error == pytest.approx(0.2 / 4 + 0.1 / 4)
     assert table.absolute_error == pytest.approx((0.11 + 0.09 + 0 + 0.1) / 4)
     assert table.bias == pytest.approx((0.11 + 0.09 + 0 - 0.1) / 4)
 
 
-def test_errors_of_opposite_sign_in_one_bin_cancel_in_the_expected_error_alone():
+def test_errors_of_opposite_sign_in_one_bin_cancel_only_in_the_expected_error():
     table = reliability([0.52, 0.52], [0.42, 0.62])
     assert table.expected_error == pytest.approx(0)
     assert table.absolute_error == pytest.approx(0.1)
@@ -128,5 +128,5 @@ def test_weights_act_as_repetitions():
     np.testing.assert_allclose(weighted.true, repeated.true)
 
 
-def test_reliability_of_nothing_is_unknown():
+def test_reliability_without_masks_is_nan():
     assert np.isnan(reliability([], []).expected_error)

@@ -1,4 +1,4 @@
-"""The interactive protocol, played against a real model and against ideal ones."""
+"""The interactive protocol with a real model and with ideal ones."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from anymask.model.sam import ImageEmbedding, Sam
 
 
 class Ideal(Sam):
-    """A Sam that answers from the image's colours: red above 127 is object.
+    """A Sam that predicts from the image's colours: red above 127 is object.
 
-    It exercises the protocol's geometry end to end: if a prompt, a resize or a crop were off by
-    a pixel, its masks would not be perfect. `wrong_columns` are answered wrongly until a
-    negative click is placed in them.
+    It tests the geometry of the protocol from end to end: if a prompt, a resize or a crop were off
+    by a pixel, its masks would not be perfect. `wrong_columns` are predicted wrongly until they
+    contain a negative click.
     """
 
     wrong_columns: slice | None = None
@@ -45,15 +45,15 @@ class Ideal(Sam):
             logits[..., self.wrong_columns] = 50.0
         iou = torch.full(logits.shape[:2], 0.75)
         if multimask_output:
-            logits[:, 0] = -1.0  # the first of the three finds nothing, and says so
-            logits[:, 2] = 1.0  # the last finds everything, and boasts
+            logits[:, 0] = -1.0  # the first of the three is empty, with low predicted IoU
+            logits[:, 2] = 1.0  # the last covers everything, with too high predicted IoU
             iou[:, 0], iou[:, 2] = 0.0, 0.9
         return logits, iou
 
 
 @pytest.fixture
 def red_disc() -> Example:
-    """A red disc on black: what `Ideal` finds perfectly. No side fits the model's size."""
+    """A red disc on black, which `Ideal` finds perfectly. No side matches the model's size."""
     y, x = np.ogrid[:150, :200]
     disc = (x - 120) ** 2 + (y - 70) ** 2 <= 40**2
     image = np.zeros((150, 200, 3), np.uint8)
@@ -66,7 +66,7 @@ def ideal(small_reference_config) -> Ideal:
     return Ideal(small_reference_config).eval()
 
 
-def test_a_model_that_knows_the_object_scores_near_1_by_click_and_box(ideal, red_disc):
+def test_an_ideal_model_scores_near_1_by_click_and_box(ideal, red_disc):
     (record,) = evaluate_interactive(ideal, [red_disc])
     for name in ("click1_single", "click1_oracle", "click3", "click5", "box"):
         # The logits are on a grid of 3 pixels.
@@ -75,15 +75,15 @@ def test_a_model_that_knows_the_object_scores_near_1_by_click_and_box(ideal, red
         assert record.scores[name].dice > 0.98
 
 
-def test_the_chosen_mask_of_three_is_that_with_the_highest_predicted_iou(ideal, red_disc):
+def test_the_chosen_mask_of_three_has_the_highest_predicted_iou(ideal, red_disc):
     (record,) = evaluate_interactive(ideal, [red_disc])
     chosen = record.scores["click1_predicted"]
     assert chosen.predicted_iou == pytest.approx(0.9)
-    assert chosen.iou == pytest.approx(red_disc.masks[0].mean())  # it is the one of everything
+    assert chosen.iou == pytest.approx(red_disc.masks[0].mean())  # the mask that covers everything
     assert record.scores["click1_oracle"].predicted_iou == pytest.approx(0.75)
 
 
-def test_prompts_are_the_centre_and_the_bounding_box_scaled_to_the_model_s_input(ideal, red_disc):
+def test_prompts_are_the_centre_and_the_bounding_box_scaled_to_the_input(ideal, red_disc):
     (record,) = evaluate_interactive(ideal, [red_disc])
     assert record.click == (120, 70, 1)
     assert record.box == (80, 30, 160, 110)
@@ -93,11 +93,11 @@ def test_prompts_are_the_centre_and_the_bounding_box_scaled_to_the_model_s_input
     np.testing.assert_allclose(box, [[80 * scale, 30 * scale, 160 * scale, 110 * scale]])
 
 
-def test_an_error_is_clicked_away_with_the_earlier_logits_and_one_mask_asked(ideal, red_disc):
-    ideal.wrong_columns = slice(0, 12)  # the left 38 columns of the picture
+def test_a_correction_passes_the_earlier_logits_and_requests_one_mask(ideal, red_disc):
+    ideal.wrong_columns = slice(0, 12)  # the left 38 columns of the image
     (record,) = evaluate_interactive(ideal, [red_disc], clicks=3, box=False)
-    # After the first click the boastful mask covers all: the largest error is at the right or
-    # left of the disc; with that negative click the mask is right, and no more is asked.
+    # After the first click the over-confident mask covers everything, so the largest error is to
+    # the right or left of the disc. After that negative click the mask is right and clicking ends.
     single, three, *later = ideal.asked
     assert not single["multimask_output"]
     assert three["multimask_output"]
@@ -108,8 +108,8 @@ def test_an_error_is_clicked_away_with_the_earlier_logits_and_one_mask_asked(ide
     assert record.scores["click3"].iou > 0.97
 
 
-def test_an_object_that_is_found_perfectly_keeps_its_mask(ideal):
-    # Black and red halves along the grid of the logits: the mask has no error at all.
+def test_a_perfectly_found_object_keeps_its_mask(ideal):
+    # Black and red halves that follow the grid of the logits: the mask has no error.
     size = ideal.config.image_size
     image = np.zeros((size, size, 3), np.uint8)
     image[: size // 2] = (255, 0, 0)
@@ -121,7 +121,7 @@ def test_an_object_that_is_found_perfectly_keeps_its_mask(ideal):
     assert [record.scores[f"click{n}"].iou for n in (2, 3, 4)] == [1, 1, 1]
 
 
-def test_the_model_s_answers_are_those_of_its_own_interface(small_reference_sam, scene):
+def test_predictions_equal_those_of_the_predictor(small_reference_sam, scene):
     sam = small_reference_sam
     prompted = PromptedImage(sam, scene)
     answer = prompted.ask(points=[[[120, 80]]], labels=[[1]], multimask_output=True)
@@ -138,7 +138,7 @@ def test_the_model_s_answers_are_those_of_its_own_interface(small_reference_sam,
     np.testing.assert_allclose(answer.predicted_iou, expected["iou_predictions"], rtol=1e-5)
 
 
-def test_objects_get_the_same_answers_together_as_alone(small_reference_sam, scene_examples):
+def test_objects_get_the_same_predictions_together_and_alone(small_reference_sam, scene_examples):
     example = scene_examples[1]
     together = evaluate_interactive(small_reference_sam, [example], max_objects=None, clicks=3)
     alone = [
@@ -161,9 +161,7 @@ def test_the_same_examples_give_the_same_figures(small_reference_sam, scene_exam
     )
 
 
-def test_quick_figures_are_means_over_objects_first_and_sets_then(
-    small_reference_sam, scene_examples
-):
+def test_quick_figures_are_means_over_objects_then_over_sets(small_reference_sam, scene_examples):
     means, by_set = quick_figures(small_reference_sam, scene_examples)
     records = evaluate_interactive(small_reference_sam, scene_examples)
     assert [record.set_name for record in records] == ["a"] * 2 + ["b"] * 3
@@ -180,12 +178,14 @@ def test_quick_figures_are_means_over_objects_first_and_sets_then(
     assert set(means) == set(by_set["a"]) == set(by_set["b"])
 
 
-def test_the_oracle_is_never_worse_than_the_model_s_own_choice(small_reference_sam, scene_examples):
+def test_the_oracle_is_never_worse_than_the_choice_of_the_model(
+    small_reference_sam, scene_examples
+):
     for record in evaluate_interactive(small_reference_sam, scene_examples, clicks=1):
         assert record.scores["click1_oracle"].iou >= record.scores["click1_predicted"].iou
 
 
-def test_kept_masks_have_the_iou_that_was_scored(small_reference_sam, scene_examples):
+def test_kept_masks_have_the_recorded_iou(small_reference_sam, scene_examples):
     records = evaluate_interactive(
         small_reference_sam, scene_examples, clicks=1, keep_masks=("box",)
     )
@@ -197,7 +197,7 @@ def test_kept_masks_have_the_iou_that_was_scored(small_reference_sam, scene_exam
         assert record.mask("click1_single") is None
 
 
-def test_a_large_image_is_scored_small_with_nearly_the_same_figures(ideal, red_disc):
+def test_a_large_image_is_scored_at_reduced_size_with_similar_figures(ideal, red_disc):
     large = Example(
         "large",
         red_disc.image.repeat(6, 0).repeat(6, 1),
@@ -210,13 +210,13 @@ def test_a_large_image_is_scored_small_with_nearly_the_same_figures(ideal, red_d
     assert record.scores["box"].iou > 0.97
 
 
-def test_a_model_in_training_is_left_in_training(small_reference_config, scene_examples):
+def test_a_model_in_training_mode_stays_in_training_mode(small_reference_config, scene_examples):
     sam = Sam(small_reference_config).train()
     evaluate_interactive(sam, scene_examples[:1], clicks=1)
     assert sam.training
 
 
-def test_calibration_weighs_sets_alike_and_leaves_the_oracle_out(
+def test_calibration_weighs_sets_equally_and_excludes_the_oracle(
     small_reference_sam, scene_examples
 ):
     records = evaluate_interactive(small_reference_sam, scene_examples, clicks=1)

@@ -1,4 +1,4 @@
-"""Thresholds are chosen by what they do to the masks of annotated images."""
+"""Thresholds are chosen by their effect on the masks of annotated images."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def image_of(
     labels: str = "complete",
     set_name: str = "set",
 ) -> Candidates:
-    """An image with the true masks TRUE in which given masks were found."""
+    """An image with the true masks TRUE and the given found masks."""
     order = np.argsort(-np.array(predicted), kind="stable")
     found = MaskSet.from_counts(
         SIZE,
@@ -71,7 +71,7 @@ def search(images: list[Candidates], own: EverythingConfig = OWN) -> Tuning:
 
 
 @pytest.mark.parametrize("order_by", ["predicted_iou", "iou_times_stability"])
-def test_every_place_of_the_grid_has_the_score_of_its_configuration(order_by):
+def test_every_grid_point_has_the_score_of_its_configuration(order_by):
     rng = np.random.default_rng(3)
     masks = [square(*rng.integers(0, 40, 2), rng.integers(8, 22)) for _ in range(60)] + TRUE
     scores = rng.uniform(0.15, 1, (2, len(masks)))
@@ -86,8 +86,8 @@ def test_every_place_of_the_grid_has_the_score_of_its_configuration(order_by):
             assert score_of(fewer, config) == pytest.approx(table[place])
 
 
-def test_the_thresholds_that_part_objects_from_junk_are_found():
-    # Junk is predicted to be better than two of the objects, but it is unstable.
+def test_thresholds_that_separate_objects_from_junk_are_found():
+    # Junk has a higher predicted IoU than two of the objects, but is unstable.
     image = image_of([*TRUE, *JUNK], [0.9, 0.4, 0.45, 0.8, 0.7], [0.95, 0.9, 0.92, 0.55, 0.6])
     tuning = search([replace(image, name=str(i)) for i in range(4)])
     assert tuning.tuned.pred_iou_thresh < 0.4
@@ -98,22 +98,22 @@ def test_the_thresholds_that_part_objects_from_junk_are_found():
     assert tuning.chosen == tuning.tuned
 
 
-def test_of_equally_good_thresholds_those_nearest_to_the_model_s_own_are_chosen():
-    # Any predicted IoU from .3 to below .8 is perfect, whatever the other thresholds.
+def test_among_equally_good_thresholds_the_nearest_to_the_own_ones_are_chosen():
+    # Any threshold of predicted IoU from .3 to below .8 is perfect with any other thresholds.
     image = image_of([*TRUE, *JUNK], [0.82, 0.83, 0.81, 0.29, 0.28], [0.9] * 5)
     assert search([image]).tuned == OWN
     low = replace(OWN, pred_iou_thresh=0.2)
     assert search([image], low).tuned == replace(low, pred_iou_thresh=0.3)
 
 
-def test_thresholds_that_fit_already_stay_and_this_is_told():
+def test_good_thresholds_stay_and_the_verdict_says_so():
     image = image_of([*TRUE, *JUNK], [0.9, 0.8, 0.85, 0.3, 0.2], [0.9] * 5)
     tuning = search([replace(image, name=str(i)) for i in range(4)])
     assert tuning.chosen == tuning.tuned == OWN
     assert verdict_sentence(tuning).startswith("Nothing to gain")
 
 
-def test_sparse_labels_do_not_punish_what_nobody_labelled():
+def test_sparse_labels_do_not_punish_masks_of_unlabelled_things():
     def tuned(labels: str) -> EverythingConfig:
         found = [*TRUE, *JUNK]
         image = image_of(found, [0.9, 0.3, 0.35, 0.8, 0.7], [0.9] * 5, labels=labels)
@@ -122,7 +122,7 @@ def test_sparse_labels_do_not_punish_what_nobody_labelled():
     # Complete labels: 2·3 / (5 + 3) with junk beats 2·1 / (1 + 3) without.
     assert tuned("complete").pred_iou_thresh < 0.3
     assert tuned("sparse").pred_iou_thresh < 0.3
-    # Fragments of labelled objects are mistakes either way.
+    # Fragments of labelled objects are mistakes with either kind of labels.
     fragments = [square(6 + 3 * i, 6 + 2 * i, 5) for i in range(4)]
     image = image_of([TRUE[0], *fragments], [0.9] + [0.6] * 4, [0.9] * 5, labels="sparse")
     tuning = search([image])
@@ -133,20 +133,20 @@ def test_sparse_labels_do_not_punish_what_nobody_labelled():
     assert search([junk]).mean("before")["masks_per_image"] == 3
 
 
-def test_an_image_is_judged_by_what_the_others_chose():
+def test_an_image_is_scored_with_the_thresholds_chosen_on_the_others():
     # In one image the junk is stable and the objects are not.
     common = image_of([*TRUE, *JUNK], [0.8] * 5, [0.95, 0.95, 0.95, 0.6, 0.6])
     odd = image_of([*TRUE, *JUNK], [0.8, 0.8, 0.8, 0.4, 0.4], [0.6, 0.6, 0.6, 0.95, 0.95])
     tuning = search([replace(common, name=str(i)) for i in range(6)] + [replace(odd, name="odd")])
     by_name = {image.name: image for image in tuning.images}
-    # The six agree on thresholds that lose all objects of the odd one.
+    # The other six choose thresholds that lose all objects of this image.
     assert by_name["odd"].before == pytest.approx(1)
     assert by_name["odd"].left_out == 0
     gains = [image.left_out - image.before for image in tuning.images]
     assert tuning.gain[0] == pytest.approx(np.mean(gains))
 
 
-def test_a_gain_on_most_images_does_not_outweigh_a_loss_that_may_be_no_exception():
+def test_a_gain_on_most_images_does_not_outweigh_a_possible_loss():
     common = image_of([*TRUE, *JUNK], [0.8] * 5, [0.95, 0.95, 0.95, 0.6, 0.6])
     odd = image_of([*TRUE, *JUNK], [0.8, 0.8, 0.8, 0.4, 0.4], [0.6, 0.6, 0.6, 0.95, 0.95])
     many = [replace(common, name=str(i)) for i in range(6)]
@@ -154,7 +154,7 @@ def test_a_gain_on_most_images_does_not_outweigh_a_loss_that_may_be_no_exception
     assert search([*many, odd]).tuned.stability_score_thresh <= 0.6
 
 
-def test_thresholds_that_do_no_better_where_it_counts_are_not_used():
+def test_thresholds_that_are_worse_on_left_out_images_are_not_used():
     image = image_of([*TRUE, *JUNK], [0.9, 0.4, 0.45, 0.8, 0.7], [0.95, 0.9, 0.92, 0.55, 0.6])
     tuning = search([replace(image, name=str(i)) for i in range(4)])
     lost = [replace(image, left_out=image.before - 0.1) for image in tuning.images]
@@ -170,7 +170,7 @@ def test_thresholds_that_do_no_better_where_it_counts_are_not_used():
     assert verdict_sentence(unsure).startswith("Probably better, but not certainly")
 
 
-def test_three_images_are_tuned_on_and_the_lack_of_a_test_is_told():
+def test_three_images_can_be_tuned_on_and_the_verdict_says_untested():
     image = image_of([*TRUE, *JUNK], [0.9, 0.4, 0.45, 0.8, 0.7], [0.95, 0.9, 0.92, 0.55, 0.6])
     tuning = search([replace(image, name=str(i)) for i in range(3)])
     assert tuning.verdict == "untested"
@@ -181,30 +181,30 @@ def test_three_images_are_tuned_on_and_the_lack_of_a_test_is_told():
     assert [image["left_out"] for image in to_dict(tuning)["images"]] == [None] * 3
 
 
-def test_every_set_weighs_the_same_however_many_images_it_has():
+def test_every_set_has_the_same_weight_whatever_its_number_of_images():
     many = image_of([*TRUE, *JUNK], [0.8] * 5, [0.9, 0.9, 0.9, 0.6, 0.6], set_name="many")
     few = image_of([*TRUE, *JUNK], [0.8] * 5, [0.6, 0.6, 0.6, 0.6, 0.6], set_name="few")
     tuning = search([replace(many, name=str(i)) for i in range(6)] + [few])
     scores = {image.set_name: image.before for image in tuning.images}
     assert tuning.mean("before")["score"] == pytest.approx(np.mean(list(scores.values())))
-    # A stability of .9 gives 1 and 0, of .6 gives .75 and .75.
+    # A stability of .9 gives 1 and 0; a stability of .6 gives .75 and .75.
     assert tuning.tuned.stability_score_thresh <= 0.6
 
 
-def test_small_islands_are_removed_where_that_helps():
+def test_small_islands_are_removed_if_that_helps():
     ragged = []
     for mask in TRUE:
         speckled = mask.copy()
         speckled[::4, ::4] = True
         ragged.append(speckled)
     image = image_of(ragged, [0.9, 0.8, 0.85], [0.9] * 3)
-    own = replace(OWN, box_nms_thresh=1.0)  # the specks make all boxes the same
+    own = replace(OWN, box_nms_thresh=1.0)  # with the specks, all boxes are the same
     tuning = search([image], own)
     assert tuning.tuned.min_mask_region_area > 0
     assert tuning.mean("after")["score"] > tuning.mean("before")["score"] + 0.1
 
 
-def test_pairs_of_the_first_masks_are_as_many_as_can_be():
+def test_the_first_masks_have_as_many_pairs_as_possible():
     rng = np.random.default_rng(0)
     for _ in range(20):
         iou = rng.uniform(0, 1, (9, 5)) ** 2
@@ -221,7 +221,7 @@ def test_f1_counts_matches_misses_and_mistakes():
     assert f1(np.array([0]), 0, 0).tolist() == [0.0]
 
 
-def test_a_model_is_tuned_on_images_and_keeps_what_was_found(small_reference_sam, scene):
+def test_a_model_is_tuned_on_images_and_keeps_the_thresholds(small_reference_sam, scene):
     sam = small_reference_sam
     before = sam.config
     half = np.zeros(scene.shape[:2], bool)
@@ -240,7 +240,7 @@ def test_a_model_is_tuned_on_images_and_keeps_what_was_found(small_reference_sam
 
 
 @pytest.mark.parametrize("area", [0, 40])
-def test_a_setting_that_tells_duplicates_the_other_way_is_compared_as_if_it_were_the_own(
+def test_a_setting_with_the_other_kind_of_overlap_is_compared_like_own_thresholds(
     small_reference_sam, scene, area
 ):
     sam, before = small_reference_sam, small_reference_sam.config
@@ -260,14 +260,12 @@ def test_a_setting_that_tells_duplicates_the_other_way_is_compared_as_if_it_were
     assert counts[0] != counts[1]
 
 
-def test_images_without_objects_and_unknown_labels_are_refused_in_a_sentence(
-    small_reference_sam, scene
-):
+def test_images_without_objects_and_unknown_labels_raise_a_clear_error(small_reference_sam, scene):
     with pytest.raises(AnymaskError, match="None of the images has an object"):
         tune_everything(small_reference_sam, [Example("none", scene, [])])
     example = Example("some", scene, [scene[..., 0] > 100], "mine")
     for labels in ("partial", {"other": "sparse"}):
-        with pytest.raises(AnymaskError, match="say 'complete' if every object"):
+        with pytest.raises(AnymaskError, match="they must be 'complete' if every object"):
             tune_everything(small_reference_sam, [example], labels=labels)
 
 

@@ -1,4 +1,4 @@
-"""Sets to train on, each image a bright disk on dark ground."""
+"""Training sets in which each image is a bright disk on a dark background."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from PIL import Image
 def write_disks(
     folder: Path, count: int, *, name: str | None = None, mask_suffix: str = ".png"
 ) -> Path:
-    """Write a set of `count` images of 120×90 pixels, called 0, 1, 2 …
+    """Write a set of `count` images of 120×90 pixels with the names 0, 1, 2 …
 
     Parameters
     ----------
     folder : Path
     count : int
     name : str, optional
-        What `set.json` calls the set.
+        Name of the set in `set.json`.
     mask_suffix : str
     """
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""A training begins with ImageNet's backbone and, if asked, with what a teacher knows."""
+"""A training starts with an ImageNet backbone and, optionally, with a teacher's decoder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EGYPTIAN_CAT, ESPRESSO = 285, 967
 
 
 def _classified(backbone: str, image: np.ndarray) -> int:
-    """What the whole classification network says, whose head is only in the file."""
+    """The class predicted by the whole classification network; its head is only in the file."""
     sam = Sam(TINY)
     encoder = EfficientNetLiteEncoder(LITE[backbone][0], 256, 128).eval()
     load_imagenet(encoder, imagenet_file(backbone), sam.pixel_mean, sam.pixel_std)
@@ -44,31 +44,36 @@ def _classified(backbone: str, image: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("backbone", list(LITE))
-def test_the_backbone_knows_a_cat_and_a_cup(backbone: str) -> None:
+def test_the_backbone_classifies_a_cat_and_a_cup(backbone: str) -> None:
     assert _classified(backbone, data.cat()) == EGYPTIAN_CAT
     assert _classified(backbone, data.coffee()) == ESPRESSO
 
 
-def test_the_neck_learns_a_teachers_features_and_the_backbone_stays(tmp_path: Path) -> None:
+def test_an_encoder_learns_the_features_of_a_teacher_its_neck_first(tmp_path: Path) -> None:
     torch.manual_seed(0)
     teacher = Sam(TINY).eval()
     sam = Sam(TINY)
     backbone = [p.detach().clone() for p in sam.image_encoder.backbone_parameters()]
     grey = sam.pixel_mean
     maker = BatchMaker([(_disks(tmp_path / "cache"), 1.0)], 64, 16, 2, grey, 0, torch.device("cpu"))
-    lines: list[str] = []
-    imitate(sam, teacher, maker, 16 * 41, lines.append)
-    first, last = (float(line.split(": ")[-1].split()[0]) for line in (lines[0], lines[-1]))
-    assert last < 0.5 * first
-    for before, after in zip(backbone, sam.image_encoder.backbone_parameters(), strict=True):
-        assert torch.equal(before, after)
-        assert after.requires_grad
+    losses: list[float] = []
+    unchanged: list[bool] = []
+
+    def report(line: str) -> None:
+        losses.append(float(line.split(": ")[-1].split()[0]))
+        now = sam.image_encoder.backbone_parameters()
+        unchanged.append(all(map(torch.equal, backbone, now)))
+
+    imitate(sam, teacher, maker, 16 * 62, report)  # of the lines, the first three are the neck's
+    assert losses[-1] < 0.4 * losses[0]
+    assert unchanged == [True] * 3 + [False] * (len(losses) - 3)
+    assert all(p.requires_grad for p in sam.image_encoder.backbone_parameters())
     for part in ("prompt_encoder", "mask_decoder"):
         own, known = getattr(sam, part).state_dict(), getattr(teacher, part).state_dict()
         assert all(torch.equal(own[name], known[name]) for name in known)
 
 
-def test_a_training_that_begins_with_a_teacher_goes_on_from_its_decoder(tmp_path: Path) -> None:
+def test_a_training_with_a_teacher_starts_from_the_decoder_of_the_teacher(tmp_path: Path) -> None:
     data_set = write_disks(tmp_path / "data" / "disks", 6)
     options = {"config": TINY, "backbone": None, "drawn": 0, "minutes": 0.01, "recipe": RECIPE}
     quiet = {"report": lambda _: None}

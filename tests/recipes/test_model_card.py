@@ -1,4 +1,4 @@
-"""The card of the shipped model: its essentials are told, its figures come from the benchmark."""
+"""The card of the shipped model: essentials, and figures that come from the benchmark."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SETS = ("camvid", "voc2012_sbd", MEAN)
 
 @pytest.fixture
 def results():
-    """What the benchmark writes, with a figure of its own in every place."""
+    """Results as the benchmark writes them, with a different figure in every place."""
     by_set = {
         name: {figure: 0.31 + 0.01 * i + 0.2 * j for i, figure in enumerate((*MODEL, *BASELINES))}
         for j, name in enumerate(SETS)
@@ -64,7 +64,7 @@ def results():
     }
 
 
-def test_the_card_has_its_places_for_figures_and_its_essentials():
+def test_the_card_has_blocks_for_figures_and_its_essentials():
     text = CARD.read_text(encoding="utf-8")
     for name in ("figures", "everything"):
         assert "new" in replace_block(text, name, "new")
@@ -73,7 +73,7 @@ def test_the_card_has_its_places_for_figures_and_its_essentials():
     assert re.search(r"box 0\.\d\d", essentials["Figures"])
 
 
-def test_figures_are_written_by_set_with_the_sets_that_a_baseline_wins(results):
+def test_figures_are_listed_by_set_with_the_sets_where_a_baseline_is_better(results):
     text = figures(results)
     words = " ".join(text.split())
     assert "| boundary F, box | IoU error |" in text
@@ -92,7 +92,7 @@ def test_a_baseline_that_was_not_run_has_no_column(results):
     assert "GrabCut" not in figures(results)
 
 
-def test_precision_is_told_only_where_everything_is_labelled(results):
+def test_precision_is_reported_only_where_everything_is_labelled(results):
     complete, sparse = everything(results).split("Where only some are")
     assert "AP50" in complete
     assert "| camvid | 0.11 | 0.12 |" in complete
@@ -108,16 +108,14 @@ def test_essentials_are_replaced_line_by_line(results):
     first, second = card.splitlines()
     assert first == "| Compute | 94,712 views in 2.0 hours; two cores |"
     assert second.startswith("| Figures | mean IoU over 2 validation sets: box 0.76")
-    assert second.endswith("predicted IoU off by 0.024 in a set |")
+    assert second.endswith("calibration error of predicted IoU 0.024 |")
     with pytest.raises(SystemExit, match="no line"):
         replace_line("nothing", headline(results))
     with pytest.raises(SystemExit, match="no block"):
         replace_block("nothing", "figures", "new")
 
 
-def test_the_tool_rewrites_a_card_and_doing_so_twice_changes_nothing(
-    results, tmp_path, monkeypatch
-):
+def test_rewriting_a_card_twice_changes_nothing_the_second_time(results, tmp_path, monkeypatch):
     card = tmp_path / "small.md"
     card.write_text(CARD.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.setattr("tools.card.CARD", card)
@@ -135,7 +133,7 @@ def test_the_tool_rewrites_a_card_and_doing_so_twice_changes_nothing(
     ("measured", "says"),
     [("0123456789abcdef", "with the weights 0123456789ab,"), (None, "weights it does not name")],
 )
-def test_figures_of_other_weights_are_refused_and_the_card_stays(
+def test_figures_of_other_weights_raise_an_error_and_the_card_does_not_change(
     results, tmp_path, monkeypatch, measured, says
 ):
     card = tmp_path / "small.md"

@@ -1,4 +1,4 @@
-"""Objects of one view are pasted into another, whole, and known by new numbers."""
+"""Objects of one view are pasted into another, complete and with new numbers."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def _pasted(pixels: torch.Tensor, labels: torch.Tensor, seed: int = 0):
     return paste_across(pixels, labels, NEW, torch.Generator().manual_seed(seed))
 
 
-def test_an_object_comes_whole_with_its_own_colours_and_a_number_of_its_own():
+def test_an_object_is_pasted_whole_with_its_colours_and_a_new_number():
     square = (slice(20, 40), slice(5, 25))
     for seed in range(20):
         pixels, labels = _pasted(*_batch(square, None), seed)
         assert set(labels[1].unique().tolist()) <= {0, NEW, NEW + 1}
         last = labels[1] == NEW + 1  # nothing was pasted over it
         assert 300 <= last.sum() <= 400
-        assert (pixels[1][:, last] > 55).all()  # 10 is the ground, 100 the object
+        assert (pixels[1][:, last] > 55).all()  # 10 is the background, 100 the object
         assert (pixels[1][:, last] == 100).float().mean() > 0.6
         assert (pixels[1][:, labels[1] == 0] < 80).all()
         assert torch.equal(labels[0], _batch(square, None)[1][0])  # the other view has no object
 
 
-def test_it_is_put_at_any_place():
+def test_a_pasted_object_can_be_anywhere():
     square = (slice(20, 40), slice(5, 25))
     corners = []
     for seed in range(30):
@@ -58,7 +58,7 @@ def test_it_is_put_at_any_place():
     assert (rows_and_columns.amax(0) > 35).all()
 
 
-def test_it_is_mirrored_as_often_as_not_with_its_colours():
+def test_half_of_the_pasted_objects_are_mirrored_with_their_colours():
     pixels, labels = _batch(None, None)
     labels[0, 20:40, 5:15] = labels[0, 30:40, 15:25] = 3  # an L
     pixels[0, :, :, 10:][:, labels[0, :, 10:] == 3] = 200
@@ -73,7 +73,7 @@ def test_it_is_mirrored_as_often_as_not_with_its_colours():
     assert 8 <= sum(mirrored) <= 22
 
 
-def test_a_view_may_get_its_own_object_once_more_and_both_are_told_apart(
+def test_a_view_may_receive_a_copy_of_its_own_object_with_a_new_number(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(pasting, "_ALIKE", 1.0)
@@ -88,15 +88,15 @@ def test_a_view_may_get_its_own_object_once_more_and_both_are_told_apart(
         assert (pixels[0][:, copy] > 50).all()
         assert (pixels[0][:, copy] == 100).float().mean() > 0.6
         beside += int((labels[0] == 3).sum() == 400)
-    assert beside > 3  # the others lie in part on the first
+    assert beside > 3  # the others overlap the first
 
 
-def test_any_other_view_gives_its_objects_as_they_were():
+def test_objects_of_any_other_view_are_pasted_unchanged():
     square = (slice(20, 40), slice(5, 25))
     givers = set()
     for seed in range(20):
         pixels, _ = _pasted(*_batch(square, square, None), seed)
-        # The colours of objects, in views whose ground is 0, 10 and 20.
+        # The colours of objects, in views with backgrounds 0, 10 and 20.
         givers |= {float(value) for value in pixels[2].unique() if value in (100, 110)}
         assert pixels.max() <= 110
         assert not (pixels[2] == 120).any()
@@ -107,19 +107,19 @@ def test_any_other_view_gives_its_objects_as_they_were():
     "region",
     [
         (slice(0, 20), slice(5, 25)),  # cut by the view
-        (slice(30, 33), slice(5, 60)),  # hardly anything of it would stay
+        (slice(30, 33), slice(5, 60)),  # too thin: softening would remove most of it
         (slice(1, 63), slice(1, 63)),  # would hide the view
         (slice(30, 32), slice(30, 32)),  # a speck
     ],
 )
-def test_what_is_cut_thin_large_or_tiny_is_not_pasted(region):
+def test_cut_thin_large_and_tiny_objects_are_not_pasted(region):
     pixels, labels = _batch(region, None)
     after = _pasted(pixels, labels)
     assert torch.equal(after[0], pixels)
     assert torch.equal(after[1], labels)
 
 
-def test_what_the_images_end_cuts_is_not_pasted_and_nothing_is_pasted_beyond_it():
+def test_objects_cut_by_the_end_of_the_image_are_not_pasted_and_padding_stays_empty():
     pixels, labels = _batch((slice(20, 40), slice(5, 25)), (slice(20, 40), slice(5, 25)))
     labels[0, 40:] = -1
     after, ids = _pasted(pixels, labels)
@@ -128,7 +128,7 @@ def test_what_the_images_end_cuts_is_not_pasted_and_nothing_is_pasted_beyond_it(
     assert torch.equal(after[0][:, 40:], pixels[0][:, 40:])
 
 
-def test_a_view_alone_stays_as_it_is():
+def test_a_single_view_is_unchanged():
     pixels, labels = _batch((slice(20, 40), slice(5, 25)))
     after = _pasted(pixels, labels)
     assert torch.equal(after[0], pixels)

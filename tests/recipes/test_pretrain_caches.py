@@ -1,4 +1,4 @@
-"""A cache is of what was asked for, and whole, or it is made anew."""
+"""A cache is complete and matches the request, or it is built again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_after_a_failed_rebuild_the_old_data_are_cached_again(tmp_path: Path) ->
     assert np.array_equal(_build(good, tmp_path / "cache").images, before)
 
 
-def test_an_interrupted_rebuild_of_equal_size_is_not_taken_for_the_old_cache(
+def test_an_interrupted_rebuild_of_equal_size_is_not_mistaken_for_the_old_cache(
     tmp_path: Path,
 ) -> None:
     data = write_disks(tmp_path / "data", 3)
@@ -39,17 +39,17 @@ def test_an_interrupted_rebuild_of_equal_size_is_not_taken_for_the_old_cache(
 
 
 @pytest.mark.parametrize("damage", ["images.bin", "labels.bin", "index.json"])
-def test_a_damaged_cache_is_made_anew_and_not_opened(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_cache_is_built_again_and_not_opened(tmp_path: Path, damage: str) -> None:
     data, folder = write_disks(tmp_path / "data", 3), tmp_path / "cache"
     before = np.array(_build(data, folder).labels)
     path = folder / damage
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(ImageError, match=r"holds no whole cache .* delete the folder"):
+    with pytest.raises(ImageError, match=r"contains no complete cache .* delete the folder"):
         ImageCache(folder)
     assert np.array_equal(_build(data, folder).labels, before)
 
 
-def test_a_corrected_mask_is_taken_into_the_cache(tmp_path: Path) -> None:
+def test_a_corrected_mask_updates_the_cache(tmp_path: Path) -> None:
     data = write_disks(tmp_path / "data", 3)
     _build(data, tmp_path / "cache")
     corrected = np.full((90, 120), 7, np.uint8)
@@ -58,7 +58,7 @@ def test_a_corrected_mask_is_taken_into_the_cache(tmp_path: Path) -> None:
     assert np.array_equal(cache.labels[1, :90, :120], corrected)
 
 
-def test_another_number_or_seed_of_scenes_is_drawn_anew(tmp_path: Path) -> None:
+def test_a_different_number_or_seed_draws_new_scenes(tmp_path: Path) -> None:
     folder = tmp_path / "drawn"
     first = np.array(draw_bank(folder, 2, None).images)
     written = (folder / "images.bin").stat().st_mtime_ns
@@ -70,7 +70,7 @@ def test_another_number_or_seed_of_scenes_is_drawn_anew(tmp_path: Path) -> None:
     assert not np.array_equal(draw_bank(folder, 2, None, seed=1).images, first)
 
 
-def test_scenes_are_drawn_anew_from_other_photographs(tmp_path: Path) -> None:
+def test_different_photographs_draw_new_scenes(tmp_path: Path) -> None:
     for name, folder in (("a", tmp_path / "a"), ("b", tmp_path / "b")):
         _build(write_disks(folder, 2), tmp_path / f"cache_{name}")
     keys = [
@@ -81,7 +81,7 @@ def test_scenes_are_drawn_anew_from_other_photographs(tmp_path: Path) -> None:
     assert keys[0] == keys[2] == keys[3]
 
 
-def test_ids_beyond_sixteen_bits_stay_apart(tmp_path: Path) -> None:
+def test_ids_above_sixteen_bits_stay_distinct(tmp_path: Path) -> None:
     data = write_disks(tmp_path / "data", 1, mask_suffix=".tif")
     labels = np.zeros((90, 120), np.int32)
     labels[:30], labels[60:] = 65536, 131072
@@ -94,7 +94,7 @@ def test_ids_beyond_sixteen_bits_stay_apart(tmp_path: Path) -> None:
     ]
 
 
-def test_large_images_and_their_masks_are_reduced_alike(tmp_path: Path) -> None:
+def test_large_images_and_their_masks_are_reduced_by_the_same_factor(tmp_path: Path) -> None:
     data = write_disks(tmp_path / "data", 1)
     labels = np.zeros((900, 1200), np.uint16)
     labels[300:600, 400:800] = 300
@@ -106,7 +106,7 @@ def test_large_images_and_their_masks_are_reduced_alike(tmp_path: Path) -> None:
     assert np.mean(bright == (cache.labels[0, :384, :512] == 300)) > 0.99
 
 
-def test_colours_are_no_label_image(tmp_path: Path) -> None:
+def test_a_colour_image_is_not_a_label_image(tmp_path: Path) -> None:
     data = write_disks(tmp_path / "data", 2)
     colours = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
     write_mask(data / "masks" / "0.png", colours)
@@ -115,7 +115,7 @@ def test_colours_are_no_label_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["images", "masks"])
-def test_a_damaged_picture_is_named(tmp_path: Path, part: str) -> None:
+def test_the_error_names_a_damaged_image(tmp_path: Path, part: str) -> None:
     data = write_disks(tmp_path / "data", 2)
     path = data / part / "1.png"
     path.write_bytes(path.read_bytes()[:60])
@@ -123,11 +123,13 @@ def test_a_damaged_picture_is_named(tmp_path: Path, part: str) -> None:
         _build(data, tmp_path / "cache")
 
 
-def test_masks_without_any_label_are_refused(tmp_path: Path) -> None:
+def test_masks_without_any_label_raise_an_error(tmp_path: Path) -> None:
     data = write_disks(tmp_path / "data", 2)
     for i in range(2):
         write_mask(data / "masks" / f"{i}.png", np.zeros((90, 120), np.uint8))
-    with pytest.raises(ImageError, match=r"No mask of the 2 training images labels anything"):
+    with pytest.raises(
+        ImageError, match=r"None of the masks of the 2 training images labels anything"
+    ):
         _build(data, tmp_path / "cache")
 
 
@@ -141,14 +143,16 @@ def test_caches_without_a_key_can_still_be_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", [1_000_000, 2_500_000])
-def test_too_little_room_is_said_before_anything_is_read(tmp_path: Path, limit: int) -> None:
-    resource = pytest.importorskip("resource", reason="what limits a file's size is Unix's")
-    # Labels alone would fit the larger limit.
+def test_too_little_disk_space_is_reported_before_anything_is_read(
+    tmp_path: Path, limit: int
+) -> None:
+    resource = pytest.importorskip("resource", reason="limits of file sizes need Unix")
+    # Labels alone would fit into the larger limit.
     sources = find_sources([write_disks(tmp_path / "data", 4)])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
-        with pytest.raises(OutputError, match=r"need 0\.01 GB, decoded, in .*cache.* make room"):
+        with pytest.raises(OutputError, match=r"need 0\.01 GB in .*cache.* free some space"):
             build_cache(sources, tmp_path / "cache")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,4 +1,4 @@
-"""Cached images come back whole, and views keep images and labels together."""
+"""Cached images are returned unchanged, and views keep images and labels aligned."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GREY = torch.full((3, 1, 1), 120.0)
 
 
 def _write_set(folder: Path, name: str, count: int) -> Path:
-    """Pictures whose red value is ten times the label, so that pixels tell their label."""
+    """Images with a red value of ten times the label, so that pixels show their label."""
     rng = np.random.default_rng(0)
     for sub in ("images", "masks"):
         (folder / name / sub).mkdir(parents=True)
@@ -43,7 +43,7 @@ def cache(tmp_path: Path) -> ImageCache:
     return build_cache(find_sources([tmp_path / "data"]), tmp_path / "cache")
 
 
-def test_a_cache_gives_back_the_images_and_labels(tmp_path: Path, cache: ImageCache) -> None:
+def test_a_cache_returns_the_images_and_labels(tmp_path: Path, cache: ImageCache) -> None:
     for i, source in enumerate(find_sources([tmp_path / "data"])):
         h, w = cache.sizes[i]
         assert np.array_equal(cache.images[i, :h, :w], np.asarray(Image.open(source.image)))
@@ -56,12 +56,12 @@ def test_a_cache_is_built_once(tmp_path: Path, cache: ImageCache) -> None:
     assert (tmp_path / "cache" / "images.bin").stat().st_mtime_ns == written
 
 
-def test_a_folder_without_sets_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"holds no training set"):
+def test_a_folder_without_sets_raises_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"contains no training set"):
         find_sources([tmp_path])
 
 
-def test_sets_that_may_not_train_are_validation_only(tmp_path: Path) -> None:
+def test_sets_that_must_not_be_trained_on_are_validation_only(tmp_path: Path) -> None:
     _write_set(tmp_path, "crackforest", 3)
     _write_set(tmp_path, "wbc", 3)
     train, validation = split(find_sources([tmp_path]))
@@ -81,8 +81,8 @@ def test_labels_stay_on_their_pixels_in_every_view(cache: ImageCache) -> None:
     for _ in range(8):
         pixels, seen = random_views(*_view_parts(cache, 96), 96, GREY, generator)
         for image, ids in zip(pixels, seen, strict=True):
-            # Photometric changes shift and scale colours but keep what is told apart: within one
-            # region the red channel varies less than between regions.
+            # Photometric changes shift and scale colours, but the red channel still varies less
+            # within one region than between regions.
             spread = [image[:, ids == k].var(1).sum() for k in (0, 5, 20) if (ids == k).sum() > 50]
             if len(spread) > 1:
                 total = image[:, ids >= 0].var(1).sum()
@@ -91,7 +91,7 @@ def test_labels_stay_on_their_pixels_in_every_view(cache: ImageCache) -> None:
     assert np.mean(agreements) > 0.8
 
 
-def test_beyond_the_image_there_is_padding_and_no_label(cache: ImageCache) -> None:
+def test_outside_the_image_there_is_padding_without_labels(cache: ImageCache) -> None:
     generator = torch.Generator().manual_seed(0)
     pixels, seen = random_views(*_view_parts(cache, 96), 96, GREY, generator)
     beyond = seen == -1
@@ -99,7 +99,7 @@ def test_beyond_the_image_there_is_padding_and_no_label(cache: ImageCache) -> No
     assert (pixels.permute(0, 2, 3, 1)[beyond] == 120).all()
 
 
-def test_batches_ask_for_regions_that_are_there(cache: ImageCache) -> None:
+def test_target_masks_are_regions_of_the_view(cache: ImageCache) -> None:
     maker = BatchMaker([(cache, 1.0)], 96, 4, 4, GREY, 0, torch.device("cpu"))
     asked_for_pasted = 0
     for _ in range(12):
@@ -109,7 +109,7 @@ def test_batches_ask_for_regions_that_are_there(cache: ImageCache) -> None:
         assert batch.masks.flatten(2).any(2).all()
         for ids, masks in zip(batch.labels, batch.masks, strict=True):
             for mask in masks:
-                # One region, a pasted one among them, or the union of all: a whole cell.
+                # One region, possibly a pasted one, or the union of all: a whole cell.
                 inside = set(ids[mask].tolist())
                 assert inside in ({5}, {20}, {21}, {22}, {23}, {5, 20})
                 asked_for_pasted += bool(inside & {21, 22})
@@ -124,10 +124,10 @@ def test_the_same_seed_gives_the_same_batches(cache: ImageCache) -> None:
     assert torch.equal(first.masks, second.masks)
 
 
-def test_labels_that_no_view_can_show_end_in_a_sentence(
+def test_labels_that_no_view_can_show_raise_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "_MOST_IN_VAIN", 60)  # for time
+    monkeypatch.setattr(batches, "_MOST_IN_VAIN", 60)  # to save time
     data = _write_set(tmp_path / "data", "specks", 2)
     for path in (data / "masks").iterdir():
         speck = np.zeros(Image.open(path).size[::-1], np.uint8)

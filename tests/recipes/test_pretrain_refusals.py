@@ -1,4 +1,4 @@
-"""What cannot be trained is refused in one sentence, before anything is cached or drawn."""
+"""Invalid trainings raise a clear error before anything is cached or drawn."""
 
 from __future__ import annotations
 
@@ -40,35 +40,35 @@ def _refused(data: Path, out: Path, error: type[AnymaskError], match: str, **opt
 
 
 @pytest.mark.parametrize("minutes", [0, -1, float("nan")])
-def test_there_must_be_time(data: Path, tmp_path: Path, minutes: float) -> None:
-    _refused(data, tmp_path / "o", AnymaskError, r"time to train is", minutes=minutes)
+def test_the_training_time_must_be_above_zero(data: Path, tmp_path: Path, minutes: float) -> None:
+    _refused(data, tmp_path / "o", AnymaskError, r"training time is", minutes=minutes)
 
 
-def test_the_command_refuses_no_time(data: Path, tmp_path: Path) -> None:
+def test_the_command_rejects_a_time_of_zero(data: Path, tmp_path: Path) -> None:
     command = ["--data", str(data), "--out", str(tmp_path / "o"), "--minutes", "0"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 2
     assert "--minutes" in result.output
 
 
-def test_half_of_the_prompts_are_boxes_so_that_one_is_too_few(data: Path, tmp_path: Path) -> None:
+def test_one_prompt_is_too_few_because_half_of_them_are_boxes(data: Path, tmp_path: Path) -> None:
     recipe = Recipe(side=64, batch_size=2, prompts=1)
     _refused(data, tmp_path / "o", AnymaskError, r"at least 2 prompts", recipe=recipe)
 
 
 @pytest.mark.parametrize("device", ["foo", "cuda:99"])
-def test_a_device_that_is_not_there_is_refused(data: Path, tmp_path: Path, device: str) -> None:
+def test_a_missing_device_raises_an_error(data: Path, tmp_path: Path, device: str) -> None:
     _refused(data, tmp_path / "o", CheckpointError, rf"device '{device}'", device=device)
 
 
-def test_a_file_of_other_contents_is_no_beginning(data: Path, tmp_path: Path) -> None:
+def test_a_file_without_weights_raises_an_error(data: Path, tmp_path: Path) -> None:
     text = tmp_path / "notes.safetensors"
     text.write_text("no weights")
     _refused(data, tmp_path / "o", CheckpointError, r"notes\.safetensors", start_from=text)
     _refused(data, tmp_path / "o", AnymaskError, r"no backbone 'lite9'", backbone="lite9")
 
 
-def test_weights_of_another_geometry_are_no_beginning(
+def test_weights_of_another_architecture_raise_an_error(
     data: Path, tmp_path: Path, small_reference_sam: anymask.Sam
 ) -> None:
     other = tmp_path / "other.safetensors"
@@ -76,7 +76,7 @@ def test_weights_of_another_geometry_are_no_beginning(
     _refused(data, tmp_path / "o", CheckpointError, r"other\.safetensors", start_from=other)
 
 
-def test_a_training_is_not_resumed_from_other_weights(data: Path, tmp_path: Path) -> None:
+def test_a_resumed_training_cannot_start_from_other_weights(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "o"
     out.mkdir()
     (out / "state.pt").touch()
@@ -84,7 +84,7 @@ def test_a_training_is_not_resumed_from_other_weights(data: Path, tmp_path: Path
     _refused(data, out, AnymaskError, r"--resume .* --start-from .* one of them", **both)
 
 
-def test_a_state_cut_short_is_named_with_a_way_out(data: Path, tmp_path: Path) -> None:
+def test_the_error_for_a_truncated_state_says_what_to_do(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     pretrain([data], out, report=lambda _: None, **TINY_RUN)
     state = (out / "state.pt").read_bytes()
@@ -93,11 +93,11 @@ def test_a_state_cut_short_is_named_with_a_way_out(data: Path, tmp_path: Path) -
     with pytest.raises(CheckpointError, match=way_out):
         pretrain([data], out, resume=True, **TINY_RUN)
     torch.save({"progress": {}}, out / "state.pt")
-    with pytest.raises(CheckpointError, match=r"state\.pt is no state of a training"):
+    with pytest.raises(CheckpointError, match=r"state\.pt is not the state of a training"):
         pretrain([data], out, resume=True, **TINY_RUN)
 
 
-def test_a_log_cut_short_still_gives_curves(tmp_path: Path) -> None:
+def test_a_truncated_log_still_gives_curves(tmp_path: Path) -> None:
     line = '{"kind": "train", "images": 100, "box": 0.5}\n'
     log, picture = tmp_path / "log.jsonl", tmp_path / "curves.png"
     log.write_text(line)
@@ -115,27 +115,29 @@ def test_results_need_a_folder(data: Path, tmp_path: Path, out: str) -> None:
     assert (tmp_path / "file").read_text() == "here first"
 
 
-def test_a_held_out_image_with_a_wrong_mask_is_met_first(data: Path, tmp_path: Path) -> None:
+def test_a_held_out_image_with_a_wrong_mask_is_found_before_training(
+    data: Path, tmp_path: Path
+) -> None:
     held_out = data.parent / "crackforest"  # by licence, validation only
     write_disks(held_out, 1)
     write_mask(held_out / "masks" / "0.png", np.ones((5, 5), np.uint8))
     _refused(data.parent, tmp_path / "o", ImageError, r"crackforest/images/0\.png")
 
 
-def test_without_an_object_to_evaluate_on_the_training_goes_on_and_says_so(
+def test_training_continues_with_a_message_if_no_validation_image_has_an_object(
     data: Path, tmp_path: Path
 ) -> None:
-    write_disks(data.parent / "alone", 1)  # too small to lend an image
+    write_disks(data.parent / "alone", 1)  # too small to hold out an image
     empty = write_disks(data.parent / "crackforest", 1)
     write_mask(empty / "masks" / "0.png", np.zeros((90, 120), np.uint8))
     lines: list[str] = []
     places = [data.parent / "alone", empty]
     pretrain(places, tmp_path / "o", report=lines.append, **TINY_RUN)
-    assert any("nothing is evaluated" in line for line in lines)
+    assert any("no evaluation during training" in line for line in lines)
     assert not any(line.startswith("evaluation") for line in lines)
 
 
-def test_one_thread_has_one_process_draw(
+def test_one_thread_draws_scenes_in_one_process(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []

@@ -1,4 +1,4 @@
-"""The recipe as one call and as a command: from folders of images to weights that load."""
+"""The recipe as one call and as a command, from image folders to weights that can be loaded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_a_run_gives_weights_figures_and_curves_and_is_resumed(data: Path, tmp_path: Path) -> None:
+def test_a_run_writes_weights_figures_and_curves_and_can_be_resumed(
+    data: Path, tmp_path: Path
+) -> None:
     out, lines = tmp_path / "run", []
     options = {**FAST, "minutes": 0.02, "drawn": 2, "report": lines.append}
     weights = pretrain([data], out, **options)
@@ -45,17 +47,17 @@ def test_a_run_gives_weights_figures_and_curves_and_is_resumed(data: Path, tmp_p
     assert again[-1]["updates"] > log[-1]["updates"]
 
 
-def test_there_must_be_a_training_to_resume(data: Path, tmp_path: Path) -> None:
+def test_resuming_needs_an_earlier_training(data: Path, tmp_path: Path) -> None:
     with pytest.raises(AnymaskError, match=r"no training to resume"):
         pretrain([data], tmp_path / "run", resume=True)
 
 
-def test_images_for_validation_alone_cannot_train(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(AnymaskError, match=r"nothing to train on"):
+def test_validation_images_alone_cannot_be_trained_on(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(AnymaskError, match=r"none is left for training"):
         pretrain([data / "crackforest"], tmp_path / "run")
 
 
-def test_the_command_refuses_a_side_that_the_network_cannot_halve(tmp_path: Path) -> None:
+def test_the_command_rejects_a_side_that_is_no_multiple_of_32(tmp_path: Path) -> None:
     command = ["--data", str(tmp_path), "--out", str(tmp_path / "o"), "--side", "100"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 2
@@ -65,4 +67,4 @@ def test_the_command_refuses_a_side_that_the_network_cannot_halve(tmp_path: Path
 def test_the_command_names_a_folder_without_sets(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["--data", str(tmp_path), "--out", str(tmp_path / "o")])
     assert result.exit_code == 2
-    assert "holds no training set" in result.output
+    assert "contains no training set" in result.output

@@ -1,4 +1,4 @@
-"""Which images of which folders are trained on, and which are held out."""
+"""Which images of which folders are for training, and which are held out."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def _names(sources):
     return [source.name for source in sources]
 
 
-def test_an_eighth_of_an_unknown_set_is_held_out_by_the_images_names(tmp_path: Path) -> None:
+def test_an_eighth_of_an_unknown_set_is_held_out_by_image_names(tmp_path: Path) -> None:
     write_disks(tmp_path / "mine", 80)
     sources = find_sources([tmp_path])
     train, held_out = split(sources)
     assert sorted(_names(train + held_out)) == sorted(_names(sources))
     assert 4 <= len(held_out) <= 18
-    # The same ones wherever the set lies, in whatever order, and when other images are taken away.
+    # The choice does not depend on the folder, the order, or other images.
     again = write_disks(tmp_path / "elsewhere" / "renamed", 80)
     _, moved = split(find_sources([again])[::-1])
     assert {s.image.name for s in moved} == {s.image.name for s in held_out}
@@ -30,7 +30,7 @@ def test_an_eighth_of_an_unknown_set_is_held_out_by_the_images_names(tmp_path: P
     assert _names(split(find_sources([tmp_path / "mine"]))[1]) == _names(held_out)
 
 
-def test_a_small_set_lends_one_image_and_a_large_one_no_more_than_sixty(tmp_path: Path) -> None:
+def test_at_least_one_and_at_most_sixty_images_of_a_set_are_held_out(tmp_path: Path) -> None:
     write_disks(tmp_path / "one", 1)
     write_disks(tmp_path / "two", 2)
     large = write_disks(tmp_path / "large", 0)
@@ -47,7 +47,7 @@ def test_a_small_set_lends_one_image_and_a_large_one_no_more_than_sixty(tmp_path
     assert (count(train, "large"), count(held_out, "large")) == (640, 60)
 
 
-def test_sets_of_the_list_are_divided_by_it_alone(tmp_path: Path) -> None:
+def test_listed_sets_are_divided_only_as_listed(tmp_path: Path) -> None:
     balloon = write_disks(tmp_path / "balloon", 20)
     for folder in ("images", "masks"):
         (balloon / folder / "3.png").rename(balloon / folder / "489752654_777853a0ba_b.png")
@@ -55,7 +55,7 @@ def test_sets_of_the_list_are_divided_by_it_alone(tmp_path: Path) -> None:
     assert _names(held_out) == ["balloon/489752654_777853a0ba_b"]
 
 
-def test_held_out_images_are_found_whatever_set_json_calls_the_set(tmp_path: Path) -> None:
+def test_held_out_images_are_found_whatever_the_name_in_set_json(tmp_path: Path) -> None:
     write_disks(tmp_path / "folder", 6, name="another name")
     write_disks(tmp_path / "deep" / "below" / "nested", 6)
     _, held_out = split(find_sources([tmp_path]))
@@ -64,7 +64,7 @@ def test_held_out_images_are_found_whatever_set_json_calls_the_set(tmp_path: Pat
     assert all(len(example.masks) == 1 for example in examples)
 
 
-def test_two_sets_of_one_name_are_told_apart_in_evaluations(tmp_path: Path) -> None:
+def test_two_sets_with_the_same_name_get_different_names_in_evaluations(tmp_path: Path) -> None:
     places = [write_disks(tmp_path / place / "cells", 6) for place in ("a", "b")]
     _, held_out = split(find_sources(places))
     examples = validation_examples(places, {s.name for s in held_out})
@@ -72,7 +72,7 @@ def test_two_sets_of_one_name_are_told_apart_in_evaluations(tmp_path: Path) -> N
     assert len(examples) == len(held_out)
 
 
-def test_a_set_named_twice_counts_once(tmp_path: Path) -> None:
+def test_a_set_given_twice_counts_once(tmp_path: Path) -> None:
     folder = write_disks(tmp_path / "cells", 6)
     assert len(find_sources([tmp_path, folder, folder / ".." / "cells"])) == 6
 
@@ -88,7 +88,7 @@ def test_sets_linked_into_one_folder_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_a_linked_set_comes_by_its_own_name(tmp_path: Path, beside: bool) -> None:
+def test_a_linked_set_keeps_its_own_name(tmp_path: Path, beside: bool) -> None:
     given = tmp_path if beside else tmp_path / "given"
     given.mkdir(exist_ok=True)
     folder = write_disks(tmp_path / "wbc", 6)
@@ -105,7 +105,7 @@ def test_masks_may_be_tiff(tmp_path: Path) -> None:
     assert [s.labels.name for s in find_sources([tmp_path])] == ["0.tiff", "1.tiff", "2.tiff"]
 
 
-def test_a_set_whose_images_have_no_masks_is_refused_with_a_name_to_use(tmp_path: Path) -> None:
+def test_the_error_for_a_set_without_masks_says_which_names_to_use(tmp_path: Path) -> None:
     folder = write_disks(tmp_path / "cells", 3)
     for path in (folder / "masks").iterdir():
         path.rename(path.with_name(f"{path.stem}_mask.png"))
@@ -114,8 +114,8 @@ def test_a_set_whose_images_have_no_masks_is_refused_with_a_name_to_use(tmp_path
 
 
 @pytest.mark.parametrize("missing", ["images", "masks"])
-def test_a_set_without_one_of_its_folders_is_refused(tmp_path: Path, missing: str) -> None:
+def test_a_set_without_one_of_its_folders_raises_an_error(tmp_path: Path, missing: str) -> None:
     folder = write_disks(tmp_path / "cells", 1)
     (folder / missing).rename(folder / "other")
-    with pytest.raises(ImageError, match=rf"cells has a set\.json and no folder {missing}/"):
+    with pytest.raises(ImageError, match=rf"cells has a set\.json but no folder {missing}/"):
         find_sources([tmp_path])

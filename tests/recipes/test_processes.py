@@ -1,4 +1,4 @@
-"""Processes that train together have the same gradients, and none outlives the others."""
+"""Processes that train together have the same gradients and end together."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _wait(team: Team, path: Path) -> None:
     team.agree(0.0)
 
 
-def test_all_processes_get_the_mean_of_their_gradients_and_the_word_of_the_first(tmp_path):
+def test_all_processes_get_the_mean_gradient_and_the_value_of_the_first_process(tmp_path):
     layer, own = nn.Linear(3, 2), []
     with team_of(3, 8, _average_with_others, tmp_path) as team:
         for step in range(3):
@@ -68,7 +68,7 @@ def test_all_processes_get_the_mean_of_their_gradients_and_the_word_of_the_first
             assert torch.equal(gradients[1], bias)
 
 
-def test_a_process_alone_keeps_its_gradient():
+def test_a_single_process_keeps_its_gradient():
     layer = nn.Linear(3, 2)
     with team_of(1, 8, _end_at_once) as team:
         parameters = _gradient(layer, 2.0)
@@ -77,9 +77,9 @@ def test_a_process_alone_keeps_its_gradient():
     assert torch.equal(parameters[0].grad, torch.full((2, 3), 2.0))
 
 
-def test_a_process_that_ends_is_told_of_in_a_sentence():
+def test_a_process_that_ends_raises_a_clear_error():
     with (
-        pytest.raises(AnymaskError, match="train together has ended"),
+        pytest.raises(AnymaskError, match="training processes has ended"),
         team_of(2, 8, _end_at_once) as team,
     ):
         team.agree(1.0)
@@ -119,7 +119,7 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def test_processes_that_train_together_are_for_the_processor():
+def test_several_processes_need_the_cpu():
     check_figures(Recipe(), minutes=1, processes=2, device="cpu")
-    with pytest.raises(AnymaskError, match="--processes 2 is for the CPU, and the device is cuda"):
+    with pytest.raises(AnymaskError, match="--processes 2 is for the CPU, but the device is cuda"):
         check_figures(Recipe(), minutes=1, processes=2, device="cuda")

@@ -1,4 +1,4 @@
-"""The training loop learns, and goes on from where it was killed."""
+"""The training loop learns, and continues after it was killed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _train(
 
 
 def _interrupted(cache: ImageCache, out: Path, before_update: int, updates: int) -> None:
-    """Stop a finishing run as Ctrl-C does."""
+    """Stop a finishing run, as Ctrl-C does."""
 
     made = iter(range(before_update))
 
@@ -84,20 +84,20 @@ def _state(out: Path) -> dict[str, dict[str, float]]:
     return torch.load(out / "state.pt", weights_only=True)
 
 
-def test_the_loss_falls_and_a_resumed_run_goes_on_without_a_jump(tmp_path: Path) -> None:
+def test_the_loss_falls_and_a_resumed_run_continues_without_a_jump(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     _train(cache, out, 64)
     _train(cache, out, 16)
     log = _log(out)
     assert [r["updates"] for r in log] == list(range(8, 81, 8))
     losses = [r["loss"] for r in log]
-    # Of several lines: one line's loss, of sixteen images, varies by a fifth.
+    # Means of several lines, because the loss of one line (sixteen images) varies by a fifth.
     first, before, after = losses[0], np.mean(losses[4:8]), np.mean(losses[8:])
     assert before < 0.8 * first
     assert after < before + 0.2 * (first - before)
 
 
-def test_the_rate_rises_over_so_many_images_and_no_weight_leaves_the_dense_losses_out(
+def test_the_rate_warms_up_and_a_weight_of_zero_turns_the_dense_losses_off(
     tmp_path: Path,
 ) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
@@ -108,14 +108,14 @@ def test_the_rate_rises_over_so_many_images_and_no_weight_leaves_the_dense_losse
     assert not any("auxiliary" in r for r in _log(out))
 
 
-def test_a_finishing_run_lets_the_learning_rate_fall(tmp_path: Path) -> None:
+def test_a_finishing_run_reduces_the_learning_rate(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     _train(cache, out, 16, finish=True)
     rates = [r["learning_rate"] / RECIPE.learning_rate for r in _log(out)]
     assert rates == pytest.approx([1, 0.125])
 
 
-def test_a_fall_that_is_interrupted_goes_on_where_it_was_and_starts_anew_when_over(
+def test_an_interrupted_decay_continues_and_a_completed_one_starts_again(
     tmp_path: Path,
 ) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
@@ -130,7 +130,9 @@ def test_a_fall_that_is_interrupted_goes_on_where_it_was_and_starts_anew_when_ov
     assert _log(out)[2]["learning_rate"] == RECIPE.learning_rate
 
 
-def test_the_last_views_of_a_finishing_run_are_larger_and_the_fall_goes_on(tmp_path: Path) -> None:
+def test_the_last_views_of_a_finishing_run_are_larger_and_the_decay_continues(
+    tmp_path: Path,
+) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     sides, lines = [], []
     with pytest.MonkeyPatch.context() as patch:
@@ -153,7 +155,7 @@ def test_the_last_views_of_a_finishing_run_are_larger_and_the_fall_goes_on(tmp_p
             report=lines.append,
         )
     small, large = (4, 3, 64, 64), (1, 3, 128, 128)
-    # Batches are made ahead, so that a few of each stage are never trained on.
+    # Batches are made in advance, so a few batches of each stage are not used.
     assert set(sides) == {small, large}
     assert sides == sorted(sides, key=lambda shape: shape[2])
     assert 8 <= sides.count(small) <= 18
@@ -164,7 +166,7 @@ def test_the_last_views_of_a_finishing_run_are_larger_and_the_fall_goes_on(tmp_p
     assert _state(out)["progress"]["factor"] == 1
 
 
-def test_views_of_one_size_throughout_where_the_last_ones_are_no_larger(tmp_path: Path) -> None:
+def test_all_views_have_one_size_if_the_last_side_is_no_larger(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     recipe = replace(RECIPE, last_side=RECIPE.side)
     options = {"config": TINY, "updates": 8, "finish": True, "report": lambda _: None}
@@ -172,7 +174,7 @@ def test_views_of_one_size_throughout_where_the_last_ones_are_no_larger(tmp_path
     assert [r["updates"] for r in _log(out)] == [8]
 
 
-def test_an_interrupted_training_is_kept(tmp_path: Path) -> None:
+def test_an_interrupted_training_is_saved(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     _interrupted(cache, out, before_update=7, updates=100)
     assert _state(out)["progress"]["updates"] == 7
@@ -180,13 +182,13 @@ def test_an_interrupted_training_is_kept(tmp_path: Path) -> None:
     assert _state(out)["progress"]["updates"] == 10
 
 
-def test_the_log_never_goes_backwards(tmp_path: Path) -> None:
+def test_the_log_stays_in_order_after_a_kill(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     recipe = replace(RECIPE, log_images=4)
     _train(cache, out, 2, recipe=recipe)
     state = (out / "state.pt").read_bytes()
     _train(cache, out, 2, recipe=recipe)
-    # As after a kill some time after the state was saved, in the middle of a line.
+    # As if killed in the middle of a line, some time after the state was saved.
     (out / "state.pt").write_bytes(state)
     with (out / "log.jsonl").open("a") as file:
         file.write('{"kind": "train", "upd')
@@ -197,7 +199,7 @@ def test_the_log_never_goes_backwards(tmp_path: Path) -> None:
     assert [r["updates"] for r in _log(out)] == [2]
 
 
-def test_what_is_evaluated_is_what_is_exported(tmp_path: Path) -> None:
+def test_the_evaluated_model_is_the_exported_model(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     seen: list[dict[str, torch.Tensor]] = []
 
@@ -212,7 +214,7 @@ def test_what_is_evaluated_is_what_is_exported(tmp_path: Path) -> None:
     assert (out / "curves.png").exists()
 
 
-def test_the_export_holds_its_configuration_and_half_precision(tmp_path: Path) -> None:
+def test_the_export_contains_its_configuration_in_half_precision(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     weights = _train(cache, out, 2)
     with safe_open(weights, "pt") as file:
@@ -223,10 +225,10 @@ def test_the_export_holds_its_configuration_and_half_precision(tmp_path: Path) -
     assert all(t == torch.float16 for k, t in dtypes.items() if k not in coordinates)
 
 
-def test_a_training_can_begin_with_the_weights_of_another(tmp_path: Path) -> None:
+def test_a_training_can_start_from_the_weights_of_another(tmp_path: Path) -> None:
     cache = _disks(tmp_path / "cache")
     weights = _train(cache, tmp_path / "first", 2)
-    # With a warm-up this long, one update moves the weights by next to nothing.
+    # With such a long warm-up, one update hardly changes the weights.
     careful = replace(RECIPE, warmup_images=10**6)
     again = train(
         [(cache, 1.0)],
@@ -241,7 +243,7 @@ def test_a_training_can_begin_with_the_weights_of_another(tmp_path: Path) -> Non
     assert all(torch.allclose(after[k].float(), before[k].float(), atol=1e-2) for k in before)
 
 
-def test_every_parameter_has_exactly_one_optimiser_and_moves() -> None:
+def test_every_parameter_has_exactly_one_optimiser_and_is_updated() -> None:
     torch.manual_seed(0)
     module = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3),
@@ -264,11 +266,11 @@ def test_every_parameter_has_exactly_one_optimiser_and_moves() -> None:
     assert count == len(before)
 
 
-def test_two_processes_train_as_one_does_on_twice_the_views(tmp_path: Path) -> None:
+def test_two_processes_train_like_one_process_with_twice_the_views(tmp_path: Path) -> None:
     cache = _disks(tmp_path / "cache")
     out = tmp_path / "out"
     shared = replace(RECIPE, accumulate=2, log_images=32)
-    for updates in (3, 5):  # the second is a resumption
+    for updates in (3, 5):  # the second call resumes
         train(
             [(cache, 1.0)],
             out,

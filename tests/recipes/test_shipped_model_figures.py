@@ -1,4 +1,4 @@
-"""The shipped weights answer as well as they did when they were put into the package."""
+"""The shipped weights are as accurate as when they were added to the package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tools.shipped_figures import TARGET, coins_example, drawn_examples, measure
 from anymask.checkpoints.registry import SMALL_SHA256
 
 RECORDED = json.loads(TARGET.read_text(encoding="utf-8"))
-# Other processors round otherwise, which moves a click now and then.
+# Other processors round differently, which sometimes moves a click.
 TOLERANCE = 0.02
 
 
@@ -31,12 +31,12 @@ def test_the_figures_are_those_of_the_weights_in_the_package():
 
 
 @pytest.mark.parametrize("set_name", ["drawn", "coins"])
-def test_clicks_boxes_and_calibration_are_what_they_were(measured, set_name):
+def test_clicks_boxes_and_calibration_have_not_changed(measured, set_name):
     assert measured[set_name] == pytest.approx(RECORDED["figures"][set_name], abs=TOLERANCE)
 
 
-def test_the_pictures_are_what_they_were():
-    """24 coins, and scenes with something in each."""
+def test_the_images_of_the_test_have_not_changed():
+    """There are 24 coins, and each scene contains objects."""
     coins = coins_example()
     assert len(coins.masks) == 24
     assert all(500 < mask.sum() < 4000 for mask in coins.masks)

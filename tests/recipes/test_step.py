@@ -1,4 +1,4 @@
-"""One training step: what it asks, and what each part of its loss teaches."""
+"""One training step: its prompts, and the effect of each part of its loss."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def _figures(batch: Batch, weights: Weights) -> dict[str, float]:
     return {"loss": float(loss.detach()), **{k: float(v) for k, v in figures.items()}}
 
 
-def test_points_on_nothing_are_asked_only_where_everything_is_labelled() -> None:
+def test_points_on_background_are_prompted_only_if_everything_is_labelled() -> None:
     assert "nothing_iou" in _figures(_batch(True), Weights())
     assert "nothing_iou" not in _figures(_batch(False), Weights())
 
 
 @pytest.mark.parametrize("part", ["boundary", "smooth", "nothing"])
-def test_each_part_of_the_loss_can_be_left_out(part: str) -> None:
+def test_each_part_of_the_loss_can_be_turned_off(part: str) -> None:
     alone = dict.fromkeys(("ranking", "boundary", "smooth", "nothing", "neighbours"), 0.0)
     without = _figures(_batch(True), Weights(**alone))["loss"]
     assert _figures(_batch(True), Weights(**{**alone, part: 1.0}))["loss"] > without
@@ -49,7 +49,7 @@ def test_a_neighbour_is_another_labelled_region_of_the_same_view() -> None:
     assert torch.equal(others[1], (batch.labels[0] == 1)[::2, ::2])
 
 
-def test_a_comb_is_a_ripple_and_a_slope_or_an_outline_is_none() -> None:
+def test_a_comb_pattern_is_a_ripple_but_a_slope_or_an_outline_is_not() -> None:
     y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
     empty, half = torch.zeros(1, 64, 64), (torch.arange(64) < 33).float().expand(1, 64, 64)
     comb = (2 * (x % 2) - 1)[None, None]
@@ -59,7 +59,7 @@ def test_a_comb_is_a_ripple_and_a_slope_or_an_outline_is_none() -> None:
 
 
 @pytest.mark.parametrize("shape", [(24, 60), (60, 24)])
-def test_an_update_moves_all_directions_alike(shape: tuple[int, int]) -> None:
+def test_an_update_moves_all_directions_equally(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     found = orthogonal(matrix)
     sizes = torch.linalg.svdvals(found)

@@ -1,4 +1,4 @@
-"""Drawn scenes: labels, groups, determinism, and edges where the picture has them."""
+"""Synthetic scenes: labels, groups, determinism, and edges that match the image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from recipes.small.synthetic import KIND_WEIGHTS, KINDS, Scene, draw_scene
 
 
 class DrawnPhotos:
-    """Stands for real pictures: objects of one drawn family on another's surface."""
+    """Replaces real images: objects of one drawn family on the surface of another."""
 
     def photo(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
         scene = draw_scene(rng, 200, kind="leaves")
@@ -35,7 +35,7 @@ def draw(seed: int, size: int = 128, kind: str | None = None, photos: bool = Tru
 
 
 def label_steps(labels: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Pixels whose right neighbour has another label, H×(W-1)."""
+    """Pixels whose right neighbour has a different label, H×(W-1)."""
     return labels[:, 1:] != labels[:, :-1]
 
 
@@ -88,10 +88,10 @@ def test_every_kind_has_a_weight() -> None:
     assert sum(KIND_WEIGHTS.values()) == pytest.approx(1.0, abs=0.03)
 
 
-def test_each_kind_is_drawn_when_none_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_kind_is_drawn_if_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: set[str] = set()
 
-    # Each family's own drawing is seen in the tests above; here one that is quick stands for all.
+    # The tests above draw each family; here one quick family replaces all of them.
     quick = KINDS["grains"]
 
     def spy(name: str):
@@ -113,14 +113,14 @@ def test_each_kind_is_drawn_when_none_is_asked_for(monkeypatch: pytest.MonkeyPat
 
 def test_a_bad_request_says_what_to_do() -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="64 pixels or more"):
+    with pytest.raises(ValueError, match="at least 64 pixels"):
         draw_scene(rng, 32)
     with pytest.raises(ValueError, match="choose one of leaves"):
         draw_scene(rng, 128, kind="landscape")
 
 
-def test_the_picture_changes_where_labels_do() -> None:
-    """Across a region's edge the colour jumps; the same distance inside a region, much less."""
+def test_the_image_changes_where_labels_change() -> None:
+    """The colour changes more across the edge of a region than over the same distance inside."""
     across, within, seen = [], [], 0
     for seed in range(120):
         scene = draw(seed, 192)
@@ -143,8 +143,8 @@ def test_the_picture_changes_where_labels_do() -> None:
     assert np.mean(np.array(across) > np.array(within)) > 0.9
 
 
-def test_label_edges_lie_on_picture_edges() -> None:
-    """Moved by three pixels, the label edges meet less of the picture's gradient."""
+def test_label_edges_are_on_image_edges() -> None:
+    """The image gradient is weaker at label edges that are moved by three pixels."""
     at_edge = np.zeros(7)
     for seed in range(80):
         scene = draw(seed, 192)
@@ -170,7 +170,7 @@ def test_scenes_differ_from_one_another() -> None:
     assert distance[np.triu_indices(60, 1)].min() > 3
 
 
-def test_scenes_hold_few_and_many_regions_and_wholes() -> None:
+def test_scenes_contain_few_and_many_regions_and_groups() -> None:
     scenes = [draw(seed, 192) for seed in range(100)]
     regions = np.array([s.num_regions for s in scenes])
     assert (regions <= 3).sum() >= 5
@@ -210,7 +210,7 @@ def canvas(size: int = 64) -> Canvas:
     return Canvas(size, np.random.default_rng(0), None)
 
 
-def test_what_is_painted_later_covers_what_was_there() -> None:
+def test_later_paint_covers_earlier_paint() -> None:
     page = canvas()
     page.paint(square(10, 10, 20), 100.0)
     page.paint(square(20, 20, 20), 200.0)
@@ -223,7 +223,7 @@ def test_what_is_painted_later_covers_what_was_there() -> None:
     assert scene.image[45, 5].tolist() == [50, 50, 50]
 
 
-def test_crumbs_and_lone_members_disappear_from_a_scene() -> None:
+def test_specks_and_groups_of_one_disappear_from_a_scene() -> None:
     page = canvas()
     whole, lone = page.new_group(), page.new_group()
     page.paint(square(0, 0, 3), 200.0)
@@ -236,7 +236,7 @@ def test_crumbs_and_lone_members_disappear_from_a_scene() -> None:
     assert not scene.labels[:3, :3].any()
 
 
-def test_a_region_of_the_colour_below_it_is_made_visible() -> None:
+def test_a_region_with_the_colour_below_it_becomes_visible() -> None:
     page = canvas()
     page.image[:] = 120
     page.min_contrast = 22.0
@@ -288,7 +288,7 @@ def test_a_line_covers_its_length_times_its_width() -> None:
     assert 4.8 < width < 5.7
 
 
-def test_patterns_are_centred_and_of_like_strength() -> None:
+def test_patterns_have_equal_mean_and_strength() -> None:
     for tile in pattern_bank():
         assert tile.dtype == np.uint8
         assert tile.mean() == pytest.approx(128, abs=8)

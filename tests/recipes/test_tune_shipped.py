@@ -1,4 +1,4 @@
-"""What the thresholds of the shipped model are tuned on."""
+"""The images on which the thresholds of the shipped model are tuned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recipes.small import cache
 
 @pytest.fixture
 def sets(tmp_path):
-    """Three sets with two images each that are held out by the fixed list, or as a whole."""
+    """Three sets, each with two images that are held out by the list or with their whole set."""
     fixed = json.loads(cache._SPLIT_FILE.read_text())
     labels = np.zeros((64, 80), np.uint16)
     labels[10:30, 10:30], labels[30:50, 10:30] = 1, 2
@@ -32,7 +32,7 @@ def sets(tmp_path):
     return tmp_path
 
 
-def test_held_out_images_are_used_thin_sets_left_out_and_wholes_of_parts_added(sets):
+def test_held_out_images_are_used_without_thin_sets_and_with_unions_of_parts(sets):
     examples = list(examples_of(sets, per_set=4))
     assert [e.set_name for e in examples] == ["balloon"] * 2 + ["wbc"] * 2
     assert "trained_on" not in {e.name for e in examples}
@@ -41,13 +41,13 @@ def test_held_out_images_are_used_thin_sets_left_out_and_wholes_of_parts_added(s
     np.testing.assert_array_equal(whole, parts[0] | parts[1])
 
 
-def test_settings_are_read_and_keep_the_offset():
+def test_settings_are_parsed_and_keep_the_offset():
     own = EverythingConfig(0.5, 0.65, 0.6, 0.5, 25)
     assert settings_of(".45,.7,.4,50", own) == EverythingConfig(0.45, 0.7, 0.6, 0.4, 50)
     assert settings_of(".45,.7,.4,50,mask", own).nms_by == "mask"
 
 
-def test_every_set_of_the_list_is_known_to_be_completely_labelled_or_not():
+def test_every_listed_set_is_marked_as_completely_labelled_or_not():
     fixed = json.loads(cache._SPLIT_FILE.read_text())
     names = {i.split("/")[0] for i in fixed["images"]} | set(fixed["sets"])
     assert set(COMPLETE) < names

@@ -1,4 +1,4 @@
-"""A geometry of the shipped kind that trains in a second."""
+"""A small architecture of the shipped kind that trains in a second."""
 
 from __future__ import annotations
 

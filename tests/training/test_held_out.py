@@ -1,4 +1,4 @@
-"""Models asked on held-out images: the figures that a verdict rests on."""
+"""Models compared on held-out images: the figures behind a verdict."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def other():
     return sam
 
 
-def test_the_figures_are_those_of_the_evaluation(examples, other):
+def test_figures_equal_those_of_the_evaluation(examples, other):
     verdict = compare_on_objects(tiny_sam(), other, examples, everything=2, points_per_side=3)
     for sam, when in ((tiny_sam(), "before"), (other, "after")):
         means = means_by_set(evaluate_interactive(sam, examples, clicks=5))["drawn"]
@@ -53,14 +53,14 @@ def test_the_figures_are_those_of_the_evaluation(examples, other):
     assert (verdict.images, len(verdict.everything[0])) == (4, 2)
 
 
-def test_a_model_is_no_different_from_itself(examples):
+def test_a_model_compared_with_itself_is_no_different(examples):
     same = compare_on_objects(tiny_sam(), tiny_sam(), examples[:2], everything=0)
     assert same.word == "no different"
     assert same.overall.mean == 0
     assert set(same.figures) == set(PROMPTED)
 
 
-def test_what_was_trained_decides(examples, other):
+def test_the_trained_prompts_decide_the_verdict(examples, other):
     by_box, by_click = (
         compare_on_objects(tiny_sam(), other, examples[:2], prompts=[kind], everything=0)
         for kind in ("box", "point")
@@ -72,15 +72,15 @@ def test_what_was_trained_decides(examples, other):
     )
 
 
-def test_images_without_objects_cannot_be_judged_by(examples, of_classes):
+def test_images_without_objects_raise_an_error(examples, of_classes):
     empty = [replace(each, masks=[], class_ids=()) for each in examples]
     with pytest.raises(FineTuneError, match="None of the 4 held-out images has an object"):
         compare_on_objects(tiny_sam(), tiny_sam(), empty)
-    with pytest.raises(FineTuneError, match="None of the 4 held-out images has one of the classes"):
+    with pytest.raises(FineTuneError, match="None of the 4 held-out images has any of the classes"):
         compare_on_classes(tiny_sam(), empty, CLASSES)
 
 
-def test_figures_of_classes_are_those_of_the_maps(of_classes):
+def test_figures_of_classes_equal_those_of_the_maps(of_classes):
     sam = tiny_sam()
     verdict = compare_on_classes(sam, of_classes, CLASSES)
     overlap, union, sizes = np.zeros(2), np.zeros(2), np.zeros(2)
@@ -102,14 +102,14 @@ def test_figures_of_classes_are_those_of_the_maps(of_classes):
     assert verdict.overall.before == pytest.approx(share / 2)
 
 
-def test_a_model_of_the_same_classes_takes_the_place_of_the_constant(of_classes, other):
+def test_a_model_of_the_same_classes_replaces_the_constant_map(of_classes, other):
     verdict = compare_on_classes(other, of_classes, CLASSES, before=tiny_sam())
     alone = compare_on_classes(tiny_sam(), of_classes, CLASSES)
     assert verdict.constant is None
     assert verdict.overall.before == pytest.approx(alone.overall.after)
 
 
-def test_a_class_that_is_in_no_image_has_no_figures(of_classes):
+def test_a_class_in_no_image_has_no_figures(of_classes):
     first_only = [replace(each, masks=each.masks[:1], class_ids=(0,)) for each in of_classes]
     verdict = compare_on_classes(tiny_sam(), first_only, CLASSES)
     assert list(verdict.figures) == ["IoU, leaf", "Dice, leaf"]

@@ -1,4 +1,4 @@
-"""Losses reward what they should."""
+"""Losses are lower for better predictions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_focal_and_dice_have_the_values_of_their_formulas() -> None:
     assert mask_losses(logits, target).item() == pytest.approx(20 * focal.item() + dice, rel=1e-5)
 
 
-def test_a_boundary_pixel_wants_the_share_it_is_covered() -> None:
+def test_the_loss_of_a_boundary_pixel_is_lowest_at_its_coverage() -> None:
     target = torch.full((1, 4, 4), 0.3)
     logits = torch.zeros(1, 1, 4, 4, requires_grad=True)
     optimizer = torch.optim.Adam([logits], lr=0.05)
@@ -47,14 +47,14 @@ def test_iou_of_known_squares() -> None:
     assert iou[0].tolist() == pytest.approx([1.0, 64 / (512 - 64)])
 
 
-def test_only_the_best_candidate_counts_in_full() -> None:
+def test_only_the_best_candidate_has_full_weight() -> None:
     losses = torch.tensor([[1.0, 4.0, 7.0]], requires_grad=True)
     ambiguous_loss(losses).backward()
     assert losses.grad is not None
     assert losses.grad[0].tolist() == pytest.approx([1 + 0.1 / 3, 0.1 / 3, 0.1 / 3])
 
 
-def test_ranking_asks_the_better_candidate_to_be_predicted_better() -> None:
+def test_the_ranking_loss_is_lower_if_the_better_candidate_is_predicted_better() -> None:
     actual = torch.tensor([[0.9, 0.5, 0.1]])
     right, wrong = torch.tensor([[0.8, 0.5, 0.2]]), torch.tensor([[0.2, 0.5, 0.8]])
     assert ranking_loss(right, actual) < 0.2 * ranking_loss(wrong, actual)
@@ -62,5 +62,5 @@ def test_ranking_asks_the_better_candidate_to_be_predicted_better() -> None:
     ranking_loss(predicted, actual).backward()
     assert predicted.grad is not None
     assert predicted.grad[0, 0] < 0 < predicted.grad[0, 2]
-    # Between candidates that are equally good there is nothing to choose.
+    # Equally good candidates have no order.
     assert ranking_loss(wrong, torch.full((1, 3), 0.4)) == 0

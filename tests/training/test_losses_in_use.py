@@ -1,4 +1,4 @@
-"""Answers are judged at the size at which they are used, and learn from it."""
+"""Masks are trained at the size at which they are used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _some(scale: float, size: tuple[int, int] = (12, 20)) -> tuple[torch.Tensor,
 @pytest.mark.parametrize("each", ["prompt", "mask"])
 @pytest.mark.parametrize("kind", MASK_LOSSES)
 @pytest.mark.parametrize("scale", [0.0, 1.0, 15.0, 300.0])
-def test_losses_and_slopes_are_those_of_the_plain_formula_on_enlarged_masks(scale, kind, each):
+def test_losses_and_gradients_equal_the_plain_formula_on_enlarged_masks(scale, kind, each):
     low_res, targets = _some(scale)
     if each == "mask":
         targets = torch.stack([targets, targets.flip(1), 1 - targets, targets.roll(3, 2)], 1)
@@ -39,7 +39,7 @@ def test_losses_and_slopes_are_those_of_the_plain_formula_on_enlarged_masks(scal
     assert not iou.requires_grad
 
 
-def test_rounding_to_half_precision_around_it_does_not_reach_the_losses():
+def test_losses_are_float32_inside_half_precision_autocast():
     low_res, targets = _some(10.0)
     alone, _ = losses_in_use(low_res, targets)
     with torch.autocast("cpu", torch.bfloat16):
@@ -47,12 +47,12 @@ def test_rounding_to_half_precision_around_it_does_not_reach_the_losses():
     assert torch.equal(inside, alone)
 
 
-def test_a_target_is_the_share_of_four_pixels_that_the_object_covers():
+def test_a_target_is_the_covered_fraction_of_four_pixels():
     view = torch.tensor([[[1, 1, 0, 0], [1, 0, 0, 0]]], dtype=torch.bool)
     assert targets_in_use(view).tolist() == [[[0.75, 0.0]]]
 
 
-def test_answers_judged_as_in_use_learn_to_draw_a_thin_line():
+def test_training_at_the_size_of_use_learns_a_thin_line():
     line = torch.zeros(1, 64, 64, dtype=torch.bool)
     line[:, 30:32] = True
     low_res = torch.zeros(1, 1, 16, 16, requires_grad=True)
@@ -64,10 +64,10 @@ def test_answers_judged_as_in_use_learn_to_draw_a_thin_line():
     used = F.interpolate(low_res.detach(), scale_factor=4, mode="bilinear")
     assert true_iou(used, line.float())[0, 0] > 0.6
     shares = F.avg_pool2d(line[:, None].float(), 4)[:, 0]
-    assert not (shares > 0.5).any()  # at the answers' own size there is nothing to draw
+    assert not (shares > 0.5).any()  # at the size of the predictions the line covers no pixel
 
 
-def test_the_outline_can_be_emphasised_with_the_slopes_of_the_plain_formula():
+def test_the_outline_can_be_emphasised_with_the_gradients_of_the_plain_formula():
     view = torch.zeros(2, 64, 64, dtype=torch.bool)
     view[0, 10:40, 20:50] = view[1, 30:60, 4:60] = True
     targets = targets_in_use(view)

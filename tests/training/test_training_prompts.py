@@ -1,4 +1,4 @@
-"""Simulated prompts are what a person looking at the mask could have given."""
+"""Simulated prompts are prompts that a user could give for the mask."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_jittered_boxes_differ_but_stay_on_the_image() -> None:
     assert moves.abs().max() <= 0.2 + 1e-5
 
 
-def test_each_box_can_have_a_jitter_of_its_own() -> None:
+def test_each_box_can_have_its_own_jitter() -> None:
     masks = _disks(200, 64, 1)
     jitter = torch.tensor([0.0, 0.1]).repeat(100)[:, None]
     moved = (boxes_of(masks, jitter, _generator()) - boxes_of(masks, 0.0, _generator())).abs()
@@ -62,7 +62,7 @@ def test_points_lie_on_the_object(seed: int, central: bool) -> None:
     assert all(masks[i, y, x] for i, (x, y) in enumerate(points.tolist()))
 
 
-def test_central_points_are_deeper_inside_than_others() -> None:
+def test_central_points_are_farther_from_the_edge_than_others() -> None:
     from scipy.ndimage import distance_transform_edt
 
     masks = _disks(100, 64, 2)
@@ -77,7 +77,7 @@ def test_central_points_are_deeper_inside_than_others() -> None:
     assert mean_depth(False) < 0.6
 
 
-def test_corrections_are_positive_on_what_is_missed_and_negative_on_what_is_extra() -> None:
+def test_corrections_are_positive_on_missed_and_negative_on_added_pixels() -> None:
     masks, predicted = _disks(60, 48, 4), _disks(60, 48, 5)
     coords, labels = corrective_clicks(predicted, masks, 3, _generator())
     for i in range(60):

@@ -1,1 +1,1 @@
-"""Drawn training scenes: canvas, shapes, textures, and one module for each family of pictures."""
+"""Synthetic training scenes: canvas, shapes, textures, and one module per family of images."""

@@ -1,8 +1,8 @@
-"""The canvas: a picture and its label map, painted in step.
+"""The canvas: an image and its label map, painted together.
 
 Everything is painted through a `Patch`, the coverage of a shape inside its bounding box. Colours
-are blended by coverage and labels are set where coverage passes one half, so the edge of a label
-is the edge a viewer sees, however soft it is.
+are blended by coverage, and labels are set where coverage is above one half. The edge of a label is
+therefore the visible edge, however soft it is.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def merge(patches: list[Patch]) -> Patch:
 
 
 def intersect(part: Patch, whole: Patch) -> Patch | None:
-    """Return the part of a patch that lies inside another, or None where they do not meet."""
+    """Return the part of a patch that lies inside another, or None if they do not overlap."""
     top, left = max(part.top, whole.top), max(part.left, whole.left)
     bottom = min(part.top + part.alpha.shape[0], whole.top + whole.alpha.shape[0])
     right = min(part.left + part.alpha.shape[1], whole.left + whole.alpha.shape[1])
@@ -69,7 +69,7 @@ def intersect(part: Patch, whole: Patch) -> Patch | None:
 
 
 def soften(patch: Patch, sigma: float, size: int) -> Patch:
-    """Blur the edge of a patch by ``sigma`` pixels, growing its box to hold the blur."""
+    """Blur the edge of a patch by ``sigma`` pixels, and enlarge its box to contain the blur."""
     if sigma < 0.2:
         return patch
     grow = int(2 * sigma) + 1
@@ -85,21 +85,21 @@ def soften(patch: Patch, sigma: float, size: int) -> Patch:
         cv2.BORDER_CONSTANT,
         value=0,
     )
-    # A shape cut by the canvas goes on beyond it, so that side must not fade.
+    # A shape cut by the canvas continues outside it, so that side must not fade.
     return Patch(top, left, cv2.GaussianBlur(alpha, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
 
 
 class Canvas:
-    """A picture being drawn, its regions, and the groups they belong to.
+    """An image being drawn, its regions, and the groups they belong to.
 
     Parameters
     ----------
     size
-        Side S of the square picture in pixels.
+        Side S of the square image in pixels.
     rng
-        The only source of chance.
+        The only source of randomness.
     photos
-        Real pictures for textures and cut-outs, or None.
+        Real images for textures and cut-outs, or None.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class Canvas:
     labels
         ``uint16`` array S×S.
     min_contrast
-        Smallest distance, in grey levels, between the mean colour of a new region and what it
+        Smallest difference, in grey levels, between the mean colour of a new region and of what it
         covers; closer colours are pushed apart.
     """
 
@@ -124,7 +124,7 @@ class Canvas:
         self._photo_pool: list[NDArray[np.uint8]] = []
 
     def photo(self) -> NDArray[np.uint8] | None:
-        """Return a real picture (``uint8`` h×w×3): one of a few drawn for this scene, or None."""
+        """Return a real image (``uint8`` h×w×3), one of a few chosen for this scene, or None."""
         if self.photos is None:
             return None
         pick = int(self.rng.integers(_MAX_PHOTOS))
@@ -139,7 +139,7 @@ class Canvas:
         return self._groups
 
     def new_region(self, group: int = 0) -> int:
-        """Open a region, of a group or of none, and return its label."""
+        """Open a region, in a group or in none (0), and return its label."""
         self._parents.append(group)
         return len(self._parents) - 1
 
@@ -159,7 +159,7 @@ class Canvas:
         Parameters
         ----------
         patch
-            Where; None (a shape outside the canvas) paints nothing.
+            Where to paint; None (a shape outside the canvas) paints nothing.
         colours
             A function ``colours(h, w)`` returning the ``float32`` h×w×3 colours of the patch's
             box, those colours themselves (then ``soft`` must be 0), or one RGB or grey colour.
@@ -171,14 +171,14 @@ class Canvas:
         soft
             Blur of the edge in pixels.
         opacity
-            Largest weight of the new colours, 0–1.
+            Maximum weight of the new colours, 0–1.
         contrast
-            Instead of the canvas's ``min_contrast``; 0 takes the colours as they are.
+            Replaces the canvas's ``min_contrast``; 0 uses the colours unchanged.
 
         Returns
         -------
         int
-            The label; 0 where nothing new was labelled.
+            The label; 0 if nothing new was labelled.
         """
         if patch is None:
             return 0
@@ -208,7 +208,7 @@ class Canvas:
     def shadow(
         self, patch: Patch | None, offset: tuple[float, float], blur: float, dark: float
     ) -> None:
-        """Darken the picture under a patch moved by ``offset`` (x, y) and blurred, labels apart."""
+        """Darken the image under a patch moved by ``offset`` (x, y) and blurred; keep labels."""
         if patch is None:
             return
         grow = int(2 * blur) + 1
@@ -225,7 +225,7 @@ class Canvas:
         below *= 1 - cv2.multiply(alpha, dark / 255.0, dtype=cv2.CV_32F)[..., None]
 
     def outline(self, patch: Patch | None, colour: NDArray[np.float32], width: float) -> None:
-        """Draw the rim of a patch on its inner side, so that the region's edge stays its edge."""
+        """Draw the outline of a patch on its inner side, so that the region's edge is unchanged."""
         if patch is None:
             return
         k = 2 * round(width) + 1
@@ -238,7 +238,7 @@ class Canvas:
         )
 
     def scene(self) -> Scene:
-        """Return the finished scene: colours cut to 0–255, ids renumbered, crumbs removed."""
+        """Return the finished scene: colours clipped to 0–255, ids renumbered, specks removed."""
         counts = np.bincount(self.labels.ravel(), minlength=len(self._parents))
         counts[0] = 0
         kept = np.flatnonzero(counts >= MIN_REGION_PIXELS)
@@ -263,7 +263,7 @@ class Canvas:
         alpha: NDArray[np.float32],
         contrast: float,
     ) -> NDArray[np.float32]:
-        # A coarse grid of samples is enough for a mean colour.
+        # A coarse grid of samples is enough for the mean colour.
         step = max(1, min(alpha.shape[:2]) // 8)
         weight = alpha[::step, ::step] + 1e-6
         total = float(weight.sum())
@@ -275,7 +275,7 @@ class Canvas:
             return fill
         wanted = old + gap * (contrast / max(distance, 1e-3))
         if distance < 3 or wanted.min() < 0 or wanted.max() > 255:
-            # Nearly equal, or no room on that side: go where there is room.
+            # If nearly equal, or at the limit on that side, move towards the side with room.
             wanted = old + (contrast if old.mean() < 128 else -contrast)
         fill += (wanted - new).astype(np.float32)
         return fill

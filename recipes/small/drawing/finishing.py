@@ -1,4 +1,4 @@
-"""What a camera adds to a drawn picture: light, blur, noise, compression."""
+"""Effects of a camera on a drawn image: light, blur, noise, compression."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from recipes.small.drawing.textures import noise_field, smooth_field
 
 
 def finish(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn a drawn picture into one that could have come from a camera.
+    """Make a drawn image look like one from a camera.
 
     Parameters
     ----------
     image
         ``float32`` array S×S×3, RGB, about 0–255.
     rng
-        The only source of chance.
+        The only source of randomness.
 
     Returns
     -------
     numpy.ndarray
-        ``uint8`` array S×S×3. No pixel moves: labels stay valid.
+        ``uint8`` array S×S×3. No pixel moves, so labels stay valid.
     """
     size = image.shape[0]
     if rng.random() < 0.35:
@@ -43,7 +43,7 @@ def finish(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.u
         out = cv2.LUT(out, _curve(rng))
     if rng.random() < 0.25:
         quality = int(rng.integers(25, 90))
-        # The codec swaps channels on the way in and back on the way out.
+        # The codec swaps channels when encoding and swaps them back when decoding.
         _, data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, quality])
         out = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return out

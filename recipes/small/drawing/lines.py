@@ -1,4 +1,4 @@
-"""Lines that grow: smooth random walks of falling width, and their side branches."""
+"""Lines: smooth random walks of decreasing width, and their side branches."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def grow(
     taper: float,
     pull: float | None = None,
 ) -> Path:
-    """Grow one line: a smooth random walk of falling width.
+    """Grow one line: a smooth random walk of decreasing width.
 
     Parameters
     ----------
     start, heading
-        Where it begins (x, y) in pixels, and its first direction in radians.
+        Start (x, y) in pixels, and initial direction in radians.
     length, width
         In pixels.
     wiggle
         Standard deviation of the turn at each step, in radians.
     taper
-        Part of the width lost at the tip, 0–1.
+        Fraction of the width lost at the tip, 0–1.
     pull
-        Direction that the line keeps returning to, or None.
+        Direction that the line turns back to, or None.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def branch(
     taper: float = 0.7,
     pull: float | None = None,
 ) -> list[Path]:
-    """Grow side lines from random places of a line; ``spread`` is the range of angles to it."""
+    """Grow side lines at random points of a line; ``spread`` is the range of angles to it."""
     points, widths = trunk
     out = []
     for _ in range(count):

@@ -1,7 +1,7 @@
-"""Whole things with parts: animals, people, vehicles, plants, vessels, marked objects.
+"""Objects with parts: animals, people, vehicles, plants, vessels, objects with markings.
 
-Each function draws one object around ``centre`` (x, y) with about the given radius, and makes the
-object a group of its parts.
+Each function draws one object around ``centre`` (x, y) with about the given radius; the object is a
+group of its parts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _oval(centre: Point, a: float, b: float, angle: float = 0.0) -> Shape:
 
 
 def marked(style: Style, shape: Shape, radius: float, look: Look) -> None:
-    """Draw a shape carrying smaller ones: spots, windows, eyes, bands, and spots on the spots."""
+    """Draw a shape with smaller ones on it: spots, windows, eyes, bands, and spots on spots."""
     canvas, rng = style.canvas, style.canvas.rng
     whole = rasterise(shape, canvas.size)
     if whole is None:
@@ -67,7 +67,7 @@ def marked(style: Style, shape: Shape, radius: float, look: Look) -> None:
 
 
 def animal(style: Style, centre: Point, radius: float) -> None:
-    """Draw a beast from the side: body, legs, neck, head, ears, tail; sometimes markings."""
+    """Draw an animal from the side: body, legs, neck, head, ears, tail; sometimes markings."""
     canvas, rng, size = style.canvas, style.canvas.rng, style.canvas.size
     coat = style.look()
     cx, cy = centre
@@ -343,7 +343,7 @@ def plant(style: Style, centre: Point, radius: float) -> None:
 
 
 def vessel(style: Style, centre: Point, radius: float) -> None:
-    """Draw a bottle, vase or jar: a turned body with a band or label and a cap."""
+    """Draw a bottle, vase or jar: a symmetric body with a band or label and a cap."""
     canvas, rng, size = style.canvas, style.canvas.rng, style.canvas.size
     look = style.plain() if rng.random() < 0.6 else style.look()
     look.light = (3, float(rng.uniform(0.3, 0.9)), float(rng.choice([-1, 1])), 0.0)
@@ -375,4 +375,4 @@ OBJECTS: tuple[Callable[[Style, Point, float], None], ...] = (
     plant,
     vessel,
 )
-"""The drawable wholes."""
+"""All objects that can be drawn."""

@@ -39,7 +39,7 @@ def clouds(rng: Rng) -> NDArray[np.float32]:
 
 
 def grain(rng: Rng) -> NDArray[np.float32]:
-    """Noise alike at all scales: sand, plaster, asphalt."""
+    """Noise of equal strength at all scales: sand, plaster, asphalt."""
     return _octaves(rng, int(rng.choice([1, 3])), int(rng.integers(12, 64)), rng.uniform(0.7, 1.1))
 
 
@@ -112,7 +112,7 @@ def _nearest_seed(rng: Rng, count: int) -> tuple[NDArray[np.float32], NDArray[np
 
 
 def cobbles(rng: Rng) -> NDArray[np.float32]:
-    """Stones, scales or gravel: nearest seeds, darker between."""
+    """Stones, scales or gravel: nearest seeds, darker in between."""
     count = int(np.exp(rng.uniform(np.log(100), np.log(4000))))
     far, label = _nearest_seed(rng, count)
     count = int(label.max()) + 1
@@ -152,7 +152,7 @@ def wood(rng: Rng) -> NDArray[np.float32]:
 
 
 def spots(rng: Rng) -> NDArray[np.float32]:
-    """Round spots on a plain ground: sprinkles, pebbles, ladybirds."""
+    """Round spots on a plain background: sprinkles, pebbles, ladybirds."""
     n = PATTERN_SIZE
     out = np.zeros((n, n, 3), np.float32)
     big = int(np.exp(rng.uniform(np.log(1.5), np.log(7))))
@@ -165,7 +165,7 @@ def spots(rng: Rng) -> NDArray[np.float32]:
 
 
 def foliage(rng: Rng) -> NDArray[np.float32]:
-    """Small leaves lying over each other, dark between."""
+    """Small overlapping leaves, dark in between."""
     n = PATTERN_SIZE
     out = np.full((n, n, 3), -2.0, np.float32)
     length = rng.uniform(5, 20)
@@ -206,7 +206,7 @@ _FAMILIES: dict[str, tuple[Callable[[Rng], NDArray[np.float32]], int]] = {
 def pattern_bank(names: tuple[str, ...] = ()) -> tuple[NDArray[np.uint8], ...]:
     """Return patterns (``uint8`` n×n×3, mean 128, deviation 40) of the named families, or all.
 
-    The bank is always the same, whatever was drawn before: scenes depend on their own seed alone.
+    The bank is always the same, so scenes depend only on their own seed.
     """
     return tuple(tile for name in names or tuple(_FAMILIES) for tile in _family(name))
 

@@ -1,4 +1,4 @@
-"""What a drawn scene is, and where real pictures for it come from."""
+"""A drawn scene, and the interface of a source of real images for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass
 class Scene:
-    """A picture and its exact regions.
+    """An image and its exact regions.
 
     Attributes
     ----------
@@ -21,8 +21,8 @@ class Scene:
         ``uint16`` array S×S of the finest visible regions: 0 is background, regions are 1..n.
     parents
         ``uint16`` array of length n + 1: ``parents[i]`` is the group (whole object) that region i
-        belongs to, 0 for none. Groups are numbered 1..g apart from regions; the mask of a group is
-        the union of its regions, and every group has at least two.
+        belongs to, 0 for none. Groups have their own numbers 1..g; the mask of a group is the union
+        of its regions, and every group has at least two.
 
     Examples
     --------
@@ -56,15 +56,15 @@ class Scene:
 
 
 class PhotoSource(Protocol):
-    """Real labelled pictures: textures, backgrounds, and objects to cut out."""
+    """Real labelled images: textures, backgrounds, and objects to cut out."""
 
     def photo(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
-        """Draw one picture.
+        """Draw one image.
 
         Parameters
         ----------
         rng
-            The only source of chance: the same state gives the same picture.
+            The only source of randomness: the same state gives the same image.
 
         Returns
         -------

@@ -21,7 +21,7 @@ Points = NDArray[np.float64]
 
 
 class _Colony:
-    """Where the cells of one picture lie and how they are shaped."""
+    """Positions and shapes of the cells of one image."""
 
     def __init__(self, canvas: Canvas) -> None:
         rng, size = canvas.rng, canvas.size
@@ -46,7 +46,7 @@ class _Colony:
         return hubs[rng.integers(0, len(hubs), self.count)] + rng.normal(0, spread, (self.count, 2))
 
     def cell(self, at: Points) -> tuple[Patch, float] | None:
-        """Return the visible part of a new cell and its radius, or None where there is no room."""
+        """Return the visible part of a new cell and its radius, or None if there is no room."""
         canvas, rng = self.canvas, self.canvas.rng
         r = self.radius * float(np.exp(rng.normal(0, self.variety)))
         if self.elongated:
@@ -73,7 +73,7 @@ class _Colony:
 
 
 def _dome(alpha: NDArray[np.uint8], power: float) -> NDArray[np.float32]:
-    """Height of a cell over its outline, 0–1: its distance to the edge, bent."""
+    """Height of a cell above its outline, 0–1: a power of the distance to the edge."""
     far = cv2.distanceTransform((alpha > 127).astype(np.uint8), cv2.DIST_L2, 3)
     return (far / max(1.0, float(far.max()))) ** np.float32(power)
 
@@ -93,7 +93,7 @@ def _part_inside(canvas: Canvas, patch: Patch, radius: float, ratio: float) -> P
 
 
 def draw_fluorescence(canvas: Canvas) -> None:
-    """Draw bright, soft cells on a dark, unevenly lit ground, with shot noise."""
+    """Draw bright, soft cells on a dark, unevenly lit background, with shot noise."""
     rng, size = canvas.rng, canvas.size
     colony = _Colony(canvas)
     ground = float(rng.uniform(2, 45))
@@ -155,7 +155,7 @@ def _stain_colours(rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArr
 
 
 def draw_brightfield(canvas: Canvas) -> None:
-    """Draw unstained cells: phase halos, dark rims, relief, on a grey ground."""
+    """Draw unstained cells with phase halos, dark rims or relief on a grey background."""
     rng, size = canvas.rng, canvas.size
     colony = _Colony(canvas)
     ground = np.full(3, rng.uniform(90, 200), np.float32) + rng.normal(0, 6, 3).astype(np.float32)

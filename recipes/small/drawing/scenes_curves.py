@@ -29,7 +29,7 @@ def _paint_lines(
 
 
 def _lay_photo(canvas: Canvas) -> bool:
-    """Now and then cover the canvas with a real picture; return whether."""
+    """Sometimes cover the canvas with a real image; return whether this happened."""
     picture = canvas.photo() if canvas.rng.random() < 0.25 else None
     if picture is not None:
         canvas.image[:] = cv2.resize(picture, (canvas.size, canvas.size))
@@ -37,7 +37,7 @@ def _lay_photo(canvas: Canvas) -> bool:
 
 
 def draw_roots(canvas: Canvas) -> None:
-    """Draw pale roots in soil or on paper: main roots with laterals, apart or as one."""
+    """Draw pale roots in soil or on paper: main roots with laterals, as parts or as one region."""
     rng, size = canvas.rng, canvas.size
     soil = np.array([70, 52, 40], np.float32) * np.float32(rng.uniform(0.5, 1.6))
     if rng.random() < 0.25:
@@ -168,7 +168,7 @@ def draw_cracks(canvas: Canvas) -> None:
     canvas.image[:] = wall(size, size)
     if _lay_photo(canvas):
         tone = canvas.image.mean((0, 1))
-    # Half of them are hardly darker than the ground, as in old asphalt.
+    # Half of them are hardly darker than the surface, as in old asphalt.
     faint = rng.random() < 0.5
     dark = tone * np.float32(rng.uniform(0.5, 0.8) if faint else rng.uniform(0.1, 0.55))
     width = size * np.exp(rng.uniform(np.log(0.005), np.log(0.02)))
@@ -278,7 +278,7 @@ def draw_roads(canvas: Canvas) -> None:
 
 
 def draw_strands(canvas: Canvas) -> None:
-    """Draw separate strands that cross: worms, wires, hair, fibres, twigs."""
+    """Draw separate strands that cross each other: worms, wires, hair, fibres, twigs."""
     rng, size = canvas.rng, canvas.size
     style = Style(canvas)
     style.outline_chance = 0.0

@@ -1,4 +1,4 @@
-"""Made things: lettering, façades and panels, laid tables, coins and other small wares."""
+"""Man-made things: lettering, façades and panels, set tables, coins and other small objects."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _letter(
     if x1 - x0 < 3 or y1 - y0 < 3:
         return None
     if k < 0.5:
-        # Shrink first: sampling a large letter sparsely would tear it.
+        # Reduce first, because sparse sampling would break a large letter into pieces.
         cell = cv2.resize(cell, None, fx=2 * k, fy=2 * k, interpolation=cv2.INTER_AREA)
         m[:, :2] /= 2 * k
     m[:, 2] -= (x0, y0)
@@ -53,7 +53,7 @@ def _letter(
 
 
 def draw_letters(canvas: Canvas) -> None:
-    """Draw words on signs and pages: a letter is a region, a word a group."""
+    """Draw words on signs and pages; a letter is a region and a word is a group."""
     rng, size = canvas.rng, canvas.size
     style = Style(canvas)
     fill_background(style)
@@ -152,7 +152,7 @@ def _disc(centre: tuple[float, float], r: float, squash: float) -> Shape:
 
 
 def _cup(style: Style, at: tuple[float, float], r: float, squash: float) -> None:
-    """Draw a cup on its saucer: handle, wall, rim and what is in it."""
+    """Draw a cup on its saucer: handle, wall, rim and contents."""
     canvas, rng, size = style.canvas, style.canvas.rng, style.canvas.size
     china = style.plain()
     if rng.random() < 0.6:
@@ -227,7 +227,7 @@ def _cutlery(style: Style, at: tuple[float, float], r: float) -> None:
 
 
 def draw_table(canvas: Canvas) -> None:
-    """Draw a laid table seen at an angle: plates, cups, cutlery, bottles, fruit."""
+    """Draw a set table seen at an angle: plates, cups, cutlery, bottles, fruit."""
     rng, size = canvas.rng, canvas.size
     style = Style(canvas)
     style.shadow = max(style.shadow, 0.25)
@@ -265,7 +265,7 @@ def draw_table(canvas: Canvas) -> None:
 
 
 def draw_wares(canvas: Canvas) -> None:
-    """Draw many like things on a surface: coins with embossing, buttons, pills, nuts, tools."""
+    """Draw many similar things on a surface: embossed coins, buttons, pills, nuts, tools."""
     rng, size = canvas.rng, canvas.size
     style = Style(canvas)
     canvas.image[:] = style.look()(size, size)
@@ -308,7 +308,7 @@ def _emboss(
     a: float,
     light: tuple[float, float],
 ) -> None:
-    """Press a rim and a figure into a coin: shading only, no regions."""
+    """Emboss a coin with a rim and a figure; this is shading only, without regions."""
     rng, size = canvas.rng, canvas.size
     inner = rasterise(place(form, at, r * 0.86), size)
     figure = rasterise(place(shapes.random_shape(rng), at, r * 0.55, a), size)

@@ -1,4 +1,4 @@
-"""Pictures from the clinic: ultrasound, endoscopy, radiology slices, skin."""
+"""Medical images: ultrasound, endoscopy, radiology slices, skin."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _multiply(canvas: Canvas, patch: Patch | None, factor: float) -> None:
 
 
 def draw_ultrasound(canvas: Canvas) -> None:
-    """Draw speckled tissue in layers with dark or bright fuzzy lesions, shadows, a fan of view."""
+    """Draw speckled layers of tissue with blurred dark or bright lesions, shadows, a fan view."""
     rng, size = canvas.rng, canvas.size
     level = float(rng.uniform(60, 135))
     field = level * (1 + np.float32(0.25) * smooth_field(rng, size, 4))
@@ -71,7 +71,7 @@ def draw_ultrasound(canvas: Canvas) -> None:
         if rng.random() < 0.35:
             canvas.outline(lesion, np.full(3, level * 1.5, np.float32), 1.0)
         if rng.random() < 0.5:
-            # Sound is weakened behind dense things and strengthened behind fluid.
+            # Dense objects weaken the signal behind them, and fluid strengthens it.
             w = lesion.alpha.shape[1]
             bottom, left = lesion.top + lesion.alpha.shape[0], lesion.left
             behind = canvas.image[bottom:, left : left + w]
@@ -85,7 +85,7 @@ def draw_ultrasound(canvas: Canvas) -> None:
 
 
 def _speckle(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """Rayleigh-like multiplicative noise, drawn out sideways."""
+    """Rayleigh-like multiplicative noise, stretched sideways."""
     a, b = noise_field(rng, size), noise_field(rng, size)
     width = float(rng.uniform(0.6, 1.8))
     blur = [cv2.GaussianBlur(n, (0, 0), width, sigmaY=0.7 * width) for n in (a, b)]
@@ -107,7 +107,7 @@ def _fan(canvas: Canvas) -> None:
 
 
 def draw_endoscopy(canvas: Canvas) -> None:
-    """Draw wet pink mucosa with folds, polyps of nearly its colour, glints, a dark lumen."""
+    """Draw wet pink mucosa with folds, polyps of similar colour, reflections and a dark lumen."""
     rng, size = canvas.rng, canvas.size
     pink = np.array([200, 105, 85], np.float32) + rng.normal(0, 18, 3).astype(np.float32)
     mucosa = pattern_look(
@@ -156,7 +156,7 @@ def draw_endoscopy(canvas: Canvas) -> None:
 
 
 def _glints(canvas: Canvas, count: int) -> None:
-    """Scatter specular highlights; they belong to what they lie on."""
+    """Scatter specular highlights; they belong to the region below them."""
     rng, size = canvas.rng, canvas.size
     hubs = rng.uniform(0, size, (3, 2))
     for _ in range(count):
@@ -225,7 +225,7 @@ def draw_radiology(canvas: Canvas) -> None:
 
 
 def draw_skin(canvas: Canvas) -> None:
-    """Draw skin with a mole or wound, hairs across it, fuzzy or clear edges."""
+    """Draw skin with a mole or wound of blurred or clear edge, and hairs across it."""
     rng, size = canvas.rng, canvas.size
     tone = np.array([222, 175, 150], np.float32) * np.float32(rng.uniform(0.4, 1.08))
     skin = pattern_look(

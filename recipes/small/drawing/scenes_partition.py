@@ -1,4 +1,4 @@
-"""Pictures where nearly everything is a region: membranes, tissue, grains, stones, mosaics."""
+"""Images in which nearly everything is a region: membranes, tissue, grains, stones, mosaics."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from recipes.small.drawing.textures import (
 def tessellate(rng: np.random.Generator, size: int) -> NDArray[np.int32]:
     """Divide a square into cells.
 
-    Nearest seeds, then a smooth warp that bends the borders; on half of the pictures small cells
-    are merged into larger, uneven ones.
+    Cells are nearest to their seed; then a smooth warp bends the borders. In half of the images
+    small cells are merged into larger, uneven ones.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def tessellate(rng: np.random.Generator, size: int) -> NDArray[np.int32]:
     count = wanted * (int(rng.integers(4, 12)) if merge else 1)
     seeds = rng.uniform(0, 1, (count, 2))
     if rng.random() < 0.4:
-        # Cells of changing size: crowd the seeds.
+        # Uneven density of seeds, for cells of different sizes.
         seeds = seeds ** np.array([rng.uniform(0.6, 2), rng.uniform(0.6, 2)])
     side = size + size // 3
     ground = np.full((side, side), 255, np.uint8)
@@ -51,7 +51,7 @@ def tessellate(rng: np.random.Generator, size: int) -> NDArray[np.int32]:
         owners[:] = (far + rng.normal(0, uneven, far.shape)).argmin(1)
         cells = owners[cells].astype(np.int32)
     knots = int(rng.integers(4, 20))
-    # Stronger warps of this fineness would fold cells over each other.
+    # A stronger warp at this scale would fold cells over each other.
     warp = rng.uniform(0, 0.3) * size / knots
     y, x = np.mgrid[:size, :size].astype(np.float32)
     stretch = np.float32(rng.uniform(0.5, 1))
@@ -81,7 +81,7 @@ def _label(canvas: Canvas, cells: NDArray[np.int32], keep: NDArray[np.bool_]) ->
 
 
 def draw_membranes(canvas: Canvas) -> None:
-    """Draw cells walled by membranes: electron microscopy, epithelium, plant tissue, honeycomb."""
+    """Draw cells with membranes: electron microscopy, epithelium, plant tissue, honeycomb."""
     rng, size = canvas.rng, canvas.size
     cells = tessellate(rng, size)
     far = cv2.distanceTransform((~borders(cells)).astype(np.uint8), cv2.DIST_L2, 3)
@@ -110,7 +110,7 @@ def draw_membranes(canvas: Canvas) -> None:
     cover = cv2.GaussianBlur(cover, (0, 0), float(rng.uniform(0.5, 1.2)))[..., None]
     wall_colour = np.full(3, wall, np.float32) * (tone / max(float(tone.mean()), 1.0))
     canvas.image += cover * (wall_colour - canvas.image)
-    # Walls are nobody's where they are thick; thin ones belong to the cells they divide.
+    # Thick walls are unlabelled; thin walls belong to the cells that they separate.
     _label(canvas, cells, far > half if half > 1.5 else np.ones_like(far, bool))
     if electron:
         _organelles(canvas, inside)
@@ -118,7 +118,7 @@ def draw_membranes(canvas: Canvas) -> None:
 
 
 def _organelles(canvas: Canvas, inside: float) -> None:
-    """Scatter dark bodies inside cells: distractors, and regions when they are large."""
+    """Scatter dark bodies inside cells; small ones are distractors, large ones are regions."""
     rng, size = canvas.rng, canvas.size
     for _ in range(int(rng.integers(0, 14))):
         x, y = (int(v) for v in rng.integers(0, size, 2))
@@ -130,7 +130,7 @@ def _organelles(canvas: Canvas, inside: float) -> None:
 
 
 def draw_grains(canvas: Canvas) -> None:
-    """Draw touching grains, each its own surface: rock, ore, pebbles, mosaic, land cover."""
+    """Draw touching grains with different surfaces: rock, ore, pebbles, mosaic, land cover."""
     rng, size = canvas.rng, canvas.size
     cells = tessellate(rng, size)
     palette = Palette(rng)
@@ -149,7 +149,7 @@ def draw_grains(canvas: Canvas) -> None:
     style = rng.random()
     keep = np.ones_like(edge)
     if style < 0.35:
-        # Rounded grains with dark gaps between.
+        # Rounded grains with dark gaps between them.
         half = float(rng.uniform(0.5, 2.5))
         dark = np.clip(half + 0.5 - far, 0, 1)[..., None] * np.float32(rng.uniform(0.4, 0.95))
         canvas.image *= 1 - dark
@@ -159,7 +159,7 @@ def draw_grains(canvas: Canvas) -> None:
         )[..., None]
     elif style < 0.7:
         canvas.image = cv2.GaussianBlur(canvas.image, (0, 0), float(rng.uniform(0.5, 1.2)))
-    # Some pictures have pores: whole cells that are background.
+    # Some images have pores: whole cells that are background.
     if rng.random() < 0.4:
         pores = (rng.random(count) < rng.uniform(0.05, 0.3))[cells]
         canvas.image[pores] = canvas.image[pores] * np.float32(0.15) + np.float32(

@@ -14,7 +14,7 @@ _MIN_OBJECT_PIXELS = 200
 def draw_pasted(canvas: Canvas) -> None:
     """Draw cut-outs on a photograph, matched in colour, with soft edges and shadows.
 
-    The background keeps its own labels where they stay visible. Needs photographs.
+    The visible part of the background keeps its own labels. Needs photographs.
     """
     photos = canvas.photos
     assert photos is not None  # `draw_scene` draws this family with photographs only.
@@ -25,7 +25,7 @@ def draw_pasted(canvas: Canvas) -> None:
     light = rng.uniform(0, 2 * np.pi)
     shadow = float(rng.uniform(0.2, 0.6)) if rng.random() < 0.5 else 0.0
     wanted = int(rng.integers(1, 7))
-    # Several cut-outs a photograph: decoding photographs is what costs.
+    # Several cut-outs per photograph, because decoding photographs is slow.
     while wanted > 0:
         source, regions = photos.photo(rng)
         found = _objects(rng, regions)
@@ -81,7 +81,7 @@ def _keep_labels(canvas: Canvas, labels: NDArray[np.uint16]) -> None:
 
 
 def _objects(rng: np.random.Generator, labels: NDArray[np.uint16]) -> list[int]:
-    """Return labels worth cutting out, in random order: large, but not the whole picture."""
+    """Return labels suitable for cutting out, in random order: large, but not the whole image."""
     counts = np.bincount(labels.ravel())
     counts[0] = 0
     fitting = np.flatnonzero((counts > _MIN_OBJECT_PIXELS) & (counts < 0.6 * labels.size))
@@ -91,7 +91,7 @@ def _objects(rng: np.random.Generator, labels: NDArray[np.uint16]) -> list[int]:
 def _cut(
     rng: np.random.Generator, picture: NDArray[np.uint8], mask: NDArray[np.bool_], size: int
 ) -> tuple[NDArray[np.float32], Patch] | None:
-    """Cut an object, scale, turn and mirror it; return its colours and where it falls."""
+    """Cut an object, scale, rotate and mirror it; return its colours and its patch."""
     x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
     target = size * np.exp(rng.uniform(np.log(0.1), np.log(0.85)))
     scale = min(target / max(w, h), 2.5)
@@ -115,7 +115,7 @@ def _cut(
         return None
     m[:, 2] -= (x0, y0)
     box = (int(x1 - x0), int(y1 - y0))
-    # Pixels beside the object bleed into a soft edge: keep what was around it in the photograph.
+    # Pixels next to the object show through its soft edge, so keep the photograph around it.
     colours = cv2.warpAffine(crop, m, box, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     cover = cv2.warpAffine(alpha, m, box, flags=cv2.INTER_LINEAR)
     cover = cv2.GaussianBlur(cover, (0, 0), float(rng.uniform(0.4, 1.2)))
@@ -127,7 +127,7 @@ def _cut(
 def _matched(
     rng: np.random.Generator, colours: NDArray[np.float32], below: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Move an object's colours part of the way towards those of the place it is put."""
+    """Shift an object's colours part of the way towards those of its new surroundings."""
     share = np.float32(rng.uniform(0, 0.5))
     mine, theirs = colours.mean((0, 1)), below.mean((0, 1))
     return (colours - mine) * np.float32(rng.uniform(0.8, 1.15)) + mine + share * (theirs - mine)

@@ -1,6 +1,6 @@
-"""Things that reach out: plants on their ground, and arms round a middle.
+"""Spread-out things: plants on soil, and objects with arms around a centre.
 
-Their bounding boxes hold more ground than thing, so that a mask cannot be guessed from its box.
+They fill less than half of their bounding boxes, so a mask cannot be guessed from its box.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Parts = list[Patch]
 
 
 def _blade(rng: Rng, start: Point, heading: float, length: float, width: float) -> shapes.Polygon:
-    """Outline of a grass blade: a curved strip, broadest below its middle, pointed."""
+    """Outline of a grass blade: a curved, pointed strip, widest below its middle."""
     n = max(8, int(length / 4))
     t = np.linspace(0, 1, n)
     angle = heading + rng.normal(0, 0.9) * t**1.5
@@ -52,7 +52,7 @@ def _grass(rng: Rng, at: Point, radius: float, size: int) -> Parts:
 
 
 def _feather(rng: Rng, at: Point, radius: float, size: int) -> Parts:
-    """Fronds with leaflets on both sides, themselves feathered now and then."""
+    """Fronds with leaflets on both sides, themselves feathered sometimes."""
     fronds = int(rng.integers(1, 8))
     turn = rng.uniform(0, _TURN)
     width = max(THINNEST, radius * rng.uniform(0.015, 0.05))
@@ -100,7 +100,7 @@ def _feather(rng: Rng, at: Point, radius: float, size: int) -> Parts:
 
 
 def _lobed(rng: Rng) -> shapes.Shape:
-    """Leaf with deep lobes and perhaps teeth, its stalk at (1, 0)."""
+    """Leaf with deep lobes and sometimes teeth, with its stalk at (1, 0)."""
     lobes = int(rng.integers(3, 8))
     t = np.linspace(-0.85 * np.pi, 0.85 * np.pi, 90) + np.pi
     depth = rng.uniform(0.2, 0.7)
@@ -113,7 +113,7 @@ def _lobed(rng: Rng) -> shapes.Shape:
 
 
 def _rosette(rng: Rng, at: Point, radius: float, size: int) -> Parts:
-    """Leaves on stalks round a middle: a seedling has two, a rosette up to fourteen."""
+    """Leaves on stalks around a centre: two for a seedling, up to fourteen for a rosette."""
     count = int(rng.choice([2, 2, 3, 4, 5, 6, 8, 10, 14]))
     turn, form = rng.uniform(0, _TURN), rng.random()
     make: Callable[[Rng], shapes.Shape] = (
@@ -213,7 +213,7 @@ _PLANTS = (_grass, _feather, _rosette, _rosette, _twig)
 
 
 def _add(style: Style, parts: Parts, look: Look, *, apart: bool, ribs: bool) -> None:
-    """Paint one thing as a region, or its parts as regions of a group."""
+    """Paint an object as one region, or its parts as regions of a group."""
     if not parts:
         return
     canvas = style.canvas
@@ -223,7 +223,7 @@ def _add(style: Style, parts: Parts, look: Look, *, apart: bool, ribs: bool) -> 
             style.add(part, look.again(12), group=group)
         return
     label = style.add(merge(parts), look)
-    # What separates the parts to the eye: each its own tone, darker where it lies over another.
+    # Parts must be visibly different: each has its own tone, darker where it overlaps another.
     for part in parts[1:]:
         shade = look.again(16)
         canvas.paint(part, shade, region=label, opacity=0.75)
@@ -269,13 +269,13 @@ def draw_beds(canvas: Canvas) -> None:
         make = species[rng.integers(len(species))]
         _add(style, make(rng, at, float(r), size), look, apart=apart, ribs=ribs)
     if rng.random() < 0.25:
-        # A camera for near infrared, or a picture kept in grey.
+        # As from a near-infrared camera, or a grey image.
         grey = canvas.image.mean(2, keepdims=True)
         canvas.image[:] = grey if rng.random() < 0.5 else canvas.image * 0.35 + grey * 0.65
 
 
 def draw_arms(canvas: Canvas) -> None:
-    """Draw things with arms, and plants of any colour, on any ground."""
+    """Draw objects with arms, and plants of any colour, on any background."""
     rng, size = canvas.rng, canvas.size
     style = Style(canvas)
     fill_background(style)

@@ -1,4 +1,4 @@
-"""Dead leaves: shapes and objects of all sizes, lying over one another.
+"""The "dead leaves" model: overlapping shapes and objects of all sizes.
 
 Opaque shapes with a scale-invariant distribution of sizes reproduce many statistics of natural
 images (Lee, Mumford & Huang, "Occlusion models for natural images", 2001).
@@ -17,14 +17,14 @@ _TURN = 2 * np.pi
 
 
 def sizes(rng: np.random.Generator, count: int, low: float, high: float) -> np.ndarray:
-    """Radii with density ∝ r⁻² between two bounds, large first: small things end on top."""
+    """Radii with density ∝ r⁻² between two bounds, large first, so that small things are on top."""
     u = rng.random(count)
     r = 1 / (1 / high + u * (1 / low - 1 / high))
     return np.sort(r)[::-1]
 
 
 def draw_leaves(canvas: Canvas) -> None:
-    """Draw shapes and marked shapes: a few large ones, or a crowd."""
+    """Draw shapes, some with markings: a few large ones, or many."""
     rng, size = canvas.rng, canvas.size
     style = Style(canvas)
     fill_background(style)
@@ -48,7 +48,7 @@ def draw_leaves(canvas: Canvas) -> None:
 
 
 def draw_objects(canvas: Canvas) -> None:
-    """Draw animals, people, vehicles, plants and vessels before a background, with some clutter."""
+    """Draw animals, people, vehicles, plants and vessels on a background, with some clutter."""
     rng, size = canvas.rng, canvas.size
     style = Style(canvas)
     fill_background(style)
@@ -66,7 +66,7 @@ def draw_objects(canvas: Canvas) -> None:
         thing = species or objects.OBJECTS[rng.integers(len(objects.OBJECTS))]
         thing(style, at, float(r))
     if rng.random() < 0.4:
-        # Something in front.
+        # Something in the foreground.
         r = size * rng.uniform(0.05, 0.2)
         shape = place(
             shapes.random_shape(rng), tuple(rng.uniform(0, size, 2)), r, rng.uniform(0, _TURN)

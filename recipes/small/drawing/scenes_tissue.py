@@ -18,7 +18,7 @@ Rgb = tuple[float, float, float]
 
 
 class _Stain(NamedTuple):
-    """Colours of a stained section; nuclei may be of two kinds."""
+    """Colours of a stained section, with one or two kinds of nuclei."""
 
     stroma: Rgb
     body: Rgb
@@ -38,7 +38,7 @@ _STAINS = (
 
 
 class _Nuclei:
-    """Nuclei of one section: alike, and never one upon another."""
+    """Nuclei of one section: similar, and never overlapping."""
 
     def __init__(self, canvas: Canvas, stain: _Stain) -> None:
         rng, size = canvas.rng, canvas.size
@@ -61,7 +61,7 @@ class _Nuclei:
         self._taken = np.zeros((side, side), bool)
 
     def add(self, x: float, y: float, angle: float, aspect: float, group: int) -> None:
-        """Paint one nucleus unless there is one already."""
+        """Paint one nucleus, unless another is already there."""
         canvas, rng, size = self.canvas, self.canvas.rng, self.canvas.size
         if not (0 <= x < size and 0 <= y < size):
             return
@@ -107,7 +107,7 @@ def _add_gland(canvas: Canvas, nuclei: _Nuclei, look: Look, radial: bool) -> Non
         ends = np.stack([hole * outwards, outwards]) * radius + at
         rays.append((ends, np.full(2, rng.uniform(1, 2.5))))
     if rays and radial:
-        # Cell borders, which run outwards.
+        # Radial cell borders.
         lines = stroke(rays, size)
         dark = look.colour * np.float32(rng.uniform(0.5, 0.85))
         if lines is not None:

@@ -1,8 +1,8 @@
 """Outlines of things, and their rasterisation to patches.
 
 A shape is a list of closed polygons (``float`` n×2, x then y) filled by the even–odd rule, so a
-second polygon inside the first is a hole. Shapes are made around the origin with radius about 1
-and placed by `place`.
+second polygon inside the first is a hole. Shapes are created around the origin with a radius of
+about 1; `place` moves them to their position.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def place(
     angle: float = 0.0,
     stretch: tuple[float, float] = (1.0, 1.0),
 ) -> Shape:
-    """Stretch along its axes, turn by ``angle`` (radians), scale and move a shape."""
+    """Stretch a shape along its axes, rotate it by ``angle`` (radians), scale and move it."""
     c, s = np.cos(angle) * radius, np.sin(angle) * radius
     turn = np.array([[c * stretch[0], s * stretch[0]], [-s * stretch[1], c * stretch[1]]])
     return [polygon @ turn + centre for polygon in shape]
 
 
 def rasterise(shape: Shape, size: int) -> Patch | None:
-    """Coverage of a shape on a canvas of side ``size``; None when it falls outside.
+    """Coverage of a shape on a canvas of side ``size``; None if it is outside.
 
-    OpenCV counts the outline in: shapes come out about half a pixel wider all around.
+    OpenCV also fills the outline, so shapes become about half a pixel larger on each side.
     """
     outer = shape[0]
     x0, y0 = np.maximum(np.floor(outer.min(0)) - 1, 0).astype(int)
@@ -70,7 +70,7 @@ def stroke(branches: Sequence[tuple[Polygon, NDArray[np.float64]]], size: int) -
     x1, y1 = np.minimum(np.ceil(high), size).astype(int)
     if x1 - x0 < 2 or y1 - y0 < 2:
         return None
-    # Drawn at twice the size and averaged: widths to half a pixel, smooth edges at joints.
+    # Drawn at twice the size and averaged, for half-pixel widths and smooth edges at joints.
     big = np.zeros((2 * (y1 - y0), 2 * (x1 - x0)), np.uint8)
     for points, widths in branches:
         p = np.round((points - (x0 - 0.25, y0 - 0.25)) * 2 * 4).astype(np.int32)
@@ -153,7 +153,7 @@ def crescent(rng: Rng) -> Shape:
 
 
 def leaf(rng: Rng) -> Shape:
-    """Leaf from tip (-1, 0) to stalk (1, 0), with toothed or lobed edge sometimes."""
+    """Leaf from tip (-1, 0) to stalk (1, 0), sometimes with a toothed or lobed edge."""
     t = np.linspace(0, 1, 60)
     width = rng.uniform(0.15, 0.6)
     edge = width * np.sin(np.pi * t ** rng.uniform(0.5, 1.6)) ** rng.uniform(0.6, 1.3)
@@ -175,7 +175,7 @@ def ring(rng: Rng) -> Shape:
 
 
 def turned(rng: Rng) -> Shape:
-    """Silhouette of a turned object (bottle, vase, lamp, pin), upright around the y axis."""
+    """Silhouette of a lathe-turned object (bottle, vase, lamp, pin), upright on the y axis."""
     n = int(rng.integers(4, 8))
     knots = rng.uniform(0.12, 0.6, n)
     y = np.linspace(-1, 1, 40)
@@ -197,7 +197,7 @@ def mirrored(rng: Rng) -> Shape:
 
 
 def limb(rng: Rng) -> Shape:
-    """Bent, tapering arm as a ribbon."""
+    """Bent, tapering arm."""
     n = 24
     heading = np.cumsum(rng.normal(0, 0.12, n)) + np.linspace(0, rng.normal(0, 0.9), n)
     mid = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], 1), 0) / n * 2
@@ -228,7 +228,7 @@ _CHANCES = np.array([weight for _, weight in _SHAPES]) / sum(weight for _, weigh
 
 
 def random_shape(rng: Rng) -> Shape:
-    """Any of the outlines above, squeezed sometimes."""
+    """Any of the outlines above, sometimes squeezed."""
     shape = _MAKERS[rng.choice(len(_MAKERS), p=_CHANCES)](rng)
     if rng.random() < 0.3:
         return place(shape, (0, 0), 1.0, 0.0, (1.0, rng.uniform(0.35, 1)))

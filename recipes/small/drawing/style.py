@@ -1,4 +1,4 @@
-"""The look a whole scene shares: light, softness, shadows, outlines, and its background."""
+"""The common look of a scene: light, softness, shadows, outlines and background."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from recipes.small.drawing.textures import (
 
 
 class Style:
-    """Choices made once a scene, so that its things look taken by one camera in one light.
+    """Choices made once per scene, so that its objects share one camera and one light.
 
     Parameters
     ----------
     canvas
-        Where the scene is drawn.
+        The canvas of the scene.
     """
 
     def __init__(self, canvas: Canvas) -> None:
@@ -38,11 +38,11 @@ class Style:
         self.outline_colour = self.palette.colour() * np.float32(rng.uniform(0.1, 1.2))
 
     def look(self) -> Look:
-        """Draw a surface."""
+        """Choose a random surface."""
         return random_look(self.canvas.rng, self.palette, self.canvas.photo)
 
     def plain(self) -> Look:
-        """Draw a smooth, nearly untextured surface (metal, plastic, skin, cloth)."""
+        """Choose a smooth surface with little texture (metal, plastic, skin, cloth)."""
         look = random_look(self.canvas.rng, self.palette)
         look.gain = look.gain * np.float32(0.25)
         return look
@@ -57,18 +57,18 @@ class Style:
         grounded: bool = True,
         contrast: float | None = None,
     ) -> int:
-        """Paint one thing in this style and return its label.
+        """Paint one object in this style and return its label.
 
         Parameters
         ----------
         patch
-            Where; None paints nothing.
+            Where to paint; None paints nothing.
         look
             Its surface.
         group, region, contrast
             As in `Canvas.paint`.
         grounded
-            Whether it may throw a shadow.
+            Whether it may cast a shadow.
         """
         if patch is None:
             return 0
@@ -78,7 +78,7 @@ class Style:
             reach = self.shadow_length * extent
             offset = (-self.light[0] * reach, -self.light[1] * reach)
             canvas.shadow(patch, offset, 0.6 + 0.35 * reach, self.shadow)
-        # Blurring a thing thinner than the blur would erase it.
+        # Blur would erase an object thinner than itself.
         patch = soften(patch, min(self.soft, extent / 8), canvas.size)
         colours: Colours = look
         if self.bulge and extent > 8:
@@ -94,13 +94,13 @@ class Style:
 
 
 def fill_background(style: Style) -> None:
-    """Cover the canvas: one surface, two that meet at a horizon, or a blurred picture."""
+    """Cover the canvas: one surface, two that meet at a horizon, or a blurred image."""
     canvas, rng, size = style.canvas, style.canvas.rng, style.canvas.size
     look = style.look()
     canvas.image[:] = look(size, size)
     kind = rng.random()
     if kind < 0.2:
-        # Ground below the horizon, or a wall beside another.
+        # Ground below the horizon, or one wall beside another.
         edge = int(rng.uniform(0.25, 0.8) * size)
         ground = style.look()
         ground.light = (1, 0.4, 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Surfaces: palettes of colours, a bank of patterns, and looks that shade them."""
+"""Surfaces: colour palettes, a bank of patterns, and looks that shade them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Rng = np.random.Generator
 
 
 class Palette:
-    """Colours that go together: a rule by which a scene draws the colours of its things."""
+    """A rule for choosing the colours of a scene, so that they go together."""
 
     def __init__(self, rng: Rng) -> None:
         self.rng = rng
@@ -30,7 +30,7 @@ class Palette:
         self._spread = float(rng.uniform(15, 45))
 
     def colour(self) -> NDArray[np.float32]:
-        """Draw an RGB colour (``float32`` of length 3, 0–255)."""
+        """Choose a random RGB colour (``float32`` of length 3, 0–255)."""
         rng = self.rng
         if self.mode == "any":
             return rng.uniform(0, 255, 3).astype(np.float32)
@@ -47,7 +47,7 @@ class Palette:
 
 @lru_cache(maxsize=1)
 def _natural_table() -> NDArray[np.float32]:
-    # Mean hue, saturation and value of things in photographs: greens, earth, skin, sky, greys.
+    # Mean hue, saturation and value of objects in photographs: greens, earth, skin, sky, greys.
     rows = [
         (45, 90, 110), (40, 120, 80), (15, 90, 130), (12, 110, 190), (10, 80, 220),
         (105, 70, 200), (105, 120, 130), (20, 40, 180), (0, 0, 60), (0, 0, 130),
@@ -66,7 +66,7 @@ def _natural(rng: Rng) -> NDArray[np.float32]:
 
 @dataclass
 class Look:
-    """How a surface looks: a colour, a pattern or a piece of a photograph, and its shading.
+    """Appearance of a surface: a colour, a pattern or a piece of a photograph, and its shading.
 
     Attributes
     ----------
@@ -75,14 +75,14 @@ class Look:
     tile
         Pattern (``uint8`` n×m×3 around 128) or photograph; None for a plain surface.
     gain
-        Factor on the pattern's difference from 128, for each channel.
+        Factor on the pattern's difference from 128, per channel.
     zoom
-        Size of the pattern: canvas pixels for each pattern pixel.
+        Scale of the pattern: canvas pixels per pattern pixel.
     light
         Shading as (kind, strength, x, y): 0 none, 1 slope, 2 ball, 3 cylinder.
     share
-        Largest part of the tile's height and width to show. Less than 1 for photographs: a piece
-        is a surface, the whole would bring in its objects.
+        Largest fraction of the tile's height and width to show. It is below 1 for photographs: a
+        piece looks like a surface, but the whole would show objects.
     """
 
     rng: Rng
@@ -94,7 +94,7 @@ class Look:
     share: float = 1.0
 
     def __call__(self, h: int, w: int) -> NDArray[np.float32]:
-        """Colours (``float32`` h×w×3) of a box of this surface, at a random place of the tile."""
+        """Colours (``float32`` h×w×3) of a box of this surface, from a random part of the tile."""
         rng = self.rng
         if self.tile is None:
             out = np.empty((h, w, 3), np.float32)
@@ -117,7 +117,7 @@ class Look:
         return out
 
     def again(self, spread: float = 8.0) -> Look:
-        """Return a surface of the same make: the colour moved a little, lit the same."""
+        """Return a similar surface: a slightly different colour in the same light."""
         colour = self.colour + self.rng.normal(0, spread, 3) * 0.5 + self.rng.normal(0, spread)
         return Look(
             self.rng,
@@ -150,7 +150,7 @@ def _shading(
 
 
 def random_light(rng: Rng) -> tuple[int, float, float, float]:
-    """Draw a shading for `Look.light`."""
+    """Choose a random shading for `Look.light`."""
     angle = rng.uniform(0, 2 * np.pi)
     kind = int(rng.choice(4, p=[0.3, 0.25, 0.28, 0.17]))
     return kind, float(rng.uniform(0.15, 0.8)), float(np.cos(angle)), float(np.sin(angle))
@@ -159,16 +159,16 @@ def random_light(rng: Rng) -> tuple[int, float, float, float]:
 def random_look(
     rng: Rng, palette: Palette, photo: Callable[[], NDArray[np.uint8] | None] | None = None
 ) -> Look:
-    """Draw a look.
+    """Choose a random look.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     palette
-        Where the colour comes from.
+        Source of the colour.
     photo
-        Returns a real picture or None; where given, part of the looks are pieces of one.
+        Returns a real image or None; if given, some looks are pieces of such an image.
     """
     light = random_light(rng)
     kind = rng.random()
@@ -205,7 +205,7 @@ def pattern_look(
     strength: float,
     zoom: float = 1.0,
 ) -> Look:
-    """Look with a pattern of one of the named families around a colour."""
+    """Return a look with a pattern of one of the named families, around a colour."""
     bank = pattern_bank(names)
     tile = bank[rng.integers(len(bank))]
     return Look(rng, np.asarray(colour, np.float32), tile, np.float32(strength), zoom)
@@ -214,7 +214,7 @@ def pattern_look(
 def relief(
     alpha: NDArray[np.uint8], light: tuple[float, float], depth: float
 ) -> NDArray[np.float32]:
-    """Shade a shape as if it bulged towards the viewer.
+    """Shade a shape as if it were raised towards the viewer.
 
     Parameters
     ----------
@@ -245,13 +245,13 @@ def relief(
 
 
 def smooth_field(rng: Rng, size: int, knots: int = 4) -> NDArray[np.float32]:
-    """Smooth random field S×S, about zero mean and unit deviation, ``knots`` bumps a side."""
+    """Smooth random field S×S with about zero mean, unit deviation and ``knots`` bumps per side."""
     grid = rng.normal(0, 1, (knots + 1, knots + 1)).astype(np.float32)
     return cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
 def noise_field(rng: Rng, size: int) -> NDArray[np.float32]:
-    """White noise S×S of unit deviation, cut from a fixed table at a random place."""
+    """White noise S×S with unit deviation, cut from a fixed table at a random position."""
     table = _noise_table()
     n = table.shape[0]
     y, x = (int(v) for v in rng.integers(0, n, 2))

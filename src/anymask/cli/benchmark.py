@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from anymask.cli.console import ends_in_a_sentence, err
+from anymask.cli.console import err, errors_as_sentences
 from anymask.cli.options import DeviceOption, DtypeOption, JsonOption, ModelOption
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def benchmark(
     model: ModelOption = None,
     random: Annotated[

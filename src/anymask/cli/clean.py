@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
@@ -24,7 +24,7 @@ _STEPS = (
 )
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def clean(
     results: Annotated[
         list[Path],

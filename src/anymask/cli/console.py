@@ -79,7 +79,7 @@ def was_interrupted(error: BaseException | None) -> bool:
     return _interrupted.is_set()
 
 
-def ends_in_a_sentence(command: Callable[P, R]) -> Callable[P, R]:
+def errors_as_sentences(command: Callable[P, R]) -> Callable[P, R]:
     """Make a command print one sentence and set an exit code instead of raising."""
 
     @functools.wraps(command)

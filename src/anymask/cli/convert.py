@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MOST_LINES = 10
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def convert(
     results: Annotated[
         list[Path],

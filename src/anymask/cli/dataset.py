@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import EXIT_SOME_FAILED, ends_in_a_sentence, err, out
+from anymask.cli.console import EXIT_SOME_FAILED, err, errors_as_sentences, out
 from anymask.cli.data_options import (
     PLACES,
     ComponentsOption,
@@ -40,7 +40,7 @@ def dataset() -> None:
 
 
 @app.command()
-@ends_in_a_sentence
+@errors_as_sentences
 def check(
     data: Annotated[list[Path], typer.Argument(metavar="DIR", help=PLACES, show_default=False)],
     images: ImagesOption = None,

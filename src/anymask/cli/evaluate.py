@@ -12,7 +12,7 @@ from rich.progress import track
 from rich.text import Text
 
 from anymask import __version__
-from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
 from anymask.cli.data_options import (
     ComponentsOption,
     DataOption,
@@ -36,7 +36,7 @@ _PROMPTS = ("point", "box", "clicks:N", "everything")
 _ALL, _NONE = "all", "none"
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def evaluate(
     data: DataOption,
     model: ModelOption = None,

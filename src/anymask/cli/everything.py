@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences
 from anymask.cli.option_parameters import with_options
 from anymask.cli.options import (
     DeviceOption,
@@ -41,7 +41,7 @@ from anymask.predict.everything.options import GROUPS, EverythingOptions
 from anymask.wording import counted
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 @with_options(EverythingOptions, GROUPS)
 def everything(
     images: Annotated[

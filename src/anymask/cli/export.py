@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.console import err, errors_as_sentences, out
 from anymask.cli.options import OverwriteOption
 
 _MOST_LINES = 10
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def export(
     session: Annotated[
         Path,

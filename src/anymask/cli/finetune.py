@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anymask.cli.after_training import NONE, after_training
-from anymask.cli.console import ends_in_a_sentence, err, out, was_interrupted
+from anymask.cli.console import err, errors_as_sentences, out, was_interrupted
 from anymask.cli.data_options import ComponentsOption, DataOption, ImagesOption, open_data
 from anymask.cli.options import DeviceOption, DtypeOption, ModelOption
 from anymask.errors import AnymaskError
@@ -40,7 +40,7 @@ _SHOWN = {
 }
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def finetune(
     data: DataOption,
     output: Annotated[

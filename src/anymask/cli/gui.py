@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from anymask.cli.console import ends_in_a_sentence
+from anymask.cli.console import errors_as_sentences
 from anymask.errors import AnymaskError
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def gui(
     files: Annotated[
         list[Path] | None,

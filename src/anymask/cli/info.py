@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anymask.checkpoints.registry import SHIPPED, SMALL_VERSION
-from anymask.cli.console import ends_in_a_sentence, out
+from anymask.cli.console import errors_as_sentences, out
 from anymask.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _ESSENTIALS = re.compile(r"<!-- begin essentials.*?-->(.*?)<!-- end essentials",
 _ROW = re.compile(r"^\|\s*(?P<name>[^|\s-][^|]*?)\s*\|\s*(?P<value>[^|]+?)\s*\|$", re.MULTILINE)
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def info(
     file: Annotated[
         str,

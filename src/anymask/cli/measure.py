@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.console import err, errors_as_sentences, out
 from anymask.cli.convert import parse_pixel_size, plain_unit
 from anymask.cli.options import (
     JsonOption,
@@ -51,7 +51,7 @@ _HEADINGS = {
 }
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def measure(
     image: Annotated[
         Path,

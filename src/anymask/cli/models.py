@@ -8,11 +8,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import ends_in_a_sentence, out
+from anymask.cli.console import errors_as_sentences, out
 from anymask.cli.options import JsonOption
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def models(as_json: JsonOption = False) -> None:
     """List the models known by name, and which are on this machine.
 

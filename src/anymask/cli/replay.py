@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
 from anymask.cli.options import (
     DeviceOption,
     DtypeOption,
@@ -21,7 +21,7 @@ from anymask.cli.options import (
 )
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def replay(
     session: Annotated[
         Path,

@@ -17,7 +17,14 @@ from rich.table import Table
 from rich.text import Text
 
 from anymask import __version__
-from anymask.cli.console import EXIT_ERROR, EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.cli.console import (
+    EXIT_ERROR,
+    EXIT_SOME_FAILED,
+    complain,
+    err,
+    errors_as_sentences,
+    out,
+)
 from anymask.cli.options import (
     DeviceOption,
     DtypeOption,
@@ -55,7 +62,7 @@ if TYPE_CHECKING:
     from anymask.model.sam import Sam
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def segment(
     image: Annotated[
         Path, typer.Argument(metavar="IMAGE", help="The image file.", show_default=False)

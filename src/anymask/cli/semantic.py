@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
 from anymask.cli.options import (
     DeviceOption,
     DtypeOption,
@@ -49,7 +49,7 @@ MASK, SCORES = ".semantic.png", ".scores"
 _MAPS = (".scores.npz", ".scores.tif")
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def semantic(
     pictures: Annotated[
         list[str],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.console import err, errors_as_sentences, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError, OutputError
 
@@ -26,7 +26,7 @@ _MOST_ROWS = 40
 _REFERENCES = "Reflectance"
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def spectra(
     cube: Annotated[
         Path,

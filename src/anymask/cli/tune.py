@@ -10,7 +10,7 @@ import typer
 from rich.progress import track
 from rich.text import Text
 
-from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.console import err, errors_as_sentences, out
 from anymask.cli.data_options import (
     ComponentsOption,
     DataOption,
@@ -26,7 +26,7 @@ _SUFFIX = ".safetensors"
 _CARD = "card.json"  # written by a fine-tuning
 
 
-@ends_in_a_sentence
+@errors_as_sentences
 def tune(
     data: DataOption,
     model: ModelOption = None,

@@ -1,8 +1,7 @@
-"""What the same prompts give without a network: the bar that a model must clear.
+"""Baselines: the same prompts answered without a network.
 
-Every baseline takes the image and the prompt in the frame of scoring and returns a mask. The
-first two do not even look at the image. Constants were set once, by common practice, and not
-tuned to any data.
+Each baseline takes the image and the prompt in the scoring frame and returns a mask. The first two
+ignore the pixels. The constants are common practice and were not tuned on any data.
 """
 
 from __future__ import annotations
@@ -33,13 +32,14 @@ from anymask.masks.rle import check_mask
 Rgb = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-# Radius of a click, and of what is probably object around it, as fractions of the diagonal.
+# Radius of the click, and of the area around it that is probably object, as fractions of the
+# diagonal.
 _CLICK_RADIUS = 0.01
 _NEAR_RADIUS = 0.12
 _GRABCUT_ROUNDS = 5
-# Largest difference in CIELAB from the clicked colour: clearly the same colour to the eye.
+# Largest difference in CIELAB from the clicked colour that looks like the same colour.
 _FLOOD_TOLERANCE = 12.0
-# Larger images are shrunk for these two: they take seconds otherwise.
+# Larger images are reduced for these two methods, which would take seconds otherwise.
 _GRABCUT_CLICK_SIZE = 256
 _WALKER_SIZE = 192
 _WALKER_BETA = 130
@@ -54,10 +54,10 @@ def filled_box(image: Rgb, target: Target) -> Mask:
 
 
 def ellipse(image: Rgb, target: Target) -> Mask:
-    """The ellipse that touches all four sides of the box."""
+    """The ellipse inscribed in the box."""
     x0, y0, x1, y1 = target.box.tolist()
     y, x = np.ogrid[: image.shape[0], : image.shape[1]]
-    # Sides are at the outer edges of the box's pixels.
+    # The sides of the box are the outer edges of its pixels.
     inside: Mask = (
         ((x - (x0 + x1) / 2) / ((x1 - x0 + 1) / 2)) ** 2
         + ((y - (y0 + y1) / 2) / ((y1 - y0 + 1) / 2)) ** 2
@@ -66,12 +66,12 @@ def ellipse(image: Rgb, target: Target) -> Mask:
 
 
 def grabcut_box(image: Rgb, target: Target) -> Mask:
-    """GrabCut (Rother et al., SIGGRAPH 2004) from the box: all outside it is background."""
+    """GrabCut (Rother et al., SIGGRAPH 2004) from the box: everything outside is background."""
     return _grabcut(image, np.where(filled_box(image, target), 3, 0).astype(np.uint8))
 
 
 def grabcut_click(image: Rgb, target: Target) -> Mask:
-    """GrabCut from the click: its spot is object, a disc around it perhaps; its component."""
+    """GrabCut from the click and a disc of probable object around it; the clicked component."""
     small, x, y = _shrink(image, target.click, _GRABCUT_CLICK_SIZE)
     distance = _distance_to((x, y), small.shape[:2])
     diagonal = np.hypot(*small.shape[:2])
@@ -82,7 +82,7 @@ def grabcut_click(image: Rgb, target: Target) -> Mask:
 
 
 def flood_fill(image: Rgb, target: Target) -> Mask:
-    """All of nearly the clicked colour that is connected with the click."""
+    """All pixels close to the clicked colour that are connected with the click."""
     from skimage.color import rgb2lab
 
     lab = rgb2lab(image)
@@ -94,7 +94,7 @@ def flood_fill(image: Rgb, target: Target) -> Mask:
 
 
 def random_walker(image: Rgb, target: Target) -> Mask:
-    """Random walker (Grady, TPAMI 2006): the click's spot against the border of the image."""
+    """Random walker (Grady, TPAMI 2006) between the click and the border of the image."""
     from skimage.segmentation import random_walker as walk
 
     small, x, y = _shrink(image, target.click, _WALKER_SIZE)
@@ -102,7 +102,7 @@ def random_walker(image: Rgb, target: Target) -> Mask:
     seeds = np.zeros(size, np.int32)
     seeds[[0, -1]] = seeds[:, [0, -1]] = 2
     spot = _distance_to((x, y), size) <= max(1.0, _CLICK_RADIUS * np.hypot(*size))
-    if small.std() == 0:  # nothing guides a walker, whose steps are relative to the contrast
+    if small.std() == 0:  # no contrast, and the walker's steps are relative to it
         return _enlarge(spot, image.shape[:2])
     seeds[spot] = 1
     likely = walk(
@@ -110,7 +110,7 @@ def random_walker(image: Rgb, target: Target) -> Mask:
         seeds,
         beta=_WALKER_BETA,
         mode="cg_j",
-        prob_tol=1.0,  # the solver's small overshoot beyond 0 … 1 does no harm at a cut of .5
+        prob_tol=1.0,  # the solver's small overshoot beyond 0 … 1 is harmless at a threshold of .5
         channel_axis=-1,
         return_full_prob=True,
     )[0]
@@ -125,7 +125,7 @@ BASELINES: dict[str, Callable[[Rgb, Target], Mask]] = {
     "flood_fill": flood_fill,
     "random_walker": random_walker,
 }
-"""Every baseline by its name in tables; the first three are given the box, the others a click."""
+"""Every baseline by its name in tables; the first three use the box, the others a click."""
 
 BOX_BASELINES = ("filled_box", "ellipse", "grabcut_box")
 
@@ -140,12 +140,12 @@ def available_baselines() -> list[str]:
 
 
 def check_baselines(names: Sequence[str]) -> None:
-    """Make sure that baselines exist and can run.
+    """Check that baselines exist and can run.
 
     Raises
     ------
     AnymaskError
-        If there is none of a name, or OpenCV is missing for one.
+        If a name is unknown, or OpenCV is missing for one of them.
     """
     unknown = [name for name in names if name not in BASELINES]
     if unknown:
@@ -163,26 +163,26 @@ def evaluate_baselines(
     max_objects: int | None = 3,
     score_size: int = SCORE_SIZE,
 ) -> list[ObjectRecord]:
-    """Answer the prompts of `protocols.evaluate_interactive` by baselines.
+    """Answer the prompts of `protocols.evaluate_interactive` with baselines.
 
     Parameters
     ----------
     examples : iterable of Example
     names : sequence of str
-        Of `BASELINES`.
+        Keys of `BASELINES`.
     max_objects, score_size
-        As in `evaluate_interactive`; with the same values the records are of the same objects
-        in the same order.
+        As in `evaluate_interactive`; the same values give records of the same objects in the same
+        order.
 
     Returns
     -------
     list of ObjectRecord
-        With a score for each baseline.
+        With one score per baseline.
 
     Raises
     ------
     AnymaskError
-        If there is no baseline of a name, or OpenCV is missing for one.
+        If a name is unknown, or OpenCV is missing for one of them.
     """
     check_baselines(names)
     records = []
@@ -202,17 +202,17 @@ def evaluate_baselines(
 
 
 def _grabcut(image: Rgb, hint: NDArray[np.uint8]) -> Mask:
-    """GrabCut from a map of 0 background, 1 object, 2 perhaps background, 3 perhaps object."""
+    """GrabCut from a map of 0 background, 1 object, 2 probable background, 3 probable object."""
     cv2 = _opencv()
     if not (hint % 2 == 1).any() or not (hint % 2 == 0).any():
-        return hint % 2 == 1  # one colour model would have no pixels
-    cv2.setRNGSeed(0)  # its colour models start from a random clustering
+        return hint % 2 == 1  # one of the two colour models would have no pixels
+    cv2.setRNGSeed(0)  # GrabCut starts with a random clustering of colours
     labels = hint.copy()
     models = np.zeros((1, 65)), np.zeros((1, 65))
     bgr = np.ascontiguousarray(image[..., ::-1])
     try:
         cv2.grabCut(bgr, labels, None, *models, _GRABCUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
-    except cv2.error:  # too few pixels for five colours
+    except cv2.error:  # fewer pixels than GrabCut's five colours
         return hint % 2 == 1
     return labels % 2 == 1
 
@@ -230,7 +230,7 @@ def _opencv() -> ModuleType:
 
 
 def _shrink(image: Rgb, click: Click, longest: int) -> tuple[Rgb, float, float]:
-    """The image at a bounded size, 3 pixels or more on each side, and where the click is in it."""
+    """The image, reduced to at most `longest` and at least 3 pixels a side, and the click in it."""
     height, width = image.shape[:2]
     factor = min(1.0, longest / max(height, width))
     size = max(3, round(width * factor)), max(3, round(height * factor))
@@ -243,7 +243,7 @@ def _shrink(image: Rgb, click: Click, longest: int) -> tuple[Rgb, float, float]:
 
 
 def _enlarge(likely: NDArray[Any], size: tuple[int, ...]) -> Mask:
-    """The mask of (H, W) where a map of probabilities of any size exceeds one half."""
+    """The mask (H, W) of pixels where an enlarged probability map is above 0.5."""
     back = Image.fromarray(likely.astype(np.float32)).resize(
         (size[1], size[0]), Image.Resampling.BILINEAR
     )
@@ -256,7 +256,7 @@ def _distance_to(point: Click | tuple[float, float], size: Sequence[int]) -> NDA
 
 
 def _component_at(mask: Mask, click: Click) -> Mask:
-    """The connected component of a mask that holds the click; nothing if none does."""
+    """The connected component of a mask that contains the click; empty if there is none."""
     labels, _ = ndimage.label(mask)
     here = labels[click.y, click.x]
     return (labels == here) & (here > 0)

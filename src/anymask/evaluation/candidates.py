@@ -1,4 +1,4 @@
-"""Masks that "everything" found once (see `found_once`), compared with the true masks."""
+"""Masks found once by "everything" (see `found_once`), compared with the true masks."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ __all__ = ["Candidates", "Labels", "find_candidates", "is_judged", "suppress"]
 
 Labels = Literal["complete", "sparse"]
 
-# Of a found mask's pixels, so many on labelled objects make it a statement about them.
+# Where labels are sparse, a found mask is judged if at least this share of it is labelled.
 _ABOUT_LABELLED = 0.5
 
 
 @dataclass
 class Candidates:
-    """Masks found in one image at permissive thresholds, best predicted IoU first.
+    """Masks found in one image at permissive thresholds, highest predicted IoU first.
 
     Attributes
     ----------
     set_name, name : str
         The example.
     masks : MaskSet
-        N masks, none suppressed and none cleaned.
+        N masks, before suppression and cleaning.
     true : tuple of arrays
         Run lengths of the M true masks.
     iou : (N, M) float64 array
     judged : (N,) bool array
-        Which of the masks are mistakes if they match no true mask. Where all objects are
-        labelled, all; where only some are, those that lie mostly on labelled ones.
+        Whether a mask is a mistake if it matches no true mask. With complete labels: all masks.
+        With sparse labels: masks that lie mostly on labelled objects.
     labels : {"complete", "sparse"}
     """
 
@@ -55,25 +55,25 @@ class Candidates:
     _cleaned: dict[tuple[int, float], MaskSet] = field(default_factory=dict, repr=False)
 
     def passing(self, config: EverythingConfig) -> NDArray[np.bool_]:
-        """Which masks (N,) have the scores that a configuration asks for."""
+        """Whether each mask (N,) reaches the scores that a configuration requires."""
         return passing(self.masks, config)
 
     def kept(self, config: EverythingConfig) -> MaskSet:
-        """Return the masks that the generator returns with a configuration.
+        """Return the masks that the generator would return with a configuration.
 
-        The stability offset is that of the candidates, and the thresholds must not be below
-        theirs.
+        The stability offset is that of the candidates. Thresholds must not be below those of the
+        candidates.
         """
         return kept(self.masks, config, self._cleaned)
 
     def overlaps(self, found: MaskSet) -> tuple[Overlaps, NDArray[np.bool_]]:
-        """Compare masks with the true ones; also say which are `judged`."""
+        """Compare masks with the true ones; also return which are `judged`."""
         iou = pairwise_iou(found.counts, self.true, found.image_size)
         scores = np.nan_to_num(np.stack([found.predicted_iou, found.stability_score])).mean(0)
         return Overlaps(iou, scores), is_judged(found, self.true, self.labels)
 
     def only(self, wanted: NDArray[np.bool_]) -> Candidates:
-        """Return some of the candidates: those that any thresholds of interest keep."""
+        """Return a subset of the candidates, such as those that any threshold of interest keeps."""
         return replace(
             self,
             masks=self.masks.select(wanted),
@@ -97,10 +97,10 @@ def find_candidates(
     sam : Sam
     example : Example
     loosest : EverythingConfig
-        The least thresholds that will be asked for, and the stability offset. Its NMS and area
-        play no part.
+        The lowest thresholds that will be needed, and the stability offset. Its NMS and area are
+        not used.
     labels : {"complete", "sparse"}
-        Whether all objects of the image are labelled.
+        Whether all objects of the image are labelled, or only some.
     **options
         Further options of `SamAutomaticMaskGenerator`, such as `points_per_side`.
     """
@@ -118,10 +118,10 @@ def find_candidates(
 
 
 def is_judged(found: MaskSet, true: Sequence[Counts], labels: Labels) -> NDArray[np.bool_]:
-    """Which found masks are mistakes if they match no true one, (N,).
+    """Whether each found mask is a mistake if it matches no true mask, (N,).
 
-    Where only some objects are labelled, a mask of something else is no mistake; but one that
-    lies by half or more on labelled objects and is none of them is: a fragment, a duplicate.
+    With sparse labels, a mask of an unlabelled thing is no mistake. But if at least half of a mask
+    lies on labelled objects and it matches none, it is a fragment or a duplicate.
     """
     from pycocotools import mask as coco_mask
 
@@ -132,7 +132,7 @@ def is_judged(found: MaskSet, true: Sequence[Counts], labels: Labels) -> NDArray
     size = found.image_size
     union = coco_mask.merge([compress(counts, size) for counts in true])
     packed = [compress(counts, size) for counts in found.counts]
-    # Against a "crowd" pycocotools divides the common area by the found mask's own.
+    # For a "crowd", pycocotools divides the intersection by the area of the found mask.
     inside = np.asarray(coco_mask.iou(packed, [union], [1]), np.float64).reshape(len(found))
     judged: NDArray[np.bool_] = inside >= _ABOUT_LABELLED
     return judged

@@ -1,7 +1,7 @@
-"""Maps of classes of pixels: each measured against the true classes, and two models compared.
+"""Maps of classes of pixels: measured against the true classes, and compared between two models.
 
-Each image weighs the same, however many pixels it has. IoU and Dice of a class are over all pixels
-of a set's images together; sets are averaged.
+Every image has the same weight, whatever its size. IoU and Dice of a class are computed over all
+pixels of a set's images together, and then averaged over sets.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from anymask.predict.predictor import SamPredictor
 Floats = NDArray[np.float64]
 
 MAP_SIZE = 320
-"""Longest side, about, of the maps that are kept to be shown."""
+"""Approximate longest side of the maps that are kept for display."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClassRecord:
-    """A map of the classes of one image, measured.
+    """The measured class map of one image.
 
     Attributes
     ----------
     set_name, image : str
     overlap, answered, true : (K,) float arrays
-        Shares of the image for each class: predicted and true, predicted, true.
+        Fraction of the image per class: intersection of prediction and truth, prediction, truth.
     predicted_iou : (K,) float array
-        The model's own estimates; NaN if there is no model.
+        The model's own estimates; NaN without a model.
     labels : (h, w) unsigned array
         The map, reduced for display; 0 is background.
     """
@@ -67,7 +67,7 @@ class ClassRecord:
 
     @property
     def mean_iou(self) -> float:
-        """Mean IoU over the classes that are present or predicted; 1 if none is."""
+        """Mean IoU over the classes that are present or predicted; 1 if there are none."""
         known = self.ious[~np.isnan(self.ious)]
         return float(known.mean()) if len(known) else 1.0
 
@@ -78,13 +78,13 @@ def class_numbers(examples: Sequence[Example], classes: Sequence[str]) -> dict[i
     Raises
     ------
     AnymaskError
-        If the examples have a class that is not among `classes`.
+        If the examples have a class that is not in `classes`.
     """
     own = tuple(getattr(examples, "classes", ()) or ()) or tuple(classes)
     unknown = [name for name in own if name not in classes]
     if unknown:
         raise AnymaskError(
-            f"The images have the class {unknown[0]!r}, and the model was trained for "
+            f"The images have the class {unknown[0]!r}, but the model was trained for "
             f"{', '.join(map(repr, classes))}; give images of these classes."
         )
     return {-1: -1, **{number: list(classes).index(name) for number, name in enumerate(own)}}
@@ -102,7 +102,7 @@ def true_masks(example: Example, number_of: Mapping[int, int], classes: int) -> 
 
 
 def called(record: ClassRecord, number: int) -> ClassRecord:
-    """Return the record of a map in which every pixel is of one class."""
+    """Return the record of a map in which every pixel has the same class."""
     alone = np.zeros_like(record.true)
     alone[number] = 1.0
     return replace(
@@ -115,7 +115,7 @@ def called(record: ClassRecord, number: int) -> ClassRecord:
 
 
 def class_reliability(records: Sequence[ClassRecord]) -> Reliability:
-    """Compare predicted with true IoU of the classes that are present in each image."""
+    """Compare predicted and true IoU of the classes that are present in each image."""
     seen = [(record, k) for record in records for k in np.flatnonzero(record.true)]
     predicted, true = (
         [float(getattr(r, n)[k]) for r, k in seen] for n in ("predicted_iou", "ious")
@@ -126,7 +126,7 @@ def class_reliability(records: Sequence[ClassRecord]) -> Reliability:
 def map_classes(
     sam: Sam, examples: Iterable[Example], number_of: Mapping[int, int], classes: int
 ) -> list[ClassRecord]:
-    """Predict the classes of every image, and measure each map.
+    """Predict the class map of every image and measure it.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def map_classes(
         Trained for these classes.
     examples : iterable of Example
     number_of : mapping
-        From the class ids of the examples to indices of classes; see `class_numbers`.
+        From the class ids of the examples to class indices; see `class_numbers`.
     classes : int
         Number of classes.
     """
@@ -162,7 +162,7 @@ def map_classes(
 
 
 def most_common_class(records: Sequence[ClassRecord]) -> int:
-    """Return the class that covers most of the images, sets weighing the same."""
+    """Return the class with the largest mean area; every set has the same weight."""
     sets = {record.set_name for record in records}
     shares = [np.mean([r.true for r in records if r.set_name == name], 0) for name in sets]
     return int(np.mean(shares, 0).argmax())
@@ -177,17 +177,17 @@ def compare_classes(
     group: GroupOf | None = None,
     seed: int = 0,
 ) -> Difference:
-    """Compare two maps of each image by the mean IoU or Dice of some classes.
+    """Compare two maps of each image by the mean IoU or Dice over some classes.
 
     Parameters
     ----------
     before, after : sequences of ClassRecord
         Of the same images in the same order.
     classes : sequence of int
-        Which classes; in each set those count that are in its images.
+        Which classes; in each set, those present in its images count.
     figure : {"IoU", "Dice"}
     group : callable, optional
-        As to `compare_objects`.
+        As in `compare_objects`.
     seed : int
     """
     measure: Callable[[Floats], Figure] = {"IoU": _iou, "Dice": _dice}[figure]
@@ -211,7 +211,7 @@ def _reduced(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _sums(records: Sequence[ClassRecord], members: list[list[int]], k: int) -> Floats:
-    """Return overlap, prediction and truth of a class, (3, units)."""
+    """Return intersection, prediction and truth of a class, (3, units)."""
     return np.array(
         [
             [sum(getattr(records[i], name)[k] for i in unit) for unit in members]
@@ -231,7 +231,7 @@ def _dice(sums: Floats) -> Figure:
 
 
 def _mean(figures: Sequence[Figure]) -> Figure:
-    """Return the mean of several figures; classes that a draw lacks do not count in it."""
+    """Return the mean of several figures; classes missing from a draw are ignored."""
 
     def figure(draws: NDArray[np.int64]) -> Floats:
         values = np.array([of_class(draws) for of_class in figures])

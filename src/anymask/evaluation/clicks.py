@@ -1,7 +1,7 @@
-"""Where a careful user would click and draw a box (arXiv 2304.02643, appendix D.1).
+"""Where a careful user would click or draw a box (arXiv 2304.02643, appendix D.1).
 
-The first click is the point of the object farthest from its boundary, each further click the
-point farthest from the boundary of what is still wrong. Nothing is random.
+The first click is at the point of the object farthest from its boundary. Each further click is at
+the point farthest from the boundary of the remaining error. Nothing is random.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Click(NamedTuple):
 def centre_of(region: NDArray[np.bool_]) -> tuple[int, int, float]:
     """Find the pixel of a region that is farthest from its boundary.
 
-    The border of the image counts as boundary. Of equally far pixels, such as those along the
-    middle of a rectangle, the one nearest to their mean is taken.
+    The border of the image counts as boundary. If several pixels are equally far, such as those
+    along the middle of a rectangle, the one nearest to their mean is chosen.
 
     Parameters
     ----------
@@ -64,10 +64,10 @@ def first_click(target: NDArray[np.bool_]) -> Click:
 
 
 def next_click(predicted: NDArray[np.bool_], target: NDArray[np.bool_]) -> Click | None:
-    """The click at the centre of the largest error: missed object or wrongly added background.
+    """The click at the centre of the largest error: missed object or added background.
 
-    "Largest" is by the distance to the boundary, so that a blob comes before a long thin seam
-    of the same area.
+    "Largest" means farthest from the boundary, so a blob comes before a long thin strip of the
+    same area.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def next_click(predicted: NDArray[np.bool_], target: NDArray[np.bool_]) -> Click
     Returns
     -------
     Click or None
-        None if nothing is wrong.
+        None if the prediction is perfect.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Two models on the same images: the difference of a figure, and how sure it is.
+"""Comparison of two models on the same images: the difference of a figure and its interval.
 
-The interval is a paired bootstrap. Images are drawn with replacement, and both models are judged on
-the same draw, so that hard images count for neither. Objects of one image resemble each other, as
-do images of one patient, so whole images, or groups of them, are drawn, within each set.
+The interval comes from a paired bootstrap. Images are drawn with replacement and both models are
+judged on the same draw, so hard images favour neither. Objects of one image resemble each other, as
+do images of one patient; therefore whole images, or groups of images, are drawn within each set.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ RESAMPLES = 2000
 
 Word = Literal["better", "no different", "worse", "untested"]
 Figure = Callable[[NDArray[np.int64]], NDArray[np.float64]]
-"""From R draws of n units each, (R, n) indices, to the figure of each draw, (R,)."""
+"""Maps R draws of n units each, (R, n) indices, to the figure of each draw, (R,)."""
 GroupOf = Callable[[str, str], str]
-"""From the names of a set and an image to what is drawn as one, such as the patient."""
+"""Maps the names of a set and an image to the group that is drawn together, such as a patient."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of two models on the same images.
+    """A figure for two models on the same images.
 
     Attributes
     ----------
     before, after : float
         Means over sets.
     low, high : float
-        95% interval of the difference; NaN where there is only one image, or group, a set.
+        95% interval of the difference; NaN if a set has only one image, or one group.
     units : int
-        Images, or groups of images, that were drawn.
+        Number of images, or groups of images, that were drawn.
     """
 
     before: float
@@ -50,12 +50,12 @@ class Difference:
 
     @property
     def mean(self) -> float:
-        """What was gained; negative for a loss."""
+        """The gain; negative for a loss."""
         return self.after - self.before
 
     @property
     def word(self) -> Word:
-        """Whether the second model is better: the whole interval lies on one side of nothing."""
+        """Whether the second model is better: the whole interval is on one side of zero."""
         if np.isnan(self.low):
             return "untested"
         if self.low > 0:
@@ -63,7 +63,7 @@ class Difference:
         return "worse" if self.high < 0 else "no different"
 
     def to_dict(self) -> dict[str, float | None]:
-        """Return the difference as JSON-ready data, None standing for NaN."""
+        """Return the difference as JSON-ready data, with None for NaN."""
         values = {
             "before": self.before,
             "after": self.after,
@@ -81,7 +81,7 @@ class Pair:
     Attributes
     ----------
     units : int
-        Images, or groups of images, of the set.
+        Number of images, or groups of images, of the set.
     before, after : callable
         See `Figure`.
     """
@@ -94,18 +94,18 @@ class Pair:
 def difference(
     sets: Sequence[Pair], seed: int = 0, resamples: int = RESAMPLES, level: float = 0.95
 ) -> Difference:
-    """Compare two models; every set weighs the same.
+    """Compare two models; every set has the same weight.
 
-    Percentiles of the bootstrap are too narrow for few images. Their distances from the
-    difference are therefore stretched as far as Student's interval of a mean exceeds the normal
-    one (the idea of the expanded percentile interval, T. Hesterberg, The American Statistician
-    69:371, 2015, arXiv 1411.5279).
+    Bootstrap percentiles are too narrow for few images. Their distances from the difference are
+    therefore stretched by the ratio of Student's interval of a mean to the normal one (the idea of
+    the expanded percentile interval, T. Hesterberg, The American Statistician 69:371, 2015, arXiv
+    1411.5279).
 
     Parameters
     ----------
     sets : sequence of Pair
     seed : int
-        Of the draws.
+        Random seed of the draws.
     resamples : int
     level : float
 
@@ -129,20 +129,20 @@ def difference(
         return Difference(before, after, float("nan"), float("nan"), units)
     tail = (1 - level) / 2
     stretch = np.sqrt(units / free) * stats.t.ppf(tail, free) / stats.norm.ppf(tail)
-    # A draw may lack all that a figure is about, such as masks to match.
+    # A draw may lack everything that a figure needs, such as masks to match.
     ends = np.nanquantile(np.mean(drawn, 0), [tail, 1 - tail])
-    # All figures are shares.
+    # All figures are fractions.
     low, high = np.clip((after - before) + stretch * (ends - (after - before)), -1, 1)
     return Difference(before, after, float(low), float(high), units)
 
 
 def ratio(numerators: ArrayLike, denominators: ArrayLike) -> Figure:
-    """A figure that is a sum over units divided by another, such as a mean over objects.
+    """A figure that is the ratio of two sums over units, such as a mean over objects.
 
     Parameters
     ----------
     numerators, denominators : (n,) array_like
-        Of each unit.
+        One value per unit.
     """
     above, below = (np.asarray(values, np.float64) for values in (numerators, denominators))
 
@@ -162,16 +162,16 @@ def compare_objects(
     group: GroupOf | None = None,
     seed: int = 0,
 ) -> Difference:
-    """Compare the mean IoU of two models' answers to the same prompts.
+    """Compare the mean IoU of two models for the same prompts.
 
     Parameters
     ----------
     before, after : sequences of ObjectRecord
-        Of the same objects in the same order.
+        Records of the same objects in the same order.
     names : sequence of str
-        Scores, such as "box"; of several the mean counts.
+        Scores, such as "box"; for several, their mean counts.
     group : callable, optional
-        What is drawn as one; by default each image.
+        What is drawn together; by default each image on its own.
     seed : int
 
     Raises
@@ -209,7 +209,7 @@ def compare_everything(
     Parameters
     ----------
     before, after : sequences of EverythingRecord
-        Of the same images in the same order.
+        Records of the same images in the same order.
     name : {"ap50", "ap75", "f1_50"}
     group, seed
         As in `compare_objects`.
@@ -238,7 +238,7 @@ def drawn_together(
     Parameters
     ----------
     keys : sequence of tuples
-        Names of the set and the image of each record, and whatever else.
+        Names of the set and the image of each record, and anything else.
     group : callable, optional
         As in `compare_objects`.
     """

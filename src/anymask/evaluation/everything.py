@@ -1,7 +1,7 @@
-""" "Everything": the masks that a model finds in images by itself, scored against true masks.
+""" "Everything": masks that a model finds in images without prompts, scored against true masks.
 
-Data sets hardly ever label everything, so that precision (AP, F1) also punishes masks of real
-things nobody labelled; recall and best overlap do not.
+Data sets rarely label everything, so precision (AP, F1) also punishes masks of real but unlabelled
+things; recall and best overlap do not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Generate = Callable[[NDArray[np.uint8]], MaskSet]
 
 @dataclass(frozen=True)
 class EverythingRecord:
-    """All masks of one image, scored.
+    """All masks of one image and their scores.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class EverythingRecord:
         The example.
     overlaps : Overlaps
     masks : MaskSet or None
-        What was found, if it was kept.
+        The masks found, if they were kept.
     """
 
     set_name: str
@@ -61,13 +61,13 @@ def evaluate_everything(
     Parameters
     ----------
     generate : callable
-        From an (H, W, 3) uint8 image to a `MaskSet`, for example
+        Maps an (H, W, 3) uint8 image to a `MaskSet`, for example
         ``SamAutomaticMaskGenerator(sam).generate_masks``.
     examples : iterable of Example
-        Those without true masks are passed over.
+        Examples without true masks are skipped.
     keep_masks : int
-        Of so many of the worst and so many of the best images, as `extremes_of_everything`
-        chooses them, the masks are kept; never of many more at a time.
+        Masks are kept for this many of the worst and of the best images, as chosen by
+        `extremes_of_everything`. Other masks are dropped as soon as possible, to save memory.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def evaluate_everything(
         D.3).
     """
     records: list[EverythingRecord] = []
-    kept: list[int] = []  # indices of records that have their masks
+    kept: list[int] = []  # indices of records that still have their masks
     for example in examples:
         if not len(example.masks):
             continue
@@ -97,9 +97,9 @@ def evaluate_everything(
 def _forget_all_but_extremes(
     records: list[EverythingRecord], kept: Sequence[int], count: int
 ) -> list[int]:
-    """Drop the masks of those that are not shown; indices of the others.
+    """Drop the masks of records that are not shown; return the indices of the others.
 
-    What is not among the extremes of some images is not among those of more.
+    A record that is not among the extremes now cannot become one as more images are added.
     """
     with_masks = [records[i] for i in kept]
     chosen = {
@@ -119,7 +119,7 @@ def extremes_of_everything(
 ) -> list[EverythingRecord]:
     """Choose the images with the lowest or the highest mean best overlap, from several sets.
 
-    Best overlap is what to go by, since it does not punish masks of things nobody labelled.
+    Best overlap is used because it does not punish masks of unlabelled things.
     """
     sign = 1 if worst else -1
     ranked = sorted(
@@ -134,7 +134,7 @@ def everything_figures(records: Sequence[EverythingRecord]) -> dict[str, dict[st
     Returns
     -------
     dict
-        By set: "average_recall" (at most 1,000 masks an image, IoU .5 to .95), "ap50", "ap75",
+        By set: "average_recall" (at most 1,000 masks per image, IoU .5 to .95), "ap50", "ap75",
         "mean_best_overlap", "f1_50" and "masks_per_image".
     """
     by_set: dict[str, list[Overlaps]] = {}

@@ -1,7 +1,7 @@
-"""Figures for all masks of images at once: found masks matched with true ones.
+"""Figures for all masks of images at once: found masks are matched with true ones.
 
-A found mask and a true one match if their IoU reaches a threshold; each matches once. Recall,
-precision and their averages are COCO's, without classes.
+A found mask and a true one match if their IoU reaches a threshold; each matches at most once.
+Recall, precision and their averages are COCO's, without classes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _RECALLS = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True)
 class Overlaps:
-    """How the masks found in an image overlap the true ones.
+    """Overlap of the masks found in an image with the true ones.
 
     Attributes
     ----------
     iou : (N, M) float array
         Of N found and M true masks.
     scores : (N,) float array
-        Confidence of the found masks, by which they are ranked.
+        Confidence of the found masks; they are ranked by it.
     """
 
     iou: NDArray[np.float64]
@@ -40,7 +40,7 @@ class Overlaps:
 def pairwise_iou(
     found: Sequence[Counts], true: Sequence[Counts], size: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """IoU of each found with each true mask, from run lengths.
+    """IoU of each found mask with each true mask, from run lengths.
 
     Parameters
     ----------
@@ -67,18 +67,18 @@ def pairwise_iou(
 
 
 def match(image: Overlaps, threshold: float, most: int = 1000) -> NDArray[np.bool_]:
-    """Say which of the found masks, ranked by score, match a true one.
+    """Return which of the found masks, ranked by score, match a true one.
 
-    From the highest score down, each found mask takes the true mask that it overlaps most among
+    From the highest score down, each found mask takes the true mask with the highest IoU among
     those not yet taken.
 
     Parameters
     ----------
     image : Overlaps
     threshold : float
-        Least IoU of a match.
+        Lowest IoU of a match.
     most : int
-        Only so many masks with the highest scores take part.
+        At most this many masks, those with the highest scores, take part.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def average_recall(
     thresholds: Sequence[float] = COCO_THRESHOLDS,
     most: int = 1000,
 ) -> float:
-    """Share of the true masks that are found, averaged over IoU thresholds.
+    """Fraction of the true masks that are found, averaged over IoU thresholds.
 
     NaN if there are no true masks.
     """
@@ -115,16 +115,16 @@ def average_recall(
 def average_precision(images: Sequence[Overlaps], threshold: float, most: int = 1000) -> float:
     """Area under the precision-recall curve of all found masks, as COCO measures it.
 
-    Precision at a recall is the highest at that recall or beyond, averaged over the recalls
-    0, .01 … 1. NaN if there are no true masks.
+    The precision at a recall is the highest precision at that recall or above, averaged over the
+    recalls 0, .01 … 1. NaN if there are no true masks.
 
     Parameters
     ----------
     images : sequence of Overlaps
     threshold : float
-        Least IoU of a match.
+        Lowest IoU of a match.
     most : int
-        Masks an image that count, by score.
+        At most this many masks per image count, by score.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def average_precision(images: Sequence[Overlaps], threshold: float, most: int = 
 def rank(
     image: Overlaps, threshold: float, most: int = 1000
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores of an image's found masks, from the highest down, and whether each is a match."""
+    """Scores of an image's found masks in descending order, and whether each is a match."""
     return np.sort(image.scores)[::-1][:most], match(image, threshold, most)
 
 
@@ -154,7 +154,7 @@ def area_under(
     ----------
     ranked : sequence of (scores, matched)
     total : int
-        True masks of all images.
+        Number of true masks in all images.
     """
     scores = np.concatenate([of_image for of_image, _ in ranked])
     matched = np.concatenate([of_image for _, of_image in ranked])
@@ -168,7 +168,7 @@ def area_under(
 
 
 def mean_best_overlap(images: Sequence[Overlaps]) -> float:
-    """Mean over true masks of the highest IoU that any found mask has with it.
+    """Mean, over true masks, of the highest IoU with any found mask.
 
     NaN if there are no true masks.
     """
@@ -180,10 +180,10 @@ def mean_best_overlap(images: Sequence[Overlaps]) -> float:
 
 
 def matched_f1(images: Sequence[Overlaps], threshold: float = 0.5) -> float:
-    """F1 of found masks against true ones, paired as well as can be; usual for cells.
+    """F1 of found masks against true ones, with the best possible pairing; common for cells.
 
-    2·TP / (2·TP + FP + FN), where pairs of IoU at least `threshold` are true positives. Scores
-    play no part. NaN if there are neither true nor found masks.
+    2·TP / (2·TP + FP + FN), where pairs with an IoU of at least `threshold` are true positives.
+    Scores are not used. NaN if there are neither true nor found masks.
 
     Examples
     --------
@@ -193,7 +193,7 @@ def matched_f1(images: Sequence[Overlaps], threshold: float = 0.5) -> float:
     pairs = masks = 0
     for image in images:
         allowed = image.iou >= threshold
-        # As many pairs as possible first, then as much overlap as possible.
+        # First as many pairs as possible, then as much overlap as possible.
         rows, cols = linear_sum_assignment(np.where(allowed, 1 + image.iou * 1e-6, 0), True)
         pairs += int(allowed[rows, cols].sum())
         masks += sum(image.iou.shape)

@@ -1,7 +1,7 @@
 """How well masks agree: the figures as functions of arrays.
 
-Overlap and boundary of single masks, and how well predicted IoU tells true IoU. Figures of all
-masks of an image are in `matching`.
+Overlap and boundary of single masks, and the calibration of predicted IoU. `matching` has the
+figures for all masks of an image.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 BOUNDARY_TOLERANCE = 0.0075
-"""How far boundaries may lie apart and still match, as a fraction of the image's diagonal.
+"""Largest distance between matching boundary pixels, as a fraction of the image's diagonal.
 
-The customary choice of boundary benchmarks (Martin et al., TPAMI 2004): 4.8 pixels at 512×384.
+The usual value of boundary benchmarks (Martin et al., TPAMI 2004): 4.8 pixels at 512×384.
 """
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """How predicted IoU compares with true IoU.
+    """Calibration of predicted IoU.
 
     Attributes
     ----------
     edges : (B + 1,) float array
-        Bounds of the bins of predicted IoU.
+        Edges of the bins of predicted IoU.
     count : (B,) int array
         Masks in each bin.
     weight : (B,) float array
-        Share of the total weight in each bin.
+        Fraction of the total weight in each bin.
     predicted, true : (B,) float arrays
-        Mean predicted and mean true IoU of each bin; NaN where it is empty.
+        Mean predicted and mean true IoU of each bin; NaN if it is empty.
     expected_error : float
-        Expected calibration error: mean of |predicted - true| of the bins, by weight.
+        Expected calibration error: weighted mean of |predicted - true| over bins.
     absolute_error : float
-        Mean of |predicted - true| of the masks, by weight.
+        Weighted mean of |predicted - true| over masks.
     bias : float
-        Mean of predicted - true, by weight: positive where the model flatters itself.
+        Weighted mean of predicted - true: positive if the model is over-confident.
     """
 
     edges: NDArray[np.float64]
@@ -75,14 +75,14 @@ def dice_of_iou(iou: float) -> float:
 
 
 def boundary_tolerance(size: tuple[int, int]) -> float:
-    """Distance in pixels at which boundaries in an image of (H, W) still match; at least 1."""
+    """Largest distance in pixels between matching boundaries in an (H, W) image; at least 1."""
     return max(1.0, BOUNDARY_TOLERANCE * float(np.hypot(*size)))
 
 
 def boundary_of(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Pixels of a mask that have a side in common with a pixel outside it.
+    """Pixels of a mask that share a side with a pixel outside it.
 
-    The border of the image is no boundary: nobody drew it.
+    The border of the image is not a boundary, because nobody drew it.
 
     Returns
     -------
@@ -105,17 +105,17 @@ def boundary_of(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 def boundary_f_score(
     predicted: NDArray[np.bool_], target: NDArray[np.bool_], tolerance: float | None = None
 ) -> float:
-    """How well two masks' boundaries agree: the F-score of boundary pixels that match.
+    """F-score of matching boundary pixels of two masks.
 
-    A boundary pixel matches if the other boundary comes within `tolerance` of it. Precision is
-    the share of the predicted boundary that matches, recall that of the true one (the measure
-    "F" of the DAVIS benchmark, Perazzi et al., CVPR 2016).
+    A boundary pixel matches if the other boundary is within `tolerance` of it. Precision is the
+    matching fraction of the predicted boundary, recall that of the true one (the measure "F" of
+    the DAVIS benchmark, Perazzi et al., CVPR 2016).
 
     Parameters
     ----------
     predicted, target : (H, W) bool arrays
     tolerance : float, optional
-        In pixels; by default `boundary_tolerance` of the image.
+        In pixels; the default is `boundary_tolerance` of the image.
 
     Returns
     -------
@@ -142,16 +142,16 @@ def boundary_f_score(
 def reliability(
     predicted: ArrayLike, true: ArrayLike, weights: ArrayLike | None = None, bins: int = 10
 ) -> Reliability:
-    """Compare predicted with true IoU, in bins of predicted IoU.
+    """Compare predicted and true IoU, in bins of predicted IoU.
 
     Parameters
     ----------
     predicted, true : (N,) array_like
-        Predicted IoU is cut to 0 … 1.
+        Predicted IoU is clipped to 0 … 1.
     weights : (N,) array_like, optional
-        By default all masks count the same.
+        By default all masks have the same weight.
     bins : int
-        Equally wide bins from 0 to 1.
+        Number of bins of equal width from 0 to 1.
 
     Examples
     --------

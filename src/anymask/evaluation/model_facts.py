@@ -1,4 +1,4 @@
-"""What was measured: enough to know whether two figures are of the same weights."""
+"""Facts about a measured model, enough to tell whether two results are for the same weights."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from anymask.model.sam import Sam
 
 
 def model_facts(sam: Sam, source: str | os.PathLike[str] | None) -> dict[str, Any]:
-    """Tell what a loaded model is.
+    """Describe a loaded model.
 
     Parameters
     ----------
     sam : Sam
     source : str, path or None
-        What `anymask.load` was given for it.
+        The argument of `anymask.load`.
 
     Returns
     -------
     dict
-        "model", as it was called; "known_as", its name if it is a published file; "weights_sha256"
-        in hex, None where the weights are in several files; "input_size" in pixels; "dtype".
+        "model", the name given; "known_as", its name if it is a published file; "weights_sha256"
+        in hex, None if the weights are in several files; "input_size" in pixels; "dtype".
     """
-    # As a path, so that a file called like a model is not taken for that.
+    # As a path, so that a file with the name of a model is not mistaken for the model.
     what = info(resolve(source))
     return {
         "model": SHIPPED if source is None else os.fspath(source),

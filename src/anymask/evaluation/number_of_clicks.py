@@ -1,8 +1,7 @@
-"""How many clicks an object takes: the figure that interactive segmentation is compared by.
+"""Number of clicks (NoC), the usual figure for comparing interactive segmentation.
 
-Clicks are those of a careful user (`clicks`), one at a time, until the mask is good enough or
-patience ends at twenty (NoC; as in RITM, arXiv 2102.06583, section 5.1). An object that is never
-good enough counts as twenty.
+A careful user (`clicks`) clicks until the mask is good enough, at most twenty times (as in RITM,
+arXiv 2102.06583, section 5.1). An object that never becomes good enough counts as twenty.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from anymask.model.sam import Sam
 
 
 class ClickedObject(NamedTuple):
-    """What clicks brought on one object.
+    """The result of clicking on one object.
 
     Attributes
     ----------
     set_name, image : str
     ious : list of float
-        IoU after each click, as many as were given.
+        IoU after each click.
     """
 
     set_name: str
@@ -37,7 +36,7 @@ class ClickedObject(NamedTuple):
     ious: list[float]
 
     def clicks_to(self, iou: float, most: int) -> int:
-        """The number of clicks until that IoU, `most` if it was not reached.
+        """The number of clicks needed to reach an IoU, or `most` if it was not reached.
 
         Examples
         --------
@@ -58,20 +57,20 @@ def click_objects(
 ) -> list[ClickedObject]:
     """Click on objects until their masks are good enough.
 
-    Of the answers to the first click the one with the highest predicted IoU is taken; further
-    clicks are answered with one mask, given the logits of the last. Regions without a click are
-    dropped where the model's configuration says so, as in `SamPredictor`.
+    The first click keeps the candidate with the highest predicted IoU. Further clicks are answered
+    with one mask, given the logits of the last prediction. Regions without a click are dropped if
+    the model's configuration says so, as in `SamPredictor`.
 
     Parameters
     ----------
     sam : Sam
     examples : iterable of Example
     until : float
-        Stop at that IoU.
+        Stop at this IoU.
     most : int
-        Stop after so many clicks.
+        Stop after this many clicks.
     max_objects : int or None
-        At most so many objects an image, evenly spread by area; None for all.
+        At most this many objects per image, evenly spread by area; None for all.
     """
     found = []
     for example in examples:

@@ -1,10 +1,10 @@
-"""The interactive protocol: clicks and boxes as a user would give them, answered by a model.
+"""The interactive protocol: a simulated user gives clicks and boxes, and a model answers.
 
-As in "Segment Anything" (arXiv 2304.02643, section 7.1 and appendix D.1): the first click is at
-the centre of the object; the model answers with three masks, of which the one with the highest
-predicted IoU is kept. Each further click is at the centre of the largest error; the model is
-given all clicks and the logits of its last answer, and answers with one mask. The box is the
-bounding box of the true mask, answered with one mask.
+As in "Segment Anything" (arXiv 2304.02643, section 7.1 and appendix D.1), the first click is at the
+centre of the object; the model predicts three masks, and the one with the highest predicted IoU is
+kept. Each further click is at the centre of the largest error; the model gets all clicks and the
+logits of its last prediction, and predicts one mask. The box is the bounding box of the true mask;
+the model predicts one mask.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ from anymask.evaluation.records import (
 from anymask.images.resize import ResizeLongestSide
 from anymask.model.sam import Sam
 
-# Objects that are decoded at a time: bounds the memory of images with hundreds of objects.
+# Objects decoded at a time; limits the memory for images with hundreds of objects.
 _BATCH = 32
 
 
 class Answer(NamedTuple):
-    """What a model answered to N prompts with M masks each.
+    """A model's predictions for N prompts, with M masks each.
 
     Attributes
     ----------
     masks : (N, M, h, w) bool array
-        In the frame in which they are scored.
+        In the scoring frame.
     low_res : (N, M, 4·h, 4·w) float tensor
         Logits.
     predicted_iou : (N, M) float array
@@ -58,14 +58,14 @@ class Answer(NamedTuple):
 
 
 class PromptedImage:
-    """An image encoded once, to be asked for objects in the frame of their scoring.
+    """An image that is encoded once and then prompted, in the scoring frame.
 
     Parameters
     ----------
     sam : Sam
     image : (H, W, 3) uint8 array
     score_size : int
-        Longest side of the frame of prompts and answers.
+        Longest side of the frame of prompts and masks.
     """
 
     def __init__(self, sam: Sam, image: NDArray[np.uint8], score_size: int = SCORE_SIZE) -> None:
@@ -76,7 +76,7 @@ class PromptedImage:
         pixels = torch.from_numpy(resized).permute(2, 0, 1)
         with torch.inference_mode():
             self.embedding = sam.encode_image(sam.preprocess(pixels)[None])
-        # (x, y) of the scoring frame to pixels of the encoder's input.
+        # From (x, y) of the scoring frame to pixels of the encoder's input.
         self._scale = np.array(self.input_size[::-1]) / np.array(self.size[::-1])
 
     @torch.inference_mode()
@@ -89,7 +89,7 @@ class PromptedImage:
         low_res: Tensor | None = None,
         multimask_output: bool = False,
     ) -> Answer:
-        """Answer N prompts.
+        """Predict masks for N prompts.
 
         Parameters
         ----------
@@ -98,9 +98,9 @@ class PromptedImage:
         boxes : (N, 4) array_like, optional
             XYXY in the scoring frame.
         low_res : (N, 1, 4·h, 4·w) tensor, optional
-            Logits of earlier answers.
+            Logits of earlier predictions.
         multimask_output : bool
-            Three masks a prompt instead of one.
+            Three masks per prompt instead of one.
         """
         masks, ious = self.sam.decode(
             self.embedding,
@@ -132,33 +132,33 @@ def evaluate_interactive(
     boundary: Sequence[str] | None = None,
     keep_masks: Sequence[str] = (),
 ) -> list[ObjectRecord]:
-    """Ask a model for the objects of images, by clicks and by boxes, and score its answers.
+    """Prompt a model for the objects of images with clicks and boxes, and score its masks.
 
     Parameters
     ----------
     sam : Sam
-        Put into evaluation mode for as long as this lasts.
+        Set to evaluation mode during this call.
     examples : iterable of Example
     clicks : int
         Rounds of clicks; 0 for none.
     box : bool
-        Also ask by box.
+        Also prompt with the box.
     max_objects : int or None
-        At most so many objects an image, evenly spread over all by area; None for all.
+        At most this many objects per image, evenly spread by area; None for all.
     score_size : int
         Masks of larger images are compared at this longest side.
     boundary : sequence of str, optional
-        Scores to compute the boundary F-score for; by default all.
+        Scores for which the boundary F-score is computed; all by default.
     keep_masks : sequence of str
-        Scores whose masks are kept in the records.
+        Scores for which the masks are kept in the records.
 
     Returns
     -------
     list of ObjectRecord
-        In the order of the examples; an example's objects from large to small. Names of scores:
-        "click1_single" (the one mask of a click), "click1_predicted" (of its three masks, that
-        with the highest predicted IoU), "click1_oracle" (of the three, the truly best), "click2"
-        … "click5", "box".
+        In the order of the examples; objects of one example from large to small. Names of scores:
+        "click1_single" (the single mask of one click), "click1_predicted" (of its three masks, the
+        one with the highest predicted IoU), "click1_oracle" (of the three, the best in truth),
+        "click2" … "click5", "box".
     """
     records: list[ObjectRecord] = []
     with _evaluation_mode(sam):
@@ -192,7 +192,7 @@ def evaluate_interactive(
 def quick_figures(
     sam: Sam, examples: Iterable[Example], *, max_objects: int | None = 3
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """The few figures to watch while a model is trained.
+    """A few figures for monitoring a training.
 
     Parameters
     ----------
@@ -206,9 +206,8 @@ def quick_figures(
     means : dict
         Mean over sets of "click1_single", "click1_predicted", "click1_oracle", "click3",
         "click5" and "box" (IoU), of "boundary_f_box", "iou_calibration_error" (expected
-        calibration error of predicted IoU within a set, so that what is too high on one set does
-        not make up for what is too low on another) and "iou_bias" (mean of predicted less true
-        IoU).
+        calibration error of predicted IoU within each set, so that errors of opposite sign in
+        different sets do not cancel) and "iou_bias" (mean of predicted minus true IoU).
     by_set : dict
         The same for each set.
     """
@@ -227,9 +226,9 @@ def quick_figures(
 
 
 def calibration(records: Sequence[ObjectRecord], bins: int = 10) -> Reliability:
-    """Compare predicted with true IoU over all answers but the oracle's, sets weighing the same.
+    """Compare predicted and true IoU over all predictions except the oracle's; sets weigh the same.
 
-    The oracle's choice is left out: it looks at the truth, as no user can.
+    The oracle's choice is left out, because it uses the truth, which no user has.
     """
     predicted, true, weights = [], [], []
     for record, weight in zip(records, set_weights(records), strict=True):
@@ -246,7 +245,7 @@ def calibration(records: Sequence[ObjectRecord], bins: int = 10) -> Reliability:
 
 
 def calibration_by_set(records: Sequence[ObjectRecord], bins: int = 10) -> dict[str, Reliability]:
-    """Compare predicted with true IoU within each set that has answers of its own judgement."""
+    """Compare predicted and true IoU within each set, again without the oracle's predictions."""
     of_sets: dict[str, list[ObjectRecord]] = {}
     for record in records:
         of_sets.setdefault(record.set_name, []).append(record)
@@ -260,7 +259,7 @@ def _answer_clicks(
     clicks: int,
     answers: list[dict[str, tuple[NDArray[np.bool_], float]]],
 ) -> None:
-    """Click on all targets round by round, and note each round's answers."""
+    """Click on all targets round by round, and record the predictions of each round."""
     points = np.array([[target.click[:2]] for target in targets])  # (N, 1, 2)
     labels = np.ones((len(targets), 1), np.int64)
     _note(answers, "click1_single", prompted.ask(points=points, labels=labels))
@@ -297,7 +296,7 @@ def _note(
     given: Answer,
     chosen: NDArray[np.int64] | None = None,
 ) -> None:
-    """Note one mask of each prompt's answer: the chosen one, or the only one."""
+    """Record one mask per prompt: the chosen candidate, or the only one."""
     for i, answer in enumerate(answers):
         j = 0 if chosen is None else int(chosen[i])
         answer[name] = given.masks[i, j], float(given.predicted_iou[i, j])

@@ -1,7 +1,7 @@
-"""What was asked and how well it was answered: one record an object, and means over records.
+"""Records of prompts and scores, one per object, and means over records.
 
-Figures are averaged over the objects of a set first and over sets then, so that a large set does
-not drown a small one.
+Figures are averaged over the objects of each set, then over sets, so that a large set does not
+dominate a small one.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ Record = TypeVar("Record", bound=_OfASet)
 Pixel = TypeVar("Pixel", bound=np.generic)
 
 SCORE_SIZE = 512
-"""Longest side at which masks are compared; larger images are shrunk to it for scoring."""
+"""Longest side at which masks are compared; larger images are reduced to it for scoring."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """An object to be found, in the frame in which it is scored.
+    """An object to find, in the scoring frame.
 
     Attributes
     ----------
     index : int
-        Its place among the masks of its example.
+        Position among the masks of its example.
     mask : (h, w) bool array
     box : (4,) int array
         XYXY, inclusive.
@@ -58,17 +58,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Score:
-    """How good one answer was.
+    """The quality of one prediction.
 
     Attributes
     ----------
     iou : float
     boundary_f : float
-        NaN where it was not computed.
+        NaN if it was not computed.
     predicted_iou : float
-        The method's own estimate; NaN if it makes none.
+        The method's own estimate; NaN if it has none.
     counts : array or None
-        The mask as run lengths, if masks were to be kept.
+        Run lengths of the mask, if it was kept.
     """
 
     iou: float
@@ -84,14 +84,14 @@ class Score:
 
 @dataclass(frozen=True)
 class ObjectRecord:
-    """Everything measured on one object.
+    """All measurements of one object.
 
     Attributes
     ----------
     set_name, image : str
         The example.
     index : int
-        The object's place among the example's masks.
+        Position among the masks of its example.
     size : tuple of int
         (h, w) of the frame of `box`, `click` and the masks.
     box : tuple of int
@@ -101,7 +101,7 @@ class ObjectRecord:
     area : int
         Pixels of the true mask.
     scores : dict
-        A `Score` by name of the prompt or of the baseline.
+        A `Score` for each prompt or baseline, by name.
     """
 
     set_name: str
@@ -114,13 +114,13 @@ class ObjectRecord:
     scores: dict[str, Score] = field(default_factory=dict)
 
     def mask(self, name: str) -> NDArray[np.bool_] | None:
-        """The answer's mask (h, w), if it was kept."""
+        """The predicted mask (h, w), if it was kept."""
         counts = self.scores[name].counts
         return None if counts is None else mask_of(counts, self.size)
 
 
 def scored_size(image: NDArray[np.uint8], score_size: int = SCORE_SIZE) -> tuple[int, int]:
-    """(h, w) of the frame in which an image's masks are scored."""
+    """(h, w) of the frame in which the masks of an image are scored."""
     height, width = image.shape[:2]
     if max(height, width) <= score_size:
         return height, width
@@ -128,7 +128,7 @@ def scored_size(image: NDArray[np.uint8], score_size: int = SCORE_SIZE) -> tuple
 
 
 def shrink_mask(mask: NDArray[Pixel], size: tuple[int, int]) -> NDArray[Pixel]:
-    """Take the pixel nearest to the centre of each pixel of another frame (h, w)."""
+    """For each pixel of another frame (h, w), take the pixel nearest to its centre."""
     if mask.shape == size:
         return mask
     rows, cols = (
@@ -141,7 +141,7 @@ def shrink_mask(mask: NDArray[Pixel], size: tuple[int, int]) -> NDArray[Pixel]:
 def targets_of(
     example: Example, max_objects: int | None = None, score_size: int = SCORE_SIZE
 ) -> list[Target]:
-    """Choose the objects of an example and say how they are prompted.
+    """Choose the objects of an example and their prompts.
 
     Parameters
     ----------
@@ -149,13 +149,13 @@ def targets_of(
     max_objects : int, optional
         At most this many, evenly spread over the objects sorted by area.
     score_size : int
-        Longest side of the frame in which they are scored.
+        Longest side of the scoring frame.
     """
     size = scored_size(example.image, score_size)
     targets = []
     for index in choose_objects(PackedMasks.of(example.masks).areas.tolist(), max_objects):
         mask = shrink_mask(example.masks[index], size)
-        if mask.any():  # a speck may vanish when shrunk
+        if mask.any():  # a tiny object may vanish when reduced
             targets.append(Target(index, mask, boxes_of_masks(mask[None])[0], first_click(mask)))
     return targets
 
@@ -178,7 +178,7 @@ def score(
     boundary: bool = True,
     keep: bool = False,
 ) -> Score:
-    """Score one answer against the truth, both (h, w) bool arrays.
+    """Score one prediction against the truth.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def score(
 
 
 def merged(first: Sequence[ObjectRecord], second: Sequence[ObjectRecord]) -> list[ObjectRecord]:
-    """Join two lists of records of the same objects in the same order, with all scores of both.
+    """Merge two lists of records of the same objects in the same order, with all scores of both.
 
     Raises
     ------
@@ -214,7 +214,7 @@ def merged(first: Sequence[ObjectRecord], second: Sequence[ObjectRecord]) -> lis
 
 
 def spread_over_sets(ranked: Iterable[Record], count: int, most_of_a_set: int = 2) -> list[Record]:
-    """Take the first records of a ranking, but not many of one set.
+    """Take the first records of a ranking, but only a few of each set.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def spread_over_sets(ranked: Iterable[Record], count: int, most_of_a_set: int = 
         With a `set_name`, in order.
     count : int
     most_of_a_set : int
-        No more than so many of one set, else one hard set would fill the page.
+        At most this many of one set; otherwise one hard set would fill the page.
     """
     taken: dict[str, int] = {}
     chosen: list[Record] = []
@@ -246,7 +246,7 @@ def means_by_set(
     Returns
     -------
     dict
-        By set and then by name of the score; scores without the figure are left out.
+        By set, then by name of the score; scores without the figure are left out.
     """
     values: dict[str, dict[str, list[float]]] = {}
     for record in records:
@@ -277,7 +277,7 @@ def mean_over_sets(by_set: Mapping[str, Mapping[str, float]]) -> dict[str, float
 
 
 def set_weights(records: Sequence[ObjectRecord]) -> Iterator[float]:
-    """Weight of each record such that every set weighs the same."""
+    """Weights of records that give every set the same total."""
     counts: dict[str, int] = {}
     for record in records:
         counts[record.set_name] = counts.get(record.set_name, 0) + 1

@@ -1,6 +1,6 @@
-"""How fast a model is on this machine: one model, a few figures, a minute.
+"""Speed of one model on this machine, measured in about a minute.
 
-`benchmarks/speed.py` in the repository compares the parts with other packages.
+`benchmarks/speed.py` in the repository compares speed with other packages, part by part.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class Speed:
     ----------
     model, device, dtype : str
     threads : int
-        Of the CPU.
+        Number of CPU threads.
     load_seconds : float
-        From the file to a model that is ready.
+        From the file to a model that is ready to use.
     encode_ms, click_ms, box_ms : float
-        Medians for encoding one image, and for answering a click and a box in it.
+        Median times to encode one image, and to answer a click and a box in it.
     everything_seconds : float or None
-        Finding all masks of the image; None with random weights.
+        Time to find all masks of the image; None with random weights.
     masks : int or None
-        How many were found.
+        Number of masks found.
     """
 
     model: str
@@ -62,7 +62,7 @@ class Speed:
         return asdict(self)
 
     def table(self) -> str:
-        """Return the figures as lines to read."""
+        """Return the figures as lines of text."""
         rows = [
             ("load the model", f"{self.load_seconds:.2f} s"),
             ("encode an image", f"{self.encode_ms:.0f} ms"),
@@ -91,10 +91,10 @@ def benchmark(
     model : str or path, optional
         As `anymask.load` takes it; the shipped model by default.
     random : bool
-        Give the named variant random weights instead of downloading its own. It is as fast;
-        "everything" is left out, because it depends on what is found.
+        Give the named variant random weights instead of downloading its own. The speed is the
+        same; "everything" is left out, because its time depends on the masks found.
     threads : int, optional
-        Threads of the CPU; by default PyTorch's choice.
+        Number of CPU threads; the default is PyTorch's choice.
     device, dtype : str
         As `anymask.load` takes them.
 
@@ -105,7 +105,7 @@ def benchmark(
     Raises
     ------
     AnymaskError
-        If the model cannot be loaded, or `random` is asked for a name that is no variant.
+        If the model cannot be loaded, or `random` is used with a name that is not a variant.
 
     Examples
     --------
@@ -153,7 +153,7 @@ def _random(model: str | os.PathLike[str] | None) -> Sam:
 
 
 def _image() -> NDArray[np.uint8]:
-    """Disks of many sizes on an uneven ground: something to find everywhere."""
+    """Disks of many sizes on an uneven background, so that there are objects everywhere."""
     rng = np.random.default_rng(0)
     height, width = _SIZE
     y, x = np.mgrid[:height, :width]
@@ -171,7 +171,7 @@ def _everything(sam: Sam, image: NDArray[np.uint8]) -> tuple[float, int]:
 
 
 def _median_ms(call: Callable[[], Any], sam: Sam) -> float:
-    """Median time of a call after one that does not count, the device's queue being empty."""
+    """Median time of a call, after one warm-up call and with the device's queue empty."""
     times = []
     for _ in range(_REPEATS + 1):
         began = time.perf_counter()

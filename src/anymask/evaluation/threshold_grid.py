@@ -1,12 +1,12 @@
-"""Every combination of thresholds of "everything", scored on cached candidates in a second.
+"""All combinations of thresholds of "everything", scored on cached candidates in a second.
 
-Greedy suppression goes from the best predicted IoU down, so what it keeps above a higher
-threshold of predicted IoU is the beginning of what it keeps above a lower one. Suppression
-therefore runs once for each stability and each overlap, and the threshold of predicted IoU only
-says where to stop. Where masks are ranked otherwise (`order_by`) it runs for every combination.
+Greedy suppression goes from the highest predicted IoU down, so the masks that it keeps above a
+higher threshold of predicted IoU are the first of those that it keeps above a lower one. Therefore
+suppression runs once per stability and overlap, and the threshold of predicted IoU only decides
+where to stop. If masks are ranked differently (`order_by`), it runs for every combination.
 
-The score of an image is F1 between found and true masks, averaged over the IoU that makes a
-match, .5 to .9: a mask that is missed, one too many and a coarse one all cost.
+The score of an image is the F1 of found and true masks, averaged over matching thresholds of IoU
+from .5 to .9. Missed masks, extra masks and coarse masks all lower it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from anymask.model.config import EverythingConfig
 from anymask.predict.everything.duplicates import worth
 
 MATCH_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
-"""IoU at which a found mask matches a true one; F1 is averaged over them."""
+"""IoU thresholds of a match; F1 is averaged over them."""
 
 _PREDICTED_IOU = (
     *(0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6),
@@ -32,18 +32,18 @@ _PREDICTED_IOU = (
 _STABILITY = (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97)
 _BOX_NMS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 AREAS = (0, 25, 50, 100, 200)
-"""Values of `min_mask_region_area` that are tried once the other thresholds are chosen."""
+"""Values of `min_mask_region_area` that are tried after the other thresholds are chosen."""
 
 
 @dataclass(frozen=True)
 class ThresholdGrid:
-    """Values to try of each threshold, increasing.
+    """Values to try for each threshold, in ascending order.
 
     Attributes
     ----------
     own : EverythingConfig
-        What the model brings: its stability offset holds for all, and its thresholds are among
-        the values.
+        The model's own configuration: its stability offset is used throughout, and its thresholds
+        are among the values.
     pred_iou, stability, box_nms : tuple of float
     areas : tuple of float
     """
@@ -56,7 +56,7 @@ class ThresholdGrid:
 
     @classmethod
     def around(cls, own: EverythingConfig, *others: EverythingConfig) -> ThresholdGrid:
-        """Return the values to try for a model, those of other configurations among them.
+        """Return the values to try for a model, including those of other configurations.
 
         Examples
         --------
@@ -76,12 +76,12 @@ class ThresholdGrid:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Numbers of values of predicted IoU, stability and overlap."""
+        """Numbers of values for predicted IoU, stability and overlap."""
         return len(self.pred_iou), len(self.stability), len(self.box_nms)
 
     @property
     def loosest(self) -> EverythingConfig:
-        """The least of the thresholds by which candidates are found."""
+        """The lowest thresholds, at which candidates are found."""
         return replace(
             self.own,
             pred_iou_thresh=self.pred_iou[0],
@@ -89,7 +89,7 @@ class ThresholdGrid:
         )
 
     def config(self, index: tuple[int, int, int], area: float) -> EverythingConfig:
-        """Return the configuration at a place in the grid."""
+        """Return the configuration at an index of the grid."""
         return replace(
             self.own,
             pred_iou_thresh=self.pred_iou[index[0]],
@@ -99,11 +99,11 @@ class ThresholdGrid:
         )
 
     def holds(self, config: EverythingConfig) -> bool:
-        """Whether a configuration is in the grid: nothing but the thresholds is another."""
+        """Whether a configuration is in the grid, with no other difference than thresholds."""
         return config == self.config(self.place(config), config.min_mask_region_area)
 
     def place(self, config: EverythingConfig) -> tuple[int, int, int]:
-        """Return where in the grid a configuration is, its area left aside."""
+        """Return the index of a configuration in the grid, ignoring its area."""
         return (
             self.pred_iou.index(config.pred_iou_thresh),
             self.stability.index(config.stability_score_thresh),
@@ -114,13 +114,13 @@ class ThresholdGrid:
 def score_grid(
     candidates: Candidates, grid: ThresholdGrid
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Score an image at every place of a grid, without cleaning of masks.
+    """Score an image at every index of a grid, without cleaning masks.
 
     Returns
     -------
     scores : `grid.shape` float64 array
     used : (N,) bool array
-        Candidates that some place of the grid keeps; the others can be forgotten.
+        Candidates that some configuration of the grid keeps; the others are not needed.
     """
     scores = np.zeros(grid.shape)
     used = np.zeros(len(candidates.masks), bool)
@@ -152,7 +152,7 @@ def score_grid(
 def _scores_of_prefixes(
     candidates: Candidates, kept: NDArray[np.int64], counts: Sequence[int]
 ) -> list[float]:
-    """Score the first n of the masks that are kept, for each n of some."""
+    """Score the first n of the kept masks, for several n."""
     hits = matches_of_prefixes(candidates.iou[kept])  # (thresholds, kept + 1)
     judged = np.concatenate([[0], np.cumsum(candidates.judged[kept])])
     true = len(candidates.true)
@@ -160,7 +160,7 @@ def _scores_of_prefixes(
 
 
 def score_of(candidates: Candidates, config: EverythingConfig) -> float:
-    """Score an image at one configuration, cleaning of masks included."""
+    """Score an image with one configuration, including cleaning of masks."""
     overlaps, judged = candidates.overlaps(candidates.kept(config))
     hits = matches_of_prefixes(overlaps.iou)[:, -1]
     return float(f1(hits, int(judged.sum()), len(candidates.true)).mean())
@@ -169,9 +169,9 @@ def score_of(candidates: Candidates, config: EverythingConfig) -> float:
 def f1(
     matched: NDArray[np.int64], judged: int | NDArray[np.int64], true: int
 ) -> NDArray[np.float64]:
-    """F1 from the numbers of matches, of found masks that are judged, and of true masks.
+    """F1 from the numbers of matches, judged found masks, and true masks.
 
-    A match counts as judged even if most of it lies off the labelled objects.
+    A match counts as judged even if most of it lies outside the labelled objects.
     """
     found = np.maximum(judged, matched)
     with np.errstate(invalid="ignore"):
@@ -181,14 +181,14 @@ def f1(
 def matches_of_prefixes(
     iou: NDArray[np.float64], thresholds: tuple[float, ...] = MATCH_THRESHOLDS
 ) -> NDArray[np.int64]:
-    """Most pairs of the first n found masks with true ones, for each n.
+    """Largest number of pairs of the first n found masks with true ones, for each n.
 
     Parameters
     ----------
     iou : (N, M) float64 array
-        Of found with true masks.
+        IoU of found with true masks.
     thresholds : tuple of float
-        Least IoU of a pair.
+        Lowest IoU of a pair.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def matches_of_prefixes(
     """
     counts = np.zeros((len(thresholds), len(iou) + 1), np.int64)
     for row, threshold in enumerate(thresholds):
-        partner: dict[int, int] = {}  # of a true mask: the found one
+        partner: dict[int, int] = {}  # from each true mask to its found mask
         allowed = {
             int(i): np.flatnonzero(iou[i] >= threshold).tolist()
             for i in np.flatnonzero((iou >= threshold).any(1) if iou.size else np.zeros(0))
@@ -217,7 +217,7 @@ def matches_of_prefixes(
 def _find_partner(
     found: int, allowed: dict[int, list[int]], partner: dict[int, int], asked: set[int]
 ) -> bool:
-    """Pair a found mask, moving earlier ones to other true masks if that makes room."""
+    """Pair a found mask, reassigning earlier ones to other true masks if necessary."""
     for true in allowed[found]:
         if true in asked:
             continue

@@ -1,9 +1,9 @@
-"""Thresholds of "everything" that fit annotated images.
+"""Tuning the thresholds of "everything" on annotated images.
 
 The images are segmented once at permissive thresholds (`candidates`), every combination of
-thresholds is scored on what was found (`threshold_grid`), and the best one is chosen. Since the
-best of two thousand combinations flatters itself, each image is also scored with the thresholds
-that all other images would have chosen; the verdict is that figure's.
+thresholds is scored on these candidates (`threshold_grid`), and the best one is chosen. The
+score of the best of two thousand combinations is optimistic. Therefore each image is also scored
+with the thresholds chosen on all other images, and these scores decide the verdict.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ from anymask.model.sam import Sam
 from anymask.predict.everything.found_once import distinct_at
 
 FEWEST_TO_TEST = 4
-"""With fewer images none is left out: too little would remain to choose by."""
+"""With fewer images none is left out, because too few would remain to choose by."""
 
 TuningWord = Literal["better", "unclear", "worse", "untested"]
 Figures = dict[str, dict[str, float]]
 
 _RESAMPLES = 2000
-# A gain counts less this many standard errors. Of 0, ½, 1 and 2, on samples of 3 to 10 images of
-# nuclei, white blood cells, polyps, balloons or mixed kinds, 2 lost least (.01) where nothing was
-# to be gained, and kept .13 to .15 of .16 where much was.
+# A gain is reduced by this many standard errors. Tried: 0, ½, 1 and 2, on samples of 3 to 10 images
+# of nuclei, white blood cells, polyps, balloons or mixed kinds. 2 lost least (.01) where no gain
+# was possible, and kept .13 to .15 where a gain of .16 was possible.
 _STANDARD_ERRORS = 2.0
-# Scores this little below the best are as good: of them the model's own thresholds, or the
-# nearest to these, are chosen.
+# Scores within this distance of the best count as equal; among them the model's own thresholds, or
+# those nearest to them, are chosen.
 _AS_GOOD = 0.002
 
 
 @dataclass(frozen=True)
 class TunedImage:
-    """One image's scores: F1 averaged over the IoU that makes a match, .5 to .9.
+    """Scores of one image: F1 averaged over matching thresholds of IoU from .5 to .9.
 
     Attributes
     ----------
     set_name, name : str
     objects : int
-        True masks.
+        Number of true masks.
     before, after : float
-        With the model's own thresholds and with those chosen on all images.
+        With the model's own thresholds, and with those chosen on all images.
     left_out : float
-        With those chosen on all other images; NaN if there are too few to tell.
+        With those chosen on all other images; NaN if there are too few images.
     """
 
     set_name: str
@@ -67,21 +67,21 @@ class TunedImage:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What was found.
+    """The result of a tuning.
 
     Attributes
     ----------
     own, tuned : EverythingConfig
-        The model's own thresholds, and the best ones of the grid.
+        The model's own thresholds, and the best of the grid.
     images : list of TunedImage
     figures : dict
-        "before", "after" and, where images were left out, "left_out": figures by set as those of
-        `everything_figures`, and "score". In sparsely labelled sets masks of things that nobody
-        labelled count only in "masks_per_image".
+        "before", "after" and, where images were left out, "left_out": figures by set as from
+        `everything_figures`, and "score". In sparsely labelled sets, masks of unlabelled things
+        count only in "masks_per_image".
     labels : dict
         "complete" or "sparse" by set.
     compared : list of dict
-        Figures by set of each of the configurations that were to be compared.
+        Figures by set for each configuration in `compare`.
     """
 
     own: EverythingConfig
@@ -93,9 +93,9 @@ class Tuning:
 
     @cached_property
     def gain(self) -> tuple[float, float, float]:
-        """Mean gain on images left out, and its 95% interval (bootstrap over images); NaN if none.
+        """Mean gain on left-out images and its 95% interval (bootstrap over images); NaN if none.
 
-        Means are over the images of a set first, then over sets.
+        The mean is over the images of each set, then over sets.
         """
         by_set: dict[str, list[float]] = {}
         for image in self.images:
@@ -112,7 +112,7 @@ class Tuning:
 
     @property
     def verdict(self) -> TuningWord:
-        """Whether the tuned thresholds are better, on images that they were not chosen on."""
+        """Whether the tuned thresholds are better on images that they were not chosen on."""
         mean, low, _ = self.gain
         if np.isnan(mean):
             return "untested"
@@ -122,7 +122,7 @@ class Tuning:
 
     @property
     def chosen(self) -> EverythingConfig:
-        """The thresholds to use: the tuned ones, unless they did no better where it counts."""
+        """The thresholds to use: the tuned ones, unless they are worse on left-out images."""
         return self.own if self.verdict == "worse" else self.tuned
 
     def mean(self, which: str) -> dict[str, float]:
@@ -130,7 +130,7 @@ class Tuning:
         return mean_over_sets(self.figures.get(which, {}))
 
     def apply_to(self, sam: Sam) -> None:
-        """Make `chosen` the model's own, so that it is used by default and saved with it."""
+        """Make `chosen` the model's own thresholds, which are its defaults and saved with it."""
         sam.config = replace(sam.config, everything=self.chosen)
 
 
@@ -144,25 +144,25 @@ def tune_everything(
 ) -> Tuning:
     """Find the thresholds of "everything" that fit annotated images.
 
-    Least predicted IoU, least stability and overlap are searched together; then the area
-    below which holes are filled and islands removed. The model's own thresholds stay unless
-    others are better on the images one by one, and of equally good ones the nearest to them are
-    chosen. The model's own stability offset stays.
+    Predicted IoU, stability and overlap are searched together; then the area below which holes are
+    filled and islands removed. The model's own thresholds stay unless others are consistently
+    better over the images. Among equally good thresholds, the nearest to them are chosen. The
+    model's own stability offset stays.
 
     Parameters
     ----------
     sam : Sam
     examples : iterable of Example
-        Three or more; those without objects are passed over.
+        Three or more; examples without objects are skipped.
     labels : "complete", "sparse", or a dict of these by set
-        "complete": every object is labelled, and whatever else is found is a mistake. "sparse":
-        only some are, and a mask is a mistake only if it lies mostly on labelled objects and
-        matches none.
+        "complete": all objects are labelled, and any other mask is a mistake. "sparse": only some
+        are labelled, and a mask is a mistake only if it lies mostly on labelled objects and matches
+        none.
     compare : sequence of EverythingConfig
-        Further thresholds to report the figures of, with the model's stability offset.
+        Further configurations to report figures for, with the model's stability offset.
     **options
-        Further options of `SamAutomaticMaskGenerator`, such as `points_per_side`, without
-        thresholds.
+        Further options of `SamAutomaticMaskGenerator` except thresholds, such as
+        `points_per_side`.
 
     Returns
     -------
@@ -171,7 +171,7 @@ def tune_everything(
     Raises
     ------
     AnymaskError
-        If no example has objects, or `labels` is none of these.
+        If no example has objects, or `labels` is invalid.
 
     Examples
     --------
@@ -196,29 +196,29 @@ def tune_everything(
             found.append(candidates.only(used))
             tables.append(scores)
     if not found:
-        raise AnymaskError("None of the images has an object to tune on; look at the masks.")
+        raise AnymaskError("None of the images has an object to tune on; check the masks.")
     return _Search(grid, found, np.stack(tables)).tuning(compare)
 
 
 def labels_of(set_name: str, labels: Labels | Mapping[str, Labels]) -> Labels:
-    """Return how a set is labelled.
+    """Return how completely a set is labelled.
 
     Raises
     ------
     AnymaskError
-        If it is not said, or neither "complete" nor "sparse".
+        If the set is missing from `labels`, or the value is neither "complete" nor "sparse".
     """
     kind = labels.get(set_name) if isinstance(labels, Mapping) else labels
     if kind not in ("complete", "sparse"):
         raise AnymaskError(
-            f"Labels of {set_name or 'the images'} are said to be {kind!r}; say 'complete' if "
+            f"Labels of {set_name or 'the images'} are {kind!r}; they must be 'complete' if "
             "every object is labelled, or 'sparse' if only some are."
         )
     return kind
 
 
 class _Search:
-    """Choosing thresholds by scores that are all known."""
+    """Choice of thresholds, given all scores."""
 
     def __init__(
         self, grid: ThresholdGrid, found: list[Candidates], scores: NDArray[np.float64]
@@ -254,7 +254,7 @@ class _Search:
         return Tuning(own, tuned, images, figures, labels, compared)
 
     def best(self, images: list[int]) -> EverythingConfig:
-        """Return the best thresholds for some of the images, every set weighing the same."""
+        """Return the best thresholds for some of the images; every set has the same weight."""
         own = self.grid.place(self.grid.own)
         gains = self.scores[images] - self.scores[images][:, *own][:, None, None, None]
         worth = self.surely(gains, images)
@@ -262,14 +262,14 @@ class _Search:
         away = np.abs(good - own) / worth.shape
         place = good[away.sum(1).argmin()]
         index = (int(place[0]), int(place[1]), int(place[2]))
-        # The model's own area first: it stays unless another is better.
+        # The model's own area comes first, so that it stays unless another is better.
         areas = sorted(self.grid.areas, key=lambda a: a != self.grid.own.min_mask_region_area)
         configs = [self.grid.config(index, area) for area in areas]
         scores = np.array([[self.score(i, config) for config in configs] for i in images])
         return configs[int(np.argmax(self.surely(scores - scores[:, :1], images).round(6)))]
 
     def surely(self, gains: NDArray[np.float64], images: list[int]) -> NDArray[np.float64]:
-        """Mean gain over images (the first axis) less its uncertainty."""
+        """Mean gain over images (the first axis) minus a multiple of its standard error."""
         weights = self.weights(images)
         mean = np.tensordot(weights, gains, 1)
         count = len(images)
@@ -278,7 +278,7 @@ class _Search:
         return surely
 
     def score(self, image: int, config: EverythingConfig) -> float:
-        """The score of an image, remembered."""
+        """The cached score of an image."""
         key = (image, config)
         if key not in self._cleaned:
             if self.grid.holds(config) and config.min_mask_region_area <= 0:
@@ -289,12 +289,12 @@ class _Search:
         return self._cleaned[key]
 
     def weights(self, images: list[int]) -> NDArray[np.float64]:
-        """Weights of images such that those of every set sum to the same, and all to 1."""
+        """Weights of images that give every set the same total, and sum to 1."""
         names = [self.found[i].set_name for i in images]
         return np.array([1 / names.count(name) for name in names]) / len(set(names))
 
     def figures(self, configs: list[EverythingConfig]) -> Figures:
-        """Figures by set, each image with a configuration of its own."""
+        """Figures by set, with one configuration per image."""
         records: list[EverythingRecord] = []
         kept: dict[str, list[int]] = {}
         scores: dict[str, list[float]] = {}

@@ -1,1 +1,1 @@
-"""Training: prompts simulated from masks, losses, and the recipe of the shipped model."""
+"""Training: prompts simulated from masks, losses, fine-tuning and its verdict."""

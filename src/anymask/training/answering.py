@@ -1,4 +1,4 @@
-"""What a model answers to prompts while it trains, pretraining and fine-tuning alike."""
+"""Predictions during training, shared by pretraining and fine-tuning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def answer_prompts(
     boxes: Tensor | None,
     previous: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Answer N prompts with all masks of the decoder.
+    """Predict the masks of N prompts, with all mask tokens of the decoder.
 
     Parameters
     ----------
@@ -26,12 +26,12 @@ def answer_prompts(
     boxes : (N, 4) tensor or None
         XYXY in the same pixels.
     previous : (N, 1, 4·h, 4·w) tensor or None
-        Logits of an earlier answer.
+        Logits of an earlier prediction.
 
     Returns
     -------
     low_res : (N, M, 4·h, 4·w) float32 tensor
-        Logits, cut at the box as in use.
+        Logits, cut at the box as in prediction.
     iou : (N, M) float32 tensor
     """
     points = None if coords is None or labels is None else (coords, labels)

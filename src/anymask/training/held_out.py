@@ -1,9 +1,8 @@
-"""Asking models on held-out images, for a verdict on whether fine-tuning made one better.
+"""Comparison of two models on held-out images, to decide whether fine-tuning helped.
 
-Objects are asked for by box and by clicks, and looked for without prompts. Classes of pixels are
-mapped; they are compared with the starting model if that was trained for the same classes, and
-otherwise with the best answer that needs no model: every pixel called by the class that covers most
-of these very images.
+Objects are prompted with a box and with clicks, and also searched without prompts. Models of
+classes are compared by their class maps. If the starting model was not trained for the same
+classes, the baseline is the best map of a single class: the class that covers most of these images.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.settings import FineTuneError
 
 MOST_OBJECTS = 5
-"""Objects of an image that are asked for, evenly spread over all by area."""
+"""At most this many objects of an image are prompted, evenly spread by area."""
 MOST_IMAGES = 12
-"""Images in which both models look for all objects, which takes long."""
+"""At most this many images are searched for all objects by both models, which is slow."""
 
 
 def compare_on_objects(
@@ -48,26 +47,26 @@ def compare_on_objects(
     points_per_side: int = 32,
     progress: Progress | None = None,
 ) -> ObjectVerdict:
-    """Compare two models by the objects of images that neither has seen.
+    """Compare two models on the objects of images that neither has seen.
 
     Parameters
     ----------
     before, after : Sam
     examples : sequence of Example
     prompts : sequence of str
-        What was trained and therefore decides: "box", "point" or both.
+        The prompts that were trained, which decide the verdict: "box", "point" or both.
     everything : int
-        At most this many images, evenly spread, in which all objects are looked for without
-        prompts; 0 for none.
+        At most this many images, evenly spread, are searched for all objects without prompts;
+        0 for none.
     max_objects : int or None
-        At most this many objects of an image are asked for, evenly spread by area.
+        At most this many objects of an image are prompted, evenly spread by area.
     group : callable, optional
-        From the names of set and image to what belongs together, such as the patient; by default
-        each image is on its own.
+        Maps the names of set and image to a group, such as the patient; by default each image is
+        its own group.
     seed : int
-        Of the intervals.
+        Random seed of the intervals.
     points_per_side : int
-        Of the grid with which all objects are looked for.
+        Grid of "everything".
     progress : Progress, optional
 
     Raises
@@ -88,9 +87,7 @@ def compare_on_objects(
         for sam, which in ((before, "before"), (after, "after"))
     )
     if not first:
-        raise FineTuneError(
-            f"None of the {len(examples)} held-out images has an object to ask for."
-        )
+        raise FineTuneError(f"None of the {len(examples)} held-out images has an object.")
     found = _find_all(before, after, examples, everything, points_per_side, progress)
     figures = {n: compare_objects(first, second, [n], group=group, seed=seed) for n in PROMPTED}
     if found[0]:
@@ -109,7 +106,7 @@ def compare_on_objects(
 
 
 def deciding_prompts(prompts: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the figures that trained prompts decide by.
+    """Return the names of the figures that decide the verdict, given the trained prompts.
 
     Examples
     --------
@@ -129,26 +126,26 @@ def compare_on_classes(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> ClassVerdict:
-    """Compare maps of classes of images that the model has not seen with the true classes.
+    """Compare predicted class maps with the true ones, on images that the model has not seen.
 
     Parameters
     ----------
     after : Sam
         Trained for `classes`.
     examples : sequence of Example
-        Their `class_ids` are indices into their own `classes` if they have these (a `Dataset`
-        does), otherwise into `classes`. Objects without ids are all of the first class.
+        Their `class_ids` are indices into their own `classes` if they have any (those of a
+        `Dataset` do), otherwise into `classes`. Objects without ids belong to the first class.
     classes : sequence of str
     before : Sam, optional
-        Another model trained for the same classes. Without one the comparison is with the best
+        Another model trained for the same classes. Without one, the comparison is with the best
         map of a single class.
     group, seed, progress
-        As to `compare_on_objects`.
+        See `compare_on_objects`.
 
     Raises
     ------
     AnymaskError
-        If none of the images has one of the classes, or the images have other classes.
+        If no image contains any of the classes, or the images have other classes.
     """
     progress = progress or Progress()
     numbers, count = class_numbers(examples, classes), len(classes)
@@ -157,7 +154,7 @@ def compare_on_classes(
     present = [k for k in range(count) if any(record.true[k] for record in second)]
     if not present:
         raise FineTuneError(
-            f"None of the {len(examples)} held-out images has one of the classes; give others."
+            f"None of the {len(examples)} held-out images has any of the classes; give others."
         )
     if before is None:
         most = most_common_class(second)

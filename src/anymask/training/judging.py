@@ -1,4 +1,4 @@
-"""What follows a fine-tuning: thresholds for its "everything", the verdict, its page and card."""
+"""After a fine-tuning: thresholds of "everything", the verdict, its report and its card."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Model = str | os.PathLike[str] | Sam | None
 REPORT = "report.html"
 
 MOST_TO_TUNE = 10
-"""Training images on which thresholds are tuned; few are enough, and each takes long."""
+"""At most this many training images are used to tune thresholds, because each is slow."""
 
 
 def judge_fine_tuning(
@@ -50,38 +50,38 @@ def judge_fine_tuning(
     progress: Progress | None = None,
     **options: Any,
 ) -> ObjectVerdict:
-    """Compare a fine-tuned model, as it was saved, with the model that it started from.
+    """Compare a fine-tuned model, as saved, with the model it started from.
 
-    Writes `report.html` to its folder, and the figures to its `card.json`.
+    Writes `report.html` into its folder, and the figures into its `card.json`.
 
     Parameters
     ----------
     tuned : FineTuned
     model : str, path, Sam or None
-        What it started from, as to `finetune`.
+        The model it started from, as for `finetune`.
     examples : sequence of Example, optional
-        Images that it has not seen. By default the held-out ones, which also chose the epoch:
-        that flatters a little.
+        Images that it has not seen. The default is the held-out images; these also chose the
+        epoch, so the verdict is slightly optimistic.
     group : str, optional
-        What belongs together, as to `finetune`.
+        How images are grouped, as for `finetune`.
     everything, **options
-        As to `anymask.training.held_out.compare_on_objects`.
+        See `anymask.training.held_out.compare_on_objects`.
     device, dtype
-        As to `anymask.load`.
+        As for `anymask.load`.
     progress : Progress, optional
 
     Raises
     ------
     AnymaskError
-        If the model is one of classes of pixels, which finds no objects.
+        If the model predicts classes of pixels, not objects.
     OutputError
-        If the card is damaged, or a file cannot be written; neither file changes then.
+        If the card is damaged, or a file cannot be written; then neither file changes.
     """
     card = json.loads((tuned.folder / CARD).read_text(encoding="utf-8"))
     if card["mode"] == "semantic":
         raise AnymaskError(
-            f"{tuned.folder} holds a model of classes of pixels, and this verdict is about "
-            "objects; call judge_class_fine_tuning instead."
+            f"{tuned.folder} contains a model of classes of pixels, not of objects; call "
+            "judge_class_fine_tuning instead."
         )
     judged = tuned.held_out if examples is None else examples
     before = model if isinstance(model, Sam) else load(model, device=device, dtype=dtype)
@@ -111,16 +111,16 @@ def judge_class_fine_tuning(
     dtype: str | torch.dtype = "auto",
     progress: Progress | None = None,
 ) -> ClassVerdict:
-    """Judge a model that was fine-tuned for classes of pixels, as it was saved.
+    """Judge a model that was fine-tuned for classes of pixels, as saved.
 
-    It is compared with the model that it started from if that was trained for the same classes, as
-    the card beside that model says; otherwise with calling every pixel by the most common class.
-    Writes `report.html` to its folder, and the figures to its `card.json`.
+    The baseline is the model it started from, if the card beside that model lists the same classes;
+    otherwise it is the map that gives every pixel the most common class. Writes `report.html` into
+    its folder, and the figures into its `card.json`.
 
     Parameters
     ----------
     tuned, model, examples, group, device, dtype, progress
-        As to `judge_fine_tuning`; the classes of `examples` may come in another order.
+        See `judge_fine_tuning`; the classes of `examples` may be in another order.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def judge_class_fine_tuning(
 
 
 def _knows(model: str | os.PathLike[str] | None, classes: tuple[str, ...]) -> bool:
-    """Whether the card beside a model says that it was fine-tuned for these classes."""
+    """Whether the card beside a model lists these classes."""
     if model is None:
         return False
     place = Path(model).expanduser()
@@ -160,15 +160,15 @@ def _knows(model: str | os.PathLike[str] | None, classes: tuple[str, ...]) -> bo
 def write_verdict(
     verdict: Verdict, folder: Path, find: Find | None = None, facts: Mapping[str, Any] | None = None
 ) -> Path:
-    """Write `report.html`, and the figures into `card.json` under "verdict": both files or neither.
+    """Write `report.html`, and the figures into `card.json` as "verdict": both files or neither.
 
     Parameters
     ----------
     verdict : Verdict
     folder : Path
-        Of the fine-tuning.
+        Folder of the fine-tuning.
     find, facts : optional
-        As to `anymask.reports.pages.verdict_page`.
+        As for `anymask.reports.pages.verdict_page`.
 
     Raises
     ------
@@ -182,20 +182,20 @@ def write_verdict(
 
 
 def _card_with(path: Path, **entries: Any) -> bytes:
-    """Return a fine-tuning's card with further entries; a card that does not exist is empty."""
+    """Return the card of a fine-tuning with added entries; a missing card counts as empty."""
     try:
         card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         card.update(entries)
     except (OSError, ValueError, AttributeError) as error:
         raise OutputError(
-            f"{path} is not the card of a fine-tuned model, so nothing can be added to it; move "
-            "it away."
+            f"{path} is not the card of a fine-tuned model, so nothing can be added to it; move it "
+            "to another place."
         ) from error
     return json.dumps(card, indent=1, ensure_ascii=False).encode("utf-8")
 
 
 def facts_of(card: Mapping[str, Any], *, other_images: bool) -> dict[str, Any]:
-    """Return what a report says of a fine-tuning besides its figures."""
+    """Return what a report states about a fine-tuning besides its figures."""
     return {
         "model": card["model"],
         "trained": card["trained"],
@@ -217,20 +217,20 @@ def tune_fine_tuned(
     progress: Progress | None = None,
     **options: Any,
 ) -> Tuning:
-    """Fit the thresholds of "everything" to training images, and save them with the model.
+    """Tune the thresholds of "everything" on training images, and save them with the model.
 
     Parameters
     ----------
     tuned : FineTuned
-        Its `model.safetensors`, `card.json` and `sam` get the thresholds.
+        Its `model.safetensors`, `card.json` and `sam` are updated.
     images : int
-        At most this many training images, evenly spread. The held-out ones are left for the
+        At most this many training images, evenly spread. The held-out images are kept for the
         verdict.
     device, dtype
-        As to `anymask.load`.
+        As for `anymask.load`.
     progress : Progress, optional
     **options
-        As to `tune_everything`.
+        As for `tune_everything`.
     """
     path = tuned.folder / MODEL
     progress = progress or Progress()
@@ -251,7 +251,7 @@ def tune_fine_tuned(
 
 
 def note_thresholds(folder: Path, tuning: Tuning) -> None:
-    """Write into a fine-tuning's card which thresholds its model has.
+    """Write the thresholds of a fine-tuned model into its card.
 
     Raises
     ------
@@ -263,7 +263,7 @@ def note_thresholds(folder: Path, tuning: Tuning) -> None:
 
 
 def group_of(examples: Sequence[Example], group: str | None) -> GroupOf | None:
-    """Return the group of each image, by the names of its set and its own; None without groups."""
+    """Return a function from the names of set and image to the group; None without groups."""
     if group is None or not isinstance(examples, Dataset):
         return None
     labels = group_labels(examples.sources, group)
@@ -275,7 +275,7 @@ def group_of(examples: Sequence[Example], group: str | None) -> GroupOf | None:
 
 
 def _finder(examples: Sequence[Example]) -> Find:
-    """Return a function from the names of an image's set and its own to the example."""
+    """Return a function from the names of set and image to the example."""
     if isinstance(examples, Dataset):
         return examples.find
     by_name = {(example.set_name, example.name): example for example in examples}

@@ -1,8 +1,8 @@
-"""How much more images help: the same fine-tuning with few of them, judged on the same images.
+"""Learning curve: the same fine-tuning with fewer images, judged on the same held-out images.
 
-The subsets are nested, so that a larger one has all that a smaller one has. Smaller ones are shown
-for more epochs, up to `MOST_EPOCHS` times as many, for else a small subset would also mean few
-updates, and the curve would say more of these than of the images.
+The subsets are nested: a larger one contains every smaller one. Smaller subsets are trained for
+more epochs, up to `MOST_EPOCHS` times as many. Otherwise they would also get fewer updates, and the
+curve would show the effect of the updates rather than of the images.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ CSV, PNG, FOLDER = "learning_curve.csv", "learning_curve.png", "learning_curve"
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """What came of a number of training images.
+    """Figures for one number of training images.
 
     Attributes
     ----------
     images, epochs : int
         0 for the model before training.
     figures : dict of str to Difference
-        "box", "click1_predicted", "click3", "click5" and "overall", the mean over the prompts
-        that were trained; all against the model before training.
+        "box", "click1_predicted", "click3", "click5" and "overall", the mean over the trained
+        prompts; each compared with the model before training.
     records : list of ObjectRecord
     """
 
@@ -69,9 +69,9 @@ class LearningCurve:
     Attributes
     ----------
     points : tuple of Point
-        From no image to all.
+        From no images to all images.
     last_step : Difference
-        What the last step gained, from the second last point to the last.
+        Gain from the second last point to the last.
     """
 
     points: tuple[Point, ...]
@@ -79,18 +79,18 @@ class LearningCurve:
 
     @property
     def sentence(self) -> str:
-        """Whether more images are likely to help."""
+        """One sentence on whether more images are likely to help."""
         fewer, most = (point.images for point in self.points[-2:])
         step = self.last_step
         said = f"from {fewer} to {most} images the mean IoU changed by {gain_in_words(step)}"
         if step.word == "untested":
-            return f"Cannot tell whether more images help: {said}, judged on a single image."
+            return f"Cannot tell whether more images help: {said}, measured on one image only."
         if step.word == "better":
             return f"More images still help: {said}."
         return f"More images like these may help little: {said}."
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a point: images, epochs, IoU by prompt, and the gain with its interval."""
+        """One row per point: images, epochs, IoU by prompt, and the gain with its interval."""
         return [
             {
                 "images": point.images,
@@ -104,7 +104,7 @@ class LearningCurve:
         ]
 
     def table(self) -> Table:
-        """Return the curve for a terminal."""
+        """Return the curve as a table for the terminal."""
         table = Table(title="Mean IoU by number of training images", title_justify="left")
         for heading in ("Images", "Box", "1 click", "3 clicks", "5 clicks", "Gain", "95% interval"):
             table.add_column(heading, justify="right", no_wrap=True)
@@ -120,7 +120,7 @@ class LearningCurve:
         Raises
         ------
         OutputError
-            If one cannot be written.
+            If a file cannot be written.
         """
         text = io.StringIO()
         rows = self.rows()
@@ -135,12 +135,12 @@ class LearningCurve:
 
 
 def parse_counts(text: str) -> list[int | None]:
-    """Read numbers of images; None stands for all.
+    """Parse numbers of images; None stands for all.
 
     Raises
     ------
     FineTuneError
-        If one is no number above 0, nor "all".
+        If an entry is neither a number above 0 nor "all".
 
     Examples
     --------
@@ -151,15 +151,15 @@ def parse_counts(text: str) -> list[int | None]:
     for part in filter(None, (p.strip() for p in text.split(","))):
         if part != ALL and not (part.isdecimal() and int(part) > 0):
             raise FineTuneError(
-                f"A learning curve of {part!r} images cannot be drawn; give numbers and 'all', as "
-                "in 5,10,20,all."
+                f"{part!r} is not a number of images for a learning curve; give numbers and 'all', "
+                "such as 5,10,20,all."
             )
         numbers |= set() if part == ALL else {int(part)}
     return [*sorted(numbers), None]
 
 
 def nested_subsets(total: int, counts: Sequence[int], seed: int) -> list[list[int]]:
-    """Indices of subsets of so many of `total` images, each holding all smaller ones.
+    """Indices of nested subsets of the given sizes, out of `total` images.
 
     Examples
     --------
@@ -185,33 +185,33 @@ def learning_curve(
     progress: Progress | None = None,
     **options: Any,
 ) -> LearningCurve:
-    """Repeat a fine-tuning with fewer images, and judge all on the images it held out.
+    """Repeat a fine-tuning with fewer images, and judge each on the images it held out.
 
-    The models go to `learning_curve/N` in its folder; `learning_curve.csv` and `.png` beside.
+    Models are written to `learning_curve/N` in its folder, next to `learning_curve.csv` and `.png`.
 
     Parameters
     ----------
     tuned : FineTuned
-        That of all images.
+        The fine-tuning with all images.
     model : str, path, Sam or None
-        What it started from.
+        The model it started from.
     counts : sequence of int or None
-        Numbers of images; those that are no fewer than all, and None, are `tuned` itself.
+        Numbers of images; None, and numbers at or above the total, stand for `tuned` itself.
     group, device, dtype, cache_dir, progress
-        As to `finetune`.
+        As for `finetune`.
     resume : bool
-        Go on with what is in `learning_curve/N`.
+        Continue what is in `learning_curve/N`.
     **options
-        Those of `tuned`: any attribute of `Settings`.
+        The options of `tuned`: any attribute of `Settings`.
 
     Raises
     ------
     FineTuneError
-        If no number is smaller than all, or classes of pixels were trained.
+        If no number is below the total, or the model was trained for classes of pixels.
     """
     settings, progress = settings_of(options), progress or Progress()
     if settings.semantic:
-        raise FineTuneError("A learning curve is of models of objects, not of classes of pixels.")
+        raise FineTuneError("A learning curve needs a model of objects, not of classes of pixels.")
     total = len(tuned.train)
     numbers = sorted({count for count in counts if count is not None and count < total})
     if not numbers:
@@ -273,7 +273,7 @@ def _answers(
 
 
 def _as(sam: Sam, other: Sam) -> Sam:
-    """A copy of the model where and in the precision in which the other computes."""
+    """Copy a model to the device and dtype of another."""
     return copy.deepcopy(sam).to(other.device, other.dtype)
 
 

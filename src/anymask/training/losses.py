@@ -8,24 +8,24 @@ from torch.nn import functional as F
 
 FOCAL_WEIGHT = 20.0
 MASK_LOSSES = ("dice", "dice+bce", "dice+focal")
-"""What `mask_losses` computes."""
+"""The kinds of loss that `mask_losses` computes."""
 
-_RANKING_STEP = 0.1  # a difference of predicted IoU that is sure
+_RANKING_STEP = 0.1  # a difference of predicted IoU that counts as certain
 
 
 def mask_losses(logits: Tensor, targets: Tensor, kind: str = "dice+focal") -> Tensor:
-    """Loss of every mask, as a plain formula.
+    """Loss of each mask, as a plain formula.
 
-    Training takes the same losses from `losses_in_use`, which is held against this one.
+    Training uses the faster `losses_in_use`; a test compares the two.
 
     Parameters
     ----------
     logits : (N, M, h, w) float32 tensor
     targets : (N, h, w) or (N, M, h, w) tensor
-        The share of each pixel that the object covers, 0 to 1.
+        Fraction of each pixel that the object covers, 0 to 1.
     kind : {"dice+focal", "dice+bce", "dice"}
-        Dice alone weighs large and small objects the same; cross-entropy and focal loss, which
-        looks most at the pixels that are wrong, are means over all pixels.
+        Dice alone gives small and large objects the same weight. Cross-entropy and focal loss are
+        means over all pixels; focal loss emphasises pixels that are wrong.
 
     Returns
     -------
@@ -41,8 +41,8 @@ def mask_losses(logits: Tensor, targets: Tensor, kind: str = "dice+focal") -> Te
     cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     if kind == "dice+bce":
         return dice + cross_entropy.mean((2, 3))
-    # Focal loss (arXiv 1708.02002) for soft targets: the distance to the target takes the
-    # place of one minus the probability of the true class.
+    # Focal loss (arXiv 1708.02002) for soft targets: the distance to the target replaces
+    # one minus the probability of the true class.
     focal = ((probability - targets).square() * cross_entropy).mean((2, 3))
     return FOCAL_WEIGHT * focal + dice
 
@@ -50,7 +50,7 @@ def mask_losses(logits: Tensor, targets: Tensor, kind: str = "dice+focal") -> Te
 def true_iou(logits: Tensor, targets: Tensor) -> Tensor:
     """IoU of thresholded masks with thresholded targets, (N, M), without gradient.
 
-    Parameters are as for `mask_losses`.
+    Takes the same arguments as `mask_losses`.
     """
     with torch.no_grad():
         predicted = logits > 0
@@ -61,9 +61,9 @@ def true_iou(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def ambiguous_loss(losses: Tensor) -> Tensor:
-    """Mean over prompts of the best candidate's loss.
+    """Mean over prompts of the lowest loss among the candidates.
 
-    A tenth of the candidates' mean is added: a candidate that never wins would otherwise never
+    A tenth of the candidates' mean is added; without it, a candidate that never wins would never
     learn.
 
     Parameters
@@ -74,15 +74,15 @@ def ambiguous_loss(losses: Tensor) -> Tensor:
 
 
 def ranking_loss(predicted: Tensor, actual: Tensor) -> Tensor:
-    """How far predicted IoU is from ordering a prompt's candidates as their true IoU does.
+    """Pairwise loss that makes predicted IoU rank a prompt's candidates as true IoU does.
 
-    Each pair is a logistic loss of the difference of its predictions (RankNet, Burges et al. 2005),
-    weighted by how much the choice between the two matters.
+    Each pair adds a logistic loss of the difference of its predictions (RankNet, Burges et al.
+    2005), weighted by the difference in true IoU.
 
     Parameters
     ----------
     predicted, actual : (N, M) tensors
-        Only `predicted` gets a gradient.
+        Only `predicted` receives a gradient.
     """
     better = actual[:, :, None] - actual[:, None]  # (N, M, M): of the first over the second
     margin = (predicted[:, :, None] - predicted[:, None]) / _RANKING_STEP

@@ -1,9 +1,10 @@
-"""The losses of answers enlarged as they are in use, and the losses' slopes, worked out by hand.
+"""Losses of masks at the size at which they are used, with gradients derived by hand.
 
-A step judges up to a hundred and more masks at half of the view's size. Left to automatic
-differentiation that makes some thirty passes over tensors far larger than a processor's caches,
-and in pretraining takes longer than the encoder. Here each prompt's masks are enlarged, judged and
-differentiated while they are in the cache, and only slopes of the answers' own size are kept.
+A training step computes the loss of more than a hundred masks at half of the view's size. Automatic
+differentiation would make about thirty passes over tensors much larger than a processor's cache,
+and in pretraining this would take longer than the encoder. Here the masks of each prompt are
+enlarged, compared and differentiated while they are in the cache; only gradients at the size of the
+predictions are kept.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from anymask.training.losses import FOCAL_WEIGHT
 
 
 def targets_in_use(masks: Tensor) -> Tensor:
-    """Share of each pixel of half the view's size that the object covers.
+    """Fraction of each pixel, at half of the view's size, that the object covers.
 
     Parameters
     ----------
@@ -34,26 +35,26 @@ def targets_in_use(masks: Tensor) -> Tensor:
 def losses_in_use(
     low_res: Tensor, targets: Tensor, kind: str = "dice+focal", emphasis: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Loss and IoU of every mask at twice its size, to which it is enlarged bilinearly.
+    """Loss and IoU of each mask after bilinear enlargement to twice its size.
 
-    At the answers' own size a line two pixels wide covers half of a pixel at most: a model judged
-    there learns to leave it out.
+    At the size of the predictions, a line two pixels wide covers at most half of a pixel, so a
+    model trained at that size learns to leave it out.
 
     Parameters
     ----------
     low_res : (N, M, h, w) float32 tensor
         Logits.
     targets : (N, 2·h, 2·w) or (N, M, 2·h, 2·w) float32 tensor
-        As of `targets_in_use`; of each prompt, or of each mask.
+        From `targets_in_use`; one per prompt, or one per mask.
     kind : str
         One of `MASK_LOSSES`.
     emphasis : tensor of the targets' shape, optional
-        Weights of pixels whose cross-entropies are added up to the loss, as of `near_boundary`.
+        Pixel weights, from `near_boundary`, of an added sum of cross-entropies.
 
     Returns
     -------
     losses : (N, M) tensor
-        As `losses.mask_losses` has them.
+        The same as from `losses.mask_losses`.
     iou : (N, M) tensor
         Of thresholded masks with thresholded targets, without gradient.
     """
@@ -67,15 +68,15 @@ def losses_in_use(
 
 
 def near_boundary(targets: Tensor) -> Tensor:
-    """Weights that add up to one over the pixels about each target's boundary.
+    """Weights of the pixels near each target's boundary, which sum to one.
 
-    Those are few beside all pixels of a large object, and yet are its outline. They have both
-    object and other pixels within two steps.
+    A large object has few such pixels, but they make its outline. A pixel counts if both object and
+    background are within two pixels of it.
 
     Parameters
     ----------
     targets : (N, H, W) float32 tensor
-        As of `targets_in_use`.
+        From `targets_in_use`.
     """
     widest = F.max_pool2d(targets, 5, 1, 2)
     narrowest = -F.max_pool2d(-targets, 5, 1, 2)
@@ -90,7 +91,7 @@ class _LossesInUse(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         device = low_res.device.type
         h, w = low_res.shape[2:]
-        # On a GPU all at once: there each call costs more than what it moves.
+        # All at once on a GPU, where starting a call costs more than the memory traffic it saves.
         count = 1 if device == "cpu" else max(1, len(low_res))
         with torch.autocast(device, enabled=False):
             down, across = _doubling(h, low_res), _doubling(w, low_res)
@@ -120,15 +121,15 @@ def _doubling(size: int, like: Tensor) -> Tensor:
 def _judge(
     low_res: Tensor, t: Tensor, band: Tensor | None, down: Tensor, across: Tensor, kind: str
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses and IoU of some masks, and each loss's slope by its logits.
+    """Losses and IoU of some masks, and the gradient of each loss by its logits.
 
-    With z a logit, p its probability and t its target: the slope of the cross-entropy c by z is
-    p − t, and the slope of p by z is p·(1 − p). The focal loss is the mean of (p − t)²·c.
+    Let z be a logit, p its probability and t its target. The derivative of the cross-entropy c by z
+    is p − t, and that of p by z is p·(1 − p). The focal loss is the mean of (p − t)²·c.
     """
     z = down @ (low_res @ across.t())
     pixels = z.shape[2] * z.shape[3]
     wanted = (t > 0.5).float()
-    predicted = torch.gt(z, 0, out=torch.empty_like(z))  # as numbers: faster than as booleans
+    predicted = torch.gt(z, 0, out=torch.empty_like(z))  # float: faster than bool
     union = predicted.sum((2, 3)) + wanted.sum((2, 3))
     overlapping = predicted.mul_(wanted).sum((2, 3))
     iou = overlapping / (union - overlapping).clamp(min=1)
@@ -156,7 +157,7 @@ def _judge(
 
 
 def _cross_entropy(z: Tensor, t: Tensor) -> Tensor:
-    # Beyond 30 the logarithm is nothing, and numbers too small for float32 take ten times as long.
+    # Above 30 the logarithm is zero, and denormal float32 numbers would be ten times slower.
     cross_entropy = z.abs().clamp_(max=30).neg_().exp_().add_(1).log_()
     cross_entropy += z.clamp(min=0)
     return cross_entropy.addcmul_(z, t, value=-1)

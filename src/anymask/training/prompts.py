@@ -1,6 +1,6 @@
-"""Prompts simulated from masks, as a person might give them (arXiv 2304.02643, appendix A).
+"""Prompts simulated from masks, as a user might give them (arXiv 2304.02643, appendix A).
 
-Everything works on batches of masks as tensors, on the device they are on.
+All functions take batches of masks as tensors and work on their device.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# A pixel's centrality is the mean, over squares of these sides, of the share of the square
-# that the mask fills: a cheap stand-in for the distance transform.
+# The centrality of a pixel is the mean, over squares with these sides, of the fraction of the
+# square that the mask fills: a cheap replacement for the distance transform.
 _DENSITY_SIDES = (4, 8, 16, 32)
 
 
 def boxes_of(masks: Tensor, jitter: float | Tensor, generator: torch.Generator) -> Tensor:
-    """Return the masks' bounding boxes, each side moved at random.
+    """Return the bounding boxes of masks, with random jitter on each side.
 
     Parameters
     ----------
     masks : (N, H, W) bool tensor
-        None of them empty.
+        None may be empty.
     jitter : float or (N, 1) tensor
-        Standard deviation of the move, as a fraction of the box's width or height. Moves are
-        bounded to twice that.
+        Standard deviation of the jitter, as a fraction of the box's width or height. Jitter is
+        limited to two standard deviations.
     generator : torch.Generator
 
     Returns
@@ -50,8 +50,8 @@ def points_in(regions: Tensor, central: Tensor, generator: torch.Generator) -> T
     regions : (N, H, W) bool tensor
         An empty region gives the point (0, 0).
     central : (N,) bool tensor
-        Where true the point lies at the middle of a thick part of the region, else anywhere
-        in it with equal chance.
+        True: the point is in the middle of a thick part of the region. False: it is uniformly
+        random in the region.
     generator : torch.Generator
 
     Returns
@@ -71,16 +71,16 @@ def points_in(regions: Tensor, central: Tensor, generator: torch.Generator) -> T
 def corrective_clicks(
     predicted: Tensor, masks: Tensor, clicks: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Draw clicks where a prediction errs: in what is missed or in what is too much.
+    """Draw clicks where a prediction is wrong: on missed object or on added background.
 
-    The larger of the two kinds of error is clicked more often, in proportion to its area, and
-    mostly in its thick parts.
+    The chance of each kind of error is proportional to its area, and most clicks are in its thick
+    parts.
 
     Parameters
     ----------
     predicted, masks : (N, H, W) bool tensors
     clicks : int
-        How many an object, all from the same prediction.
+        Clicks per object, all for the same prediction.
     generator : torch.Generator
 
     Returns
@@ -88,8 +88,8 @@ def corrective_clicks(
     coords : (N, clicks, 2) float tensor
         (x, y) in pixels.
     labels : (N, clicks) int64 tensor
-        1 on missed object, 0 on wrongly included background, -1 (no point) where the
-        prediction is perfect.
+        1 on missed object, 0 on added background, -1 (no point) where the prediction is
+        perfect.
     """
     missed, extra = masks & ~predicted, predicted & ~masks
     missed_area, extra_area = missed.sum((1, 2)), extra.sum((1, 2))

@@ -108,7 +108,7 @@ def test_a_killed_and_resumed_run_gives_the_same_weights(
         calls.append(epoch)
         if epoch == 2:
             for name in run.parameters.values():
-                name.data.add_(1.0)  # half-way through an epoch, weights are anything
+                name.data.add_(1.0)  # weights may have any value halfway through an epoch
             raise Killed
         return real(run, epoch)
 

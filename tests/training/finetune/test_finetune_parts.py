@@ -39,7 +39,7 @@ def test_the_rate_rises_to_its_peak_and_falls_to_zero():
 def test_an_average_follows_slowly_and_restores_the_weights():
     weight = torch.nn.Parameter(torch.zeros(3))
     average = MovingAverage({"w": weight}, 0.9)
-    for _ in range(90):  # by then it forgets as slowly as it is told to
+    for _ in range(90):  # afterwards the average has its full memory
         average.update()
     weight.data += 1
     average.update()
@@ -136,7 +136,7 @@ def test_blended_weights_are_validated_and_the_full_ones_train_on():
         assert torch.equal(weight, torch.full((3,), 3.0))
     assert torch.equal(weight, torch.full((3,), 6.0))
     assert torch.equal(average.judged()["w"], torch.full((3,), 3.0))
-    weight.data += 4  # what went before is not lost from one judgement to the next
+    weight.data += 4  # earlier updates stay between two validations
     average.update()
     assert torch.equal(average.judged()["w"], torch.full((3,), 4.0))
 
@@ -153,7 +153,7 @@ def test_images_are_augmented_unless_a_vit_must_encode_every_view():
         return Settings(**options).chosen_for(VARIANTS[name]).views
 
     assert views("small") == views("vit_t") == 4
-    assert views("small", semantic=True) == 2  # upside down it may be another class
+    assert views("small", semantic=True) == 2  # an object upside down may be another class
     assert views("vit_b") == views("vit_b", semantic=True) == 1
     assert views("vit_b", lora_rank=4) == 4  # encoded in every step anyway
     assert views("vit_b", augment=7) == 8
@@ -180,7 +180,7 @@ def need(sam: Sam, **options: object) -> Need:
 def test_larger_batches_and_more_trained_parts_need_more_memory():
     with torch.device("meta"):
         sam = Sam(VARIANTS["vit_b"])
-    sam.to_empty(device="cpu")  # memory is not taken until it is written
+    sam.to_empty(device="cpu")  # memory is not used until it is written
     decoder = need(sam)
     assert decoder.memory < need(sam, batch_size=8).memory
     assert decoder.memory < need(sam, objects_per_image=4).memory
@@ -188,7 +188,7 @@ def test_larger_batches_and_more_trained_parts_need_more_memory():
     everything = need(sam, freeze=())
     assert everything.memory > 2 * decoder.memory
     assert "frozen" in everything.advice[0]
-    assert 200e6 < decoder.disk < 220e6  # 2 MB an image
+    assert 200e6 < decoder.disk < 220e6  # 2 MB per image
 
 
 def test_a_given_model_counts_twice_because_it_is_copied():
@@ -228,7 +228,7 @@ tuned = finetune(
 
 
 def test_two_processes_together_train_as_one_with_twice_the_batch(tmp_path):
-    """Only the objects are random here, so that both see the same."""
+    """Nothing is random here except the objects, so that both get the same input."""
     root = Path(anymask.__file__).parents[2]
     program = tmp_path / "program.py"
     program.write_text(_PROGRAM.replace("draw_example(seed)", "draw_example(seed, objects=1)"))

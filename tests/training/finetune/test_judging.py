@@ -39,7 +39,7 @@ def test_the_saved_model_is_judged_on_held_out_images(tuned, sam):
     assert held_out.isdisjoint(example.name for example in tuned.train)
     card = json.loads((tuned.folder / "card.json").read_text())
     assert card["verdict"]["sentence"] == verdict.sentence
-    assert card["settings"]["epochs"] == 2  # what was there stays
+    assert card["settings"]["epochs"] == 2  # other entries stay
     page = (tuned.folder / "report.html").read_text()
     assert verdict.sentence.split(":")[0] in page
     assert "<dt>the epoch was chosen by</dt><dd>these images</dd>" in page
@@ -97,7 +97,7 @@ def of_classes():
 
 @pytest.fixture(scope="module")
 def tuned_to_classes(of_classes, tmp_path_factory):
-    """A model that has learnt the classes of six of them."""
+    """A model trained for the classes of six of them."""
     options = {**FAST, "semantic": True, "epochs": 25, "lr": 3e-3, "freeze": ()}
     return finetune(
         tiny_sam(), of_classes[:6], tmp_path_factory.mktemp("classes") / "out",
@@ -105,7 +105,7 @@ def tuned_to_classes(of_classes, tmp_path_factory):
     )  # fmt: skip
 
 
-def test_a_model_of_classes_is_better_than_none_and_its_card_and_page_say_so(
+def test_a_model_of_classes_beats_the_constant_map_in_its_card_and_page(
     tuned_to_classes, of_classes
 ):
     folder = tuned_to_classes.folder
@@ -114,12 +114,12 @@ def test_a_model_of_classes_is_better_than_none_and_its_card_and_page_say_so(
     assert verdict.overall.low > 0.2
     card = json.loads((folder / "card.json").read_text())
     assert card["verdict"]["sentence"] == verdict.sentence
-    assert card["mode"] == "semantic"  # what was there stays
+    assert card["mode"] == "semantic"  # other entries stay
     page = (folder / "report.html").read_text()
     assert page.count("<img ") == 1 + 2 * 6  # the curves, the worst and the best
 
 
-def test_a_model_trained_on_from_one_of_the_same_classes_is_compared_with_it(
+def test_a_model_started_from_one_of_the_same_classes_is_compared_with_it(
     tuned_to_classes, of_classes, tmp_path
 ):
     start = tuned_to_classes.folder
