@@ -36,8 +36,9 @@ def read(path: Path, *, series: int | None = None) -> Image:
     """Read an image, the frames of a file as a stack, or the slices in a folder as a volume.
 
     Slope and intercept, or a table of values, are applied; integers stay integers if both are
-    whole. Palettes become RGB, and images whose lowest value is white are inverted within their bit range. The first window is
-    ``metadata["window"]``, (level, width) in units of the returned values.
+    whole. Palettes become RGB, and images whose lowest value is white are inverted within their bit
+    range. The first window is ``metadata["window"]``, (level, width) in units of the returned
+    values.
 
     Parameters
     ----------
@@ -100,11 +101,8 @@ def read(path: Path, *, series: int | None = None) -> Image:
 
 def is_series(folder: Path) -> bool:
     """Whether a folder holds DICOM files and no other images."""
-    slices = _slices_in(folder)
-    others = [
-        path for path in _files_in(folder) if image_format_by_suffix(path) not in (None, FORMAT)
-    ]
-    return bool(slices) and not others
+    known = {image_format_by_suffix(path) for path in _files_in(folder)}
+    return known <= {None, FORMAT} and bool(_slices_in(folder))
 
 
 def _slices_in(folder: Path) -> list[Path]:
