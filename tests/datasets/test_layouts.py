@@ -246,3 +246,16 @@ def test_a_mask_file_larger_than_the_memory_is_refused(tmp_path):
     path.write_bytes(bytes(data))
     with pytest.raises(ImageError, match=r"a\.tif"):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["", "masks/"])
+@pytest.mark.parametrize("ending", [".png", ".tif"])
+def test_masks_of_cellpose_belong_to_their_image(tmp_path, place, ending):
+    images = tmp_path / "images" if place else tmp_path
+    write(images / "a.png", picture())
+    write(images / "b_cp.png", picture(1))
+    for name in ("a", "b"):
+        write(tmp_path / f"{place}{name}_cp_masks{ending}", LABELS)
+    examples = open_dataset(tmp_path)
+    assert [example.name for example in examples] == ["a", "b_cp"]
+    np.testing.assert_array_equal(examples[0].masks, [BIG, SMALL])

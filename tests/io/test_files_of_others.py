@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 
+import numpy as np
 import pytest
 import roifile
 
@@ -102,3 +103,53 @@ def test_imagej_points_are_left_out(tmp_path):
     with pytest.warns(UserWarning, match="The ROI tip.* is a point"):
         masks = load_masks(tmp_path / "a.zip", SIZE)
     assert masks.areas.tolist() == [200]
+
+
+def yolo(tmp_path, folder, **lists):
+    """Write a label file of the classes 1 and 0 in a folder, and lists of classes by path."""
+    path = tmp_path / folder / "a.txt"
+    path.parent.mkdir(parents=True)
+    for name, text in lists.items():
+        (tmp_path / name.replace("__", "/")).write_text(text)
+    outline = " ".join(f"{x / 64:.8f} {y / 48:.8f}" for x, y in A)
+    path.write_text(f"1 {outline}\n0 {outline}\n")
+    return path
+
+
+YAML = "train: ../train/images\nnc: 2\nnames: [leaf, weed]\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "text"),
+    [
+        ("labels", "data.yaml", YAML),
+        ("train/labels", "data.yaml", YAML),
+        ("labels/train", "data.yaml", YAML),
+        ("set/labels/train", "coco8-seg.yaml", YAML),
+        ("labels", "weeds.yml", "path: .\nnames:\n  0: leaf\n  1: weed\n  3: stone\n"),
+        ("labels", "labels/classes.txt", "leaf\nweed\n"),
+        ("obj_train_data", "obj.names", "leaf\nweed\n"),
+    ],
+)
+def test_yolo_classes_are_found_where_programs_write_them(tmp_path, folder, name, text):
+    masks = load_masks(yolo(tmp_path, folder, **{name: text}), SIZE)
+    assert masks.class_names == ("weed", "leaf")
+
+
+def test_yolo_classes_without_a_list_are_numbers_and_it_is_said(tmp_path):
+    path = yolo(tmp_path, "labels", **{"other.yaml": "names: [a, b]", "list.yaml": "[a, b]"})
+    with pytest.warns(UserWarning, match="no list of classes near it"):
+        assert load_masks(path, SIZE).class_names == ("1", "0")
+    (tmp_path / "x.yaml").write_text(YAML)
+    (tmp_path / "y.yaml").write_text(YAML.replace("weed", "grass"))
+    with pytest.warns(UserWarning, match=r"different classes in x\.yaml and y\.yaml"):
+        assert load_masks(path, SIZE).class_names == ("1", "0")
+    (tmp_path / "data.yaml").write_text("names: [leaf]")
+    with pytest.warns(UserWarning, match="has the class 1, which the list"):
+        assert load_masks(path, SIZE).class_names == ("1", "leaf")
+
+
+def test_python_objects_in_an_array_are_refused_as_such(tmp_path):
+    np.save(tmp_path / "a_seg.npy", {"masks": np.zeros(SIZE)})
+    with pytest.raises(ImageError, match="Python objects, which could do harm"):
+        load_masks(tmp_path / "a_seg.npy")
