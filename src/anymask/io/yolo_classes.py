@@ -1,8 +1,8 @@
 """The list of classes that belongs to YOLO's label files, wherever a program puts it.
 
 ``data.yaml`` is beside the folder ``labels`` in ultralytics' layout, and above the folders
-``train`` and ``valid`` in Roboflow's. It may also have another name, with ``names`` and the places of the
-images in it. CVAT writes ``obj.names`` and Label Studio ``classes.txt``, one class a line.
+``train`` and ``valid`` in Roboflow's. It may also have another name, with ``names`` and the places
+of the images in it. CVAT writes ``obj.names`` and Label Studio ``classes.txt``, one class a line.
 """
 
 from __future__ import annotations

@@ -7,69 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydicom import dcmwrite
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import (
-    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     RLELossless,
-    generate_uid,
 )
 
 from anymask.errors import ImageError
 from anymask.io.image_formats import dicom
 from anymask.io.listing import list_images
 from anymask.io.read_images import read, read_rgb
+from tests.io.dicom_files import write
 from tests.io.refusals import sentence
 
 
 def noise(shape: tuple[int, ...], high: int = 4096, dtype: Any = np.uint16) -> np.ndarray:
     return np.random.default_rng(0).integers(0, high, shape).astype(dtype)
-
-
-def write(
-    path: Path, array: np.ndarray, syntax: Any = ExplicitVRLittleEndian, **elements: Any
-) -> Dataset:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = syntax
-    data = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
-    bits = array.dtype.itemsize * 8
-    defaults = {
-        "PatientName": "Secret^Name",
-        "PatientID": "12345",
-        "Modality": "CT",
-        "Rows": array.shape[-2],
-        "Columns": array.shape[-1],
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": bits,
-        "BitsStored": bits,
-        "PixelRepresentation": int(array.dtype.kind == "i"),
-        "SOPClassUID": CTImageStorage,
-        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
-    }
-    values = {**defaults, **elements}
-    stored = values.pop("stored", array)
-    values["HighBit"] = values["BitsStored"] - 1
-    for name, value in values.items():
-        setattr(data, name, value)
-    if syntax == ExplicitVRBigEndian:
-        stored = stored.astype(stored.dtype.newbyteorder(">"))
-    data.PixelData = stored.tobytes() + b"\0" * (stored.nbytes % 2)
-    data["PixelData"].VR = "OW" if bits > 8 else "OB"
-    if syntax == RLELossless:
-        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        data.compress(RLELossless, generate_instance_uid=False)
-    if syntax == ExplicitVRBigEndian:
-        dcmwrite(path, data, implicit_vr=False, little_endian=False, enforce_file_format=True)
-    else:
-        data.save_as(path, enforce_file_format=True)
-    return data
 
 
 @pytest.mark.parametrize(
