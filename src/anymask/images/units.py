@@ -55,9 +55,7 @@ def wavelengths_in_nm(values: ArrayLike, unit: str | None) -> NDArray[np.float64
     name = name.removesuffix("s") if name.removesuffix("s") in _TO_NM else name
     known = numbers[np.isfinite(numbers)]
     if known.size and 0 < known.max() <= _SHORTEST_IN_NANOMETRES and _TO_NM.get(name) == 1:
-        tell(
-            f"Wavelengths up to {known.max():g} cannot be nanometres and are taken as micrometres."
-        )
+        tell(f"Wavelengths up to {known.max():g} cannot be in nm; they are taken as in µm.")
         name = "µm"
     with np.errstate(divide="ignore"):
         if name in _TO_NM:

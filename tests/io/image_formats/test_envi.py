@@ -167,9 +167,7 @@ def test_wavelengths_come_in_nanometres(
 def test_nanometres_shorter_than_light_are_micrometres_and_it_is_said(tmp_path: Path) -> None:
     waves = {"wavelength": [0.45, 0.55, 0.65, 0.85], "wavelength units": "Nanometers"}
     header, _ = write_pair(tmp_path, **waves)
-    with pytest.warns(
-        UserWarning, match="cube.hdr: Wavelengths up to 0.85 cannot be in nanometres"
-    ):
+    with pytest.warns(UserWarning, match="cube.hdr: Wavelengths up to 0.85 cannot be in nm"):
         image = read(header)
     assert image.wavelengths is not None
     np.testing.assert_allclose(image.wavelengths, [450, 550, 650, 850])

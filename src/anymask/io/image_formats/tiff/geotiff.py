@@ -173,9 +173,8 @@ def _tell_of_scales(items: Sequence[ElementTree.Element], image: Image) -> None:
             except ValueError:
                 continue
             if item.get("role") == role and number != none:
-                tell(
-                    f"{image.path} has a {role} ({number:g}), which is not applied: values are as stored."
-                )
+                what = f"{image.path} has a {role} ({number:g})"
+                tell(f"{what}, which is not applied: values are as stored.")
                 break
 
 
