@@ -14,13 +14,13 @@ from scipy import ndimage
 
 from anymask.datasets.packed_masks import PackedMasks
 from anymask.datasets.types import Objects, Truth
-from anymask.errors import AnymaskError, ImageError
+from anymask.errors import ImageError
 from anymask.images.memory import check_fits
 from anymask.io.label_images import only_page
 from anymask.io.mask_formats.voc import png_paths
 from anymask.io.read_masks import load_masks
+from anymask.label_ids import checked_labels
 from anymask.masks import rle
-from anymask.masks.labels import checked_labels
 from anymask.masks.mask_set import MaskSet
 
 JPEG = (".jpg", ".jpeg")
@@ -70,10 +70,9 @@ def read_labels(path: Path) -> NDArray[Any]:
         labels = labels[..., :-1]  # drop the alpha channel
     if labels.ndim == 3 and (labels == labels[..., :1]).all():
         labels = labels[..., 0]  # a grey image saved as RGB
-    try:
-        return labels if labels.dtype == np.bool_ else checked_labels(labels, str(path))
-    except AnymaskError as error:
-        raise ImageError(str(error)) from None
+    return (
+        labels if labels.dtype == np.bool_ else checked_labels(labels, str(path), error=ImageError)
+    )
 
 
 def masks_of_labels(labels: NDArray[Any], objects: Objects = "auto") -> PackedMasks:

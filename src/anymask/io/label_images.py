@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from anymask.errors import ImageError
 from anymask.images.memory import check_fits
 from anymask.io.guards import check_size
-from anymask.masks.labels import checked_labels
+from anymask.label_ids import checked_labels
 from anymask.masks.mask_set import MaskSet
 
 if TYPE_CHECKING:

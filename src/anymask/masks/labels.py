@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymask.errors import AnymaskError
+from anymask.label_ids import checked_labels
 from anymask.masks.rle import Counts, counts_of_changes, runs_of
 
 
@@ -85,60 +85,6 @@ def paint_labels(
     for index in np.argsort(ids, kind="stable") if order is None else order:
         labels[_pixels_of(counts[index])] = ids[index]
     return np.ascontiguousarray(labels.reshape(width, height).T)
-
-
-def checked_labels(labels: NDArray, what: str = "The label image") -> NDArray[np.integer]:
-    """Check an image of ids, whoever wrote it, and return it as integers.
-
-    Parameters
-    ----------
-    labels : (H, W) array
-        0 for background; integers, booleans, or floats that are whole numbers, as ImageJ and MATLAB
-        save ids.
-    what : str
-        What it is, which begins the error.
-
-    Raises
-    ------
-    AnymaskError
-        If it has not two axes, or has fractions, or ids below 0 or above 2⁶³−1.
-
-    Examples
-    --------
-    >>> checked_labels(np.array([[0.0, 7.0]]))
-    array([[0, 7]])
-    """
-    if labels.ndim != 2 or labels.dtype.kind not in "buif":
-        raise AnymaskError(
-            f"{what} is {labels.dtype} of shape {labels.shape}; masks must have one channel of "
-            "whole numbers: one id per object, 0 for background."
-        )
-    if labels.dtype == np.bool_:
-        return labels.view(np.uint8)
-    if labels.dtype.kind == "f":
-        labels = _whole_numbers(labels, what)
-    least, most = labels.min(initial=0), labels.max(initial=0)
-    if least < 0:
-        raise AnymaskError(
-            f"{what} has the id {least}, but ids begin at 1 and background is 0; save background "
-            "as 0, or renumber the objects."
-        )
-    if most > np.iinfo(np.int64).max:
-        raise AnymaskError(
-            f"{what} has the id {most}, but ids end at 2⁶³−1; renumber the objects from 1."
-        )
-    return labels
-
-
-def _whole_numbers(labels: NDArray, what: str) -> NDArray[np.int64]:
-    exact = 2 ** min(np.finfo(labels.dtype).nmant + 1, 53)
-    largest = np.abs(labels).max(initial=0)
-    if not np.isfinite(labels).all() or largest > exact or (labels != np.floor(labels)).any():
-        raise AnymaskError(
-            f"{what} has fractions instead of ids; it may be the image itself or a probability "
-            "map, so save whole numbers, one per object."
-        )
-    return labels.astype(np.int64)
 
 
 def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import AnymaskError
-from anymask.masks.labels import checked_labels, label_dtype
+from anymask.label_ids import checked_labels
+from anymask.masks.labels import label_dtype
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import Counts, column_by_column, counts_of, counts_of_runs, runs_of
 
