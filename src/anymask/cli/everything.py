@@ -27,6 +27,7 @@ from anymask.cli.view import (
     LowOption,
     RgbOption,
     TOption,
+    WavelengthsOption,
     WindowOption,
     ZOption,
     parse_view,
@@ -76,6 +77,7 @@ def everything(
     z: ZOption = None,
     t: TOption = None,
     header: HeaderOption = None,
+    wavelengths: WavelengthsOption = None,
     as_json: JsonOption = False,
     *,
     options: dict[str, Any],
@@ -117,7 +119,7 @@ def everything(
     anymask everything cells.ome.tif -o masks/ --channels 0=blue,1=green --z max
     ```
     """
-    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header)
+    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header, wavelengths)
     inputs = gather(images)
 
     # Imported late, so that help and mistakes in the command are answered at once.

@@ -36,6 +36,7 @@ from anymask.cli.view import (
     LowOption,
     RgbOption,
     TOption,
+    WavelengthsOption,
     WindowOption,
     ZOption,
     parse_view,
@@ -121,6 +122,7 @@ def segment(
     z: ZOption = None,
     t: TOption = None,
     header: HeaderOption = None,
+    wavelengths: WavelengthsOption = None,
 ) -> None:
     """Segment the objects that points, boxes or a rough mask show.
 
@@ -144,7 +146,7 @@ def segment(
     points = [parse_point(text) for text in point or []]
     boxes = [parse_box(text) for text in box or []]
     check_together(points, boxes, mask)
-    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header)
+    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header, wavelengths)
 
     from anymask.files import check_writable
 

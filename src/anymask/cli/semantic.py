@@ -28,6 +28,7 @@ from anymask.cli.view import (
     LowOption,
     RgbOption,
     TOption,
+    WavelengthsOption,
     WindowOption,
     ZOption,
     parse_view,
@@ -102,6 +103,7 @@ def semantic(
     z: ZOption = None,
     t: TOption = None,
     header: HeaderOption = None,
+    wavelengths: WavelengthsOption = None,
 ) -> None:
     """Mark all pixels of a class, with one prompt for the whole image.
 
@@ -122,7 +124,7 @@ def semantic(
     area = None if box is None else parse_box(box)
     if scores not in ("npz", "tif", "none"):
         raise OutputError(f"--scores is {scores!r}; choose npz, tif or none.")
-    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header)
+    view = parse_view(rgb, channels, low, high, window, gamma, z, t, header, wavelengths)
     from anymask.files import check_writable
 
     check_writable(output)

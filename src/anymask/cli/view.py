@@ -105,6 +105,17 @@ HeaderOption = Annotated[
     ),
 ]
 
+WavelengthsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--wavelengths",
+        metavar="NM,NM,…",
+        rich_help_panel=_PANEL,
+        help="Centre of each band in nanometres, for files that do not state them, such as "
+        "485,555,660,830.",
+    ),
+]
+
 
 class CommandWithRgb(TyperCommand):
     """A command whose ``--rgb`` takes one word or three."""
@@ -188,6 +199,7 @@ def parse_view(
     z: str | None,
     t: str | None,
     header: Path | None,
+    wavelengths: str | None = None,
 ) -> View:
     """Parse and check the view options before anything slow begins.
 
@@ -222,7 +234,31 @@ def parse_view(
         raise AnymaskError("--rgb and --channels cannot be combined; give one of them.")
     recipes = tuple(_recipes(rgb or []))
     planes = {name: _plane(name, text) for name, text in (("z", z), ("t", t)) if text is not None}
-    return View(recipes, options, planes, header)
+    return View(recipes, options, planes, header, parse_wavelengths(wavelengths))
+
+
+def parse_wavelengths(text: str | None) -> tuple[float, ...]:
+    """Parse the numbers of ``--wavelengths``.
+
+    Raises
+    ------
+    AnymaskError
+        If they are not numbers above 0.
+
+    Examples
+    --------
+    >>> parse_wavelengths("485, 555.5"), parse_wavelengths(None)
+    ((485.0, 555.5), ())
+    """
+    if text is None:
+        return ()
+    numbers = _numbers(text)
+    if not numbers or not all(0 < number < float("inf") for number in numbers):
+        raise AnymaskError(
+            f"--wavelengths {text!r} is not a list of nanometres; write for instance "
+            "485,555,660,830."
+        )
+    return tuple(numbers)
 
 
 def _recipes(texts: list[str]) -> Iterator[Recipe]:
