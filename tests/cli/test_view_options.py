@@ -340,5 +340,5 @@ def test_wavelengths_are_given_where_a_file_has_none(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="3 wavelengths for 4 channels"):
         with_wavelengths(image, (1.0, 2.0, 3.0))
     for text in ("red,green", "485,,565", "0,1"):
-        with pytest.raises(AnymaskError, match="--wavelengths .* is not a list of nanometres"):
+        with pytest.raises(AnymaskError, match=r"--wavelengths .* is not a list of nanometres"):
             parse_view(**NOTHING | {"wavelengths": text})

@@ -26,11 +26,8 @@ class Dtype:
 
     def plain(self) -> np.dtype[Any] | None:
         """The type if it is of numbers or text; None for any other, such as Python objects."""
-        if (
-            self.code[:1] not in _PLAIN
-            or not self.code[1:].isdecimal()
-            or len(self.code) > _LONGEST
-        ):
+        kind, size = self.code[:1], self.code[1:]
+        if kind not in _PLAIN or not size.isdecimal() or len(size) >= _LONGEST:
             return None
         return np.dtype(f"{self.order}{self.code}")
 
