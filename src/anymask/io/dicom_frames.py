@@ -153,7 +153,8 @@ def _value(data: Any, name: str, frame: int) -> Any:
 
 
 def _items(data: Any, frame: int) -> Iterator[Any]:
-    own, shared = data.get(_GROUPS[0]) or (), data.get(_GROUPS[1]) or ()
+    own: Any = data.get(_GROUPS[0]) or ()
+    shared: Any = data.get(_GROUPS[1]) or ()
     if frame < len(own):
         yield own[frame]
     if len(shared):
