@@ -20,6 +20,7 @@ from spectral.io import envi
 import anymask
 from anymask.cli.app import app
 from anymask.io.registry import written_formats
+from tests.io.dicom_files import write as write_dicom
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS.parent / "examples"
@@ -78,7 +79,19 @@ def test_the_page_on_reading(here) -> None:
         hdf5["scan/dark"] = np.zeros((40, 50, 9), np.float32)
     np.save("movie.npy", np.zeros((4, 20, 30), np.uint8))
     tifffile.imwrite("bands.tif", np.zeros((6, 20, 30), np.uint16), photometric="minisblack")
+    for place, series in (("ct", "1"), ("cd", "1"), ("cd", "2")):
+        Path(place).mkdir(exist_ok=True)
+        for position in (0.0, 2.5):
+            write_dicom(
+                Path(place, f"{series}.{position}"),
+                np.zeros((8, 9), np.uint16),
+                SeriesInstanceUID=series,
+                PixelSpacing=[0.7, 0.7],
+                ImagePositionPatient=[0, 0, position],
+                ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+            )
     names = run_blocks("reading")
+    assert names["scan"].z_step == 2.5
     assert names["rgb"].shape == (520, 301, 3)
 
 

@@ -101,7 +101,7 @@ def test_every_data_file_is_installed_with_the_package():
 # From the lowest: those of one line do not know each other.
 LAYERS = (
     ("errors",),
-    ("files", "option_fields", "palette", "plugins", "wording"),
+    ("files", "label_ids", "notices", "option_fields", "palette", "plugins", "wording"),
     ("expressions",),
     ("images", "masks", "model"),
     ("painting",),

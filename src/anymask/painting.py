@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 
 from anymask.errors import ImageError
+from anymask.label_ids import checked_labels
 from anymask.masks.mask_set import MaskSet
 from anymask.palette import colours_of
 
@@ -172,8 +173,8 @@ def as_labels(masks: Masks, shape: tuple[int, int] | None) -> np.ndarray:
 
 def _labels_of_stack(array: np.ndarray) -> np.ndarray:
     """The label image of a boolean stack (id = index + 1, small masks on top), or the labels."""
-    if array.ndim == 2 and np.issubdtype(array.dtype, np.integer):
-        return array
+    if array.ndim == 2 and array.dtype.kind in "uif":
+        return checked_labels(array, error=ImageError)
     if array.ndim not in (2, 3) or array.dtype != np.bool_:
         raise ImageError(
             f"Masks must be boolean (N, H, W) or (H, W), or an integer label image (H, W), but "

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from anymask.checkpoints import load, save
+from anymask.checkpoints import load, numpy_values, save
 from anymask.checkpoints.info import info
 from anymask.errors import CheckpointError
 from anymask.model.sam import Sam
@@ -184,6 +184,42 @@ def test_training_settings_that_are_python_objects_are_refused_by_name(
 ):
     path = saved({"model": state, "args": argparse.Namespace(lr=1e-4)})
     assert "needs the Python object argparse.Namespace" in refusal(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}])
+def test_numpy_values_beside_the_tensors_do_not_refuse_a_file(
+    state: dict[str, torch.Tensor], saved: Callable[..., Path], options: dict
+):
+    beside = {
+        "best_score": np.float64(0.5),
+        "epoch": np.int64(3),
+        "stopped": np.bool_(True),
+        "on": np.datetime64("2026-01-01"),
+        "losses": np.arange(3.0),
+        "names": np.array(["a", {}], object),
+    }
+    model = load(saved({"model": state, **beside}, **options))
+    assert all(torch.equal(model.state_dict()[name], state[name]) for name in state)
+
+
+def test_code_in_numpy_values_is_refused_by_name_and_never_runs(
+    state: dict[str, torch.Tensor], saved: Callable[..., Path], tmp_path: Path
+):
+    trace = tmp_path / "the_code_ran"
+    for hidden in (np.array([CreatesAFile(trace)], object), np.dtype("f8", metadata={})):
+        path = saved({"model": state, "best": [hidden, CreatesAFile(trace)]})
+        assert "needs the Python object posix.system" in refusal(path)
+    assert not trace.exists()
+
+
+def test_a_number_is_made_of_plain_types_of_the_right_size_only():
+    dtype = numpy_values.Dtype("f8", False, True)
+    dtype.__setstate__((3, ">", None, None, None, -1, -1, 0))
+    assert numpy_values.scalar(dtype, np.array(1.5, ">f8").tobytes()) == 1.5
+    assert numpy_values.scalar(numpy_values.Dtype("U2"), np.array("µa").tobytes()) == "µa"
+    for code, data in (("f8", b"short"), ("O8", bytes(8)), ("V8", bytes(8)), ("f8", [1])):
+        assert numpy_values.scalar(numpy_values.Dtype(code), data) is None
+    assert numpy_values.scalar("f8", bytes(8)) is None
 
 
 def test_tensors_of_another_network_are_refused_with_three_of_their_names(

@@ -18,12 +18,13 @@ from typer.testing import CliRunner, Result
 from anymask.cli.everything import everything
 from anymask.cli.segment import segment
 from anymask.cli.view import CommandWithRgb, joined_rgb, parse_view
-from anymask.errors import AnymaskError, ExpressionError
+from anymask.errors import AnymaskError, ExpressionError, ImageError
 from anymask.images.normalize import to_rgb
 from anymask.images.pseudo_rgb import pseudo_rgb
 from anymask.io.fingerprint import fingerprint
 from anymask.io.read_images import read
 from anymask.io.results import SUFFIXES
+from anymask.io.view import with_wavelengths
 from anymask.samples import sample
 
 QUICK = ("--points-per-side", "3", "--pred-iou-thresh", "0.1", "--stability-score-thresh", "0.1")
@@ -37,6 +38,7 @@ NOTHING = {
     "z": None,
     "t": None,
     "header": None,
+    "wavelengths": None,
 }
 
 
@@ -356,3 +358,20 @@ def test_messages_name_options_as_they_are_typed(cli, tmp_path, shape, axes, tol
     result = cli("segment", path, "--point", "5,5")
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+def test_wavelengths_are_given_where_a_file_has_none(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5, 4), np.uint16), photometric="minisblack")
+    view = parse_view(**NOTHING | {"wavelengths": "485,565, 665,865"})
+    image = read(tmp_path / "a.tif", axes="YXC")
+    given = with_wavelengths(image, view.wavelengths)
+    assert given.wavelengths is not None
+    assert given.wavelengths.tolist() == [485, 565, 665, 865]
+    assert view.made_with(None) == {"wavelengths": [485, 565, 665, 865]}
+    with pytest.warns(UserWarning, match="states its own wavelengths"):
+        assert with_wavelengths(given, (1.0, 2.0)) is given
+    with pytest.raises(ImageError, match="3 wavelengths for 4 channels"):
+        with_wavelengths(image, (1.0, 2.0, 3.0))
+    for text in ("red,green", "485,,565", "0,1"):
+        with pytest.raises(AnymaskError, match=r"--wavelengths .* is not a list of nanometres"):
+            parse_view(**NOTHING | {"wavelengths": text})

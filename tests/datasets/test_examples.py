@@ -85,17 +85,19 @@ def test_masks_may_be_beside_the_images(tmp_path):
     assert [example.name for example in examples] == ["a"]
 
 
-def test_coco_polygons_and_run_lengths_are_read_without_crowds(tmp_path):
+def test_coco_polygons_and_run_lengths_are_read_without_groups(tmp_path):
     write_image(tmp_path / "val2017" / "a.png")
     from pycocotools import mask as coco_mask
 
     packed = coco_mask.encode(np.asfortranarray((LABELS == 300).astype(np.uint8)))
     packed["counts"] = packed["counts"].decode()
+    group = coco_mask.encode(np.asfortranarray((LABELS > 0).astype(np.uint8)))
+    group["counts"] = group["counts"].decode()
     square = [[3, 2, 13, 2, 13, 12, 3, 12]]
     annotations = [
         {"id": 1, "image_id": 5, "segmentation": square},
         {"id": 2, "image_id": 5, "segmentation": packed},
-        {"id": 3, "image_id": 5, "segmentation": packed, "iscrowd": 1},
+        {"id": 3, "image_id": 5, "segmentation": group, "iscrowd": 1},
     ]
     images = [{"id": 5, "file_name": "a.png"}, {"id": 6, "file_name": "without.png"}]
     data = {"images": images, "annotations": annotations}
@@ -111,12 +113,12 @@ def test_coco_polygons_and_run_lengths_are_read_without_crowds(tmp_path):
 @pytest.fixture
 def coco(tmp_path):
     """A COCO file of four images: one with a mask, one missing, and two without masks."""
-    for name in ("a.png", "blank.png", "crowd.png"):
+    for name in ("a.png", "blank.png", "boxes.png"):
         write_image(tmp_path / name)
-    names = ("a.png", "gone.png", "blank.png", "crowd.png")
+    names = ("a.png", "gone.png", "blank.png", "boxes.png")
     square = [[3, 2, 13, 2, 13, 12, 3, 12]]
     annotations = [{"id": i, "image_id": i, "segmentation": square} for i in (0, 1)]
-    annotations.append({"id": 3, "image_id": 3, "segmentation": square, "iscrowd": 1})
+    annotations.append({"id": 3, "image_id": 3, "bbox": [3, 2, 10, 10]})
     images = [{"id": i, "file_name": name} for i, name in enumerate(names)]
     path = tmp_path / "instances.json"
     path.write_text(json.dumps({"images": images, "annotations": annotations}))
@@ -128,14 +130,15 @@ def test_missing_images_and_missing_masks_of_a_coco_file_are_reported(coco):
         with pytest.warns(UserWarning, match="left out") as told:
             dataset = open_dataset(place)
         assert [str(warning.message) for warning in told] == [
-            "2 images without masks are left out: blank.png, crowd.png.",
+            f"{coco}: 1 annotation has a box but no pixels, and cannot be used.",
+            "2 images without masks are left out: blank.png, boxes.png.",
             "1 file without its image is left out: gone.png.",
         ]
         assert [example.name for example in dataset] == ["a"]
         assert dataset.left_out.without_image == (coco.parent / "gone.png",)
         assert dataset.left_out.without_masks == (
             coco.parent / "blank.png",
-            coco.parent / "crowd.png",
+            coco.parent / "boxes.png",
         )
 
 
@@ -215,12 +218,3 @@ def test_grey_masks_saved_as_colours_are_read(tmp_path):
     grey = np.repeat((LABELS > 0)[..., None] * np.uint8(255), 3, axis=2)
     write_labels(tmp_path / "masks" / "a.png", grey)
     assert len(open_dataset(tmp_path)[0].masks) == 2
-
-
-def test_a_polygon_of_two_points_is_refused_with_the_annotation_id(tmp_path):
-    write_image(tmp_path / "a.png")
-    annotation = {"id": 41, "image_id": 1, "segmentation": [[1, 1, 5, 5]]}
-    data = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [annotation]}
-    (tmp_path / "x.json").write_text(json.dumps(data))
-    with pytest.raises(ImageError, match="Annotation 41"):
-        open_dataset(tmp_path)

@@ -15,8 +15,9 @@ from spectral import envi
 from anymask.datasets.label_files import masks_of_labels, read_labels
 from anymask.datasets.layouts import find
 from anymask.datasets.opening import open_dataset
-from anymask.errors import ImageError
+from anymask.errors import AnymaskError, ImageError
 from anymask.files import sha256
+from anymask.io import load_masks
 from anymask.io.results import LABELS as LABELS_SUFFIX
 from anymask.io.results import result_path, write_results
 from anymask.masks.mask_set import MaskSet
@@ -246,3 +247,52 @@ def test_a_mask_file_larger_than_the_memory_is_refused(tmp_path):
     path.write_bytes(bytes(data))
     with pytest.raises(ImageError, match=r"a\.tif"):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["", "masks/"])
+@pytest.mark.parametrize("ending", [".png", ".tif"])
+def test_masks_of_cellpose_belong_to_their_image(tmp_path, place, ending):
+    images = tmp_path / "images" if place else tmp_path
+    write(images / "a.png", picture())
+    write(images / "b_cp.png", picture(1))
+    for name in ("a", "b"):
+        write(tmp_path / f"{place}{name}_cp_masks{ending}", LABELS)
+    examples = open_dataset(tmp_path)
+    assert [example.name for example in examples] == ["a", "b_cp"]
+    np.testing.assert_array_equal(examples[0].masks, [BIG, SMALL])
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".npy"])
+def test_ids_are_the_same_through_every_door(tmp_path, suffix):
+    path = tmp_path / "masks" / f"a{suffix}"
+    write(tmp_path / "images" / "a.png", picture())
+    path.parent.mkdir()
+
+    def save(labels):
+        np.save(path, labels) if suffix == ".npy" else tifffile.imwrite(path, labels)
+
+    save(LABELS.astype(np.float32))
+    np.testing.assert_array_equal(open_dataset(tmp_path)[0].masks, [BIG, SMALL])
+    np.testing.assert_array_equal(load_masks(path), [BIG, SMALL])
+    for wrong, part in ((LABELS.astype(int) - 1, "has the id -1"), (LABELS / 3, "fractions")):
+        save(wrong)
+        for door in (open_dataset, load_masks):
+            with pytest.raises(AnymaskError, match=f"a{suffix}.*{part}"):
+                door(tmp_path if door is open_dataset else path)
+
+
+def test_a_label_image_with_a_second_page_is_refused_unless_that_is_its_overview(tmp_path):
+    path = tmp_path / "masks" / "a.tif"
+    write(tmp_path / "images" / "a.png", picture())
+    path.parent.mkdir()
+    for kind, pages in ((1, "read"), (0, "refused")):
+        with tifffile.TiffWriter(path) as file:
+            file.write(LABELS, metadata=None)
+            file.write(LABELS[::2, ::2], subfiletype=kind, metadata=None)
+        if pages == "read":
+            np.testing.assert_array_equal(load_masks(path), [BIG, SMALL])
+            np.testing.assert_array_equal(open_dataset(tmp_path)[0].masks, [BIG, SMALL])
+            continue
+        for door in (open_dataset, load_masks):
+            with pytest.raises(AnymaskError, match="has 2 pages, but a label image has one"):
+                door(tmp_path if door is open_dataset else path)

@@ -104,7 +104,8 @@ def test_only_the_largest_of_many_objects_are_drawn(tmp_path) -> None:
     ("given", "part"),
     [
         (np.ones((5, 5), int), "5×5 pixels and cube is 23×37"),
-        (np.ones((HEIGHT, WIDTH)), "float64"),
+        (np.full((HEIGHT, WIDTH), 0.5), "fractions"),
+        (np.full((HEIGHT, WIDTH), -1), "the id -1"),
         (np.zeros((HEIGHT, WIDTH), int), "no object"),
     ],
 )

@@ -246,7 +246,7 @@ def test_coloured_images_and_stacks_are_not_label_images(tmp_path):
     assert "not colours" in refusal(tmp_path / "a.tif")
     assert "7 pages" in refusal(tmp_path / "b.tif")
     assert "fractions" in refusal(tmp_path / "c.tif")
-    assert "whole numbers, 0 or more" in refusal(tmp_path / "d.tif")
+    assert "has the id -1" in refusal(tmp_path / "d.tif")
 
 
 @pytest.mark.parametrize("form", list(FORMATS))

@@ -81,8 +81,24 @@ def test_no_masks_are_a_background():
 
 
 @pytest.mark.parametrize(
-    "bad", [np.zeros((2, 2)), np.full((2, 2), -1), np.zeros((2, 2, 2), int), np.zeros((2, 2), bool)]
+    ("bad", "part"),
+    [
+        (np.full((2, 2), 0.5), "fractions"),
+        (np.full((2, 2), np.nan), "fractions"),
+        (np.full((2, 2), 2.0**24 + 2, np.float32), "fractions"),
+        (np.full((2, 2), -1), "the id -1, but ids begin at 1"),
+        (np.full((2, 2), -1.0), "the id -1, but ids begin at 1"),
+        (np.full((2, 2), 2**64 - 1, np.uint64), "ids end at 2⁶³−1"),
+        (np.zeros((2, 2, 2), int), "one channel of whole numbers"),
+        (np.zeros((2, 2), "c8"), "one channel of whole numbers"),
+    ],
 )
-def test_anything_but_a_label_image_is_refused_in_one_sentence(bad):
-    with pytest.raises(AnymaskError, match=r"^A label image must be .*\.$"):
+def test_anything_but_a_label_image_is_refused_in_one_sentence(bad, part):
+    with pytest.raises(AnymaskError, match=rf"^The label image .*{part}.*\.$"):
         counts_by_label(bad)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int16, np.uint64])
+def test_whole_numbers_are_ids_in_any_type(dtype):
+    ids, counts = counts_by_label(np.array([[0, 7], [2, 7]], dtype))
+    assert (ids.tolist(), [c.tolist() for c in counts]) == ([2, 7], [[1, 1, 2], [2, 2]])

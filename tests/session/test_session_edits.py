@@ -91,12 +91,22 @@ def test_ids_beyond_65535_are_kept(session, layer, paint):
         assert again.layers.objects(layer).columns["area"].tolist() == [81]
 
 
+def test_labels_to_import_may_be_whole_numbers_in_floats(session, layer):
+    labels = np.zeros((90, 120), np.float32)
+    labels[5:14, 6:15] = 9
+    session.edits.import_masks(layer, labels, replace=True)
+    assert session.layers.objects(layer).ids.tolist() == [9]
+    for wrong in (labels - 1, labels / 2):
+        with pytest.raises(SessionError, match=r"has the id -1|has fractions"):
+            session.edits.import_masks(layer, wrong, replace=True)
+
+
 def test_labels_of_another_shape_are_refused(session, layer):
     with pytest.raises(SessionError, match="shape"):
         session.edits.paint(layer, np.zeros((3, 3), np.uint16))
     with pytest.raises(SessionError, match="must be integers"):
         session.edits.paint(layer, np.zeros((90, 120), np.float32))
-    with pytest.raises(SessionError, match="at least 0"):
+    with pytest.raises(SessionError, match="has the id -"):
         session.edits.paint(layer, np.full((90, 120), -1))
 
 

@@ -1,7 +1,8 @@
 """Read tensors from a checkpoint file or folder without unpickling anything else.
 
 Only safetensors and `torch.load(weights_only=True)` are used. A file that needs any other Python
-object is refused, the message names that object, and no code runs.
+object is refused, the message names that object, and no code runs. NumPy's numbers, which training
+scripts save beside the tensors, are read by `numpy_values.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from anymask.checkpoints.identify import (
     missing_file,
     read_safetensors_header,
 )
+from anymask.checkpoints.numpy_values import STAND_INS
 from anymask.errors import CheckpointError
 
 _FOLDER_FILES = (
@@ -161,7 +163,7 @@ def _read_torch(path: Path, container: Container) -> dict[str, Any]:
     # gets a file object, because it would read any name in .safetensors as safetensors.
     mapped = container is Container.ZIP and path.suffix != ".safetensors"
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, torch.serialization.safe_globals(STAND_INS):
             content = torch.load(
                 path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped
             )

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from anymask import __version__
 from anymask.cli.benchmark import benchmark
 from anymask.cli.clean import clean
-from anymask.cli.console import note_interrupts, show_plugin_warnings
+from anymask.cli.console import note_interrupts, show_notices
 from anymask.cli.convert import convert
 from anymask.cli.dataset import app as dataset
 from anymask.cli.evaluate import evaluate
@@ -98,6 +98,6 @@ app.add_typer(dataset)
 def main() -> None:
     """Run the command line; the entry point of the ``anymask`` script."""
     note_interrupts()
-    show_plugin_warnings()
+    show_notices()
     # The name is fixed so that `python -m anymask` has the same help and shell completion.
     app(prog_name="anymask")

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from anymask.cli.wording import named, options_of
 from anymask.errors import AnymaskError
+from anymask.notices import ReadingNotice
 from anymask.plugins import PluginWarning
 
 P = ParamSpec("P")
@@ -44,13 +45,16 @@ def complain(message: str) -> None:
     err.print(Text(named(message, options_of(_running.get())), style="red"), soft_wrap=True)
 
 
-def show_plugin_warnings() -> None:
-    """Show warnings about broken plug-ins as plain sentences instead of Python warnings."""
+def show_notices() -> None:
+    """Show warnings about plug-ins and files as plain sentences, each once."""
     show_other = warnings.showwarning
+    shown: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if issubclass(category, PluginWarning):
-            err.print(Text(str(message), style="yellow"), soft_wrap=True)
+        if issubclass(category, PluginWarning | ReadingNotice):
+            if str(message) not in shown:
+                err.print(Text(str(message), style="yellow"), soft_wrap=True)
+            shown.add(str(message))
         else:
             show_other(message, category, *where, **more)
 

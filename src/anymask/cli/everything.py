@@ -32,6 +32,7 @@ from anymask.cli.view import (
     RgbOption,
     SeriesOption,
     TOption,
+    WavelengthsOption,
     WindowOption,
     ZOption,
     parse_view,
@@ -87,6 +88,7 @@ def everything(
     level: LevelOption = None,
     dataset: DatasetOption = None,
     axes: AxesOption = None,
+    wavelengths: WavelengthsOption = None,
     as_json: JsonOption = False,
     *,
     options: dict[str, Any],
@@ -128,21 +130,9 @@ def everything(
     anymask everything cells.ome.tif -o masks/ --channels 0=blue,1=green --z max
     ```
     """
+    reading = {"page": page, "series": series, "level": level, "dataset": dataset, "axes": axes}
     view = parse_view(
-        rgb,
-        channels,
-        low,
-        high,
-        window,
-        gamma,
-        z,
-        t,
-        header,
-        page=page,
-        series=series,
-        level=level,
-        dataset=dataset,
-        axes=axes,
+        rgb, channels, low, high, window, gamma, z, t, header, wavelengths, reading=reading
     )
     inputs = gather(images)
 

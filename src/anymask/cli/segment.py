@@ -48,6 +48,7 @@ from anymask.cli.view import (
     RgbOption,
     SeriesOption,
     TOption,
+    WavelengthsOption,
     WindowOption,
     ZOption,
     parse_view,
@@ -138,6 +139,7 @@ def segment(
     level: LevelOption = None,
     dataset: DatasetOption = None,
     axes: AxesOption = None,
+    wavelengths: WavelengthsOption = None,
 ) -> None:
     """Segment the objects that points, boxes or a rough mask show.
 
@@ -161,21 +163,9 @@ def segment(
     points = [parse_point(text) for text in point or []]
     boxes = [parse_box(text) for text in box or []]
     check_together(points, boxes, mask)
+    reading = {"page": page, "series": series, "level": level, "dataset": dataset, "axes": axes}
     view = parse_view(
-        rgb,
-        channels,
-        low,
-        high,
-        window,
-        gamma,
-        z,
-        t,
-        header,
-        page=page,
-        series=series,
-        level=level,
-        dataset=dataset,
-        axes=axes,
+        rgb, channels, low, high, window, gamma, z, t, header, wavelengths, reading=reading
     )
 
     from anymask.files import check_writable

@@ -33,6 +33,7 @@ from anymask.cli.view import (
     RgbOption,
     SeriesOption,
     TOption,
+    WavelengthsOption,
     WindowOption,
     ZOption,
     parse_view,
@@ -112,6 +113,7 @@ def semantic(
     level: LevelOption = None,
     dataset: DatasetOption = None,
     axes: AxesOption = None,
+    wavelengths: WavelengthsOption = None,
 ) -> None:
     """Mark all pixels of a class, with one prompt for the whole image.
 
@@ -132,21 +134,9 @@ def semantic(
     area = None if box is None else parse_box(box)
     if scores not in ("npz", "tif", "none"):
         raise OutputError(f"--scores is {scores!r}; choose npz, tif or none.")
+    reading = {"page": page, "series": series, "level": level, "dataset": dataset, "axes": axes}
     view = parse_view(
-        rgb,
-        channels,
-        low,
-        high,
-        window,
-        gamma,
-        z,
-        t,
-        header,
-        page=page,
-        series=series,
-        level=level,
-        dataset=dataset,
-        axes=axes,
+        rgb, channels, low, high, window, gamma, z, t, header, wavelengths, reading=reading
     )
     from anymask.files import check_writable
 

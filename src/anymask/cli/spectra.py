@@ -14,6 +14,7 @@ from rich.text import Text
 
 from anymask.cli.console import err, errors_as_sentences, out
 from anymask.cli.options import OverwriteOption
+from anymask.cli.view import WavelengthsOption, parse_wavelengths
 from anymask.errors import AnymaskError, OutputError
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def spectra(
             metavar="FILE.hdr", help="ENVI header of CUBE, if it is not beside the data file."
         ),
     ] = None,
+    wavelengths: WavelengthsOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Measure the spectrum of each object.
@@ -108,15 +110,17 @@ def spectra(
     for path in (output, plot):
         _check_new(path, overwrite)
     place = None if panel is None else _panel(panel)
+    nm = parse_wavelengths(wavelengths)
 
     from anymask.images.object_spectra import object_spectra
     from anymask.images.spectral import reflectance
     from anymask.images.spectral import smooth as smoothed
     from anymask.io import load_masks
     from anymask.io.read_images import read
+    from anymask.io.view import with_wavelengths
 
     with err.status("Measuring"):
-        image = read(cube, header=header).plane()
+        image = with_wavelengths(read(cube, header=header).plane(), nm)
         name, unit = image.name, "value"
         masks = load_masks(labels, (image.height, image.width), image=image)
         _check_size(masks, image, labels, cube)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -151,6 +151,16 @@ AxesOption = Annotated[
         "CYX.",
     ),
 ]
+WavelengthsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--wavelengths",
+        metavar="NM,NM,…",
+        rich_help_panel=_PANEL,
+        help="Centre of each band in nanometres, for files that do not state them, such as "
+        "485,555,660,830.",
+    ),
+]
 
 
 class CommandWithRgb(TyperCommand):
@@ -235,7 +245,9 @@ def parse_view(
     z: str | None,
     t: str | None,
     header: Path | None,
-    **reading: Any,
+    wavelengths: str | None = None,
+    *,
+    reading: Mapping[str, Any] | None = None,
 ) -> View:
     """Parse and check the view options before anything slow begins.
 
@@ -272,8 +284,32 @@ def parse_view(
         raise AnymaskError("--rgb and --channels cannot be combined; give one of them.")
     recipes = tuple(_recipes(rgb or []))
     planes = {name: _plane(name, text) for name, text in (("z", z), ("t", t)) if text is not None}
-    given = {name: value for name, value in reading.items() if value is not None}
-    return View(recipes, options, planes, header, given)
+    given = {name: value for name, value in (reading or {}).items() if value is not None}
+    return View(recipes, options, planes, header, parse_wavelengths(wavelengths), given)
+
+
+def parse_wavelengths(text: str | None) -> tuple[float, ...]:
+    """Parse the numbers of ``--wavelengths``.
+
+    Raises
+    ------
+    AnymaskError
+        If they are not numbers above 0.
+
+    Examples
+    --------
+    >>> parse_wavelengths("485, 555.5"), parse_wavelengths(None)
+    ((485.0, 555.5), ())
+    """
+    if text is None:
+        return ()
+    numbers = _numbers(text)
+    if not numbers or not all(0 < number < float("inf") for number in numbers):
+        raise AnymaskError(
+            f"--wavelengths {text!r} is not a list of nanometres; write for instance "
+            "485,555,660,830."
+        )
+    return tuple(numbers)
 
 
 def _recipes(texts: list[str]) -> Iterator[Recipe]:

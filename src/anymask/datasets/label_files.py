@@ -16,8 +16,10 @@ from anymask.datasets.packed_masks import PackedMasks
 from anymask.datasets.types import Objects, Truth
 from anymask.errors import ImageError
 from anymask.images.memory import check_fits
+from anymask.io.label_images import only_page
 from anymask.io.mask_formats.voc import png_paths
 from anymask.io.read_masks import load_masks
+from anymask.label_ids import checked_labels
 from anymask.masks import rle
 from anymask.masks.mask_set import MaskSet
 
@@ -50,10 +52,10 @@ def read_labels(path: Path) -> NDArray[Any]:
             labels = np.load(path, allow_pickle=False)
         elif path.suffix.lower() in (".tif", ".tiff"):
             with tifffile.TiffFile(path) as tiff:
-                series = tiff.series[0]
+                page = only_page(tiff, path)
                 advice = "check that the file is whole"
-                check_fits(series.shape, series.dtype.itemsize, str(path), advice)
-                labels = series.asarray()
+                check_fits(page.shape, np.dtype(page.dtype).itemsize, str(path), advice)
+                labels = page.asarray()
         else:
             with Image.open(path) as picture:
                 grey = picture.convert("L") if path.suffix.lower() in JPEG else picture
@@ -68,12 +70,9 @@ def read_labels(path: Path) -> NDArray[Any]:
         labels = labels[..., :-1]  # drop the alpha channel
     if labels.ndim == 3 and (labels == labels[..., :1]).all():
         labels = labels[..., 0]  # a grey image saved as RGB
-    if labels.ndim != 2 or labels.dtype.kind not in "bui":
-        raise ImageError(
-            f"{path} is {labels.dtype} of shape {labels.shape}; masks must have one channel of "
-            "whole numbers: 0 for background and one id per object."
-        )
-    return labels
+    return (
+        labels if labels.dtype == np.bool_ else checked_labels(labels, str(path), error=ImageError)
+    )
 
 
 def masks_of_labels(labels: NDArray[Any], objects: Objects = "auto") -> PackedMasks:

@@ -6,7 +6,8 @@
   folders of the same names. Instead of the mask there may be a file of an annotation tool that
   `anymask.load_masks` reads.
 - ``images/x.jpg`` with ``masks/x/*.png``: a folder of binary masks, one per object.
-- ``x.png`` with ``x_masks.png`` in one folder (also ``_mask``, ``_label``, ``_labels``, ``_gt``).
+- ``x.png`` with ``x_masks.png`` in one folder (also ``_mask``, ``_label``, ``_labels``, ``_gt``,
+  and Cellpose's ``_cp_masks``).
   Several of them, such as ``x_mask.png`` and ``x_mask_1.png``, are several objects.
 - ``x.jpg`` with LabelMe's ``x.json`` in one folder.
 - Results of anymask: ``x.masks.json`` and ``x.labels.tif``, with the images in the same folder,
@@ -33,7 +34,7 @@ from anymask.io.listing import list_images
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
 _MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "gt")
-_MASK_NAME = re.compile(r"(?P<image>.+)_(masks?|labels?|gt)(_\d+)?", re.DOTALL)
+_MASK_NAME = re.compile(r"(?P<image>.+?)(?P<cellpose>_cp)?_(masks?|labels?|gt)(_\d+)?", re.DOTALL)
 # Files about a data set, which are neither images nor masks.
 _NOTES = (".txt", ".md", ".csv", ".pdf", ".html", ".py", "")
 _ABOUT = ("split.json", "set.json", "data.yaml", "classes.txt", "Thumbs.db")
@@ -168,6 +169,8 @@ def _pairs(set_name: str, images: Path, masks: Path, objects: Objects, within: s
     apart = masks != images  # in one folder, only the name shows what is a mask
     exact: dict[str, Path] = {}
     numbered: dict[str, list[Path]] = {}
+    pictures = _images_in(images)
+    stems = {path.stem for path in pictures}
     files = sorted(p for p in masks.iterdir() if not p.name.startswith("."))
     for path in label_files.without_parts_of_voc(files):
         suffix = path.suffix.lower()
@@ -177,14 +180,17 @@ def _pairs(set_name: str, images: Path, masks: Path, objects: Objects, within: s
             if apart:
                 exact[path.name] = path
         elif suffix in PICTURES and (parts := _MASK_NAME.fullmatch(path.stem)):
-            numbered.setdefault(parts["image"], []).append(path)
+            called = parts["image"]
+            if parts["cellpose"] and f"{called}_cp" in stems:  # it is part of the image's name
+                called = f"{called}_cp"
+            numbered.setdefault(called, []).append(path)
             if apart:
                 _keep(exact, path)
         elif suffix in (PICTURES + ANNOTATIONS if apart else _BESIDE):
             _keep(exact, path)
     found = Found()
     used: set[Path] = set()
-    for path in _images_in(images):
+    for path in pictures:
         own = [exact[path.stem]] if path.stem in exact else numbered.get(path.stem, [])
         own = [p for p in own if p != path]
         if own:

@@ -14,11 +14,13 @@ from anymask.datasets import classes as classes_
 from anymask.datasets.archives import SUFFIXES, is_archive, unpacked
 from anymask.datasets.dataset import Dataset
 from anymask.datasets.layouts import SESSION, find, innermost
+from anymask.datasets.left_out import listed, notices_of_images, refuse_unusable, sentences_about
 from anymask.datasets.sampling import spread
 from anymask.datasets.scanning import Record, scan
 from anymask.datasets.splits import SPLIT_FILE, Split, read_split
 from anymask.datasets.types import Found, LeftOut, Objects, Skipped, Source
 from anymask.errors import AnymaskError, ImageError
+from anymask.notices import ReadingNotice
 
 Half = Literal["train", "validation"]
 Progress = Callable[[int, int], None]
@@ -28,7 +30,6 @@ _HALF_FOLDER: dict[Half, re.Pattern[str]] = {
     "validation": re.compile(r"(validation|valid|val)(\d{4})?", re.IGNORECASE),
 }
 _ABOUT = (SPLIT_FILE, classes_.CLASSES_FILE)
-_MOST_NAMED = 5
 
 
 def open_dataset(
@@ -180,8 +181,13 @@ def dataset_of(
         tuple(path for each in found for path in each.without_masks),
         tuple(path for each in found for path in each.without_image),
     )
-    _refuse(left_out, [record for _, record in kept], len(sources), min_area, max_bad)
-    for sentence in _warnings(left_out, len(sources)):
+    looked = zip(sources, looks, strict=True)
+    told = {source.key: look.notices for source, look in looked if isinstance(look, Record)}
+    of_places = [notice for each in found for notice in each.notices]
+    for sentence in (*of_places, *notices_of_images(told)):
+        warnings.warn(sentence, ReadingNotice, stacklevel=3)
+    refuse_unusable(left_out, [record for _, record in kept], len(sources), min_area, max_bad)
+    for sentence in sentences_about(left_out, len(sources)):
         warnings.warn(sentence, stacklevel=3)
     return Dataset(
         [source for source, _ in kept],
@@ -290,7 +296,7 @@ def _declared_halves(place: Path, sources: list[Source], *, required: bool) -> d
         missing = [name for name in (*declared.train, *declared.validation) if name not in images]
         if missing and required:
             raise ImageError(
-                f"{split_file} names {_listed(missing)}, which have no image "
+                f"{split_file} names {listed(missing)}, which have no image "
                 "with masks any more; write the split again."
             )
         halves |= {images[name]: "train" for name in declared.train if name in images}
@@ -332,62 +338,3 @@ def _with_own_names(sources: list[Source]) -> list[Source]:
         )
         for source in sources
     ]
-
-
-def _refuse(
-    left_out: LeftOut, kept: Sequence[Record], total: int, min_area: int, max_bad: float
-) -> None:
-    """Raise if too many images are unusable, or no object is left."""
-    skipped = left_out.skipped
-    if skipped and (len(skipped) == total or len(skipped) > max_bad * total):
-        share = "" if len(skipped) == total else f"that is more than {max_bad:.0%}, so "
-        raise ImageError(
-            f"{len(skipped)} of {total} images cannot be used ({_reasons(skipped)}); {share}fix "
-            "or remove them."
-        )
-    if not any(record.areas for record in kept):
-        raise ImageError(
-            f"None of the images has an object of {max(1, min_area)} pixels or more in its masks; "
-            "check that the masks are not black, or lower the minimum area."
-        )
-
-
-def _warnings(left_out: LeftOut, total: int) -> list[str]:
-    """Return sentences about everything that is left out."""
-    sentences = []
-    if left_out.skipped:
-        count, reasons = len(left_out.skipped), _reasons(left_out.skipped)
-        sentences.append(
-            f"{count} of {total} images cannot be used and {_are(count)} skipped ({reasons})."
-        )
-    if left_out.empty:
-        count = len(left_out.empty)
-        sentences.append(
-            f"{count} of {total} images {_are(count)} left out because their masks contain no "
-            f"object: {_listed(left_out.empty)}."
-        )
-    return sentences + left_out.unmatched()
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
-
-
-def _reasons(skipped: Sequence[Skipped]) -> str:
-    """Say why images cannot be used: each kind of reason once, then the names of other images."""
-    alike: dict[str, list[Skipped]] = {}
-    for bad in skipped:
-        # Reasons are of one kind if they differ only in paths.
-        kind = re.sub(r"\S*[/\\]\S*", "", bad.reason.replace(str(bad.image), ""))
-        alike.setdefault(kind, []).append(bad)
-    sentences = []
-    for first, *others in list(alike.values())[:_MOST_NAMED]:
-        also = f"; likewise {_listed([bad.name for bad in others])}" if others else ""
-        sentences.append(f"{first.name}: {first.reason.rstrip('.')}{also}")
-    left = sum(len(bad) for bad in list(alike.values())[_MOST_NAMED:])
-    return "; ".join(sentences) + (f"; and {left} more" if left else "")
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more

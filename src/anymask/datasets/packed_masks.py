@@ -55,15 +55,10 @@ class PackedMasks(Sequence[NDArray[np.bool_]]):
 
         Examples
         --------
-        >>> PackedMasks.of_labels(np.array([[0, 9, 9], [-4, 0, 9]])).areas
+        >>> PackedMasks.of_labels(np.array([[0, 9, 9], [4, 0, 9]])).areas
         array([1, 3])
         """
-        whole = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
-        if whole.size and (whole.min() < 0 or whole.max() > np.iinfo(np.int64).max):
-            # Other programs write such ids; only their order matters here.
-            ids = np.unique(whole[whole != 0])
-            whole = np.where(whole != 0, np.searchsorted(ids, whole) + 1, 0)
-        _, counts = counts_by_label(whole)
+        _, counts = counts_by_label(labels)
         return cls(counts, [(labels.shape[0], labels.shape[1])] * len(counts))
 
     @classmethod

@@ -16,6 +16,7 @@ from anymask.datasets.packed_masks import PackedMasks
 from anymask.datasets.types import Skipped, Source, Truth
 from anymask.errors import AnymaskError
 from anymask.io.registry import image_files
+from anymask.notices import noticing
 
 THUMBNAIL = 32
 """Side, in pixels, of the small grey copies used to compare images."""
@@ -43,6 +44,8 @@ class Record:
         SHA-256 of size and pixel values; equal for the same image in another format.
     thumbnail : (THUMBNAIL, THUMBNAIL) uint8 array
         The grey image, scaled down to a small square.
+    notices : tuple of str
+        Sentences about what its files leave open or what was left out of them.
     """
 
     size: tuple[int, int]
@@ -54,6 +57,7 @@ class Record:
     truth_hash: str
     pixel_hash: str
     thumbnail: NDArray[np.uint8]
+    notices: tuple[str, ...] = ()
 
 
 def scan(sources: Sequence[Source], min_area: int) -> Iterator[Record | Skipped]:
@@ -80,7 +84,8 @@ def scan(sources: Sequence[Source], min_area: int) -> Iterator[Record | Skipped]
 
 def look_at(source: Source, min_area: int) -> Record:
     """Read an image with its masks; objects of fewer than `min_area` pixels are ignored."""
-    image, truth = source.read()
+    with noticing() as notices:
+        image, truth = source.read_telling()
     areas = PackedMasks.of(truth.masks).areas.tolist()
     kept = [i for i, area in enumerate(areas) if area >= max(1, min_area)]
     truth = truth.take(kept)
@@ -97,6 +102,7 @@ def look_at(source: Source, min_area: int) -> Record:
         _hash_of_truth(truth),
         hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest(),
         np.asarray(small),
+        tuple(notices),
     )
 
 

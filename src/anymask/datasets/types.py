@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anymask.datasets.packed_masks import PackedMasks
 from anymask.errors import ImageError
 from anymask.io.read_images import read_rgb
+from anymask.notices import noticing
 
 Objects = Literal["auto", "ids", "components", "classes"]
 """What counts as one object in a label image; see `open_dataset`."""
@@ -98,6 +99,11 @@ class Source:
         ImageError
             If a file cannot be read, or a mask and the image differ in size.
         """
+        with noticing():  # shown once, by `scan`
+            return self.read_telling(min_area)
+
+    def read_telling(self, min_area: int = 0) -> tuple[NDArray[np.uint8], Truth]:
+        """Read as `read` does, and tell what was left out of the files."""
         image = read_rgb(self.image)
         truth = self.read_truth(image.shape[:2])
         masks = PackedMasks.of(truth.masks)
@@ -125,12 +131,15 @@ class Found:
         Masks whose image is missing, and missing images that an annotation file names.
     classes : list of str
         Class names in the order of the place; empty if it has none.
+    notices : list of str
+        Sentences about what is left out of the files.
     """
 
     sources: list[Source] = field(default_factory=list)
     without_masks: list[Path] = field(default_factory=list)
     without_image: list[Path] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     def add(self, other: Found) -> None:
         """Add the contents of another place."""
@@ -138,6 +147,7 @@ class Found:
         self.without_masks += other.without_masks
         self.without_image += other.without_image
         self.classes += [name for name in other.classes if name not in self.classes]
+        self.notices += other.notices
 
 
 @dataclass(frozen=True)

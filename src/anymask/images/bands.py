@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import ImageError
+from anymask.images.band_names import band_centres, region_of
 from anymask.images.image import Image
 
 TOLERANCE = 15.0
 """Largest distance, in nanometres, between a wavelength and the band used for it."""
+
+# Formulas that tell bands closer than this apart need narrow bands.
+_BROAD = 10.0
 
 
 def as_cube(image: Any, wavelengths: ArrayLike | None = None) -> Image:
@@ -80,23 +84,31 @@ def good_bands(image: Image) -> NDArray[np.intp]:
 
 
 def wavelengths_of(image: Image) -> NDArray[np.float64]:
-    """Return the centre of each band in nanometres.
+    """Return the centre of each band in nanometres, by the names of the bands if need be.
+
+    NaN where a name does not say it.
 
     Raises
     ------
     ImageError
-        If the file does not state them.
+        If the file states neither.
     """
-    if image.wavelengths is None:
+    if image.wavelengths is not None:
+        return np.asarray(image.wavelengths, np.float64)
+    named = band_centres(image.channel_names)
+    if named is None:
         raise ImageError(
-            f"{called(image)} does not state the wavelengths of its bands; name bands by their "
-            "index, as in ch[12], or add wavelengths to its header."
+            f"{called(image)} does not state the wavelengths of its bands; give them "
+            "(--wavelengths, Python: wavelengths=), or name bands by their index, as in ch[12]."
         )
-    return np.asarray(image.wavelengths, np.float64)
+    return named
 
 
 def nearest_band(image: Image, wavelength: float, tolerance: float = TOLERANCE) -> int:
     """Return the index of the good band nearest to a wavelength in nanometres.
+
+    Where a file has names such as "Red" and "NIR" instead of wavelengths, its bands are broad, and
+    the one in the same part of the spectrum is taken. Narrow tolerances (below 10 nm) exclude this.
 
     Raises
     ------
@@ -113,6 +125,11 @@ def nearest_band(image: Image, wavelength: float, tolerance: float = TOLERANCE) 
     if not np.isfinite(distance).any():
         raise ImageError(f"{called(image)} has no numeric wavelengths; check its header.")
     best = int(np.nanargmin(distance))
+    if image.wavelengths is None and tolerance >= _BROAD:
+        region = region_of(wavelength)
+        same = [region is not None and region_of(centre) == region for centre in nm[good]]
+        if any(same):
+            return int(good[np.nanargmin(np.where(same, distance, np.nan))])
     if distance[best] > tolerance:
         raise ImageError(
             f"{called(image)} has no band within {tolerance:g} nm of {wavelength:g} nm; the "

@@ -16,6 +16,7 @@ from anymask.files import whole_file
 from anymask.images.bands import as_cube, called, good_bands
 from anymask.images.image import Image
 from anymask.images.planes import without_nodata
+from anymask.label_ids import checked_labels
 
 _COLUMNS = ("object", "band", "wavelength_nm", "name", "mean", "std", "median", "pixels")
 
@@ -118,7 +119,7 @@ def object_spectra(
     image
         An :class:`Image` with one time and depth, or an array (H, W, C).
     labels
-        Integers (H, W), 0 for no object; or pairs of an id and a mask, ``bool`` (H, W), which may
+        Ids (H, W), 0 for no object; or pairs of an id and a mask, ``bool`` (H, W), which may
         overlap. Ids are kept as they are.
 
     Raises
@@ -170,11 +171,7 @@ Places = tuple[NDArray[np.int64], NDArray[np.intp], Sequence[int]]
 
 
 def _of_labels(labels: NDArray[Any], cube: Image) -> Places:
-    if labels.dtype.kind not in "bui":
-        raise ImageError(
-            f"The label image has values of type {labels.dtype}, not whole numbers; give one id "
-            "per pixel, 0 for none."
-        )
+    labels = checked_labels(labels, error=ImageError)
     _check_size(labels, cube)
     flat = labels.ravel()
     places = np.flatnonzero(flat)

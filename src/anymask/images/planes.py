@@ -10,8 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import ImageError
+from anymask.images.band_names import colour_bands
 from anymask.images.composite import MOST_CHANNELS, Color, default_colors
 from anymask.images.image import Image
+from anymask.notices import tell
+
+_COLOURS = ("red", "green", "blue")
+# Two channels are seldom an image in colours.
+_FEWEST_BANDS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +94,7 @@ def _chosen(
     samples = "S" in image.axes and "C" not in image.axes
     if channels is None and samples and colors is None:
         return _photograph(image)
-    if channels is None and colors is None and (named := _named_colours(image)):
+    if channels is None and colors is None and (named := _colours_of_bands(image)):
         return Planes(_channels(image, named), None, joint=True)
     if channels is None and number > MOST_CHANNELS and colors is None:
         raise ImageError(
@@ -113,11 +119,37 @@ def _chosen(
     return Planes(picked, None if colors is None else list(colors), joint=samples, window=window)
 
 
-def _named_colours(image: Image) -> list[int] | None:
-    """Indices of the bands named red, green and blue, as in aerial images with a fourth band."""
+def _colours_of_bands(image: Image) -> list[int] | None:
+    """Indices of the bands to show as red, green and blue; None if channels are no such bands.
+
+    Aerial and satellite images have a band or more beside these three.
+    """
     names = [name.strip().lower() for name in image.channel_names or ()]
-    colours = ("red", "green", "blue")
-    return [names.index(name) for name in colours] if set(colours) <= set(names) else None
+    if set(_COLOURS) <= set(names):
+        return [names.index(name) for name in _COLOURS]
+    number = image.n_channels
+    named = colour_bands(image.channel_names)
+    if named is not None:
+        shown = [(image.channel_names or ())[band] for band in named]
+        tell(f"{_called(image)}: {_listed(shown)} are shown as red, green and blue.")
+        return named
+    on_a_map = "transform" in (image.geo or {})
+    if on_a_map and not names and _FEWEST_BANDS <= number <= MOST_CHANNELS:
+        tell(
+            f"{_called(image)}: bands 0, 1 and 2 of {number} are shown as red, green and blue, "
+            "because the file does not name them; choose others, in this order, with --channels "
+            "2,1,0 (Python: channels=[2, 1, 0])."
+        )
+        return [0, 1, 2]
+    return None
+
+
+def _called(image: Image) -> str:
+    return str(image.path or image.name or "The image")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _photograph(image: Image) -> Planes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anymask.notices import tell
+
 _TO_NM = {
     "nm": 1.0,
     "nanometer": 1.0,
@@ -32,13 +34,14 @@ _TO_NM = {
 _NM_GHZ = 299_792_458.0
 # Above any wavelength in micrometres that cameras see, and below any in nanometres.
 _LONGEST_IN_MICROMETRES = 100.0
+_SHORTEST_IN_NANOMETRES = 10.0
 
 
 def wavelengths_in_nm(values: ArrayLike, unit: str | None) -> NDArray[np.float64] | None:
     """Convert wavelengths to nanometres; None if the unit is "index", which means band numbers.
 
     A missing or unknown unit is read as micrometres if no number is above 100, otherwise as
-    nanometres.
+    nanometres. Nanometres of which none is above 10 are micrometres, with a notice.
 
     Examples
     --------
@@ -50,6 +53,10 @@ def wavelengths_in_nm(values: ArrayLike, unit: str | None) -> NDArray[np.float64
     numbers = np.asarray(values, np.float64).reshape(-1)
     name = (unit or "unknown").strip().lower()
     name = name.removesuffix("s") if name.removesuffix("s") in _TO_NM else name
+    known = numbers[np.isfinite(numbers)]
+    if known.size and 0 < known.max() <= _SHORTEST_IN_NANOMETRES and _TO_NM.get(name) == 1:
+        tell(f"Wavelengths up to {known.max():g} cannot be in nm; they are taken as in µm.")
+        name = "µm"
     with np.errstate(divide="ignore"):
         if name in _TO_NM:
             return numbers * _TO_NM[name]
@@ -59,7 +66,6 @@ def wavelengths_in_nm(values: ArrayLike, unit: str | None) -> NDArray[np.float64
             return _NM_GHZ * (1 if name == "ghz" else 1e3) / numbers
     if name == "index":
         return None
-    known = numbers[np.isfinite(numbers)]
     if known.size and known.max() <= _LONGEST_IN_MICROMETRES:
         return numbers * 1e3
     return numbers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from xml.parsers import expat
 from anymask.errors import AnymaskError, ImageError
 from anymask.images.lazy import damaged
 from anymask.images.memory import available_memory
+from anymask.notices import merged, noticing, tell
 
 MOST_PIXELS = 2**32 - 1
 """At most this many pixels in an image with run-length masks: what one uint32 run can count."""
@@ -31,6 +31,8 @@ _DEEPEST_XML = 100
 def reading(path: Path, what: str = "an image") -> Iterator[None]:
     """Turn a library's errors on damaged files into one sentence, and silence its warnings.
 
+    Notices (`anymask.notices`) are shown afterwards, with the path.
+
     Parameters
     ----------
     path : Path
@@ -38,8 +40,7 @@ def reading(path: Path, what: str = "an image") -> Iterator[None]:
     what : str
         What the file is read as: "an image" or "masks".
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with noticing() as notices:
         try:
             yield
         except AnymaskError as error:
@@ -48,6 +49,8 @@ def reading(path: Path, what: str = "an image") -> Iterator[None]:
             raise type(error)(f"{path}: {error}") from error
         except Exception as error:  # decoders raise many types of errors on damaged files
             raise damaged(path, error, what) from error
+    for notice in merged(notices):
+        tell(notice if path.name in notice else f"{path}: {notice}", stacklevel=5)
 
 
 def check_size(height: Any, width: Any) -> tuple[int, int]:

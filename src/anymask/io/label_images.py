@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,18 @@ from numpy.typing import NDArray
 from anymask.errors import ImageError
 from anymask.images.memory import check_fits
 from anymask.io.guards import check_size
+from anymask.label_ids import checked_labels
 from anymask.masks.mask_set import MaskSet
+
+if TYPE_CHECKING:
+    import tifffile
 
 KEY = "anymask"
 """Name of the text field in PNG, and the key in its JSON, for class names."""
 ADVICE = "save the masks as COCO or NPZ, which hold run lengths"
 """Advice for a label image that does not fit into memory."""
 
+_REDUCED_OR_MASK = 1 | 4  # values of TIFF's tag NewSubfileType
 _PNG_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
@@ -44,11 +49,7 @@ def masks_of_labels(
         Whether an id of `class_of` that is not in the image becomes an empty mask.
     """
     check_size(*labels.shape)
-    if labels.dtype == np.bool_:
-        labels = labels.view(np.uint8)
-    elif labels.dtype.kind == "f":
-        labels = _whole_numbers(path, labels)
-    masks = MaskSet.from_labels(labels)
+    masks = MaskSet.from_labels(checked_labels(labels, str(path)))
     if missing := sorted(set(class_of) - set(masks.ids.tolist())) if every_id else []:
         empty = [np.array([labels.size], np.uint32)] * len(missing)
         more = MaskSet.from_counts(masks.image_size, empty, object_ids=missing)
@@ -69,18 +70,6 @@ def check_plain(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
         )
 
 
-def _whole_numbers(path: Path, labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Convert a float image to ids; ImageJ saves more than 65,535 ids as floats."""
-    exact = 2**24 if labels.dtype.itemsize == 4 else 2**53
-    limit = labels.max(initial=0)
-    if not np.isfinite(labels).all() or limit > exact or (labels != np.floor(labels)).any():
-        raise ImageError(
-            f"{path} has fractions instead of ids; it may be the image itself or a probability "
-            "map, so save whole numbers, one per object."
-        )
-    return labels.astype(np.int64)
-
-
 def class_notes(masks: MaskSet) -> str | None:
     """Class names by id as text to store in a label image; None if there are none."""
     if masks.class_names is None or not any(masks.class_names):
@@ -96,6 +85,23 @@ def classes_in(notes: Any) -> dict[int, str]:
         return {int(id_): str(name) for id_, name in classes.items()}
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError):
         return {}
+
+
+def only_page(tiff: tifffile.TiffFile, path: Path) -> tifffile.TiffPage:
+    """The page of a label image in TIFF; smaller copies and masks of it, if marked, do not count.
+
+    Raises
+    ------
+    ImageError
+        If there are several pages.
+    """
+    pages = [page.aspage() for page in tiff.pages]
+    own = [page for page in pages if not page.subfiletype & _REDUCED_OR_MASK]
+    if len(own) != 1:
+        raise ImageError(
+            f"{path} has {len(pages)} pages, but a label image has one; save one alone."
+        )
+    return own[0]
 
 
 def read_png(path: Path) -> tuple[NDArray[Any], bool, str | None]:

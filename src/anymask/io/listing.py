@@ -32,7 +32,7 @@ def list_images(
     ----------
     inputs
         One or several of: an image file; a folder, which means the images directly in it; a pattern
-        with ``*``, ``?``, ``[…]`` or ``**``.
+        with ``*``, ``?``, ``[…]`` or ``**``. DICOM files are found whatever their names.
 
     Returns
     -------
@@ -105,6 +105,9 @@ def _is_known(path: Path) -> bool:
 def _is_image(path: Path) -> bool:
     """Whether an entry of a folder is an image."""
     form = image_format_by_suffix(path)
+    if form is None and path.is_file():
+        named_freely = (other for other in image_formats() if other.any_name)
+        form = next((other for other in named_freely if other.accepts(path)), None)
     if form is None or (not path.is_dir() if form.is_folder else not path.is_file()):
         return False
     return not form.ambiguous or form.accepts(path)

@@ -28,6 +28,8 @@ class MaskFile:
         From pixels to the coordinates of the map, in GDAL's order.
     picture : str, optional
         File name or id of the image, for a file that holds the masks of several.
+    is_turned : bool
+        Whether the image is shown turned by a quarter, as its file says.
 
     Raises
     ------
@@ -41,9 +43,12 @@ class MaskFile:
         image_size: tuple[int, int] | None = None,
         transform: Transform | None = None,
         picture: str | None = None,
+        *,
+        is_turned: bool = False,
     ) -> None:
         self.path, self.suffix = path, path.suffix.lower()
         self.image_size, self.transform, self.picture = image_size, transform, picture
+        self.is_turned = is_turned
         self.is_folder = path.is_dir()
         if not self.is_folder and not path.is_file():
             raise ImageError(f"There is no file {path}; check the name and the folder.")

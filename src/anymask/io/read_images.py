@@ -42,11 +42,11 @@ def read(
     Parameters
     ----------
     path
-        A file, or the folder of an OME-Zarr.
+        A file, the folder of an OME-Zarr, or a folder with the slices of a DICOM series.
     header
         ENVI: the header, if it is not beside the data file ``path``.
     series
-        TIFF, OME-Zarr: which of several images.
+        TIFF, OME-Zarr: which of several images. A folder of DICOM files: which series.
     page
         TIFF, animations: a single page or frame.
     level
@@ -166,6 +166,9 @@ def _format_of(path: Path) -> ImageFormat:
     """
     form = image_format_by_suffix(path)
     if path.is_dir() and not (form and form.is_folder):
+        for other in image_formats():
+            if other.reads_folder is not None and other.reads_folder(path):
+                return other
         raise ImageError(f"{path} is a folder, not an image; name the images in it one by one.")
     if not path.exists():
         raise ImageError(f"There is no file {path}; check the name and the folder.")

@@ -13,6 +13,7 @@ import numpy as np
 from anymask.errors import ImageError
 from anymask.images.image import Image, Transform
 from anymask.io.guards import reading
+from anymask.io.image_formats.photo import is_turned
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat, mask_formats
 from anymask.io.results import JSON, LABELS, stem_of
@@ -68,10 +69,10 @@ def load_masks(
            [1, 1, 0, 0]], dtype=uint8)
     """
     path = Path(path)
-    size, transform = _facts_of(image)
+    size, transform, turned = _facts_of(image)
     mask_formats()
     with reading(path, "masks"):
-        file = MaskFile(path, image_size or size, transform, picture)
+        file = MaskFile(path, image_size or size, transform, picture, is_turned=turned)
         return _read(_identify(file), file)
 
 
@@ -134,22 +135,23 @@ def scale_of(path: Path) -> dict[str, Any]:
     return {"pixel_size": labels.pixel_size, "unit": labels.unit}
 
 
-def _facts_of(image: Any) -> tuple[tuple[int, int] | None, Transform | None]:
-    """Size of an image, and its transform to the map if it has one."""
+def _facts_of(image: Any) -> tuple[tuple[int, int] | None, Transform | None, bool]:
+    """Size of an image, its transform to the map, and whether its file is turned by a quarter."""
     if image is None:
-        return None, None
+        return None, None, False
     if isinstance(image, (str, os.PathLike)):
         from anymask.io.read_images import read
 
         image = read(image)
     if isinstance(image, Image):
-        return (image.height, image.width), (image.geo or {}).get("transform")
+        turned = image.path is not None and is_turned(image.path)
+        return (image.height, image.width), (image.geo or {}).get("transform"), turned
     shape = np.shape(image)
     if len(shape) not in (2, 3):
         raise ImageError(
             f"An array of shape {shape} is not an image; give one of shape (H, W) or (H, W, C)."
         )
-    return (int(shape[0]), int(shape[1])), None
+    return (int(shape[0]), int(shape[1])), None, False
 
 
 def _identify(file: MaskFile) -> MaskFormat:

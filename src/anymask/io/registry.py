@@ -67,6 +67,12 @@ class ImageFormat:
     files : callable, optional
         ``files(path)`` returns all files of an image that has several, the main one first. By
         default only the path.
+    any_name : bool
+        Whether files of this format often have no suffix, or a meaningless one. In a folder, files
+        with unknown suffixes that `sniff` accepts are then images.
+    reads_folder : callable, optional
+        ``reads_folder(path)`` returns whether a folder, which is listed as several images, can also
+        be read as one.
     rank : int
         Formats with a lower rank come first in lists, and when an image is searched by its name
         without suffix.
@@ -80,6 +86,8 @@ class ImageFormat:
     sniff: Callable[[Path], bool] | None = None
     ambiguous: bool = False
     files: Callable[[Path], list[Path]] | None = None
+    any_name: bool = False
+    reads_folder: Callable[[Path], bool] | None = None
     rank: int = 50
 
     def accepts(self, path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ class View:
         ``t`` and ``z`` of stacks, as in ``Image.plane``.
     header : Path or None
         The ENVI header, if it is not beside the data file.
+    wavelengths : tuple of float
+        Centre of each band in nanometres, for files that do not state them.
     reading : dict
         Other options of :func:`anymask.read`, such as ``page`` or ``dataset``.
     """
@@ -39,11 +41,14 @@ class View:
     options: Mapping[str, Any] = field(default_factory=dict)
     planes: Mapping[str, Any] = field(default_factory=dict)
     header: Path | None = None
+    wavelengths: tuple[float, ...] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
 
     def made_with(self, recipe: Recipe | None) -> dict[str, Any]:
         """Return the settings that differ from the default, for the record of a result."""
         made: dict[str, Any] = {**self.options, **self.planes, **self.reading}
+        if self.wavelengths:
+            made["wavelengths"] = list(self.wavelengths)
         if recipe is not None:
             made["rgb"] = {"name": recipe.name, "source": list(recipe.source)}
         return made
@@ -55,7 +60,7 @@ class View:
 
         image = read(path, header=self.header, **self.reading).plane(**self.planes)
         check_pixels(path, image.width, image.height)
-        return image
+        return with_wavelengths(image, self.wavelengths)
 
     def picture(
         self, image: Image, recipe: Recipe | None
@@ -74,3 +79,23 @@ class View:
 
         made = pseudo_rgb(image, recipe, **self.options)
         return made.rgb, tuple(f"{image.path} ({made.name}): {note}" for note in made.notes)
+
+
+def with_wavelengths(image: Image, wavelengths: Sequence[float]) -> Image:
+    """Return an image with the wavelengths that a user gave; those in the file come first.
+
+    Raises
+    ------
+    ImageError
+        If there is not one for each band.
+    """
+    import numpy as np
+
+    from anymask.notices import tell
+
+    if not wavelengths:
+        return image
+    if image.wavelengths is not None:
+        tell(f"{image.path} states its own wavelengths, so the given ones are not used.")
+        return image
+    return image.with_array(image.array, wavelengths=np.array(wavelengths, np.float64))

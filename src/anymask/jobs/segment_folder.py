@@ -114,7 +114,7 @@ def segment_folder(
         Path(output),
         "small" if model is None else os.fspath(model),
         {name: value for name, value in options.items() if value is not None},
-        View(recipes, dict(to_rgb or {}), planes, where, dict(reading or {})),
+        View(recipes, dict(to_rgb or {}), planes, where, reading=dict(reading or {})),
         device,
         dtype,
         compile,

@@ -15,6 +15,7 @@ from anymask.io.results import write_results
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.report import Outcome
+from anymask.notices import noticing
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -76,8 +77,9 @@ class Worker:
     def _segment(self, item: WorkItem, advance: Callable[[int, int], None] | None) -> Outcome:
         began = time.perf_counter()
         made_with = self.job.made_with(item)
-        image = self._open(item.path)
-        rgb, notes = self.job.view.picture(image, item.recipe)
+        with noticing() as notices:
+            image = self._open(item.path)
+            rgb, notes = self.job.view.picture(image, item.recipe)
         masks = self._generator.generate_masks(rgb, progress=advance)
         write_results(
             self.job.stem(item),
@@ -98,7 +100,7 @@ class Worker:
             masks=len(masks),
             covered=float(covered),
             seconds=time.perf_counter() - began,
-            notes=notes,
+            notes=(*notices, *notes),
         )
 
     def _open(self, path: Path) -> Image:

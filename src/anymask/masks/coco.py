@@ -12,6 +12,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError
+from anymask.masks.coco_shapes import counts_of_shape
+from anymask.notices import tell
 
 # Fields of a record that COCO does not define; they are written in addition.
 _SCORES = ("predicted_iou", "stability_score")
@@ -119,11 +121,12 @@ def records_of(
                 f"The COCO data set has no image with id {image_id}; it has {known}."
             )
         size = (int(images[image_id]["height"]), int(images[image_id]["width"]))
-        annotations = [a for a in dataset["annotations"] if a["image_id"] == image_id]
+        # Some programs write ids as text in one place and as numbers in another.
+        annotations = [a for a in dataset["annotations"] if str(a["image_id"]) == str(image_id)]
         names = {c["id"]: _class_of(c) for c in dataset.get("categories") or []}
         records = [
             {
-                "segmentation": _run_lengths(annotation["segmentation"], size),
+                "segmentation": _run_lengths(annotation, size),
                 "id": number,
                 "class_name": names.get(annotation.get("category_id")),
                 **{k: annotation[k] for k in _SCORES + _PLACES if annotation.get(k) is not None},
@@ -138,48 +141,33 @@ def records_of(
     return records, size
 
 
-def draw_polygons(polygons: Sequence[Any], image_size: tuple[int, int]) -> dict[str, Any]:
-    """Draw the polygons of one annotation with pycocotools.
+def is_crowd(annotation: Mapping[str, Any]) -> bool:
+    """Whether an annotation is marked as a group of objects; some programs write text.
 
-    Parameters
-    ----------
-    polygons : sequence of sequences of float
-        Each x0, y0, x1, y1, … with at least three points; an empty sequence is an empty mask.
-    image_size : tuple of int
-        Height and width.
+    >>> is_crowd({"iscrowd": 1}), is_crowd({"iscrowd": "0"}), is_crowd({})
+    (True, False, False)
+    """
+    return str(annotation.get("iscrowd") or 0).lower() not in ("0", "0.0", "false")
 
-    Returns
-    -------
-    dict
-        Compressed run lengths of their union.
+
+def stated_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height and width of an entry of `images`; None if it does not have both.
 
     Raises
     ------
     AnymaskError
-        If a polygon is malformed, or extends farther outside the image than the image is long:
-        pycocotools allocates memory for every pixel of an outline.
-
-    Examples
-    --------
-    >>> draw_polygons([[1, 1, 4, 1, 4, 3, 1, 3]], (4, 5))["size"]
-    [4, 5]
+        If they are not whole numbers.
     """
-    from pycocotools import mask as coco_mask
-
-    side = max(image_size)
+    sides = (image.get("height"), image.get("width"))
+    if not all(sides):
+        return None
     try:
-        outlines = [[float(value) for value in polygon] for polygon in polygons]
-    except (TypeError, ValueError):
-        outlines = [[]]
-    if not all(len(o) >= 6 and len(o) % 2 == 0 for o in outlines) or not all(
-        -side <= value <= 2 * side for outline in outlines for value in outline
-    ):
+        return int(sides[0]), int(sides[1])  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
         raise AnymaskError(
-            f"The polygons {str(polygons)[:60]} are not lists x0, y0, x1, y1, … with at least "
-            "three points near the image; export the data set again."
-        )
-    # A dot outside the image replaces an empty list, which pycocotools does not accept.
-    return coco_mask.merge(coco_mask.frPyObjects(outlines or [[-1.0] * 6], *image_size))
+            f"The image {image.get('file_name')} has the size {sides[1]!r}×{sides[0]!r} in the "
+            "COCO data set; these must be whole numbers."
+        ) from None
 
 
 def _class_of(category: Mapping[str, Any]) -> str | None:
@@ -197,8 +185,12 @@ def _ids_of(annotations: Sequence[Mapping[str, Any]]) -> list[int]:
     return ids if usable and len(set(ids)) == len(ids) else list(range(1, len(ids) + 1))
 
 
-def _run_lengths(segmentation: Any, size: tuple[int, int]) -> Any:
-    return draw_polygons(segmentation, size) if isinstance(segmentation, list) else segmentation
+def _run_lengths(annotation: Mapping[str, Any], size: tuple[int, int]) -> Any:
+    shape, what = annotation.get("segmentation"), f"Annotation {annotation.get('id')}"
+    if not shape:
+        tell(f"{what} has a box but no pixels, and is read as an empty mask.")
+    counts, own_size = counts_of_shape(shape or [], size, what)
+    return {"size": list(own_size), "counts": counts}
 
 
 def _has_nan(values: Any) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymask.errors import AnymaskError
+from anymask.label_ids import checked_labels
 from anymask.masks.rle import Counts, counts_of_changes, runs_of
 
 
@@ -92,8 +92,8 @@ def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:
 
     Parameters
     ----------
-    labels : (H, W) array of integers
-        0 for background; ids need not be consecutive.
+    labels : (H, W) array
+        0 for background; ids need not be consecutive. As for `checked_labels`.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:
     Raises
     ------
     AnymaskError
-        If the array does not have two axes and integers, or an id is negative.
+        As `checked_labels`.
 
     Examples
     --------
@@ -113,16 +113,7 @@ def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:
     >>> ids, [c.tolist() for c in counts]
     (array([2, 7]), [[1, 1, 1, 1, 2], [2, 1, 1, 2]])
     """
-    if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
-        raise AnymaskError(
-            "A label image must be an array (H, W) of whole numbers, 0 or more, but this is "
-            f"{labels.dtype} of shape {labels.shape}; give one id per object, 0 for background."
-        )
-    if labels.max(initial=0) > np.iinfo(np.int64).max:
-        raise AnymaskError(
-            f"The label image has the id {labels.max()}, but ids end at 2⁶³−1; renumber the "
-            "objects from 1."
-        )
+    labels = checked_labels(labels)
     pixels = np.ascontiguousarray(labels.T).reshape(-1)
     if pixels.size == 0:
         return np.zeros(0, np.int64), []

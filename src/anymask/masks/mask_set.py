@@ -191,8 +191,9 @@ class MaskSet:
 
         Parameters
         ----------
-        labels : (H, W) array of integers
-            0 for background. The other values become `object_ids`.
+        labels : (H, W) array
+            0 for background. The other values become `object_ids`: whole numbers from 1, which may
+            be stored as floats.
 
         Raises
         ------

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import AnymaskError
+from anymask.label_ids import checked_labels
 from anymask.masks.labels import label_dtype
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import Counts, column_by_column, counts_of, counts_of_runs, runs_of
@@ -172,9 +173,7 @@ def as_set(masks: MaskSet | NDArray[Any]) -> MaskSet:
     if isinstance(masks, MaskSet):
         return masks.with_ids(masks.ids)
     array = np.asarray(masks)
-    if array.dtype == np.bool_ and array.ndim == 2:
-        return MaskSet.from_labels(array.view(np.uint8))
-    if array.ndim == 2 and np.issubdtype(array.dtype, np.integer):
+    if array.ndim == 2 and array.dtype.kind in "buif":
         return MaskSet.from_labels(array)
     raise AnymaskError(
         "Masks must be a MaskSet, a label image (H, W) of whole numbers or a boolean mask (H, W), "
@@ -208,6 +207,7 @@ def in_form_of(
     before = np.asarray(masks)
     if before.dtype == np.bool_:
         return cast(Masks, union_of(result))
+    before = checked_labels(before)
     largest = int(result.ids.max(initial=0))
     fits = largest <= np.iinfo(before.dtype).max
     after = np.zeros(before.shape, before.dtype if fits else label_dtype(largest))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from anymask.label_ids import checked_labels
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.objects import Crop
 from anymask.palette import colours_of
@@ -96,10 +97,7 @@ class Edits:
         with self._store.mutex:
             _check_labels(array, self._store.layer(layer).labels.shape)
             part = array if window is None else array[window]
-            if part.dtype.kind == "i" and part.size and part.min() < 0:
-                raise SessionError(
-                    "Labels must be integers of at least 0; one of these is negative."
-                )
+            checked_labels(part, "The array", ndim=part.ndim, error=SessionError)
             args = {"continues": True} if continues and self.can_undo(layer) == kind else {}
             change = self._store.change(layer, kind, array, window=window, args=args)
             return None if change.is_empty else change
@@ -274,7 +272,9 @@ class Edits:
             found: MaskSet = load_masks(masks, self._images[layer.image].size)
             labels = found.to_labels()
             names = dict(zip(found.ids.tolist(), found.class_names or (), strict=False))
-        _check_labels(labels, self._images[layer.image].label_shape)
+        shape = self._images[layer.image].label_shape
+        labels = checked_labels(labels, "The array", ndim=len(shape), error=SessionError)
+        _check_labels(labels, shape)
         ids = [int(i) for i in np.unique(labels) if i]
         infos = {i: ObjectInfo(names.get(i, ""), origin="import") for i in ids}
         return self._store.change(layer, "import", labels, infos=infos, renew=True)

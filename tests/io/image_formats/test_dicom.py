@@ -7,68 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydicom import dcmwrite
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import (
-    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     RLELossless,
-    generate_uid,
 )
 
 from anymask.errors import ImageError
 from anymask.io.image_formats import dicom
+from anymask.io.listing import list_images
 from anymask.io.read_images import read, read_rgb
+from tests.io.dicom_files import write
 from tests.io.refusals import sentence
 
 
 def noise(shape: tuple[int, ...], high: int = 4096, dtype: Any = np.uint16) -> np.ndarray:
     return np.random.default_rng(0).integers(0, high, shape).astype(dtype)
-
-
-def write(
-    path: Path, array: np.ndarray, syntax: Any = ExplicitVRLittleEndian, **elements: Any
-) -> Dataset:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = syntax
-    data = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
-    bits = array.dtype.itemsize * 8
-    defaults = {
-        "PatientName": "Secret^Name",
-        "PatientID": "12345",
-        "Modality": "CT",
-        "Rows": array.shape[-2],
-        "Columns": array.shape[-1],
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": bits,
-        "BitsStored": bits,
-        "PixelRepresentation": int(array.dtype.kind == "i"),
-        "SOPClassUID": CTImageStorage,
-        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
-    }
-    values = {**defaults, **elements}
-    stored = values.pop("stored", array)
-    values["HighBit"] = values["BitsStored"] - 1
-    for name, value in values.items():
-        setattr(data, name, value)
-    if syntax == ExplicitVRBigEndian:
-        stored = stored.astype(stored.dtype.newbyteorder(">"))
-    data.PixelData = stored.tobytes() + b"\0" * (stored.nbytes % 2)
-    data["PixelData"].VR = "OW" if bits > 8 else "OB"
-    if syntax == RLELossless:
-        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        data.compress(RLELossless, generate_instance_uid=False)
-    if syntax == ExplicitVRBigEndian:
-        dcmwrite(path, data, implicit_vr=False, little_endian=False, enforce_file_format=True)
-    else:
-        data.save_as(path, enforce_file_format=True)
-    return data
 
 
 @pytest.mark.parametrize(
@@ -296,3 +253,103 @@ def test_dicom_without_an_image_is_refused(tmp_path: Path) -> None:
 def test_anything_but_dicom_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.dcm").write_bytes(content)
     sentence(tmp_path / "a.dcm")
+
+
+def group(**elements: Any) -> Dataset:
+    """An item of a sequence."""
+    item = Dataset()
+    for name, value in elements.items():
+        setattr(item, name, value)
+    return item
+
+
+def frame_groups(slope: float, intercept: float, position: float) -> Dataset:
+    return group(
+        PixelValueTransformationSequence=[group(RescaleSlope=slope, RescaleIntercept=intercept)],
+        PlanePositionSequence=[group(ImagePositionPatient=[0, 0, position])],
+        FrameVOILUTSequence=[group(WindowCenter=40 + position, WindowWidth=400)],
+    )
+
+
+SHARED = group(
+    PixelMeasuresSequence=[group(PixelSpacing=[0.5, 0.25], SliceThickness=2)],
+    PlaneOrientationSequence=[group(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
+)
+
+
+def test_what_frames_share_is_read_from_functional_groups(tmp_path: Path) -> None:
+    frames = noise((3, 20, 30))
+    shared = Dataset()
+    shared.update(SHARED)
+    shared.update(frame_groups(1, -1024, 0))
+    write(tmp_path / "a.dcm", frames, NumberOfFrames=3, SharedFunctionalGroupsSequence=[shared])
+    image = read(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(image.array, frames.astype(int) - 1024)
+    assert (image.pixel_size, image.unit) == ((0.5, 0.25), "mm")
+    assert image.metadata["window"] == (40, 400)
+    assert image.metadata["rescale"] == (1, -1024)
+
+
+def test_each_frame_has_its_own_slope_and_position(tmp_path: Path) -> None:
+    frames = noise((3, 20, 30))
+    frames[1, 0, 0] = 5000
+    own = [frame_groups(slope, 10, 2.5 * i) for i, slope in enumerate((1.0, 0.5, 2.0))]
+    groups = {"SharedFunctionalGroupsSequence": [SHARED], "PerFrameFunctionalGroupsSequence": own}
+    write(tmp_path / "a.dcm", frames, NumberOfFrames=3, PixelPaddingValue=5000, **groups)
+    image = read(tmp_path / "a.dcm")
+    expected = frames * np.array([1, 0.5, 2])[:, None, None] + 10
+    expected[1, 0, 0] = np.nan
+    np.testing.assert_array_equal(image.array, expected)
+    assert image.z_step == 2.5
+
+
+def test_stored_values_are_looked_up_in_the_table_of_the_file(tmp_path: Path) -> None:
+    table = np.arange(4096, dtype=np.uint16)[::-1] * 16
+    lookup = group(LUTDescriptor=[4096, 0, 16], ModalityLUTType="US")
+    lookup.add_new("LUTData", "OW", table.tobytes())
+    array = noise((20, 30))
+    write(tmp_path / "a.dcm", array, BitsStored=12, ModalityLUTSequence=[lookup])
+    np.testing.assert_array_equal(read(tmp_path / "a.dcm").array, table[array])
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    """Three slices of a series, whose names are in another order than their positions."""
+    (tmp_path / "ct").mkdir()
+    for name, position in (("IM0", 5.0), ("IM1", 0.0), ("IM2", 2.5)):
+        write(
+            tmp_path / "ct" / name,
+            np.full((4, 5), int(position * 2), np.uint16),
+            SeriesInstanceUID="1.2.3",
+            PixelSpacing=[0.7, 0.7],
+            ImagePositionPatient=[0, 0, position],
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+        )
+    return tmp_path / "ct"
+
+
+def test_a_folder_of_slices_is_a_volume_in_the_order_of_their_positions(series: Path) -> None:
+    image = read(series)
+    assert (image.axes, image.shape, image.z_step) == ("ZYX", (3, 4, 5), 2.5)
+    assert image.array[:, 0, 0].tolist() == [0, 5, 10]
+    assert (image.pixel_size, image.unit, image.name) == ((0.7, 0.7), "mm", "ct")
+    assert [path.name for path in list_images(series)] == ["IM0", "IM1", "IM2"]
+
+
+def test_a_missing_slice_is_noticed(series: Path) -> None:
+    write(
+        series / "IM9", noise((4, 5)), SeriesInstanceUID="1.2.3",
+        ImagePositionPatient=[0, 0, 10.0], ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="2.5 to 5 mm apart, so one may be missing"):
+        image = read(series)
+    assert (image.shape, image.z_step) == ((4, 4, 5), None)
+
+
+def test_a_folder_with_two_series_or_two_slices_at_one_place_asks_which(series: Path) -> None:
+    write(series / "other", noise((4, 5)), SeriesInstanceUID="1.2.4")
+    assert "series=1: 1 images from other" in sentence(series)
+    with pytest.warns(UserWarning, match="no positions"):
+        assert read(series, series=1).shape == (1, 4, 5)
+    (series / "other").write_bytes((series / "IM0").read_bytes())
+    assert "several slices at the position 5 mm" in sentence(series)

@@ -14,6 +14,7 @@ from spectral.io import envi
 
 from anymask.errors import ImageError
 from anymask.images.image import Image
+from anymask.io.listing import list_images
 from anymask.io.read_images import read, read_rgb
 from tests.io.refusals import sentence
 
@@ -163,6 +164,15 @@ def test_wavelengths_come_in_nanometres(
     np.testing.assert_allclose(waves, nm, atol=1e-3)
 
 
+def test_nanometres_shorter_than_light_are_micrometres_and_it_is_said(tmp_path: Path) -> None:
+    waves = {"wavelength": [0.45, 0.55, 0.65, 0.85], "wavelength units": "Nanometers"}
+    header, _ = write_pair(tmp_path, **waves)
+    with pytest.warns(UserWarning, match="cube.hdr: Wavelengths up to 0.85 cannot be in nm"):
+        image = read(header)
+    assert image.wavelengths is not None
+    np.testing.assert_allclose(image.wavelengths, [450, 550, 650, 850])
+
+
 def test_band_numbers_are_not_wavelengths(tmp_path: Path) -> None:
     header, _ = write_pair(tmp_path, **{"wavelength": [1, 2, 3, 4], "wavelength units": "Index"})
     assert read(header).wavelengths is None
@@ -250,7 +260,7 @@ def test_pixel_size_without_a_map_is_kept(tmp_path: Path) -> None:
     assert (image.pixel_size, image.unit, image.geo) == ((0.3, 0.2), "mm", None)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-8-sig", "utf-16"])
 def test_headers_in_any_encoding_are_read(encoding: str, tmp_path: Path) -> None:
     header, cube = write_pair(tmp_path)
     text = header.read_text() + "sensor type = Küche µ\n"
@@ -291,9 +301,8 @@ def test_three_bytes_deep_bands_are_shown(tmp_path: Path) -> None:
         ("interleave = bil", "interleave = bpi", "interleave 'bpi'"),
         ("interleave = bil\n", "", "interleave 'missing'"),
         ("byte order = 0", "byte order = 2", "byte order 2"),
-        ("byte order = 0\n", "", "lacks the field 'byte order'"),
-        ("lines = 5", "lines = 5\nwavelength = {1, 2, 3}", "3 entries in 'wavelength' for 4"),
-        ("lines = 5", "lines = 5\nbbl = {1, 2, 3, x}", "must be a list of numbers"),
+        ("lines = 5", "lines = 5\nmajor frame offsets = {16, 0}", "needs 360 bytes"),
+        ("lines = 5", "lines = 5\nmajor frame offsets = {16}", "give two numbers of bytes"),
         ("lines = 5", "lines = 5\nfile compression = 1", "compressed"),
         ("lines = 5", "lines = 5\nbroken = {1, 2, 3", "damaged ENVI header"),
         ("file type = ENVI Standard", "file type = ENVI Spectral Library", "spectral library"),
@@ -317,6 +326,124 @@ def test_a_byte_order_is_not_needed_for_single_bytes(tmp_path: Path) -> None:
     envi.save_image(str(header), cube, ext="img")
     edit(header, "byte order = 0\n", "")
     np.testing.assert_array_equal(read(header).numpy(), cube)
+
+
+def test_without_a_byte_order_the_lowest_byte_comes_first_and_it_is_said(tmp_path: Path) -> None:
+    header, cube = write_pair(tmp_path)
+    edit(header, "byte order = 0\n", "")
+    with pytest.warns(UserWarning, match="no field 'byte order', so 0"):
+        np.testing.assert_array_equal(read(header).numpy(), cube)
+
+
+@pytest.mark.parametrize(
+    ("field", "part"),
+    [
+        ("wavelength = {450, 550, 650}", "3 entries for 4 bands in 'wavelength'"),
+        ("band names = {a, b, c, d, e}", "5 entries for 4 bands in 'band names'"),
+        ("bbl = {1, 1, 0, x}", "something else than numbers in 'bbl'"),
+        ("data gain values = {0.5, 0.5, 0.5, 0.5}", "'data gain values' .* not applied"),
+        ("data offset values = {1, 1, 1, 1}", "'data offset values' .* not applied"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_told_and_never_blocks_the_cube(
+    field: str, part: str, tmp_path: Path
+) -> None:
+    header, cube = write_pair(tmp_path)
+    edit(header, "lines = 5", f"lines = 5\n{field}")
+    with pytest.warns(UserWarning, match=part):
+        image = read(header)
+    np.testing.assert_array_equal(image.numpy(), cube)
+    assert (image.channel_names, image.wavelengths, image.bad_bands) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "text", ["[450 550 650 850]", "{450 550 650 850}", "{450,0; 550,0; 650,0; 850,0}"]
+)
+@pytest.mark.parametrize("field", ["wavelength", "wavelengths"])
+def test_lists_are_read_however_they_are_written(field: str, text: str, tmp_path: Path) -> None:
+    header, _ = write_pair(tmp_path)
+    names = "{Blue (0,45 um), Green (0,55 um), Red (0,65 um), NIR (0,85 um)}"
+    edit(header, "lines = 5", f"lines = 5\n{field} = {text}\nband names = {names}")
+    image = read(header)
+    assert image.wavelengths is not None
+    assert image.wavelengths.tolist() == [450, 550, 650, 850]
+    assert image.channel_names is not None
+    assert [name[:4] for name in image.channel_names] == ["Blue", "Gree", "Red ", "NIR "]
+
+
+@pytest.mark.parametrize("interleave", ["bsq", "bil", "bip"])
+@pytest.mark.parametrize(("major", "minor"), [((16, 0), (0, 0)), ((3, 5), (2, 1))])
+def test_bytes_between_frames_are_skipped(
+    interleave: str, major: tuple[int, int], minor: tuple[int, int], tmp_path: Path
+) -> None:
+    cube = cube_of("u2")
+    header = tmp_path / "cube.hdr"
+    envi.save_image(str(header), cube, ext=".dat", interleave=interleave)
+    frames = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}[interleave]
+    content = bytes(10)
+    for frame in cube.transpose(frames):
+        rows = (b"<" * minor[0] + row.tobytes() + b">" * minor[1] for row in frame)
+        content += b"[" * major[0] + b"".join(rows) + b"]" * major[1]
+    (tmp_path / "cube.dat").write_bytes(content)
+    edit(header, "header offset = 0", "header offset = 10")
+    offsets = f"major frame offsets = {{{major[0]}, {major[1]}}}\n"
+    offsets += f"minor frame offsets = {{{minor[0]}, {minor[1]}}}"
+    edit(header, "lines = 5", f"lines = 5\n{offsets}")
+    np.testing.assert_array_equal(read(header).numpy(), cube)
+
+
+ESRI = """BYTEORDER      {order}
+LAYOUT         {layout}
+NROWS          5
+NCOLS          7
+NBANDS         4
+NBITS          16
+BANDROWBYTES   {band}
+TOTALROWBYTES  {total}
+ULXMAP         500001
+ULYMAP         5000009
+XDIM           2
+YDIM           2
+NODATA         7
+"""
+UTM = 'PROJCS["UTM 32N",GEOGCS["WGS 84",UNIT["Degree",0.0174]],UNIT["Meter",1]]'
+
+
+@pytest.mark.parametrize(("order", "byteorder"), [("I", "<"), ("M", ">")])
+def test_esri_headers_are_read_beside_envis(order: str, byteorder: str, tmp_path: Path) -> None:
+    cube = cube_of("u2").astype(f"{byteorder}u2")
+    rows = b"".join(line.tobytes() + b"xx" for row in cube.transpose(0, 2, 1) for line in row)
+    (tmp_path / "a.bil").write_bytes(rows)
+    header = tmp_path / "a.hdr"
+    header.write_text(ESRI.format(order=order, layout="BIL", band=16, total=64))
+    for path in (header, tmp_path / "a.bil"):
+        image = read(path)
+        np.testing.assert_array_equal(image.numpy(), cube)
+        assert (image.metadata["format"], image.metadata["nodata"]) == ("ESRI", 7)
+        assert image.geo is not None
+        assert image.geo["transform"] == (500_000, 2, 0, 5_000_010, 0, -2)
+        assert image.pixel_size is None  # nothing says in which unit
+    (tmp_path / "a.prj").write_text(UTM)
+    image = read(header)
+    assert (image.pixel_size, image.unit) == ((2, 2), "m")
+    assert (image.geo or {})["crs"] == UTM
+    assert [path.name for path in list_images(tmp_path)] == ["a.hdr"]
+
+
+@pytest.mark.parametrize(("layout", "order"), [("BSQ", (2, 0, 1)), ("BIP", (0, 1, 2))])
+def test_esri_layouts_are_those_of_envi(
+    layout: str, order: tuple[int, int, int], tmp_path: Path
+) -> None:
+    cube = cube_of("u2")
+    (tmp_path / f"a.{layout.lower()}").write_bytes(cube.transpose(order).tobytes())
+    (tmp_path / "a.hdr").write_text(f"nrows 5\nncols 7\nnbands 4\nnbits 16\nlayout {layout}\n")
+    np.testing.assert_array_equal(read(tmp_path / "a.hdr").numpy(), cube)
+
+
+def test_other_files_called_hdr_are_no_images(tmp_path: Path) -> None:
+    (tmp_path / "a.hdr").write_text("ncols 7\nnrows 5\ncellsize 2\nbyteorder LSBFIRST\n")
+    (tmp_path / "a.bil").write_bytes(bytes(280))
+    assert "not an ENVI header" in sentence(tmp_path / "a.hdr")
 
 
 def test_a_name_that_contradicts_the_header_is_refused_by_default(tmp_path: Path) -> None:

@@ -150,3 +150,10 @@ def test_a_region_knows_where_it_lies(tmp_path: Path) -> None:
 )
 def test_damaged_keys_do_not_hide_the_image(keys: tuple[int, ...], tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(written(tmp_path, keys)).array, BANDS)
+
+
+def test_a_scale_that_is_not_applied_is_told(tmp_path: Path) -> None:
+    item = '<Item name="SCALE" sample="0" role="scale">{}</Item>'
+    path = written(tmp_path, gdal=f"<GDALMetadata>{item.format(0.0001)}</GDALMetadata>")
+    with pytest.warns(UserWarning, match=r"has a scale \(0.0001\), which is not applied"):
+        np.testing.assert_array_equal(read(path).array, BANDS)

@@ -238,3 +238,13 @@ def test_paths_with_spaces_and_other_letters_are_read(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["größe"] = noise((20, 30))
     assert read(path, dataset="größe").numpy().shape == (20, 30)
+
+
+def test_a_scale_factor_that_is_not_applied_is_told(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["cube"] = noise((20, 30))
+        file["cube"].attrs["scale_factor"] = np.float32([0.5])
+        file["cube"].attrs["add_offset"] = 0.0
+    with pytest.warns(UserWarning, match="scale_factor 0.5, which is not applied") as told:
+        np.testing.assert_array_equal(read(tmp_path / "a.h5").numpy(), noise((20, 30)))
+    assert len(told) == 1

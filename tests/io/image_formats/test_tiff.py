@@ -239,7 +239,7 @@ def test_pages_may_be_called_channels(tmp_path: Path) -> None:
     assert "does not fit" in sentence(tmp_path / "a.tif", axes="YX")
 
 
-def test_series_of_other_sizes_are_chosen_or_left_as_thumbnails(tmp_path: Path) -> None:
+def test_one_of_several_series_is_chosen(tmp_path: Path) -> None:
     first, second = noise((20, 30)), noise((40, 50), np.uint8)
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(first)
@@ -248,10 +248,32 @@ def test_series_of_other_sizes_are_chosen_or_left_as_thumbnails(tmp_path: Path) 
     np.testing.assert_array_equal(read(tmp_path / "a.tif", series=1).array, second)
     np.testing.assert_array_equal(read(tmp_path / "a.tif", page=1).array, second)
     assert "no series=2" in sentence(tmp_path / "a.tif", series=2)
-    with tifffile.TiffWriter(tmp_path / "b.tif") as writer:
-        writer.write(second)
-        writer.write(first)
-    np.testing.assert_array_equal(read(tmp_path / "b.tif").array, second)
+
+
+PHOTO = noise((40, 60, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "other", [noise((40, 60)), noise((40, 60), np.uint8), noise((20, 50, 3), np.uint8)]
+)
+def test_pages_that_differ_in_kind_are_named_whatever_their_order(
+    tmp_path: Path, other: np.ndarray
+) -> None:
+    for pages in ((PHOTO, other), (other, PHOTO), (PHOTO, PHOTO, other), (other, other, PHOTO)):
+        with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+            for page in pages:
+                writer.write(page, metadata=None)
+        said = sentence(tmp_path / "a.tif")
+        assert "has 2 images; choose one with series=" in said
+        assert f"{other.dtype} (" in said
+        assert "uint8 (" in said
+
+
+def test_a_small_copy_of_an_image_is_its_thumbnail(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(PHOTO, metadata=None)
+        writer.write(PHOTO[::7, ::7], metadata=None)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif").array, PHOTO)
 
 
 def test_overviews_and_masks_are_not_separate_images(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from anymask.errors import ImageError
 from anymask.images.image import Image
 from anymask.images.memory import available_memory, check_fits
 from anymask.io.arrays import name_of
+from anymask.io.dicom_frames import apply_frame_scales, apply_table, lift_groups, step_of_frames
+from anymask.io.dicom_series import is_index, read_series
 from anymask.io.guards import needs
-from anymask.io.registry import ImageFormat
+from anymask.io.registry import ImageFormat, image_format_by_suffix
 
 # Only technical fields: patient, place and time stay in the file.
 _KEPT = (
@@ -30,18 +32,30 @@ _KEPT = (
 _STEP = 1 << 20
 
 
-def read(path: Path) -> Image:
-    """Read an image, or the frames of a file as a stack.
+def read(path: Path, *, series: int | None = None) -> Image:
+    """Read an image, the frames of a file as a stack, or the slices in a folder as a volume.
 
-    Slope and intercept are applied (integers stay integers if both are whole), palettes become RGB,
-    and images whose lowest value is white are inverted within their bit range. The first window is
-    ``metadata["window"]``, (level, width) in units of the returned values.
+    Slope and intercept, or a table of values, are applied; integers stay integers if both are
+    whole. Palettes become RGB, and images whose lowest value is white are inverted within their bit
+    range. The first window is ``metadata["window"]``, (level, width) in units of the returned
+    values.
+
+    Parameters
+    ----------
+    path
+        A file, or a folder with the slices of a series.
+    series
+        Which series, if the folder has several.
 
     Raises
     ------
     ImageError
         If the file is damaged, has no pixels, or has an unsupported compression.
     """
+    if path.is_dir():
+        return read_series(path, _slices_in(path), read, series)
+    if series is not None:
+        raise ImageError(f"{path} is one file; series= is for a folder of DICOM files.")
     pydicom = needs("pydicom", "formats", f"Reading {path}")
     _check_inflated(path, pydicom)
     data = pydicom.dcmread(str(path), force=False)
@@ -55,6 +69,9 @@ def read(path: Path) -> Image:
         "save fewer frames per file",
     )
     array: NDArray[Any] = data.pixel_array
+    lift_groups(data, frames)
+    if samples == 1:
+        array = apply_table(data, apply_frame_scales(data, array), pydicom)
     metadata = _metadata(data)
     photometric = str(data.get("PhotometricInterpretation", ""))
     if photometric == "PALETTE COLOR":
@@ -74,7 +91,7 @@ def read(path: Path) -> Image:
         array,
         ("T" if data.get("FrameTime") else "Z") + axes if stacked else axes,
         pixel_size=size,
-        z_step=_positive(data.get("SpacingBetweenSlices")) if stacked else None,
+        z_step=_z_step(data, frames) if stacked else None,
         unit="mm" if size else None,
         path=path,
         name=name_of(path),
@@ -82,10 +99,24 @@ def read(path: Path) -> Image:
     )
 
 
+def is_series(folder: Path) -> bool:
+    """Whether a folder holds DICOM files and no other images."""
+    known = {image_format_by_suffix(path) for path in _files_in(folder)}
+    return known <= {None, FORMAT} and bool(_slices_in(folder))
+
+
+def _slices_in(folder: Path) -> list[Path]:
+    return [path for path in _files_in(folder) if is_dicom(path)]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+
+
 def is_dicom(path: Path) -> bool:
     """Whether a file is DICOM, whatever its name."""
     with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+        return file.read(132)[128:] == b"DICM" and not is_index(path)
 
 
 def _check_inflated(path: Path, pydicom: Any) -> None:
@@ -147,6 +178,10 @@ def _positive(value: Any) -> float | None:
     return numbers[0] if len(numbers) == 1 and 0 < numbers[0] < float("inf") else None
 
 
+def _z_step(data: Any, frames: int) -> float | None:
+    return _positive(data.get("SpacingBetweenSlices")) or step_of_frames(data, frames)
+
+
 def _rescale(data: Any) -> tuple[float, float]:
     slope, intercept = _numbers(data.get("RescaleSlope")), _numbers(data.get("RescaleIntercept"))
     return (slope[0] if slope else 1.0) or 1.0, intercept[0] if intercept else 0.0
@@ -205,5 +240,8 @@ FORMAT = ImageFormat(
     name="DICOM",
     suffixes=(".dcm", ".dicom"),
     read=read,
+    options=frozenset({"series"}),
     sniff=is_dicom,
+    any_name=True,
+    reads_folder=is_series,
 )

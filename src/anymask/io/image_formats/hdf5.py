@@ -21,6 +21,7 @@ from anymask.images.units import wavelengths_in_nm
 from anymask.io.arrays import axes_called, axes_for, name_of, pick_dataset
 from anymask.io.guards import needs
 from anymask.io.registry import ImageFormat
+from anymask.notices import tell
 
 WAVELENGTHS = ("wavelength", "wavelengths", "lambda", "wl")
 """Names of wavelength lists, in upper or lower case."""
@@ -94,6 +95,10 @@ def read_file(path: Path, dataset: str | None, axes: str | None, *, matlab: bool
             "dataset": name,
             "attributes": {key: _plain(node.attrs[key]) for key in node.attrs},
         }
+        for key, none in (("scale_factor", 1.0), ("add_offset", 0.0)):
+            number = np.ravel(node.attrs.get(key, none))
+            if number.size == 1 and number.dtype.kind in "uif" and number[0] != none:
+                tell(f"{path} has {key} {number[0]:g}, which is not applied: values are as stored.")
         image = Image(array, named, path=path, name=name_of(path), metadata=metadata)
         return with_wavelengths(_with_size(image), wavelengths)
 

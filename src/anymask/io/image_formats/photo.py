@@ -90,6 +90,19 @@ def read_with_pillow(path: Path, page: int | None = None) -> tuple[NDArray[Any],
     return array.astype(array.dtype.newbyteorder("="), copy=False), metadata
 
 
+def is_turned(path: Path) -> bool:
+    """Whether the orientation in a photograph swaps its rows and columns."""
+    from PIL import Image as PillowImage
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with path.open("rb") as file, PillowImage.open(file, formats=_FORMATS) as image:
+                return image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        except Exception:  # not a photograph, or damaged, which reading it says better
+            return False
+
+
 def check_pixels(path: Path, width: int, height: int) -> None:
     """Refuse an image that can only be read whole and is too large for that."""
     if width * height > MAX_PIXELS:

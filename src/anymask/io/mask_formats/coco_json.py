@@ -26,6 +26,7 @@ from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
 from anymask.masks import coco
 from anymask.masks.boxes import extents
+from anymask.masks.coco_shapes import fitted
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import joined, outlines, simplified
 
@@ -80,9 +81,35 @@ def load(file: MaskFile) -> MaskSet:
         image_id = known[picture]
     else:
         raise ImageError(f"{path} has no image {picture!r}; it has {', '.join(known)[:200]}.")
-    for image in images:
-        check_size(image["height"], image["width"])
+    if image_id is None and images:
+        image_id = images[0]["id"]
+    data = _at_size(file, data, image_id)
     return MaskSet.from_coco(data, image_id)
+
+
+def _at_size(file: MaskFile, data: Mapping[str, Any], image_id: Any) -> Mapping[str, Any]:
+    """The annotations of one image, at the size of the image itself if that is known."""
+    own = [image for image in data["images"] if image["id"] == image_id]
+    if not own:
+        return data
+    stated = coco.stated_size(own[0])
+    known = file.image_size or stated
+    if known is None:
+        raise ImageError(
+            f"{file.path} does not say how large the image is; give its size (height, width)."
+        )
+    size = check_size(*known)
+    mine = [a for a in data["annotations"] if str(a["image_id"]) == str(image_id)]
+    what = str(own[0].get("file_name") or image_id)
+    shapes = fitted(
+        [a.get("segmentation") or [] for a in mine], stated, size, what, turned=file.is_turned
+    )
+    pairs = zip(mine, shapes, strict=True)
+    return {
+        **data,
+        "images": [{**own[0], "height": size[0], "width": size[1]}],
+        "annotations": [{**annotation, "segmentation": shape} for annotation, shape in pairs],
+    }
 
 
 def _all_classes(pictures: Sequence[tuple[MaskSet, WriteContext]]) -> list[str]:

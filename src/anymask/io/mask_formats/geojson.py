@@ -27,11 +27,15 @@ from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import Ring, fill_polygons, outlines, signed_area, simplified
+from anymask.notices import tell
 from anymask.palette import colours_of
 
 _KEY = "anymask"
 _SCORES = ("predicted_iou", "stability_score")
-_TYPES = ("FeatureCollection", "Feature", "Polygon", "MultiPolygon", "GeometryCollection")
+_TYPES = (
+    *("FeatureCollection", "Feature", "GeometryCollection", "Polygon", "MultiPolygon"),
+    *("Point", "MultiPoint", "LineString", "MultiLineString"),
+)
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
@@ -75,12 +79,12 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
 
 
 def load(file: MaskFile) -> MaskSet:
-    """Read features with polygons.
+    """Read features with polygons; points and lines are left out with a notice.
 
     Files written by anymask store the image size and the transform to the map; for others, both
     come from the `MaskFile`.
     """
-    path, data, image_size = file.path, file.json, file.image_size
+    path, data, image_size = file.path, _whole(file.json), file.image_size
     notes = data.get(_KEY) or {}
     if "height" in notes:
         image_size = (notes["height"], notes["width"])
@@ -90,8 +94,19 @@ def load(file: MaskFile) -> MaskSet:
         )
     size = check_size(*image_size)
     inverse = _inverse(notes.get("transform") if notes else file.transform)
-    features = list(_features(data))
-    counts = [fill_polygons(_polygons(f.get("geometry"), inverse, path), size) for f in features]
+    features, counts, left_out = [], [], 0
+    for number, feature in enumerate(_features(data), start=1):
+        geometry = feature.get("geometry")
+        polygons, others = _polygons(geometry, inverse)
+        for kind in others:
+            tell(f"Feature {number} has a {kind[:20]}, which covers no pixels and is left out.")
+        if geometry is None or polygons:
+            features.append(feature)
+            counts.append(fill_polygons(polygons, size))
+        else:
+            left_out += 1
+    if left_out and not features:
+        raise ImageError(f"{path} has only points and lines, which cover no pixels; draw polygons.")
     properties = [feature.get("properties") or {} for feature in features]
     ids: list[Any] = [p.get("id", f.get("id")) for f, p in zip(features, properties, strict=True)]
     names = [_class_of(p) for p in properties]
@@ -150,36 +165,46 @@ def _inverse(transform: Any) -> Transform | None:
     return (-a * x0 - b * y0, a, b, -c * x0 - d * y0, c, d)
 
 
+def _whole(data: Any) -> Mapping[str, Any]:
+    """A bare list of features, as QuPath can write it, as a collection."""
+    return {"type": "FeatureCollection", "features": data} if isinstance(data, list) else data
+
+
 def _features(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if data["type"] == "FeatureCollection":
         return list(data["features"])
     return [data if data["type"] == "Feature" else {"geometry": data}]
 
 
-def _polygons(geometry: Any, inverse: Transform | None, path: Path) -> list[list[NDArray[Any]]]:
-    """The polygons of a geometry, in pixels."""
+def _polygons(
+    geometry: Any, inverse: Transform | None
+) -> tuple[list[list[NDArray[Any]]], list[str]]:
+    """The polygons of a geometry, in pixels, and the kinds of its other parts."""
     if geometry is None:
-        return []
+        return [], []
     kind = geometry.get("type")
     if kind == "GeometryCollection":
-        return [p for inner in geometry["geometries"] for p in _polygons(inner, inverse, path)]
+        inside = [_polygons(inner, inverse) for inner in geometry["geometries"]]
+        return [p for own, _ in inside for p in own], [k for _, others in inside for k in others]
     if kind not in ("Polygon", "MultiPolygon"):
-        raise ImageError(
-            f"{path} has a {str(kind)[:20]}, which covers no pixels; keep polygons only."
-        )
+        return [], [str(kind)]
     polygons = geometry["coordinates"] if kind == "MultiPolygon" else [geometry["coordinates"]]
     read = []
     for polygon in polygons:
         rings = [np.asarray(ring, np.float64)[:, :2] for ring in polygon]
         read.append([ring if inverse is None else _mapped(ring, inverse) for ring in rings])
-    return read
+    return read, []
 
 
 def _class_of(properties: Mapping[str, Any]) -> str:
     """The class from anymask's, QuPath's or the usual property."""
     classification = properties.get("classification")
     if isinstance(classification, Mapping):
-        classification = classification.get("name")
+        names = classification.get("names")  # newer QuPath; joined as it shows them
+        if isinstance(names, list) and names:
+            classification = ": ".join(map(str, names))
+        else:
+            classification = classification.get("name")
     for value in (properties.get("class_name"), classification, properties.get("class")):
         if isinstance(value, str):
             return value
@@ -201,11 +226,14 @@ def _crs_name(crs: str) -> str:
 
 
 def _sniff(file: MaskFile) -> bool:
-    return isinstance(file.json, dict) and file.json.get("type") in _TYPES
+    data = file.json
+    if isinstance(data, list) and data and isinstance(data[0], dict):
+        return data[0].get("type") == "Feature"
+    return isinstance(data, dict) and data.get("type") in _TYPES
 
 
 def _images_in(file: MaskFile) -> list[tuple[str | None, str | None]]:
-    notes = file.json.get(_KEY)
+    notes = _whole(file.json).get(_KEY)
     return [(None, notes.get("image") if isinstance(notes, Mapping) else None)]
 
 

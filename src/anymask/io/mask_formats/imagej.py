@@ -24,6 +24,7 @@ from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import Polygon, fill_polygons, outlines, simplified
+from anymask.notices import tell
 
 _ROI = ".roi"
 _KEY = "anymask"
@@ -99,7 +100,16 @@ def _masks(
     files: Sequence[bytes], names: Sequence[str], image_size: tuple[int, int] | None, path: Path
 ) -> MaskSet:
     roifile = needs("roifile", "formats", "Reading ImageJ ROIs")
-    rois = [roifile.ImagejRoi.frombytes(file) for file in files]
+    rois = []
+    for file, name in zip(files, names, strict=True):
+        roi = roifile.ImagejRoi.frombytes(file)
+        if _is_area(roifile, roi):
+            rois.append(roi)
+        else:
+            kind = roi.roitype.name.lower()
+            tell(f"The ROI {name} is a {kind}, which covers no pixels, and is left out.")
+    if files and not rois:
+        raise ImageError(f"{path} has only points and lines, which cover no pixels; draw areas.")
     notes = [_notes(roi) for roi in rois]
     if image_size is None:
         sizes = {(note["height"], note["width"]) for note in notes if note}
@@ -109,10 +119,7 @@ def _masks(
             )
         image_size = sizes.pop()
     size = check_size(*image_size)
-    counts = [
-        fill_polygons([_rings(roifile, roi, name)], size)
-        for roi, name in zip(rois, names, strict=True)
-    ]
+    counts = [fill_polygons([_rings(roi)], size) for roi in rois]
     ids = [note["id"] if note else 0 for note in notes]
     if min(ids, default=1) < 1 or len(set(ids)) < len(ids):
         ids = list(range(1, len(ids) + 1))
@@ -149,14 +156,14 @@ def _notes(roi: Any) -> dict[str, Any] | None:
     return None
 
 
-def _rings(roifile: Any, roi: Any, name: str) -> list[NDArray[Any]]:
-    """The outlines of a ROI; holes of a composite ROI are further outlines."""
+def _is_area(roifile: Any, roi: Any) -> bool:
+    """Whether a ROI covers pixels, as lines and points do not."""
     kinds = roifile.ROI_TYPE
-    areas = (kinds.POLYGON, kinds.FREEHAND, kinds.TRACED, kinds.RECT, kinds.OVAL)
-    if roi.roitype not in areas:
-        raise ImageError(
-            f"The ROI {name} is a {roi.roitype.name.lower()}, which covers no pixels; delete it."
-        )
+    return roi.roitype in (kinds.POLYGON, kinds.FREEHAND, kinds.TRACED, kinds.RECT, kinds.OVAL)
+
+
+def _rings(roi: Any) -> list[NDArray[Any]]:
+    """The outlines of a ROI; holes of a composite ROI are further outlines."""
     if roi.composite:
         return [np.asarray(ring) for ring in roi.coordinates(multi=True)]
     return [np.asarray(roi.coordinates())]

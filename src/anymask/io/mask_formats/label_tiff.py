@@ -14,7 +14,14 @@ from anymask.errors import ImageError
 from anymask.files import whole_file
 from anymask.images.image import Image
 from anymask.images.memory import check_fits
-from anymask.io.label_images import ADVICE, check_plain, class_notes, classes_in, masks_of_labels
+from anymask.io.label_images import (
+    ADVICE,
+    check_plain,
+    class_notes,
+    classes_in,
+    masks_of_labels,
+    only_page,
+)
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
@@ -83,11 +90,7 @@ def load(file: MaskFile) -> MaskSet:
 
     path = file.path
     with tifffile.TiffFile(path) as tiff:
-        if len(tiff.pages) != 1:
-            raise ImageError(
-                f"{path} has {len(tiff.pages)} pages, but a label image has one; save one alone."
-            )
-        page = tiff.pages.first
+        page = only_page(tiff, path)
         dtype = np.dtype(page.dtype or object)
         check_plain(path, page.shape, dtype)
         check_fits(page.shape, dtype.itemsize, str(path), ADVICE)

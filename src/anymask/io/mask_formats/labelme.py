@@ -1,7 +1,8 @@
 """LabelMe JSON: one polygon for each part of a mask, with the mask's id as its group.
 
-Parts of one mask have the same ``group_id``. Holes are cut in by a line to the hole and back.
-LabelMe's rectangles, circles and masks are read too.
+Parts of one mask have the same label and ``group_id``. Holes are cut in by a line to the hole and
+back. Rectangles, also turned ones, circles and masks are read too, and so are the shapes that
+X-AnyLabeling adds. Points and lines, which cover no pixels, are left out with a notice.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ from anymask.masks.mask_set import MaskSet
 from anymask.masks.objects import Crop, counts_of_crop
 from anymask.masks.polygons import fill_polygons, joined, outlines, simplified, union_of_counts
 from anymask.masks.rle import Counts
+from anymask.notices import tell
 
 # The version of the LabelMe format that is written.
 _VERSION = "5.5.0"
 _NO_CLASS = "object"
 _UNNAMED = "no class"  # distinguishes no class from a class named "object"
 _CIRCLE_CORNERS = 360
+# Shapes whose points are corners; the last three are X-AnyLabeling's and LabelMe's turned boxes.
+_OUTLINES = ("polygon", "rectangle", "rotation", "quadrilateral", "oriented_rectangle")
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
@@ -84,19 +88,36 @@ def _path_from(folder: Path, context: WriteContext) -> str:
 
 
 def load(file: MaskFile) -> MaskSet:
-    """Read shapes: each group is one mask, and each shape without a group is one mask."""
+    """Read shapes: those of one label and group are one mask, and so is each without a group."""
     path, data = file.path, file.json
-    size = check_size(data["imageHeight"], data["imageWidth"])
-    parts: dict[tuple[str, int], list[Counts]] = {}
-    names: dict[tuple[str, int], str] = {}
-    for number, shape in enumerate(data["shapes"]):
+    stated = (data.get("imageHeight"), data.get("imageWidth"))
+    known = stated if all(stated) else file.image_size
+    if known is None:
+        raise ImageError(
+            f"{path} does not say how large the image is; give its size (height, width)."
+        )
+    size = check_size(*known)
+    parts: dict[tuple[Any, ...], list[Counts]] = {}
+    names: dict[tuple[Any, ...], str] = {}
+    alone = False
+    for number, shape in enumerate(data["shapes"], start=1):
+        pixels = _pixels(shape, size, path)
+        if pixels is None:
+            kind, name = shape.get("shape_type") or "polygon", str(shape.get("label"))[:30]
+            what = f"a {str(kind)[:20]} called {name!r}"
+            tell(f"Shape {number}, {what}, covers no pixels and is left out.")
+            continue
         group = shape.get("group_id")
-        key = ("shape", number) if type(group) is not int else ("group", group)
-        parts.setdefault(key, []).append(_pixels(shape, size, path))
+        alone |= group is None
+        key = (number,) if group is None else (str(shape["label"]), group)
+        parts.setdefault(key, []).append(pixels)
         unnamed = shape["label"] == _NO_CLASS and shape.get("description") == _UNNAMED
         names.setdefault(key, "" if unnamed else str(shape["label"]))
-    ids: list[int] | None = [number for _, number in parts]
-    if any(kind == "shape" for kind, _ in parts) or min(ids or [1]) < 1:
+    if data["shapes"] and not parts:
+        raise ImageError(f"{path} has only points and lines, which cover no pixels; draw polygons.")
+    ids = [key[-1] for key in parts]
+    numbered = all(type(id_) is int and id_ >= 1 for id_ in ids) and len(set(ids)) == len(ids)
+    if not numbered or alone:
         ids = list(range(1, len(parts) + 1))
     return MaskSet.from_counts(
         size,
@@ -109,14 +130,15 @@ def load(file: MaskFile) -> MaskSet:
     )
 
 
-def _pixels(shape: Mapping[str, Any], size: tuple[int, int], path: Path) -> Counts:
+def _pixels(shape: Mapping[str, Any], size: tuple[int, int], path: Path) -> Counts | None:
+    """The pixels that a shape covers; None for points, lines and unknown shapes."""
     kind = shape.get("shape_type") or "polygon"
     points = np.array(shape["points"], np.float64)
-    if kind == "polygon":
-        return fill_polygons([[points]], size)
     if kind == "rectangle" and points.shape == (2, 2):
         (x0, y0), (x1, y1) = points
         return fill_polygons([[[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]]], size)
+    if kind in _OUTLINES and len(points) > 2:
+        return fill_polygons([[points]], size)
     if kind == "circle" and points.shape == (2, 2):
         angles = np.linspace(0, 2 * math.pi, _CIRCLE_CORNERS, endpoint=False)
         radius = math.dist(points[0], points[1])
@@ -124,10 +146,7 @@ def _pixels(shape: Mapping[str, Any], size: tuple[int, int], path: Path) -> Coun
         return fill_polygons([[ring]], size)
     if kind == "mask" and points.shape == (2, 2):
         return _painted(shape["mask"], points, size, path)
-    raise ImageError(
-        f"{path} has a {str(kind)[:20]} called {str(shape.get('label'))[:30]!r}, which covers no "
-        "pixels; delete it or draw a polygon."
-    )
+    return None
 
 
 def _painted(text: str, points: NDArray[np.float64], size: tuple[int, int], path: Path) -> Counts:
@@ -146,7 +165,9 @@ def _painted(text: str, points: NDArray[np.float64], size: tuple[int, int], path
 
 def _sniff(file: MaskFile) -> bool:
     data = file.json
-    return isinstance(data, dict) and "shapes" in data and "imageHeight" in data
+    if not isinstance(data, dict):
+        return False
+    return "shapes" in data and ("imageHeight" in data or "imagePath" in data)
 
 
 def _images_in(file: MaskFile) -> list[tuple[str | None, str | None]]:

@@ -5,21 +5,19 @@ and height. Parts and holes are joined to one outline by lines that go there and
 ids: objects are written in the order of their ids and numbered from 1 when read. Masks without
 pixels are left out.
 
-Classes are numbered in ``data.yaml``. It is beside the folder ``labels`` if the text file is in
-such a folder (or below it, as in ``labels/train``), otherwise beside the text file. In the first
-case the image, if it is known, is put into ``images`` under the same name, where training programs
-look for it.
+Classes are numbered in ``data.yaml``. It is written beside the folder ``labels`` if the text file
+is in such a folder (or below it, as in ``labels/train``), otherwise beside the text file. In the
+first case the image, if it is known, is put into ``images`` under the same name, where training
+programs look for it. Where other programs put the list, and under what names, is in
+`yolo_classes.py`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml  # type: ignore[import-untyped]
 
 from anymask.errors import ImageError, OutputError
 from anymask.files import write_together
@@ -28,21 +26,14 @@ from anymask.io.guards import check_size, read_text
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
+from anymask.io.yolo_classes import LABELS, YAML, YoloClasses, classes_near, read_yaml, yaml_beside
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import fill_polygons, joined, outlines, simplified
+from anymask.notices import tell
 
-YAML = "data.yaml"
-_LABELS, _IMAGES = "labels", "images"
+_IMAGES = "images"
 _NO_CLASS = "object"
 _DIGITS = 7  # some thousandths of a pixel at 60,000 pixels
-
-
-@dataclass(frozen=True)
-class _Classes:
-    """Class names in numbered order, and the number that means no class."""
-
-    names: list[str]
-    unnamed: int | None
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
@@ -54,7 +45,7 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
         If ``data.yaml`` lacks a class and may not be overwritten.
     """
     yaml_path = yaml_beside(path)
-    known = _read_yaml(yaml_path) if yaml_path.is_file() else None
+    known = read_yaml(yaml_path) if yaml_path.is_file() else None
     classes = _classes_for(masks, context, known)
     files = {path: _lines(masks, classes, context).encode("ascii")}
     if (place := _image_stem(path)) is not None:
@@ -82,7 +73,7 @@ def load(file: MaskFile) -> MaskSet:
             "it (height, width)."
         )
     height, width = size = check_size(*image_size)
-    classes = _classes_beside(path)
+    classes = classes_near(path)
     shown = ["" if i == classes.unnamed else name for i, name in enumerate(classes.names)]
     counts, names = [], []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -102,6 +93,13 @@ def load(file: MaskFile) -> MaskSet:
         counts.append(fill_polygons([[ring]], size))
         index = int(values[0])
         names.append(shown[index] if index < len(shown) else str(index))
+        if shown and index >= len(shown):
+            tell(f"{path} has the class {index}, which the list of classes does not have.")
+    if counts and not classes.names:
+        tell(
+            f"{path}: there is no list of classes near it (data.yaml or classes.txt), so classes "
+            "are called by their numbers."
+        )
     return MaskSet.from_counts(
         size,
         counts,
@@ -110,18 +108,10 @@ def load(file: MaskFile) -> MaskSet:
     )
 
 
-def yaml_beside(path: Path) -> Path:
-    """The path of the ``data.yaml`` that numbers the classes of a label file."""
-    for folder in path.parents:
-        if folder.name == _LABELS:
-            return folder.parent / YAML
-    return path.with_name(YAML)
-
-
 def _image_stem(path: Path) -> Path | None:
     """The place of the image of a label file, without its suffix; None outside ``labels``."""
     for folder in path.parents:
-        if folder.name == _LABELS:
+        if folder.name == LABELS:
             return folder.parent / _IMAGES / path.relative_to(folder).with_suffix("")
     return None
 
@@ -136,7 +126,7 @@ def _lacks(folder: Path) -> str | None:
     )
 
 
-def _classes_for(masks: MaskSet, context: WriteContext, known: _Classes | None) -> _Classes:
+def _classes_for(masks: MaskSet, context: WriteContext, known: YoloClasses | None) -> YoloClasses:
     """The classes of the data set: those it already has, then the new ones of these masks."""
     names = context.classes_of(masks)
     unnamed = known.unnamed if known is not None else None
@@ -145,10 +135,10 @@ def _classes_for(masks: MaskSet, context: WriteContext, known: _Classes | None) 
     nameless = not all(masks.class_names or [""] * len(masks))
     if nameless and unnamed is None and _NO_CLASS not in names:
         names, unnamed = [*names, _NO_CLASS], len(names)
-    return _Classes(names, unnamed)
+    return YoloClasses(names, unnamed)
 
 
-def _lines(masks: MaskSet, classes: _Classes, context: WriteContext) -> str:
+def _lines(masks: MaskSet, classes: YoloClasses, context: WriteContext) -> str:
     height, width = masks.image_size
     lines = {}
     for index, polygons in outlines(masks):
@@ -161,7 +151,7 @@ def _lines(masks: MaskSet, classes: _Classes, context: WriteContext) -> str:
     return "".join(lines[id_] for id_ in sorted(lines))
 
 
-def _yaml(classes: _Classes) -> str:
+def _yaml(classes: YoloClasses) -> str:
     # JSON strings are valid YAML, whatever characters they contain.
     names = "".join(f"  {i}: {json.dumps(name)}\n" for i, name in enumerate(classes.names))
     marked = "" if classes.unnamed is None else f"unnamed: {classes.unnamed}\n"
@@ -169,34 +159,9 @@ def _yaml(classes: _Classes) -> str:
     return f"train: images\nval: images\n{marked}names:{'' if names else ' {}'}\n{names}"
 
 
-def _yaml_0_1_0(classes: _Classes) -> str:
+def _yaml_0_1_0(classes: YoloClasses) -> str:
     """The same file as anymask 0.1.0 wrote it."""
     return "path: .\n" + _yaml(classes)
-
-
-def _read_yaml(path: Path) -> _Classes:
-    try:
-        data: Any = yaml.safe_load(read_text(path))
-        names = data["names"]
-        if isinstance(names, dict):
-            names = [names[i] for i in range(len(names))]
-        unnamed = data.get("unnamed")
-        return _Classes([str(n) for n in names], unnamed if type(unnamed) is int else None)
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ImageError(
-            f"{path} does not list the classes under 'names'; correct it or move it away."
-        ) from None
-
-
-def _classes_beside(path: Path) -> _Classes:
-    """The classes in ``data.yaml`` or, one per line, in ``classes.txt``; else none."""
-    if (found := yaml_beside(path)).is_file():
-        return _read_yaml(found)
-    for folder in (path.parent, path.parent.parent):
-        if (folder / "classes.txt").is_file():
-            lines = read_text(folder / "classes.txt").splitlines()
-            return _Classes([line.strip() for line in lines], None)
-    return _Classes([], None)
 
 
 def _sniff(file: MaskFile) -> bool:
@@ -217,7 +182,7 @@ FORMAT = MaskFormat(
     write=save,
     read=load,
     sniff=_sniff,
-    dataset_folder=_LABELS,
+    dataset_folder=LABELS,
     dataset_list=YAML,
     dataset_lacks=_lacks,
     companions=("classes.txt",),

@@ -1,6 +1,7 @@
 """ENVI: a cube in two files, a header and a data file.
 
-`files.py` finds one from the other, `header.py` parses the header, `cube.py` maps the data.
+`files.py` finds one from the other, `header.py` parses the header and `esri.py` that of ESRI's BIL,
+BIP and BSQ files, `band_lists.py` reads its lists, `cube.py` maps the data.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from anymask.io.image_formats.envi.files import (
     data_of,
     header_of,
     is_data_file,
-    is_envi_header,
+    is_header,
 )
 from anymask.io.registry import ImageFormat
 
@@ -29,7 +30,7 @@ def _read(path: Path, **options: Any) -> Image:
 def _sniff(path: Path) -> bool:
     """Whether a file belongs to an ENVI pair whose header exists."""
     if path.suffix.lower() == HEADER_SUFFIX:  # other programs use this suffix too
-        return is_envi_header(path) and bool(data_of(path))
+        return is_header(path) and bool(data_of(path))
     return is_data_file(path)
 
 

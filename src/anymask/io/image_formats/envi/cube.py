@@ -1,4 +1,4 @@
-"""Memory-map ENVI cubes with the spectral package."""
+"""Memory-map the data of ENVI's and ESRI's headers."""
 
 from __future__ import annotations
 
@@ -6,26 +6,22 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
-from spectral.io import envi
-from spectral.io.bilfile import BilFile
-from spectral.io.bipfile import BipFile
-from spectral.io.bsqfile import BsqFile
 
 from anymask.errors import ImageError
 from anymask.images.image import Image
 from anymask.io.arrays import name_of
+from anymask.io.image_formats.envi.band_lists import bands_of
+from anymask.io.image_formats.envi.esri import is_esri_header
 from anymask.io.image_formats.envi.files import data_of, header_of
 from anymask.io.image_formats.envi.header import (
     INTERLEAVES,
     Layout,
-    bands_of,
     geo_of,
     layout_of,
     read_header,
 )
-
-_FILES = {"bsq": BsqFile, "bil": BilFile, "bip": BipFile}
 
 
 def read(path: Path, *, header: Path | None = None) -> Image:
@@ -69,8 +65,10 @@ def read(path: Path, *, header: Path | None = None) -> Image:
         layout = layout_of(fields, header)
     _check(data, header, layout, trusted=given is not None)
     geo, size, unit = geo_of(fields)
+    if size is not None and is_esri_header(header) and "coordinate system string" not in fields:
+        size = unit = None  # the steps of the grid are in an unknown unit
     return Image(
-        _map(data, fields, layout),
+        _map(data, layout),
         "YXC",
         pixel_size=size,
         unit=unit,
@@ -119,22 +117,20 @@ def _check(data: Path, header: Path, layout: Layout, *, trusted: bool) -> None:
         )
 
 
-def _map(data: Path, fields: dict[str, Any], layout: Layout) -> NDArray[Any]:
-    fields = {**fields, "byte order": "1" if layout.dtype.str.startswith(">") else "0"}
-    params = envi.gen_params(fields)
-    params.filename = str(data.absolute())  # spectral searches a bare name in other folders too
-    file = _FILES[layout.interleave](params, fields)
-    try:
-        array = file.open_memmap(interleave="bip")
-    finally:
-        file.fid.close()
-    if array is None:
-        raise ImageError(f"{data} cannot be mapped into memory; copy it to another disk.")
-    return array
+def _map(data: Path, layout: Layout) -> NDArray[Any]:
+    """Map the file as (row, column, band)."""
+    if (layout.major_gaps, layout.minor_gaps) == ((0, 0), (0, 0)):
+        array: NDArray[Any] = np.memmap(data, layout.dtype, "r", layout.offset, layout.shape)
+    else:
+        whole = np.memmap(data, np.uint8, "r")
+        array = np.ndarray(layout.shape, layout.dtype, whole, layout.first, layout.strides)
+    order = {"bsq": (1, 2, 0), "bil": (0, 2, 1), "bip": (0, 1, 2)}[layout.interleave]
+    return array.transpose(order)
 
 
 def _metadata(fields: dict[str, Any], header: Path, data: Path) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"format": "ENVI", "header": str(header), "data": str(data)}
+    form = "ESRI" if is_esri_header(header) else "ENVI"
+    metadata: dict[str, Any] = {"format": form, "header": str(header), "data": str(data)}
     try:
         nodata = float(str(fields["data ignore value"]))
         metadata["nodata"] = None if math.isnan(nodata) else nodata

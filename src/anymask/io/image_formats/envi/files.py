@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
+
+from anymask.io.image_formats.envi.esri import is_esri_header
 
 HEADER_SUFFIX = ".hdr"
 DATA_SUFFIXES = (".dat", ".raw", ".img", ".bil", ".bip", ".bsq")
 """Usual suffixes of the data file; it may have none."""
+
+# How a header may begin, and its encoding.
+_ENCODINGS = (
+    (b"", "utf-8"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
 def header_of(path: Path) -> Path | None:
@@ -26,7 +37,7 @@ def data_of(path: Path) -> list[Path]:
 def is_data_file(path: Path) -> bool:
     """Whether a file is the data file of an ENVI header beside it."""
     header = header_of(path)
-    return header is not None and is_envi_header(header)
+    return header is not None and is_header(header)
 
 
 def _beside(path: Path, names: list[str]) -> Path | None:
@@ -40,7 +51,24 @@ def _beside(path: Path, names: list[str]) -> Path | None:
     return None
 
 
+def is_header(path: Path) -> bool:
+    """Whether a file begins like ENVI's header, or is ESRI's."""
+    return is_envi_header(path) or is_esri_header(path)
+
+
 def is_envi_header(path: Path) -> bool:
     """Whether a file begins like an ENVI header."""
     with path.open("rb") as file:
-        return file.read(16).removeprefix(b"\xef\xbb\xbf").startswith(b"ENVI")
+        start = file.read(16)
+    return any(start.startswith(mark + "ENVI".encode(code)) for mark, code in _ENCODINGS)
+
+
+def text_of(content: bytes) -> str:
+    """Decode a header, which may be in UTF-8, UTF-16 or Latin-1."""
+    for mark, code in _ENCODINGS[:0:-1]:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(code, "replace")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")

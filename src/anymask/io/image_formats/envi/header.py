@@ -11,19 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from spectral.io import envi
 
 from anymask.errors import ImageError
 from anymask.images.image import Transform
-from anymask.images.units import unit_symbol, wavelengths_in_nm
-from anymask.io.image_formats.envi.files import is_envi_header
+from anymask.images.units import unit_symbol
+from anymask.io.image_formats.envi.band_lists import numbers_in
+from anymask.io.image_formats.envi.esri import is_esri_header, read_esri_header
+from anymask.io.image_formats.envi.files import is_envi_header, text_of
 from anymask.io.image_formats.tiff.geotiff import pixel_size_of
+from anymask.notices import tell
 
 Header = Mapping[str, Any]
 """Fields by lower-case name: text, or a list of texts for values in braces."""
 
 INTERLEAVES = ("bsq", "bil", "bip")
+
+# Physical value = gain × stored value + offset.
+_GAINS = (
+    *("data gain values", "data offset values"),
+    *("data reflectance gain values", "data reflectance offset values"),
+)
 
 # The time that spectral's parser needs grows with the square of these.
 _MOST_BYTES, _MOST_LINES = 4 << 20, 50_000
@@ -39,11 +47,38 @@ class Layout:
     dtype: np.dtype[Any]
     interleave: str
     offset: int
+    major_gaps: tuple[int, int] = (0, 0)
+    """Bytes before and after each band (bsq) or line (bil, bip)."""
+    minor_gaps: tuple[int, int] = (0, 0)
+    """Bytes before and after each line of a band (bsq, bil) or pixel (bip)."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Lengths in the order of the file: major frames, minor frames, values."""
+        return {
+            "bsq": (self.bands, self.lines, self.samples),
+            "bil": (self.lines, self.bands, self.samples),
+            "bip": (self.lines, self.samples, self.bands),
+        }[self.interleave]
+
+    @property
+    def strides(self) -> tuple[int, int, int]:
+        """Bytes from one of each to the next."""
+        _, frames, values = self.shape
+        minor = values * self.dtype.itemsize + sum(self.minor_gaps)
+        return frames * minor + sum(self.major_gaps), minor, self.dtype.itemsize
+
+    @property
+    def first(self) -> int:
+        """Position of the first value."""
+        return self.offset + self.major_gaps[0] + self.minor_gaps[0]
 
     @property
     def nbytes(self) -> int:
         """Minimum size of the data file."""
-        return self.offset + self.lines * self.samples * self.bands * self.dtype.itemsize
+        lengths = zip(self.shape, self.strides, strict=True)
+        last = self.first + sum((length - 1) * stride for length, stride in lengths)
+        return last + self.dtype.itemsize
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -54,6 +89,8 @@ def read_header(path: Path) -> dict[str, Any]:
     ImageError
         If it is not an ENVI header, or damaged.
     """
+    if is_esri_header(path):
+        return read_esri_header(path)
     if not is_envi_header(path):
         raise ImageError(
             f"{path} is not an ENVI header (its first line is not ENVI); pass the right one with "
@@ -62,10 +99,7 @@ def read_header(path: Path) -> dict[str, Any]:
     content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else b""
     if not content or content.count(b"\n") > _MOST_LINES:
         raise ImageError(f"{path} is too long for an ENVI header; pass the right one with header=.")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
+    text = text_of(content)
     # spectral reads files in the locale's encoding, so it gets a copy in that encoding.
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "header.hdr")
@@ -94,7 +128,9 @@ def layout_of(header: Header, path: Path) -> Layout:
         known = ", ".join(envi.envi_to_dtype)
         raise ImageError(f"{path} has the data type {code}; ENVI knows only {known}.")
     dtype = np.dtype(envi.envi_to_dtype[code])
-    order = _whole(header, "byte order", path, 0, default=0 if dtype.itemsize == 1 else None)
+    if "byte order" not in header and dtype.itemsize > 1:
+        tell(f"{path} has no field 'byte order', so 0 (little-endian) is assumed.")
+    order = _whole(header, "byte order", path, 0, default=0)
     if order > 1:
         raise ImageError(
             f"{path} has the byte order {order}; it must be 0 (little-endian) or 1 (big-endian)."
@@ -108,9 +144,38 @@ def layout_of(header: Header, path: Path) -> Layout:
         raise ImageError(f"{path} says that its data are compressed; save them uncompressed.")
     if "library" in str(header.get("file type", "")).lower():
         raise ImageError(f"{path} describes a spectral library, not an image; give an image.")
+    _tell_of_gains(header, path)
     return Layout(
-        lines, samples, bands, dtype.newbyteorder("<" if order == 0 else ">"), interleave, offset
+        lines,
+        samples,
+        bands,
+        dtype.newbyteorder("<" if order == 0 else ">"),
+        interleave,
+        offset,
+        _gaps(header, "major frame offsets", path),
+        _gaps(header, "minor frame offsets", path),
     )
+
+
+def _gaps(header: Header, name: str, path: Path) -> tuple[int, int]:
+    """Bytes to skip before and after each frame."""
+    if not header.get(name):
+        return 0, 0
+    gaps = numbers_in(header[name])
+    if len(gaps) != 2 or not all(gap >= 0 and gap.is_integer() for gap in gaps):
+        raise ImageError(f"{path} has {name} = {header[name]}; give two numbers of bytes.")
+    return int(gaps[0]), int(gaps[1])
+
+
+def _tell_of_gains(header: Header, path: Path) -> None:
+    """Say that values are as stored, if the header says how to convert them."""
+    for name in _GAINS:
+        numbers = numbers_in(header.get(name))
+        if any(number != ("gain" in name) for number in numbers):
+            tell(
+                f"{path} has {name!r} ({numbers[0]:g}, …), which are not applied: values are as "
+                "stored."
+            )
 
 
 def _whole(header: Header, name: str, path: Path, least: int, default: int | None = None) -> int:
@@ -126,47 +191,6 @@ def _whole(header: Header, name: str, path: Path, least: int, default: int | Non
             f"{path} has {name} = {text!r}; it must be a whole number of at least {least}."
         )
     return number
-
-
-def bands_of(header: Header, bands: int, path: Path) -> dict[str, Any]:
-    """Names, wavelengths and bad bands, as attributes of an `Image`.
-
-    Raises
-    ------
-    ImageError
-        If a list has not one entry per band, or has no numbers.
-    """
-    known: dict[str, Any] = {}
-    names = header.get("band names")
-    if names:
-        known["channel_names"] = tuple(_list(names, "band names", bands, path))
-    waves = header.get("wavelength")
-    if waves:
-        unit = header.get("wavelength units")
-        numbers = _numbers(waves, "wavelength", bands, path)
-        known["wavelengths"] = wavelengths_in_nm(numbers, None if unit is None else str(unit))
-    bad = header.get("bbl")
-    if bad:
-        known["bad_bands"] = _numbers(bad, "bbl", bands, path) == 0
-    return known
-
-
-def _list(value: Any, name: str, bands: int, path: Path) -> list[str]:
-    items = [value] if isinstance(value, str) else list(value)
-    if items and not items[-1]:  # a comma after the last entry
-        items.pop()
-    if len(items) != bands:
-        raise ImageError(
-            f"{path} has {len(items)} entries in {name!r} for {bands} bands; correct the header."
-        )
-    return items
-
-
-def _numbers(value: Any, name: str, bands: int, path: Path) -> NDArray[np.float64]:
-    try:
-        return np.array([float(item) for item in _list(value, name, bands, path)])
-    except ValueError as error:
-        raise ImageError(f"{path}: {name!r} must be a list of numbers; correct it.") from error
 
 
 def geo_of(header: Header) -> tuple[dict[str, Any] | None, tuple[float, float] | None, str | None]:

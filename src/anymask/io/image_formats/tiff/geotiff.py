@@ -12,6 +12,7 @@ import tifffile
 
 from anymask.images.image import Image, Transform
 from anymask.images.units import wavelengths_in_nm
+from anymask.notices import tell
 
 _GEOGRAPHIC, _PROJECTED = 2, 1
 _USER_DEFINED = 32767
@@ -142,11 +143,12 @@ def with_gdal(image: Image, key: tifffile.TiffPage) -> Image:
     except ValueError:
         pass  # no such tag, or not a number
     text = key.tags.valueof(_GDAL_METADATA)
-    if not text or "C" not in image.axes:
-        return image
     try:
-        items = list(ElementTree.fromstring(str(text)))
+        items = list(ElementTree.fromstring(str(text))) if text else []
     except ElementTree.ParseError:
+        return image
+    _tell_of_scales(items, image)
+    if "C" not in image.axes:
         return image
     names = _by_band(items, ("description",), image.n_channels)
     if names is not None:
@@ -160,6 +162,20 @@ def with_gdal(image: Image, key: tifffile.TiffPage) -> Image:
             return image
         image = replace(image, wavelengths=nm)
     return image
+
+
+def _tell_of_scales(items: Sequence[ElementTree.Element], image: Image) -> None:
+    """Say that values are as stored, if the file says how to convert them."""
+    for role, none in (("scale", 1.0), ("offset", 0.0)):
+        for item in items:
+            try:
+                number = float(item.text or "")
+            except ValueError:
+                continue
+            if item.get("role") == role and number != none:
+                what = f"{image.path} has a {role} ({number:g})"
+                tell(f"{what}, which is not applied: values are as stored.")
+                break
 
 
 def _by_band(

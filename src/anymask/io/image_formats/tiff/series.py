@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,9 @@ _PHOTOMETRIC = tifffile.PHOTOMETRIC
 _PLAIN = (_PHOTOMETRIC.MINISBLACK, _PHOTOMETRIC.MINISWHITE, _PHOTOMETRIC.RGB, _PHOTOMETRIC.YCBCR)
 _RGB = (_PHOTOMETRIC.RGB, _PHOTOMETRIC.YCBCR)
 _REDUCED_OR_MASK = 1 | 4  # values of the tag NewSubfileType
+# Files of no particular program.
+_PLAIN_KINDS = ("generic", "uniform", "shaped", "imagej")
+_ASIDE = re.compile("label|macro|thumb|overview|preview", re.IGNORECASE)
 _ALPHA = (1, 2)  # values of the tag ExtraSamples; 0 means unspecified
 
 
@@ -148,16 +152,38 @@ def _which_series(path: Path, tiff: tifffile.TiffFile, series: int | None, page:
         raise ImageError(f"{path} has no image in it; copy or save it again.")
     if series is not None:
         return whole_number(series, "series", len(found), path)
-    # Further series are taken for thumbnails and masks, unless they are as large as the first and
-    # not marked as either.
-    first = math.prod(found[0].shape)
-    rivals = [s for s in found[1:] if not s.keyframe.subfiletype & _REDUCED_OR_MASK]
-    if page is None and any(math.prod(other.shape) >= first for other in rivals):
-        shapes = {f"{i} {s.name}".strip(): s.shape for i, s in enumerate(found)}
+    if page is None and any(_is_rival(other, found[0]) for other in found[1:]):
+        shapes = {f"{i} {s.name}".strip() + f" {s.dtype}": s.shape for i, s in enumerate(found)}
         raise ImageError(
             f"{path} has {len(found)} images; choose one with series=: {listed(shapes)}."
         )
     return 0
+
+
+def _is_rival(other: tifffile.TiffPageSeries, first: tifffile.TiffPageSeries) -> bool:
+    """Whether a series is an image in its own right, and no thumbnail, mask or label of the first.
+
+    Programs mark such pages, or at least give them the kind and the shape of the image they are a
+    small copy of. Scanners of slides name them.
+    """
+    if other.keyframe.subfiletype & _REDUCED_OR_MASK:
+        return False
+    height, width = _sides(other)
+    full_height, full_width = _sides(first)
+    if height * width >= full_height * full_width:
+        return True
+    if first.kind not in _PLAIN_KINDS:
+        return first.kind == "ome" and not _ASIDE.search(other.name)
+    same_kind = (other.keyframe.dtype, other.keyframe.samplesperpixel, len(other.pages)) == (
+        first.keyframe.dtype, first.keyframe.samplesperpixel, len(first.pages)
+    )  # fmt: skip
+    # A copy's sides are rounded, up or down.
+    same_shape = abs(height * full_width - width * full_height) <= max(full_width, full_height)
+    return not (same_kind and same_shape)
+
+
+def _sides(series: tifffile.TiffPageSeries) -> tuple[int, int]:
+    return series.keyframe.imagelength, series.keyframe.imagewidth
 
 
 def _shown_by_pillow(

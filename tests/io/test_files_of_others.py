@@ -1,0 +1,155 @@
+"""Mask files as other programs write them: right pixels, and a word about what is left out."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import roifile
+
+from anymask.errors import ImageError
+from anymask.io import load_masks
+
+A = [[10, 10], [30, 10], [30, 20], [10, 20]]
+"""The outline of columns 10 to 29, rows 10 to 19: 200 pixels."""
+B = [[35, 25], [55, 25], [55, 40], [35, 40]]
+"""300 pixels."""
+SIZE = (48, 64)
+
+
+def labelme(tmp_path, *shapes, **fields):
+    """Write a LabelMe file; each shape is its type, points, and other fields."""
+    shapes = [
+        {"label": "cell", "group_id": None, "shape_type": kind, "points": points} | more
+        for kind, points, more in shapes
+    ]
+    data = {"version": "5.5.0", "shapes": shapes, "imagePath": "a.png", "imageHeight": 48}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(data | {"imageWidth": 64} | fields))
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", ["rectangle", "rotation", "quadrilateral", "oriented_rectangle", "polygon"]
+)
+def test_labelme_shapes_with_four_corners_are_outlines(tmp_path, kind):
+    diamond = [[10, 15], [20, 10], [30, 15], [20, 20]]
+    masks = load_masks(labelme(tmp_path, (kind, A, {}), (kind, diamond, {"direction": 0.4})))
+    assert masks.areas.tolist() == [200, 100]
+    assert masks.boxes[0].tolist() == [10, 10, 29, 19]
+
+
+@pytest.mark.parametrize("group", [1, "1", "left leaf"])
+def test_labelme_objects_are_what_has_the_same_label_and_group(tmp_path, group):
+    own, other = {"group_id": group}, {"group_id": group, "label": "leaf"}
+    masks = load_masks(labelme(tmp_path, ("polygon", A, own), ("polygon", B, own)))
+    assert masks.areas.tolist() == [500]
+    masks = load_masks(labelme(tmp_path, ("polygon", A, own), ("polygon", B, other)))
+    assert masks.areas.tolist() == [200, 300]
+    assert (masks.class_names, masks.ids.tolist()) == (("cell", "leaf"), [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "points"),
+    [("point", [[5, 5]]), ("line", A[:2]), ("linestrip", A), ("polygon", A[:2]), ("cuboid", A * 2)],
+)
+def test_labelme_points_and_lines_are_left_out_by_name(tmp_path, kind, points):
+    path = labelme(tmp_path, ("polygon", A, {}), (kind, points, {"label": "tip"}))
+    with pytest.warns(UserWarning, match=rf"a.json: Shape 2, a {kind} called 'tip', covers no"):
+        masks = load_masks(path)
+    assert (masks.areas.tolist(), masks.class_names) == ([200], ("cell",))
+
+
+def test_labelme_without_a_size_takes_that_of_the_image(tmp_path):
+    path = labelme(tmp_path, ("polygon", A, {}), imageHeight=None, imageWidth=None)
+    assert load_masks(path, SIZE).image_size == SIZE
+    with pytest.raises(ImageError, match="does not say how large the image is"):
+        load_masks(path)
+
+
+def feature(geometry, points, **properties):
+    return {
+        "type": "Feature",
+        "geometry": {"type": geometry, "coordinates": points},
+        "properties": {"objectType": "annotation"} | properties,
+    }
+
+
+def test_qupath_points_are_left_out_and_its_classes_have_all_their_names(tmp_path):
+    features = [
+        feature("Polygon", [[*A, A[0]]], classification={"name": "Tumor", "color": [200, 0, 0]}),
+        feature("Point", [5, 5]),
+        feature("MultiPolygon", [[[*B, B[0]]]], classification={"names": ["Tumor", "Positive"]}),
+        feature("LineString", A),
+    ]
+    path = tmp_path / "a.geojson"
+    for whole in (features, {"type": "FeatureCollection", "features": features}):
+        path.write_text(json.dumps(whole))
+        with pytest.warns(UserWarning, match="covers no pixels and is left out") as told:
+            masks = load_masks(path, SIZE)
+        assert masks.areas.tolist() == [200, 300]
+        assert masks.class_names == ("Tumor", "Tumor: Positive")
+        assert ["Point" in str(told[0].message), "LineString" in str(told[1].message)] == [True] * 2
+
+
+def test_imagej_points_are_left_out(tmp_path):
+    tip = roifile.ImagejRoi.frompoints([[5, 5]])
+    tip.roitype = roifile.ROI_TYPE.POINT
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, roi in (("tip", tip), ("cell", roifile.ImagejRoi.frompoints(A))):
+            archive.writestr(f"{name}.roi", roi.tobytes())
+    with pytest.warns(UserWarning, match="The ROI tip.* is a point"):
+        masks = load_masks(tmp_path / "a.zip", SIZE)
+    assert masks.areas.tolist() == [200]
+
+
+def yolo(tmp_path, folder, **lists):
+    """Write a label file of the classes 1 and 0 in a folder, and lists of classes by path."""
+    path = tmp_path / folder / "a.txt"
+    path.parent.mkdir(parents=True)
+    for name, text in lists.items():
+        (tmp_path / name.replace("__", "/")).write_text(text)
+    outline = " ".join(f"{x / 64:.8f} {y / 48:.8f}" for x, y in A)
+    path.write_text(f"1 {outline}\n0 {outline}\n")
+    return path
+
+
+YAML = "train: ../train/images\nnc: 2\nnames: [leaf, weed]\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "text"),
+    [
+        ("labels", "data.yaml", YAML),
+        ("train/labels", "data.yaml", YAML),
+        ("labels/train", "data.yaml", YAML),
+        ("set/labels/train", "coco8-seg.yaml", YAML),
+        ("labels", "weeds.yml", "path: .\nnames:\n  0: leaf\n  1: weed\n  3: stone\n"),
+        ("labels", "labels/classes.txt", "leaf\nweed\n"),
+        ("obj_train_data", "obj.names", "leaf\nweed\n"),
+    ],
+)
+def test_yolo_classes_are_found_where_programs_write_them(tmp_path, folder, name, text):
+    masks = load_masks(yolo(tmp_path, folder, **{name: text}), SIZE)
+    assert masks.class_names == ("weed", "leaf")
+
+
+def test_yolo_classes_without_a_list_are_numbers_and_it_is_said(tmp_path):
+    path = yolo(tmp_path, "labels", **{"other.yaml": "names: [a, b]", "list.yaml": "[a, b]"})
+    with pytest.warns(UserWarning, match="no list of classes near it"):
+        assert load_masks(path, SIZE).class_names == ("1", "0")
+    (tmp_path / "x.yaml").write_text(YAML)
+    (tmp_path / "y.yaml").write_text(YAML.replace("weed", "grass"))
+    with pytest.warns(UserWarning, match=r"different classes in x\.yaml and y\.yaml"):
+        assert load_masks(path, SIZE).class_names == ("1", "0")
+    (tmp_path / "data.yaml").write_text("names: [leaf]")
+    with pytest.warns(UserWarning, match="has the class 1, which the list"):
+        assert load_masks(path, SIZE).class_names == ("1", "leaf")
+
+
+def test_python_objects_in_an_array_are_refused_as_such(tmp_path):
+    np.save(tmp_path / "a_seg.npy", {"masks": np.zeros(SIZE)})
+    with pytest.raises(ImageError, match="Python objects, which could do harm"):
+        load_masks(tmp_path / "a_seg.npy")
