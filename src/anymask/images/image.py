@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,8 @@ from anymask.errors import ImageError
 from anymask.images.chunks import kept_bytes
 from anymask.images.lazy import LazyArray
 from anymask.images.memory import check_fits
+from anymask.images.nodata import Nodata, without_nodata
+from anymask.images.projection import project
 
 AXES = "TZCYXS"
 """Time, depth, channel, row, column, and colour sample (red, green, blue, optional alpha)."""
@@ -61,8 +62,9 @@ class Image:
     name
         Name of the image: the file's name without its suffix.
     metadata
-        Other metadata. Always ``format``; if the file has them, ``nodata`` (the value that means
-        "no data"), ``window`` ((level, width) for display) and ``dpi``.
+        Other metadata. Always ``format``; if the file has them, ``nodata`` (what means "no data":
+        a value, or a tuple of values and (lowest, highest) ranges), ``window`` ((level, width) for
+        display) and ``dpi``.
 
     Examples
     --------
@@ -152,6 +154,26 @@ class Image:
     def shape(self) -> tuple[int, ...]:
         """Length of each axis."""
         return tuple(self.array.shape)
+
+    @property
+    def nodata(self) -> Nodata:
+        """What means "no data": a value, or a tuple of values and (lowest, highest) ranges."""
+        nodata: Nodata = self.metadata.get("nodata")
+        return nodata
+
+    def without_nodata(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values that were read from this image with NaN in place of "no data".
+
+        The same array if no value is missing, otherwise floats. Everything that measures or shows
+        an image reads its values through this, so that holes are holes everywhere.
+
+        Examples
+        --------
+        >>> image = Image(np.array([[500, -9999]], np.int16), "YX", metadata={"nodata": -9999})
+        >>> image.without_nodata(image.numpy())
+        array([[500.,  nan]], dtype=float32)
+        """
+        return without_nodata(values, self.nodata)
 
     def numpy(self) -> NDArray[Any]:
         """Read the whole array into memory, in native byte order.
@@ -346,7 +368,9 @@ class Image:
             picks = (slice(None),) * position + (int(choice),)
             return replace(self, array=take(self.array, picks), axes=rest)
         if choice in ("max", "mean"):
-            return replace(self, array=_project(self.array, position, choice), axes=rest)
+            array = project(self.array, position, choice, self.nodata)
+            changes = {} if choice == "max" else {"metadata": _but_nodata(self.metadata)}
+            return replace(self, array=array, axes=rest, **changes)
         letter = axis.lower()
         raise ImageError(
             f"{self._what()} has {length} {names}; choose one with {letter}=0 to "
@@ -357,6 +381,11 @@ class Image:
 def take(array: Any, index: tuple[Any, ...]) -> Any:
     """Index with integers and slices; a lazy array is not read."""
     return array.select(index) if isinstance(array, LazyArray) else array[index]
+
+
+def _but_nodata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of values in which "no data" already is NaN."""
+    return {name: value for name, value in metadata.items() if name != "nodata"}
 
 
 def _are_axes(axes: str) -> bool:
@@ -371,24 +400,3 @@ def _is_mapped(array: np.ndarray) -> bool:
             return True
         base = base.base
     return False
-
-
-def _project(array: Any, axis: int, how: str) -> NDArray[Any]:
-    """Maximum or mean over an axis, one plane in memory at a time; NaN is ignored."""
-    planes = (
-        np.asarray(array[(slice(None),) * axis + (index,)]) for index in range(array.shape[axis])
-    )
-    first = next(planes)
-    if how == "max":
-        highest = np.array(first, first.dtype.newbyteorder("="))
-        for plane in planes:
-            np.fmax(highest, plane, out=highest)
-        return highest
-    wide = np.float64 if first.dtype.itemsize > 4 else np.float32
-    total, count = np.zeros(first.shape, np.float64), np.zeros(first.shape, np.uint32)
-    for plane in chain([first], planes):
-        known = ~np.isnan(plane)
-        np.add(total, plane, out=total, where=known)
-        count += known
-    with np.errstate(invalid="ignore"):
-        return (total / count).astype(wide)

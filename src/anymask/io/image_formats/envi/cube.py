@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from spectral.io.bsqfile import BsqFile
 
 from anymask.errors import ImageError
 from anymask.images.image import Image
+from anymask.images.nodata import parse_nodata
 from anymask.io.arrays import name_of
 from anymask.io.image_formats.envi.files import data_of, header_of
 from anymask.io.image_formats.envi.header import (
@@ -135,9 +135,7 @@ def _map(data: Path, fields: dict[str, Any], layout: Layout) -> NDArray[Any]:
 
 def _metadata(fields: dict[str, Any], header: Path, data: Path) -> dict[str, Any]:
     metadata: dict[str, Any] = {"format": "ENVI", "header": str(header), "data": str(data)}
-    try:
-        nodata = float(str(fields["data ignore value"]))
-        metadata["nodata"] = None if math.isnan(nodata) else nodata
-    except (KeyError, ValueError):
-        pass
+    nodata = parse_nodata(fields.get("data ignore value"))
+    if nodata is not None:
+        metadata["nodata"] = nodata
     return {**metadata, "fields": dict(fields)}

@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 
 from anymask.images.image import Image, Transform
+from anymask.images.nodata import parse_nodata
 from anymask.images.units import wavelengths_in_nm
 
 _GEOGRAPHIC, _PROJECTED = 2, 1
@@ -135,12 +136,9 @@ def _number(value: Any) -> int:
 
 def with_gdal(image: Image, key: tifffile.TiffPage) -> Image:
     """Add the "no data" value, band names and wavelengths from GDAL's tags."""
-    metadata = dict(image.metadata)
-    try:
-        metadata["nodata"] = float(str(key.tags.valueof(_GDAL_NODATA)).strip("\0 "))
-        image = replace(image, metadata=metadata)
-    except ValueError:
-        pass  # no such tag, or not a number
+    nodata = parse_nodata(key.tags.valueof(_GDAL_NODATA))
+    if nodata is not None:
+        image = replace(image, metadata={**image.metadata, "nodata": nodata})
     text = key.tags.valueof(_GDAL_METADATA)
     if not text or "C" not in image.axes:
         return image
