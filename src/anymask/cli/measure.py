@@ -161,6 +161,8 @@ def measure(
     if not as_json:
         chosen = "" if where is None else f" of {len(masks)}"
         err.print(Text(f"{len(table['id'])}{chosen} objects."))
+    for note in table.notes:
+        err.print(Text(note, style="yellow"), soft_wrap=True)
 
 
 def _writer_of(output: Path, overwrite: bool) -> Callable[[Path, Measurements], list[Path]]:

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from anymask.errors import ImageError
+from anymask.images.channel_labels import short_names
 from anymask.images.chunks import kept_bytes
+from anymask.images.earth import row_areas
 from anymask.images.lazy import LazyArray
-from anymask.images.memory import check_fits
+from anymask.images.memory import check_fits, is_mapped
 from anymask.images.nodata import Nodata, without_nodata
 from anymask.images.projection import project
 
@@ -185,7 +187,7 @@ class Image:
         """
         self._check_fits(self.shape)
         values = np.asarray(self.array)
-        in_memory = isinstance(self.array, np.ndarray) and not _is_mapped(self.array)
+        in_memory = isinstance(self.array, np.ndarray) and not is_mapped(self.array)
         return values if in_memory and values.dtype.isnative else np.array(values, self.dtype)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -253,6 +255,54 @@ class Image:
                 bad_bands=None,
             )  # fmt: skip
             yield from (read.channel(index - low).copy() for index in part)
+
+    def good_channels(self) -> list[int]:
+        """Return the indices of the channels that the file does not mark as bad.
+
+        Raises
+        ------
+        ImageError
+            If all are marked as bad.
+        """
+        bad = np.zeros(self.n_channels, bool) if self.bad_bands is None else self.bad_bands
+        good = np.flatnonzero(~np.asarray(bad, bool)).tolist()
+        if not good:
+            raise ImageError(f"{self._what()} marks all of its bands as bad; correct the header.")
+        return good
+
+    def measured_channels(
+        self, names: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield what :func:`anymask.measure` measures: name and values of each good channel.
+
+        Parameters
+        ----------
+        names
+            A name for each channel in place of its own: the name in the file, the wavelength, the
+            colour, or the index; "" for the only channel.
+
+        Yields
+        ------
+        name : str
+        values : ndarray
+            As :meth:`channel` returns them, NaN in holes.
+        """
+        coloured = "S" in self.axes and "C" not in self.axes
+        labels = list(names or ()) or short_names(
+            self.n_channels, self.channel_names, self.wavelengths, coloured=coloured
+        )
+        if len(labels) != self.n_channels or len(set(labels)) != len(labels):
+            raise ImageError(
+                f"{self._what()} has {self.n_channels} channels and {len(labels)} channel names; "
+                "give each channel its own name."
+            )
+        good = self.good_channels()
+        for index, channel in zip(good, self.channels(good), strict=True):
+            yield labels[index], self.without_nodata(channel)
+
+    def row_areas(self) -> NDArray[np.float64] | None:
+        """Area of one pixel of each row in m², for an image in degrees; None for any other."""
+        return row_areas(self.geo, self.height) if self.unit == "degree" else None
 
     def plane(self, t: Choice = None, z: Choice = None) -> Image:
         """Choose one time and one depth; the result has neither axis.
@@ -326,7 +376,7 @@ class Image:
 
     def _check_fits(self, shape: Sequence[int]) -> None:
         """Refuse to read an array of this shape from a file if it does not fit into memory."""
-        if isinstance(self.array, np.ndarray) and not _is_mapped(self.array):
+        if isinstance(self.array, np.ndarray) and not is_mapped(self.array):
             return
         advice = "read a part of it with image.region(top, left, height, width)"
         check_fits(shape, self.dtype.itemsize, self._what(), advice)
@@ -390,13 +440,3 @@ def _but_nodata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _are_axes(axes: str) -> bool:
     return len(set(axes)) == len(axes) and set("YX") <= set(axes) <= set(AXES)
-
-
-def _is_mapped(array: np.ndarray) -> bool:
-    """Whether an array is memory-mapped, or a view of a memory-mapped array."""
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        if isinstance(base, np.memmap):
-            return True
-        base = base.base
-    return False
