@@ -1,7 +1,8 @@
 """Convert any image to the ``uint8`` H×W×3 RGB that the model takes.
 
-Nothing is converted silently: :func:`check_rgb` refuses anything but 8-bit RGB, and :func:`to_rgb`
-is a visible step that users can replace by their own.
+Arrays are never converted silently: :func:`check_rgb` refuses anything but 8-bit RGB, and
+:func:`to_rgb` is a visible step that users can replace by their own. An :class:`Image` says what its
+values mean, so it is shown as :func:`to_rgb` does by default.
 """
 
 from __future__ import annotations
@@ -51,6 +52,15 @@ def check_rgb(image: Any) -> None:
             f"The image is {describe(image)} while the model takes uint8 RGB of shape H×W×3; "
             "convert it with anymask.to_rgb(image)."
         )
+
+
+def rgb_of(image: Any) -> Any:
+    """Return an :class:`Image` as :func:`to_rgb` shows it by default; anything else as it is.
+
+    Everything that takes 8-bit RGB passes it through this, so that an image that was read from a
+    file can be given wherever its RGB can.
+    """
+    return to_rgb(image) if isinstance(image, Image) else image
 
 
 def to_rgb(

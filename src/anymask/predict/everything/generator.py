@@ -18,6 +18,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import AnymaskError
+from anymask.images.image import Image
+from anymask.images.normalize import rgb_of
 from anymask.masks.distinct import distinct
 from anymask.masks.mask_set import MaskSet, OutputMode
 from anymask.model.sam import Sam
@@ -193,14 +195,14 @@ class SamAutomaticMaskGenerator:
         )
 
     def generate(
-        self, image: PixelSource, progress: OnPoints | None = None
+        self, image: PixelSource | Image, progress: OnPoints | None = None
     ) -> list[dict[str, Any]]:
         """Find all objects of an image.
 
         Parameters
         ----------
-        image : (H, W, 3) uint8 array
-            RGB. Besides NumPy arrays, anything with a shape and a dtype that returns arrays when
+        image : (H, W, 3) uint8 array, or Image
+            RGB; an :class:`anymask.Image` is shown as :func:`anymask.to_rgb` does by default. Besides NumPy arrays, anything with a shape and a dtype that returns arrays when
             sliced: memory maps, arrays in Zarr or HDF5 files. With `tile_size`, at most one tile
             is read at a time.
         progress : callable, optional
@@ -223,12 +225,15 @@ class SamAutomaticMaskGenerator:
         return self.generate_masks(image, progress).to_records(self.output_mode)
 
     @torch.no_grad()
-    def generate_masks(self, image: PixelSource, progress: OnPoints | None = None) -> MaskSet:
+    def generate_masks(
+        self, image: PixelSource | Image, progress: OnPoints | None = None
+    ) -> MaskSet:
         """Find all objects of an image, as a `MaskSet`, which takes little memory.
 
         Parameters and errors are those of `generate`, and so are the masks and their order.
         """
         options, grids = self.options, self.point_grids
+        image = rgb_of(image)
         size = check_pixel_source(image)
         tiles = [Tile(0, 0, 0, 0, size[1], size[0])]
         if options.tile_size is not None and max(size) > options.tile_size:
