@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, newest, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
@@ -234,7 +234,9 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
     is_labels = _is_label_image(result.path)
     size = None if picture is None else (picture.height, picture.width)
     with err.status(f"Cleaning {result.path.name}"):
-        pictures = list(load_dataset(result.path, size))
+        pictures = [
+            (name, newest(result.path, masks)) for name, masks in load_dataset(result.path, size)
+        ]
         scale = scale_of(result.path) if picture is None else {}
         for name, masks in pictures:
             target = _target(result, options, None if len(pictures) == 1 else name)

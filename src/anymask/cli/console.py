@@ -11,8 +11,9 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -20,6 +21,9 @@ from rich.text import Text
 
 from anymask.errors import AnymaskError
 from anymask.io.registry import PluginWarning
+
+if TYPE_CHECKING:
+    from anymask.masks.mask_set import MaskSet
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,6 +40,21 @@ EXIT_STOPPED = 130
 def complain(message: str) -> None:
     """Print an error message on stderr, verbatim: brackets in file names are not markup."""
     err.print(Text(message, style="red"), soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """Print a notice on stderr, verbatim."""
+    err.print(Text(message, style="yellow"), soft_wrap=True)
+
+
+def newest(path: Path, masks: MaskSet) -> MaskSet:
+    """Return the masks of a file as corrected in the label image beside it, and say so."""
+    from anymask.io.corrected import newest_masks
+
+    masks, said = newest_masks(path, masks)
+    if said:
+        note(said)
+    return masks
 
 
 def show_plugin_warnings() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, out
+from anymask.cli.console import EXIT_SOME_FAILED, complain, ends_in_a_sentence, err, newest, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
@@ -224,6 +224,7 @@ def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> 
     scale = scale_of(result.path)
     found: list[_Loaded] = []
     for name, masks in load_dataset(result.path, size):
+        masks = newest(result.path, masks)
         own = image
         if own is None and images is not None:
             own = _image_for(images, Path(name).with_suffix(""))

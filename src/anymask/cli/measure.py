@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.console import ends_in_a_sentence, err, newest, note, out
 from anymask.cli.convert import parse_pixel_size, plain_unit
 from anymask.cli.options import (
     JsonOption,
@@ -145,6 +145,7 @@ def measure(
     with err.status("Measuring"):
         picture = read(image).plane(t=_choice(time), z=_choice(plane))
         masks = load_masks(labels, (picture.height, picture.width), image=picture)
+        masks = newest(labels, masks)
         table = measure_in_image(
             masks, picture, pixel_size=size, unit=plain_unit(unit), properties=wanted
         )
@@ -161,8 +162,8 @@ def measure(
     if not as_json:
         chosen = "" if where is None else f" of {len(masks)}"
         err.print(Text(f"{len(table['id'])}{chosen} objects."))
-    for note in table.notes:
-        err.print(Text(note, style="yellow"), soft_wrap=True)
+    for said in table.notes:
+        note(said)
 
 
 def _writer_of(output: Path, overwrite: bool) -> Callable[[Path, Measurements], list[Path]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import ends_in_a_sentence, err, out
+from anymask.cli.console import ends_in_a_sentence, err, newest, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError, OutputError
 
@@ -118,7 +118,7 @@ def spectra(
     with err.status("Measuring"):
         image = read(cube, header=header).plane()
         name, unit = image.name, "value"
-        masks = load_masks(labels, (image.height, image.width), image=image)
+        masks = newest(labels, load_masks(labels, (image.height, image.width), image=image))
         _check_size(masks, image, labels, cube)
         if white is not None or dark is not None or place is not None:
             light = None if white is None else read(white)

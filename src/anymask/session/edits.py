@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace as replaced
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -269,9 +270,11 @@ class Edits:
         if isinstance(masks, np.ndarray):
             labels = masks
         else:
+            from anymask.io.corrected import newest_masks
             from anymask.io.read_masks import load_masks
 
-            found: MaskSet = load_masks(masks, self._images[layer.image].size)
+            read: MaskSet = load_masks(masks, self._images[layer.image].size)
+            found, _ = newest_masks(Path(masks), read)
             labels = found.to_labels()
             names = dict(zip(found.ids.tolist(), found.class_names or (), strict=False))
         _check_labels(labels, self._images[layer.image].label_shape)
