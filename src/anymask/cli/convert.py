@@ -61,8 +61,8 @@ def convert(
         typer.Option(
             "--images",
             metavar="FILE|DIR",
-            help="The image, or a folder of images named like the results. Gives pixel size, "
-            "geo-reference, brightness, and the image size that some formats lack.",
+            help="The image, or a folder of images named like the results. Gives brightness, and "
+            "the pixel size, geo-reference and image size that the results lack.",
         ),
     ] = None,
     image_size: Annotated[
@@ -212,7 +212,7 @@ class _Loaded:
     masks: MaskSet
     image: Image | None
     scale: dict[str, Any]
-    """Pixel size and unit stored in the result file itself."""
+    """Pixel size, unit and geo-reference stored in the result file itself."""
 
 
 def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> list[_Loaded]:
@@ -273,12 +273,13 @@ def _write(
     *,
     to_file: bool,
 ) -> list[Path]:
+    from anymask.io.write_context import lacked
     from anymask.io.write_masks import save_dataset, save_masks
 
     if len(loaded) == 1 and to_file:
         one = loaded[0]
-        if one.image is None and options["pixel_size"] is None:
-            options = {**options, **one.scale}
+        given = {key: value for key, value in options.items() if value is not None}
+        options = lacked(one.image, one.scale) | given
         return save_masks(
             one.masks,
             output,

@@ -57,7 +57,7 @@ def measure(
         Path,
         typer.Argument(
             metavar="IMAGE",
-            help="The image: gives brightness, and the pixel size if its file has one.",
+            help="The image: gives brightness, and the pixel size, unless only the masks have one.",
             show_default=False,
         ),
     ],
@@ -83,7 +83,8 @@ def measure(
         typer.Option(
             metavar="CONDITION",
             help='Keep only objects that match, such as "area > 200 and circularity > .8". Names '
-            "are column names without units.",
+            "are column names without units; values are in the units of the columns, area_px in "
+            "pixels.",
         ),
     ] = None,
     properties: Annotated[
@@ -139,6 +140,8 @@ def measure(
 
     from anymask.io import load_masks, measure_in_image
     from anymask.io.read_images import read
+    from anymask.io.read_masks import scale_of
+    from anymask.io.write_context import lacked
     from anymask.masks.choose import choose
 
     wanted = [p.strip() for p in properties.split(",")] if properties is not None else None
@@ -146,9 +149,9 @@ def measure(
         picture = read(image).plane(t=_choice(time), z=_choice(plane))
         masks = load_masks(labels, (picture.height, picture.width), image=picture)
         masks = newest(labels, masks)
-        table = measure_in_image(
-            masks, picture, pixel_size=size, unit=plain_unit(unit), properties=wanted
-        )
+        given = {"pixel_size": size, "unit": plain_unit(unit)} if size is not None else {}
+        facts = lacked(picture, scale_of(labels)) | given
+        table = measure_in_image(masks, picture, properties=wanted, **facts)
         if where is not None:
             table = table.select(choose(where, table))
     if output is not None and write is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ def measure_in_image(
     pixel_size: float | tuple[float, float] | None = None,
     unit: str | None = None,
     properties: Sequence[str] | None = None,
+    geo_reference: Mapping[str, Any] | None = None,
 ) -> Measurements:
     """Measure masks in the image they belong to, with its pixel size and all its channels.
 
@@ -31,6 +32,8 @@ def measure_in_image(
         An `Image` provides pixel size, unit and channel names; it is read one channel at a time.
     pixel_size, unit, properties
         As in `anymask.masks.measure.measure`; the first two override the image's own.
+    geo_reference : mapping, optional
+        As in `Image.geo`, for the areas of pixels in degrees; overrides the image's own.
 
     Returns
     -------
@@ -44,7 +47,14 @@ def measure_in_image(
     if isinstance(image, Image):
         image = image.plane()
         check_same_size(masks, image)
-    return measure(masks, image, pixel_size=pixel_size, unit=unit, properties=properties)
+    return measure(
+        masks,
+        image,
+        pixel_size=pixel_size,
+        unit=unit,
+        properties=properties,
+        row_areas=row_areas(geo_reference, masks.image_size[0]),
+    )
 
 
 def measured(masks: MaskSet, context: WriteContext) -> Measurements:

@@ -16,7 +16,12 @@ from anymask.images.units import wavelengths_in_nm
 
 _GEOGRAPHIC, _PROJECTED = 2, 1
 _USER_DEFINED = 32767
-_PIXEL_IS_POINT = 2
+_PIXEL_IS_AREA, _PIXEL_IS_POINT = 1, 2
+# Where the keys are stored: the directory, floating-point numbers, and text.
+_DIRECTORY, _DOUBLES, _ASCII = 34735, 34736, 34737
+_RASTER_TYPE = 1025
+# What ArcGIS and GDAL write before a reference system that has no code.
+_WKT = "ESRI PE String = "
 _LINEAR_UNITS = {9001: "m", 9002: "ft", 9003: "US ft", 9036: "km"}
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 
@@ -31,6 +36,8 @@ def geo_reference(image: Image, key: tifffile.TiffPage) -> Image:
     if not tags:
         return image
     geo: dict[str, Any] = dict(tags)
+    keys = {code: key.tags.valueof(code) for code in (_DIRECTORY, _DOUBLES, _ASCII)}
+    geo["geokeys"] = {code: value for code, value in keys.items() if value is not None}
     if transform is not None:
         geo["transform"] = transform
     crs = _crs(tags)
@@ -51,7 +58,10 @@ def pixel_size_of(transform: Transform) -> tuple[float, float]:
 
 
 def geo_tags(
-    transform: Transform | None, crs: str | None = None, unit: str | None = None
+    transform: Transform | None,
+    crs: str | None = None,
+    unit: str | None = None,
+    geokeys: Mapping[int, Any] | None = None,
 ) -> list[tuple[int, str, int, Any, bool]]:
     """GeoTIFF tags for `tifffile.imwrite`; an empty list if there is no transform.
 
@@ -60,9 +70,12 @@ def geo_tags(
     transform
         As in `Image.geo`.
     crs
-        For example "EPSG:32632"; references without an EPSG code are left out.
+        For example "EPSG:32632", or WKT, which is written as ArcGIS does.
     unit
         Unit of the coordinates; "degree" for geographic ones.
+    geokeys
+        The GeoKeys of the image by tag, as in ``Image.geo["geokeys"]``. They are written as they
+        are in place of `crs`, so that systems without a code are kept.
 
     Examples
     --------
@@ -72,14 +85,7 @@ def geo_tags(
     if transform is None:
         return []
     x, a, b, y, d, e = transform
-    keys = [(1025, 1)]  # pixels are areas; coordinates refer to their corners
-    code = crs.removeprefix("EPSG:") if crs is not None and crs.startswith("EPSG:") else ""
-    if code.isdecimal() and int(code) < _USER_DEFINED:
-        model, place = (_GEOGRAPHIC, 2048) if unit == "degree" else (_PROJECTED, 3072)
-        keys = [(1024, model), *keys, (place, int(code))]
-    directory = [1, 1, 0, len(keys)]
-    for key, value in keys:
-        directory += [key, 0, 1, value]
+    key_tags = _same_keys(geokeys) if geokeys and _DIRECTORY in geokeys else _key_tags(crs, unit)
     if b == d == 0 and e < 0 < a:  # more programs read these tags
         place_tags = [
             (33550, "d", 3, (a, -e, 0.0), True),
@@ -88,7 +94,46 @@ def geo_tags(
     else:
         matrix = (a, b, 0.0, x, d, e, 0.0, y, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
         place_tags = [(34264, "d", 16, matrix, True)]
-    return [*place_tags, (34735, "H", len(directory), tuple(directory), True)]
+    return [*place_tags, *key_tags]
+
+
+def _key_tags(crs: str | None, unit: str | None) -> list[tuple[int, str, int, Any, bool]]:
+    """GeoKeys for a reference system."""
+    crs, text = crs or "", ""
+    model, place, citation = (_GEOGRAPHIC, 2048, 2049) if unit == "degree" else (_PROJECTED, 3072, 3073)
+    code = crs.removeprefix("EPSG:") if crs.startswith("EPSG:") else ""
+    # Pixels are areas: coordinates refer to their corners.
+    keys = [(_RASTER_TYPE, 0, 1, _PIXEL_IS_AREA)]
+    if code.isdecimal() and int(code) < _USER_DEFINED:
+        keys = [(1024, 0, 1, model), *keys, (place, 0, 1, int(code))]
+    elif crs and not code:
+        text = f"{_WKT}{crs}|"
+        keys = [
+            (1024, 0, 1, model),
+            *keys,
+            (place, 0, 1, _USER_DEFINED),
+            (citation, _ASCII, len(text), 0),
+        ]
+    numbers = (1, 1, 0, len(keys), *(number for key in keys for number in key))
+    tags: list[tuple[int, str, int, Any, bool]] = [(_DIRECTORY, "H", len(numbers), numbers, True)]
+    return tags + ([(_ASCII, "s", 0, text, True)] if text else [])
+
+
+def _same_keys(geokeys: Mapping[int, Any]) -> list[tuple[int, str, int, Any, bool]]:
+    """The keys of an image, but for the raster type: our coordinates refer to corners."""
+    directory = [int(number) for number in geokeys[_DIRECTORY]]
+    for start in range(4, len(directory) - 3, 4):
+        if directory[start] == _RASTER_TYPE:
+            directory[start + 3] = _PIXEL_IS_AREA
+    tags: list[tuple[int, str, int, Any, bool]] = [
+        (_DIRECTORY, "H", len(directory), tuple(directory), True)
+    ]
+    if _DOUBLES in geokeys:
+        numbers = np.atleast_1d(geokeys[_DOUBLES]).astype(float).tolist()
+        tags.append((_DOUBLES, "d", len(numbers), tuple(numbers), True))
+    if _ASCII in geokeys:
+        tags.append((_ASCII, "s", 0, str(geokeys[_ASCII]), True))
+    return tags
 
 
 def _transform(tags: Mapping[str, Any]) -> Transform | None:
@@ -117,6 +162,10 @@ def _crs(tags: Mapping[str, Any]) -> str | None:
         code = _number(tags.get(name))
         if 0 < code < _USER_DEFINED:
             return f"EPSG:{code}"
+    for name in ("PCSCitationGeoKey", "ProjectedCitationGeoKey", "GeogCitationGeoKey", "GTCitationGeoKey"):
+        citation = str(tags.get(name) or "")
+        if citation.lower().startswith(_WKT.lower()):
+            return citation[len(_WKT) :].strip("|\0 ")
     return None
 
 
