@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ import tifffile
 
 from anymask.images.image import Image, Transform
 from anymask.images.nodata import parse_nodata
-from anymask.images.units import wavelengths_in_nm
+from anymask.images.units import unit_symbol, wavelengths_in_nm
 
 _GEOGRAPHIC, _PROJECTED = 2, 1
 _USER_DEFINED = 32767
@@ -20,7 +21,7 @@ _PIXEL_IS_AREA, _PIXEL_IS_POINT = 1, 2
 # Where the keys are stored: the directory, floating-point numbers, and text.
 _DIRECTORY, _DOUBLES, _ASCII = 34735, 34736, 34737
 _RASTER_TYPE = 1025
-# What ArcGIS and GDAL write before a reference system that has no code.
+# What ArcGIS and GDAL write before a reference system without a code, in user-defined models.
 _WKT = "ESRI PE String = "
 _LINEAR_UNITS = {9001: "m", 9002: "ft", 9003: "US ft", 9036: "km"}
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
@@ -100,20 +101,15 @@ def geo_tags(
 def _key_tags(crs: str | None, unit: str | None) -> list[tuple[int, str, int, Any, bool]]:
     """GeoKeys for a reference system."""
     crs, text = crs or "", ""
-    model, place, citation = (_GEOGRAPHIC, 2048, 2049) if unit == "degree" else (_PROJECTED, 3072, 3073)
     code = crs.removeprefix("EPSG:") if crs.startswith("EPSG:") else ""
     # Pixels are areas: coordinates refer to their corners.
     keys = [(_RASTER_TYPE, 0, 1, _PIXEL_IS_AREA)]
     if code.isdecimal() and int(code) < _USER_DEFINED:
+        model, place = (_GEOGRAPHIC, 2048) if unit == "degree" else (_PROJECTED, 3072)
         keys = [(1024, 0, 1, model), *keys, (place, 0, 1, int(code))]
     elif crs and not code:
         text = f"{_WKT}{crs}|"
-        keys = [
-            (1024, 0, 1, model),
-            *keys,
-            (place, 0, 1, _USER_DEFINED),
-            (citation, _ASCII, len(text), 0),
-        ]
+        keys = [(1024, 0, 1, _USER_DEFINED), *keys, (3073, _ASCII, len(text), 0)]
     numbers = (1, 1, 0, len(keys), *(number for key in keys for number in key))
     tags: list[tuple[int, str, int, Any, bool]] = [(_DIRECTORY, "H", len(numbers), numbers, True)]
     return tags + ([(_ASCII, "s", 0, text, True)] if text else [])
@@ -162,10 +158,15 @@ def _crs(tags: Mapping[str, Any]) -> str | None:
         code = _number(tags.get(name))
         if 0 < code < _USER_DEFINED:
             return f"EPSG:{code}"
-    for name in ("PCSCitationGeoKey", "ProjectedCitationGeoKey", "GeogCitationGeoKey", "GTCitationGeoKey"):
-        citation = str(tags.get(name) or "")
-        if citation.lower().startswith(_WKT.lower()):
-            return citation[len(_WKT) :].strip("|\0 ")
+    return _wkt(tags)
+
+
+def _wkt(tags: Mapping[str, Any]) -> str | None:
+    """A reference system without a code, as ArcGIS and GDAL write it."""
+    for name in ("PCSCitationGeoKey", "ProjectedCitationGeoKey", "GTCitationGeoKey"):
+        _, found, wkt = str(tags.get(name) or "").partition(_WKT)
+        if found:
+            return wkt.strip("|\0 ")
     return None
 
 
@@ -176,7 +177,9 @@ def _unit(tags: Mapping[str, Any]) -> str | None:
     linear = _number(tags.get("ProjLinearUnitsGeoKey"))
     if model == _PROJECTED:
         return _LINEAR_UNITS.get(linear, "m" if linear == 0 else None)
-    return None
+    wkt = _wkt(tags) or ""
+    units = re.findall(r'UNIT\["([^"]+)"', wkt)  # the last one is that of the coordinates
+    return None if not units else "degree" if wkt.startswith("GEOG") else unit_symbol(units[-1])
 
 
 def _number(value: Any) -> int:
