@@ -31,7 +31,8 @@ def test_commands_keep_the_reference_of_the_masks_they_read(cli, tmp_path: Path,
     image = Image(LABELS, "YX", geo=UTM, pixel_size=(0.5, 0.5), unit="m")
     path = tmp_path / f"a{suffix}"
     save_masks(LABELS, path, image=image)
-    cleaned = cli("clean", path, "--fill-holes", "all", "--to", suffix.strip(".").replace("tif", "labels"))
+    form = {".tif": "labels", ".geojson": "geojson"}[suffix]
+    cleaned = cli("clean", path, "--fill-holes", "all", "--to", form)
     assert cleaned.exit_code == 0, cleaned.stderr
     (path,) = tmp_path.glob("a.cleaned*")
     converted = cli("convert", path, "--to", "geojson", "-o", tmp_path / "b.geojson")

@@ -113,7 +113,7 @@ def test_a_changed_json_file_is_believed_and_said(stem: Path) -> None:
 def test_if_both_were_changed_the_user_decides(stem: Path) -> None:
     edit_json(stem)
     edit_labels(stem, id1=0)
-    with pytest.raises(ImageError, match="Both .* move away the one that is wrong"):
+    with pytest.raises(ImageError, match=r"Both .* move away the one that is wrong"):
         newest(stem)
 
 

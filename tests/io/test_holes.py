@@ -66,8 +66,9 @@ def scan(folder: Path, values: np.ndarray, **elements: object) -> Path:
 FILES: dict[str, Callable[[Path], Path]] = {
     "GeoTIFF int16": lambda f: tiff(f, scene("i2", -9999), "-9999"),
     "GeoTIFF uint8": lambda f: tiff(f, scene("u1", 255), "255"),
-    "GeoTIFF int32, which float32 does not hold": lambda f: tiff(f, scene("i4", 2**31 - 1), "2147483647"),
-    "GeoTIFF float32": lambda f: tiff(f, scene("f4", -3.4028234663852886e38), "-3.4028230607370965e+38"),
+    "GeoTIFF int32": lambda f: tiff(f, scene("i4", 2**31 - 1), "2147483647"),
+    # As ArcGIS prints the lowest float32, with too few digits.
+    "GeoTIFF float32": lambda f: tiff(f, scene("f4", -3.40282347e38), "-3.4028230607370965e+38"),
     "GeoTIFF infinity": lambda f: tiff(f, scene("f4", -np.inf), "-inf"),
     "GeoTIFF NaN": lambda f: tiff(f, scene("f4", np.nan), "nan"),
     "ENVI": lambda f: cube(f, scene("i2", -9999), "-9999"),

@@ -419,8 +419,8 @@ class Image:
             return replace(self, array=take(self.array, picks), axes=rest)
         if choice in ("max", "mean"):
             array = project(self.array, position, choice, self.nodata)
-            changes = {} if choice == "max" else {"metadata": _but_nodata(self.metadata)}
-            return replace(self, array=array, axes=rest, **changes)
+            kept = self.metadata if choice == "max" else _but_nodata(self.metadata)
+            return replace(self, array=array, axes=rest, metadata=kept)
         letter = axis.lower()
         raise ImageError(
             f"{self._what()} has {length} {names}; choose one with {letter}=0 to "

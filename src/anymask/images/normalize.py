@@ -1,8 +1,8 @@
 """Convert any image to the ``uint8`` H×W×3 RGB that the model takes.
 
 Arrays are never converted silently: :func:`check_rgb` refuses anything but 8-bit RGB, and
-:func:`to_rgb` is a visible step that users can replace by their own. An :class:`Image` says what its
-values mean, so it is shown as :func:`to_rgb` does by default.
+:func:`to_rgb` is a visible step that users can replace by their own. An :class:`Image` says what
+its values mean, so it is shown as :func:`to_rgb` does by default.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def to_rgb(
 
     By default:
 
-    - 8-bit values stay as they are, beside holes too, and a ``uint8`` H×W×3 array is returned as the same object.
+    - 8-bit values stay as they are, beside holes too, and a ``uint8`` H×W×3 array is returned as
+      the same object.
     - Grayscale is repeated into three equal channels. Alpha is dropped without blending.
     - ``bool`` becomes 0 and 255.
     - All other values are stretched: the 0.5 % and 99.5 % percentiles become 0 and 255, and values
@@ -253,9 +254,9 @@ def _limits(
     stored = None if contrast.background else planes.dtype
     if planes.window is not None and contrast.is_open:
         low, high = window_limits(planes.window)
-    elif stored == np.uint8:
+    elif stored == np.dtype(np.uint8):
         low, high = 0.0, 255.0
-    elif stored == bool:
+    elif stored == np.dtype(np.bool_):
         low, high = 0.0, 1.0
     if contrast.is_open and contrast.background:
         low, high = "0%", HIGH

@@ -258,9 +258,7 @@ def _chosen(source: Any, axis: int, bands: NDArray[np.intp], box: Box) -> NDArra
     return np.take(np.asarray(source[span]), wanted - first, axis=axis)
 
 
-def _mixed(
-    source: Any, axis: int, weights: NDArray[Any], nodata: Nodata, box: Box
-) -> NDArray[Any]:
+def _mixed(source: Any, axis: int, weights: NDArray[Any], nodata: Nodata, box: Box) -> NDArray[Any]:
     """Compute each band in the box as a weighted sum of the bands it depends on."""
     wanted = weights[box[axis]]
     used = np.flatnonzero(wanted.any(axis=0))

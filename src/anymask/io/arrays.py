@@ -80,8 +80,8 @@ def _beside(value: float, step: int, dtype: DTypeLike) -> float:
     """The next value of a dtype below or above a value."""
     if np.dtype(dtype).kind != "f":
         return value + step
-    kind = np.dtype(dtype).type
-    return float(np.nextafter(kind(value), kind(step * np.inf)))
+    own: Any = np.dtype(dtype).type
+    return float(np.nextafter(own(value), own(step * np.inf)))
 
 
 def check_numbers(dtype: DTypeLike, path: Path) -> None:

@@ -59,7 +59,10 @@ def newest_masks(path: Path, masks: MaskSet) -> tuple[MaskSet, str | None]:
     try:
         labels = load_masks(beside)
     except AnymaskError as error:
-        return masks, f"{path.name} is used as it is, because its label image is unreadable: {error}"
+        return (
+            masks,
+            f"{path.name} is used as it is, because its label image is unreadable: {error}",
+        )
     if labels.image_size != masks.image_size:
         height, width = labels.image_size
         return masks, (

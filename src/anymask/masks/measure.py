@@ -224,7 +224,7 @@ def _lacking(masks: MaskSet, bright: Mapping[str, Mapping[str, NDArray[Any]]]) -
     if not number:
         return []
     whose = f"{number} of {len(masks)} objects {'has' if number == 1 else 'have'}"
-    return [f"{whose} pixels without data, which are left out of intensities ({COUNT} counts the rest)."]
+    return [f"{whose} pixels without data, which are left out; {COUNT} counts the others."]
 
 
 def _notes_on_degrees(on_earth: bool) -> Iterator[str]:
@@ -365,9 +365,7 @@ def _axes(rows: float, columns: float, both: float) -> dict[str, float]:
 def _units(columns: Iterable[str], unit: str | None) -> dict[str, str]:
     units = {}
     for name in columns:
-        if name.startswith(("centroid_", "bbox_")) or name in ("num_pixels", "area_px") or (
-            name.startswith(COUNT)
-        ):
+        if name.startswith(("centroid_", "bbox_", COUNT)) or name in ("num_pixels", "area_px"):
             units[name] = "pixels"
         elif name in _LENGTHS | _AREAS:
             units[name] = "pixels" if unit is None else unit + "²" * (name in _AREAS)

@@ -149,13 +149,12 @@ class PredictorImages:
         """Return an image as 1×3×h×w RGB in the encoder's size, and its original size."""
         if image_format not in ("RGB", "BGR"):
             raise ImageError(f"image_format is {image_format!r}; it must be 'RGB' or 'BGR'.")
-        if isinstance(image, Image):
-            image, image_format = rgb_of(image), "RGB"
-        check_rgb(image)
-        if image_format != self.model.image_format:
-            image = image[..., ::-1]
-        pixels = torch.from_numpy(self.transform.apply_image(image))
-        return pixels.permute(2, 0, 1)[None], (image.shape[0], image.shape[1])
+        rgb: NDArray[np.uint8] = rgb_of(image)
+        check_rgb(rgb)
+        if ("RGB" if isinstance(image, Image) else image_format) != self.model.image_format:
+            rgb = rgb[..., ::-1]
+        pixels = torch.from_numpy(self.transform.apply_image(rgb))
+        return pixels.permute(2, 0, 1)[None], (rgb.shape[0], rgb.shape[1])
 
     @torch.no_grad()
     def _encode(

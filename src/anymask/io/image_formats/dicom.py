@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from anymask.errors import ImageError
 from anymask.images.image import Image
-from anymask.images.nodata import joined
 from anymask.images.memory import available_memory, check_fits
+from anymask.images.nodata import joined
 from anymask.io.arrays import name_of
 from anymask.io.guards import needs
 from anymask.io.registry import ImageFormat

@@ -33,8 +33,8 @@ def read(path: Path, *, dataset: str | None = None, axes: str | None = None) -> 
 
     Axes are taken from dimension labels or an attribute ``axes`` or ``axistags``, wavelengths from
     an attribute of the dataset or a list named ``wavelength``, ``wavelengths``, ``lambda`` or
-    ``wl`` in the file, the pixel size from ``element_size_um``, and "no data" from ``_FillValue`` and
-    its like.
+    ``wl`` in the file, the pixel size from ``element_size_um``, and "no data" from ``_FillValue``
+    and its like.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def read_file(path: Path, dataset: str | None, axes: str | None, *, matlab: bool
             array.shape, array.dtype, axes, path, count
         )
         attributes = {key: _plain(node.attrs[key]) for key in node.attrs}
-        metadata = {
+        metadata: dict[str, Any] = {
             "format": "MATLAB" if matlab else "HDF5",
             "dataset": name,
             "attributes": attributes,

@@ -1,10 +1,10 @@
 """GeoJSON (RFC 7946): outlines with holes, on the map or in pixels, for GIS programs and QuPath.
 
 If the image has a geo-reference, coordinates are in its reference system, which is named; otherwise
-they are pixels with (0, 0) at the upper left corner of the image. Outer rings run counter-clockwise and holes
-clockwise in these coordinates (the right-hand rule). Each mask is one feature; its properties are
-its id, class and scores. A mask without pixels has no geometry. The image size and its transform,
-for which GeoJSON has no fields, are stored under ``anymask``.
+they are pixels with (0, 0) at the upper left corner of the image. Outer rings run counter-clockwise
+and holes clockwise in these coordinates (the right-hand rule). Each mask is one feature; its
+properties are its id, class and scores. A mask without pixels has no geometry. The image size and
+its transform, for which GeoJSON has no fields, are stored under ``anymask``.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
     transform = context.transform if context.geo is not False else None
     if transform is not None and not context.crs and context.unit != "degree":
         raise OutputError(
-            f"The reference system of {context.image_name} has no EPSG code, and GeoJSON cannot name "
-            "it otherwise; write pixel coordinates (geo=False, --pixels), a label image as TIFF, "
-            "which keeps it, or transform the image to a system with a code first."
+            f"The reference system of {context.image_name} has no EPSG code, by which GeoJSON "
+            "names it; write pixel coordinates (geo=False, --pixels), a label image as TIFF, which "
+            "keeps it, or transform the image to a system with a code first."
         )
     shapes = {index: polygons for index, polygons in outlines(masks)}
     features = []
@@ -218,17 +218,16 @@ def _scale(path: Path) -> Image | None:
     notes = MaskFile(path).json.get(_KEY)
     if not isinstance(notes, Mapping) or notes.get("transform") is None:
         return None
-    transform = [float(number) for number in notes["transform"]]
     size = check_size(notes["height"], notes["width"])
-    x, a, b, y, d, e = transform
-    geo = {"transform": (x, a, b, y, d, e), "crs": notes.get("crs")}
-    unit = notes.get("unit")
+    x, a, b, y, d, e = (float(number) for number in notes["transform"])
+    transform, crs, unit = (x, a, b, y, d, e), notes.get("crs"), notes.get("unit")
+    sized = isinstance(unit, str)
     return Image(
         np.broadcast_to(np.uint8(0), size),
         "YX",
-        pixel_size=pixel_size_of(geo["transform"]) if isinstance(unit, str) else None,
-        unit=unit if isinstance(unit, str) else None,
-        geo={name: value for name, value in geo.items() if value},
+        pixel_size=pixel_size_of(transform) if sized else None,
+        unit=unit if sized else None,
+        geo={"transform": transform, **({"crs": crs} if isinstance(crs, str) else {})},
     )
 
 

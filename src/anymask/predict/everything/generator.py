@@ -202,9 +202,10 @@ class SamAutomaticMaskGenerator:
         Parameters
         ----------
         image : (H, W, 3) uint8 array, or Image
-            RGB; an :class:`anymask.Image` is shown as :func:`anymask.to_rgb` does by default. Besides NumPy arrays, anything with a shape and a dtype that returns arrays when
+            RGB. Besides NumPy arrays, anything with a shape and a dtype that returns arrays when
             sliced: memory maps, arrays in Zarr or HDF5 files. With `tile_size`, at most one tile
-            is read at a time.
+            is read at a time. An :class:`anymask.Image` is shown as :func:`anymask.to_rgb` does by
+            default.
         progress : callable, optional
             Called with the points done and their total.
 
@@ -233,8 +234,8 @@ class SamAutomaticMaskGenerator:
         Parameters and errors are those of `generate`, and so are the masks and their order.
         """
         options, grids = self.options, self.point_grids
-        image = rgb_of(image)
-        size = check_pixel_source(image)
+        pixels: PixelSource = rgb_of(image)
+        size = check_pixel_source(pixels)
         tiles = [Tile(0, 0, 0, 0, size[1], size[0])]
         if options.tile_size is not None and max(size) > options.tile_size:
             overlap = options.tile_overlap or max(1, options.tile_size // 8)
@@ -252,7 +253,7 @@ class SamAutomaticMaskGenerator:
         advance(0)
         try:
             parts = [
-                (tile, self._masks_of_tile(image, size, tile, crops, advance)) for tile in tiles
+                (tile, self._masks_of_tile(pixels, size, tile, crops, advance)) for tile in tiles
             ]
         finally:
             self.predictor.reset_image()
