@@ -140,6 +140,32 @@ def test_an_orthophoto_with_and_without_nodata_is_the_same_picture(tmp_path: Pat
     np.testing.assert_array_equal(shown, photo)
 
 
+def test_a_colour_with_the_value_of_nodata_in_one_sample_is_no_hole(tmp_path: Path) -> None:
+    photo = np.full((4, 5, 3), (255, 200, 10), np.uint8)
+    photo[0, 0] = 255
+    shown = anymask.to_rgb(anymask.read(tiff(tmp_path, photo, "255")))
+    assert shown[0, 0].tolist() == [0, 0, 0]
+    assert (shown.reshape(-1, 3)[1:] == (255, 200, 10)).all()
+
+
+@pytest.mark.parametrize(("dtype", "hole"), [("u1", 0), ("u2", 65535), ("i2", -9999)])
+def test_nodata_is_inverted_with_pixels_whose_zero_is_white(
+    tmp_path: Path, dtype: str, hole: float
+) -> None:
+    path, tags = tmp_path / "a.tif", [(42113, "s", 0, str(hole), True)]
+    values = scene(dtype, hole)
+    tifffile.imwrite(path, values, photometric="miniswhite", extratags=tags, metadata=None)
+    found = anymask.measure(LABELS, anymask.read(path))
+    assert (found["intensity_std"][0], found["intensity_pixels"][0]) == (0, 30)
+
+
+def test_nodata_of_a_palette_is_no_colour(tmp_path: Path) -> None:
+    path, tags = tmp_path / "a.tif", [(42113, "s", 0, "7", True)]
+    colours = np.full((3, 256), 7 * 257, np.uint16)
+    tifffile.imwrite(path, scene("u1", 7), photometric="palette", colormap=colours, extratags=tags)
+    assert anymask.measure(LABELS, anymask.read(path))["intensity_mean_red"].tolist() == [7]
+
+
 def test_bad_bands_are_not_measured() -> None:
     values = np.dstack([scene("u2", 50), scene("u2", 9), scene("u2", 50)])
     bad = np.array([False, True, False])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from anymask.errors import ImageError
 from anymask.images.composite import MOST_CHANNELS, Color, default_colors
 from anymask.images.image import Image
+from anymask.images.nodata import holes
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ def _chosen(
     if channels is None and samples and colors is None:
         return _photograph(image)
     if channels is None and colors is None and (named := _named_colours(image)):
-        return Planes(_channels(image, named), image.dtype, None, joint=True)
+        return Planes(_colours(image, named), image.dtype, None, joint=True)
     if channels is None and number > MOST_CHANNELS and colors is None:
         raise ImageError(
             f"{image.path or image.name or 'The image'} has {number} channels; choose the ones to "
@@ -140,13 +141,28 @@ def _photograph(image: Image) -> Planes:
             whole = np.asarray(whole)
             samples = [whole[..., i] for i in range(3)]
             return Planes(samples, image.dtype, None, joint=True, whole=whole)
-    return Planes(_channels(image, range(count)), image.dtype, None, joint=True, window=window)
+    return Planes(_colours(image, range(count)), image.dtype, None, joint=True, window=window)
 
 
 def _channels(image: Image, indices: Sequence[int | str]) -> list[NDArray[Any]]:
     """Read channels, with NaN in holes."""
     chosen = [_index(image, index) for index in indices]
     return [image.without_nodata(channel) for channel in image.channels(chosen)]
+
+
+def _colours(image: Image, indices: Sequence[int]) -> list[NDArray[Any]]:
+    """Read red, green and blue, with NaN where all three have no data.
+
+    A colour may well have the value that means "no data" in one of them, such as 255.
+    """
+    stored = list(image.channels(list(indices)))
+    missing = [holes(sample, image.nodata) for sample in stored]
+    if any(each is None for each in missing):
+        return stored
+    everywhere = np.logical_and.reduce(missing)
+    wide = (image.without_nodata(sample) for sample in stored)
+    pairs = zip(wide, stored, strict=True)
+    return [np.where(everywhere, floats, values) for floats, values in pairs]
 
 
 def _index(image: Image, index: int | str) -> int | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -188,7 +189,7 @@ def _number(value: Any) -> int:
 
 def with_gdal(image: Image, key: tifffile.TiffPage) -> Image:
     """Add the "no data" value, band names and wavelengths from GDAL's tags."""
-    nodata = parse_nodata(key.tags.valueof(_GDAL_NODATA))
+    nodata = _as_read(parse_nodata(key.tags.valueof(_GDAL_NODATA)), key)
     if nodata is not None:
         image = replace(image, metadata={**image.metadata, "nodata": nodata})
     text = key.tags.valueof(_GDAL_METADATA)
@@ -210,6 +211,19 @@ def with_gdal(image: Image, key: tifffile.TiffPage) -> Image:
             return image
         image = replace(image, wavelengths=nm)
     return image
+
+
+def _as_read(nodata: float | None, key: tifffile.TiffPage) -> float | None:
+    """The "no data" value as it is in the image, where zero is black; None if it is in none."""
+    if nodata is None or not math.isfinite(nodata):
+        return nodata
+    if key.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        kind = np.dtype(key.dtype or np.uint8).kind
+        white = {"u": 2**key.bitspersample - 1, "i": -1, "f": 0}.get(kind, 1)
+        return white - nodata
+    stored = key.photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
+    # Palettes and other colour models have become RGB, in which the value means something else.
+    return nodata if stored and not 1 < key.bitspersample < 8 else None
 
 
 def _by_band(
