@@ -38,7 +38,7 @@ def row_areas(geo: Mapping[str, Any] | None, height: int) -> NDArray[np.float64]
     --------
     >>> areas = row_areas({"transform": (7.0, 0.001, 0.0, 47.0, 0.0, -0.001)}, 2)
     >>> areas.round(1).tolist()
-    [8457.0, 8457.1]
+    [8455.3, 8455.4]
     """
     transform = (geo or {}).get("transform")
     if transform is None:

@@ -11,20 +11,17 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from anymask.errors import ImageError
+from anymask.images.axes import AXES, check_axes, check_lists
 from anymask.images.channel_labels import short_names
 from anymask.images.chunks import kept_bytes
 from anymask.images.earth import row_areas
 from anymask.images.lazy import LazyArray
 from anymask.images.memory import check_fits, is_mapped
 from anymask.images.nodata import Nodata, without_nodata
+from anymask.images.place import Transform, shifted
 from anymask.images.projection import project
 
-AXES = "TZCYXS"
-"""Time, depth, channel, row, column, and colour sample (red, green, blue, optional alpha)."""
-
-Transform = tuple[float, float, float, float, float, float]
-"""From pixels to the map, in GDAL's order: x of the upper left corner, x by column, x by row, y of
-the corner, y by column, y by row."""
+__all__ = ["AXES", "Choice", "Image", "Transform", "take"]
 
 Choice = int | Literal["max", "mean", "middle"] | None
 """One of several planes: an index, the middle one, or a projection over all of them."""
@@ -98,25 +95,13 @@ class Image:
         ImageError
             With the two things that do not fit each other.
         """
-        what = str(self.path) if self.path else (self.name or "The image")
-        shape = "×".join(map(str, self.array.shape)) or "one number"
-        if len(self.axes) != len(self.array.shape) or not _are_axes(self.axes):
-            raise ImageError(
-                f"{what}: axes {self.axes!r} do not fit an array of shape {shape}; give one letter "
-                "per axis from TZCYXS, each at most once, including Y and X."
-            )
-        if 0 in self.array.shape:
-            raise ImageError(f"{what} is empty (shape {shape}); it has no pixels.")
-        for label, values in (
-            ("channel names", self.channel_names),
-            ("wavelengths", self.wavelengths),
-            ("marks of bad bands", self.bad_bands),
-        ):
-            if values is not None and len(values) != self.n_channels:
-                raise ImageError(
-                    f"{what} has {len(values)} {label} for {self.n_channels} channels; correct "
-                    "one of the two."
-                )
+        check_axes(self._what(), self.array.shape, self.axes)
+        lists = {
+            "channel names": self.channel_names,
+            "wavelengths": self.wavelengths,
+            "marks of bad bands": self.bad_bands,
+        }
+        check_lists(self._what(), lists, self.n_channels)
 
     def __repr__(self) -> str:
         parts = [f"{self.axes} {'×'.join(map(str, self.array.shape))} {self.dtype}"]
@@ -348,13 +333,8 @@ class Image:
         picks: list[Any] = [slice(None)] * self.ndim
         picks[self.axes.index("Y")] = slice(top, top + height)
         picks[self.axes.index("X")] = slice(left, left + width)
-        geo = self.geo
-        if geo is not None and "transform" in geo:
-            x, by_column, by_row, y, y_by_column, y_by_row = geo["transform"]
-            x += left * by_column + top * by_row
-            y += left * y_by_column + top * y_by_row
-            geo = {**geo, "transform": (x, by_column, by_row, y, y_by_column, y_by_row)}
-        return replace(self, array=take(self.array, tuple(picks)), geo=geo)
+        array = take(self.array, tuple(picks))
+        return replace(self, array=array, geo=shifted(self.geo, top, left))
 
     def with_array(self, array: Any, axes: str | None = None, **changes: Any) -> Image:
         """Return the image with another array, and with the attributes in `changes`.
@@ -436,7 +416,3 @@ def take(array: Any, index: tuple[Any, ...]) -> Any:
 def _but_nodata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata of values in which "no data" already is NaN."""
     return {name: value for name, value in metadata.items() if name != "nodata"}
-
-
-def _are_axes(axes: str) -> bool:
-    return len(set(axes)) == len(axes) and set("YX") <= set(axes) <= set(AXES)

@@ -156,10 +156,12 @@ def _colours(image: Image, indices: Sequence[int]) -> list[NDArray[Any]]:
     A colour may well have the value that means "no data" in one of them, such as 255.
     """
     stored = list(image.channels(list(indices)))
-    missing = [holes(sample, image.nodata) for sample in stored]
-    if any(each is None for each in missing):
-        return stored
-    everywhere = np.logical_and.reduce(missing)
+    everywhere = np.ones(stored[0].shape, bool)
+    for sample in stored:
+        missing = holes(sample, image.nodata)
+        if missing is None:
+            return stored
+        everywhere &= missing
     wide = (image.without_nodata(sample) for sample in stored)
     pairs = zip(wide, stored, strict=True)
     return [np.where(everywhere, floats, values) for floats, values in pairs]

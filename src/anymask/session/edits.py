@@ -274,7 +274,9 @@ class Edits:
             from anymask.io.read_masks import load_masks
 
             read: MaskSet = load_masks(masks, self._images[layer.image].size)
-            found, _ = newest_masks(Path(masks), read)
+            found, said = newest_masks(Path(masks), read)
+            if said:
+                self._store.log(said)
             labels = found.to_labels()
             names = dict(zip(found.ids.tolist(), found.class_names or (), strict=False))
         _check_labels(labels, self._images[layer.image].label_shape)
