@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 
 from anymask.errors import ImageError
+from anymask.images.normalize import rgb_of
 from anymask.label_ids import checked_labels
 from anymask.masks.mask_set import MaskSet
 from anymask.palette import colours_of
@@ -24,7 +25,7 @@ POSITIVE, NEGATIVE = "#2ecc40", "#ff4136"
 
 
 def overlay(
-    image: np.ndarray,
+    image: Any,
     masks: Masks,
     *,
     alpha: float = 0.45,
@@ -35,8 +36,8 @@ def overlay(
 
     Parameters
     ----------
-    image : ndarray, uint8, (H, W, 3) or (H, W)
-        The image, which is not changed.
+    image : Image, or ndarray, uint8, (H, W, 3) or (H, W)
+        The image, which is not changed; an `Image` is shown as `to_rgb` does by default.
     masks : MaskSet, list of records, or ndarray
         A `MaskSet`; the records of `SamAutomaticMaskGenerator`; a boolean stack (N, H, W) or a
         single boolean mask (H, W); or a label image (H, W) of integers, 0 for background.
@@ -84,7 +85,7 @@ def overlay(
 
 
 def draw_prompts(
-    picture: np.ndarray,
+    picture: Any,
     *,
     point_coords: ArrayLike | None = None,
     point_labels: ArrayLike | None = None,
@@ -94,8 +95,8 @@ def draw_prompts(
 
     Parameters
     ----------
-    picture : ndarray, uint8, (H, W, 3) or (H, W)
-        The image, which is not changed.
+    picture : Image, or ndarray, uint8, (H, W, 3) or (H, W)
+        The image, which is not changed; an `Image` is shown as `to_rgb` does by default.
     point_coords : array_like, (N, 2), optional
         Points as (x, y) in pixels.
     point_labels : array_like, (N,), optional
@@ -135,9 +136,9 @@ def draw_prompts(
     return np.asarray(drawn)
 
 
-def as_rgb(image: np.ndarray) -> np.ndarray:
-    """Return a uint8 image as (H, W, 3); refuse anything else."""
-    image = np.asarray(image)
+def as_rgb(image: Any) -> np.ndarray:
+    """Return an `Image`, or a uint8 array, as (H, W, 3); refuse anything else."""
+    image = np.asarray(rgb_of(image))
     if image.dtype != np.uint8 or not (
         image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))
     ):

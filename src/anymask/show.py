@@ -7,11 +7,12 @@ time, in the form that data sets of images and masks have and tutorials use.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anymask.errors import AnymaskError, ImageError
+from anymask.images.normalize import rgb_of
 from anymask.masks.mask_set import MaskSet
 from anymask.painting import (
     NEGATIVE,
@@ -209,12 +210,13 @@ def display_box(box: np.ndarray, ax: Axes | None = None) -> Axes:
     return show_box(corners, ax)
 
 
-def display_boxes_on_image(image: np.ndarray, boxes: np.ndarray, ax: Axes | None = None) -> Axes:
+def display_boxes_on_image(image: Any, boxes: np.ndarray, ax: Axes | None = None) -> Axes:
     """Show an image, (H, W) or (H, W, 3), with boxes, (N, 4) XYXY in pixels.
 
     Parameters
     ----------
-    image : ndarray
+    image : Image or ndarray
+        An `Image` is shown as `to_rgb` does by default.
     boxes : array_like
         May be empty.
     ax : matplotlib Axes, optional
@@ -233,7 +235,7 @@ def display_boxes_on_image(image: np.ndarray, boxes: np.ndarray, ax: Axes | None
     2
     """
     ax = _axis(ax)
-    picture = np.asarray(image)
+    picture = np.asarray(rgb_of(image))
     ax.imshow(picture, cmap="gray" if picture.ndim == 2 else None)
     ax.set_axis_off()
     return show_box(boxes, ax)

@@ -108,7 +108,7 @@ def test_objects_are_kept_by_id_by_condition_and_by_brightness(cli, labels, labe
         return set(np.unique(tifffile.imread(written)).tolist()) - {0}
 
     assert kept("--keep", "1-20") == {4, 7, 20}
-    assert kept("--keep", "area > 50 and depth == 0") == {4, 20, 300}
+    assert kept("--keep", "area_px > 50 and depth == 0") == {4, 20, 300}
     assert kept("--keep", "depth == 1") == {7}
     assert kept("--keep", "intensity_mean > 100", "--image", tmp_path / "cells.png") == {20}
 

@@ -202,8 +202,8 @@ def test_overlapping_masks_are_kept_unless_the_labels_were_corrected(tmp_path):
     tifffile.imwrite(label_file, corrected)
     (example,) = open_dataset(tmp_path)
     np.testing.assert_array_equal(example.masks, [corrected == 7])
-    os.utime(label_file, (0, 0))  # then the JSON was saved later
-    np.testing.assert_array_equal(open_dataset(tmp_path)[0].masks, both)
+    os.utime(label_file, (0, 0))  # a copy may have any time
+    np.testing.assert_array_equal(open_dataset(tmp_path)[0].masks, [corrected == 7])
 
 
 def test_a_corrected_label_image_keeps_the_classes_of_its_ids(results):

@@ -76,7 +76,7 @@ def test_pycocotools_reads_the_masks_and_scores(tmp_path, picture, masks):
     )
     coco = COCO(str(tmp_path / "a.masks.json"))
     assert coco.loadImgs(coco.getImgIds())[0]["file_name"] == "a.png"
-    assert coco.dataset["info"] == {"description": "anymask"}
+    assert coco.dataset["info"]["description"] == "anymask"
     by_id = {annotation["id"]: annotation for annotation in coco.loadAnns(coco.getAnnIds())}
     for index, number in enumerate(masks.ids):
         annotation = by_id[number]

@@ -202,4 +202,4 @@ def test_thousands_of_objects_are_all_measured():
         labels[y * 40 : y * 40 + 23, x * 40 : x * 40 + 23] = spot * np.uint16(number + 1)
     found = measure(labels, np.ones((2000, 2000), np.float32))
     assert len(found["id"]) == 2500
-    assert set(PROPERTIES) - {"centroid", "bbox"} <= found.keys()
+    assert set(PROPERTIES) - {"centroid", "bbox", "area_px", "intensity_pixels"} <= found.keys()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, newest, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
+from anymask.wording import counted
 
 if TYPE_CHECKING:
     from anymask.io.gathering import Result
@@ -122,7 +123,8 @@ def clean(
         typer.Option(
             metavar="IDS|CONDITION",
             help='Keep only some objects: by id, such as "1-8,14", or by a condition, such as '
-            '"area > 200 and circularity > .8" or "depth == 0".',
+            '"area > 200 and circularity > .8" or "depth == 0". Areas and lengths are in the unit '
+            "of the file, as in 'anymask measure'; area_px is in pixels.",
         ),
     ] = None,
     class_name: Annotated[
@@ -143,7 +145,8 @@ def clean(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The image, needed for conditions on brightness or in physical units.",
+            help="The image, needed for conditions on brightness, and for physical units if the "
+            "masks' file has none.",
         ),
     ] = None,
     to: Annotated[
@@ -228,18 +231,21 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
     from anymask.files import check_free
     from anymask.io.read_images import read
     from anymask.io.read_masks import load_dataset, scale_of
+    from anymask.io.write_context import lacked
     from anymask.io.write_masks import save_masks
 
     picture = None if options["image"] is None else read(options["image"])
     is_labels = _is_label_image(result.path)
     size = None if picture is None else (picture.height, picture.width)
     with err.status(f"Cleaning {result.path.name}"):
-        pictures = list(load_dataset(result.path, size))
-        scale = scale_of(result.path) if picture is None else {}
+        pictures = [
+            (name, newest(result.path, masks)) for name, masks in load_dataset(result.path, size)
+        ]
+        scale = lacked(picture, scale_of(result.path))
         for name, masks in pictures:
             target = _target(result, options, None if len(pictures) == 1 else name)
             check_free(target, options["overwrite"])
-            cleaned = _cleaned(masks, options, picture, as_labels=is_labels)
+            cleaned = _cleaned(masks, options, picture, scale, as_labels=is_labels)
             if options["binary"]:
                 _write_binary(target, cleaned)
             else:
@@ -251,8 +257,8 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
                     overwrite=options["overwrite"],
                     **scale,
                 )
-            counted = f"{len(masks)} → {len(cleaned)} masks"
-            out.print(Text(f"{target}  {counted}"), soft_wrap=True)
+            changed = f"{len(masks)} → {counted(len(cleaned), 'mask')}"
+            out.print(Text(f"{target}  {changed}"), soft_wrap=True)
 
 
 def _write_binary(path: Path, masks: MaskSet) -> None:
@@ -266,7 +272,14 @@ def _write_binary(path: Path, masks: MaskSet) -> None:
         save_png(part, (masks.to_labels() > 0).astype(np.uint8) * 255)
 
 
-def _cleaned(masks: MaskSet, options: dict[str, Any], picture: Any, *, as_labels: bool) -> MaskSet:
+def _cleaned(
+    masks: MaskSet,
+    options: dict[str, Any],
+    picture: Any,
+    scale: dict[str, Any],
+    *,
+    as_labels: bool,
+) -> MaskSet:
     from anymask.cli.cleaning import steps_of
     from anymask.masks.choose import keep_classes
     from anymask.masks.mask_set import MaskSet
@@ -276,7 +289,7 @@ def _cleaned(masks: MaskSet, options: dict[str, Any], picture: Any, *, as_labels
         masks = keep_classes(masks, options["class_name"])
     # Label images are cleaned as label images, so that objects never take each other's pixels.
     state: Any = masks.to_labels() if as_labels else masks
-    for step in steps_of(options, picture, masks.image_size):
+    for step in steps_of(options, picture, masks.image_size, scale):
         state = step(state)
     if isinstance(state, MaskSet):
         return state

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anymask.cli.console import newest
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def parse_region(text: str, size: tuple[int, int]) -> Any:
         from anymask.io.read_masks import load_masks
         from anymask.masks.objects import union_of
 
-        return union_of(load_masks(Path(text), size))
+        return union_of(newest(Path(text), load_masks(Path(text), size)))
     if len(corners) == 1 and len(corners[0]) == 4:
         return corners[0]
     if len(corners) >= 3 and all(len(corner) == 2 for corner in corners):
@@ -94,7 +95,12 @@ def parse_region(text: str, size: tuple[int, int]) -> Any:
     )
 
 
-def steps_of(options: dict[str, Any], picture: Any, size: tuple[int, int]) -> list[Step]:
+def steps_of(
+    options: dict[str, Any],
+    picture: Any,
+    size: tuple[int, int],
+    scale: Mapping[str, Any] | None = None,
+) -> list[Step]:
     """Return the operations that the options name, in the order in which they run.
 
     Parameters
@@ -105,6 +111,8 @@ def steps_of(options: dict[str, Any], picture: Any, size: tuple[int, int]) -> li
         The image, for conditions on brightness or on areas in physical units.
     size : tuple of int
         Height and width of the masks.
+    scale : mapping, optional
+        Pixel size, unit and geo-reference in the file with the masks, for areas in physical units.
     """
     from anymask.masks import clean, split
     from anymask.masks.restrict import restrict
@@ -138,7 +146,7 @@ def steps_of(options: dict[str, Any], picture: Any, size: tuple[int, int]) -> li
     if options["min_area"] is not None:
         steps.append(lambda masks: clean.remove_small_objects(masks, options["min_area"]))
     if options["keep"] is not None:
-        steps.append(lambda masks: _kept(masks, options["keep"], picture))
+        steps.append(lambda masks: _kept(masks, options["keep"], picture, scale or {}))
     if options["overlaps"] is not None:
         from anymask.masks.flatten import remove_overlaps
 
@@ -146,12 +154,15 @@ def steps_of(options: dict[str, Any], picture: Any, size: tuple[int, int]) -> li
     return steps
 
 
-def _kept(masks: MaskSet | NDArray[Any], choice: str, picture: Any) -> MaskSet | NDArray[Any]:
+def _kept(
+    masks: MaskSet | NDArray[Any], choice: str, picture: Any, scale: Mapping[str, Any]
+) -> MaskSet | NDArray[Any]:
+    """Keep masks by ids, or by a condition in the units of the image, else of the masks' file."""
     from anymask.io.tables import measure_in_image
     from anymask.masks.choose import keep, names_ids, properties_in
     from anymask.masks.objects import as_set
 
-    if picture is None or names_ids(choice):
+    if names_ids(choice) or (picture is None and not scale):
         return keep(masks, choice)
-    table = measure_in_image(as_set(masks), picture, properties=properties_in(choice))
+    table = measure_in_image(as_set(masks), picture, properties=properties_in(choice), **scale)
     return keep(masks, choice, table=table)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, newest, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
@@ -61,8 +61,8 @@ def convert(
         typer.Option(
             "--images",
             metavar="FILE|DIR",
-            help="The image, or a folder of images named like the results. Gives pixel size, "
-            "geo-reference, brightness, and the image size that some formats lack.",
+            help="The image, or a folder of images named like the results. Gives brightness, and "
+            "the pixel size, geo-reference and image size that the results lack.",
         ),
     ] = None,
     image_size: Annotated[
@@ -215,7 +215,7 @@ class _Loaded:
     masks: MaskSet
     image: Image | None
     scale: dict[str, Any]
-    """Pixel size and unit stored in the result file itself."""
+    """Pixel size, unit and geo-reference stored in the result file itself."""
 
 
 def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> list[_Loaded]:
@@ -227,6 +227,7 @@ def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> 
     scale = scale_of(result.path)
     found: list[_Loaded] = []
     for name, masks in load_dataset(result.path, size):
+        masks = newest(result.path, masks)
         own = image
         if own is None and images is not None:
             own = _image_for(images, Path(name).with_suffix(""))
@@ -275,12 +276,13 @@ def _write(
     *,
     to_file: bool,
 ) -> list[Path]:
+    from anymask.io.write_context import lacked
     from anymask.io.write_masks import save_dataset, save_masks
 
     if len(loaded) == 1 and to_file:
         one = loaded[0]
-        if one.image is None and options["pixel_size"] is None:
-            options = {**options, **one.scale}
+        given = {key: value for key, value in options.items() if value is not None}
+        options = lacked(one.image, one.scale) | given
         return save_masks(
             one.masks,
             output,

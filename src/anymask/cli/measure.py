@@ -12,13 +12,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import err, errors_as_sentences, out
+from anymask.cli.console import err, errors_as_sentences, newest, note, out
 from anymask.cli.convert import parse_pixel_size, plain_unit
 from anymask.cli.options import (
     JsonOption,
     OverwriteOption,
 )
 from anymask.errors import AnymaskError, OutputError
+from anymask.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
@@ -57,7 +58,7 @@ def measure(
         Path,
         typer.Argument(
             metavar="IMAGE",
-            help="The image: gives brightness, and the pixel size if its file has one.",
+            help="The image: gives brightness, and the pixel size, unless only the masks have one.",
             show_default=False,
         ),
     ],
@@ -83,7 +84,8 @@ def measure(
         typer.Option(
             metavar="CONDITION",
             help='Keep only objects that match, such as "area > 200 and circularity > .8". Names '
-            "are column names without units.",
+            "are column names without units; values are in the units of the columns, area_px in "
+            "pixels.",
         ),
     ] = None,
     properties: Annotated[
@@ -139,15 +141,18 @@ def measure(
 
     from anymask.io import load_masks, measure_in_image
     from anymask.io.read_images import read
+    from anymask.io.read_masks import scale_of
+    from anymask.io.write_context import lacked
     from anymask.masks.choose import choose
 
     wanted = [p.strip() for p in properties.split(",")] if properties is not None else None
     with err.status("Measuring"):
         picture = read(image).plane(t=_choice(time), z=_choice(plane))
         masks = load_masks(labels, (picture.height, picture.width), image=picture)
-        table = measure_in_image(
-            masks, picture, pixel_size=size, unit=plain_unit(unit), properties=wanted
-        )
+        masks = newest(labels, masks)
+        given = {"pixel_size": size, "unit": plain_unit(unit)} if size is not None else {}
+        facts = lacked(picture, scale_of(labels)) | given
+        table = measure_in_image(masks, picture, properties=wanted, **facts)
         if where is not None:
             table = table.select(choose(where, table))
     if output is not None and write is not None:
@@ -160,7 +165,9 @@ def measure(
         _print_table(table, _SHOWN if wanted is None else wanted)
     if not as_json:
         chosen = "" if where is None else f" of {len(masks)}"
-        err.print(Text(f"{len(table['id'])}{chosen} objects."))
+        err.print(Text(f"{counted(len(table['id']), 'object')}{chosen}."))
+    for said in table.notes:
+        note(said)
 
 
 def _writer_of(output: Path, overwrite: bool) -> Callable[[Path, Measurements], list[Path]]:

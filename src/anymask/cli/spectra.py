@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import err, errors_as_sentences, out
+from anymask.cli.console import err, errors_as_sentences, newest, out
 from anymask.cli.options import OverwriteOption
 from anymask.cli.view import WavelengthsOption, parse_wavelengths
 from anymask.errors import AnymaskError, OutputError
@@ -122,7 +122,7 @@ def spectra(
     with err.status("Measuring"):
         image = with_wavelengths(read(cube, header=header).plane(), nm)
         name, unit = image.name, "value"
-        masks = load_masks(labels, (image.height, image.width), image=image)
+        masks = newest(labels, load_masks(labels, (image.height, image.width), image=image))
         _check_size(masks, image, labels, cube)
         if white is not None or dark is not None or place is not None:
             light = None if white is None else read(white)

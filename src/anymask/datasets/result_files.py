@@ -1,7 +1,6 @@
 """Results of anymask as true masks: ``NAME.masks.json`` and ``NAME.labels.tif``.
 
-Both are written together. If they differ, one was corrected later: the label image, which most
-programs save, unless the JSON file is newer.
+Both are written together; `anymask.io.corrected` says which of them is believed if they differ.
 """
 
 from __future__ import annotations
@@ -11,19 +10,14 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from anymask.datasets.label_files import truth_of_set
 from anymask.datasets.types import Found, Objects, Source, Truth
 from anymask.files import sha256
+from anymask.io.corrected import newest_masks
 from anymask.io.listing import list_images
 from anymask.io.read_masks import load_masks
 from anymask.io.registry import image_suffixes
 from anymask.io.results import JSON, LABELS, SUFFIXES, result_path
-from anymask.masks.mask_set import MaskSet
-
-# Modification times of files written together differ by less than this.
-_TOGETHER_S = 2.0
 
 
 def is_result(path: Path) -> bool:
@@ -122,18 +116,5 @@ def _read(stem: Path, objects: Objects, size: tuple[int, int]) -> Truth:
     json_path, label_path = result_path(stem, JSON), result_path(stem, LABELS)
     if not json_path.is_file():
         return truth_of_set(load_masks(label_path), objects)
-    whole = load_masks(json_path)
-    if label_path.is_file():
-        labels = load_masks(label_path)
-        newer = json_path.stat().st_mtime - label_path.stat().st_mtime > _TOGETHER_S
-        if not newer and not np.array_equal(labels.to_labels(), whole.to_labels()):
-            return truth_of_set(_with_classes(labels, whole), objects)
-    return truth_of_set(whole, objects)
-
-
-def _with_classes(labels: MaskSet, whole: MaskSet) -> MaskSet:
-    """Take over classes by id from `whole`, because few programs keep classes."""
-    if whole.class_names is None or labels.class_names is not None:
-        return labels
-    names = dict(zip(whole.ids.tolist(), whole.class_names, strict=True))
-    return labels.with_class_names([names.get(id_, "") for id_ in labels.ids.tolist()])
+    masks, _ = newest_masks(json_path, load_masks(json_path))
+    return truth_of_set(masks, objects)

@@ -75,12 +75,7 @@ def good_bands(image: Image) -> NDArray[np.intp]:
     ImageError
         If all bands are marked as bad.
     """
-    if image.bad_bands is None:
-        return np.arange(image.n_channels)
-    good = np.flatnonzero(~np.asarray(image.bad_bands, bool))
-    if good.size == 0:
-        raise ImageError(f"{called(image)} marks all of its bands as bad; correct the header.")
-    return good
+    return np.array(image.good_channels())
 
 
 def wavelengths_of(image: Image) -> NDArray[np.float64]:

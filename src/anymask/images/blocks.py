@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from anymask.images.chunks import kept_bytes
 from anymask.images.image import Image
 from anymask.images.lazy import LazyArray
-from anymask.images.planes import without_nodata
 
 # Values in a block per band: what fits into a processor's cache.
 _BLOCK = 1 << 16
@@ -99,7 +98,7 @@ def read_band(image: Image, band: int, rows: slice) -> NDArray[Any]:
     if rest.index("Y") > rest.index("X"):
         values = values.T
     values = values.astype(image.dtype, copy=False)
-    return without_nodata(values, image.metadata.get("nodata"))
+    return image.without_nodata(values)
 
 
 def read_bands(image: Image, bands: NDArray[np.intp], rows: slice) -> NDArray[Any]:
@@ -116,8 +115,7 @@ def read_bands(image: Image, bands: NDArray[np.intp], rows: slice) -> NDArray[An
     values = values.reshape(last - first, -1)
     if len(bands) < last - first:
         values = values[bands - first]
-    values = without_nodata(values, image.metadata.get("nodata"))
-    return values.astype(wide)
+    return image.without_nodata(values).astype(wide)
 
 
 def _picks(image: Image, band: int | slice, rows: slice) -> tuple[Any, ...]:

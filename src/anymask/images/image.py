@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,16 +11,17 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from anymask.errors import ImageError
+from anymask.images.axes import AXES, check_axes, check_lists
+from anymask.images.channel_labels import short_names
 from anymask.images.chunks import kept_bytes
+from anymask.images.earth import row_areas
 from anymask.images.lazy import LazyArray
-from anymask.images.memory import check_fits
+from anymask.images.memory import check_fits, is_mapped
+from anymask.images.nodata import Nodata, without_nodata
+from anymask.images.place import Transform, shifted
+from anymask.images.projection import project
 
-AXES = "TZCYXS"
-"""Time, depth, channel, row, column, and colour sample (red, green, blue, optional alpha)."""
-
-Transform = tuple[float, float, float, float, float, float]
-"""From pixels to the map, in GDAL's order: x of the upper left corner, x by column, x by row, y of
-the corner, y by column, y by row."""
+__all__ = ["AXES", "Choice", "Image", "Transform", "take"]
 
 Choice = int | Literal["max", "mean", "middle"] | None
 """One of several planes: an index, the middle one, or a projection over all of them."""
@@ -61,8 +61,9 @@ class Image:
     name
         Name of the image: the file's name without its suffix.
     metadata
-        Other metadata. Always ``format``; if the file has them, ``nodata`` (the value that means
-        "no data"), ``window`` ((level, width) for display) and ``dpi``.
+        Other metadata. Always ``format``; if the file has them, ``nodata`` (what means "no data":
+        a value, or a tuple of values and (lowest, highest) ranges), ``window`` ((level, width) for
+        display) and ``dpi``.
 
     Examples
     --------
@@ -94,25 +95,13 @@ class Image:
         ImageError
             With the two things that do not fit each other.
         """
-        what = str(self.path) if self.path else (self.name or "The image")
-        shape = "×".join(map(str, self.array.shape)) or "one number"
-        if len(self.axes) != len(self.array.shape) or not _are_axes(self.axes):
-            raise ImageError(
-                f"{what}: axes {self.axes!r} do not fit an array of shape {shape}; give one letter "
-                "per axis from TZCYXS, each at most once, including Y and X."
-            )
-        if 0 in self.array.shape:
-            raise ImageError(f"{what} is empty (shape {shape}); it has no pixels.")
-        for label, values in (
-            ("channel names", self.channel_names),
-            ("wavelengths", self.wavelengths),
-            ("marks of bad bands", self.bad_bands),
-        ):
-            if values is not None and len(values) != self.n_channels:
-                raise ImageError(
-                    f"{what} has {len(values)} {label} for {self.n_channels} channels; correct "
-                    "one of the two."
-                )
+        check_axes(self._what(), self.array.shape, self.axes)
+        lists = {
+            "channel names": self.channel_names,
+            "wavelengths": self.wavelengths,
+            "marks of bad bands": self.bad_bands,
+        }
+        check_lists(self._what(), lists, self.n_channels)
 
     def __repr__(self) -> str:
         parts = [f"{self.axes} {'×'.join(map(str, self.array.shape))} {self.dtype}"]
@@ -153,6 +142,26 @@ class Image:
         """Length of each axis."""
         return tuple(self.array.shape)
 
+    @property
+    def nodata(self) -> Nodata:
+        """What means "no data": a value, or a tuple of values and (lowest, highest) ranges."""
+        nodata: Nodata = self.metadata.get("nodata")
+        return nodata
+
+    def without_nodata(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values that were read from this image with NaN in place of "no data".
+
+        The same array if no value is missing, otherwise floats. Everything that measures or shows
+        an image reads its values through this, so that holes are holes everywhere.
+
+        Examples
+        --------
+        >>> image = Image(np.array([[500, -9999]], np.int16), "YX", metadata={"nodata": -9999})
+        >>> image.without_nodata(image.numpy())
+        array([[500.,  nan]], dtype=float32)
+        """
+        return without_nodata(values, self.nodata)
+
     def numpy(self) -> NDArray[Any]:
         """Read the whole array into memory, in native byte order.
 
@@ -163,7 +172,7 @@ class Image:
         """
         self._check_fits(self.shape)
         values = np.asarray(self.array)
-        in_memory = isinstance(self.array, np.ndarray) and not _is_mapped(self.array)
+        in_memory = isinstance(self.array, np.ndarray) and not is_mapped(self.array)
         return values if in_memory and values.dtype.isnative else np.array(values, self.dtype)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -232,6 +241,54 @@ class Image:
             )  # fmt: skip
             yield from (read.channel(index - low).copy() for index in part)
 
+    def good_channels(self) -> list[int]:
+        """Return the indices of the channels that the file does not mark as bad.
+
+        Raises
+        ------
+        ImageError
+            If all are marked as bad.
+        """
+        bad = np.zeros(self.n_channels, bool) if self.bad_bands is None else self.bad_bands
+        good = np.flatnonzero(~np.asarray(bad, bool)).tolist()
+        if not good:
+            raise ImageError(f"{self._what()} marks all of its bands as bad; correct the header.")
+        return good
+
+    def measured_channels(
+        self, names: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield what :func:`anymask.measure` measures: name and values of each good channel.
+
+        Parameters
+        ----------
+        names
+            A name for each channel in place of its own: the name in the file, the wavelength, the
+            colour, or the index; "" for the only channel.
+
+        Yields
+        ------
+        name : str
+        values : ndarray
+            As :meth:`channel` returns them, NaN in holes.
+        """
+        coloured = "S" in self.axes and "C" not in self.axes
+        labels = list(names or ()) or short_names(
+            self.n_channels, self.channel_names, self.wavelengths, coloured=coloured
+        )
+        if len(labels) != self.n_channels or len(set(labels)) != len(labels):
+            raise ImageError(
+                f"{self._what()} has {self.n_channels} channels and {len(labels)} channel names; "
+                "give each channel its own name."
+            )
+        good = self.good_channels()
+        for index, channel in zip(good, self.channels(good), strict=True):
+            yield labels[index], self.without_nodata(channel)
+
+    def row_areas(self) -> NDArray[np.float64] | None:
+        """Area of one pixel of each row in m², for an image in degrees; None for any other."""
+        return row_areas(self.geo, self.height) if self.unit == "degree" else None
+
     def plane(self, t: Choice = None, z: Choice = None) -> Image:
         """Choose one time and one depth; the result has neither axis.
 
@@ -276,13 +333,8 @@ class Image:
         picks: list[Any] = [slice(None)] * self.ndim
         picks[self.axes.index("Y")] = slice(top, top + height)
         picks[self.axes.index("X")] = slice(left, left + width)
-        geo = self.geo
-        if geo is not None and "transform" in geo:
-            x, by_column, by_row, y, y_by_column, y_by_row = geo["transform"]
-            x += left * by_column + top * by_row
-            y += left * y_by_column + top * y_by_row
-            geo = {**geo, "transform": (x, by_column, by_row, y, y_by_column, y_by_row)}
-        return replace(self, array=take(self.array, tuple(picks)), geo=geo)
+        array = take(self.array, tuple(picks))
+        return replace(self, array=array, geo=shifted(self.geo, top, left))
 
     def with_array(self, array: Any, axes: str | None = None, **changes: Any) -> Image:
         """Return the image with another array, and with the attributes in `changes`.
@@ -304,7 +356,7 @@ class Image:
 
     def _check_fits(self, shape: Sequence[int]) -> None:
         """Refuse to read an array of this shape from a file if it does not fit into memory."""
-        if isinstance(self.array, np.ndarray) and not _is_mapped(self.array):
+        if isinstance(self.array, np.ndarray) and not is_mapped(self.array):
             return
         advice = "read a part of it with image.region(top, left, height, width)"
         check_fits(shape, self.dtype.itemsize, self._what(), advice)
@@ -346,7 +398,9 @@ class Image:
             picks = (slice(None),) * position + (int(choice),)
             return replace(self, array=take(self.array, picks), axes=rest)
         if choice in ("max", "mean"):
-            return replace(self, array=_project(self.array, position, choice), axes=rest)
+            array = project(self.array, position, choice, self.nodata)
+            kept = self.metadata if choice == "max" else _but_nodata(self.metadata)
+            return replace(self, array=array, axes=rest, metadata=kept)
         letter = axis.lower()
         raise ImageError(
             f"{self._what()} has {length} {names}; choose one with {letter}=0 to "
@@ -359,36 +413,6 @@ def take(array: Any, index: tuple[Any, ...]) -> Any:
     return array.select(index) if isinstance(array, LazyArray) else array[index]
 
 
-def _are_axes(axes: str) -> bool:
-    return len(set(axes)) == len(axes) and set("YX") <= set(axes) <= set(AXES)
-
-
-def _is_mapped(array: np.ndarray) -> bool:
-    """Whether an array is memory-mapped, or a view of a memory-mapped array."""
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        if isinstance(base, np.memmap):
-            return True
-        base = base.base
-    return False
-
-
-def _project(array: Any, axis: int, how: str) -> NDArray[Any]:
-    """Maximum or mean over an axis, one plane in memory at a time; NaN is ignored."""
-    planes = (
-        np.asarray(array[(slice(None),) * axis + (index,)]) for index in range(array.shape[axis])
-    )
-    first = next(planes)
-    if how == "max":
-        highest = np.array(first, first.dtype.newbyteorder("="))
-        for plane in planes:
-            np.fmax(highest, plane, out=highest)
-        return highest
-    wide = np.float64 if first.dtype.itemsize > 4 else np.float32
-    total, count = np.zeros(first.shape, np.float64), np.zeros(first.shape, np.uint32)
-    for plane in chain([first], planes):
-        known = ~np.isnan(plane)
-        np.add(total, plane, out=total, where=known)
-        count += known
-    with np.errstate(invalid="ignore"):
-        return (total / count).astype(wide)
+def _but_nodata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of values in which "no data" already is NaN."""
+    return {name: value for name, value in metadata.items() if name != "nodata"}

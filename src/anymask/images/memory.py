@@ -7,6 +7,9 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from anymask.errors import ImageError
 
@@ -62,3 +65,13 @@ def check_fits(shape: Sequence[int], itemsize: int, what: str, advice: str) -> N
             f"{what} has {'×'.join(map(str, shape))} values, which take "
             f"{needed / 2**30:,.1f} GB of memory while {free / 2**30:,.1f} GB are free; {advice}."
         )
+
+
+def is_mapped(array: np.ndarray) -> bool:
+    """Whether an array is memory-mapped, or a view of a memory-mapped array."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap):
+            return True
+        base = base.base
+    return False

@@ -1,7 +1,8 @@
 """Convert any image to the ``uint8`` H×W×3 RGB that the model takes.
 
-Nothing is converted silently: :func:`check_rgb` refuses anything but 8-bit RGB, and :func:`to_rgb`
-is a visible step that users can replace by their own.
+Arrays are never converted silently: :func:`check_rgb` refuses anything but 8-bit RGB, and
+:func:`to_rgb` is a visible step that users can replace by their own. An :class:`Image` says what
+its values mean, so it is shown as :func:`to_rgb` does by default.
 """
 
 from __future__ import annotations
@@ -53,6 +54,15 @@ def check_rgb(image: Any) -> None:
         )
 
 
+def rgb_of(image: Any) -> Any:
+    """Return an :class:`Image` as :func:`to_rgb` shows it by default; anything else as it is.
+
+    Everything that takes 8-bit RGB passes it through this, so that an image that was read from a
+    file can be given wherever its RGB can.
+    """
+    return to_rgb(image) if isinstance(image, Image) else image
+
+
 def to_rgb(
     image: Any,
     *,
@@ -73,7 +83,8 @@ def to_rgb(
 
     By default:
 
-    - 8-bit values stay as they are, and a ``uint8`` H×W×3 array is returned as the same object.
+    - 8-bit values stay as they are, beside holes too, and a ``uint8`` H×W×3 array is returned as
+      the same object.
     - Grayscale is repeated into three equal channels. Alpha is dropped without blending.
     - ``bool`` becomes 0 and 255.
     - All other values are stretched: the 0.5 % and 99.5 % percentiles become 0 and 255, and values
@@ -87,7 +98,7 @@ def to_rgb(
       colours come from the dyes in the channel names where known.
     - A spectral cube with wavelengths is shown in true colour, or by its first three principal
       components if it does not cover the visible range (see :func:`anymask.pseudo_rgb`).
-    - NaN, infinity and the file's "no data" value become 0.
+    - NaN, infinity and what the file says is "no data" become 0.
 
     Parameters
     ----------
@@ -240,12 +251,12 @@ def _limits(
 ) -> list[tuple[float, float]]:
     low: Limit = LOW
     high: Limit = HIGH
-    dtypes = {channel.dtype for channel in channels}
+    stored = None if contrast.background else planes.dtype
     if planes.window is not None and contrast.is_open:
         low, high = window_limits(planes.window)
-    elif dtypes == {np.dtype(np.uint8)}:
+    elif stored == np.dtype(np.uint8):
         low, high = 0.0, 255.0
-    elif dtypes == {np.dtype(bool)}:
+    elif stored == np.dtype(np.bool_):
         low, high = 0.0, 1.0
     if contrast.is_open and contrast.background:
         low, high = "0%", HIGH

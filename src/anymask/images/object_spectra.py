@@ -15,7 +15,6 @@ from anymask.errors import ImageError
 from anymask.files import whole_file
 from anymask.images.bands import as_cube, called, good_bands
 from anymask.images.image import Image
-from anymask.images.planes import without_nodata
 from anymask.label_ids import checked_labels
 
 _COLUMNS = ("object", "band", "wavelength_nm", "name", "mean", "std", "median", "pixels")
@@ -145,9 +144,8 @@ def object_spectra(
     bands = good_bands(cube)
     mean, std, median = (np.full((len(ids), len(bands)), np.nan) for _ in range(3))
     counts = np.zeros((len(ids), len(bands)), np.int64)
-    nodata = cube.metadata.get("nodata")
     for k, plane in enumerate(cube.channels(bands.tolist())):
-        values = without_nodata(plane, nodata).ravel()[places].astype(np.float64)
+        values = cube.without_nodata(plane).ravel()[places].astype(np.float64)
         for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
             own = values[start:end]
             known = own[np.isfinite(own)]

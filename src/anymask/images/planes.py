@@ -13,6 +13,7 @@ from anymask.errors import ImageError
 from anymask.images.band_names import colour_bands
 from anymask.images.composite import MOST_CHANNELS, Color, default_colors
 from anymask.images.image import Image
+from anymask.images.nodata import holes
 from anymask.notices import tell
 
 _COLOURS = ("red", "green", "blue")
@@ -27,7 +28,9 @@ class Planes:
     Attributes
     ----------
     channels
-        Real arrays (H, W); one or three if `colors` is None.
+        Real arrays (H, W), NaN in holes; one or three if `colors` is None.
+    dtype
+        Type of the values in the file, which holes turn into floats.
     colors
         A colour for each channel. If None, one channel is gray and three are red, green and blue.
     joint
@@ -39,6 +42,7 @@ class Planes:
     """
 
     channels: list[NDArray[Any]]
+    dtype: np.dtype[Any]
     colors: list[Color] | None
     joint: bool
     whole: NDArray[np.uint8] | None = None
@@ -95,7 +99,7 @@ def _chosen(
     if channels is None and samples and colors is None:
         return _photograph(image)
     if channels is None and colors is None and (named := _colours_of_bands(image)):
-        return Planes(_channels(image, named), None, joint=True)
+        return Planes(_colours(image, named), image.dtype, None, joint=True)
     if channels is None and number > MOST_CHANNELS and colors is None:
         raise ImageError(
             f"{image.path or image.name or 'The image'} has {number} channels; choose the ones to "
@@ -116,7 +120,8 @@ def _chosen(
             f"There are {len(colors)} colours for {len(picked)} channels; give one per channel."
         )
     window = image.metadata.get("window") if len(picked) == 1 else None
-    return Planes(picked, None if colors is None else list(colors), joint=samples, window=window)
+    colors = None if colors is None else list(colors)
+    return Planes(picked, image.dtype, colors, joint=samples, window=window)
 
 
 def _colours_of_bands(image: Image) -> list[int] | None:
@@ -164,17 +169,34 @@ def _photograph(image: Image) -> Planes:
     array = image.array
     if count == 3 and image.axes == "YXS" and array.dtype == np.uint8:
         whole = array if image.n_channels == 3 else array[:, :, :3]
-        if "nodata" not in image.metadata:
+        if image.nodata is None:
             whole = np.asarray(whole)
-            return Planes([whole[..., i] for i in range(3)], None, joint=True, whole=whole)
-    return Planes(_channels(image, range(count)), None, joint=True, window=window)
+            samples = [whole[..., i] for i in range(3)]
+            return Planes(samples, image.dtype, None, joint=True, whole=whole)
+    return Planes(_colours(image, range(count)), image.dtype, None, joint=True, window=window)
 
 
 def _channels(image: Image, indices: Sequence[int | str]) -> list[NDArray[Any]]:
-    """Read channels, with NaN in place of the file's "no data" value."""
-    nodata = image.metadata.get("nodata")
+    """Read channels, with NaN in holes."""
     chosen = [_index(image, index) for index in indices]
-    return [without_nodata(channel, nodata) for channel in image.channels(chosen)]
+    return [image.without_nodata(channel) for channel in image.channels(chosen)]
+
+
+def _colours(image: Image, indices: Sequence[int]) -> list[NDArray[Any]]:
+    """Read red, green and blue, with NaN where all three have no data.
+
+    A colour may well have the value that means "no data" in one of them, such as 255.
+    """
+    stored = list(image.channels(list(indices)))
+    everywhere = np.ones(stored[0].shape, bool)
+    for sample in stored:
+        missing = holes(sample, image.nodata)
+        if missing is None:
+            return stored
+        everywhere &= missing
+    wide = (image.without_nodata(sample) for sample in stored)
+    pairs = zip(wide, stored, strict=True)
+    return [np.where(everywhere, floats, values) for floats, values in pairs]
 
 
 def _index(image: Image, index: int | str) -> int | str:
@@ -183,17 +205,6 @@ def _index(image: Image, index: int | str) -> int | str:
     if isinstance(index, bool) or not isinstance(index, (int, str, np.integer)):
         raise ImageError(f"The channel {index!r} is neither an index from 0 nor a name.")
     return index
-
-
-def without_nodata(values: NDArray[Any], nodata: Any) -> NDArray[Any]:
-    """Values with NaN in place of "no data"; the same array if no value is missing."""
-    if nodata is None or values.dtype == bool:
-        return values
-    missing = values == nodata
-    if not missing.any():
-        return values
-    wide = np.float64 if values.dtype.itemsize > 4 else np.float32
-    return np.where(missing, np.nan, values).astype(wide)
 
 
 def _as_array(image: Any) -> NDArray[Any]:

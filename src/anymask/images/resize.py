@@ -6,6 +6,8 @@ side fills the square (Segment Anything, appendix A, "Image encoder"). Prompts a
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from anymask.images.normalize import check_rgb
+from anymask.images.normalize import check_rgb, rgb_of
 
 # Pixels passed to Pillow at a time: it makes a copy with four bytes per pixel.
 _PIXELS_AT_ONCE = 2**23
@@ -40,13 +42,14 @@ class ResizeLongestSide:
     def __init__(self, target_length: int) -> None:
         self.target_length = target_length
 
-    def apply_image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def apply_image(self, image: Any) -> NDArray[np.uint8]:
         """Resize an image with Pillow's bilinear filter, which averages when shrinking.
 
         Parameters
         ----------
         image
-            ``uint8`` array H×W×3.
+            ``uint8`` array H×W×3, or an :class:`anymask.Image`, shown as :func:`anymask.to_rgb`
+            does by default.
 
         Returns
         -------
@@ -58,6 +61,7 @@ class ResizeLongestSide:
         ImageError
             If the array is not a ``uint8`` H×W×3 image.
         """
+        image = rgb_of(image)
         check_rgb(image)
         height, width = self.get_preprocess_shape(
             image.shape[0], image.shape[1], self.target_length

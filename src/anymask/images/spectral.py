@@ -17,6 +17,7 @@ from anymask.images.bands import as_cube, called, good_bands, reflectance_scale
 from anymask.images.blocks import blocks_of_rows, read_bands
 from anymask.images.image import Image
 from anymask.images.lazy import Box, Grid, LazyArray
+from anymask.images.nodata import Nodata, holes
 
 Panel = tuple[int, int, int, int]
 """A rectangle of the image: top, left, height and width in pixels."""
@@ -86,7 +87,7 @@ def reflectance(
         factor = np.where(gap > 0, share / gap, np.nan)
     source, axes = _with_channel_axis(cube)
     compute = partial(
-        _calibrated, source, axes, _by_pixel(black, cube), _by_pixel(factor, cube), _nodata(cube)
+        _calibrated, source, axes, _by_pixel(black, cube), _by_pixel(factor, cube), cube.nodata
     )
     array = LazyArray(compute, source.shape, np.float32, called(cube), _grid(source))
     return _derived(cube, array, axes, reflectance_scale=1.0)
@@ -164,7 +165,7 @@ def smooth(image: Any, window: int = 11, order: int = 2) -> Image:
     weights[np.ix_(good, good)] = savgol_filter(np.eye(len(good)), window, order, axis=0)
     source, axes = _with_channel_axis(cube)
     wide = np.float64 if cube.dtype.itemsize > 4 else np.float32
-    read = partial(_mixed, source, axes.index("C"), weights.astype(wide), _nodata(cube))
+    read = partial(_mixed, source, axes.index("C"), weights.astype(wide), cube.nodata)
     smoothed = LazyArray(read, source.shape, wide, called(cube), _grid(source))
     return _derived(cube, smoothed, axes)
 
@@ -173,10 +174,6 @@ def _derived(cube: Image, array: LazyArray, axes: str, **metadata: Any) -> Image
     """The same image with computed values, in which "no data" already is NaN."""
     kept = {name: value for name, value in cube.metadata.items() if name != "nodata"}
     return cube.with_array(array, axes, metadata={**kept, **metadata})
-
-
-def _nodata(cube: Image) -> float | None:
-    return cube.metadata.get("nodata")
 
 
 def _grid(source: Any) -> Grid | None:
@@ -239,7 +236,7 @@ def _calibrated(
     axes: str,
     black: NDArray[np.float64],
     factor: NDArray[np.float64],
-    nodata: float | None,
+    nodata: Nodata,
     box: Box,
 ) -> NDArray[np.float32]:
     values = _floats(np.asarray(source[box]), np.float32, nodata)
@@ -261,9 +258,7 @@ def _chosen(source: Any, axis: int, bands: NDArray[np.intp], box: Box) -> NDArra
     return np.take(np.asarray(source[span]), wanted - first, axis=axis)
 
 
-def _mixed(
-    source: Any, axis: int, weights: NDArray[Any], nodata: float | None, box: Box
-) -> NDArray[Any]:
+def _mixed(source: Any, axis: int, weights: NDArray[Any], nodata: Nodata, box: Box) -> NDArray[Any]:
     """Compute each band in the box as a weighted sum of the bands it depends on."""
     wanted = weights[box[axis]]
     used = np.flatnonzero(wanted.any(axis=0))
@@ -272,12 +267,21 @@ def _mixed(
     first, last = int(used[0]), int(used[-1]) + 1
     span = (*box[:axis], slice(first, last, 1), *box[axis + 1 :])
     values = _floats(np.asarray(source[span]), weights.dtype, nodata)
-    return np.moveaxis(np.tensordot(wanted[:, first:last], values, axes=(1, axis)), 0, axis)
+    missing = np.isnan(values)
+    if not missing.any():
+        return np.moveaxis(np.tensordot(wanted[:, first:last], values, axes=(1, axis)), 0, axis)
+    # A hole in one band is a hole in the bands that depend on it, and in no other.
+    values[missing] = 0
+    mixed = np.tensordot(wanted[:, first:last], values, axes=(1, axis))
+    needed = np.tensordot((wanted[:, first:last] != 0).astype(np.float32), missing, axes=(1, axis))
+    mixed[needed > 0] = np.nan
+    return np.moveaxis(mixed, 0, axis)
 
 
-def _floats(values: NDArray[Any], dtype: Any, nodata: float | None) -> NDArray[Any]:
+def _floats(values: NDArray[Any], dtype: Any, nodata: Nodata) -> NDArray[Any]:
     """A new array of floats, NaN where there is no data."""
     floats: NDArray[Any] = values.astype(dtype)
-    if nodata is not None:
-        floats[values == nodata] = np.nan
+    missing = holes(values, nodata)
+    if missing is not None:
+        floats[missing] = np.nan
     return floats

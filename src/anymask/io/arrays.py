@@ -11,9 +11,13 @@ from numpy.typing import DTypeLike
 
 from anymask.errors import ImageError
 from anymask.images.image import AXES, take
+from anymask.images.nodata import Nodata, joined, parse_nodata
 
 # At most this many names in a message; nobody reads more.
 _MOST_NAMES = 12
+
+# Attributes that name a missing value, without capitals, "_" and " ".
+_NODATA = ("fillvalue", "missingvalue", "nodata", "nodatavalue", "dataignorevalue", "ignorevalue")
 
 _LETTERS = {
     "T": ("t", "time", "frame", "frames"),
@@ -32,6 +36,52 @@ def name_of(path: Path) -> str:
     'leaf.v2'
     """
     return path.stem[:-4] if path.stem.lower().endswith(".ome") else path.stem
+
+
+def nodata_in(attributes: Mapping[str, Any], dtype: DTypeLike) -> Nodata:
+    """What the attributes of an array say is "no data", as NetCDF's ``_FillValue`` does.
+
+    Parameters
+    ----------
+    attributes
+        As Python values; several missing values may be a list.
+    dtype
+        Type of the values. Those outside the ``valid_range`` of NetCDF, or below ``valid_min`` or
+        above ``valid_max``, are missing too.
+
+    Examples
+    --------
+    >>> nodata_in({"_FillValue": -9999, "units": "K"}, np.int16)
+    -9999
+    >>> nodata_in({"missing_value": [0, 255], "valid_max": 250}, np.uint8)
+    (0, 255, (251, inf))
+    """
+    found: list[float | tuple[float, float] | None] = []
+    limits: dict[str, Any] = {}
+    for name, value in attributes.items():
+        plain = str(name).lower().replace("_", "").replace(" ", "")
+        several = value if isinstance(value, list | tuple) else [value]
+        numbers = [None if isinstance(v, bool) else parse_nodata(v) for v in several]
+        if plain in _NODATA:
+            found += numbers
+        elif plain == "validrange" and len(numbers) == 2:
+            limits |= {"validmin": numbers[0], "validmax": numbers[1]}
+        elif plain in ("validmin", "validmax") and len(numbers) == 1:
+            limits[plain] = numbers[0]
+    least, most = limits.get("validmin"), limits.get("validmax")
+    if least is not None and np.isfinite(least):
+        found.append((-np.inf, _beside(least, -1, dtype)))
+    if most is not None and np.isfinite(most):
+        found.append((_beside(most, 1, dtype), np.inf))
+    return joined(found)
+
+
+def _beside(value: float, step: int, dtype: DTypeLike) -> float:
+    """The next value of a dtype below or above a value."""
+    if np.dtype(dtype).kind != "f":
+        return value + step
+    own: Any = np.dtype(dtype).type
+    return float(np.nextafter(own(value), own(step * np.inf)))
 
 
 def check_numbers(dtype: DTypeLike, path: Path) -> None:

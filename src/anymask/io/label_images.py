@@ -6,6 +6,7 @@ stored in the file's own text fields. Where masks overlap, the smaller one is on
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,6 +69,22 @@ def check_plain(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
             f"{path} is not a label image: it has {np.dtype(dtype)} of shape {described} instead "
             "of one whole number per pixel; save the ids themselves, not colours."
         )
+
+
+def pixels_sha256(labels: NDArray[Any]) -> str:
+    """Return the SHA-256 of a label image's ids, the same for any dtype and file.
+
+    Examples
+    --------
+    >>> small = np.array([[0, 7]], np.uint8)
+    >>> pixels_sha256(small) == pixels_sha256(small.astype(np.int64))
+    True
+    """
+    digest = hashlib.sha256(f"{labels.shape[0]}x{labels.shape[1]}".encode())
+    step = max(1, (1 << 20) // max(1, labels.shape[1]))
+    for top in range(0, labels.shape[0], step):
+        digest.update(labels[top : top + step].astype("<i8").tobytes())
+    return digest.hexdigest()
 
 
 def class_notes(masks: MaskSet) -> str | None:

@@ -113,10 +113,10 @@ def load_dataset(
 
 
 def scale_of(path: Path) -> dict[str, Any]:
-    """Read ``pixel_size`` and ``unit`` of a result, for `save_masks`; empty if unknown.
+    """Read ``pixel_size``, ``unit`` and ``geo_reference`` of a result, for `save_masks`.
 
-    Label images in TIFF and OME-Zarr store them. For ``NAME.masks.json`` they are read from the
-    ``NAME.labels.tif`` beside it.
+    Label images in TIFF, OME-Zarr and GeoJSON store them. For ``NAME.masks.json`` they are read
+    from the ``NAME.labels.tif`` beside it. What is unknown is left out.
     """
     beside = path.with_name(path.name.removesuffix(JSON) + LABELS)
     if path.name.endswith(JSON) and beside.is_file():
@@ -130,9 +130,12 @@ def scale_of(path: Path) -> dict[str, Any]:
             ):
                 labels = form.scale(path)
                 break
-    if labels is None or labels.pixel_size is None or not labels.unit:
-        return {}
-    return {"pixel_size": labels.pixel_size, "unit": labels.unit}
+    facts: dict[str, Any] = {}
+    if labels is not None and labels.pixel_size is not None and labels.unit:
+        facts |= {"pixel_size": labels.pixel_size, "unit": labels.unit}
+    if labels is not None and (labels.geo or {}).get("transform"):
+        facts["geo_reference"] = labels.geo
+    return facts
 
 
 def _facts_of(image: Any) -> tuple[tuple[int, int] | None, Transform | None, bool]:

@@ -129,7 +129,8 @@ class MaskFormat:
         ``images_in(file)`` returns a key and a file name for each image in the file; `read` then
         gets the key as ``file.picture``.
     scale : callable, optional
-        ``scale(path)`` returns an image with the pixel size and unit of a file.
+        ``scale(path)`` returns an image with the pixel size, unit and geo-reference of a file, or
+        None if it has none.
     ending : str
         The ending of a result beside an image, after the image's name. By default the suffix.
     dataset_folder : str
@@ -161,7 +162,7 @@ class MaskFormat:
     read: Callable[[MaskFile], MaskSet] | None = None
     sniff: Callable[[MaskFile], bool] | None = None
     images_in: Callable[[MaskFile], Sequence[tuple[str | None, str | None]]] | None = None
-    scale: Callable[[Path], Image] | None = None
+    scale: Callable[[Path], Image | None] | None = None
     ending: str = ""
     dataset_folder: str = ""
     dataset_list: str = ""

@@ -7,7 +7,8 @@
 ``NAME.masks.csv``        one row per mask: id, area, box (XYWH), centroid, scores, class
 ========================= ===========================================================
 
-An id is the same in all of them and has the same colour in every overlay.
+An id is the same in all of them and has the same colour in every overlay. If the label image is
+corrected afterwards, its masks are used from then on (`corrected.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from anymask.files import whole_file
-from anymask.io.label_images import class_notes
+from anymask.io.label_images import class_notes, pixels_sha256
 from anymask.io.mask_formats.label_tiff import write_tiff
 from anymask.io.registry import mask_formats
 from anymask.io.write_context import WriteContext, place_of
@@ -107,7 +108,7 @@ def write_results(
     image_name : str
         File name of the image, stored in the COCO file.
     info : mapping, optional
-        Stored in the COCO file as its ``info``.
+        Stored in the COCO file as its ``info``, with ``labels_sha256`` of the label image.
     pixel_size : tuple of float, optional
         Height and width of a pixel in `unit`, for the label image.
     unit : str, optional
@@ -127,7 +128,9 @@ def write_results(
         If a file cannot be written; none of the four has then changed.
     """
     labels = masks.to_labels()
-    coco = {"info": dict(info or {}), **masks.to_coco(image_name)}
+    # With this, each of the two tells whether it was changed since; see io/corrected.py.
+    info = {**(info or {}), "labels_sha256": pixels_sha256(labels)}
+    coco = {"info": info, **masks.to_coco(image_name)}
     targets = {suffix: result_path(stem, suffix) for suffix in SUFFIXES}
     with ExitStack() as pending:
         # Files are renamed in reverse order, the COCO file last, because it marks an image as done.

@@ -31,7 +31,9 @@ class WriteContext:
     transform : tuple of 6 float, optional
         From pixels to the coordinates of `crs`, in GDAL's order.
     crs : str, optional
-        For example "EPSG:32632".
+        For example "EPSG:32632", or WKT.
+    geokeys : mapping, optional
+        The GeoKeys of the image, as in ``Image.geo["geokeys"]``.
     class_names : tuple of str, optional
         All classes of the data set, in numbered order.
     polygons : bool
@@ -54,6 +56,7 @@ class WriteContext:
     unit: str | None = None
     transform: Transform | None = None
     crs: str | None = None
+    geokeys: Mapping[int, Any] | None = None
     class_names: tuple[str, ...] | None = None
     polygons: bool = False
     simplify: float = 0.0
@@ -98,10 +101,27 @@ def check_same_size(masks: MaskSet, image: Image) -> None:
 
 
 def place_of(geo: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The `transform` and `crs` of a context, from an image's geo-reference."""
+    """The `transform`, `crs` and `geokeys` of a context, from an image's geo-reference."""
     geo = geo or {}
     transform = tuple(map(float, geo["transform"])) if geo.get("transform") else None
-    return {"transform": transform, "crs": geo.get("crs")}
+    return {"transform": transform, "crs": geo.get("crs"), "geokeys": geo.get("geokeys")}
+
+
+def lacked(image: Image | None, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the facts in a file with masks, those that their image does not state itself.
+
+    Parameters
+    ----------
+    image : Image, optional
+    facts : mapping
+        From `anymask.io.read_masks.scale_of`.
+    """
+    found = dict(facts)
+    if image is not None and image.pixel_size is not None and image.unit:
+        found = {key: value for key, value in found.items() if key not in ("pixel_size", "unit")}
+    if image is not None and (image.geo or {}).get("transform"):
+        found.pop("geo_reference", None)
+    return found
 
 
 def context_for(
@@ -110,6 +130,7 @@ def context_for(
     *,
     pixel_size: float | tuple[float, float] | None = None,
     unit: str | None = None,
+    geo_reference: Mapping[str, Any] | None = None,
     classes: Sequence[str] | None = None,
     properties: Sequence[str] | None = None,
     **options: Any,
@@ -123,7 +144,7 @@ def context_for(
         values; a file name only the name.
     path : Path
         The file to write; an image without a name is named after it.
-    pixel_size, unit
+    pixel_size, unit, geo_reference
         Override those of the image.
     classes, properties, **options
         Fields of `WriteContext`.
@@ -148,6 +169,8 @@ def context_for(
         known["pixel_size"] = sides
     if unit is not None:
         known["unit"] = unit
+    if geo_reference is not None:
+        known |= place_of(geo_reference)
     known["class_names"] = None if classes is None else tuple(classes)
     known["properties"] = None if properties is None else tuple(properties)
     return WriteContext(**known, **options)

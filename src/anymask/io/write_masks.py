@@ -13,7 +13,7 @@ from anymask.errors import AnymaskError, OutputError
 from anymask.files import check_free
 from anymask.images.image import Image
 from anymask.io.registry import MaskFormat, format_named, format_of, image_suffixes
-from anymask.io.write_context import check_same_size, context_for
+from anymask.io.write_context import check_same_size, context_for, lacked
 from anymask.masks.mask_set import MaskSet
 
 # Image suffixes that anymask does not read, but that occur in stored file names.
@@ -29,6 +29,7 @@ def save_masks(
     overwrite: bool = False,
     pixel_size: float | tuple[float, float] | None = None,
     unit: str | None = None,
+    geo_reference: Mapping[str, Any] | None = None,
     classes: Sequence[str] | None = None,
     polygons: bool = False,
     simplify: float = 0.0,
@@ -56,6 +57,8 @@ def save_masks(
         Height and width of a pixel in `unit`; overrides that of the image.
     unit : str, optional
         "µm", "mm", ….
+    geo_reference : mapping, optional
+        As in `Image.geo`; overrides that of the image.
     classes : sequence of str, optional
         All classes in numbered order, for formats that number them. By default the classes that
         the data set already has, then those of the masks in alphabetical order.
@@ -66,7 +69,7 @@ def save_masks(
         pixel; below 0.5 hardly any pixel changes.
     geo : bool, optional
         In GeoJSON, map coordinates (True) or pixels (False); by default map coordinates if the
-        image has a geo-reference.
+        image has a geo-reference, whose reference system must have an EPSG code or WKT.
     properties : sequence of str, optional
         The columns of a table; see `anymask.masks.measure.PROPERTIES`.
 
@@ -109,6 +112,7 @@ def save_masks(
         path,
         pixel_size=pixel_size,
         unit=unit,
+        geo_reference=geo_reference,
         classes=classes,
         properties=properties,
         polygons=polygons,
@@ -148,8 +152,8 @@ def save_dataset(
         function without parameters that returns one of these. YOLO and Pascal VOC keep them with
         the labels.
     scales : mapping, optional
-        ``pixel_size`` and ``unit`` by these names, for images that are not in `images`. Not used if
-        `options` has a pixel size.
+        ``pixel_size``, ``unit`` and ``geo_reference`` by these names, where the images lack them
+        and `options` has no other.
     overwrite, **options
         As in `save_masks`.
 
@@ -181,9 +185,9 @@ def save_dataset(
     for path, (name, masks) in zip(paths, pictures, strict=True):
         image = images.get(name, name)
         image = image() if callable(image) else image
-        own = dict(options)
-        if options.get("pixel_size") is None and name not in images:
-            own.update((scales or {}).get(name, {}))
+        given = {key: value for key, value in options.items() if value is not None}
+        own = lacked(image if isinstance(image, Image) else None, (scales or {}).get(name, {}))
+        own |= given
         try:
             files = save_masks(masks, path, format, image=image, overwrite=overwrite, **own)
         except AnymaskError as error:

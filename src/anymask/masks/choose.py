@@ -117,6 +117,8 @@ def choose(condition: str, table: Mapping[str, Any]) -> NDArray[np.bool_]:
 
 def _rows(condition: str, table: Mapping[str, Any], also_known: Sequence[str]) -> NDArray[np.bool_]:
     columns = {name: np.asarray(table[name]) for name in table.keys()}  # noqa: SIM118
+    if "num_pixels" in columns:  # the same, whatever the unit of "area" is
+        columns.setdefault("area_px", columns["num_pixels"])
     expression = parse(condition, names={*columns, *also_known}, indexed=())
     for node in expression.references():
         if not isinstance(node, Name):
@@ -180,7 +182,8 @@ def keep(
     masks : MaskSet, label image or boolean mask
     choice : str or iterable of int
         Ids: ``"1-8,14,17,19-21"`` or any whole numbers. Or a condition on scores and on everything
-        that `measure` measures, ``"area > 200 and circularity > .8"``, ``"predicted_iou > .9"``;
+        that `measure` measures, ``"area > 200 and circularity > .8"``, ``"predicted_iou > .9"``,
+        in the unit of the pixel size; ``"area_px"`` is in pixels always;
         or on the nesting, ``"depth == 0"`` (inside no other mask), ``"children > 0"``,
         ``"parent == 3"``.
     image : (H, W) or (H, W, C) array_like, optional

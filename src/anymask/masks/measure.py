@@ -8,7 +8,7 @@ objects may overlap. Positions are always in pixels, (x, y) from the centre of t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.errors import AnymaskError
 from anymask.masks.boxes import extents
 from anymask.masks.hulls import hull_of, hull_pixels, widths
-from anymask.masks.intensities import INTENSITIES, check_image, intensities
+from anymask.masks.intensities import COUNT, INTENSITIES, Picture, intensities_in
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.objects import Crop, objects_of
 from anymask.masks.perimeters import border_length, crofton_length, step_lengths
 
 PROPERTIES = (
     "num_pixels",
+    "area_px",
     "area",
     "perimeter",
     "perimeter_crofton",
@@ -42,7 +43,10 @@ PROPERTIES = (
     "feret_diameter_min",
     *INTENSITIES,
 )
-"""Everything that :func:`measure` can measure; the last four need the image."""
+"""Everything that :func:`measure` can measure; those of intensity need the image."""
+
+# Left out unless asked for: another name of num_pixels.
+_ASKED = {"area_px"}
 
 _LENGTHS = {
     "perimeter",
@@ -54,6 +58,10 @@ _LENGTHS = {
     "feret_diameter_min",
 }
 _AREAS = {"area", "area_convex"}
+_SCALED = _LENGTHS | _AREAS
+# What follows from the area alone, with its unit on the ground.
+_EARTH_UNITS = {"area": "m²", "equivalent_diameter_area": "m"}
+_BY_AREA = _EARTH_UNITS.keys()
 _OUTLINE = {"perimeter", "perimeter_crofton", "circularity"}
 _MOMENTS = {"orientation", "axis_major_length", "axis_minor_length", "eccentricity"}
 _HULL = {"area_convex", "solidity", "feret_diameter_max", "feret_diameter_min"}
@@ -66,15 +74,24 @@ class Measurements(dict[str, NDArray[Any]]):
     ----------
     units : dict of str
         Unit of each column that has one: "pixels", "µm", "µm²", "rad", ….
+    notes : tuple of str
+        Sentences on what the numbers leave out, such as pixels without data.
     """
 
-    def __init__(self, columns: Mapping[str, NDArray[Any]], units: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, NDArray[Any]],
+        units: Mapping[str, str],
+        notes: Iterable[str] = (),
+    ) -> None:
         super().__init__(columns)
         self.units = dict(units)
+        self.notes = tuple(notes)
 
     def select(self, rows: ArrayLike) -> Measurements:
         """Return some of the rows, by indices or by a boolean per row."""
-        return Measurements({k: v[np.asarray(rows)] for k, v in self.items()}, self.units)
+        columns = {k: v[np.asarray(rows)] for k, v in self.items()}
+        return Measurements(columns, self.units, self.notes)
 
     def with_units_in_names(self) -> Measurements:
         """Return the columns with physical units in their names: "area_um2", "perimeter_um".
@@ -89,7 +106,8 @@ class Measurements(dict[str, NDArray[Any]]):
         """
         names = {name: name + _suffix(self.units.get(name, "")) for name in self}
         units = {names[name]: unit for name, unit in self.units.items()}
-        return Measurements({names[name]: column for name, column in self.items()}, units)
+        columns = {names[name]: column for name, column in self.items()}
+        return Measurements(columns, units, self.notes)
 
 
 def measure(
@@ -100,6 +118,7 @@ def measure(
     unit: str | None = None,
     properties: Iterable[str] | None = None,
     channel_names: Sequence[str] | None = None,
+    row_areas: ArrayLike | None = None,
 ) -> Measurements:
     """Measure objects.
 
@@ -107,17 +126,23 @@ def measure(
     ----------
     masks : MaskSet or (H, W) array of integers
         The objects, which may overlap, or a label image.
-    image : (H, W) or (H, W, C) array_like, optional
-        Values of the image, read object by object; NaN means no value.
+    image : Image, or (H, W) or (H, W, C) array_like, optional
+        Values of the image; NaN means no value. An :class:`anymask.Image` also provides its pixel
+        size, unit and channel names, and what it says is "no data" is no value; bands that it marks
+        as bad are left out.
     pixel_size : float or tuple of float, optional
         Height and width of a pixel in `unit`, or one number for square pixels. Areas and lengths
-        are then in this unit, otherwise in pixels.
+        are then in this unit, otherwise in pixels. By default that of the image.
     unit : str, optional
-        "µm", "mm", …; required with `pixel_size`.
+        "µm", "mm", …; required with `pixel_size`. Degrees are not a length: areas are then in m²
+        if `row_areas` or an image tells where on the Earth the pixels are, and lengths in pixels.
     properties : iterable of str, optional
-        Names from `PROPERTIES`. By default all, with intensities only if there is an image.
+        Names from `PROPERTIES`. By default all, with intensities only if there is an image, and
+        "intensity_pixels", the number of pixels with a value, only if an object has pixels without.
     channel_names : sequence of C str, optional
-        By default channels are numbered from 0.
+        By default those of the image, or numbers from 0.
+    row_areas : (H,) array_like, optional
+        Area of one pixel of each row in m², for `unit` "degree"; by default from the image.
 
     Returns
     -------
@@ -127,13 +152,13 @@ def measure(
         "centroid_x" and "centroid_y", "bbox" becomes "bbox_x", "bbox_y", "bbox_width" and
         "bbox_height" (a mask of one pixel is one wide), and intensities of several channels end
         with "_" and the channel's name. Undefined values, such as any shape of an empty mask, are
-        NaN.
+        NaN. "num_pixels" and "area_px" are in pixels whatever the unit.
 
     Raises
     ------
     AnymaskError
-        If a property is unknown, the image has another size than the masks, or only one of
-        `pixel_size` and `unit` is given.
+        If a property is unknown, the image has another size than the masks or is a stack, or only
+        one of `pixel_size` and `unit` is given.
 
     Notes
     -----
@@ -156,28 +181,78 @@ def measure(
     if not isinstance(masks, MaskSet):
         masks = MaskSet.from_labels(np.asarray(masks))
     wanted = _wanted(properties, image is not None)
+    if isinstance(image, Picture):
+        image = image.plane()
+        if pixel_size is None and image.pixel_size is not None and (unit or image.unit):
+            pixel_size, unit = image.pixel_size, unit or image.unit
+        row_areas = image.row_areas() if row_areas is None else row_areas
     size, unit = _calibration(pixel_size, unit)
+    in_degrees = unit == "degree"
+    if in_degrees:
+        size, unit = (1.0, 1.0), None
     columns: dict[str, NDArray[Any]] = {"id": masks.ids}
     if masks.class_names is not None:
         columns["class_name"] = np.array(masks.class_names, np.str_)
     shapes = _shapes(masks, size, {name for name in wanted if name not in INTENSITIES})
-    bright = {}
-    if wanted & set(INTENSITIES):
-        values, names = check_image(image, masks.image_size, channel_names)
-        kinds = [name for name in INTENSITIES if name in wanted]
-        bright = intensities(masks, values, names, kinds)
+    on_earth = in_degrees and row_areas is not None and bool(_BY_AREA & wanted)
+    if on_earth:
+        _put_areas(shapes, _areas(masks, np.asarray(row_areas, np.float64)))
+    bright: dict[str, dict[str, NDArray[Any]]] = {}
+    kinds = [name for name in INTENSITIES if name in wanted]
+    if kinds:
+        bright = intensities_in(masks, image, [*kinds, *{COUNT} - {*kinds}], channel_names)
+    lacking = _lacking(masks, bright)
+    if not lacking and properties is None:
+        wanted.discard(COUNT)
     for name in PROPERTIES:
         if name in wanted:
             columns.update(shapes[name] if name in shapes else bright[name])
     for name in ("predicted_iou", "stability_score"):
         if not np.isnan(scores := getattr(masks, name)).all():
             columns[name] = scores
-    return Measurements(columns, _units(columns, unit))
+    units = _units(columns, unit)
+    if on_earth:
+        units |= {name: _EARTH_UNITS[name] for name in _BY_AREA & columns.keys()}
+    notes = [*_notes_on_degrees(on_earth)] * (in_degrees and bool(wanted & _SCALED)) + lacking
+    return Measurements(columns, units, notes)
+
+
+def _lacking(masks: MaskSet, bright: Mapping[str, Mapping[str, NDArray[Any]]]) -> list[str]:
+    """A sentence on the objects that have pixels without a value, if there are any."""
+    counts = list(bright.get(COUNT, {}).values())
+    number = np.count_nonzero(np.any([column < masks.areas for column in counts], 0))
+    if not number:
+        return []
+    whose = f"{number} of {len(masks)} objects {'has' if number == 1 else 'have'}"
+    return [f"{whose} pixels without data, which are left out; {COUNT} counts the others."]
+
+
+def _notes_on_degrees(on_earth: bool) -> Iterator[str]:
+    if on_earth:
+        yield "Pixels are in degrees: areas are in m² on the ground, and other sizes in pixels."
+    else:
+        yield "Pixels are in degrees, which measure no areas or lengths: sizes are in pixels."
+
+
+def _areas(masks: MaskSet, row_areas: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area of each mask from the area of a pixel in each row."""
+    areas = np.zeros(len(masks))
+    for index, crop in objects_of(masks):
+        rows = np.count_nonzero(crop.pixels, 1)
+        areas[index] = rows @ row_areas[crop.top : crop.top + len(rows)]
+    return areas
+
+
+def _put_areas(shapes: dict[str, dict[str, NDArray[Any]]], areas: NDArray[np.float64]) -> None:
+    """Replace areas in pixels, and what follows from them."""
+    across = {"area": areas, "equivalent_diameter_area": np.sqrt(4 / math.pi * areas)}
+    for name in _BY_AREA & shapes.keys():
+        shapes[name] = {name: across[name]}
 
 
 def _wanted(properties: Iterable[str] | None, has_image: bool) -> set[str]:
     if properties is None:
-        return set(PROPERTIES) - (set() if has_image else set(INTENSITIES))
+        return set(PROPERTIES) - _ASKED - (set() if has_image else set(INTENSITIES))
     wanted = {properties} if isinstance(properties, str) else set(properties)
     if unknown := sorted(wanted - set(PROPERTIES)):
         raise AnymaskError(
@@ -216,7 +291,7 @@ def _shapes(
     values = {
         name: np.full(len(masks), np.nan)
         for name in wanted | {"centroid_x", "centroid_y"}
-        if name not in ("centroid", "bbox", "num_pixels")
+        if name not in ("centroid", "bbox", "num_pixels", "area_px")
     }
     lengths = step_lengths(pixel_size)
     for index, crop in objects_of(masks):
@@ -224,7 +299,7 @@ def _shapes(
             if name in values:
                 values[name][index] = value
     pixels = masks.areas
-    values["num_pixels"] = pixels
+    values["num_pixels"] = values["area_px"] = pixels
     if "area" in wanted:
         values["area"] = pixels * (pixel_size[0] * pixel_size[1])
     if "equivalent_diameter_area" in wanted:
@@ -290,7 +365,7 @@ def _axes(rows: float, columns: float, both: float) -> dict[str, float]:
 def _units(columns: Iterable[str], unit: str | None) -> dict[str, str]:
     units = {}
     for name in columns:
-        if name.startswith(("centroid_", "bbox_")) or name == "num_pixels":
+        if name.startswith(("centroid_", "bbox_", COUNT)) or name in ("num_pixels", "area_px"):
             units[name] = "pixels"
         elif name in _LENGTHS | _AREAS:
             units[name] = "pixels" if unit is None else unit + "²" * (name in _AREAS)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anymask.errors import ImageError, PromptError
-from anymask.images.normalize import check_rgb
+from anymask.images.image import Image
+from anymask.images.normalize import check_rgb, rgb_of
 from anymask.images.resize import ResizeLongestSide
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.predict.embeddings import EncodedImage, image_hash, read_embedding, write_embedding
@@ -45,16 +46,16 @@ class PredictorImages:
         self._encoded: list[EncodedImage] = []
         self._selected = 0
 
-    def set_image(self, image: NDArray[np.uint8], image_format: str = "RGB") -> None:
+    def set_image(self, image: NDArray[np.uint8] | Image, image_format: str = "RGB") -> None:
         """Encode an image for later calls of :meth:`predict`.
 
         Parameters
         ----------
         image
-            ``uint8`` array H×W×3, values 0 to 255. For anything else, see
-            :func:`anymask.to_rgb`.
+            ``uint8`` array H×W×3, values 0 to 255; or an :class:`anymask.Image`, shown as
+            :func:`anymask.to_rgb` does by default. For any other array, see there.
         image_format
-            Order of the channels, ``"RGB"`` or ``"BGR"``.
+            Order of the channels of an array, ``"RGB"`` or ``"BGR"``.
 
         Raises
         ------
@@ -65,7 +66,7 @@ class PredictorImages:
 
     def set_images(
         self,
-        images: Sequence[NDArray[np.uint8]],
+        images: Sequence[NDArray[np.uint8] | Image],
         image_format: str = "RGB",
         *,
         batch_size: int = 1,
@@ -143,16 +144,17 @@ class PredictorImages:
         self._encode([transformed_image], [(int(height), int(width))], 1)
 
     def _resize(
-        self, image: NDArray[np.uint8], image_format: str
+        self, image: NDArray[np.uint8] | Image, image_format: str
     ) -> tuple[Tensor, tuple[int, int]]:
         """Return an image as 1×3×h×w RGB in the encoder's size, and its original size."""
         if image_format not in ("RGB", "BGR"):
             raise ImageError(f"image_format is {image_format!r}; it must be 'RGB' or 'BGR'.")
-        check_rgb(image)
-        if image_format != self.model.image_format:
-            image = image[..., ::-1]
-        pixels = torch.from_numpy(self.transform.apply_image(image))
-        return pixels.permute(2, 0, 1)[None], (image.shape[0], image.shape[1])
+        rgb: NDArray[np.uint8] = rgb_of(image)
+        check_rgb(rgb)
+        if ("RGB" if isinstance(image, Image) else image_format) != self.model.image_format:
+            rgb = rgb[..., ::-1]
+        pixels = torch.from_numpy(self.transform.apply_image(rgb))
+        return pixels.permute(2, 0, 1)[None], (rgb.shape[0], rgb.shape[1])
 
     @torch.no_grad()
     def _encode(

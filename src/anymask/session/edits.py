@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace as replaced
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -267,9 +268,13 @@ class Edits:
         if isinstance(masks, np.ndarray):
             labels = masks
         else:
+            from anymask.io.corrected import newest_masks
             from anymask.io.read_masks import load_masks
 
-            found: MaskSet = load_masks(masks, self._images[layer.image].size)
+            read: MaskSet = load_masks(masks, self._images[layer.image].size)
+            found, said = newest_masks(Path(masks), read)
+            if said:
+                self._store.log(said)
             labels = found.to_labels()
             names = dict(zip(found.ids.tolist(), found.class_names or (), strict=False))
         shape = self._images[layer.image].label_shape

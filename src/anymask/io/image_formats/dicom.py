@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from anymask.errors import ImageError
 from anymask.images.image import Image
 from anymask.images.memory import available_memory, check_fits
+from anymask.images.nodata import joined
 from anymask.io.arrays import name_of
 from anymask.io.dicom_frames import apply_frame_scales, apply_table, lift_groups, step_of_frames
 from anymask.io.dicom_series import is_index, read_series
@@ -38,7 +39,7 @@ def read(path: Path, *, series: int | None = None) -> Image:
     Slope and intercept, or a table of values, are applied; integers stay integers if both are
     whole. Palettes become RGB, and images whose lowest value is white are inverted within their bit
     range. The first window is ``metadata["window"]``, (level, width) in units of the returned
-    values.
+    values; padding is ``metadata["nodata"]``.
 
     Parameters
     ----------
@@ -82,9 +83,13 @@ def read(path: Path, *, series: int | None = None) -> Image:
         axes = "YX"
         slope, intercept = _rescale(data)
         low, high = _stored_range(data, array)
+        padding = _rescaled(_padding(data, array), slope, intercept, (low, high))
         array = _rescaled(array, slope, intercept, (low, high))
         if photometric == "MONOCHROME1":
-            array = _inverted(array, (low + high) * slope + 2 * intercept, metadata)
+            total = (low + high) * slope + 2 * intercept
+            array, padding = _inverted(array, total, metadata), _subtracted(total, padding)
+        if padding.size:
+            metadata["nodata"] = joined([_range_of(padding)])
     stacked = array.ndim > len(axes)
     size = _spacing(data)
     return Image(
@@ -202,6 +207,29 @@ def _stored_range(data: Any, array: NDArray[Any]) -> tuple[float, float]:
     return float(info.min), float(info.max)
 
 
+def _padding(data: Any, array: NDArray[Any]) -> NDArray[Any]:
+    """The stored values that pad the image: none, one, or the two ends of a range."""
+    names = ("PixelPaddingValue", "PixelPaddingRangeLimit")
+    if array.dtype.kind == "f":
+        names = ("FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit")
+        if "DoubleFloatPixelData" in data:
+            names = ("DoubleFloatPixelPaddingValue", "DoubleFloatPixelPaddingRangeLimit")
+    numbers = [number for name in names for number in _numbers(data.get(name))[:1]]
+    if data.get(names[0]) in (None, ""):
+        numbers = []
+    if array.dtype.kind != "f":  # some programs write the value with the wrong sign
+        info = np.iinfo(array.dtype)
+        size = 1 << int(data.BitsAllocated)
+        numbers = [n - size if n > info.max else n + size if n < info.min else n for n in numbers]
+        numbers = [n for n in numbers if info.min <= n <= info.max]
+    return np.array(sorted(numbers)).astype(array.dtype)
+
+
+def _range_of(padding: NDArray[Any]) -> float | tuple[float, float]:
+    low, high = padding.min().item(), padding.max().item()
+    return low if low == high else (low, high)
+
+
 def _rescaled(
     array: NDArray[Any], slope: float, intercept: float, stored: tuple[float, float]
 ) -> NDArray[Any]:
@@ -224,6 +252,10 @@ def _inverted(array: NDArray[Any], total: float, metadata: dict[str, Any]) -> ND
     if "windows" in metadata:
         metadata["windows"] = [(total - level, width) for level, width in metadata["windows"]]
         metadata["window"] = metadata["windows"][0]
+    return _subtracted(total, array)
+
+
+def _subtracted(total: float, array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind == "f":
         return total - array
     return (int(total) - array.astype(np.int64)).astype(array.dtype)

@@ -18,7 +18,7 @@ from anymask.images.image import Image
 from anymask.images.lazy import Box, LazyArray
 from anymask.images.memory import check_fits
 from anymask.images.units import wavelengths_in_nm
-from anymask.io.arrays import axes_called, axes_for, name_of, pick_dataset
+from anymask.io.arrays import axes_called, axes_for, name_of, nodata_in, pick_dataset
 from anymask.io.guards import needs
 from anymask.io.registry import ImageFormat
 from anymask.notices import tell
@@ -34,7 +34,8 @@ def read(path: Path, *, dataset: str | None = None, axes: str | None = None) -> 
 
     Axes are taken from dimension labels or an attribute ``axes`` or ``axistags``, wavelengths from
     an attribute of the dataset or a list named ``wavelength``, ``wavelengths``, ``lambda`` or
-    ``wl`` in the file, and the pixel size from ``element_size_um``.
+    ``wl`` in the file, the pixel size from ``element_size_um``, and "no data" from ``_FillValue``
+    and its like.
 
     Parameters
     ----------
@@ -90,15 +91,19 @@ def read_file(path: Path, dataset: str | None, axes: str | None, *, matlab: bool
         named = (None if axes else _labels(node)) or axes_for(
             array.shape, array.dtype, axes, path, count
         )
-        metadata = {
+        attributes = {key: _plain(node.attrs[key]) for key in node.attrs}
+        metadata: dict[str, Any] = {
             "format": "MATLAB" if matlab else "HDF5",
             "dataset": name,
-            "attributes": {key: _plain(node.attrs[key]) for key in node.attrs},
+            "attributes": attributes,
         }
         for key, none in (("scale_factor", 1.0), ("add_offset", 0.0)):
             number = np.ravel(node.attrs.get(key, none))
             if number.size == 1 and number.dtype.kind in "uif" and number[0] != none:
                 tell(f"{path} has {key} {number[0]:g}, which is not applied: values are as stored.")
+        nodata = nodata_in(attributes, array.dtype)
+        if nodata is not None:
+            metadata["nodata"] = nodata
         image = Image(array, named, path=path, name=name_of(path), metadata=metadata)
         return with_wavelengths(_with_size(image), wavelengths)
 

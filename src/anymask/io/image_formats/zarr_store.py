@@ -22,6 +22,7 @@ from anymask.io.arrays import (
     axes_for,
     check_numbers,
     name_of,
+    nodata_in,
     pick_dataset,
     whole_number,
 )
@@ -144,6 +145,9 @@ def _plain_image(
         lazy.shape, lazy.dtype, axes, path
     )
     metadata = {"format": "Zarr", "dataset": dataset or "", "attributes": attributes}
+    nodata = nodata_in(attributes, lazy.dtype)
+    if nodata is not None:
+        metadata["nodata"] = nodata
     return Image(lazy, named, path=path, name=_name(path, dataset), metadata=metadata)
 
 
@@ -169,6 +173,9 @@ def _ome_image(
         "levels": len(levels),
         "omero": omero or {},
     }
+    nodata = nodata_in(array.attrs.asdict(), array.dtype)
+    if nodata is not None:
+        metadata["nodata"] = nodata
     image = Image(lazy, letters, path=path, name=_name(path, dataset), metadata=metadata)
     names = _channel_names(omero, image.n_channels)
     unit = unit_symbol(str(steps["X"][1].get("unit") or "")) or None

@@ -1,10 +1,10 @@
 """GeoJSON (RFC 7946): outlines with holes, on the map or in pixels, for GIS programs and QuPath.
 
-If the image has a geo-reference, coordinates are in its reference system; otherwise they are pixels
-with (0, 0) at the upper left corner of the image. Outer rings run counter-clockwise and holes
-clockwise in these coordinates (the right-hand rule). Each mask is one feature; its properties are
-its id, class and scores. A mask without pixels has no geometry. The image size and its transform,
-for which GeoJSON has no fields, are stored under ``anymask``.
+If the image has a geo-reference, coordinates are in its reference system, which is named; otherwise
+they are pixels with (0, 0) at the upper left corner of the image. Outer rings run counter-clockwise
+and holes clockwise in these coordinates (the right-hand rule). Each mask is one feature; its
+properties are its id, class and scores. A mask without pixels has no geometry. The image size and
+its transform, for which GeoJSON has no fields, are stored under ``anymask``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from anymask.errors import ImageError, OutputError
 from anymask.files import whole_file
-from anymask.images.image import Transform
+from anymask.images.image import Image, Transform
 from anymask.io.guards import check_size
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
@@ -44,7 +44,8 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
     Raises
     ------
     OutputError
-        If map coordinates are requested and the image has no geo-reference.
+        If map coordinates are requested and the image has no geo-reference, or one that has no
+        name: readers would take its coordinates for longitude and latitude.
     """
     if context.geo and context.transform is None:
         raise OutputError(
@@ -52,6 +53,12 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
             "coordinates."
         )
     transform = context.transform if context.geo is not False else None
+    if transform is not None and not context.crs and context.unit != "degree":
+        raise OutputError(
+            f"The reference system of {context.image_name} has no EPSG code, by which GeoJSON "
+            "names it; write pixel coordinates (geo=False, --pixels), a label image as TIFF, which "
+            "keeps it, or transform the image to a system with a code first."
+        )
     shapes = {index: polygons for index, polygons in outlines(masks)}
     features = []
     for index in np.argsort(masks.ids).tolist():
@@ -71,6 +78,10 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
     }
     if transform is not None:
         collection[_KEY]["transform"] = list(transform)
+        if context.unit:
+            collection[_KEY]["unit"] = context.unit
+        if context.crs:
+            collection[_KEY]["crs"] = context.crs
         if context.crs and not _is_wgs84(context.crs):
             collection["crs"] = {"type": "name", "properties": {"name": _crs_name(context.crs)}}
     with whole_file(path) as part:
@@ -225,6 +236,26 @@ def _crs_name(crs: str) -> str:
     return f"urn:ogc:def:crs:{authority}::{code}" if code.isdigit() else crs
 
 
+def _scale(path: Path) -> Image | None:
+    """The place on the map that anymask wrote into a file, as an image without values."""
+    from anymask.io.image_formats.tiff.geotiff import pixel_size_of
+
+    notes = MaskFile(path).json.get(_KEY)
+    if not isinstance(notes, Mapping) or notes.get("transform") is None:
+        return None
+    size = check_size(notes["height"], notes["width"])
+    x, a, b, y, d, e = (float(number) for number in notes["transform"])
+    transform, crs, unit = (x, a, b, y, d, e), notes.get("crs"), notes.get("unit")
+    sized = isinstance(unit, str)
+    return Image(
+        np.broadcast_to(np.uint8(0), size),
+        "YX",
+        pixel_size=pixel_size_of(transform) if sized else None,
+        unit=unit if sized else None,
+        geo={"transform": transform, **({"crs": crs} if isinstance(crs, str) else {})},
+    )
+
+
 def _sniff(file: MaskFile) -> bool:
     data = file.json
     if isinstance(data, list) and data and isinstance(data[0], dict):
@@ -245,5 +276,6 @@ FORMAT = MaskFormat(
     read=load,
     sniff=_sniff,
     images_in=_images_in,
+    scale=_scale,
     keeps_scores=True,
 )

@@ -79,7 +79,7 @@ def write_tiff(
         resolutionunit="NONE",
         extratags=[
             *(tifffile.imagej_metadata_tag({"Info": notes}, ">") if notes else ()),
-            *geo_tags(context.transform, context.crs, context.unit),
+            *geo_tags(context.transform, context.crs, context.unit, context.geokeys),
         ],
     )
 

@@ -224,7 +224,9 @@ class PseudoRgbPage(Page):
 
         def work() -> Any:
             image: Image = plane_of(session.images.load(record.id), plane)
-            return next(iter(image.channels([band]))) if "C" in image.axes else _sample(image, band)
+            if "C" not in image.axes:
+                return _sample(image, band)
+            return image.without_nodata(next(iter(image.channels([band]))))
 
         def done(pixels: Any) -> None:
             self._canvas.show_band(pixels, f"{record.name} · {title}")
@@ -238,5 +240,5 @@ class PseudoRgbPage(Page):
 
 def _sample(image: Image, band: int) -> Any:
     """Return one colour sample of a photograph, or the only band."""
-    values = image.numpy()
+    values = image.without_nodata(image.numpy())
     return values if "S" not in image.axes else values.take(band, axis=image.axes.index("S"))

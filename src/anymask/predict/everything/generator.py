@@ -18,6 +18,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import AnymaskError
+from anymask.images.image import Image
+from anymask.images.normalize import rgb_of
 from anymask.masks.distinct import distinct
 from anymask.masks.mask_set import MaskSet, OutputMode
 from anymask.model.sam import Sam
@@ -193,16 +195,17 @@ class SamAutomaticMaskGenerator:
         )
 
     def generate(
-        self, image: PixelSource, progress: OnPoints | None = None
+        self, image: PixelSource | Image, progress: OnPoints | None = None
     ) -> list[dict[str, Any]]:
         """Find all objects of an image.
 
         Parameters
         ----------
-        image : (H, W, 3) uint8 array
+        image : (H, W, 3) uint8 array, or Image
             RGB. Besides NumPy arrays, anything with a shape and a dtype that returns arrays when
             sliced: memory maps, arrays in Zarr or HDF5 files. With `tile_size`, at most one tile
-            is read at a time.
+            is read at a time. An :class:`anymask.Image` is shown as :func:`anymask.to_rgb` does by
+            default.
         progress : callable, optional
             Called with the points done and their total.
 
@@ -223,13 +226,16 @@ class SamAutomaticMaskGenerator:
         return self.generate_masks(image, progress).to_records(self.output_mode)
 
     @torch.no_grad()
-    def generate_masks(self, image: PixelSource, progress: OnPoints | None = None) -> MaskSet:
+    def generate_masks(
+        self, image: PixelSource | Image, progress: OnPoints | None = None
+    ) -> MaskSet:
         """Find all objects of an image, as a `MaskSet`, which takes little memory.
 
         Parameters and errors are those of `generate`, and so are the masks and their order.
         """
         options, grids = self.options, self.point_grids
-        size = check_pixel_source(image)
+        pixels: PixelSource = rgb_of(image)
+        size = check_pixel_source(pixels)
         tiles = [Tile(0, 0, 0, 0, size[1], size[0])]
         if options.tile_size is not None and max(size) > options.tile_size:
             overlap = options.tile_overlap or max(1, options.tile_size // 8)
@@ -247,7 +253,7 @@ class SamAutomaticMaskGenerator:
         advance(0)
         try:
             parts = [
-                (tile, self._masks_of_tile(image, size, tile, crops, advance)) for tile in tiles
+                (tile, self._masks_of_tile(pixels, size, tile, crops, advance)) for tile in tiles
             ]
         finally:
             self.predictor.reset_image()

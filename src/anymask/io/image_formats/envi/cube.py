@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from anymask.errors import ImageError
 from anymask.images.image import Image
+from anymask.images.nodata import parse_nodata
 from anymask.io.arrays import name_of
 from anymask.io.image_formats.envi.band_lists import bands_of
 from anymask.io.image_formats.envi.esri import is_esri_header
@@ -131,9 +131,7 @@ def _map(data: Path, layout: Layout) -> NDArray[Any]:
 def _metadata(fields: dict[str, Any], header: Path, data: Path) -> dict[str, Any]:
     form = "ESRI" if is_esri_header(header) else "ENVI"
     metadata: dict[str, Any] = {"format": form, "header": str(header), "data": str(data)}
-    try:
-        nodata = float(str(fields["data ignore value"]))
-        metadata["nodata"] = None if math.isnan(nodata) else nodata
-    except (KeyError, ValueError):
-        pass
+    nodata = parse_nodata(fields.get("data ignore value"))
+    if nodata is not None:
+        metadata["nodata"] = nodata
     return {**metadata, "fields": dict(fields)}

@@ -201,12 +201,12 @@ def geo_of(header: Header) -> tuple[dict[str, Any] | None, tuple[float, float] |
         if header.get(name)
     }
     transform = _transform(geo.get("map info"))
-    if transform is not None:
+    if transform is not None and _is_map(geo):
         geo["transform"] = transform
     crs = _crs(geo)
     if crs is not None:
         geo["crs"] = crs
-    if transform is not None:
+    if transform is not None and _is_map(geo):
         return geo, pixel_size_of(transform), _map_unit(geo["map info"])
     size, unit = _plain_size(header.get("pixel size"))
     return geo or None, size, unit
@@ -226,6 +226,12 @@ def _transform(info: Any) -> Transform | None:
     steps = (column - 1, row - 1)
     numbers = (x - steps[0] * a - steps[1] * b, a, b, y - steps[0] * d - steps[1] * e, d, e)
     return numbers if np.isfinite(numbers).all() and a * e != b * d else None
+
+
+def _is_map(geo: Mapping[str, Any]) -> bool:
+    """Whether map info is on a map: "Arbitrary" is what programs write that know of none."""
+    named = geo["map info"][0].strip().lower() != "arbitrary"
+    return named or bool(geo.get("coordinate system string"))
 
 
 def _named(info: Sequence[str], name: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,12 +13,18 @@ import numpy as np
 import tifffile
 
 from anymask.images.image import Image, Transform
-from anymask.images.units import wavelengths_in_nm
+from anymask.images.nodata import parse_nodata
+from anymask.images.units import unit_symbol, wavelengths_in_nm
 from anymask.notices import tell
 
 _GEOGRAPHIC, _PROJECTED = 2, 1
 _USER_DEFINED = 32767
-_PIXEL_IS_POINT = 2
+_PIXEL_IS_AREA, _PIXEL_IS_POINT = 1, 2
+# Where the keys are stored: the directory, floating-point numbers, and text.
+_DIRECTORY, _DOUBLES, _ASCII = 34735, 34736, 34737
+_RASTER_TYPE = 1025
+# What ArcGIS and GDAL write before a reference system without a code, in user-defined models.
+_WKT = "ESRI PE String = "
 _LINEAR_UNITS = {9001: "m", 9002: "ft", 9003: "US ft", 9036: "km"}
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 
@@ -31,6 +39,8 @@ def geo_reference(image: Image, key: tifffile.TiffPage) -> Image:
     if not tags:
         return image
     geo: dict[str, Any] = dict(tags)
+    keys = {code: key.tags.valueof(code) for code in (_DIRECTORY, _DOUBLES, _ASCII)}
+    geo["geokeys"] = {code: value for code, value in keys.items() if value is not None}
     if transform is not None:
         geo["transform"] = transform
     crs = _crs(tags)
@@ -51,7 +61,10 @@ def pixel_size_of(transform: Transform) -> tuple[float, float]:
 
 
 def geo_tags(
-    transform: Transform | None, crs: str | None = None, unit: str | None = None
+    transform: Transform | None,
+    crs: str | None = None,
+    unit: str | None = None,
+    geokeys: Mapping[int, Any] | None = None,
 ) -> list[tuple[int, str, int, Any, bool]]:
     """GeoTIFF tags for `tifffile.imwrite`; an empty list if there is no transform.
 
@@ -60,9 +73,12 @@ def geo_tags(
     transform
         As in `Image.geo`.
     crs
-        For example "EPSG:32632"; references without an EPSG code are left out.
+        For example "EPSG:32632", or WKT, which is written as ArcGIS does.
     unit
         Unit of the coordinates; "degree" for geographic ones.
+    geokeys
+        The GeoKeys of the image by tag, as in ``Image.geo["geokeys"]``. They are written as they
+        are in place of `crs`, so that systems without a code are kept.
 
     Examples
     --------
@@ -72,14 +88,7 @@ def geo_tags(
     if transform is None:
         return []
     x, a, b, y, d, e = transform
-    keys = [(1025, 1)]  # pixels are areas; coordinates refer to their corners
-    code = crs.removeprefix("EPSG:") if crs is not None and crs.startswith("EPSG:") else ""
-    if code.isdecimal() and int(code) < _USER_DEFINED:
-        model, place = (_GEOGRAPHIC, 2048) if unit == "degree" else (_PROJECTED, 3072)
-        keys = [(1024, model), *keys, (place, int(code))]
-    directory = [1, 1, 0, len(keys)]
-    for key, value in keys:
-        directory += [key, 0, 1, value]
+    key_tags = _same_keys(geokeys) if geokeys and _DIRECTORY in geokeys else _key_tags(crs, unit)
     if b == d == 0 and e < 0 < a:  # more programs read these tags
         place_tags = [
             (33550, "d", 3, (a, -e, 0.0), True),
@@ -88,7 +97,41 @@ def geo_tags(
     else:
         matrix = (a, b, 0.0, x, d, e, 0.0, y, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
         place_tags = [(34264, "d", 16, matrix, True)]
-    return [*place_tags, (34735, "H", len(directory), tuple(directory), True)]
+    return [*place_tags, *key_tags]
+
+
+def _key_tags(crs: str | None, unit: str | None) -> list[tuple[int, str, int, Any, bool]]:
+    """GeoKeys for a reference system."""
+    crs, text = crs or "", ""
+    code = crs.removeprefix("EPSG:") if crs.startswith("EPSG:") else ""
+    # Pixels are areas: coordinates refer to their corners.
+    keys = [(_RASTER_TYPE, 0, 1, _PIXEL_IS_AREA)]
+    if code.isdecimal() and int(code) < _USER_DEFINED:
+        model, place = (_GEOGRAPHIC, 2048) if unit == "degree" else (_PROJECTED, 3072)
+        keys = [(1024, 0, 1, model), *keys, (place, 0, 1, int(code))]
+    elif crs and not code:
+        text = f"{_WKT}{crs}|"
+        keys = [(1024, 0, 1, _USER_DEFINED), *keys, (3073, _ASCII, len(text), 0)]
+    numbers = (1, 1, 0, len(keys), *(number for key in keys for number in key))
+    tags: list[tuple[int, str, int, Any, bool]] = [(_DIRECTORY, "H", len(numbers), numbers, True)]
+    return tags + ([(_ASCII, "s", 0, text, True)] if text else [])
+
+
+def _same_keys(geokeys: Mapping[int, Any]) -> list[tuple[int, str, int, Any, bool]]:
+    """The keys of an image, but for the raster type: our coordinates refer to corners."""
+    directory = [int(number) for number in geokeys[_DIRECTORY]]
+    for start in range(4, len(directory) - 3, 4):
+        if directory[start] == _RASTER_TYPE:
+            directory[start + 3] = _PIXEL_IS_AREA
+    tags: list[tuple[int, str, int, Any, bool]] = [
+        (_DIRECTORY, "H", len(directory), tuple(directory), True)
+    ]
+    if _DOUBLES in geokeys:
+        numbers = np.atleast_1d(geokeys[_DOUBLES]).astype(float).tolist()
+        tags.append((_DOUBLES, "d", len(numbers), tuple(numbers), True))
+    if _ASCII in geokeys:
+        tags.append((_ASCII, "s", 0, str(geokeys[_ASCII]), True))
+    return tags
 
 
 def _transform(tags: Mapping[str, Any]) -> Transform | None:
@@ -117,6 +160,15 @@ def _crs(tags: Mapping[str, Any]) -> str | None:
         code = _number(tags.get(name))
         if 0 < code < _USER_DEFINED:
             return f"EPSG:{code}"
+    return _wkt(tags)
+
+
+def _wkt(tags: Mapping[str, Any]) -> str | None:
+    """A reference system without a code, as ArcGIS and GDAL write it."""
+    for name in ("PCSCitationGeoKey", "ProjectedCitationGeoKey", "GTCitationGeoKey"):
+        _, found, wkt = str(tags.get(name) or "").partition(_WKT)
+        if found:
+            return wkt.strip("|\0 ")
     return None
 
 
@@ -127,7 +179,9 @@ def _unit(tags: Mapping[str, Any]) -> str | None:
     linear = _number(tags.get("ProjLinearUnitsGeoKey"))
     if model == _PROJECTED:
         return _LINEAR_UNITS.get(linear, "m" if linear == 0 else None)
-    return None
+    wkt = _wkt(tags) or ""
+    units = re.findall(r'UNIT\["([^"]+)"', wkt)  # the last one is that of the coordinates
+    return None if not units else "degree" if wkt.startswith("GEOG") else unit_symbol(units[-1])
 
 
 def _number(value: Any) -> int:
@@ -136,12 +190,9 @@ def _number(value: Any) -> int:
 
 def with_gdal(image: Image, key: tifffile.TiffPage) -> Image:
     """Add the "no data" value, band names and wavelengths from GDAL's tags."""
-    metadata = dict(image.metadata)
-    try:
-        metadata["nodata"] = float(str(key.tags.valueof(_GDAL_NODATA)).strip("\0 "))
-        image = replace(image, metadata=metadata)
-    except ValueError:
-        pass  # no such tag, or not a number
+    nodata = _as_read(parse_nodata(key.tags.valueof(_GDAL_NODATA)), key)
+    if nodata is not None:
+        image = replace(image, metadata={**image.metadata, "nodata": nodata})
     text = key.tags.valueof(_GDAL_METADATA)
     try:
         items = list(ElementTree.fromstring(str(text))) if text else []
@@ -176,6 +227,19 @@ def _tell_of_scales(items: Sequence[ElementTree.Element], image: Image) -> None:
                 what = f"{image.path} has a {role} ({number:g})"
                 tell(f"{what}, which is not applied: values are as stored.")
                 break
+
+
+def _as_read(nodata: float | None, key: tifffile.TiffPage) -> float | None:
+    """The "no data" value as it is in the image, where zero is black; None if it is in none."""
+    if nodata is None or not math.isfinite(nodata):
+        return nodata
+    if key.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        kind = np.dtype(key.dtype or np.uint8).kind
+        white = {"u": 2**key.bitspersample - 1, "i": -1, "f": 0}.get(kind, 1)
+        return white - nodata
+    stored = key.photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
+    # Palettes and other colour models have become RGB, in which the value means something else.
+    return nodata if stored and not 1 < key.bitspersample < 8 else None
 
 
 def _by_band(

@@ -1,0 +1,44 @@
+"""Short names of channels, for the columns of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_COLOURS = ("red", "green", "blue", "alpha")
+
+
+def short_names(
+    count: int,
+    names: Sequence[str] | None,
+    wavelengths: NDArray[np.float64] | None,
+    *,
+    coloured: bool,
+) -> list[str]:
+    """Return a name for each channel that no other channel has; "" for an only channel.
+
+    Parameters
+    ----------
+    count
+        Number of channels.
+    names, wavelengths
+        As in :class:`anymask.Image`.
+    coloured
+        Whether the channels are colour samples.
+
+    Examples
+    --------
+    >>> short_names(2, None, np.array([650.0, 800.5]), coloured=False)
+    ['650nm', '800.5nm']
+    """
+    if count == 1:
+        return [""]
+    if names is not None and len(set(names)) == count:
+        return list(names)
+    if wavelengths is not None and len(set(wavelengths)) == count:
+        return [f"{nm:g}nm" for nm in wavelengths]
+    if coloured and count in (3, 4):
+        return list(_COLOURS[:count])
+    return [str(number) for number in range(count)]
