@@ -164,10 +164,9 @@ def measure(
     else:
         _print_table(table, _SHOWN if wanted is None else wanted)
     if not as_json:
-        chosen = "" if where is None else f" of {len(masks)}"
-        err.print(Text(f"{counted(len(table['id']), 'object')}{chosen}."))
-    for said in table.notes:
-        note(said)
+        whole = counted(len(masks), "object")
+        said = whole if where is None else f"{len(table['id'])} of {whole}"
+        err.print(Text(f"{said}."))
 
 
 def _writer_of(output: Path, overwrite: bool) -> Callable[[Path, Measurements], list[Path]]:

@@ -240,7 +240,7 @@ def _scale(path: Path) -> Image | None:
     """The place on the map that anymask wrote into a file, as an image without values."""
     from anymask.io.image_formats.tiff.geotiff import pixel_size_of
 
-    notes = MaskFile(path).json.get(_KEY)
+    notes = _whole(MaskFile(path).json).get(_KEY)
     if not isinstance(notes, Mapping) or notes.get("transform") is None:
         return None
     size = check_size(notes["height"], notes["width"])
