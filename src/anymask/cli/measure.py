@@ -165,8 +165,10 @@ def measure(
         _print_table(table, _SHOWN if wanted is None else wanted)
     if not as_json:
         whole = counted(len(masks), "object")
-        said = whole if where is None else f"{len(table['id'])} of {whole}"
-        err.print(Text(f"{said}."))
+        chosen = "" if where is None else f"{len(table['id'])} of "
+        err.print(Text(f"{chosen}{whole}."))
+    for said in table.notes:
+        note(said)
 
 
 def _writer_of(output: Path, overwrite: bool) -> Callable[[Path, Measurements], list[Path]]:
