@@ -15,6 +15,7 @@ from anymask.io.corrected import newest_masks
 from anymask.io.read_masks import load_masks
 from anymask.io.results import JSON, LABELS, result_path, write_results
 from anymask.masks.mask_set import MaskSet
+from anymask.notices import noticing
 
 BIG, SMALL, HIDDEN, OTHER = (np.zeros((20, 30), bool) for _ in range(4))
 BIG[2:12, 2:12] = True
@@ -37,7 +38,9 @@ def stem(tmp_path: Path) -> Path:
 
 def newest(stem: Path) -> tuple[MaskSet, str | None]:
     path = result_path(stem, JSON)
-    return newest_masks(path, load_masks(path))
+    with noticing() as notices:
+        masks = newest_masks(path, load_masks(path))
+    return masks, notices[0] if notices else None
 
 
 def stack_of(masks: MaskSet) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, newest, out
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 from anymask.wording import counted
@@ -229,6 +229,7 @@ def clean(
 def _clean_one(result: Result, options: dict[str, Any]) -> None:
     """Clean the masks of every image in one file, and write them."""
     from anymask.files import check_free
+    from anymask.io.corrected import newest_masks
     from anymask.io.read_images import read
     from anymask.io.read_masks import load_dataset, scale_of
     from anymask.io.write_context import lacked
@@ -239,7 +240,8 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
     size = None if picture is None else (picture.height, picture.width)
     with err.status(f"Cleaning {result.path.name}"):
         pictures = [
-            (name, newest(result.path, masks)) for name, masks in load_dataset(result.path, size)
+            (name, newest_masks(result.path, masks))
+            for name, masks in load_dataset(result.path, size)
         ]
         scale = lacked(picture, scale_of(result.path))
         for name, masks in pictures:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymask.cli.console import newest
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
@@ -82,10 +81,11 @@ def parse_region(text: str, size: tuple[int, int]) -> Any:
     try:
         corners = [[float(number) for number in corner.split(",")] for corner in text.split()]
     except ValueError:
+        from anymask.io.corrected import newest_masks
         from anymask.io.read_masks import load_masks
         from anymask.masks.objects import union_of
 
-        return union_of(newest(Path(text), load_masks(Path(text), size)))
+        return union_of(newest_masks(Path(text), load_masks(Path(text), size)))
     if len(corners) == 1 and len(corners[0]) == 4:
         return corners[0]
     if len(corners) >= 3 and all(len(corner) == 2 for corner in corners):

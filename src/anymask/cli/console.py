@@ -12,9 +12,8 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
-from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -24,9 +23,6 @@ from anymask.cli.wording import named, options_of
 from anymask.errors import AnymaskError
 from anymask.notices import ReadingNotice
 from anymask.plugins import PluginWarning
-
-if TYPE_CHECKING:
-    from anymask.masks.mask_set import MaskSet
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,16 +48,6 @@ def complain(message: str) -> None:
 def note(message: str) -> None:
     """Print a notice on stderr, verbatim."""
     err.print(Text(message, style="yellow"), soft_wrap=True)
-
-
-def newest(path: Path, masks: MaskSet) -> MaskSet:
-    """Return the masks of a file as corrected in the label image beside it, and say so."""
-    from anymask.io.corrected import newest_masks
-
-    masks, said = newest_masks(path, masks)
-    if said:
-        note(said)
-    return masks
 
 
 def show_notices() -> None:

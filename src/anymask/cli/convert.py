@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, newest, out
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
@@ -220,6 +220,7 @@ class _Loaded:
 
 def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> list[_Loaded]:
     """Load the masks of each image in one result, with the images themselves if given."""
+    from anymask.io.corrected import newest_masks
     from anymask.io.read_masks import load_dataset, scale_of
 
     image = _image_for(images, result.name) if images is not None else None
@@ -227,7 +228,7 @@ def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> 
     scale = scale_of(result.path)
     found: list[_Loaded] = []
     for name, masks in load_dataset(result.path, size):
-        masks = newest(result.path, masks)
+        masks = newest_masks(result.path, masks)
         own = image
         if own is None and images is not None:
             own = _image_for(images, Path(name).with_suffix(""))

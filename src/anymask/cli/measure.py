@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import err, errors_as_sentences, newest, note, out
+from anymask.cli.console import err, errors_as_sentences, note, out
 from anymask.cli.convert import parse_pixel_size, plain_unit
 from anymask.cli.options import (
     JsonOption,
@@ -140,6 +140,7 @@ def measure(
     write = None if output is None else _writer_of(output, overwrite)
 
     from anymask.io import load_masks, measure_in_image
+    from anymask.io.corrected import newest_masks
     from anymask.io.read_images import read
     from anymask.io.read_masks import scale_of
     from anymask.io.write_context import lacked
@@ -149,7 +150,7 @@ def measure(
     with err.status("Measuring"):
         picture = read(image).plane(t=_choice(time), z=_choice(plane))
         masks = load_masks(labels, (picture.height, picture.width), image=picture)
-        masks = newest(labels, masks)
+        masks = newest_masks(labels, masks)
         given = {"pixel_size": size, "unit": plain_unit(unit)} if size is not None else {}
         facts = lacked(picture, scale_of(labels)) | given
         table = measure_in_image(masks, picture, properties=wanted, **facts)

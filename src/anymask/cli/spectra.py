@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import err, errors_as_sentences, newest, out
+from anymask.cli.console import err, errors_as_sentences, out
 from anymask.cli.options import OverwriteOption
 from anymask.cli.view import WavelengthsOption, parse_wavelengths
 from anymask.errors import AnymaskError, OutputError
@@ -116,13 +116,14 @@ def spectra(
     from anymask.images.spectral import reflectance
     from anymask.images.spectral import smooth as smoothed
     from anymask.io import load_masks
+    from anymask.io.corrected import newest_masks
     from anymask.io.read_images import read
     from anymask.io.view import with_wavelengths
 
     with err.status("Measuring"):
         image = with_wavelengths(read(cube, header=header).plane(), nm)
         name, unit = image.name, "value"
-        masks = newest(labels, load_masks(labels, (image.height, image.width), image=image))
+        masks = newest_masks(labels, load_masks(labels, (image.height, image.width), image=image))
         _check_size(masks, image, labels, cube)
         if white is not None or dark is not None or place is not None:
             light = None if white is None else read(white)

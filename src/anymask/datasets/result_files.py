@@ -116,5 +116,5 @@ def _read(stem: Path, objects: Objects, size: tuple[int, int]) -> Truth:
     json_path, label_path = result_path(stem, JSON), result_path(stem, LABELS)
     if not json_path.is_file():
         return truth_of_set(load_masks(label_path), objects)
-    masks, _ = newest_masks(json_path, load_masks(json_path))
+    masks = newest_masks(json_path, load_masks(json_path))
     return truth_of_set(masks, objects)

@@ -19,12 +19,14 @@ from anymask.io.label_images import pixels_sha256
 from anymask.io.read_masks import load_masks
 from anymask.io.results import JSON, LABELS
 from anymask.masks.mask_set import MaskSet
+from anymask.notices import tell
+from anymask.wording import counted
 
 # Modification times of files written together differ by less than this.
 _TOGETHER_S = 2.0
 
 
-def newest_masks(path: Path, masks: MaskSet) -> tuple[MaskSet, str | None]:
+def newest_masks(path: Path, masks: MaskSet) -> MaskSet:
     """Take over what was corrected in the label image beside a result.
 
     Every command that reads masks, and every data set, passes them through this.
@@ -39,11 +41,9 @@ def newest_masks(path: Path, masks: MaskSet) -> tuple[MaskSet, str | None]:
 
     Returns
     -------
-    masks : MaskSet
-        As the label image shows them where it was corrected. Masks that it still shows as they were
-        keep their scores, and the pixels that others cover.
-    note : str or None
-        A sentence for the user if the two files differ.
+    MaskSet
+        As the label image shows them where it was corrected, with a notice. Masks that it still
+        shows as they were keep their scores, and the pixels that others cover.
 
     Raises
     ------
@@ -52,26 +52,25 @@ def newest_masks(path: Path, masks: MaskSet) -> tuple[MaskSet, str | None]:
     """
     beside = path.with_name(path.name.removesuffix(JSON) + LABELS)
     if not path.name.endswith(JSON) or not beside.is_file():
-        return masks, None
+        return masks
     content = read_json(path)
     if not isinstance(content, Mapping) or len(content.get("images") or ()) != 1:
-        return masks, None  # not one image's result, whatever its name
+        return masks  # not one image's result, whatever its name
     try:
         labels = load_masks(beside)
     except AnymaskError as error:
-        return (
-            masks,
-            f"{path.name} is used as it is, because its label image is unreadable: {error}",
-        )
+        tell(f"{path.name} is used as it is, because its label image is unreadable: {error}")
+        return masks
     if labels.image_size != masks.image_size:
         height, width = labels.image_size
-        return masks, (
+        tell(
             f"{path.name} is used as it is, because {beside.name} is {width}×{height} pixels and "
             f"its masks are {masks.image_size[1]}×{masks.image_size[0]}."
         )
+        return masks
     shown, found = masks.to_labels(), labels.to_labels()
     if np.array_equal(shown, found):
-        return masks, None
+        return masks
     recorded = _recorded(content)
     if recorded is None:
         corrected = path.stat().st_mtime - beside.stat().st_mtime <= _TOGETHER_S
@@ -83,12 +82,14 @@ def newest_masks(path: Path, masks: MaskSet) -> tuple[MaskSet, str | None]:
                 "move away the one that is wrong."
             )
     if not corrected:
-        return masks, f"{path.name} was changed after {beside.name}, so its masks are used."
+        tell(f"{path.name} was changed after {beside.name}, so its masks are used.")
+        return masks
     newest = _merged(labels, masks, MaskSet.from_labels(shown))
-    return newest, (
-        f"{beside.name} was corrected after {path.name}, so its {len(newest)} masks are used, not "
-        f"the {len(masks)} in the JSON file."
+    tell(
+        f"{beside.name} was corrected after {path.name}, so its {counted(len(newest), 'mask')} "
+        f"{'is' if len(newest) == 1 else 'are'} used, not the {len(masks)} in the JSON file."
     )
+    return newest
 
 
 def _recorded(content: Mapping[str, Any]) -> str | None:

@@ -270,11 +270,13 @@ class Edits:
         else:
             from anymask.io.corrected import newest_masks
             from anymask.io.read_masks import load_masks
+            from anymask.notices import noticing
 
             read: MaskSet = load_masks(masks, self._images[layer.image].size)
-            found, said = newest_masks(Path(masks), read)
-            if said:
-                self._store.log(said)
+            with noticing() as notices:
+                found = newest_masks(Path(masks), read)
+            for notice in notices:
+                self._store.log(notice)
             labels = found.to_labels()
             names = dict(zip(found.ids.tolist(), found.class_names or (), strict=False))
         shape = self._images[layer.image].label_shape
