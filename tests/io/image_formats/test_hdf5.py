@@ -248,3 +248,16 @@ def test_a_scale_factor_that_is_not_applied_is_told(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="scale_factor 0.5, which is not applied") as told:
         np.testing.assert_array_equal(read(tmp_path / "a.h5").numpy(), noise((20, 30)))
     assert len(told) == 1
+
+
+def test_netcdf_4_is_hdf5_and_the_classic_format_is_named(tmp_path):
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    with h5py.File(tmp_path / "new.nc", "w") as file:
+        file["y"], file["x"] = np.arange(3.0), np.arange(4.0)
+        file.create_dataset("ndvi", data=values).attrs["_FillValue"] = np.float32(7)
+    image = read(tmp_path / "new.nc")
+    np.testing.assert_array_equal(image.numpy(), values)
+    assert image.metadata["nodata"] == 7
+    (tmp_path / "old.nc").write_bytes(b"CDF\x01" + bytes(600))
+    with pytest.raises(ImageError, match=r"NetCDF 3 \(classic\).*nccopy"):
+        read(tmp_path / "old.nc")

@@ -1,4 +1,4 @@
-"""HDF5 files, read by h5py: one dataset of a file, read piece by piece."""
+"""HDF5 files and NetCDF 4, read by h5py: one dataset of a file, read piece by piece."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.errors import ImageError
 from anymask.images.chunks import chunked_array
 from anymask.images.handle import Handle
 from anymask.images.image import Image
@@ -51,6 +52,13 @@ def read(path: Path, *, dataset: str | None = None, axes: str | None = None) -> 
     ImageError
         If the file is damaged, has no such dataset, or has several and none was chosen.
     """
+    with path.open("rb") as file:
+        classic = file.read(3) == b"CDF"
+    if classic:
+        raise ImageError(
+            f"{path} is NetCDF 3 (classic), which anymask does not read; convert it, for example "
+            "with nccopy -k nc4 old.nc new.nc."
+        )
     return read_file(path, dataset, axes, matlab=False)
 
 
@@ -212,7 +220,7 @@ def _with_size(image: Image) -> Image:
 
 FORMAT = ImageFormat(
     name="HDF5",
-    suffixes=(".h5", ".hdf5", ".he5"),
+    suffixes=(".h5", ".hdf5", ".he5", ".nc", ".nc4"),
     read=read,
     options=frozenset({"dataset", "axes"}),
 )
