@@ -100,6 +100,12 @@ def pretrain(
     backbone_rate: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Learning rate of the backbone (AdamW).")
     ] = 1.5e-4,
+    frozen_stages: Annotated[
+        int,
+        typer.Option(
+            min=0, max=7, help="The first stages of the backbone, of seven, that do not learn."
+        ),
+    ] = 0,
     warmup_images: Annotated[
         int,
         typer.Option(min=0, help="Images of learning-rate warm-up; --start-from needs fewer."),
@@ -179,6 +185,7 @@ def pretrain(
             learning_rate=learning_rate,
             matrix_rate=matrix_rate,
             backbone_rate=backbone_rate,
+            frozen_stages=frozen_stages,
             warmup_images=warmup_images,
             auxiliary_weight=auxiliary_weight,
             ema=ema,

@@ -52,6 +52,9 @@ class Recipe:
         Learning rate of AdamW, learning rate of Muon, and weight decay of Muon.
     backbone_rate : float
         Learning rate of the AdamW that updates a pretrained backbone.
+    frozen_stages : int
+        How many stages of a pretrained backbone, besides its stem, do not learn. What they detect
+        serves every task, and without the gradients of two a step takes a tenth less time.
     warmup_images : int
         Number of images over which the learning rates rise.
     ema : float
@@ -78,6 +81,7 @@ class Recipe:
     learning_rate: float = 1e-3
     matrix_rate: float = 2e-3
     backbone_rate: float = 1.5e-4
+    frozen_stages: int = 0
     weight_decay: float = 0.05
     warmup_images: int = 6400
     ema: float = 0.99
@@ -241,6 +245,10 @@ class _Run:
         self.recipe, self.config, self.device, self.out = recipe, config, device, out
         self.weights, self._log = out / "weights.safetensors", out / "log.jsonl"
         self.sam = Sam(replace(config, image_size=recipe.side)).to(device)
+        if recipe.frozen_stages and isinstance(self.sam.image_encoder, EfficientNetLiteEncoder):
+            encoder = self.sam.image_encoder
+            for part in (encoder.stem, *encoder.stages[: recipe.frozen_stages]):
+                part.requires_grad_(False)
         self.auxiliary = AuxiliaryHead(config.prompt_dim).to(device)
         self.ema = AveragedModel(self.sam, multi_avg_fn=moving_average(recipe.ema))
         self.optimizers = build_optimizers(

@@ -243,6 +243,26 @@ def test_a_training_can_start_from_the_weights_of_another(tmp_path: Path) -> Non
     assert all(torch.allclose(after[k].float(), before[k].float(), atol=1e-2) for k in before)
 
 
+def test_frozen_stages_of_the_backbone_keep_their_weights(tmp_path: Path) -> None:
+    cache = _disks(tmp_path / "cache")
+    options = {"config": TINY, "report": lambda _: None}
+    start = train([(cache, 1.0)], tmp_path / "first", recipe=RECIPE, updates=1, **options)
+    frozen = replace(RECIPE, frozen_stages=2, warmup_images=0)
+    out = train(
+        [(cache, 1.0)],
+        tmp_path / "second",
+        recipe=frozen,
+        updates=3,
+        start_from=start,
+        **options,
+    )
+    before, after = load_file(start), load_file(out)
+    backbone = [name for name in before if ".stem." in name or ".stages." in name]
+    kept = [name for name in backbone if torch.equal(before[name], after[name])]
+    parts = ("stem.", "stages.0.", "stages.1.")
+    assert kept == [name for name in backbone if name.split("encoder.")[1].startswith(parts)]
+
+
 def test_every_parameter_has_exactly_one_optimiser_and_is_updated() -> None:
     torch.manual_seed(0)
     module = torch.nn.Sequential(
