@@ -12,6 +12,8 @@ import typer
 
 from anymask.cli.app import app
 
+pytestmark = pytest.mark.slow
+
 HOWTO = Path(__file__).parents[1] / "docs" / "howto"
 
 

@@ -126,6 +126,7 @@ def test_an_empty_unreleased_section_is_refused(repository):
     )
 
 
+@pytest.mark.slow
 def test_a_release_is_built_tried_committed_and_tagged_and_a_dry_run_changes_nothing(repository):
     before = state(repository)
     dry = release(repository, "0.2.0", "--dry-run")
@@ -156,6 +157,7 @@ def test_a_release_is_built_tried_committed_and_tagged_and_a_dry_run_changes_not
         assert "anymask-0.2.0/CHANGELOG.md" in archive.getnames()
 
 
+@pytest.mark.slow
 def test_faults_of_the_built_files_stop_the_release_and_leave_no_trace(repository):
     (repository / "src" / "anymask" / "numbers.txt").write_text("left out by setuptools")
     (repository / "README.md").write_text("# Small\n\n![shown](docs/shown.png)\n")
@@ -180,6 +182,7 @@ def test_a_wheel_of_more_than_25_mb_is_a_problem(tmp_path):
         assert distribution.size_problems(wheel) == problems
 
 
+@pytest.mark.slow
 def test_a_wheel_that_does_not_work_once_installed_stops_the_release(repository):
     (repository / "tools" / "try_install.py").write_text("import anymask\nanymask.load()\n")
     commit(repository)

@@ -16,6 +16,8 @@ from PIL import Image
 
 import anymask
 
+pytestmark = pytest.mark.slow
+
 TUTORIALS = Path(__file__).parents[1] / "docs" / "tutorials"
 
 

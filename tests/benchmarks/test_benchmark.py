@@ -21,6 +21,8 @@ TINY = SamConfig(
     decoder_mlp_dim=64,
     iou_head_hidden_dim=32,
 )
+
+pytestmark = pytest.mark.slow
 PEERS = ("segment-anything", "transformers")
 
 

@@ -18,6 +18,8 @@ from recipes.small.checks import check_figures
 from recipes.small.processes import Team, team_of
 from recipes.small.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 
 def _gradient(layer: nn.Linear, row: float) -> list[nn.Parameter]:
     layer.zero_grad()

@@ -84,6 +84,7 @@ def _state(out: Path) -> dict[str, dict[str, float]]:
     return torch.load(out / "state.pt", weights_only=True)
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_a_resumed_run_continues_without_a_jump(tmp_path: Path) -> None:
     cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
     _train(cache, out, 64)
@@ -286,6 +287,7 @@ def test_every_parameter_has_exactly_one_optimiser_and_is_updated() -> None:
     assert count == len(before)
 
 
+@pytest.mark.slow
 def test_two_processes_train_like_one_process_with_twice_the_views(tmp_path: Path) -> None:
     cache = _disks(tmp_path / "cache")
     out = tmp_path / "out"

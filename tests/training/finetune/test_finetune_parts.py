@@ -227,6 +227,7 @@ tuned = finetune(
 """
 
 
+@pytest.mark.slow
 def test_two_processes_together_train_as_one_with_twice_the_batch(tmp_path):
     """Nothing is random here except the objects, so that both get the same input."""
     root = Path(anymask.__file__).parents[2]
