@@ -47,6 +47,7 @@ def path(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_compiled_model_gives_the_same_masks_and_saves_the_same_weights(path, tmp_path):
     plain, compiled = (load(path, device="cpu", dtype="float32", compile=c) for c in (False, True))
     pixels = torch.linspace(-1, 1, 3 * 32 * 32).view(1, 3, 32, 32)

@@ -38,6 +38,7 @@ def ended(process):
     return process.returncode, " ".join(stdout.split()), " ".join(stderr.split())
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_it_says_how_to_resume_and_ends_as_if_never_stopped(
     start_process, words, tmp_path
 ):

@@ -94,6 +94,7 @@ def test_test_images_are_used_only_for_the_verdict(run, tmp_path, data):
     assert card["verdict"]["images"] == 8
 
 
+@pytest.mark.slow
 def test_thresholds_are_tuned_on_training_images_and_saved_by_default(run, tmp_path):
     result = run()
     assert result.exit_code == 0, result.output

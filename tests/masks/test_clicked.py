@@ -33,6 +33,11 @@ def test_a_click_beside_the_mask_changes_nothing() -> None:
     assert keep_clicked(mask, np.empty((0, 2))) is mask
 
 
+def test_a_click_outside_the_image_by_rounding_is_on_its_edge() -> None:
+    kept = keep_clicked(_mask("##..# ##..#"), np.array([[5, 0]]))
+    np.testing.assert_array_equal(kept, _mask("....# ....#"))
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
 def test_it_agrees_with_labelling_the_whole_image(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)

@@ -82,6 +82,7 @@ def test_a_mask_prompt_gives_the_published_codes_numbers(
     assert relative_l2(iou[0], arrays["scene/mask/iou"]) < 1e-5
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_full_vit_b_geometry_gives_the_published_codes_numbers(reference: Path) -> None:
     expected = np.load(reference / "geometry" / "vit_b.outputs.npz")

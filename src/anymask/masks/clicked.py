@@ -34,7 +34,9 @@ def keep_clicked(mask: NDArray[np.bool_], points: NDArray[np.floating]) -> NDArr
     """
     height, width = mask.shape
     at = np.floor(np.asarray(points, np.float64).reshape(-1, 2) + 0.5).astype(np.int64)
-    at = at.clip(0, (width - 1, height - 1))  # a prompt may lie outside by rounding
+    last = np.array([width - 1, height - 1])
+    near = ((at >= -1) & (at <= last + 1)).all(1)  # a prompt may lie outside by rounding
+    at = at[near].clip(0, last)
     at = at[mask[at[:, 1], at[:, 0]]]
     if not len(at):
         return mask
