@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtTest import QTest
+from qtpy.QtCore import Qt
 
 from anymask.session import LayerKey
 
@@ -23,40 +22,6 @@ def clicking(panel, shipped, photos, idle, wait):
     panel.clicks.start()
     wait(lambda: panel.clicks.is_ready)
     return panel
-
-
-class Mouse:
-    """Presses, moves and releases on the canvas, at places (x, y) of the picture."""
-
-    def __init__(self, viewer):
-        self._viewer = viewer
-        self.canvas = viewer.window._qt_viewer.canvas.native
-
-    def at(self, x, y):
-        camera = self._viewer.scene.camera
-        center, size = np.array(camera.center[-2:]), self.canvas.size()
-        row, column = (np.array([y, x]) - center) * camera.zoom
-        return QPoint(round(column + size.width() / 2), round(row + size.height() / 2))
-
-    def click(self, x, y, button=Qt.MouseButton.LeftButton, keys=Qt.KeyboardModifier.NoModifier):
-        QTest.mouseClick(self.canvas, button, keys, self.at(x, y))
-
-    def drag(self, *path, button=Qt.MouseButton.LeftButton):
-        QTest.mousePress(self.canvas, button, Qt.KeyboardModifier.NoModifier, self.at(*path[0]))
-        for place in path[1:]:
-            QTest.mouseMove(self.canvas, self.at(*place))
-            QTest.qWait(15)
-        QTest.mouseRelease(self.canvas, button, Qt.KeyboardModifier.NoModifier, self.at(*path[-1]))
-
-    def key(self, key, keys=Qt.KeyboardModifier.NoModifier):
-        QTest.keyClick(self.canvas, key, keys)
-
-
-@pytest.fixture
-def mouse(panel):
-    panel.viewer.reset_view()
-    QTest.qWait(50)
-    return Mouse(panel.viewer)
 
 
 def _answered(panel):
