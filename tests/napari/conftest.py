@@ -187,9 +187,7 @@ class Mouse:
             QTest.qWait(15)
         QTest.mouseRelease(self.canvas, button, Qt.KeyboardModifier.NoModifier, self.at(*path[-1]))
 
-    def key(
-        self, key: Qt.Key, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
-    ) -> None:
+    def key(self, key: Qt.Key, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
         QTest.keyClick(self.canvas, key, keys)
 
 

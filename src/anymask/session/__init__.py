@@ -73,11 +73,11 @@ _HOMES = dict.fromkeys(_RECORDS, "records") | {
 
 __all__ = [
     "DEFAULT_RECIPE", "OPTION_RANGES", "Added", "CancelToken", "Change", "ClassRecord",
-    "EditedError", "Event", "Failure", "Fit", "ImageRecord", "LayerKey", "ModelRecord", "ObjectInfo",
-    "ObjectTable", "Options", "Prepared", "Preview", "Problem", "Prompts", "Propagated", "Region",
-    "Replay", "RunProgress", "RunResult", "Saved", "Session", "SessionError", "Thresholds",
-    "bug_report", "check_expressions", "points_along", "region_for", "replay", "session_dataset",
-    "session_examples",
+    "EditedError", "Event", "Failure", "Fit", "ImageRecord", "LayerKey", "ModelRecord",
+    "ObjectInfo", "ObjectTable", "Options", "Prepared", "Preview", "Problem", "Prompts",
+    "Propagated", "Region", "Replay", "RunProgress", "RunResult", "Saved", "Session",
+    "SessionError", "Thresholds", "bug_report", "check_expressions", "points_along", "region_for",
+    "replay", "session_dataset", "session_examples",
 ]  # fmt: skip
 
 

@@ -151,9 +151,9 @@ class Clicks:
             new = np.array(part[::step, ::step])
         fits: list[Fit] = []
         for number, preview in enumerate(previews):
-            each = fit(new, _boxed(preview.shown), label + number, overwrite=overwrite, automatic=automatic)
-            fits.append(each)
-            new = each.apply(new)
+            crop, new_label = _boxed(preview.shown), label + number
+            fits.append(fit(new, crop, new_label, overwrite=overwrite, automatic=automatic))
+            new = fits[-1].apply(new)
         return fits
 
     def commit(

@@ -130,9 +130,7 @@ def _with_slivers_cleared(labels: Labels, fitted: Fit, side: int) -> Fit:
     return replace(fitted, taken=taken, cleared=crop)
 
 
-def _slivers(
-    rest: Mask, before: Mask, cut: Mask, side: int, goes_on: Mask | None = None
-) -> Mask:
+def _slivers(rest: Mask, before: Mask, cut: Mask, side: int, goes_on: Mask | None = None) -> Mask:
     """Return the pieces of what is left of an object that are slivers.
 
     A sliver is a piece beside the cut in which no square of `side` pixels fits, though one did
@@ -155,6 +153,18 @@ def _wide(mask: Mask, side: int) -> Mask:
     """Return one pixel of each square of this side that fits into a mask."""
     found: Mask = ndimage.minimum_filter(mask.view(np.uint8), side, mode="constant") > 0
     return found
+
+
+def held(fits: Sequence[Fit]) -> str:
+    """Say what other objects keep of masks; "" for nothing."""
+    kept = sorted({label for each in fits for label in each.kept})
+    if not kept:
+        return ""
+    wanted = sum(each.wanted for each in fits)
+    share = 1 - sum(each.count for each in fits) / max(wanted, 1)
+    verb = "keeps" if len(kept) == 1 else "keep"
+    what = "this mask" if len(fits) == 1 else "these masks"
+    return f"{named(kept)} {verb} {max(share, 0.01):.0%} of {what} (red)."
 
 
 def told(fits: Sequence[Fit], areas: dict[int, int]) -> str:

@@ -193,9 +193,7 @@ class Layers:
         """Return the ids of objects that a run made and that nobody has changed since."""
         with self._store.mutex:
             objects, by_hand = self._store.layer(layer).objects, self._store.by_hand(layer)
-            return {
-                i for i, o in objects.items() if o.origin in _AUTOMATIC and i not in by_hand
-            }
+            return {i for i, o in objects.items() if o.origin in _AUTOMATIC and i not in by_hand}
 
     def class_names(self, layer: LayerKey) -> dict[int, str]:
         """Return the class of each object that has one."""
