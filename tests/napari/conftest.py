@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
 
 _SCREEN = "1366x768x24"
 # Seconds to wait for something before a test fails; plenty on a machine with ten times its load.
@@ -152,6 +154,49 @@ def answer(qtbot: Any) -> Callable[..., list[str]]:
         return asked
 
     return press
+
+
+class Mouse:
+    """Presses, moves and releases on the canvas, at places (x, y) of the picture."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self.canvas = viewer.window._qt_viewer.canvas.native
+
+    def at(self, x: float, y: float) -> QPoint:
+        camera = self._viewer.scene.camera
+        center, size = np.array(camera.center[-2:]), self.canvas.size()
+        row, column = (np.array([y, x]) - center) * camera.zoom
+        return QPoint(round(column + size.width() / 2), round(row + size.height() / 2))
+
+    def click(
+        self,
+        x: float,
+        y: float,
+        button: Qt.MouseButton = Qt.MouseButton.LeftButton,
+        keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+    ) -> None:
+        QTest.mouseClick(self.canvas, button, keys, self.at(x, y))
+
+    def drag(
+        self, *path: tuple[float, float], button: Qt.MouseButton = Qt.MouseButton.LeftButton
+    ) -> None:
+        QTest.mousePress(self.canvas, button, Qt.KeyboardModifier.NoModifier, self.at(*path[0]))
+        for place in path[1:]:
+            QTest.mouseMove(self.canvas, self.at(*place))
+            QTest.qWait(15)
+        QTest.mouseRelease(self.canvas, button, Qt.KeyboardModifier.NoModifier, self.at(*path[-1]))
+
+    def key(self, key: Qt.Key, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        QTest.keyClick(self.canvas, key, keys)
+
+
+@pytest.fixture
+def mouse(panel: Any) -> Mouse:
+    """The mouse and the keys, over a picture that fills the canvas."""
+    panel.viewer.reset_view()
+    QTest.qWait(50)
+    return Mouse(panel.viewer)
 
 
 class Gate:

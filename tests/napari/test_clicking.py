@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtTest import QTest
+from qtpy.QtCore import Qt
 
-from anymask.session import LayerKey
+from anymask.session import LayerKey, ObjectInfo
 
 KEY = LayerKey("i1", "rgb")
 
@@ -23,40 +22,6 @@ def clicking(panel, shipped, photos, idle, wait):
     panel.clicks.start()
     wait(lambda: panel.clicks.is_ready)
     return panel
-
-
-class Mouse:
-    """Presses, moves and releases on the canvas, at places (x, y) of the picture."""
-
-    def __init__(self, viewer):
-        self._viewer = viewer
-        self.canvas = viewer.window._qt_viewer.canvas.native
-
-    def at(self, x, y):
-        camera = self._viewer.scene.camera
-        center, size = np.array(camera.center[-2:]), self.canvas.size()
-        row, column = (np.array([y, x]) - center) * camera.zoom
-        return QPoint(round(column + size.width() / 2), round(row + size.height() / 2))
-
-    def click(self, x, y, button=Qt.MouseButton.LeftButton, keys=Qt.KeyboardModifier.NoModifier):
-        QTest.mouseClick(self.canvas, button, keys, self.at(x, y))
-
-    def drag(self, *path, button=Qt.MouseButton.LeftButton):
-        QTest.mousePress(self.canvas, button, Qt.KeyboardModifier.NoModifier, self.at(*path[0]))
-        for place in path[1:]:
-            QTest.mouseMove(self.canvas, self.at(*place))
-            QTest.qWait(15)
-        QTest.mouseRelease(self.canvas, button, Qt.KeyboardModifier.NoModifier, self.at(*path[-1]))
-
-    def key(self, key, keys=Qt.KeyboardModifier.NoModifier):
-        QTest.keyClick(self.canvas, key, keys)
-
-
-@pytest.fixture
-def mouse(panel):
-    panel.viewer.reset_view()
-    QTest.qWait(50)
-    return Mouse(panel.viewer)
 
 
 def _answered(panel):
@@ -215,3 +180,61 @@ def test_another_image_is_prepared_and_prompts_do_not_follow(clicking, mouse, wa
     assert not panel.clicks.prompts
     assert panel.viewer.layers[-1].name == "anymask clicks"
     assert panel.viewer.layers.selection.active.name == "anymask clicks"
+
+
+def test_a_click_counts_though_another_layer_is_selected(clicking, mouse, wait):
+    panel = clicking
+    for layer in (panel.canvas.picture, panel.canvas.layer, None):
+        panel.viewer.layers.selection.active = layer
+        mouse.click(40, 45)
+        assert len(panel.clicks.prompts.points) == 1
+        panel.clicks.clear()
+    mouse.key(Qt.Key.Key_J)
+    panel.viewer.layers.selection.active = panel.canvas.picture
+    mouse.drag((17, 17), (40, 40), (63, 73))
+    assert np.allclose(panel.clicks.prompts.box, (17, 17, 63, 73), atol=1.5)
+
+
+def test_a_click_that_goes_to_the_tool_of_another_layer_is_explained(clicking, mouse, wait):
+    panel, masks = clicking, clicking.canvas.layer
+    panel.viewer.layers.selection.active = masks
+    masks.mode = "paint"
+    mouse.click(40, 45)
+    assert not panel.clicks.prompts
+    assert "its tool “paint” is chosen" in panel.message.text.text()
+    panel.message.action.click()
+    mouse.click(40, 45)
+    assert len(panel.clicks.prompts.points) == 1
+    masks.mode = "pan_zoom"
+
+
+def test_what_others_keep_is_shown_and_automatic_masks_give_up_their_pixels(clicking, mouse, wait):
+    panel, session = clicking, clicking.control.session
+    panel.canvas.layer.data[20:70, 20:40] = 7  # painted: keeps its pixels
+    panel.canvas.layer.events.paint(value=[])
+    panel.canvas.record()
+    mouse.click(50, 45)
+    wait(lambda: _answered(panel))
+    shown = panel.clicks.layers.preview.data
+    kept = panel.clicks.previews[0].shown & (session.layers.labels(KEY) == 7)
+    assert kept.any()
+    assert np.array_equal(shown == 255, kept)
+    assert "Object 7 keeps" in panel.click.status.text()
+    panel.click.overwrite.setChecked(True)
+    assert not (panel.clicks.layers.preview.data == 255).any()
+    assert not panel.clicks.held
+    panel.click.overwrite.setChecked(False)
+    panel.clicks.clear()
+    session.edits.undo(KEY)
+    labels = np.zeros((120, 160), np.uint16)
+    labels[10:110, 10:150] = 1
+    info = {1: ObjectInfo(origin="everything")}
+    session._store.change(KEY, "segment", labels, infos=info, renew=True)
+    mouse.click(40, 45)
+    wait(lambda: _answered(panel))
+    wanted = panel.clicks.previews[0].shown
+    mouse.key(Qt.Key.Key_C)
+    assert np.array_equal(session.layers.labels(KEY) == 2, wanted)
+    assert panel.message.text.text() == "Object 1 gave up pixels."
+    panel.message.action.click()
+    assert np.array_equal(session.layers.labels(KEY), labels)

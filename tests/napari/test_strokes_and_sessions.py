@@ -89,6 +89,23 @@ def test_napari_s_own_undo_key_takes_back_the_session_s_step(panel, photos, idle
     assert panel.control.session.edits.can_redo(KEY) == "paint"
 
 
+def test_undo_leaves_the_brush_on(panel, photos, idle, mouse, wait):
+    panel.images.add(photos[:1])
+    idle()
+    layer, session = panel.canvas.layer, panel.control.session
+    panel.viewer.layers.selection.active = layer
+    layer.mode = "paint"
+    mouse.drag((30, 30), (40, 40))
+    wait(lambda: session.edits.can_undo(KEY) == "paint")
+    mouse.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    wait(lambda: not layer.data.any())
+    QTest.qWait(10)
+    assert str(layer.mode) == "paint"
+    mouse.drag((60, 60), (70, 60))
+    wait(lambda: session.edits.can_undo(KEY) == "paint")
+    layer.mode = "pan_zoom"
+
+
 def test_leaving_an_image_keeps_what_was_painted(panel, photos, idle, wait):
     panel.images.add(photos)
     idle()

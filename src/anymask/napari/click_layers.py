@@ -10,7 +10,7 @@ from napari.layers import Labels, Points, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 
 from anymask.palette import colours_of
-from anymask.session import Preview, Prompts
+from anymask.session import Fit, Preview, Prompts
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -19,6 +19,8 @@ Box = tuple[float, float, float, float]
 Place = tuple[float, float]
 _COLOURS = {1: "#3ddc84", 0: "#ff5252"}
 _ONE = (1.0, 0.85, 0.2, 1.0)
+# The label and the colour of what other objects keep of a mask.
+_KEPT_BY_OTHERS, _NOT_TAKEN = 255, (0.95, 0.25, 0.3, 1.0)
 # Up to this distance between press and release, in screen pixels, it is a click, not a drag.
 _CLICK_PIXELS = 5
 NAMES = ("anymask preview", "anymask boxes", "anymask clicks")
@@ -35,6 +37,9 @@ class ClickLayers:
         Called with a point (x, y), or with the points of a drag, and whether it excludes.
     on_boxes : callable
         Called with all boxes (x0, y0, x1, y1) when one is added, changed or removed.
+    on_other_tool : callable
+        Called with a layer whose own tool, such as the brush, gets the clicks; once, until a layer
+        of these is active again.
     """
 
     def __init__(
@@ -43,13 +48,18 @@ class ClickLayers:
         on_click: Callable[[Place, bool], None],
         on_stroke: Callable[[list[Place], bool], None],
         on_boxes: Callable[[list[Box]], None],
+        on_other_tool: Callable[[Any], None],
     ) -> None:
-        self._viewer = viewer
+        self._viewer, self._on_other_tool = viewer, on_other_tool
+        self._tool, self._has_told = "points", False
+        viewer.mouse_drag_callbacks.append(self._take_over)
         self._on_click, self._on_stroke, self._on_boxes = on_click, on_stroke, on_boxes
         self.points: Points | None = None
         self.boxes: Shapes | None = None
         self.preview: Labels | None = None
         self._is_quiet = False
+        # Boxes of commits that are still drawn.
+        self._committed = 0
         self.keys: dict[str, Callable[[], None]] = {}
 
     def show(self, tool: str) -> None:
@@ -76,13 +86,34 @@ class ClickLayers:
                 layers.move(layers.index(layer), len(layers))
             for key, act in self.keys.items():
                 layer.bind_key(key, lambda _, act=act: act(), overwrite=True)
-        active = self.boxes if tool == "box" else self.points
-        layers.selection.active = active
+        self._tool = tool
+        self._activate()
+
+    def _activate(self) -> None:
+        """Make the layer for the tool the one that gets clicks."""
+        if self.boxes is None or self.points is None:
+            return
+        tool, self._has_told = self._tool, False
+        self._viewer.layers.selection.active = self.boxes if tool == "box" else self.points
         self.boxes.mode = "add_rectangle" if tool == "box" else "pan_zoom"
         self.points.mode = "pan_zoom"
         # A scribble is a drag and must not pan the image.
         self.points.mouse_pan = tool != "scribble"
         self._viewer.cursor.style = "crosshair"
+
+    def _take_over(self, viewer: Any, event: Any) -> None:
+        """Take a click back from a layer that has no use for it, as a napari drag callback.
+
+        napari calls it before it looks which layer is active.
+        """
+        active = viewer.layers.selection.active
+        if self.points is None or active in (self.points, self.boxes):
+            return
+        if active is None or str(active.mode) == "pan_zoom":
+            self._activate()
+        elif not self._has_told:
+            self._has_told = True
+            self._on_other_tool(active)
 
     def hide(self) -> None:
         """Remove the layers."""
@@ -99,13 +130,19 @@ class ClickLayers:
             if places:
                 self.points.face_color = [_COLOURS[label] for label in prompts.labels]
                 self.points.size = self._dot()
-        if self.boxes is not None and len(self.boxes.data) != len(boxes):
+        if self.boxes is None:
+            return
+        if self.boxes._is_creating:  # the next box is being drawn, and must not be disturbed
+            self._committed = max(len(self.boxes.data) - 1 - len(boxes), 0)
+            return
+        self._committed = 0
+        if len(self.boxes.data) != len(boxes):
             self._is_quiet = True
             self.boxes.data = [_corners(box) for box in boxes]
             self._is_quiet = False
 
-    def show_masks(self, previews: list[Preview]) -> None:
-        """Show masks of one region; an empty list clears the preview."""
+    def show_masks(self, previews: list[Preview], fits: list[Fit]) -> None:
+        """Show masks of one region, and which parts other objects keep; [] clears the preview."""
         if self.preview is None:
             return
         if not previews:
@@ -116,6 +153,11 @@ class ClickLayers:
         shown = np.zeros(shape, np.uint8)
         for number, preview in enumerate(previews):
             shown[preview.shown] = number % 250 + 1
+        for preview, each in zip(previews, fits, strict=False):
+            if each.kept:
+                got = np.zeros(shape, bool)
+                got[each.crop.window] = each.crop.pixels
+                shown[preview.shown & ~got] = _KEPT_BY_OTHERS
         middle = (region.step - 1) / 2
         if self.preview.data.shape == shape:
             self.preview.data[...] = shown
@@ -151,7 +193,7 @@ class ClickLayers:
         ):  # fmt: skip
             return
         boxes = []
-        for shape in self.boxes.data:
+        for shape in self.boxes.data[self._committed :]:
             corners = np.asarray(shape)[:, -2:]
             (y0, x0), (y1, x1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
             if x1 - x0 >= 1 and y1 - y0 >= 1:
@@ -185,4 +227,5 @@ def _colours() -> dict[int | None, Any]:
     table: dict[int | None, Any] = {None: np.array(_ONE), 0: np.zeros(4), 1: np.array(_ONE)}
     for number in range(2, 256):
         table[number] = np.array([*(colours_of(np.array(number)) / 255), 1.0])
+    table[_KEPT_BY_OTHERS] = np.array(_NOT_TAKEN)
     return table

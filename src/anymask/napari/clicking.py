@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from anymask.napari.click_layers import ClickLayers, visible_part
 from anymask.napari.encoding_ahead import EncodingAhead
 from anymask.napari.tasks import Latest
+from anymask.napari.turn_queue import TurnQueue
+from anymask.napari.turns import Box, Commit, Turn
 from anymask.session import Preview, Prompts, points_along, region_for
+from anymask.session.fitting import held
 
 if TYPE_CHECKING:
     from anymask.napari.canvas import Canvas
@@ -27,6 +30,9 @@ _PREPARING, _READY = "Preparing the image…", "Ready to click"
 class Clicking(QObject):
     """Prompts for the current layer, and the masks predicted from them.
 
+    What is clicked and pressed is done in its order, though answers take time: a commit takes its
+    turn, the prompts until then, to the end of a queue, and what follows is for the next object.
+
     Signals
     -------
     changed()
@@ -39,23 +45,23 @@ class Clicking(QObject):
         super().__init__(control)
         self._control, self._canvas, self.models = control, canvas, models
         self._encoding = Latest(control.main, "encoding", in_between=True)
-        self._asking = Latest(control.main, "answers")
         # The encoded image that prompts refer to, once there is one.
         self.ready: Prepared | None = None
-        self.layers = ClickLayers(control.viewer, self._on_click, self._on_stroke, self._on_boxes)
+        self.layers = ClickLayers(
+            control.viewer, self._on_click, self._on_stroke, self._on_boxes, self._on_other_tool
+        )
         self.is_on = False
         self.tool = "points"
-        self.prompts = Prompts()
-        self.boxes: list[tuple[float, float, float, float]] = []
-        self.previews: list[Preview] = []
         self.class_name = ""
         self.overwrite = False
         self.status = "Off"
         self.latency: float | None = None
         self._asked_at = 0.0
-        # Whether a prediction is running, and what to do once it is there.
-        self._is_asking = False
-        self._later: list[Callable[[], Any]] = []
+        # The prompts that are shown; commits, and what was pressed after them.
+        self._turn = Turn()
+        self._queue = TurnQueue(control, self._answered, self._give_back)
+        # Whether the prompts wait for the image to be prepared.
+        self._waits = False
         self._place = self._now()
         self._preparing: Any = None
         self._uses = control.session, control.sam
@@ -67,8 +73,35 @@ class Clicking(QObject):
         control.model_changed.connect(self._renew)
         control.session_changed.connect(self._renew)
         control.current_changed.connect(self._follow)
+        control.labels_changed.connect(lambda _: self.fit_again())
+        control.in_turn = self._in_turn
+        control.before_closing.append(self._queue.finish)
         canvas.shown.connect(self._on_shown)
         self._ahead = EncodingAhead(control, canvas, self)
+
+    @property
+    def prompts(self) -> Prompts:
+        """The prompts for the next object."""
+        return self._turn.prompts
+
+    @property
+    def boxes(self) -> list[Box]:
+        """The boxes that are drawn, (x0, y0, x1, y1)."""
+        return self._turn.boxes
+
+    @property
+    def previews(self) -> list[Preview]:
+        """The masks that are shown."""
+        return self._turn.previews
+
+    @property
+    def held(self) -> str:
+        """A sentence on what other objects keep of the masks that are shown; "" for nothing."""
+        return held(self._turn.fits) if self._turn.previews else ""
+
+    @property
+    def _may_take(self) -> bool | None:
+        return True if self.overwrite else None
 
     def _now(self) -> tuple[Any, ...]:
         """Identify the image that is shown, and how; prompts belong only to it."""
@@ -119,7 +152,7 @@ class Clicking(QObject):
 
     def close(self) -> None:
         """End the threads."""
-        for thread in (self._ahead, self._encoding, self._asking):
+        for thread in (self._ahead, self._encoding, self._queue):
             thread.close()
 
     def _forget_preparing(self) -> None:
@@ -189,20 +222,20 @@ class Clicking(QObject):
                 self._preparing = None
             if now != self._now() or sam is not control.sam:
                 return
-            if self._is_in_use and not self._is_asking and not self._is_inside(ready.region):
+            waits, self._waits = self._waits, False
+            if self._is_in_use and not waits and not self._is_inside(ready.region):
                 self._say(_READY)
                 return
             self.ready = ready
             took = "found on disk" if ready.from_cache else f"{ready.seconds:.1f} s"
             self._say(f"{_READY} ({took})")
-            if self._is_asking or self._is_in_use:
+            if waits or self._is_in_use:
+                self._turn.is_current = False  # candidates asked for meanwhile stay asked for
                 self._ask(prepared=True)
 
         def failed(error: Exception) -> None:
             if self._preparing == question:
-                self._preparing = None
-                self._is_asking = False
-                self._later.clear()
+                self._preparing, self._waits = None, False
                 self._say("Not ready")
                 control.fail(error)
 
@@ -235,31 +268,29 @@ class Clicking(QObject):
 
     def add_points(self, points: list[tuple[float, float]], label: int) -> None:
         """Add points (x, y) on the object (1) or off it (0), and predict."""
-        if self._later:  # a commit waits for its mask; these points are for the next object
-            self._later.append(lambda: self.add_points(points, label))
-            return
         # The outer half of a border pixel is part of the image too.
         inside = [(max(x, 0.0), max(y, 0.0)) for x, y in points if self._inside(x, y)]
         if inside:
-            self.prompts = self.prompts.with_points(inside, label)
-            self.layers.draw(self.prompts, self.boxes)
-            self._ask()
+            self._change(self.prompts.with_points(inside, label), self.boxes)
 
     def erase_at(self, x: float, y: float) -> None:
         """Erase the object at a point."""
-        session, key = self._control.session, self._control.current
+        session, key, plane = self._control.session, self._control.current, self._control.plane
         if session is None or key is None or not self._inside(x, y):
             return
-        plane = self._control.plane
-        label = int(session.layers.labels(key, plane)[round(y), round(x)])
-        if label:
-            stack = session.images[key.image].planes > 1
-            self._control.edit(lambda s, k: s.edits.erase(k, [label], plane if stack else None))
+        stack = session.images[key.image].planes > 1
 
-    def _on_boxes(self, boxes: list[tuple[float, float, float, float]]) -> None:
-        self.boxes = boxes
+        def erase() -> None:
+            self._control.leave()
+            label = int(session.layers.labels(key, plane)[round(y), round(x)])
+            if label:
+                session.edits.erase(key, [label], plane if stack else None)
+
+        self._in_turn(lambda: self._control.guarded(erase))
+
+    def _on_boxes(self, boxes: list[Box]) -> None:
         box = boxes[0] if len(boxes) == 1 else None
-        self.prompts = Prompts(self.prompts.points, self.prompts.labels, box)
+        self._turn.change(Prompts(self.prompts.points, self.prompts.labels, box), boxes)
         self._ask()
 
     def refine(self) -> None:
@@ -274,124 +305,147 @@ class Clicking(QObject):
 
     def _refine(self, label: int) -> None:
         self.clear()
-        self.prompts = Prompts(object_id=label)
-        self._ask()
+        self._change(Prompts(object_id=label), [])
 
     def take_back(self) -> None:
         """Remove the last point, or the box."""
-        self.prompts = self.prompts.without_last()
-        if self.prompts.box is None:
-            self.boxes = []
-        self.layers.draw(self.prompts, self.boxes)
-        self._ask()
+        prompts = self.prompts.without_last()
+        self._change(prompts, self.boxes if prompts.box is not None else [])
 
     def clear(self) -> None:
-        """Forget prompts and preview."""
-        self.prompts, self.boxes, self.previews = Prompts(), [], []
-        self._is_asking = False
-        self._later.clear()
-        self._asking.forget()
-        self.layers.draw(self.prompts, self.boxes)
-        self.layers.show_masks([])
+        """Forget prompts and preview; commits that wait for their masks go on."""
+        self._queue.forget(self._turn)
+        self._begin(Turn())
         self._look.start()  # the view may have changed while there were prompts
+
+    def _begin(self, turn: Turn) -> None:
+        """Show the prompts and the masks of a turn."""
+        self._turn, self._waits = turn, False
+        self.layers.draw(turn.prompts, turn.boxes)
+        self.layers.show_masks(turn.previews, turn.fits)
         self.changed.emit()
+
+    def _change(self, prompts: Prompts, boxes: list[Box]) -> None:
+        """Draw other prompts, and predict."""
+        self._turn.change(prompts, boxes)
+        self.layers.draw(prompts, boxes)
+        self._ask()
 
     def _ask(self, prepared: bool = False) -> None:
-        """Predict masks for the current prompts."""
-        self._asking.forget()
-        self._is_asking = False
-        if not self.prompts and len(self.boxes) < 2:
-            self.previews = []
-            self.layers.show_masks([])
+        """Predict masks for the current prompts, after what is still to be done."""
+        turn = self._turn
+        self._queue.forget(turn)
+        self._waits = False
+        if not turn:
+            turn.previews, turn.fits = [], []
+            self.layers.show_masks([], [])
             self.changed.emit()
-            return
-        if not prepared:
+        elif not prepared:
             self._asked_at = time.perf_counter()
-        session, ready = self._control.session, self.ready
-        prompts, boxes = self.prompts, list(self.boxes)
-        self._is_asking = True
-        if session is None or ready is None or not self.is_ready:
-            self._is_asking = self._prepare()
+        self._advance(prepared)
+
+    def _in_turn(self, act: Callable[[], Any]) -> None:
+        """Do something after the commits that were asked for before it."""
+        self._queue.add(act)
+        self._advance()
+
+    def _advance(self, prepared: bool = False) -> None:
+        """Do what was asked for, in its order, as far as there are answers to do it with."""
+        if not self._queue.advance():
             return
-        if not prepared and not self._is_inside(ready.region) and self._prepare():
+        turn, session, ready = self._turn, self._control.session, self.ready
+        if not turn or turn.is_answered or session is None:
             return
+        if ready is None or not self.is_ready:
+            self._waits = self._prepare()
+        elif not prepared and not self._is_inside(ready.region) and self._prepare():
+            self._waits = True
+        else:
+            overwrite = self._may_take
+            self._queue.ask(turn, lambda: turn.ask(session, ready, overwrite))
 
-        def work() -> list[Preview]:
-            if len(boxes) > 1:
-                return session.clicks.predict_boxes(ready, boxes)
-            return [session.clicks.predict(ready, prompts)]
+    def _answered(self, turn: Turn) -> None:
+        if turn is self._turn and turn.previews:
+            self._show()
+        elif turn is self._turn:
+            self._begin(turn)
+        self._advance()
 
-        self._asking.ask(work, self._show, self._refused)
-
-    def _refused(self, error: Exception) -> None:
-        self._is_asking = False
-        self._later.clear()
-        self.previews = []
-        self.layers.show_masks([])
-        self._control.fail(error)
-        self.changed.emit()
-
-    def _show(self, previews: list[Preview]) -> None:
-        self._is_asking = False
-        self.previews = previews
-        self.layers.show_masks(previews)
+    def _show(self) -> None:
+        """Show the answer to the current prompts."""
+        previews = self.previews
+        self.layers.show_masks(previews, self._turn.fits)
         self.latency = time.perf_counter() - self._asked_at
         count = len(previews)
         text = f"{count} boxes" if count > 1 else f"Predicted quality {previews[0].score:.2f}"
         self._say(f"{text} · {self.latency * 1000:.0f} ms")
-        while self._later and not self._is_asking:
-            self._later.pop(0)()
+
+    def fit_again(self) -> None:
+        """Show anew what other objects keep of the masks that are shown."""
+        session, turn = self._control.session, self._turn
+        if session is not None and turn.previews and turn.previews[0].layer == self._now()[1]:
+            turn.fits = session.clicks.fit(
+                turn.previews, id=turn.prompts.object_id, overwrite=self._may_take
+            )
+            self.layers.show_masks(turn.previews, turn.fits)
+            self.changed.emit()
 
     def cycle(self, by: int = 1) -> None:
         """Show the next candidate."""
-        if self._is_asking:
-            self._later.append(lambda: self.cycle(by))
+        turn = self._turn
+        if not turn.prompts or len(turn.boxes) > 1 or (turn.is_current and not turn.previews):
             return
-        session = self._control.session
-        if len(self.previews) != 1 or session is None:
-            return
-        clicks, preview = session.clicks, self.previews[0]
-        self._asked_at = time.perf_counter()
-        self._is_asking = True
-        self._asking.ask(lambda: [clicks.cycle(preview, by)], self._show, self._refused)
+        turn.cycles.append(by)
+        if not self._queue.is_asked(turn):
+            self._asked_at = time.perf_counter()
+            self._advance()
 
-    def commit(self, label: int | None = None) -> None:
+    def commit(self, target: int | Literal["selected"] | None = None) -> None:
         """Make a new object from the preview, or replace the pixels of an object.
 
-        If the prediction for the last click is still running, commit waits for it.
+        If a prediction is still to come, commit waits for it; prompts after it are for the next
+        object.
+
+        Parameters
+        ----------
+        target : int or "selected", optional
+            The object to replace; a new one by default, or the one that is refined.
         """
-        if self._is_asking:
-            self._later.append(lambda: self.commit(label))
-            return
-        control, previews = self._control, self.previews
-        if not previews:
+        control, turn = self._control, self._turn
+        session, layer, sam, record = control.session, control.current, control.sam, control.record
+        if not turn or (turn.is_answered and not turn.previews):
             control.say("There is nothing to commit yet: click on an object first.")
             return
-        if label is None:
-            label = self.prompts.object_id
-        name, overwrite = self.class_name, self.overwrite
-
-        def commit() -> Any:
-            control.leave()
-            session, _ = control.need_current()
-            if len(previews) > 1:
-                return session.clicks.commit_many(previews, class_name=name, overwrite=overwrite)
-            return session.clicks.commit(
-                previews[0], id=label, class_name=name, overwrite=overwrite
-            )
-
-        change = control.guarded(commit)
-        if change is not None:
-            later = list(self._later)
-            self.clear()
-            self._later += later
-            control.select(change.ids[-1:])
+        if session is None or layer is None or sam is None or record is None:
+            return
+        ready = self.ready
+        if not turn.is_current:
+            is_settled = ready is not None and self.is_ready and self._is_inside(ready.region)
+            turn.ready = ready if is_settled else None
+        region = region_for(record.size, visible_part(self._canvas.picture), sam.config.image_size)
+        target = turn.prompts.object_id if target is None else target
+        how = self.class_name, self._may_take
+        self._queue.add(Commit(turn, target, *how, session, layer, control.plane, sam, region))
+        self._turn, self._waits = Turn(), False
+        self._advance()
+        if self._turn.previews or not self._turn:
+            self._begin(self._turn)
+        self._look.start()
 
     def commit_to_selected(self) -> None:
         """Replace the pixels of the selected object with the preview."""
-        if len(self._control.selected) == 1:
-            self.commit(self._control.selected[0])
-        else:
-            self._control.say(
-                "Select the object to replace first, in the table on the Objects page."
-            )
+        self.commit("selected")
+
+    def _give_back(self, commit: Commit) -> None:
+        """Show the prompts of a commit that failed again, unless there are newer ones."""
+        here = (commit.session, commit.layer, commit.plane) == self._now()[:3]
+        if here and self.is_on and not self._turn:
+            self._begin(commit.turn)
+
+    def _on_other_tool(self, layer: Any) -> None:
+        """Say that clicks go to another layer, whose tool was chosen."""
+        self._control.say(
+            f"Clicks go to the layer “{layer.name}”, because its tool “{layer.mode}” is chosen.",
+            "info",
+            ("Click on objects", lambda: self.set_tool(self.tool)),
+        )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from anymask.model.sam import Sam
     from anymask.session import ImageRecord
+    from anymask.session.edits import Edits
 
 _RECENT = "recent.txt"
 
@@ -96,6 +97,9 @@ class Controller(QObject):
         self.sam: Sam | None = None
         self.model_source: str | None = None
         self.before_leaving: list[Callable[[], None]] = []
+        self.before_closing: list[Callable[[], None]] = []
+        # Does something after what was asked for before it; clicking has a queue.
+        self.in_turn: Callable[[Callable[[], Any]], None] = lambda act: act()
         self._unsubscribe: Callable[[], None] | None = None
 
     def say(
@@ -163,6 +167,7 @@ class Controller(QObject):
 
     def set_session(self, session: Session | None) -> None:
         """Switch to another session and close the previous one."""
+        self._finish()
         self.leave()
         old, self.session = self.session, session
         if self._unsubscribe is not None:
@@ -205,9 +210,15 @@ class Controller(QObject):
         for function in self.before_leaving:
             self.guarded(function)
 
+    def _finish(self) -> None:
+        """Do what still waits, before the session is closed."""
+        for function in self.before_closing:
+            self.guarded(function)
+
     def close(self) -> None:
         """End threads and close the session; the window is closing."""
         self.tasks.cancel()
+        self._finish()
         self.leave()
         self.main.close()
         for thread in (self.small, self.pictures):
@@ -307,8 +318,11 @@ class Controller(QObject):
     def _turn(self, name: Literal["undo", "redo"]) -> None:
         if self.session is None or self.current is None:
             return
-        self.leave()
         edits, key = self.session.edits, self.current
+        self.in_turn(lambda: self._turn_now(edits, key, name))
+
+    def _turn_now(self, edits: Edits, key: LayerKey, name: Literal["undo", "redo"]) -> None:
+        self.leave()
         waiting = edits.can_undo(key) if name == "undo" else edits.can_redo(key)
         if waiting is None:
             self.said.emit(f"There is nothing to {name} in this layer.", "info", None)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from anymask.session.click_prompts import Prompts, points_along
     from anymask.session.errors import EditedError, SessionError
     from anymask.session.export import Saved
+    from anymask.session.fitting import Fit
     from anymask.session.image_files import Added, Failure
     from anymask.session.object_table import ObjectTable
     from anymask.session.options import OPTION_RANGES, Options, Thresholds
@@ -44,6 +45,7 @@ _HOMES = dict.fromkeys(_RECORDS, "records") | {
     "Added": "image_files",
     "EditedError": "errors",
     "Failure": "image_files",
+    "Fit": "fitting",
     "OPTION_RANGES": "options",
     "ObjectTable": "object_table",
     "Options": "options",
@@ -71,11 +73,11 @@ _HOMES = dict.fromkeys(_RECORDS, "records") | {
 
 __all__ = [
     "DEFAULT_RECIPE", "OPTION_RANGES", "Added", "CancelToken", "Change", "ClassRecord",
-    "EditedError", "Event", "Failure", "ImageRecord", "LayerKey", "ModelRecord", "ObjectInfo",
-    "ObjectTable", "Options", "Prepared", "Preview", "Problem", "Prompts", "Propagated", "Region",
-    "Replay", "RunProgress", "RunResult", "Saved", "Session", "SessionError", "Thresholds",
-    "bug_report", "check_expressions", "points_along", "region_for", "replay", "session_dataset",
-    "session_examples",
+    "EditedError", "Event", "Failure", "Fit", "ImageRecord", "LayerKey", "ModelRecord",
+    "ObjectInfo", "ObjectTable", "Options", "Prepared", "Preview", "Problem", "Prompts",
+    "Propagated", "Region", "Replay", "RunProgress", "RunResult", "Saved", "Session",
+    "SessionError", "Thresholds", "bug_report", "check_expressions", "points_along", "region_for",
+    "replay", "session_dataset", "session_examples",
 ]  # fmt: skip
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.masks.objects import Crop
 from anymask.session.click_model import ClickModel
 from anymask.session.click_prompts import Prompts
 from anymask.session.edits import Edits
 from anymask.session.errors import SessionError
+from anymask.session.fitting import Fit, fit, named, told
 from anymask.session.images import Images
-from anymask.session.label_edits import placed
 from anymask.session.layers import Layers
 from anymask.session.previews import Prepared, Preview
 from anymask.session.records import CancelToken, Change, LayerKey, ObjectInfo
@@ -122,15 +124,52 @@ class Clicks:
         """Return the next candidate for the same prompts; predicts three if there is only one."""
         return preview.ready.model.cycle(preview, by)
 
+    def fit(
+        self, previews: Sequence[Preview], *, id: int | None = None, overwrite: bool | None = None
+    ) -> list[Fit]:
+        """Find out what of each mask would become an object, as `commit` decides it.
+
+        Parameters
+        ----------
+        previews : sequence of Preview
+            Previews of one prepared image.
+        id, overwrite
+            As in `commit`.
+
+        Returns
+        -------
+        list of Fit
+            In pixels of the region: of `Preview.shown`, and of every `region.step`-th label.
+        """
+        if not previews:
+            return []
+        layer, region, step = previews[0].layer, previews[0].region, previews[0].region.step
+        with self._store.mutex:
+            label = self._layers.next_id(layer) if id is None else int(id)
+            automatic = self._layers.automatic(layer) if overwrite is None else set()
+            part = self._layers.labels(layer, previews[0].plane)[region.window]
+            new = np.array(part[::step, ::step])
+        fits: list[Fit] = []
+        for number, preview in enumerate(previews):
+            crop, new_label = _boxed(preview.shown), label + number
+            fits.append(fit(new, crop, new_label, overwrite=overwrite, automatic=automatic))
+            new = fits[-1].apply(new)
+        return fits
+
     def commit(
         self,
         preview: Preview,
         *,
         id: int | None = None,
         class_name: str = "",
-        overwrite: bool = False,
+        overwrite: bool | None = None,
     ) -> Change:
         """Make an object from the chosen mask of a preview.
+
+        Where other objects are, the mask takes the pixels of automatic masks: those that a run
+        made and nobody has changed since (`Layers.automatic`). They shrink, or go if only slivers
+        are left of them, which `Change.note` says; undo brings them back. Objects that were
+        committed or edited keep their pixels.
 
         Parameters
         ----------
@@ -138,20 +177,23 @@ class Clicks:
         id : int, optional
             An object whose pixels in this plane the mask replaces; a new object by default.
         class_name : str
-        overwrite : bool
-            Whether the mask takes pixels from other objects.
+        overwrite : bool, optional
+            Whether the mask takes pixels from all other objects, or from none.
 
         Raises
         ------
         SessionError
-            If other objects cover the whole mask.
+            If other objects cover the whole mask, or leave only slivers of it.
         """
         return self._commit([preview], [id], class_name, overwrite)
 
     def commit_many(
-        self, previews: Sequence[Preview], *, class_name: str = "", overwrite: bool = False
+        self, previews: Sequence[Preview], *, class_name: str = "", overwrite: bool | None = None
     ) -> Change:
-        """Make a new object from each of several previews of one layer, as one step."""
+        """Make a new object from each of several previews of one layer, as one step.
+
+        Earlier previews come first where they overlap. See `commit` for `overwrite`.
+        """
         if not previews:
             raise SessionError(
                 "There are no masks to make objects from; click or draw a box first."
@@ -163,7 +205,7 @@ class Clicks:
         previews: Sequence[Preview],
         ids: Sequence[int | None],
         class_name: str,
-        overwrite: bool,
+        overwrite: bool | None,
     ) -> Change:
         layer, plane = previews[0].layer, previews[0].plane
         if class_name:
@@ -174,26 +216,27 @@ class Clicks:
             found = self._store.layer(layer)
             following, clicks, infos = found.next_id, [], {}
             new = np.array(self._layers.labels(layer, plane))
+            automatic = self._layers.automatic(layer) if overwrite is None else set()
+            fits: list[Fit] = []
             for preview, crop, wanted in zip(previews, crops, ids, strict=True):
                 label = following if wanted is None else int(wanted)
                 following = max(following, label + 1)
-                new = placed(new, crop, label, overwrite=overwrite)
+                fits.append(fit(new, crop, label, overwrite=overwrite, automatic=automatic))
+                new = fits[-1].apply(new)
                 before = found.objects.get(label)
                 name = class_name or (before.class_name if before is not None else "")
                 infos[label] = ObjectInfo(name, preview.score, origin="click")
-                clicks.append(_click_to_json(preview, label))
-            if len(previews) == 1 and not (new == label).any():
-                raise SessionError(
-                    "Other objects cover this whole mask; allow it to take their pixels, or erase "
-                    "them first."
-                )
+                clicks.append(_click_to_json(preview, fits[-1]))
+            if len(previews) == 1 and not fits[0].count:
+                raise SessionError(_refusal(fits[0]))
             args = {
                 "clicks": clicks,
                 "plane": plane,
                 "overwrite": overwrite,
                 "model": digest,
             }
-            return self._store.change(layer, "click", new, plane=plane, args=args, infos=infos)
+            change = self._store.change(layer, "click", new, plane=plane, args=args, infos=infos)
+            return replace(change, note=told(fits, found.areas))
 
     def propagate(
         self,
@@ -264,7 +307,29 @@ class Clicks:
         return model.model_hash
 
 
-def _click_to_json(preview: Preview, label: int) -> dict[str, Any]:
+def _boxed(mask: NDArray[np.bool_]) -> Crop:
+    """Crop a mask to its box."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return Crop(mask[:0, :0], 0, 0)
+    top, left = int(rows[0]), int(columns[0])
+    return Crop(mask[top : rows[-1] + 1, left : columns[-1] + 1], top, left)
+
+
+def _refusal(fitted: Fit) -> str:
+    """Say why a mask makes no object."""
+    if sum(fitted.kept.values()) == fitted.wanted:
+        return (
+            "Other objects cover this whole mask; allow it to take their pixels, or erase them "
+            "first."
+        )
+    return (
+        f"{named(sorted(fitted.kept))} would leave only slivers of this mask; allow it to take "
+        "pixels, or erase what is in the way first."
+    )
+
+
+def _click_to_json(preview: Preview, fitted: Fit) -> dict[str, Any]:
     """Return a click as JSON data for the journal, with all that is needed to repeat it."""
     region = preview.region
     return {
@@ -272,7 +337,8 @@ def _click_to_json(preview: Preview, label: int) -> dict[str, Any]:
         "region": [region.top, region.left, region.height, region.width, region.step],
         "candidate": preview.chosen,
         "several": len(preview.scores) > 1,
-        "id": label,
+        "id": fitted.label,
+        "takes": sorted(fitted.taken),
     }
 
 
@@ -289,12 +355,14 @@ def clicked_again(
             mask = (labels[plane] if labels.ndim == 3 else labels) == prompts.object_id
         preview = model.predict(ready, prompts, bool(click["several"]), mask)
         preview = preview.choose(int(click["candidate"]))
-        part = placed(
-            new[plane] if new.ndim == 3 else new,
+        before = new[plane] if new.ndim == 3 else new
+        part = fit(
+            before,
             preview.mask,
             int(click["id"]),
-            overwrite=bool(args["overwrite"]),
-        )
+            overwrite=args["overwrite"],
+            automatic=click.get("takes", ()),
+        ).apply(before)
         if new.ndim == 3:
             new = new.astype(np.promote_types(new.dtype, part.dtype))
             new[plane] = part

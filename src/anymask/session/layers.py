@@ -19,6 +19,9 @@ from anymask.session.records import ClassRecord, LayerKey, ObjectInfo, State
 from anymask.session.rendering import plane_of
 from anymask.session.store.store import Store
 
+# What runs of the model make.
+_AUTOMATIC = ("everything", "semantic")
+
 
 class Layers:
     """The layers of a session as a sequence of `LayerKey`: one per pseudo-RGB of each image."""
@@ -185,6 +188,12 @@ class Layers:
     def classes(self) -> tuple[ClassRecord, ...]:
         """Names and colours of the classes, in the order of their numbers in files."""
         return self._store.state.classes
+
+    def automatic(self, layer: LayerKey) -> set[int]:
+        """Return the ids of objects that a run made and that nobody has changed since."""
+        with self._store.mutex:
+            objects, by_hand = self._store.layer(layer).objects, self._store.by_hand(layer)
+            return {i for i, o in objects.items() if o.origin in _AUTOMATIC and i not in by_hand}
 
     def class_names(self, layer: LayerKey) -> dict[int, str]:
         """Return the class of each object that has one."""

@@ -255,12 +255,16 @@ class Change:
         Objects that were added, removed or changed.
     whole : bool
         Whether the label array itself was replaced, for example to change its dtype.
+    note : str
+        A sentence on what else the edit did, such as other objects that gave up pixels; "" for
+        nothing.
     """
 
     layer: LayerKey
     window: tuple[slice, ...]
     ids: tuple[int, ...]
     whole: bool = False
+    note: str = ""
 
     @property
     def is_empty(self) -> bool:

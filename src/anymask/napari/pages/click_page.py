@@ -64,7 +64,11 @@ class ClickPage(Page):
         self.class_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.class_box.lineEdit().setPlaceholderText("no class")
         self.class_box.currentTextChanged.connect(self._name_class)
-        self.overwrite = QCheckBox("May take pixels from other objects")
+        self.overwrite = QCheckBox("Take pixels from all objects")
+        self.overwrite.setToolTip(
+            "Otherwise a new object takes pixels only from automatic masks; what you committed or "
+            "edited keeps its own"
+        )
         self.overwrite.toggled.connect(self._allow)
         self.commit = button("Commit  (C)", clicks.commit, "Make a new object")
         self.commit_selected = button(
@@ -145,7 +149,7 @@ class ClickPage(Page):
             if count > 1:
                 place = sorted(preview.scores.tolist(), reverse=True).index(preview.score) + 1
                 text += f" · candidate {place} of {count}"
-        self.status.setText(text)
+        self.status.setText(f"{text}\n{clicks.held}" if clicks.held else text)
         self.tools[clicks.tool].setChecked(True)
         self.commit.setEnabled(bool(clicks.previews))
         self.commit_selected.setEnabled(bool(clicks.previews))
@@ -155,6 +159,7 @@ class ClickPage(Page):
 
     def _allow(self, allowed: bool) -> None:
         self._clicks.overwrite = allowed
+        self._clicks.fit_again()
 
     def _list_classes(self) -> None:
         session, text = self._control.session, self.class_box.currentText()

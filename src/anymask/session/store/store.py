@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from anymask.errors import AnymaskError
 from anymask.session.errors import SessionError
 from anymask.session.records import Change, Event, LayerKey, ObjectInfo, joined_changes
+from anymask.session.store.by_hand import ByHand
 from anymask.session.store.deltas import Delta, Window
 from anymask.session.store.events import Listener, Mutex
 from anymask.session.store.folder import inside, remove_unfinished
@@ -85,6 +86,7 @@ class Store:
             raise
         self._log = Log(folder / "log.txt", writable=not read_only)
         self._layers: dict[LayerKey, Layer] = {}
+        self._by_hand = ByHand(self._read_step)
         self._is_open = True
         for message in self.messages:
             self.log(message)
@@ -204,6 +206,11 @@ class Store:
     def steps(self, key: LayerKey) -> list[Step]:
         """Return the steps of a layer in order, without undone steps."""
         return [self._read_step(ref) for ref in self.state.history(key).done]
+
+    def by_hand(self, key: LayerKey) -> set[int]:
+        """Return the ids of objects that were changed by hand since the last run."""
+        with self.mutex:
+            return self._by_hand.ids(self.state.history(key))
 
     def change(
         self,
