@@ -80,6 +80,22 @@ def test_an_index_from_the_presets_is_one_field_in_gray(leaf, idle, wait):
     assert int(pixels[20, 20, 0]) > int(pixels[2, 2, 0]) + 100
 
 
+def test_a_pseudo_rgb_for_all_images_says_which_ones_it_does_not_fit(leaf, photos, idle, wait):
+    leaf.images.add([photos[0]])
+    idle()
+    assert leaf.control.record.name == "photo1"
+    page = leaf.pseudo_rgb
+    page.scope.setCurrentIndex(0)
+    _add(leaf, "ndvi")
+    wait(lambda: page.add_button.isEnabled() and "wavelengths" in page.problem.text())
+    page.add()
+    idle()
+    images = leaf.control.session.images
+    assert [[how.name for how in each.recipes] for each in images] == [["rgb", "ndvi"], ["rgb"]]
+    text = leaf.message.text.text()
+    assert text.startswith("ndvi was added to 1 image. It does not fit photo1: ")
+
+
 def test_removing_a_pseudo_rgb_with_edited_masks_asks(leaf, idle, wait, answer):
     _add(leaf, "ndvi")
     wait(lambda: leaf.pseudo_rgb.add_button.isEnabled())

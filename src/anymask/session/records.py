@@ -161,6 +161,24 @@ class ImageRecord:
 
 
 @dataclass(frozen=True)
+class RecipeAdded:
+    """Which images got a new pseudo-RGB.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    ids : tuple of str
+        The images that have it now.
+    refused : tuple of (str, str)
+        Ids of images that it does not fit, each with a sentence.
+    """
+
+    recipe: Recipe
+    ids: tuple[ImageId, ...]
+    refused: tuple[tuple[ImageId, str], ...]
+
+
+@dataclass(frozen=True)
 class ModelRecord:
     """The model that a session works with.
 
