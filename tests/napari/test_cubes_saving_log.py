@@ -163,6 +163,11 @@ def test_saving_all_uses_the_images_names_and_keeps_ids(panel, photos, idle, tmp
     assert [each["id"] for each in coco["annotations"]] == [300] or coco["annotations"]
     assert panel.control.session.images.state("i1") == "saved"
     assert "● saved" in panel.images.list.item(0).text()
+    panel.canvas.layer.data[5:20, 5:20] = 200
+    panel.canvas.layer.events.paint(value=[])
+    panel.save.save()  # asks nothing, because the files are its own
+    idle()
+    assert tifffile.imread(folder / "photo1.labels.tif").max() == 200
     (folder / "photo1.labels.tif").write_bytes(b"mine")
     asked = answer(None)
     panel.save.save()
@@ -171,7 +176,7 @@ def test_saving_all_uses_the_images_names_and_keeps_ids(panel, photos, idle, tmp
     answer("Replace them")
     panel.save.save()
     idle()
-    assert tifffile.imread(folder / "photo1.labels.tif").max() == 300
+    assert tifffile.imread(folder / "photo1.labels.tif").max() == 200
 
 
 def test_what_is_saved_is_all_the_current_image_or_the_selected_layers(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from anymask.napari.controller import Controller
 
 _CLICK_PIXELS = 5
+# Up to this many changed pixels are drawn one by one; otherwise all of the layer is.
+_MOST_PLACES = 2**20
 _SELECTED = (1.0, 1.0, 1.0, 1.0)
 _NO_CLASS = (0.6, 0.6, 0.6, 1.0)
 
@@ -260,8 +262,7 @@ class Canvas(QObject):
                 layer.data[...] = labels
                 layer.refresh()
             else:
-                layer.data[change.window] = labels[change.window]
-                layer.refresh()
+                _draw_part(layer, labels, change.window)
         if key == self._control.current:
             layer.visible = True
 
@@ -374,11 +375,13 @@ class Canvas(QObject):
             names = session.layers.class_names(key)
             colours = {i: known.get(names.get(i, ""), _NO_CLASS) for i in colours}
         colours |= {i: _SELECTED for i in selected}
+        if layer.metadata.get("anymask colours") == colours:
+            return
         table: defaultdict[int | None, Any] = defaultdict(lambda: np.array(_NO_CLASS))
         table |= {0: np.zeros(4), None: np.array(_NO_CLASS)}
         table |= {i: np.array(c) for i, c in colours.items()}
         self._colour(layer, DirectLabelColormap(color_dict=table))
-        layer.metadata["anymask colours"] = "listed"
+        layer.metadata["anymask colours"] = colours
 
     def _colour(self, layer: Labels, colours: Any) -> None:
         """Colour a layer; ignore napari's report of a selected label that did not change."""
@@ -395,3 +398,16 @@ class Canvas(QObject):
         if plane != self._control.plane and plane < record.planes:
             self._control.plane = plane
             self.shown.emit()
+
+
+def _draw_part(layer: Labels, labels: NDArray[Any], window: tuple[slice, ...]) -> None:
+    """Change a part of a layer; napari draws only that part again, if it is not too large."""
+    part = labels[window]
+    places = np.nonzero(layer.data[window] != part)
+    if not layer.visible or len(places[0]) > _MOST_PLACES:
+        layer.data[window] = part
+        layer.refresh()
+        return
+    whole = [at + side.start for at, side in zip(places, window, strict=True)]
+    layer.data_setitem(tuple(whole), part[places])
+    layer._reset_history()  # undo is the session's

@@ -14,7 +14,7 @@ from anymask.session.click_prompts import Prompts
 from anymask.session.edits import Edits
 from anymask.session.errors import SessionError
 from anymask.session.images import Images
-from anymask.session.label_edits import placed
+from anymask.session.label_edits import placed, window_around
 from anymask.session.layers import Layers
 from anymask.session.previews import Prepared, Preview
 from anymask.session.records import CancelToken, Change, LayerKey, ObjectInfo
@@ -173,7 +173,10 @@ class Clicks:
         with self._store.mutex:
             found = self._store.layer(layer)
             following, clicks, infos = found.next_id, [], {}
-            new = np.array(self._layers.labels(layer, plane))
+            labels = self._layers.labels(layer, plane)
+            window = window_around(labels, crops, [i for i in ids if i in found.areas])
+            crops = [crop.within(window) for crop in crops]
+            new = np.array(labels[window])
             for preview, crop, wanted in zip(previews, crops, ids, strict=True):
                 label = following if wanted is None else int(wanted)
                 following = max(following, label + 1)
@@ -193,7 +196,9 @@ class Clicks:
                 "overwrite": overwrite,
                 "model": digest,
             }
-            return self._store.change(layer, "click", new, plane=plane, args=args, infos=infos)
+            return self._store.change(
+                layer, "click", new, plane=plane, window=window, args=args, infos=infos
+            )
 
     def propagate(
         self,

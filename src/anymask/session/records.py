@@ -14,7 +14,7 @@ from anymask.session.errors import SessionError
 ImageId = str
 State = Literal["new", "segmented", "edited", "saved"]
 EventKind = Literal[
-    "images", "recipes", "model", "options", "classes", "labels", "objects", "saved", "log"
+    "images", "recipes", "model", "options", "classes", "labels", "objects", "run", "saved", "log"
 ]
 
 DEFAULT_RECIPE = Recipe("rgb", ("rgb",))
