@@ -256,7 +256,6 @@ class ScoreMap:
             rows = slice(start, min(start + step, height))
             yield rows, down[rows] @ wide
 
-
     def _enlargements(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
         """The matrices from rows and columns of logits to those of the image."""
         (height, width), (low_height, low_width) = self.image_size, self.logits.shape

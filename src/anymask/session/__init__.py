@@ -73,10 +73,10 @@ _HOMES = dict.fromkeys(_RECORDS, "records") | {
 __all__ = [
     "DEFAULT_RECIPE", "OPTION_RANGES", "Added", "CancelToken", "Change", "ClassRecord",
     "EditedError", "Event", "Failure", "ImageRecord", "LayerKey", "ModelRecord", "ObjectInfo",
-    "ObjectTable", "Options", "Prepared", "Preview", "Problem", "Prompts", "Propagated", "RecipeAdded",
-    "Region", "Replay", "RunProgress", "RunResult", "Saved", "Session", "SessionError", "Thresholds",
-    "bug_report", "check_expressions", "points_along", "region_for", "replay", "session_dataset",
-    "session_examples",
+    "ObjectTable", "Options", "Prepared", "Preview", "Problem", "Prompts", "Propagated",
+    "RecipeAdded", "Region", "Replay", "RunProgress", "RunResult", "Saved", "Session",
+    "SessionError", "Thresholds", "bug_report", "check_expressions", "points_along",
+    "region_for", "replay", "session_dataset", "session_examples",
 ]  # fmt: skip
 
 
