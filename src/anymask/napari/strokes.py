@@ -116,7 +116,9 @@ class Strokes(QObject):
         """Record as soon as napari is done, because it reports a fill before filling."""
         if not self._is_quiet:
             self._changed = True
-            self._note([_box_of(part) for part in getattr(event, "value", None) or [None]])
+            parts = getattr(event, "value", None)  # the history of a stroke, or the new array
+            known = parts if isinstance(parts, list) and parts else [None]
+            self._note([_box_of(part) for part in known])
             self._soon.start()
 
     def _note(self, boxes: list[Window | None]) -> None:

@@ -312,9 +312,10 @@ class Images:
         if refused and not fitting:
             raise refused[0][1]
         self._note_recipe(how, fitting)
-        for image, error in refused:
-            self._store.log(f"{how.name} was not added to {self[image].name}: {error}")
-        return RecipeAdded(how, tuple(fitting), tuple((i, str(error)) for i, error in refused))
+        told = tuple((image, str(why)) for image, why in refused if image in self)
+        for image, sentence in told:
+            self._store.log(f"{how.name} was not added to {self[image].name}: {sentence}")
+        return RecipeAdded(how, tuple(fitting), told)
 
     def _note_recipe(self, how: Recipe, ids: list[ImageId]) -> None:
         """Add a pseudo-RGB that fits, unless its name stands for other masks."""

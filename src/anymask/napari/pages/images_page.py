@@ -295,9 +295,9 @@ class ImagesPage(Page):
                 more += f" · {record.bands} bands" if record.bands > 4 else ""
                 text = f"{_MARKS[state]} {STATES[state]} · {size}{more}"
                 facts = f"{record.path}\n{record.axes} {record.shape} {record.dtype}"
-                why = failures.get(record.id, [])
-                if why:
-                    text, facts = f"{_FAILED} {why[0]}", "\n".join([*why, text, facts])
+                sentences = failures.get(record.id)
+                if sentences:
+                    text, facts = f"{_FAILED} {sentences[0]}", "\n".join([*sentences, text, facts])
                 if (item.text(), item.toolTip()) != (f"{record.name}\n{text}", facts):
                     item.setText(f"{record.name}\n{text}")
                     item.setToolTip(facts)
