@@ -172,9 +172,9 @@ class Canvas(QObject):
     def _arrange(self, current: LayerKey) -> None:
         """Show the pixels and masks of one layer and hide the others."""
         for key, picture in self.pictures.items():
-            picture.visible = key == current
+            _set_visible(picture, key == current)
         for key, labels in self.labels.items():
-            labels.visible = key == current
+            _set_visible(labels, key == current)
         if current in self.labels and self._viewer.layers.selection.active is None:
             self._viewer.layers.selection.active = self.labels[current]
             self.labels[current].mode, self.labels[current].brush_size = self._tool
@@ -269,7 +269,7 @@ class Canvas(QObject):
             else:
                 draw_part(layer, labels, change.window)
         if key == self._control.current:
-            layer.visible = True
+            _set_visible(layer, True)
 
     def preview(self, key: LayerKey, labels: NDArray[Any] | None) -> None:
         """Show labels that are not in the session; None shows those of the session again."""
@@ -403,3 +403,9 @@ class Canvas(QObject):
         if plane != self._control.plane and plane < record.planes:
             self._control.plane = plane
             self.shown.emit()
+
+
+def _set_visible(layer: Layer, visible: bool) -> None:
+    """Show or hide a layer; napari takes away its tool if it is told what is so already."""
+    if layer.visible != visible:
+        layer.visible = visible
