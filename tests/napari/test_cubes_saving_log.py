@@ -80,6 +80,22 @@ def test_an_index_from_the_presets_is_one_field_in_gray(leaf, idle, wait):
     assert int(pixels[20, 20, 0]) > int(pixels[2, 2, 0]) + 100
 
 
+def test_a_pseudo_rgb_for_all_images_says_which_ones_it_does_not_fit(leaf, photos, idle, wait):
+    leaf.images.add([photos[0]])
+    idle()
+    assert leaf.control.record.name == "photo1"
+    page = leaf.pseudo_rgb
+    page.scope.setCurrentIndex(0)
+    _add(leaf, "ndvi")
+    wait(lambda: page.add_button.isEnabled() and "wavelengths" in page.problem.text())
+    page.add()
+    idle()
+    images = leaf.control.session.images
+    assert [[how.name for how in each.recipes] for each in images] == [["rgb", "ndvi"], ["rgb"]]
+    text = leaf.message.text.text()
+    assert text.startswith("ndvi was added to 1 image. It does not fit photo1: ")
+
+
 def test_removing_a_pseudo_rgb_with_edited_masks_asks(leaf, idle, wait, answer):
     _add(leaf, "ndvi")
     wait(lambda: leaf.pseudo_rgb.add_button.isEnabled())
@@ -147,6 +163,11 @@ def test_saving_all_uses_the_images_names_and_keeps_ids(panel, photos, idle, tmp
     assert [each["id"] for each in coco["annotations"]] == [300] or coco["annotations"]
     assert panel.control.session.images.state("i1") == "saved"
     assert "● saved" in panel.images.list.item(0).text()
+    panel.canvas.layer.data[5:20, 5:20] = 200
+    panel.canvas.layer.events.paint(value=[])
+    panel.save.save()  # asks nothing, because the files are its own
+    idle()
+    assert tifffile.imread(folder / "photo1.labels.tif").max() == 200
     (folder / "photo1.labels.tif").write_bytes(b"mine")
     asked = answer(None)
     panel.save.save()
@@ -155,7 +176,7 @@ def test_saving_all_uses_the_images_names_and_keeps_ids(panel, photos, idle, tmp
     answer("Replace them")
     panel.save.save()
     idle()
-    assert tifffile.imread(folder / "photo1.labels.tif").max() == 300
+    assert tifffile.imread(folder / "photo1.labels.tif").max() == 200
 
 
 def test_what_is_saved_is_all_the_current_image_or_the_selected_layers(

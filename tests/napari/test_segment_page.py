@@ -54,6 +54,36 @@ def test_a_run_over_all_images_shows_progress_and_gives_labels_layers(
     assert panel.message.text.text().startswith("Segmented 2 of 2 in")
 
 
+def test_the_images_page_shows_which_image_failed_and_why_until_the_next_run(
+    panel, shipped, photos, idle
+):
+    _use(panel, shipped)
+    panel.images.add(photos)
+    idle()
+    content = photos[1].read_bytes()
+    photos[1].unlink()
+    panel.control.session.images._files._in_memory.clear()
+    panel.control.session.images._rendered.clear()
+    panel.segment.points.setValue(4)
+    panel.segment.scope.setCurrentIndex(0)
+    panel.segment.run()
+    idle()
+    text = panel.message.text.text()
+    assert text.startswith("Segmented 1 of 2. photo2: ")
+    assert "photo2.png is missing" in text
+    first, second = (panel.images.list.item(at) for at in range(2))
+    assert "◐ segmented" in first.text()
+    assert second.text().startswith("photo2\n✗ ")
+    assert "photo2.png is missing" in second.text()
+    assert "photo2.png is missing" in second.toolTip()
+    photos[1].write_bytes(content)
+    panel.segment.run()
+    idle()
+    second = panel.images.list.item(1)
+    assert "◐ segmented" in second.text()
+    assert "missing" not in second.toolTip()
+
+
 def test_cancel_keeps_what_is_finished(panel, shipped, photos, idle, wait):
     _use(panel, shipped)
     panel.images.add(photos)

@@ -42,6 +42,43 @@ def test_a_stroke_is_a_step_that_undo_takes_back(panel, photos, idle, qtbot):
     assert layer.data[30, 30] == 1
 
 
+def test_a_stroke_is_compared_where_it_was_painted_and_nowhere_else(panel, photos, idle):
+    panel.images.add(photos[:1])
+    idle()
+    session, layer = panel.control.session, panel.canvas.layer
+    layer.data[0, 0] = 9  # napari does not know of it
+    _paint(layer)
+    assert session.layers.objects(KEY).ids.tolist() == [1]
+    layer.data_setitem((np.array([5, 110]), np.array([150, 7])), 3)
+    QTest.qWait(10)
+    assert session.layers.labels(KEY)[110, 7] == session.layers.labels(KEY)[5, 150] == 3
+    layer.data = layer.data.copy()  # a whole layer is compared as a whole
+    QTest.qWait(10)
+    assert session.layers.labels(KEY)[0, 0] == 9
+
+
+def test_the_next_image_is_shown_with_the_same_layers_and_tool(panel, photos, idle, wait):
+    panel.images.add(photos)
+    idle()
+    picture, layer = panel.canvas.picture, panel.canvas.layer
+    _paint(layer, 4)
+    layer.brush_size = 17
+    panel.control.step(1)
+    wait(lambda: panel.canvas.layer is not None)
+    assert panel.canvas.picture is picture
+    assert panel.canvas.layer is layer
+    assert picture.data.shape == (150, 100, 3)
+    assert layer.data.shape == (150, 100)
+    assert not layer.data.any()
+    assert (picture.visible, layer.visible) == (True, True)
+    assert (str(layer.mode), layer.brush_size, layer.selected_label) == ("paint", 17, 1)
+    layer.paint((140, 90), 2)
+    QTest.qWait(10)
+    session = panel.control.session
+    assert session.layers.objects(LayerKey("i2", "rgb")).ids.tolist() == [2]
+    assert session.layers.objects(KEY).ids.tolist() == [4]
+
+
 def test_a_stroke_that_is_written_down_in_parts_is_undone_as_one(panel, photos, idle, wait):
     panel.images.add(photos[:1])
     idle()

@@ -234,3 +234,17 @@ def test_the_description_in_a_tiff_says_what_it_is(tmp_path):
             "anymask_score_map": 1,
             "predicted_iou": 0.75,
         }
+
+
+@pytest.mark.parametrize(("size", "resized"), [((700, 1000), (717, 1024)), ((50, 33), (1024, 676))])
+def test_a_crop_has_the_pixels_of_the_mask_cropped_to_their_box(size, resized):
+    logits = np.full((256, 256), -3, np.float32)
+    logits[40:90, 50:120] += np.random.default_rng(2).uniform(0, 8, (50, 70)).astype(np.float32)
+    for scores in (ScoreMap(logits, size, resized, 1024), ScoreMap(logits, (256, 256))):
+        crop = scores.crop(1.5)
+        whole = np.zeros(scores.image_size, bool)
+        whole[crop.window] = crop.pixels
+        np.testing.assert_array_equal(whole, scores.mask(1.5))
+        assert crop.pixels.any(0)[[0, -1]].all()
+        assert crop.pixels.any(1)[[0, -1]].all()
+        assert scores.crop(99) is None

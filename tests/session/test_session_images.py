@@ -214,6 +214,46 @@ def test_a_new_image_gets_the_pseudo_rgbs_shared_by_all_others(session, pictures
     assert [how.name for how in session.images[added.ids[0]].recipes] == ["rgb", "red"]
 
 
+def test_a_pseudo_rgb_for_all_images_is_added_where_it_fits(session, cube, tmp_path):
+    (leaf,) = session.images.add(cube, header=tmp_path / "headers" / "cube.hdr").ids
+    added = session.images.add_recipe_where_it_fits("ndvi")
+    assert added.ids == (leaf,)
+    assert [image for image, _ in added.refused] == ["i1", "i2", "i3"]
+    assert "wavelengths" in added.refused[0][1]
+    assert [key.image for key in session.layers if key.recipe == "ndvi"] == [leaf]
+    with pytest.raises(ExpressionError, match="99"):
+        session.images.add_recipe_where_it_fits("ch[99]")
+
+
+@pytest.mark.parametrize("method", ["truecolor", "pca", "mnf"])
+def test_no_image_has_a_pseudo_rgb_that_cannot_be_computed_from_its_bands(
+    session, cube, tmp_path, method
+):
+    grey = tmp_path / "grey.png"
+    Image.new("L", (12, 9)).save(grey)
+    (plain,) = session.images.add(grey).ids
+    assert "wavelengths" in str(check_expressions(session.images.load(plain), [method])) or (
+        "1 good band;" in str(check_expressions(session.images.load(plain), [method]))
+    )
+    (leaf,) = session.images.add(cube, header=tmp_path / "headers" / "cube.hdr").ids
+    added = session.images.add_recipe_where_it_fits(method)
+    assert leaf in added.ids
+    assert plain in dict(added.refused)
+    Image.new("L", (9, 9)).save(tmp_path / "later.png")
+    (later,) = session.images.add(tmp_path / "later.png").ids
+    assert [how.name for how in session.images[later].recipes] == ["rgb"]
+
+
+def test_a_new_cube_gets_the_pseudo_rgbs_of_the_cubes_in_a_mixed_session(session, cube, tmp_path):
+    header = tmp_path / "headers" / "cube.hdr"
+    session.images.add(cube, header=header)
+    session.images.add_recipe_where_it_fits("ndvi")
+    twin = tmp_path / f"twin{cube.suffix}"
+    twin.write_bytes(cube.read_bytes())
+    (added,) = session.images.add(twin, header=header).ids
+    assert [how.name for how in session.images[added].recipes] == ["rgb", "ndvi"]
+
+
 def test_thumbnails_are_small_and_cached(session):
     small = session.images.thumbnail("i1", 48)
     assert small.shape == (36, 48, 3)

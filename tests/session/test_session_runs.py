@@ -181,6 +181,26 @@ def test_a_failed_image_is_named_and_does_not_stop_the_others(ready, small_refer
     assert any("b.png is missing" in line for line in ready.log_lines())
 
 
+def test_a_session_remembers_a_failure_until_a_run_over_that_layer_succeeds(
+    ready, small_reference_sam
+):
+    first, second, third = ready.layers
+    path = ready.images["i2"].path
+    content = path.read_bytes()
+    path.unlink()
+    ready.images._files._in_memory.clear()
+    ready.runs.segment(small_reference_sam)
+    ready.close()
+    with Session.open(ready.folder) as again:
+        assert list(again.runs.failures) == [second]
+        assert "b.png is missing" in again.runs.failures[second]
+        path.write_bytes(content)
+        again.runs.segment(small_reference_sam, [third])
+        assert list(again.runs.failures) == [second]
+        again.runs.segment(small_reference_sam, [first, second])
+        assert again.runs.failures == {}
+
+
 def test_all_pseudo_rgbs_of_an_image_are_segmented(ready, small_reference_sam):
     ready.images.add_recipe("red=ch[0]", images=["i1"])
     keys = [key for key in ready.layers if key.image == "i1"]

@@ -103,6 +103,18 @@ def test_existing_files_are_checked_before_anything_is_written(annotated, tmp_pa
     assert tifffile.imread(out / "b.labels.tif").max() == 2
 
 
+def test_files_that_the_session_wrote_are_its_own_until_someone_changes_them(annotated, tmp_path):
+    out, formats = tmp_path / "out", ["labels", "csv", "coco"]
+    annotated.export.save(out, formats)
+    assert len(annotated.export.existing(out, formats)) == 5
+    assert annotated.export.existing(out, formats, own=False) == []
+    (out / "a.masks.csv").write_text("mine")
+    (out / "b.labels.tif").unlink()
+    annotated.close()
+    with Session.open(annotated.folder) as again:
+        assert again.export.existing(out, formats, own=False) == [out / "a.masks.csv"]
+
+
 def test_an_image_of_the_session_is_never_replaced(tmp_path, pictures, paint):
     picture = pictures / "x.labels.png"
     Image.open(pictures / "a.png").save(picture)

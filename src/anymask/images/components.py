@@ -11,6 +11,7 @@ from anymask.errors import ImageError
 from anymask.images.bands import called, good_bands
 from anymask.images.blocks import read_bands, sampled_rows
 from anymask.images.image import Image
+from anymask.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,23 @@ class Projection:
             projected = self.weights.astype(values.dtype) @ values
         projected += self.offset.astype(values.dtype)[:, None]
         return projected
+
+
+def bands_for_components(image: Image) -> NDArray[np.intp]:
+    """Return the bands that PCA and MNF are made of: the good ones.
+
+    Raises
+    ------
+    ImageError
+        If there are fewer than three.
+    """
+    bands = good_bands(image)
+    if len(bands) < 3:
+        raise ImageError(
+            f"{called(image)} has {counted(len(bands), 'good band')}; PCA and MNF need at least "
+            "three."
+        )
+    return bands
 
 
 def principal_components(image: Image) -> Projection:
@@ -92,11 +110,7 @@ def _statistics(
     image: Image,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """The good bands, and the mean, covariance and noise covariance of their values."""
-    bands = good_bands(image)
-    if len(bands) < 3:
-        raise ImageError(
-            f"{called(image)} has {len(bands)} good bands; PCA and MNF need at least three."
-        )
+    bands = bands_for_components(image)
     size = len(bands)
     total, products, noise = np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
     count = pairs = 0

@@ -19,7 +19,12 @@ from anymask.images.bands import (
     wavelengths_of,
 )
 from anymask.images.blocks import blocks_of_rows, read_band, read_bands, sampled_rows
-from anymask.images.components import Projection, minimum_noise_fraction, principal_components
+from anymask.images.components import (
+    Projection,
+    bands_for_components,
+    minimum_noise_fraction,
+    principal_components,
+)
 from anymask.images.contrast import HIGH, LOW, Contrast, Limit, find_limits, scaled, to_8_bit
 from anymask.images.image import Image
 from anymask.images.recipes import PCA, TRUE_COLOUR, Recipe
@@ -121,6 +126,31 @@ def render(
     return PseudoRgb(how.name, rgb, masked, tuple(limits), channels.bands, notes)
 
 
+def check_fits(image: Image, how: Recipe, *, tolerance: float = TOLERANCE) -> None:
+    """Refuse a recipe that does not fit an image; no pixels are read.
+
+    Raises
+    ------
+    ExpressionError, ImageError
+        As :func:`render`, except for what only the pixels tell.
+    """
+    if how.method is None:
+        for text in how.source:
+            resolve(text, image, tolerance=tolerance)
+    elif how.method == TRUE_COLOUR:
+        _true_colour(image)
+    else:
+        bands_for_components(image)
+
+
+def _true_colour(image: Image) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the bands that have a part in true colour, and their weights."""
+    good = good_bands(image)
+    weights = rgb_weights(wavelengths_of(image)[good])
+    seen = weights.any(axis=0)
+    return good[seen], weights[:, seen]
+
+
 def _stretched(part: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.uint8]:
     """The same as `scaled` and `to_8_bit` in fewer steps; NaN becomes an arbitrary value."""
     low, high = limits
@@ -140,10 +170,7 @@ def _channels(image: Image, how: Recipe, tolerance: float) -> _Channels:
         maths = tuple(resolve(text, image, tolerance=tolerance) for text in how.source)
         return _from_maths(image, maths)
     if how.method == TRUE_COLOUR:
-        good = good_bands(image)
-        weights = rgb_weights(wavelengths_of(image)[good])
-        seen = weights.any(axis=0)
-        return _from_projection(image, Projection(good[seen], weights[:, seen], np.zeros(3)))
+        return _from_projection(image, Projection(*_true_colour(image), np.zeros(3)))
     find = principal_components if how.method == PCA else minimum_noise_fraction
     return _from_projection(image, find(image))
 

@@ -49,6 +49,10 @@ class Crop:
         height, width = self.pixels.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
+    def within(self, window: tuple[slice, slice]) -> Crop:
+        """Return the same object in the coordinates of a part of the image."""
+        return Crop(self.pixels, self.top - window[0].start, self.left - window[1].start)
+
 
 def crop_of(counts: Counts, box: ArrayLike, size: tuple[int, int]) -> Crop:
     """Unpack the part of a mask within a box.

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
-from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
-from anymask.napari.colours import cyclic, rgba
+from anymask.napari.colours import ListedColours, cyclic, rgba
+from anymask.napari.layer_data import Planes, draw_part
+from anymask.napari.spare_layers import SpareLayers
 from anymask.napari.strokes import Strokes
 from anymask.palette import colours_of
 from anymask.session import Event, LayerKey, Session
@@ -25,26 +27,6 @@ if TYPE_CHECKING:
 _CLICK_PIXELS = 5
 _SELECTED = (1.0, 1.0, 1.0, 1.0)
 _NO_CLASS = (0.6, 0.6, 0.6, 1.0)
-
-
-class Planes:
-    """A stack as an array for napari, (planes, H, W, 3), whose planes are read on demand."""
-
-    def __init__(self, session: Session, key: LayerKey) -> None:
-        record = session.images[key.image]
-        self.shape = (record.planes, *record.size, 3)
-        self.dtype = np.dtype(np.uint8)
-        self.ndim = 4
-        self.size = int(np.prod(self.shape))
-        self._session, self._key = session, key
-
-    def __getitem__(self, index: Any) -> NDArray[np.uint8]:
-        parts = index if isinstance(index, tuple) else (index,)
-        first, rest = parts[0], parts[1:]
-        if isinstance(first, slice):
-            planes = range(*first.indices(self.shape[0]))
-            return np.stack([self._session.images.rgb(self._key, plane)[rest] for plane in planes])
-        return self._session.images.rgb(self._key, int(first))[rest]
 
 
 class Canvas(QObject):
@@ -70,6 +52,7 @@ class Canvas(QObject):
         self.by_class = False
         self._quiet = self._is_removing = False
         self._tool = ("pan_zoom", 10.0)
+        self._spare = SpareLayers(self._viewer.layers)
         # napari 0.9 still draws the (invisible) box behind its brush after the last layer is
         # removed, and Mesa's driver then crashes.
         brush = getattr(self._viewer.canvas.overlays, "_brush_circle", None)
@@ -114,6 +97,7 @@ class Canvas(QObject):
         self._control.pictures.forget()
         if session is None or current is None:
             self._clear([])
+            self._remove_spare()
             return
         self._drop_deleted()
         keys = [LayerKey(current.image, how.name) for how in session.images[current.image].recipes]
@@ -140,6 +124,7 @@ class Canvas(QObject):
             first = not self.pictures
             for key, picture, labels in found:
                 self._add(session, key, picture, labels)
+            self._remove_spare()
             if first:
                 self._viewer.reset_view()
             self._arrange(current)
@@ -155,21 +140,34 @@ class Canvas(QObject):
     def _add(self, session: Session, key: LayerKey, picture: Any, labels: Any) -> None:
         name = f"{session.images[key.image].name} · {key.recipe}"
         if picture is not None and key not in self.pictures:
-            below = len(self.pictures)
-            layer = Image(picture, name=name, rgb=True, multiscale=False)
+            layer = self._spare.take(Image, picture, name)
+            if layer is None:
+                layer = Image(picture, name=name, rgb=True, multiscale=False)
+                self._viewer.layers.insert(len(self.pictures), layer)
             self.pictures[key] = layer
             self._hashes[key] = session.images.rgb_hash(key)
-            self._viewer.layers.insert(below, layer)
         if labels is not None and key not in self.labels:
-            made = Labels(labels, name=f"{name} · masks", opacity=0.55)
-            made.contour = 0
+            self.labels[key] = made = self._masks_layer(labels, f"{name} · masks")
             made.editable = not session.read_only  # strokes would not be recorded
-            self.labels[key] = made
-            made.events.selected_label.connect(lambda _: self.picked(made.selected_label))
-            made.mouse_drag_callbacks.append(self._clicked)
-            self._viewer.add_layer(made)
             self._strokes[key] = Strokes(self._control, key, made)
             self._recolour(key)
+
+    def _masks_layer(self, labels: NDArray[Any], name: str) -> Labels:
+        """Return a layer of masks in the viewer: one of the image before, or a new one."""
+        made = self._spare.take(Labels, labels, name)
+        if made is not None:
+            self._quiet = True
+            made.selected_label = 1
+            self._quiet = False
+            self._viewer.layers.selection.active = made
+            made.mode, made.brush_size = self._tool
+            return made
+        layer = Labels(labels, name=name, opacity=0.55)
+        layer.contour = 0
+        layer.events.selected_label.connect(lambda _: self.picked(layer.selected_label))
+        layer.mouse_drag_callbacks.append(self._clicked)
+        self._viewer.add_layer(layer)
+        return layer
 
     def _arrange(self, current: LayerKey) -> None:
         """Show the pixels and masks of one layer and hide the others."""
@@ -209,10 +207,11 @@ class Canvas(QObject):
             if session is None or key not in known or (
                 session.images.rgb_hash(key) != self._hashes[key]
             ):  # fmt: skip
-                self._remove(self.pictures.pop(key))
+                self._spare.put(self.pictures.pop(key))
         for key in [key for key in self.labels if key not in keep]:
             self._strokes.pop(key).close()
-            self._remove(self.labels.pop(key))
+            self._keep_tool(self.labels[key])
+            self._spare.put(self.labels.pop(key))
 
     def _drop_deleted(self) -> None:
         """Forget layers that the user deleted in napari; the session still has them."""
@@ -231,13 +230,21 @@ class Canvas(QObject):
 
     def _remove(self, layer: Layer) -> None:
         if layer in self._viewer.layers:
-            if isinstance(layer, Labels):
-                # Remember the tool for the masks of the next image.
-                self._tool = (str(layer.mode), float(layer.brush_size))
-                layer.mode = "pan_zoom"
+            if isinstance(layer, Labels) and layer.visible:
+                self._keep_tool(layer)
             self._is_removing = True
             self._viewer.layers.remove(layer)
             self._is_removing = False
+
+    def _keep_tool(self, layer: Labels) -> None:
+        """Remember the tool for the masks of the next image."""
+        if layer.visible:
+            self._tool = (str(layer.mode), float(layer.brush_size))
+        layer.mode = "pan_zoom"
+
+    def _remove_spare(self) -> None:
+        for layer in self._spare.give_up():
+            self._remove(layer)
 
     def _redraw(self, event: Event) -> None:
         """Redraw what an edit changed."""
@@ -260,8 +267,7 @@ class Canvas(QObject):
                 layer.data[...] = labels
                 layer.refresh()
             else:
-                layer.data[change.window] = labels[change.window]
-                layer.refresh()
+                draw_part(layer, labels, change.window)
         if key == self._control.current:
             _set_visible(layer, True)
 
@@ -374,11 +380,13 @@ class Canvas(QObject):
             names = session.layers.class_names(key)
             colours = {i: known.get(names.get(i, ""), _NO_CLASS) for i in colours}
         colours |= {i: _SELECTED for i in selected}
+        if layer.metadata.get("anymask colours") == colours:
+            return
         table: defaultdict[int | None, Any] = defaultdict(lambda: np.array(_NO_CLASS))
         table |= {0: np.zeros(4), None: np.array(_NO_CLASS)}
         table |= {i: np.array(c) for i, c in colours.items()}
-        self._colour(layer, DirectLabelColormap(color_dict=table))
-        layer.metadata["anymask colours"] = "listed"
+        self._colour(layer, ListedColours(color_dict=table))
+        layer.metadata["anymask colours"] = colours
 
     def _colour(self, layer: Labels, colours: Any) -> None:
         """Colour a layer; ignore napari's report of a selected label that did not change."""

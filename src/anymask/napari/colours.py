@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from napari.utils.colormaps import CyclicLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
+from numpy.typing import NDArray
 
 from anymask.palette import palette
 
@@ -20,3 +23,16 @@ def rgba(color: str) -> tuple[float, float, float, float]:
     """Convert "#rrggbb" to napari's red, green, blue and opacity from 0 to 1."""
     r, g, b = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
     return r, g, b, 1.0
+
+
+class ListedColours(DirectLabelColormap):
+    """A colour for each label of a list, and one for all others."""
+
+    def _map_without_cache(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Look all colours up at once; napari takes its time over the 65,536 labels of uint16."""
+        table = np.empty((int(values.max(initial=0)) + 1, 4), np.float32)
+        table[:] = self.color_dict[None]
+        for label, colour in self.color_dict.items():
+            if label is not None and 0 <= label < len(table):
+                table[label] = colour
+        return table[values]

@@ -354,7 +354,7 @@ class Controller(QObject):
                 self._drop_lost(session, event)
             self.objects_changed.emit(event)
             self.states_changed.emit()
-        elif event.kind == "saved":
+        elif event.kind in ("run", "saved"):
             self.states_changed.emit()
         else:
             signal = {

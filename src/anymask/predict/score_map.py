@@ -19,6 +19,7 @@ from scipy import sparse
 
 from anymask.errors import ImageError, OutputError, PromptError
 from anymask.files import whole_file
+from anymask.masks.objects import Crop
 
 # Full-size logits computed at a time: some megabytes, whatever the image size.
 _VALUES_AT_ONCE = 2**22
@@ -118,6 +119,31 @@ class ScoreMap:
         for rows, logits in self._strips():
             np.greater(logits, threshold, out=mask[rows])
         return mask
+
+    def crop(self, threshold: float = 0.0) -> Crop | None:
+        """Return the pixels whose score is above a threshold, cropped to their box.
+
+        The same pixels as those of `mask`, in the time of the box, not of the image.
+
+        Returns
+        -------
+        Crop or None
+            None if there is no such pixel.
+        """
+        down, across = self._enlargements()
+        above = self.logits > threshold
+        # A weighted mean is above only where one of the logits with a weight is.
+        rows = np.flatnonzero(down @ above.any(1).astype(np.float32))
+        columns = np.flatnonzero(across @ above.any(0).astype(np.float32))
+        if not len(rows):
+            return None
+        down, across = down[rows[0] : rows[-1] + 1], across[columns[0] : columns[-1] + 1]
+        pixels = down @ np.ascontiguousarray((across @ self.logits.T).T) > threshold
+        tall, wide = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+        if not len(tall):
+            return None
+        part = pixels[tall[0] : tall[-1] + 1, wide[0] : wide[-1] + 1]
+        return Crop(part, int(rows[0] + tall[0]), int(columns[0] + wide[0]))
 
     def full_size(self) -> NDArray[np.float32]:
         """Return the logits at the size of the image, (H, W)."""
@@ -220,17 +246,28 @@ class ScoreMap:
     def _strips(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Full-size logits a few rows at a time."""
         height, width = self.image_size
-        if self.input_size is None or self.encoder_size is None:
+        if self.input_size is None:
             yield slice(0, height), self.logits
             return
-        low_height, low_width = self.logits.shape
-        down = _enlargement(low_height, self.encoder_size, self.input_size[0], height)
-        across = _enlargement(low_width, self.encoder_size, self.input_size[1], width)
+        down, across = self._enlargements()
         wide = np.ascontiguousarray((across @ self.logits.T).T)  # (h, W)
         step = max(1, _VALUES_AT_ONCE // width)
         for start in range(0, height, step):
             rows = slice(start, min(start + step, height))
             yield rows, down[rows] @ wide
+
+    def _enlargements(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+        """The matrices from rows and columns of logits to those of the image."""
+        (height, width), (low_height, low_width) = self.image_size, self.logits.shape
+        if self.input_size is None or self.encoder_size is None:
+            return (
+                sparse.identity(height, np.float32, "csr"),
+                sparse.identity(width, np.float32, "csr"),
+            )
+        return (
+            _enlargement(low_height, self.encoder_size, self.input_size[0], height),
+            _enlargement(low_width, self.encoder_size, self.input_size[1], width),
+        )
 
 
 def _enlargement(low: int, encoder: int, resized: int, size: int) -> sparse.csr_matrix:

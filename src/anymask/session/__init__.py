@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         LayerKey,
         ModelRecord,
         ObjectInfo,
+        RecipeAdded,
     )
     from anymask.session.regions import Region, region_for
     from anymask.session.rendering import Problem, check_expressions
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _RECORDS = (
     "CancelToken", "Change", "ClassRecord", "DEFAULT_RECIPE", "Event", "ImageRecord", "LayerKey",
-    "ModelRecord", "ObjectInfo",
+    "ModelRecord", "ObjectInfo", "RecipeAdded",
 )  # fmt: skip
 _HOMES = dict.fromkeys(_RECORDS, "records") | {
     "Added": "image_files",
@@ -75,7 +76,7 @@ __all__ = [
     "DEFAULT_RECIPE", "OPTION_RANGES", "Added", "CancelToken", "Change", "ClassRecord",
     "EditedError", "Event", "Failure", "Fit", "ImageRecord", "LayerKey", "ModelRecord",
     "ObjectInfo", "ObjectTable", "Options", "Prepared", "Preview", "Problem", "Prompts",
-    "Propagated", "Region", "Replay", "RunProgress", "RunResult", "Saved", "Session",
+    "Propagated", "RecipeAdded", "Region", "Replay", "RunProgress", "RunResult", "Saved", "Session",
     "SessionError", "Thresholds", "bug_report", "check_expressions", "points_along", "region_for",
     "replay", "session_dataset", "session_examples",
 ]  # fmt: skip

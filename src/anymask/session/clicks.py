@@ -15,8 +15,9 @@ from anymask.session.click_model import ClickModel
 from anymask.session.click_prompts import Prompts
 from anymask.session.edits import Edits
 from anymask.session.errors import SessionError
-from anymask.session.fitting import Fit, fit, named, told
+from anymask.session.fitting import Fit, fit, grown, margin_of, named, told
 from anymask.session.images import Images
+from anymask.session.label_edits import window_around
 from anymask.session.layers import Layers
 from anymask.session.previews import Prepared, Preview
 from anymask.session.records import CancelToken, Change, LayerKey, ObjectInfo
@@ -215,7 +216,11 @@ class Clicks:
         with self._store.mutex:
             found = self._store.layer(layer)
             following, clicks, infos = found.next_id, [], {}
-            new = np.array(self._layers.labels(layer, plane))
+            labels = self._layers.labels(layer, plane)
+            window = window_around(labels, crops, [i for i in ids if i in found.areas])
+            window = grown(window, margin_of(crops), labels.shape)
+            crops = [crop.within(window) for crop in crops]
+            new = np.array(labels[window])
             automatic = self._layers.automatic(layer) if overwrite is None else set()
             fits: list[Fit] = []
             for preview, crop, wanted in zip(previews, crops, ids, strict=True):
@@ -235,7 +240,9 @@ class Clicks:
                 "overwrite": overwrite,
                 "model": digest,
             }
-            change = self._store.change(layer, "click", new, plane=plane, args=args, infos=infos)
+            change = self._store.change(
+                layer, "click", new, plane=plane, window=window, args=args, infos=infos
+            )
             return replace(change, note=told(fits, found.areas))
 
     def propagate(

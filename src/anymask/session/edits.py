@@ -16,7 +16,7 @@ from anymask.masks.objects import Crop
 from anymask.palette import colours_of
 from anymask.session.errors import SessionError
 from anymask.session.images import Images
-from anymask.session.label_edits import Labels, edited, placed
+from anymask.session.label_edits import Labels, edited, placed, window_around
 from anymask.session.layers import Layers
 from anymask.session.records import Change, Event, LayerKey, ObjectInfo
 from anymask.session.stacks import interpolated
@@ -247,10 +247,15 @@ class Edits:
         """
         with self._store.mutex:
             label = self._layers.next_id(layer) if label is None else int(label)
-            new = placed(self._layers.labels(layer, plane), crop, label, overwrite=overwrite)
+            labels = self._layers.labels(layer, plane)
+            known = [label] if label in self._store.layer(layer).areas else []
+            window = window_around(labels, [crop], known)
+            new = placed(labels[window], crop.within(window), label, overwrite=overwrite)
             facts = {**(args or {}), "id": label, "plane": plane, "overwrite": overwrite}
             infos = {label: info or ObjectInfo(origin=kind)}
-            return self._store.change(layer, kind, new, plane=plane, args=facts, infos=infos)
+            return self._store.change(
+                layer, kind, new, plane=plane, window=window, args=facts, infos=infos
+            )
 
     def import_masks(
         self, layer: LayerKey, masks: Labels | str | os.PathLike[str], *, replace: bool = False

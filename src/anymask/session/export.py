@@ -109,20 +109,23 @@ class Export:
         options["classes"] = classes or None
         saved = Saved()
         numbers = {}
-        for index, key in enumerate(keys):
-            if progress is not None:
-                progress(index, len(keys))
-            if cancel is not None and cancel.is_cancelled:
-                saved.cancelled = True
-                keys = keys[:index]
-                break
-            numbers[key] = self._store.state.history(key).last
+        try:
+            for index, key in enumerate(keys):
+                if progress is not None:
+                    progress(index, len(keys))
+                if cancel is not None and cancel.is_cancelled:
+                    saved.cancelled = True
+                    keys = keys[:index]
+                    break
+                numbers[key] = self._store.state.history(key).last
+                for form in forms:
+                    if not form.is_dataset:
+                        self._save_layer(folder, key, form, overwrite, options, saved)
             for form in forms:
-                if not form.is_dataset:
-                    self._save_layer(folder, key, form, overwrite, options, saved)
-        for form in forms:
-            if form.is_dataset:
-                self._save_dataset(folder, keys, form, overwrite, options, saved)
+                if form.is_dataset:
+                    self._save_dataset(folder, keys, form, overwrite, options, saved)
+        finally:
+            self._note_written(saved.files)
         if progress is not None:
             progress(len(keys), len(keys))
         if any(not form.is_table for form in forms) and keys and not self._store.read_only:
@@ -139,8 +142,18 @@ class Export:
         place: str | os.PathLike[str],
         formats: Sequence[str] = ("labels",),
         layers: Iterable[LayerKey] | None = None,
+        *,
+        own: bool = True,
     ) -> list[Path]:
-        """Return the existing files that `save` would replace."""
+        """Return the existing files that `save` would replace.
+
+        Parameters
+        ----------
+        place, formats, layers
+            As in `save`.
+        own : bool
+            Whether files count that this session wrote and nobody has changed since.
+        """
         keys, folder, planned = self._to_save(layers), Path(place), []
         for form in map(format_named, formats):
             if form.name == "coco":
@@ -150,7 +163,20 @@ class Export:
                 planned += [path_in(folder, form, name) for name in names]
             else:
                 planned += [path for key in keys for path, _ in self._paths(folder, key, form)]
-        return [path for path in dict.fromkeys(planned) if os.path.lexists(path)]
+        there = [path for path in dict.fromkeys(planned) if os.path.lexists(path)]
+        return there if own else [path for path in there if not self._is_own(path)]
+
+    def _is_own(self, path: Path) -> bool:
+        """Whether a file is as this session wrote it."""
+        known = self._store.state.written.get(os.path.abspath(path))
+        return known is not None and known == _state_of(path)
+
+    def _note_written(self, files: Iterable[Path]) -> None:
+        """Remember the files that were written, so that they can be told from the user's own."""
+        facts = {os.path.abspath(path): _state_of(path) for path in files}
+        written = [[path, *state] for path, state in facts.items() if state is not None]
+        if written and not self._store.read_only:
+            self._store.record("wrote", files=written)
 
     def save_binary(
         self,
@@ -305,6 +331,15 @@ class Export:
 def _file_name(title: str) -> str:
     """Replace characters in a title that cannot be part of a file name."""
     return re.sub(r"[/\\:\0]", "_", title).lstrip(".") or "image"
+
+
+def _state_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Return size and time of a file; None if it is not there."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _coco_file(place: Path) -> Path:

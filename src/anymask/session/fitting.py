@@ -95,12 +95,37 @@ def fit(
     fitted = Fit(label, int(np.count_nonzero(mask)), replace(crop, pixels=got), taken, kept)
     if overwrite is not None or not met:
         return fitted
-    side = max(_NARROWEST, round(_SLIVER * float(np.sqrt(np.count_nonzero(mask)))))
+    side = _side_of(mask)
     if kept:
         got = got & ~_slivers(got, mask, held, side)
         taken = {i: n for i in takes if (n := int(np.count_nonzero(got & (part == i))))}
         fitted = replace(fitted, crop=replace(crop, pixels=got), taken=taken)
     return _with_slivers_cleared(labels, fitted, side)
+
+
+def margin_of(crops: Sequence[Crop]) -> int:
+    """How far beyond the masks `fit` looks."""
+    return max(_side_of(crop.pixels) for crop in crops) + 2
+
+
+def grown(window: tuple[slice, slice], margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return a window of labels with a margin, as far as there is room.
+
+    Examples
+    --------
+    >>> grown((slice(1, 5), slice(6, 9)), 2, (10, 10))
+    (slice(0, 7, None), slice(4, 10, None))
+    """
+    rows, columns = (
+        slice(max(side.start - margin, 0), min(side.stop + margin, length))
+        for side, length in zip(window, shape, strict=True)
+    )
+    return rows, columns
+
+
+def _side_of(mask: Mask) -> int:
+    """Side of the square that no sliver of a mask, or beside it, can hold."""
+    return max(_NARROWEST, round(_SLIVER * float(np.sqrt(np.count_nonzero(mask)))))
 
 
 def _with_slivers_cleared(labels: Labels, fitted: Fit, side: int) -> Fit:

@@ -36,12 +36,14 @@ from anymask.session.records import (
     ImageId,
     ImageRecord,
     LayerKey,
+    RecipeAdded,
     State,
 )
 from anymask.session.regions import Region
 from anymask.session.rendering import check_recipe, plane_of, render
 from anymask.session.store.folder import inside
 from anymask.session.store.store import Store
+from anymask.wording import counted
 
 # RGB images in memory: the current one and its neighbours.
 _MOST_IN_MEMORY = 4
@@ -182,8 +184,16 @@ class Images:
         added.ids.append(record.id)
 
     def _shared_recipes(self, image: Image) -> tuple[Recipe, ...]:
-        """Return the pseudo-RGBs that all other images have and that fit; else the default."""
-        known = [record.recipes for record in self]
+        """Return the pseudo-RGBs that all images of its kind have and that fit; else the default.
+
+        Images of a kind have the same bands; without such images, all others count.
+        """
+        nm = () if image.wavelengths is None else tuple(map(float, image.wavelengths))
+        bands = math.prod(
+            n for axis, n in zip(image.axes, image.shape, strict=True) if axis in "CS"
+        )
+        kind = [each.recipes for each in self if (each.bands, each.wavelengths) == (bands, nm)]
+        known = kind or [each.recipes for each in self]
         shared = [how for how in known[0] if all(how in each for each in known)] if known else []
         fitting = []
         for how in shared:
@@ -255,23 +265,77 @@ class Images:
         """
         how = source[0] if isinstance(source[0], Recipe) else recipe(*map(str, source), name=name)
         ids = self.ids if images is None else [self[image].id for image in images]
-        used = []
         for image in ids:
-            same = [r for r in self[image].recipes if r.name == how.name]
-            key = LayerKey(image, how.name)
-            changes = bool(same) and same[0].source != how.source
-            if changes and self._store.state.layer_state(key) != "new":
-                used.append(key)
             check_recipe(self.load(image), how)
-        if used:
-            raise EditedError(
-                f"{len(used)} images already have masks under the name {how.name!r}; give the new "
-                "pseudo-RGB another name.",
-                used,
-            )
-        self._store.record("recipe.add", recipe=[how.name, list(how.source)], images=ids)
-        self._store.tell(Event("recipes"))
+        self._note_recipe(how, ids)
         return how
+
+    def add_recipe_where_it_fits(
+        self,
+        *source: str | Recipe,
+        name: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: CancelToken | None = None,
+    ) -> RecipeAdded:
+        """Add a pseudo-RGB to all images that it fits. Slow: opens the images.
+
+        Parameters
+        ----------
+        *source, name
+            As in `add_recipe`.
+        progress : callable, optional
+            Called with the number of images checked and their total.
+        cancel : CancelToken, optional
+            If it is cancelled, the pseudo-RGB is added to no image.
+
+        Raises
+        ------
+        ExpressionError, ImageError, SessionError
+            If it fits none of the images.
+        EditedError
+            If layers with that name were segmented with other expressions.
+        """
+        how = source[0] if isinstance(source[0], Recipe) else recipe(*map(str, source), name=name)
+        fitting: list[ImageId] = []
+        refused: list[tuple[ImageId, AnymaskError]] = []
+        for index, image in enumerate(ids := self.ids):
+            if progress is not None:
+                progress(index, len(ids))
+            if cancel is not None and cancel.is_cancelled:
+                return RecipeAdded(how, (), ())
+            try:
+                check_recipe(self.load(image), how)
+            except AnymaskError as error:
+                refused.append((image, error))
+            else:
+                fitting.append(image)
+        if refused and not fitting:
+            raise refused[0][1]
+        self._note_recipe(how, fitting)
+        told = tuple((image, str(why)) for image, why in refused if image in self)
+        for image, sentence in told:
+            self._store.log(f"{how.name} was not added to {self[image].name}: {sentence}")
+        return RecipeAdded(how, tuple(fitting), told)
+
+    def _note_recipe(self, how: Recipe, ids: list[ImageId]) -> None:
+        """Add a pseudo-RGB that fits, unless its name stands for other masks."""
+        store = self._store
+        with store.mutex:
+            ids = [image for image in ids if image in self]  # others were removed meanwhile
+            used = []
+            for image in ids:
+                key = LayerKey(image, how.name)
+                same = [known for known in self[image].recipes if known.name == how.name]
+                if same and same[0].source != how.source and store.state.layer_state(key) != "new":
+                    used.append(key)
+            if used:
+                raise EditedError(
+                    f"{counted(len(used), 'image')} already {'has' if len(used) == 1 else 'have'} "
+                    f"masks under the name {how.name!r}; give the new pseudo-RGB another name.",
+                    used,
+                )
+            store.record("recipe.add", recipe=[how.name, list(how.source)], images=ids)
+        store.tell(Event("recipes"))
 
     def remove_recipe(
         self, name: str, images: Iterable[ImageId] | None = None, *, force: bool = False

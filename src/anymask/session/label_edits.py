@@ -15,6 +15,7 @@ from anymask.masks.split import split_components, split_touching
 from anymask.session.errors import SessionError
 
 Labels = NDArray[Any]
+_MARGIN = 8  # pixels around what is edited
 
 
 def edited(kind: str, labels: Labels, args: Mapping[str, Any]) -> Labels:
@@ -37,6 +38,34 @@ def placed(labels: Labels, crop: Crop, label: int, *, overwrite: bool) -> Labels
     part = new[crop.window]
     part[crop.pixels if overwrite else crop.pixels & (part == 0)] = label
     return new
+
+
+def window_around(
+    labels: Labels, crops: Iterable[Crop], ids: Iterable[int] = ()
+) -> tuple[slice, slice]:
+    """Return the rows and columns of labels (H, W) that masks and objects lie in, with a margin.
+
+    Edits of the window alone take the time of the masks, not of the image.
+
+    Parameters
+    ----------
+    labels : (H, W) array
+    crops : iterable of Crop
+    ids : iterable of int
+        Objects whose pixels are inside as well.
+    """
+    boxes = [[(part.start, part.stop) for part in crop.window] for crop in crops]
+    for label in ids:
+        own = labels == label
+        rows, columns = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
+        if len(rows):
+            boxes.append([(rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)])
+    spans = []
+    for size, ends in zip(labels.shape, zip(*boxes, strict=True), strict=True):
+        start, stop = min(first for first, _ in ends), max(last for _, last in ends)
+        margin = _MARGIN + (stop - start) // 8
+        spans.append(slice(max(0, int(start) - margin), min(size, int(stop) + margin)))
+    return spans[0], spans[1]
 
 
 def _erase(labels: Labels, args: Mapping[str, Any]) -> Labels:

@@ -128,17 +128,22 @@ class Preview:
         PromptError
             If the mask is empty.
         """
-        region, pixels = self.region, self.shown
-        if region.step > 1:
+        region = self.region
+        if region.step == 1:
+            pixels = self.shown
+            rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+            found = None
+            if len(rows):
+                part = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+                found = Crop(part, int(rows[0]), int(columns[0]))
+        else:
             from anymask.predict.score_map import ScoreMap
 
             predictor = self.ready.predictor
             assert predictor.input_size is not None
             frame = (predictor.input_size, predictor.transform.target_length)
             size = (region.height, region.width)
-            pixels = ScoreMap(self.low_res[self.chosen], size, *frame).mask()
-        rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
-        if not len(rows):
+            found = ScoreMap(self.low_res[self.chosen], size, *frame).crop()
+        if found is None:
             raise PromptError("The model found nothing there; click on the object, or draw a box.")
-        part = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        return Crop(part, region.top + int(rows[0]), region.left + int(columns[0]))
+        return Crop(found.pixels, region.top + found.top, region.left + found.left)

@@ -14,7 +14,7 @@ from anymask.session.errors import SessionError
 ImageId = str
 State = Literal["new", "segmented", "edited", "saved"]
 EventKind = Literal[
-    "images", "recipes", "model", "options", "classes", "labels", "objects", "saved", "log"
+    "images", "recipes", "model", "options", "classes", "labels", "objects", "run", "saved", "log"
 ]
 
 DEFAULT_RECIPE = Recipe("rgb", ("rgb",))
@@ -158,6 +158,24 @@ class ImageRecord:
 
     def _length(self, axis: str) -> int:
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
+
+
+@dataclass(frozen=True)
+class RecipeAdded:
+    """Which images got a new pseudo-RGB.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    ids : tuple of str
+        The images that have it now.
+    refused : tuple of (str, str)
+        Ids of images that it does not fit, each with a sentence.
+    """
+
+    recipe: Recipe
+    ids: tuple[ImageId, ...]
+    refused: tuple[tuple[ImageId, str], ...]
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError, ExpressionError
 from anymask.images.band_math import resolve
+from anymask.images.bands import as_cube
 from anymask.images.image import Image
 from anymask.images.normalize import to_rgb
 from anymask.images.pseudo_rgb import pseudo_rgb
-from anymask.images.recipes import METHODS, Recipe
+from anymask.images.recipes import Recipe, recipe
+from anymask.images.rendering import check_fits
 from anymask.session.records import DEFAULT_RECIPE
 
 
@@ -57,10 +59,12 @@ def check_expressions(image: Image, texts: Sequence[str]) -> list[Problem]:
     """
     problems = []
     for index, text in enumerate(texts):
-        if len(texts) == 1 and text.strip().lower().replace("colour", "color") in METHODS:
-            continue
         try:
-            resolve(text, image)
+            how = recipe(text, name="checked") if len(texts) == 1 else None
+            if how is not None and how.method is not None:
+                check_recipe(image, how)
+            else:
+                resolve(text, image)
         except ExpressionError as error:
             problems.append(Problem(index, error.position, str(error)))
         except AnymaskError as error:
@@ -76,10 +80,8 @@ def check_recipe(image: Image, how: Recipe) -> None:
     ExpressionError, ImageError
         If it does not fit; the message says why.
     """
-    if how.source == DEFAULT_RECIPE.source or how.method is not None:
-        return
-    for text in how.source:
-        resolve(text, image)
+    if how.source != DEFAULT_RECIPE.source:
+        check_fits(as_cube(plane_of(image, 0)), how)
 
 
 def plane_of(image: Image, plane: int) -> Image:

@@ -152,6 +152,12 @@ class Runs:
             self._store.tell(Event("options"))
         return options
 
+    @property
+    def failures(self) -> dict[LayerKey, str]:
+        """Layers whose last run failed, each with a sentence, until a run over them succeeds."""
+        known = set(self._layers)
+        return {key: why for key, why in self._store.state.failures.items() if key in known}
+
     def segment(
         self,
         sam: Sam,
@@ -220,6 +226,10 @@ class Runs:
                 if self._store.layers_in_memory > _MOST_LAYERS:
                     self._store.release(keep=[key])
         run.failed = [(key, sentence) for key, sentence in run.failed if key in self._layers]
+        if run.failed or any(key in self._store.state.failures for key in run.done):
+            failed = [[list(key), sentence] for key, sentence in run.failed]
+            self._store.record("run", done=[list(key) for key in run.done], failed=failed)
+            self._store.tell(Event("run"))
         for key, sentence in run.failed:
             self._store.log(f"{self._layers.title(key)}: {sentence}")
         run.seconds = time.monotonic() - start

@@ -29,6 +29,7 @@ STATES = {
 }
 """The state of an image in words."""
 _MARKS = {"new": "○", "segmented": "◐", "edited": "✎", "saved": "●"}
+_FAILED = "✗"
 _ID = Qt.ItemDataRole.UserRole
 _SIDE = 44
 _HEADERS = "ENVI headers (*.hdr *.HDR);;All files (*)"
@@ -268,7 +269,6 @@ class ImagesPage(Page):
             item = QListWidgetItem(record.name)
             item.setData(_ID, record.id)
             item.setSizeHint(QSize(0, _SIDE + 6))
-            item.setToolTip(f"{record.path}\n{record.axes} {record.shape} {record.dtype}")
             self.list.addItem(item)
             assert session is not None
             self._give_icon(session, item, LayerKey(record.id, record.recipes[0].name))
@@ -281,6 +281,11 @@ class ImagesPage(Page):
         if session is None:
             return
         records = {record.id: record for record in session.images}
+        failures: dict[str, list[str]] = {}
+        for layer, sentence in session.runs.failures.items():
+            several = len(records[layer.image].recipes) > 1 if layer.image in records else False
+            why = f"{layer.recipe}: {sentence}" if several else sentence
+            failures.setdefault(layer.image, []).append(why)
         for item in self._items():
             record = records.get(str(item.data(_ID)))
             if record is not None:
@@ -288,9 +293,14 @@ class ImagesPage(Page):
                 size = "×".join(map(str, reversed(record.size)))  # width first
                 more = f" · {record.planes} planes" if record.planes > 1 else ""
                 more += f" · {record.bands} bands" if record.bands > 4 else ""
-                text = f"{record.name}\n{_MARKS[state]} {STATES[state]} · {size}{more}"
-                if item.text() != text:
-                    item.setText(text)
+                text = f"{_MARKS[state]} {STATES[state]} · {size}{more}"
+                facts = f"{record.path}\n{record.axes} {record.shape} {record.dtype}"
+                sentences = failures.get(record.id)
+                if sentences:
+                    text, facts = f"{_FAILED} {sentences[0]}", "\n".join([*sentences, text, facts])
+                if (item.text(), item.toolTip()) != (f"{record.name}\n{text}", facts):
+                    item.setText(f"{record.name}\n{text}")
+                    item.setToolTip(facts)
 
     def _items(self) -> list[QListWidgetItem]:
         return [self.list.item(at) for at in range(self.list.count())]

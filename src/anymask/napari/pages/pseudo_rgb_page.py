@@ -12,13 +12,16 @@ from anymask.images.recipes import METHODS
 from anymask.napari.dialogs import ask
 from anymask.napari.tasks import Latest
 from anymask.napari.widgets import Form, Page, button, chooser, heading, hint, row
-from anymask.session import EditedError, check_expressions
+from anymask.session import EditedError, RecipeAdded, check_expressions
 from anymask.session.rendering import plane_of
+from anymask.wording import counted
 
 if TYPE_CHECKING:
     from anymask.images.image import Image
     from anymask.napari.canvas import Canvas
     from anymask.napari.controller import Controller
+    from anymask.napari.tasks import Task
+    from anymask.session import Session
 
 _FIELDS = ("Red", "Green", "Blue")
 _TITLES = {"truecolor": "True colour", "pca": "PCA (three components)", "mnf": "MNF"}
@@ -27,6 +30,7 @@ _HELP = (
     "The first field alone gives a grey image; it can also be an index such as ndvi."
 )
 _CHECK_MS = 150
+_EVERYWHERE = 0  # index in the list of scopes
 _WRONG = "border: 1px solid #e05555;"
 
 
@@ -68,6 +72,7 @@ class PseudoRgbPage(Page):
         self.problem.setTextFormat(Qt.TextFormat.PlainText)
         self.scope = chooser("for all images", "for this image")
         self.scope.setFixedWidth(140)
+        self.scope.currentIndexChanged.connect(lambda _: self._soon.start())
         self.add_button = button("Add", self.add)
         self.bands = QSlider(Qt.Orientation.Horizontal)
         self.bands.valueChanged.connect(lambda _: self._show_band())
@@ -146,7 +151,10 @@ class PseudoRgbPage(Page):
         wrong = {getattr(problem, "field", 0): problem for problem in problems}
         for at, field in enumerate(self.fields):
             field.setStyleSheet(_WRONG if at in wrong else "")
-        self.add_button.setEnabled(given and not problems)
+        several = len(self._control.session.images) > 1 if self._control.session else False
+        # It may fit other images than the one that is shown.
+        elsewhere = several and self.scope.currentIndex() == _EVERYWHERE
+        self.add_button.setEnabled(given and (elsewhere or not problems))
         if not problems:
             self.problem.setText("✓ fits this image" if given else "")
             self.problem.setStyleSheet("color: #5fbf7f;")
@@ -178,18 +186,38 @@ class PseudoRgbPage(Page):
         if session is None or current is None:
             control.say("Add an image first, on the Images page.")
             return
-        images = None if self.scope.currentIndex() == 0 else [current.image]
+        everywhere = self.scope.currentIndex() == _EVERYWHERE
 
-        def done(how: Any) -> None:
-            if control.current is not None:
-                names = [each.name for each in session.images[control.current.image].recipes]
-                if how.name in names:
-                    control.show(control.current.image, how.name)
+        def work(task: Task) -> RecipeAdded:
+            def tell(done: int, total: int) -> None:
+                task.progress(done / max(total, 1), f"{done} of {counted(total, 'image')}")
 
-        control.run(
-            "Adding a pseudo-RGB",
-            lambda _: session.images.add_recipe(*texts, name=name, images=images),
-            done,
+            if everywhere:
+                return session.images.add_recipe_where_it_fits(
+                    *texts, name=name, progress=tell, cancel=task.cancel
+                )
+            how = session.images.add_recipe(*texts, name=name, images=[current.image])
+            return RecipeAdded(how, (current.image,), ())
+
+        def done(added: RecipeAdded) -> None:
+            if control.session is not session:
+                return
+            shown = control.current
+            if shown is not None and shown.image in added.ids:
+                control.show(shown.image, added.recipe.name)
+            if added.refused:
+                self._tell_refused(session, added)
+
+        control.run("Adding a pseudo-RGB", work, done)
+
+    def _tell_refused(self, session: Session, added: RecipeAdded) -> None:
+        """Say which images a pseudo-RGB was not added to, and why."""
+        known = {record.id: record.name for record in session.images}
+        names = [known[image] for image, _ in added.refused if image in known]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        self._control.say(
+            f"{added.recipe.name} was added to {counted(len(added.ids), 'image')}. It does not fit "
+            f"{', '.join(names[:3])}{more}: {added.refused[0][1]}"
         )
 
     def remove(self, everywhere: bool) -> None:

@@ -51,8 +51,8 @@ class SavePage(Page):
             self.formats,
             button("Save", self.save),
             hint(
-                "Files are named after the image, and ids stay the same. Existing files are "
-                "replaced only after asking, and images of the session never."
+                "Files are named after the image, and ids stay the same. Files that are not as "
+                "this session saved them are replaced only after asking, and its images never."
             ),
         )
         self.column.setStretchFactor(self.formats, 1)
@@ -117,12 +117,14 @@ class SavePage(Page):
         self, session: Session, folder: Path, formats: list[str], keys: list[LayerKey]
     ) -> None:
         control = self._control
-        existing = control.guarded(lambda: session.export.existing(folder, formats, keys))
-        if existing is None:
+        export = session.export
+        existing = control.guarded(lambda: export.existing(folder, formats, keys))
+        others = control.guarded(lambda: export.existing(folder, formats, keys, own=False))
+        if existing is None or others is None:
             return
-        if existing:
-            names = ", ".join(path.name for path in existing[:4])
-            names += f" and {len(existing) - 4} more" if len(existing) > 4 else ""
+        if others:
+            names = ", ".join(path.name for path in others[:4])
+            names += f" and {len(others) - 4} more" if len(others) > 4 else ""
             question = f"{folder} already has these files: {names}."
             if ask(control.window, "Files exist", question, ["Replace them"]) is None:
                 return

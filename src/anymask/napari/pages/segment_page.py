@@ -246,12 +246,18 @@ class SegmentPage(Page):
                 return
             failed = [(key, sentence) for key, sentence in run.failed if key in session.layers]
             count = f"{len(run.done)} of {len(wanted)}"
+            kept = f"Cancelled: {count} were finished and are kept." if run.cancelled else ""
             if failed:
                 key, sentence = failed[0]
-                more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-                control.say(f"{session.layers.title(key)}: {sentence}{more}", "error")
-            elif run.cancelled:
-                control.say(f"Cancelled: {count} were finished and are kept.")
+                more = (
+                    f" ({len(failed) - 1} more failed; the Images page shows them.)"
+                    if len(failed) > 1
+                    else ""
+                )
+                text = kept or f"Segmented {count}."
+                control.say(f"{text} {session.layers.title(key)}: {sentence}{more}", "error")
+            elif kept:
+                control.say(kept)
             else:
                 control.say(f"Segmented {count} in {run.seconds:.1f} s.", "good")
             self.refresh()

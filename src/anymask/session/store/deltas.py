@@ -52,10 +52,14 @@ class Delta:
     def between(
         cls, old: NDArray[Any], new: NDArray[Any], window: Window | None = None
     ) -> Delta | None:
-        """Compare two arrays of one shape, within a window; None if nothing differs."""
+        """Compare two arrays of one shape, within a window; None if nothing differs.
+
+        `new` may also be the window alone.
+        """
         window = window or tuple(slice(0, n) for n in old.shape)
         offset = [part.indices(n)[0] for part, n in zip(window, old.shape, strict=True)]
-        was, becomes = old[window], new[window]
+        was = old[window]
+        becomes = new[window] if new.shape == old.shape else new
         differs = was != becomes
         box = []
         for axis in range(differs.ndim):

@@ -35,6 +35,10 @@ class SessionState:
         All values of each reader, in order.
     ui : dict
         Values that the window stored.
+    failures : dict of str by LayerKey
+        Why the last run over a layer failed.
+    written : dict of (int, int) by path
+        Size and time of the files that the session wrote.
     histories : dict of History by LayerKey
     number : int
         Number of the last step.
@@ -49,6 +53,8 @@ class SessionState:
     values: dict[str, Any] = field(default_factory=dict)
     earlier: dict[str, list[Any]] = field(default_factory=dict)
     ui: dict[str, Any] = field(default_factory=dict)
+    failures: dict[LayerKey, str] = field(default_factory=dict)
+    written: dict[str, tuple[int, int]] = field(default_factory=dict)
     histories: dict[LayerKey, History] = field(default_factory=dict)
     number: int = 0
     next_image: int = 1
@@ -190,6 +196,14 @@ class SessionState:
         history = self._known(step)
         if history is not None:
             history.snapshots.append((int(step["at"]), str(step["file"])))
+
+    def _run(self, step: Mapping[str, Any], _: Line) -> None:
+        for layer in step["done"]:
+            self.failures.pop(LayerKey(*layer), None)
+        self.failures |= {LayerKey(*layer): str(sentence) for layer, sentence in step["failed"]}
+
+    def _wrote(self, step: Mapping[str, Any], _: Line) -> None:
+        self.written |= {path: (int(size), int(time)) for path, size, time in step["files"]}
 
     def _saved(self, step: Mapping[str, Any], _: Line) -> None:
         for layer, number in step["layers"]:

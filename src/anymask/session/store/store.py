@@ -233,7 +233,7 @@ class Store:
         kind : str
             Name of the step.
         labels : array, optional
-            The new labels of the whole layer, or of one plane.
+            The new labels of the whole layer, of one plane, or of the window alone.
         plane : int, optional
         window : tuple of slice, optional
             The only part in which `labels` may differ.

@@ -1,0 +1,125 @@
+"""How long single steps of the window keep its thread, on an image of 8000×8000 pixels.
+
+While the thread is at work, the window answers nothing. Of each step the longest time without an
+answer is taken: the CPU time that the thread itself used, which other work on the machine hardly
+disturbs, and the time on the clock. Drawing by napari and the graphics driver is included; with a
+virtual screen, the CPU draws.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+GOAL_MS = 100.0
+_DISC, _GRID = 200, 800  # radius and distance of the discs in the images
+
+
+def write_images(folder: Path, side: int) -> list[Path]:
+    """Write two images of red discs on grey."""
+    import tifffile
+
+    reach = np.arange(-_DISC, _DISC + 1)
+    disc = reach[:, None] ** 2 + reach**2 < _DISC**2
+    paths = []
+    for grey in (40, 90):
+        pixels = np.full((side, side, 3), grey, np.uint8)
+        for row in range(_GRID // 2, side - _DISC, _GRID):
+            for column in range(_GRID // 2, side - _DISC, _GRID):
+                rows, columns = (slice(at - _DISC, at + _DISC + 1) for at in (row, column))
+                pixels[rows, columns][disc] = (220, 80, 60)
+        paths.append(folder / f"discs{grey}.tif")
+        tifffile.imwrite(paths[-1], pixels)
+    return paths
+
+
+class Watch:
+    """Does steps in the thread of the window, and notes how long each keeps it."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, float]] = {}
+
+    def step(
+        self, name: str, act: Callable[[], Any], until: Callable[[], object], limit: float = 600
+    ) -> None:
+        """Do something, and let the window go on until something is so and all is drawn.
+
+        Raises
+        ------
+        TimeoutError
+            If it does not come to that.
+        """
+        from qtpy.QtCore import QTimer
+        from qtpy.QtWidgets import QApplication
+
+        begun: list[bool] = []
+
+        def begin() -> None:
+            begun.append(True)
+            act()
+
+        QTimer.singleShot(0, begin)
+        end, longest, own, calm = time.monotonic() + limit, 0.0, 0.0, 0
+        while calm < 5:
+            clock, cpu = time.perf_counter(), time.thread_time()
+            QApplication.processEvents()
+            longest = max(longest, time.perf_counter() - clock)
+            own = max(own, time.thread_time() - cpu)
+            calm = calm + 1 if begun and until() else 0
+            if time.monotonic() > end:
+                raise TimeoutError(f"The window did not get there: {name}.")
+            time.sleep(0.005)
+        self.found[name] = {"own_ms": 1000 * own, "clock_ms": 1000 * longest}
+
+
+def watched(panel: Any, folder: Path, side: int) -> dict[str, dict[str, float]]:
+    """Work on two large images in the window; return the longest blocks of each step."""
+    from anymask.napari.model_loading import Choice
+
+    watch, control, canvas, clicks = Watch(), panel.control, panel.canvas, panel.clicks
+    paths = write_images(folder, side)
+
+    def is_shown() -> bool:
+        return not control.tasks.is_busy and canvas.layer is not None
+
+    def objects() -> int:
+        return len(control.session.layers.objects(control.current))
+
+    def stroke() -> None:
+        layer = canvas.layer
+        layer.mode, layer.brush_size, layer.selected_label = "paint", 40, objects() + 1
+        with layer.block_history():
+            for column in range(side // 4, side // 2, 10):
+                layer.paint((10, column), layer.selected_label, refresh=False)
+            layer.paint((10, side // 2), layer.selected_label)
+
+    def click(row: int, column: int) -> Callable[[], None]:
+        place = (_GRID * (column + 0.5), _GRID * (row + 0.5))
+        return lambda: clicks.add_points([place], 1)
+
+    first = len(control.session.images) if control.session is not None else 0
+    watch.step(
+        "open two images",
+        lambda: panel.images.add(paths),
+        lambda: is_shown() and len(control.session.images) == first + 2,
+    )
+    watch.step("load the model", lambda: panel.models.load(Choice()), lambda: is_shown())
+    watch.step("next image", lambda: control.step(1), is_shown)
+    watch.step("image before", lambda: control.step(-1), is_shown)
+    watch.step("first stroke", stroke, lambda: objects() == 1)
+    watch.step("stroke", stroke, lambda: objects() == 2)
+    watch.step("start clicking", clicks.start, lambda: clicks.is_ready)
+    watch.step("click", click(1, 1), lambda: clicks.previews)
+    watch.step("first commit", clicks.commit, lambda: objects() == 3)
+    watch.step("click on another", click(1, 3), lambda: clicks.previews)
+    watch.step("commit", clicks.commit, lambda: objects() == 4)
+    watch.step("undo", control.undo, lambda: objects() == 3)
+    watch.step("redo", control.redo, lambda: objects() == 4)
+    watch.step("stop clicking", clicks.stop, lambda: True)
+    watch.step("select an object", lambda: control.select([1]), lambda: True)
+    watch.step("next image again", lambda: control.step(1), is_shown)
+    return watch.found
