@@ -90,12 +90,12 @@ def watched(panel: Any, folder: Path, side: int) -> dict[str, dict[str, float]]:
         return len(control.session.layers.objects(control.current))
 
     def stroke() -> None:
-        layer = canvas.layer
+        layer, row = canvas.layer, 30 + 80 * objects()
         layer.mode, layer.brush_size, layer.selected_label = "paint", 40, objects() + 1
         with layer.block_history():
             for column in range(side // 4, side // 2, 10):
-                layer.paint((10, column), layer.selected_label, refresh=False)
-            layer.paint((10, side // 2), layer.selected_label)
+                layer.paint((row, column), layer.selected_label, refresh=False)
+            layer.paint((row, side // 2), layer.selected_label)
 
     def click(row: int, column: int) -> Callable[[], None]:
         place = (_GRID * (column + 0.5), _GRID * (row + 0.5))
@@ -115,7 +115,7 @@ def watched(panel: Any, folder: Path, side: int) -> dict[str, dict[str, float]]:
     watch.step("start clicking", clicks.start, lambda: clicks.is_ready)
     watch.step("click", click(1, 1), lambda: clicks.previews)
     watch.step("first commit", clicks.commit, lambda: objects() == 3)
-    watch.step("click on another", click(1, 3), lambda: clicks.previews)
+    watch.step("click on another", click(0, 1), lambda: clicks.previews)
     watch.step("commit", clicks.commit, lambda: objects() == 4)
     watch.step("undo", control.undo, lambda: objects() == 3)
     watch.step("redo", control.redo, lambda: objects() == 4)
