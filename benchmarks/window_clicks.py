@@ -45,9 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure clicks in the window.")
     parser.add_argument("--quick", action="store_true", help="10 clicks, shipped model only")
     parser.add_argument("--clicks", type=int, default=40, help="clicks per model")
-    parser.add_argument(
-        "--side", type=int, default=8000, help="side of the large images, at least 1600"
-    )
+    parser.add_argument("--side", type=int, default=8000, help="side of large images, 1600 or more")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "window_clicks.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="anymask-benchmark-") as name:
