@@ -171,3 +171,12 @@ def run_time_imports(path: Path) -> set[str]:
         if not is_for_types:
             nodes += ast.iter_child_nodes(node)
     return names
+
+
+@pytest.mark.parametrize("package", ["anymask", "anymask.session", "anymask.io"])
+def test_no_public_name_is_hidden_by_a_module_of_that_name(package):
+    # Public names are imported when first used; a module of the same name would take their place.
+    module = importlib.import_module(package)
+    modules = {path.stem for path in Path(module.__file__).parent.glob("*.py")}
+    for name in modules & set(module.__all__):
+        assert getattr(module, name) is importlib.import_module(f"{package}.{name}")

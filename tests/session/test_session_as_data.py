@@ -10,7 +10,7 @@ from PIL import Image
 
 from anymask.datasets.dataset import Dataset
 from anymask.session import LayerKey, Session, SessionError, session_dataset, session_examples
-from anymask.session.bug_report import bug_report, without_folders
+from anymask.session.bug_reports import bug_report, without_folders
 
 
 def test_the_images_with_masks_are_examples(session, paint):

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anymask.session.bug_report import bug_report
+    from anymask.session.bug_reports import bug_report
     from anymask.session.click_prompts import Prompts, points_along
     from anymask.session.errors import EditedError, SessionError
     from anymask.session.export import Saved
@@ -63,7 +63,7 @@ _HOMES = dict.fromkeys(_RECORDS, "records") | {
     "Session": "session",
     "SessionError": "errors",
     "Thresholds": "options",
-    "bug_report": "bug_report",
+    "bug_report": "bug_reports",
     "check_expressions": "rendering",
     "points_along": "click_prompts",
     "region_for": "regions",

@@ -85,7 +85,7 @@ def _propagate(
 
 
 def _bug_report(session: Session) -> str:
-    from anymask.session.bug_report import bug_report
+    from anymask.session.bug_reports import bug_report
 
     return bug_report(session)
 
