@@ -19,24 +19,8 @@ from anymask.cli.options import (
     load_model,
 )
 from anymask.cli.replacing import check_replacing
-from anymask.cli.view import (
-    AxesOption,
-    ChannelsOption,
-    DatasetOption,
-    GammaOption,
-    HeaderOption,
-    HighOption,
-    LevelOption,
-    LowOption,
-    PageOption,
-    RgbOption,
-    SeriesOption,
-    TOption,
-    WavelengthsOption,
-    WindowOption,
-    ZOption,
-    parse_view,
-)
+from anymask.cli.view import with_view
+from anymask.io.view import View
 from anymask.jobs.inputs import gather
 from anymask.predict.everything.options import GROUPS, EverythingOptions
 from anymask.wording import counted
@@ -44,6 +28,7 @@ from anymask.wording import counted
 
 @errors_as_sentences
 @with_options(EverythingOptions, GROUPS)
+@with_view
 def everything(
     images: Annotated[
         list[str],
@@ -74,23 +59,9 @@ def everything(
             "a C++ compiler.",
         ),
     ] = False,
-    rgb: RgbOption = None,
-    channels: ChannelsOption = None,
-    low: LowOption = None,
-    high: HighOption = None,
-    window: WindowOption = None,
-    gamma: GammaOption = 1.0,
-    z: ZOption = None,
-    t: TOption = None,
-    header: HeaderOption = None,
-    page: PageOption = None,
-    series: SeriesOption = None,
-    level: LevelOption = None,
-    dataset: DatasetOption = None,
-    axes: AxesOption = None,
-    wavelengths: WavelengthsOption = None,
     as_json: JsonOption = False,
     *,
+    view: View,
     options: dict[str, Any],
 ) -> None:
     """Segment every object in one or many images.
@@ -130,10 +101,6 @@ def everything(
     anymask everything cells.ome.tif -o masks/ --channels 0=blue,1=green --z max
     ```
     """
-    reading = {"page": page, "series": series, "level": level, "dataset": dataset, "axes": axes}
-    view = parse_view(
-        rgb, channels, low, high, window, gamma, z, t, header, wavelengths, reading=reading
-    )
     inputs = gather(images)
 
     # Imported late, so that help and mistakes in the command are answered at once.

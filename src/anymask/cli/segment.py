@@ -35,24 +35,7 @@ from anymask.cli.options import (
 )
 from anymask.cli.prompts import check_together, parse_box, parse_point, read_mask
 from anymask.cli.replacing import check_replacing
-from anymask.cli.view import (
-    AxesOption,
-    ChannelsOption,
-    DatasetOption,
-    GammaOption,
-    HeaderOption,
-    HighOption,
-    LevelOption,
-    LowOption,
-    PageOption,
-    RgbOption,
-    SeriesOption,
-    TOption,
-    WavelengthsOption,
-    WindowOption,
-    ZOption,
-    parse_view,
-)
+from anymask.cli.view import with_view
 from anymask.errors import AnymaskError
 from anymask.io.view import View
 
@@ -64,6 +47,7 @@ if TYPE_CHECKING:
 
 
 @errors_as_sentences
+@with_view
 def segment(
     image: Annotated[
         Path, typer.Argument(metavar="IMAGE", help="The image file.", show_default=False)
@@ -125,21 +109,8 @@ def segment(
     model: ModelOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
-    rgb: RgbOption = None,
-    channels: ChannelsOption = None,
-    low: LowOption = None,
-    high: HighOption = None,
-    window: WindowOption = None,
-    gamma: GammaOption = 1.0,
-    z: ZOption = None,
-    t: TOption = None,
-    header: HeaderOption = None,
-    page: PageOption = None,
-    series: SeriesOption = None,
-    level: LevelOption = None,
-    dataset: DatasetOption = None,
-    axes: AxesOption = None,
-    wavelengths: WavelengthsOption = None,
+    *,
+    view: View,
 ) -> None:
     """Segment the objects that points, boxes or a rough mask show.
 
@@ -163,10 +134,6 @@ def segment(
     points = [parse_point(text) for text in point or []]
     boxes = [parse_box(text) for text in box or []]
     check_together(points, boxes, mask)
-    reading = {"page": page, "series": series, "level": level, "dataset": dataset, "axes": axes}
-    view = parse_view(
-        rgb, channels, low, high, window, gamma, z, t, header, wavelengths, reading=reading
-    )
 
     from anymask.files import check_writable
 

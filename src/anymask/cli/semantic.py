@@ -20,24 +20,7 @@ from anymask.cli.options import (
     load_model,
 )
 from anymask.cli.prompts import parse_box, parse_point
-from anymask.cli.view import (
-    AxesOption,
-    ChannelsOption,
-    DatasetOption,
-    GammaOption,
-    HeaderOption,
-    HighOption,
-    LevelOption,
-    LowOption,
-    PageOption,
-    RgbOption,
-    SeriesOption,
-    TOption,
-    WavelengthsOption,
-    WindowOption,
-    ZOption,
-    parse_view,
-)
+from anymask.cli.view import with_view
 from anymask.errors import AnymaskError, ImageError, OutputError
 from anymask.io.view import View
 from anymask.jobs.inputs import WorkItem, gather
@@ -51,6 +34,7 @@ _MAPS = (".scores.npz", ".scores.tif")
 
 
 @errors_as_sentences
+@with_view
 def semantic(
     pictures: Annotated[
         list[str],
@@ -99,21 +83,8 @@ def semantic(
     model: ModelOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
-    rgb: RgbOption = None,
-    channels: ChannelsOption = None,
-    low: LowOption = None,
-    high: HighOption = None,
-    window: WindowOption = None,
-    gamma: GammaOption = 1.0,
-    z: ZOption = None,
-    t: TOption = None,
-    header: HeaderOption = None,
-    page: PageOption = None,
-    series: SeriesOption = None,
-    level: LevelOption = None,
-    dataset: DatasetOption = None,
-    axes: AxesOption = None,
-    wavelengths: WavelengthsOption = None,
+    *,
+    view: View,
 ) -> None:
     """Mark all pixels of a class, with one prompt for the whole image.
 
@@ -134,15 +105,11 @@ def semantic(
     area = None if box is None else parse_box(box)
     if scores not in ("npz", "tif", "none"):
         raise OutputError(f"--scores is {scores!r}; choose npz, tif or none.")
-    reading = {"page": page, "series": series, "level": level, "dataset": dataset, "axes": axes}
-    view = parse_view(
-        rgb, channels, low, high, window, gamma, z, t, header, wavelengths, reading=reading
-    )
     from anymask.files import check_writable
 
     check_writable(output)
     maps, given = _inputs(pictures)
-    if header is not None and len(given) > 1:
+    if view.header is not None and len(given) > 1:
         raise AnymaskError(
             f"--header belongs to one data file, but {len(given)} images are given; run them one "
             "by one."

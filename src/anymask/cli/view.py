@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+import inspect
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,7 +113,7 @@ PageOption = Annotated[
         "--page",
         min=0,
         rich_help_panel=_PANEL,
-        help="For a file with several images, such as a TIFF or GIF: the page, from 0.",
+        help="For a file with several images, such as a TIFF: the page, from 0.",
     ),
 ]
 SeriesOption = Annotated[
@@ -235,23 +237,42 @@ def _exists(word: str) -> bool:
         return False
 
 
+def with_view(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of `parse_view`; it takes their result as `view`."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [each for each in signature.parameters.values() if each.name != "view"]
+    shown = inspect.signature(parse_view, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> Any:
+        view = parse_view(**{name: arguments.pop(name) for name in shown})
+        return command(**arguments, view=view)
+
+    at = next((i for i, each in enumerate(own) if each.kind is each.KEYWORD_ONLY), len(own))
+    parameters = [*own[:at], *shown.values(), *own[at:]]
+    vars(run)["__signature__"] = signature.replace(parameters=parameters)
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
 def parse_view(
-    rgb: list[str] | None,
-    channels: str | None,
-    low: str | None,
-    high: str | None,
-    window: str | None,
-    gamma: float,
-    z: str | None,
-    t: str | None,
-    header: Path | None,
-    wavelengths: str | None = None,
-    *,
-    reading: Mapping[str, Any] | None = None,
+    rgb: RgbOption = None,
+    channels: ChannelsOption = None,
+    low: LowOption = None,
+    high: HighOption = None,
+    window: WindowOption = None,
+    gamma: GammaOption = 1.0,
+    z: ZOption = None,
+    t: TOption = None,
+    header: HeaderOption = None,
+    page: PageOption = None,
+    series: SeriesOption = None,
+    level: LevelOption = None,
+    dataset: DatasetOption = None,
+    axes: AxesOption = None,
+    wavelengths: WavelengthsOption = None,
 ) -> View:
     """Parse and check the view options before anything slow begins.
-
-    `reading` has those options of `anymask.read` that are given, others being None.
 
     Raises
     ------
@@ -284,8 +305,9 @@ def parse_view(
         raise AnymaskError("--rgb and --channels cannot be combined; give one of them.")
     recipes = tuple(_recipes(rgb or []))
     planes = {name: _plane(name, text) for name, text in (("z", z), ("t", t)) if text is not None}
-    given = {name: value for name, value in (reading or {}).items() if value is not None}
-    return View(recipes, options, planes, header, parse_wavelengths(wavelengths), given)
+    named = {"page": page, "series": series, "level": level, "dataset": dataset, "axes": axes}
+    reading = {name: value for name, value in named.items() if value is not None}
+    return View(recipes, options, planes, header, parse_wavelengths(wavelengths), reading)
 
 
 def parse_wavelengths(text: str | None) -> tuple[float, ...]:
