@@ -13,32 +13,11 @@ from hypothesis import strategies as st
 from spectral.io import envi
 
 from anymask.errors import ImageError
-from anymask.images.image import Image
-from anymask.io.listing import list_images
 from anymask.io.read_images import read, read_rgb
+from tests.io.image_formats.envi_pairs import cube_of, edit, write_pair
 from tests.io.refusals import sentence
 
 DTYPES = ("u1", "i2", "i4", "f4", "f8", "c8", "c16", "u2", "u4", "i8", "u8")
-
-
-def cube_of(dtype: str, shape: tuple[int, int, int] = (5, 7, 4)) -> np.ndarray:
-    values = np.random.default_rng(0).integers(0, 255, shape).astype(np.dtype(dtype))
-    return values + 0.5 if values.dtype.kind in "fc" else values
-
-
-def write_pair(
-    folder: Path, name: str = "cube", suffix: str = ".dat", **fields: Any
-) -> tuple[Path, np.ndarray]:
-    cube = cube_of("u2")
-    header = folder / f"{name}.hdr"
-    envi.save_image(str(header), cube, ext=suffix, metadata=fields, interleave="bil")
-    return header, cube
-
-
-def edit(header: Path, old: str, new: str) -> None:
-    text = header.read_text()
-    assert old in text
-    header.write_text(text.replace(old, new))
 
 
 @pytest.mark.filterwarnings("ignore:line buffering")
@@ -198,68 +177,6 @@ def test_bad_bands_names_and_fields_are_kept(tmp_path: Path) -> None:
     assert image.metadata["format"] == "ENVI"
 
 
-def georeferenced(folder: Path, info: str, *more: str) -> Image:
-    header, _ = write_pair(folder)
-    with header.open("a") as file:
-        file.write("\n".join([f"map info = {{{info}}}", *more]))
-    return read(header)
-
-
-def test_utm_map_info_becomes_a_transform(tmp_path: Path) -> None:
-    image = georeferenced(
-        tmp_path, "UTM, 1.000, 1.000, 500000.0, 5400000.0, 0.5, 0.25, 32, North, WGS-84"
-    )
-    assert image.geo is not None
-    assert image.geo["transform"] == (500000.0, 0.5, 0.0, 5400000.0, 0.0, -0.25)
-    assert image.geo["crs"] == "EPSG:32632"
-    assert image.geo["map info"][0] == "UTM"
-    assert image.pixel_size == (0.25, 0.5)
-    assert image.unit == "m"
-
-
-def test_geographic_map_info_is_in_degrees(tmp_path: Path) -> None:
-    image = georeferenced(
-        tmp_path, "Geographic Lat/Lon, 3.0, 2.0, 10.0, 50.0, 0.1, 0.1, WGS-84, units=Degrees"
-    )
-    assert image.geo is not None
-    np.testing.assert_allclose(image.geo["transform"], (9.8, 0.1, 0, 50.1, 0, -0.1))
-    assert image.geo["crs"] == "EPSG:4326"
-    assert image.unit == "degree"
-
-
-def test_turned_map_info_keeps_the_reference_pixel_in_place(tmp_path: Path) -> None:
-    wkt = 'PROJCS["Somewhere",GEOGCS["Else"]]'
-    image = georeferenced(
-        tmp_path,
-        "Arbitrary, 3.0, 2.0, 100.0, 200.0, 2.0, 2.0, units=Meters, rotation=30",
-        f"coordinate system string = {{{wkt}}}",
-    )
-    assert image.geo is not None
-    x0, a, b, y0, d, e = image.geo["transform"]
-    np.testing.assert_allclose([x0 + 2 * a + b, y0 + 2 * d + e], [100, 200])
-    np.testing.assert_allclose(image.pixel_size, [2, 2])
-    np.testing.assert_allclose([a, b, d, e], 2 * np.array([0.75**0.5, 0.5, 0.5, -(0.75**0.5)]))
-    assert image.geo["crs"] == wkt
-
-
-@pytest.mark.parametrize("info", ["UTM, 1, 1, x, y, 1, 1", "UTM", "UTM, 1, 1, 0, 0, 0, 0, 32"])
-def test_a_map_info_that_says_nothing_is_kept_without_a_transform(
-    info: str, tmp_path: Path
-) -> None:
-    image = georeferenced(tmp_path, info)
-    assert image.geo is not None
-    assert "transform" not in image.geo
-    assert image.pixel_size is None
-
-
-def test_pixel_size_without_a_map_is_kept(tmp_path: Path) -> None:
-    header, _ = write_pair(tmp_path)
-    with header.open("a") as file:
-        file.write("pixel size = {0.2, 0.3, units=Millimeters}\n")
-    image = read(header)
-    assert (image.pixel_size, image.unit, image.geo) == ((0.3, 0.2), "mm", None)
-
-
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-8-sig", "utf-16"])
 def test_headers_in_any_encoding_are_read(encoding: str, tmp_path: Path) -> None:
     header, cube = write_pair(tmp_path)
@@ -390,60 +307,6 @@ def test_bytes_between_frames_are_skipped(
     offsets += f"minor frame offsets = {{{minor[0]}, {minor[1]}}}"
     edit(header, "lines = 5", f"lines = 5\n{offsets}")
     np.testing.assert_array_equal(read(header).numpy(), cube)
-
-
-ESRI = """BYTEORDER      {order}
-LAYOUT         {layout}
-NROWS          5
-NCOLS          7
-NBANDS         4
-NBITS          16
-BANDROWBYTES   {band}
-TOTALROWBYTES  {total}
-ULXMAP         500001
-ULYMAP         5000009
-XDIM           2
-YDIM           2
-NODATA         7
-"""
-UTM = 'PROJCS["UTM 32N",GEOGCS["WGS 84",UNIT["Degree",0.0174]],UNIT["Meter",1]]'
-
-
-@pytest.mark.parametrize(("order", "byteorder"), [("I", "<"), ("M", ">")])
-def test_esri_headers_are_read_beside_envis(order: str, byteorder: str, tmp_path: Path) -> None:
-    cube = cube_of("u2").astype(f"{byteorder}u2")
-    rows = b"".join(line.tobytes() + b"xx" for row in cube.transpose(0, 2, 1) for line in row)
-    (tmp_path / "a.bil").write_bytes(rows)
-    header = tmp_path / "a.hdr"
-    header.write_text(ESRI.format(order=order, layout="BIL", band=16, total=64))
-    for path in (header, tmp_path / "a.bil"):
-        image = read(path)
-        np.testing.assert_array_equal(image.numpy(), cube)
-        assert (image.metadata["format"], image.metadata["nodata"]) == ("ESRI", 7)
-        assert image.geo is not None
-        assert image.geo["transform"] == (500_000, 2, 0, 5_000_010, 0, -2)
-        assert image.pixel_size is None  # nothing says in which unit
-    (tmp_path / "a.prj").write_text(UTM)
-    image = read(header)
-    assert (image.pixel_size, image.unit) == ((2, 2), "m")
-    assert (image.geo or {})["crs"] == UTM
-    assert [path.name for path in list_images(tmp_path)] == ["a.hdr"]
-
-
-@pytest.mark.parametrize(("layout", "order"), [("BSQ", (2, 0, 1)), ("BIP", (0, 1, 2))])
-def test_esri_layouts_are_those_of_envi(
-    layout: str, order: tuple[int, int, int], tmp_path: Path
-) -> None:
-    cube = cube_of("u2")
-    (tmp_path / f"a.{layout.lower()}").write_bytes(cube.transpose(order).tobytes())
-    (tmp_path / "a.hdr").write_text(f"nrows 5\nncols 7\nnbands 4\nnbits 16\nlayout {layout}\n")
-    np.testing.assert_array_equal(read(tmp_path / "a.hdr").numpy(), cube)
-
-
-def test_other_files_called_hdr_are_no_images(tmp_path: Path) -> None:
-    (tmp_path / "a.hdr").write_text("ncols 7\nnrows 5\ncellsize 2\nbyteorder LSBFIRST\n")
-    (tmp_path / "a.bil").write_bytes(bytes(280))
-    assert "not an ENVI header" in sentence(tmp_path / "a.hdr")
 
 
 def test_a_name_that_contradicts_the_header_is_refused_by_default(tmp_path: Path) -> None:
