@@ -15,7 +15,7 @@ from anymask.images.earth import row_areas
 from anymask.images.image import Image
 from anymask.io import load_masks, measure_in_image, save_masks
 from anymask.io.read_masks import scale_of
-from tests.io.image_formats.test_envi import write_pair
+from tests.io.image_formats.envi_pairs import write_pair
 
 LABELS = np.zeros((20, 30), np.uint8)
 LABELS[4:10, 5:15] = 3

@@ -80,7 +80,7 @@ def test_an_image_that_goes_while_the_window_is_open_is_searched_for_the_same_wa
     session = panel.control.session
     shutil.move(files[1], tmp_path / "away")
     session.images._files._in_memory.clear()  # as after many other images
-    session.images._rendered.clear()
+    session.images._rendered._kept.clear()
     panel.control.step(1)
     wait(lambda: "photo2.png is missing" in panel.message.text.text())
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *a, **k: str(tmp_path / "away"))

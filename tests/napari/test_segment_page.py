@@ -63,7 +63,7 @@ def test_the_images_page_shows_which_image_failed_and_why_until_the_next_run(
     content = photos[1].read_bytes()
     photos[1].unlink()
     panel.control.session.images._files._in_memory.clear()
-    panel.control.session.images._rendered.clear()
+    panel.control.session.images._rendered._kept.clear()
     panel.segment.points.setValue(4)
     panel.segment.scope.setCurrentIndex(0)
     panel.segment.run()

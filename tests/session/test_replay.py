@@ -109,7 +109,7 @@ def test_on_another_machine_the_folder_of_images_is_enough(worked, cli, tmp_path
 def test_without_an_image_the_replay_names_the_steps_it_could_not_repeat(worked, shipped):
     worked.images["i1"].path.unlink()
     worked.images._files._in_memory.clear()
-    worked.images._rendered.clear()
+    worked.images._rendered._kept.clear()
     shutil.rmtree(worked.folder / "embeddings")
     result = replay(worked, sam=shipped)
     first, second, third = result.layers

@@ -259,7 +259,7 @@ def test_thumbnails_are_small_and_cached(session):
     assert small.shape == (36, 48, 3)
     session.images["i1"].path.unlink()
     session.images._files._in_memory.clear()
-    session.images._rendered.clear()
+    session.images._rendered._kept.clear()
     np.testing.assert_array_equal(session.images.thumbnail("i1", 48), small)
 
 
@@ -284,13 +284,13 @@ def test_each_plane_of_a_stack_is_shown(tmp_path, stack_file):
 
 def test_only_the_region_of_a_very_large_image_is_read(session, monkeypatch):
     from anymask.session import Region
-    from anymask.session import images as images_module
+    from anymask.session import rendered
 
     key = session.layers[0]
     whole = session.images.rgb(key)
-    session.images._rendered.clear()
-    monkeypatch.setattr(images_module, "_MOST_PIXELS", 100)
+    session.images._rendered._kept.clear()
+    monkeypatch.setattr(rendered, "_MOST_PIXELS", 100)
     part = session.images.rgb_part(key, 0, Region(10, 20, 30, 40))
     np.testing.assert_array_equal(part, whole[10:40, 20:60])
-    assert not session.images._rendered
+    assert not session.images._rendered._kept
     assert session.images.rgb_part(key, 0, Region(10, 20, 30, 40, 2)).shape == (15, 20, 3)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, SupportsIndex, overload
@@ -15,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError
-from anymask.files import whole_file
 from anymask.images.image import Image
 from anymask.images.recipes import Recipe, recipe
 from anymask.io.listing import list_images
@@ -40,15 +36,10 @@ from anymask.session.records import (
     State,
 )
 from anymask.session.regions import Region
-from anymask.session.rendering import check_recipe, plane_of, render
-from anymask.session.store.folder import inside
+from anymask.session.rendered import Rendered
+from anymask.session.rendering import check_recipe
 from anymask.session.store.store import Store
 from anymask.wording import counted
-
-# RGB images in memory: the current one and its neighbours.
-_MOST_IN_MEMORY = 4
-# Images with at most this many pixels are rendered whole and kept.
-_MOST_PIXELS = 2**26
 
 
 class Images:
@@ -60,7 +51,7 @@ class Images:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._files = ImageFiles(store)
-        self._rendered: OrderedDict[tuple[LayerKey, Recipe, int], NDArray[np.uint8]] = OrderedDict()
+        self._rendered = Rendered(store, self)
 
     def _records(self) -> tuple[ImageRecord, ...]:
         return tuple(self._store.state.images.values())
@@ -409,18 +400,7 @@ class Images:
 
     def rgb(self, layer: LayerKey, plane: int = 0) -> NDArray[np.uint8]:
         """Render an image with a pseudo-RGB, (H, W, 3) uint8. Slow; the last few are cached."""
-        how = self[layer.image].recipe(layer.recipe)
-        wanted = (layer, how, plane)
-        with self._store.mutex:
-            if wanted in self._rendered:
-                self._rendered.move_to_end(wanted)
-                return self._rendered[wanted]
-        pixels = render(self.load(layer.image), how, plane)
-        with self._store.mutex:
-            self._rendered[wanted] = pixels
-            while len(self._rendered) > _MOST_IN_MEMORY:
-                self._rendered.popitem(last=False)
-        return pixels
+        return self._rendered.rgb(layer, plane)
 
     def rgb_part(self, layer: LayerKey, plane: int, region: Region) -> NDArray[np.uint8]:
         """Render a region of `rgb`, reduced by the region's step. Slow.
@@ -428,47 +408,12 @@ class Images:
         For images with more than 64 million pixels, only the region is read; if such an image is
         not 8-bit, the contrast is that of the region.
         """
-        record = self[layer.image]
-        if math.prod(record.size) <= _MOST_PIXELS:
-            pixels = self.rgb(layer, plane)[region.window]
-        else:
-            part = plane_of(self.load(layer.image), plane).region(
-                region.top, region.left, region.height, region.width
-            )
-            pixels = render(part, record.recipe(layer.recipe))
-        if region.step > 1:
-            from PIL import Image as Pillow
-
-            pixels = np.asarray(Pillow.fromarray(np.ascontiguousarray(pixels)).reduce(region.step))
-        return np.ascontiguousarray(pixels)
+        return self._rendered.rgb_part(layer, plane, region)
 
     def rgb_hash(self, layer: LayerKey) -> str:
         """Hash what determines the pixels of `rgb`: file content, options and pseudo-RGB."""
-        record = self[layer.image]
-        facts = [
-            record.fingerprint.get("sha256"),
-            list(record.recipe(layer.recipe).source),
-            sorted((record.read_options or {}).items()),
-        ]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+        return self._rendered.rgb_hash(layer)
 
     def thumbnail(self, image: ImageId, side: int = 96) -> NDArray[np.uint8]:
         """Render a thumbnail (h, w, 3) with the first pseudo-RGB. Slow the first time."""
-        from PIL import Image as Pillow
-
-        record = self[image]
-        layer = LayerKey(image, record.recipes[0].name)
-        # Named after the pixels, because the expressions of a pseudo-RGB may change.
-        path = inside(self._store.folder, f"thumbnails/{self.rgb_hash(layer)}-{side}.png")
-        if path.is_file():
-            try:
-                with Pillow.open(path) as kept:
-                    return np.asarray(kept.convert("RGB"))
-            except OSError:
-                pass  # damaged; made again
-        small = Pillow.fromarray(self.rgb(layer, record.planes // 2))
-        small.thumbnail((side, side), reducing_gap=2.0)
-        if not self._store.read_only:
-            with whole_file(path) as part:
-                small.save(part)
-        return np.asarray(small)
+        return self._rendered.thumbnail(image, side)
