@@ -283,8 +283,7 @@ def test_each_plane_of_a_stack_is_shown(tmp_path, stack_file):
 
 
 def test_only_the_region_of_a_very_large_image_is_read(session, monkeypatch):
-    from anymask.session import Region
-    from anymask.session import rendered
+    from anymask.session import Region, rendered
 
     key = session.layers[0]
     whole = session.images.rgb(key)
