@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from anymask.napari.click_layers import ClickLayers, visible_part
+from anymask.napari.click_layers import ClickLayers
 from anymask.napari.encoding_ahead import EncodingAhead
-from anymask.napari.tasks import Latest
+from anymask.napari.preparing import Preparing
 from anymask.napari.turn_queue import TurnQueue
 from anymask.napari.turns import Box, Commit, Turn
-from anymask.session import Preview, Prompts, points_along, region_for
+from anymask.session import Preview, Prompts, points_along
 from anymask.session.fitting import held
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ class Clicking(QObject):
     def __init__(self, control: Controller, canvas: Canvas, models: Models) -> None:
         super().__init__(control)
         self._control, self._canvas, self.models = control, canvas, models
-        self._encoding = Latest(control.main, "encoding", in_between=True)
-        # The encoded image that prompts refer to, once there is one.
-        self.ready: Prepared | None = None
+        self._image = Preparing(control, canvas, self._on_prepared, self._on_not_prepared)
         self.layers = ClickLayers(
             control.viewer, self._on_click, self._on_stroke, self._on_boxes, self._on_other_tool
         )
@@ -62,8 +60,7 @@ class Clicking(QObject):
         self._queue = TurnQueue(control, self._answered, self._give_back)
         # Whether the prompts wait for the image to be prepared.
         self._waits = False
-        self._place = self._now()
-        self._preparing: Any = None
+        self._place = self._image.now()
         self._uses = control.session, control.sam
         self._look = QTimer(self)
         self._look.setSingleShot(True)
@@ -103,18 +100,15 @@ class Clicking(QObject):
     def _may_take(self) -> bool | None:
         return True if self.overwrite else None
 
-    def _now(self) -> tuple[Any, ...]:
-        """Identify the image that is shown, and how; prompts belong only to it."""
-        control = self._control
-        session, key = control.session, control.current
-        picture = "" if session is None or key is None else session.images.rgb_hash(key)
-        return session, key, control.plane, picture
+    @property
+    def ready(self) -> Prepared | None:
+        """The encoded image that prompts refer to, once there is one."""
+        return self._image.ready
 
     @property
     def is_ready(self) -> bool:
         """Whether a click gives a mask at once, without encoding."""
-        ready = self.ready
-        return ready is not None and (ready.layer, ready.plane, ready.rgb_hash) == self._now()[1:]
+        return self._image.is_ready
 
     def start(self, then: Callable[[], Any] | None = None) -> None:
         """Start taking clicks, then call a function."""
@@ -135,7 +129,7 @@ class Clicking(QObject):
     def stop(self) -> None:
         """Stop taking clicks."""
         self.is_on = False
-        self._forget_preparing()
+        self._image.forget()
         self.clear()
         self.layers.hide()
         layer, layers = self._canvas.layer, self._control.viewer.layers
@@ -152,12 +146,8 @@ class Clicking(QObject):
 
     def close(self) -> None:
         """End the threads."""
-        for thread in (self._ahead, self._encoding, self._queue):
+        for thread in (self._ahead, self._image, self._queue):
             thread.close()
-
-    def _forget_preparing(self) -> None:
-        self._encoding.forget()
-        self._preparing = None
 
     def _renew(self) -> None:
         """Start over with another model or session."""
@@ -165,15 +155,15 @@ class Clicking(QObject):
         if uses == self._uses:  # the session only recorded its model
             return
         self._uses = uses
-        self._forget_preparing()
+        self._image.forget()
         self.clear()
-        self.ready = None
+        self._image.ready = None
         if self.is_on:
             self._prepare()
 
     def _follow(self) -> None:
         """Forget prompts for an image that is no longer shown."""
-        place = self._now()
+        place = self._image.now()
         if place != self._place:
             self._place = place
             self.clear()
@@ -196,51 +186,29 @@ class Clicking(QObject):
 
     def _prepare(self) -> bool:
         """Encode the visible part in the background; return whether there is anything to do."""
-        control = self._control
-        session, key, sam, record = control.session, control.current, control.sam, control.record
-        if not self.is_on or session is None or key is None or sam is None or record is None:
-            return False
-        plane, size, now = control.plane, record.size, self._now()
-        view = visible_part(self._canvas.picture)
-        region = region_for(size, view, sam.config.image_size)
-        if self.ready is not None and self.is_ready and self.ready.region == region:
-            self._forget_preparing()
-            if self.status == _PREPARING:
-                self._say(_READY)
-            return False
-        self._say(_PREPARING)
-        question = (now, region)
-        if question == self._preparing:
-            return True
-        self._preparing = question
+        coming = self._image.prepare() if self.is_on else None
+        if coming:
+            self._say(_PREPARING)
+        elif coming is not None and self.status == _PREPARING:
+            self._say(_READY)
+        return bool(coming)
 
-        def work() -> Prepared:
-            return session.clicks.prepare(sam, key, plane, region)
+    def _on_prepared(self, ready: Prepared) -> None:
+        waits, self._waits = self._waits, False
+        if self._is_in_use and not waits and not self._is_inside(ready.region):
+            self._say(_READY)
+            return
+        self._image.ready = ready
+        took = "found on disk" if ready.from_cache else f"{ready.seconds:.1f} s"
+        self._say(f"{_READY} ({took})")
+        if waits or self._is_in_use:
+            self._turn.is_current = False  # candidates asked for meanwhile stay asked for
+            self._ask(prepared=True)
 
-        def done(ready: Prepared) -> None:
-            if self._preparing == question:
-                self._preparing = None
-            if now != self._now() or sam is not control.sam:
-                return
-            waits, self._waits = self._waits, False
-            if self._is_in_use and not waits and not self._is_inside(ready.region):
-                self._say(_READY)
-                return
-            self.ready = ready
-            took = "found on disk" if ready.from_cache else f"{ready.seconds:.1f} s"
-            self._say(f"{_READY} ({took})")
-            if waits or self._is_in_use:
-                self._turn.is_current = False  # candidates asked for meanwhile stay asked for
-                self._ask(prepared=True)
-
-        def failed(error: Exception) -> None:
-            if self._preparing == question:
-                self._preparing, self._waits = None, False
-                self._say("Not ready")
-                control.fail(error)
-
-        self._encoding.ask(work, done, failed)
-        return True
+    def _on_not_prepared(self, error: Exception) -> None:
+        self._waits = False
+        self._say("Not ready")
+        self._control.fail(error)
 
     def _is_inside(self, region: Region) -> bool:
         """Whether a region contains all prompts."""
@@ -383,7 +351,7 @@ class Clicking(QObject):
     def fit_again(self) -> None:
         """Show anew what other objects keep of the masks that are shown."""
         session, turn = self._control.session, self._turn
-        if session is not None and turn.previews and turn.previews[0].layer == self._now()[1]:
+        if session is not None and turn.previews and turn.previews[0].layer == self._image.now()[1]:
             turn.fits = session.clicks.fit(
                 turn.previews, id=turn.prompts.object_id, overwrite=self._may_take
             )
@@ -412,17 +380,17 @@ class Clicking(QObject):
             The object to replace; a new one by default, or the one that is refined.
         """
         control, turn = self._control, self._turn
-        session, layer, sam, record = control.session, control.current, control.sam, control.record
+        session, layer, sam = control.session, control.current, control.sam
+        region = self._image.visible_region()
         if not turn or (turn.is_answered and not turn.previews):
             control.say("There is nothing to commit yet: click on an object first.")
             return
-        if session is None or layer is None or sam is None or record is None:
+        if session is None or layer is None or sam is None or region is None:
             return
         ready = self.ready
         if not turn.is_current:
             is_settled = ready is not None and self.is_ready and self._is_inside(ready.region)
             turn.ready = ready if is_settled else None
-        region = region_for(record.size, visible_part(self._canvas.picture), sam.config.image_size)
         target = turn.prompts.object_id if target is None else target
         how = self.class_name, self._may_take
         self._queue.add(Commit(turn, target, *how, session, layer, control.plane, sam, region))
@@ -438,7 +406,7 @@ class Clicking(QObject):
 
     def _give_back(self, commit: Commit) -> None:
         """Show the prompts of a commit that failed again, unless there are newer ones."""
-        here = (commit.session, commit.layer, commit.plane) == self._now()[:3]
+        here = (commit.session, commit.layer, commit.plane) == self._image.now()[:3]
         if here and self.is_on and not self._turn:
             self._begin(commit.turn)
 
