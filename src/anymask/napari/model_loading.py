@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -72,8 +73,8 @@ class Choice:
 
     @property
     def source(self) -> str:
-        """The argument for `anymask.load`."""
-        return self.path or self.variant
+        """The argument for `anymask.load`; paths are absolute, as sessions record them."""
+        return os.path.abspath(self.path) if self.path else self.variant
 
 
 def load_chosen(choice: Choice, task: Task) -> tuple[Sam, list[str]]:
