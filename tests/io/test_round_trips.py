@@ -16,9 +16,9 @@ from anymask.io import FORMATS, load_dataset, load_masks, save_dataset, save_mas
 from anymask.masks.mask_set import MaskSet
 
 # Every mask, whatever overlaps, comes back pixel by pixel.
-LOSSLESS = ("coco", "npz", "geojson", "imagej", "labelme", "yolo")
+LOSSLESS = ("coco", "npz", "geojson", "gpkg", "shapefile", "imagej", "labelme", "yolo")
 LABELS = ("labels", "png", "labels-npz", "zarr", "voc")
-NEEDS_SIZE = ("yolo",)
+NEEDS_SIZE = ("yolo", "shapefile")
 SUFFIX = {name: entry.suffix for name, entry in FORMATS.items()}
 
 letters = string.ascii_letters + string.digits + " .,:;-_'\"{}[]()<>&#%äßπ中"
@@ -67,7 +67,7 @@ def same_masks(a: MaskSet, b: MaskSet) -> bool:
 
 @quick
 @given(mask_sets())
-@pytest.mark.parametrize("form", ["coco", "npz", "geojson"])
+@pytest.mark.parametrize("form", ["coco", "npz", "geojson", "gpkg", "shapefile"])
 def test_ids_classes_and_pixels_of_any_masks_come_back(form, masks):
     assert same_masks(save_and_load(masks, form), masks)
 

@@ -237,11 +237,10 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
 
     picture = None if options["image"] is None else read(options["image"])
     is_labels = _is_label_image(result.path)
-    size = None if picture is None else (picture.height, picture.width)
     with err.status(f"Cleaning {result.path.name}"):
         pictures = [
             (name, newest_masks(result.path, masks))
-            for name, masks in load_dataset(result.path, size)
+            for name, masks in load_dataset(result.path, image=picture)
         ]
         scale = lacked(picture, scale_of(result.path))
         for name, masks in pictures:

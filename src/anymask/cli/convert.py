@@ -227,7 +227,7 @@ def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> 
     size = size if image is None or size is not None else (image.height, image.width)
     scale = scale_of(result.path)
     found: list[_Loaded] = []
-    for name, masks in load_dataset(result.path, size):
+    for name, masks in load_dataset(result.path, size, image=image):
         masks = newest_masks(result.path, masks)
         own = image
         if own is None and images is not None:

@@ -1,9 +1,13 @@
-"""Where an image lies on a map."""
+"""Where an image lies on a map, and what its reference system says."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from anymask.images.units import unit_symbol
 
 Transform = tuple[float, float, float, float, float, float]
 """From pixels to the map, in GDAL's order: x of the upper left corner, x by column, x by row, y of
@@ -31,3 +35,26 @@ def shifted(geo: Mapping[str, Any] | None, top: int, left: int) -> Mapping[str, 
     x += left * by_column + top * by_row
     y += left * y_by_column + top * y_by_row
     return {**geo, "transform": (x, by_column, by_row, y, y_by_column, y_by_row)}
+
+
+def pixel_size_of(transform: Transform) -> tuple[float, float]:
+    """Height and width of a pixel on the ground, for any rotation of the grid.
+
+    >>> pixel_size_of((500_000.0, 0.5, 0.0, 5_400_000.0, 0.0, -0.25))
+    (0.25, 0.5)
+    """
+    _, a, b, _, d, e = transform
+    return math.hypot(b, e), math.hypot(a, d)
+
+
+def unit_of_wkt(wkt: str) -> str | None:
+    """The unit of the coordinates of a reference system in WKT; "degree" for geographic ones.
+
+    >>> unit_of_wkt('PROJCS["a",GEOGCS["b",UNIT["Degree",0.017]],UNIT["Meter",1.0]]')
+    'm'
+    """
+    if re.match(r"\s*GEOG", wkt, re.IGNORECASE):
+        return "degree"
+    # The last one: those before belong to the parts that it is built of.
+    units = re.findall(r'UNIT\s*\[\s*"([^"]+)"', wkt, re.IGNORECASE)
+    return unit_symbol(units[-1]) if units else None

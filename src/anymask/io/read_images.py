@@ -21,6 +21,7 @@ from anymask.io.registry import (
     image_formats,
     image_suffixes,
 )
+from anymask.io.world_files import with_world_file
 
 
 def read(
@@ -35,9 +36,10 @@ def read(
 ) -> Image:
     """Read an image of any format, with its metadata.
 
-    Formats: PNG, JPEG, BMP, WebP, TIFF (with OME, ImageJ and GeoTIFF metadata), NPY and NPZ, ENVI,
-    OME-Zarr, HDF5, MATLAB, DICOM, camera RAW, and those that installed packages add. Values keep
-    their dtype. Large files are memory-mapped or read piece by piece, when values are needed.
+    Formats: PNG, JPEG, BMP, WebP, JPEG 2000, TIFF (with OME, ImageJ and GeoTIFF metadata), NPY and
+    NPZ, ENVI, OME-Zarr, HDF5, MATLAB, DICOM, camera RAW, GDAL's VRT, and those that installed
+    packages add. Values keep their dtype. Large files are memory-mapped or read piece by piece,
+    when values are needed. A world file beside an image gives its place on a map.
 
     Parameters
     ----------
@@ -94,7 +96,7 @@ def read(
             takers = ", ".join(other.name for other in formats if name in other.options)
             raise ImageError(f"{name}= does not apply to {path}; it is for {takers}.")
     with reading(path):
-        return form.read(path, **given)
+        return with_world_file(form.read(path, **given), path)
 
 
 def read_rgb(path: str | os.PathLike[str]) -> NDArray[np.uint8]:

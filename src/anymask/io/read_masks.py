@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from anymask.errors import ImageError
-from anymask.images.image import Image, Transform
+from anymask.images.image import Image
 from anymask.io.guards import reading
 from anymask.io.image_formats.photo import is_turned
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat, mask_formats
 from anymask.io.results import JSON, LABELS, stem_of
+from anymask.io.write_context import place_of
 from anymask.masks.mask_set import MaskSet
 
 _JPEG = b"\xff\xd8\xff"
@@ -38,13 +39,13 @@ def load_masks(
     path : path-like
         A file, or the folder of an OME-Zarr.
     image_size : tuple of int, optional
-        Height and width of the image, for formats that do not store it: YOLO, and GeoJSON and
-        ImageJ ROIs from other programs.
+        Height and width of the image, for formats that do not store it: YOLO, Shapefile, and
+        GeoJSON, GeoPackage and ImageJ ROIs from other programs.
     picture : str, optional
         File name or id of the image, for a COCO file with several.
     image : Image, array or path-like, optional
         The image itself, its values (H, W) or (H, W, C), or its file. Provides the size, and for
-        GeoJSON the transform from pixels to the map.
+        GeoJSON, GeoPackage and Shapefile its place on the map.
 
     Returns
     -------
@@ -69,15 +70,18 @@ def load_masks(
            [1, 1, 0, 0]], dtype=uint8)
     """
     path = Path(path)
-    size, transform, turned = _facts_of(image)
+    facts = _facts_of(image, image_size)
     mask_formats()
     with reading(path, "masks"):
-        file = MaskFile(path, image_size or size, transform, picture, is_turned=turned)
+        file = MaskFile(path, picture=picture, **facts)
         return _read(_identify(file), file)
 
 
 def load_dataset(
-    path: str | os.PathLike[str], image_size: tuple[int, int] | None = None
+    path: str | os.PathLike[str],
+    image_size: tuple[int, int] | None = None,
+    *,
+    image: Image | str | os.PathLike[str] | Any = None,
 ) -> Iterator[tuple[str, MaskSet]]:
     """Read the masks of every image in a file: all of a COCO data set, otherwise the only one.
 
@@ -86,6 +90,8 @@ def load_dataset(
     path : path-like
     image_size : tuple of int, optional
         As in `load_masks`.
+    image : Image, array or path-like, optional
+        As in `load_masks`, for a file with the masks of one image.
 
     Yields
     ------
@@ -99,9 +105,10 @@ def load_dataset(
         As in `load_masks`.
     """
     path = Path(path)
+    facts = _facts_of(image, image_size)
     mask_formats()
     with reading(path, "masks"):
-        file = MaskFile(path, image_size)
+        file = MaskFile(path, **facts)
         form = _identify(file)
         images = [(None, None)] if form.images_in is None else form.images_in(file)
     for key, name in images:
@@ -138,23 +145,28 @@ def scale_of(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _facts_of(image: Any) -> tuple[tuple[int, int] | None, Transform | None, bool]:
-    """Size of an image, its transform to the map, and whether its file is turned by a quarter."""
+def _facts_of(image: Any, image_size: tuple[int, int] | None) -> dict[str, Any]:
+    """What a `MaskFile` is told of an image: size, place on a map, whether its file is turned."""
     if image is None:
-        return None, None, False
+        return {"image_size": image_size}
     if isinstance(image, (str, os.PathLike)):
         from anymask.io.read_images import read
 
         image = read(image)
     if isinstance(image, Image):
-        turned = image.path is not None and is_turned(image.path)
-        return (image.height, image.width), (image.geo or {}).get("transform"), turned
+        place = place_of(image.geo)
+        return {
+            "image_size": image_size or (image.height, image.width),
+            "transform": place["transform"],
+            "crs": place["crs"],
+            "is_turned": image.path is not None and is_turned(image.path),
+        }
     shape = np.shape(image)
     if len(shape) not in (2, 3):
         raise ImageError(
             f"An array of shape {shape} is not an image; give one of shape (H, W) or (H, W, C)."
         )
-    return (int(shape[0]), int(shape[1])), None, False
+    return {"image_size": image_size or (int(shape[0]), int(shape[1]))}
 
 
 def _identify(file: MaskFile) -> MaskFormat:

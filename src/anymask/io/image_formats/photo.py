@@ -92,15 +92,20 @@ def read_with_pillow(path: Path, page: int | None = None) -> tuple[NDArray[Any],
 
 def is_turned(path: Path) -> bool:
     """Whether the orientation in a photograph swaps its rows and columns."""
+    return orientation_of(path) in (5, 6, 7, 8)
+
+
+def orientation_of(path: Path) -> int:
+    """The orientation in the EXIF data of a photograph, 1 to 8; 1 is as stored."""
     from PIL import Image as PillowImage
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with path.open("rb") as file, PillowImage.open(file, formats=_FORMATS) as image:
-                return image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+                return int(image.getexif().get(_ORIENTATION, 1))
         except Exception:  # not a photograph, or damaged, which reading it says better
-            return False
+            return 1
 
 
 def check_pixels(path: Path, width: int, height: int) -> None:

@@ -1,37 +1,37 @@
 """GeoJSON (RFC 7946): outlines with holes, on the map or in pixels, for GIS programs and QuPath.
 
-If the image has a geo-reference, coordinates are in its reference system, which is named; otherwise
-they are pixels with (0, 0) at the upper left corner of the image. Outer rings run counter-clockwise
-and holes clockwise in these coordinates (the right-hand rule). Each mask is one feature; its
-properties are its id, class and scores. A mask without pixels has no geometry. The image size and
-its transform, for which GeoJSON has no fields, are stored under ``anymask``.
+Coordinates are as `features.py` says; their reference system is named. The image size and its
+transform, for which GeoJSON has no fields, are stored under ``anymask``.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anymask.errors import ImageError, OutputError
+from anymask.errors import OutputError
 from anymask.files import whole_file
-from anymask.images.image import Image, Transform
+from anymask.images.image import Image
+from anymask.io.features import (
+    features_of,
+    image_of,
+    masks_of,
+    notes_of,
+    size_to_read,
+    transform_to_write,
+)
 from anymask.io.guards import check_size
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.polygons import Ring, fill_polygons, outlines, signed_area, simplified
-from anymask.notices import tell
 from anymask.palette import colours_of
 
 _KEY = "anymask"
-_SCORES = ("predicted_iou", "stability_score")
 _TYPES = (
     *("FeatureCollection", "Feature", "GeometryCollection", "Polygon", "MultiPolygon"),
     *("Point", "MultiPoint", "LineString", "MultiLineString"),
@@ -47,43 +47,23 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
         If map coordinates are requested and the image has no geo-reference, or one that has no
         name: readers would take its coordinates for longitude and latitude.
     """
-    if context.geo and context.transform is None:
-        raise OutputError(
-            "Map coordinates need an image with a geo-reference; pass it as image=, or write pixel "
-            "coordinates."
-        )
-    transform = context.transform if context.geo is not False else None
+    transform = transform_to_write(context)
     if transform is not None and not context.crs and context.unit != "degree":
         raise OutputError(
             f"The reference system of {context.image_name} has no EPSG code, by which GeoJSON "
-            "names it; write pixel coordinates (geo=False, --pixels), a label image as TIFF, which "
-            "keeps it, or transform the image to a system with a code first."
+            "names it; write pixel coordinates (geo=False, --pixels), a label image as TIFF or a "
+            "GeoPackage, which keep it, or transform the image to a system with a code first."
         )
-    shapes = {index: polygons for index, polygons in outlines(masks)}
-    features = []
-    for index in np.argsort(masks.ids).tolist():
-        rings = [
-            [
-                _written(simplified(ring, context.simplify), transform, hole > 0)
-                for hole, ring in enumerate(polygon)
-            ]
-            for polygon in shapes.get(index, [])
-        ]
-        features.append(_feature(masks, index, rings))
-    height, width = masks.image_size
+    features = features_of(masks, transform, context.simplify)
+    for feature in features:
+        _for_qupath(feature["properties"])
     collection: dict[str, Any] = {
         "type": "FeatureCollection",
         "features": features,
-        _KEY: {"image": context.image_name, "width": width, "height": height},
+        _KEY: notes_of(masks, context, transform),
     }
-    if transform is not None:
-        collection[_KEY]["transform"] = list(transform)
-        if context.unit:
-            collection[_KEY]["unit"] = context.unit
-        if context.crs:
-            collection[_KEY]["crs"] = context.crs
-        if context.crs and not _is_wgs84(context.crs):
-            collection["crs"] = {"type": "name", "properties": {"name": _crs_name(context.crs)}}
+    if transform is not None and context.crs and not _is_wgs84(context.crs):
+        collection["crs"] = {"type": "name", "properties": {"name": _crs_name(context.crs)}}
     with whole_file(path) as part:
         part.write_text(json.dumps(collection, allow_nan=False), encoding="utf-8")
     return [path]
@@ -95,85 +75,20 @@ def load(file: MaskFile) -> MaskSet:
     Files written by anymask store the image size and the transform to the map; for others, both
     come from the `MaskFile`.
     """
-    path, data, image_size = file.path, _whole(file.json), file.image_size
+    data = _whole(file.json)
     notes = data.get(_KEY) or {}
-    if "height" in notes:
-        image_size = (notes["height"], notes["width"])
-    if image_size is None:
-        raise ImageError(
-            f"{path} does not say how large the image is; give its size (height, width)."
-        )
-    size = check_size(*image_size)
-    inverse = _inverse(notes.get("transform") if notes else file.transform)
-    features, counts, left_out = [], [], 0
-    for number, feature in enumerate(_features(data), start=1):
-        geometry = feature.get("geometry")
-        polygons, others = _polygons(geometry, inverse)
-        for kind in others:
-            tell(f"Feature {number} has a {kind[:20]}, which covers no pixels and is left out.")
-        if geometry is None or polygons:
-            features.append(feature)
-            counts.append(fill_polygons(polygons, size))
-        else:
-            left_out += 1
-    if left_out and not features:
-        raise ImageError(f"{path} has only points and lines, which cover no pixels; draw polygons.")
-    properties = [feature.get("properties") or {} for feature in features]
-    ids: list[Any] = [p.get("id", f.get("id")) for f, p in zip(features, properties, strict=True)]
-    names = [_class_of(p) for p in properties]
-    usable = all(type(id_) is int and 1 <= id_ < 2**63 for id_ in ids) and len(set(ids)) == len(ids)
-    scores = {k: [_number(p.get(k)) for p in properties] for k in _SCORES}
-    return MaskSet.from_counts(
-        size,
-        counts,
-        object_ids=ids if usable else list(range(1, len(ids) + 1)),
-        class_names=names if any(names) else None,
-        **scores,
-    )
+    known = (notes["height"], notes["width"]) if "height" in notes else file.image_size
+    size = check_size(*size_to_read(file.path, known))
+    transform = notes.get("transform") if notes else file.transform
+    return masks_of(_features(data), size, transform, file.path)
 
 
-def _feature(masks: MaskSet, index: int, rings: list[list[list[list[float]]]]) -> dict[str, Any]:
-    id_ = int(masks.ids[index])
-    name = masks.class_names[index] if masks.class_names else ""
-    properties: dict[str, Any] = {"id": id_, "objectType": "annotation"}
-    if name:
-        colour = [int(v) for v in colours_of(np.array([id_]))[0]]
-        properties |= {"class_name": name, "classification": {"name": name, "color": colour}}
-    for key in _SCORES:
-        value = float(getattr(masks, key)[index])
-        properties |= {key: value} if math.isfinite(value) else {}
-    geometry: dict[str, Any] | None = None
-    if len(rings) == 1:
-        geometry = {"type": "Polygon", "coordinates": rings[0]}
-    elif rings:
-        geometry = {"type": "MultiPolygon", "coordinates": rings}
-    return {"type": "Feature", "id": id_, "geometry": geometry, "properties": properties}
-
-
-def _written(ring: Ring, transform: Transform | None, hole: bool) -> list[list[float]]:
-    """A ring for GeoJSON: closed, and in the right direction."""
-    if transform is not None:
-        ring = _mapped(ring, transform)
-    if (signed_area(ring) < 0) != hole:
-        ring = ring[::-1]
-    return np.concatenate([ring, ring[:1]]).tolist()
-
-
-def _mapped(points: NDArray[Any], transform: Transform) -> NDArray[np.float64]:
-    x0, xc, xr, y0, yc, yr = transform
-    x, y = points[:, 0], points[:, 1]
-    return np.stack([x0 + xc * x + xr * y, y0 + yc * x + yr * y], 1)
-
-
-def _inverse(transform: Any) -> Transform | None:
-    if transform is None:
-        return None
-    x0, xc, xr, y0, yc, yr = (float(value) for value in transform)
-    area = xc * yr - xr * yc
-    if not math.isfinite(area) or area == 0:
-        raise ImageError("The transform from pixels to the map cannot be inverted; correct it.")
-    a, b, c, d = yr / area, -xr / area, -yc / area, xc / area
-    return (-a * x0 - b * y0, a, b, -c * x0 - d * y0, c, d)
+def _for_qupath(properties: dict[str, Any]) -> None:
+    """Add what QuPath reads: the kind of object, its class and colour."""
+    properties["objectType"] = "annotation"
+    if name := properties.get("class_name"):
+        colour = [int(v) for v in colours_of(np.array([properties["id"]]))[0]]
+        properties["classification"] = {"name": name, "color": colour}
 
 
 def _whole(data: Any) -> Mapping[str, Any]:
@@ -187,45 +102,6 @@ def _features(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [data if data["type"] == "Feature" else {"geometry": data}]
 
 
-def _polygons(
-    geometry: Any, inverse: Transform | None
-) -> tuple[list[list[NDArray[Any]]], list[str]]:
-    """The polygons of a geometry, in pixels, and the kinds of its other parts."""
-    if geometry is None:
-        return [], []
-    kind = geometry.get("type")
-    if kind == "GeometryCollection":
-        inside = [_polygons(inner, inverse) for inner in geometry["geometries"]]
-        return [p for own, _ in inside for p in own], [k for _, others in inside for k in others]
-    if kind not in ("Polygon", "MultiPolygon"):
-        return [], [str(kind)]
-    polygons = geometry["coordinates"] if kind == "MultiPolygon" else [geometry["coordinates"]]
-    read = []
-    for polygon in polygons:
-        rings = [np.asarray(ring, np.float64)[:, :2] for ring in polygon]
-        read.append([ring if inverse is None else _mapped(ring, inverse) for ring in rings])
-    return read, []
-
-
-def _class_of(properties: Mapping[str, Any]) -> str:
-    """The class from anymask's, QuPath's or the usual property."""
-    classification = properties.get("classification")
-    if isinstance(classification, Mapping):
-        names = classification.get("names")  # newer QuPath; joined as it shows them
-        if isinstance(names, list) and names:
-            classification = ": ".join(map(str, names))
-        else:
-            classification = classification.get("name")
-    for value in (properties.get("class_name"), classification, properties.get("class")):
-        if isinstance(value, str):
-            return value
-    return ""
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else float("nan")
-
-
 def _is_wgs84(crs: str) -> bool:
     return crs.upper().replace(" ", "") in ("EPSG:4326", "OGC:CRS84")
 
@@ -237,23 +113,7 @@ def _crs_name(crs: str) -> str:
 
 
 def _scale(path: Path) -> Image | None:
-    """The place on the map that anymask wrote into a file, as an image without values."""
-    from anymask.io.image_formats.tiff.geotiff import pixel_size_of
-
-    notes = _whole(MaskFile(path).json).get(_KEY)
-    if not isinstance(notes, Mapping) or notes.get("transform") is None:
-        return None
-    size = check_size(notes["height"], notes["width"])
-    x, a, b, y, d, e = (float(number) for number in notes["transform"])
-    transform, crs, unit = (x, a, b, y, d, e), notes.get("crs"), notes.get("unit")
-    sized = isinstance(unit, str)
-    return Image(
-        np.broadcast_to(np.uint8(0), size),
-        "YX",
-        pixel_size=pixel_size_of(transform) if sized else None,
-        unit=unit if sized else None,
-        geo={"transform": transform, **({"crs": crs} if isinstance(crs, str) else {})},
-    )
+    return image_of(_whole(MaskFile(path).json).get(_KEY))
 
 
 def _sniff(file: MaskFile) -> bool:

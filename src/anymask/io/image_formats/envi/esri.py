@@ -6,12 +6,13 @@ header is the same.
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from anymask.errors import ImageError
+from anymask.images.place import unit_of_wkt
+from anymask.io.world_files import projection_beside
 
 _BEGINNING = 1 << 16
 _NEEDED = ("NROWS", "NCOLS")
@@ -113,24 +114,13 @@ def _place(fields: dict[str, str], path: Path) -> dict[str, Any]:
     place = [fields.get(name) for name in ("ULXMAP", "ULYMAP", "XDIM", "YDIM")]
     if None in place:
         return {}
-    wkt = _projection_beside(path)
+    wkt = projection_beside(path)
     info = ["Unknown", "1.5", "1.5", *map(str, place)]
     if wkt is None:
         return {"map info": info}
-    if wkt.upper().startswith(("GEOGCS", "GEOGCRS")):
+    unit = unit_of_wkt(wkt)
+    if unit == "degree":
         info[0] = "Geographic Lat/Lon"
-    elif units := re.findall(r'UNIT\s*\[\s*"([^"]+)"', wkt, re.IGNORECASE):
-        info.append(f"units={units[-1]}")
+    elif unit is not None:
+        info.append(f"units={unit}")
     return {"map info": info, "coordinate system string": wkt}
-
-
-def _projection_beside(path: Path) -> str | None:
-    """The reference system in the ``.prj`` beside a header, in WKT."""
-    for suffix in (".prj", ".PRJ"):
-        try:
-            text = path.with_suffix(suffix).read_text(encoding="utf-8-sig").strip()
-        except (OSError, UnicodeDecodeError):
-            continue
-        if re.match(r"(PROJ|GEOG)(CS|CRS)\s*\[", text, re.IGNORECASE):
-            return text
-    return None

@@ -15,11 +15,11 @@ from spectral.io import envi
 
 from anymask.errors import ImageError
 from anymask.images.image import Transform
+from anymask.images.place import pixel_size_of
 from anymask.images.units import unit_symbol
 from anymask.io.image_formats.envi.band_lists import numbers_in
 from anymask.io.image_formats.envi.esri import is_esri_header, read_esri_header
 from anymask.io.image_formats.envi.files import is_envi_header, text_of
-from anymask.io.image_formats.tiff.geotiff import pixel_size_of
 from anymask.notices import tell
 
 Header = Mapping[str, Any]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,8 @@ import tifffile
 
 from anymask.images.image import Image, Transform
 from anymask.images.nodata import parse_nodata
-from anymask.images.units import unit_symbol, wavelengths_in_nm
+from anymask.images.place import pixel_size_of, unit_of_wkt
+from anymask.images.units import wavelengths_in_nm
 from anymask.notices import tell
 
 _GEOGRAPHIC, _PROJECTED = 2, 1
@@ -48,16 +48,6 @@ def geo_reference(image: Image, key: tifffile.TiffPage) -> Image:
         geo["crs"] = crs
     size = None if transform is None else pixel_size_of(transform)
     return replace(image, geo=geo, pixel_size=size, unit=_unit(tags) if size else None)
-
-
-def pixel_size_of(transform: Transform) -> tuple[float, float]:
-    """Height and width of a pixel on the ground, for any rotation of the grid.
-
-    >>> pixel_size_of((500_000.0, 0.5, 0.0, 5_400_000.0, 0.0, -0.25))
-    (0.25, 0.5)
-    """
-    _, a, b, _, d, e = transform
-    return float(np.hypot(b, e)), float(np.hypot(a, d))
 
 
 def geo_tags(
@@ -179,9 +169,8 @@ def _unit(tags: Mapping[str, Any]) -> str | None:
     linear = _number(tags.get("ProjLinearUnitsGeoKey"))
     if model == _PROJECTED:
         return _LINEAR_UNITS.get(linear, "m" if linear == 0 else None)
-    wkt = _wkt(tags) or ""
-    units = re.findall(r'UNIT\["([^"]+)"', wkt)  # the last one is that of the coordinates
-    return None if not units else "degree" if wkt.startswith("GEOG") else unit_symbol(units[-1])
+    wkt = _wkt(tags)
+    return None if wkt is None else unit_of_wkt(wkt)
 
 
 def _number(value: Any) -> int:
