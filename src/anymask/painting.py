@@ -6,22 +6,25 @@ memory than one. Where masks overlap, the smaller one is on top.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from anymask.errors import ImageError
 from anymask.images.normalize import rgb_of
 from anymask.label_ids import checked_labels
 from anymask.masks.mask_set import MaskSet
+from anymask.masks.objects import objects_of
 from anymask.palette import colours_of
 
 Masks = MaskSet | Sequence[Mapping[str, Any]] | np.ndarray
 POSITIVE, NEGATIVE = "#2ecc40", "#ff4136"
 """Colours of points on the object (label 1) and of points off it (label 0)."""
+_LEAST_SIDE = 512  # the longer side of overlays of small images, about
 
 
 def overlay(
@@ -31,6 +34,8 @@ def overlay(
     alpha: float = 0.45,
     outline: bool = True,
     outline_width: int | None = None,
+    ids: bool = False,
+    scale: int = 1,
 ) -> np.ndarray:
     """Paint masks over an image, each filled and outlined in its own colour.
 
@@ -48,10 +53,14 @@ def overlay(
     outline_width : int, optional
         Width of the outline in pixels, 0 for none. By default 1 for small images and more for
         large ones.
+    ids : bool
+        Whether to write each mask's id where it is widest.
+    scale : int
+        Enlarge the image by this factor first, so that outlines and ids hide less of small objects.
 
     Returns
     -------
-    ndarray, uint8, (H, W, 3)
+    ndarray, uint8, (scale·H, scale·W, 3)
         The painted image. A mask's colour depends only on its id: the label in a label image, the
         id in a `MaskSet`, or the index plus 1 in a boolean stack.
 
@@ -71,6 +80,8 @@ def overlay(
     """
     rgb = as_rgb(image)
     labels = as_labels(masks, rgb.shape[:2])
+    if scale > 1:
+        rgb, labels = (each.repeat(scale, 0).repeat(scale, 1) for each in (rgb, labels))
     # 8-bit fixed point: the blend stays in uint16, a quarter of the memory of float64.
     weight = np.uint16(round(min(max(alpha, 0.0), 1.0) * 256))
     colours = colours_of(labels)
@@ -81,7 +92,62 @@ def overlay(
         edge = inner_boundary(labels, width)
         # Lightened, so that an outline stands out from its fill at any opacity.
         painted[edge] = ((colours[edge].astype(np.uint16) * 2 + 255) // 3).astype(np.uint8)
-    return painted
+    return _with_ids(painted, labels) if ids else painted
+
+
+def enlargement(shape: tuple[int, ...]) -> int:
+    """By how much the overlay of an image of this shape is enlarged by default.
+
+    Examples
+    --------
+    >>> enlargement((43, 31)), enlargement((300, 400))
+    (11, 1)
+    """
+    longer = max(shape[:2])
+    return _LEAST_SIDE // longer if longer < _LEAST_SIDE // 2 else 1
+
+
+def draw_scale_bar(
+    picture: np.ndarray, pixel_size: tuple[float, float], unit: str, *, scale: int = 1
+) -> np.ndarray:
+    """Draw a bar of a round length into the lower right corner of an image.
+
+    Parameters
+    ----------
+    picture : ndarray, uint8, (H, W, 3)
+        The image, which is not changed.
+    pixel_size : tuple of float
+        Height and width of a pixel in `unit`, before it was enlarged.
+    unit : str
+        For example "µm".
+    scale : int
+        The factor by which `picture` was enlarged.
+
+    Returns
+    -------
+    ndarray, uint8, (H, W, 3)
+
+    Examples
+    --------
+    >>> drawn = draw_scale_bar(np.zeros((60, 400, 3), np.uint8), (0.65, 0.65), "µm")
+    >>> int((drawn == 255).all(2).any(0).sum())  # 50 µm
+    77
+    """
+    width = pixel_size[1] / scale
+    # The longest of 1, 2, 5, 10, … that is at most a quarter of the image.
+    most = picture.shape[1] * width / 4
+    power = 10.0 ** math.floor(math.log10(most))
+    length = max(step * power for step in (1, 2, 5) if step * power <= most)
+    drawn = Image.fromarray(np.array(picture))
+    pen, size = ImageDraw.Draw(drawn), _text_size(picture.shape)
+    right, bottom = picture.shape[1] - size, picture.shape[0] - size
+    left, top = right - round(length / width) + 1, bottom - max(2, size // 4)
+    pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), fill="black")
+    pen.rectangle((left, top, right, bottom), fill="white")
+    place = ((left + right) / 2, top - size / 3)
+    text = f"{length:g} {unit}".replace("µ", "u")  # which the font lacks
+    _write(pen, place, text, size, anchor="md")
+    return np.asarray(drawn)
 
 
 def draw_prompts(
@@ -134,6 +200,41 @@ def draw_prompts(
         fill = POSITIVE if label == 1 else NEGATIVE
         pen.ellipse(corners, fill=fill, outline="white", width=max(1, width // 2))
     return np.asarray(drawn)
+
+
+def _with_ids(painted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Write the id of each mask where it is widest."""
+    masks = MaskSet.from_labels(labels)
+    drawn = Image.fromarray(painted)
+    pen, size = ImageDraw.Draw(drawn), _text_size(labels.shape)
+    for index, crop in objects_of(masks):
+        row, column = _widest(crop.pixels)
+        place = (crop.left + column + 0.5, crop.top + row + 0.5)
+        _write(pen, place, str(int(masks.ids[index])), size, anchor="mm")
+    return np.asarray(drawn)
+
+
+def _widest(pixels: np.ndarray) -> tuple[int, int]:
+    """Row and column of the pixel that is farthest from the outside of a mask."""
+    from scipy.ndimage import distance_transform_edt
+
+    step = max(1, max(pixels.shape) // 200)  # near enough for placing text, and quick
+    depth = distance_transform_edt(np.pad(pixels[::step, ::step], 1))
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    return (int(row) - 1) * step, (int(column) - 1) * step
+
+
+def _text_size(shape: tuple[int, ...]) -> int:
+    return max(10, round(max(shape[:2]) / 70))
+
+
+def _write(
+    pen: ImageDraw.ImageDraw, place: tuple[float, float], text: str, size: int, *, anchor: str
+) -> None:
+    """Write white text with a dark rim, which can be read on any colour."""
+    font = ImageFont.load_default(size)
+    rim = max(1, size // 10)
+    pen.text(place, text, "white", font, anchor, stroke_width=rim, stroke_fill="black")
 
 
 def as_rgb(image: Any) -> np.ndarray:

@@ -67,7 +67,7 @@ def test_pillow_reads_the_label_image_too(tmp_path, picture, masks):
 def test_the_overlay_is_that_of_the_label_image(tmp_path, picture, masks):
     write_results(tmp_path / "a", picture, masks, image_name="a.png")
     read = np.asarray(Image.open(tmp_path / "a.overlay.png"))
-    np.testing.assert_array_equal(read, overlay(picture, masks.to_labels()))
+    np.testing.assert_array_equal(read, overlay(picture, masks.to_labels(), scale=10))
 
 
 def test_pycocotools_reads_the_masks_and_scores(tmp_path, picture, masks):
@@ -132,7 +132,8 @@ def test_an_image_without_masks_has_all_four_files_too(tmp_path, picture):
     assert files == [result_path(tmp_path / "a", suffix) for suffix in SUFFIXES]
     assert tifffile.imread(tmp_path / "a.labels.tif").max() == 0
     assert (tmp_path / "a.masks.csv").read_text().count("\n") == 1
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.overlay.png")), picture)
+    shown = np.asarray(Image.open(tmp_path / "a.overlay.png"))
+    assert np.array_equal(shown[::10, ::10], picture)  # 500 pixels wide, since it is small
 
 
 def test_dots_in_a_name_stay(tmp_path, picture, masks):

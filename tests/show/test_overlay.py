@@ -9,7 +9,7 @@ import pytest
 
 from anymask.errors import ImageError
 from anymask.masks.mask_set import MaskSet
-from anymask.painting import draw_prompts, overlay
+from anymask.painting import draw_prompts, draw_scale_bar, overlay
 from anymask.palette import PALETTE_SIZE, colours_of, palette, rgb_to_lab
 
 
@@ -200,3 +200,39 @@ def test_a_box_with_its_corners_swapped_is_drawn_all_the_same(picture):
     np.testing.assert_array_equal(
         draw_prompts(picture, boxes=[70, 55, 5, 4]), draw_prompts(picture, boxes=[[5, 4, 70, 55]])
     )
+
+
+def test_an_overlay_is_enlarged_without_blurring_and_its_outlines_stay_thin() -> None:
+    image = np.zeros((20, 30, 3), np.uint8)
+    labels = np.zeros((20, 30), np.uint8)
+    labels[5:15, 5:20] = 9
+    painted = overlay(image, labels, scale=3)
+    colour = overlay(image, labels, outline=False)[10, 10]
+    assert painted.shape == (60, 90, 3)
+    filled = (painted == colour).all(2)
+    # One pixel of the enlarged image is outline on each side.
+    assert filled.sum() == (30 - 2) * (45 - 2)
+    assert filled[16:44, 16:59].all()
+
+
+def test_ids_are_written_inside_their_masks() -> None:
+    labels = np.zeros((200, 300), np.uint8)
+    labels[20:180, 20:40] = 12  # an L: its centroid is outside
+    labels[160:180, 20:280] = 12
+    image = np.full((200, 300, 3), 90, np.uint8)
+    changed = (overlay(image, labels, ids=True) != overlay(image, labels)).any(2)
+    assert changed.sum() > 20
+    rows, columns = np.nonzero(changed)
+    assert labels[int(rows.mean()), int(columns.mean())] == 12
+
+
+def test_a_scale_bar_has_the_longest_round_length_of_at_most_a_quarter() -> None:
+    image = np.full((100, 400, 3), 128, np.uint8)
+
+    def bar(pixel: float, scale: int = 1) -> int:
+        white = (draw_scale_bar(image, (pixel, pixel), "m", scale=scale) == 255).all(2).sum(1)
+        return int(white[white > 0][-1])  # below the text
+
+    for pixel, length in ((0.65, 50), (0.02, 2), (30, 2000)):
+        assert bar(pixel) == round(length / pixel)
+    assert bar(0.65, scale=2) == round(20 / 0.325)

@@ -28,7 +28,7 @@ from anymask.io.mask_formats.label_tiff import write_tiff
 from anymask.io.registry import mask_formats
 from anymask.io.write_context import WriteContext, place_of
 from anymask.masks.mask_set import MaskSet
-from anymask.painting import overlay
+from anymask.painting import enlargement, overlay
 
 OVERLAY, LABELS, CSV, JSON = ".overlay.png", ".labels.tif", ".masks.csv", ".masks.json"
 SUFFIXES = (OVERLAY, LABELS, CSV, JSON)
@@ -115,7 +115,7 @@ def write_results(
     geo : mapping, optional
         Geo-reference of the image as in `Image.geo`, for the label image.
     painted : ndarray, uint8, (h, w, 3), optional
-        The overlay to save; by default the masks painted over `image`.
+        The overlay to save; by default the masks painted over `image`, enlarged if it is small.
 
     Returns
     -------
@@ -135,7 +135,9 @@ def write_results(
     with ExitStack() as pending:
         # Files are renamed in reverse order, the COCO file last, because it marks an image as done.
         part = {s: pending.enter_context(whole_file(targets[s])) for s in reversed(SUFFIXES)}
-        save_png(part[OVERLAY], overlay(image, labels) if painted is None else painted)
+        if painted is None:
+            painted = overlay(image, labels, scale=enlargement(labels.shape))
+        save_png(part[OVERLAY], painted)
         context = WriteContext(image_name, pixel_size=pixel_size, unit=unit, **place_of(geo))
         save_labels(part[LABELS], labels, context, class_notes(masks))
         save_table(part[CSV], masks)
