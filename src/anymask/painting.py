@@ -24,7 +24,7 @@ from anymask.palette import colours_of
 Masks = MaskSet | Sequence[Mapping[str, Any]] | np.ndarray
 POSITIVE, NEGATIVE = "#2ecc40", "#ff4136"
 """Colours of points on the object (label 1) and of points off it (label 0)."""
-_LEAST_SIDE = 512  # the longer side of overlays of small images, about
+_SMALL, _LEAST_SIDE = 128, 512  # overlays of images with smaller sides are enlarged, to about
 
 
 def overlay(
@@ -104,7 +104,7 @@ def enlargement(shape: tuple[int, ...]) -> int:
     (11, 1)
     """
     longer = max(shape[:2])
-    return _LEAST_SIDE // longer if longer < _LEAST_SIDE // 2 else 1
+    return _LEAST_SIDE // longer if longer < _SMALL else 1
 
 
 def draw_scale_bar(

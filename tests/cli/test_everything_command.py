@@ -136,7 +136,7 @@ def test_images_with_the_same_stem_do_not_overwrite_each_other(cli, photos, mode
     assert result.exit_code == 0
     assert files_of(out) == results_of("deep/two", "one.jpg", "one.png", "two")
     sizes = {name: Image.open(out / f"{name}.overlay.png").size for name in ("one.jpg", "deep/two")}
-    assert sizes == {"one.jpg": (30, 40), "deep/two": (50, 60)}
+    assert sizes == {"one.jpg": (360, 480), "deep/two": (400, 480)}  # enlarged
 
 
 def test_results_beside_the_images_are_not_segmented_themselves(cli, photos, model):
