@@ -18,9 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from anymask.cli.console import complain, err, out
-from anymask.jobs.folder_run import FolderProgress, FolderRun, OnProgress
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.report import FolderReport, Outcome
+from anymask.jobs.work_through import FolderProgress, OnProgress
 from anymask.wording import counted
 
 # Longer tables show only the images that failed.
@@ -28,7 +28,7 @@ _MOST_ROWS = 40
 
 
 @contextmanager
-def shown(run: FolderRun) -> Iterator[OnProgress]:
+def shown(items: int) -> Iterator[OnProgress]:
     """Show a bar for all images and one for the points of each; without a terminal, lines."""
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -37,9 +37,9 @@ def shown(run: FolderRun) -> Iterator[OnProgress]:
         TextColumn("{task.fields[unit]}"),
         TimeRemainingColumn(),
     )
-    hidden = not err.is_terminal or not run.todo
+    hidden = not err.is_terminal or not items
     with Progress(*columns, console=err, transient=True, disable=hidden) as bars:
-        over = bars.add_task("All images", total=len(run.todo), unit="images")
+        over = bars.add_task("All images", total=items, unit="images")
         within = bars.add_task("", total=None, unit="points")
 
         def progress(now: FolderProgress) -> None:
