@@ -58,14 +58,7 @@ class References:
 
     def made_with(self) -> dict[str, Any]:
         """Return what results depend on, for their record; a panel as LEFT, TOP, WIDTH, HEIGHT."""
-        from anymask.io.fingerprint import fingerprint
-
-        files = {"white": self.white, "dark": self.dark}
-        made: dict[str, Any] = {
-            name: {"file": str(path), "sha256": fingerprint(path)}
-            for name, path in files.items()
-            if path is not None
-        }
+        made: dict[str, Any] = {**self._files}
         if self.panel is not None:
             top, left, height, width = self.panel
             made["panel"] = [left, top, width, height]
@@ -80,6 +73,16 @@ class References:
             left, top, width, height = (int(number) for number in made["panel"])
             panel = (top, left, height, width)
         return cls(files.get("white"), files.get("dark"), panel)
+
+    @cached_property
+    def _files(self) -> dict[str, dict[str, str]]:
+        from anymask.io.fingerprint import fingerprint
+
+        return {
+            name: {"file": str(path), "sha256": fingerprint(path)}
+            for name, path in (("white", self.white), ("dark", self.dark))
+            if path is not None
+        }
 
     @cached_property
     def _counts(self) -> dict[str, NDArray[np.float64] | None]:
@@ -108,5 +111,5 @@ def references(
     """
     if white is None and dark is None and panel is None:
         return None
-    files = (None if path is None else Path(path) for path in (white, dark))
-    return References(*files, panel)
+    files = [None if path is None else Path(path) for path in (white, dark)]
+    return References(files[0], files[1], panel)

@@ -59,15 +59,21 @@ class View:
             made["rgb"] = {"name": recipe.name, "source": list(recipe.source)}
         return made
 
-    def open(self, path: Path) -> Image:
-        """Open an image; its values may be read later, piece by piece."""
-        from anymask.io.image_formats.photo import check_pixels
+    def image(self, path: Path) -> Image:
+        """Read one plane of an image of any size; its values may be read later, piece by piece."""
         from anymask.io.read_images import read
 
         image = read(path, header=self.header, **self.reading).plane(**self.planes)
-        check_pixels(path, image.width, image.height)
         image = with_wavelengths(image, self.wavelengths)
         return image if self.references is None else self.references.applied(image)
+
+    def open(self, path: Path) -> Image:
+        """Open an image that will be shown, so that it must not be too large for that."""
+        from anymask.io.image_formats.photo import check_pixels
+
+        image = self.image(path)
+        check_pixels(path, image.width, image.height)
+        return image
 
     def picture(
         self, image: Image, recipe: Recipe | None

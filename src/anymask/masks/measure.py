@@ -105,7 +105,7 @@ class Measurements(dict[str, NDArray[Any]]):
         >>> list(found.with_units_in_names())
         ['id', 'area_um2']
         """
-        names = {name: name + _suffix(self.units.get(name, "")) for name in self}
+        names = {name: name + unit_suffix(self.units.get(name, "")) for name in self}
         units = {names[name]: unit for name, unit in self.units.items()}
         columns = {names[name]: column for name, column in self.items()}
         return Measurements(columns, units, self.notes)
@@ -340,8 +340,12 @@ def _units(columns: Iterable[str], unit: str | None) -> dict[str, str]:
     return units
 
 
-def _suffix(unit: str) -> str:
-    """A physical unit as the suffix of a column name, in letters and digits."""
+def unit_suffix(unit: str) -> str:
+    """Return a physical unit as the suffix of a column name, in letters and digits.
+
+    >>> unit_suffix("µm²"), unit_suffix("pixels")
+    ('_um2', '')
+    """
     if unit in ("", "pixels", "rad"):
         return ""
     plain = unit.replace("µ", "u").replace("μ", "u").replace("²", "2")
