@@ -56,7 +56,7 @@ def recorded_view(masks: Path) -> View | None:
         why = str(error).rstrip(".") or type(error).__name__
         raise ImageError(
             f"{record} says what its masks were found in, which cannot be used again ({why}); "
-            "give it anew, or measure the image as it is (ignore_view=True)."
+            "give it anew, or measure the image as it is with ignore_view=True."
         ) from error
 
 

@@ -177,8 +177,8 @@ class MeasureJob:
         words = used_again(recorded, self.view, values=with_values)
         if words:
             tell(
-                f"{item.masks} was found in {', '.join(words)}; this is used again "
-                "(--ignore-view measures the image as it is)."
+                f"The masks in {item.masks} were found in {', '.join(words)}, and the image is "
+                "measured so too; --ignore-view measures it as it is."
             )
         values = values_of(recorded.recipes) if with_values else self.values
         return replace(self, view=joined(recorded, self.view), values=values)
