@@ -102,9 +102,9 @@ def test_every_data_file_is_installed_with_the_package():
 LAYERS = (
     ("errors",),
     ("files", "label_ids", "notices", "option_fields", "palette", "plugins", "wording"),
-    ("expressions",),
+    ("expressions", "journal"),
     ("images", "masks", "model"),
-    ("painting",),
+    ("measuring", "painting"),
     ("checkpoints", "show"),
     ("predict", "io", "samples"),
     ("datasets",),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from anymask.io.write_masks import save_masks
     from anymask.jobs.segment_folder import segment_folder
     from anymask.masks.mask_set import MaskSet
-    from anymask.masks.measure import measure
+    from anymask.measuring import measure
     from anymask.model.sam import Sam
     from anymask.painting import overlay
     from anymask.predict.class_map import class_map
@@ -105,7 +105,7 @@ _HOMES = {
     "finetune": "anymask.training.finetune.loop",
     "load": "anymask.checkpoints",
     "load_masks": "anymask.io.read_masks",
-    "measure": "anymask.masks.measure",
+    "measure": "anymask.measuring",
     "object_spectra": "anymask.images.object_spectra",
     "open_dataset": "anymask.datasets",
     "overlay": "anymask.painting",

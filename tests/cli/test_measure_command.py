@@ -148,7 +148,7 @@ def test_an_existing_table_is_kept_without_overwrite(run, tmp_path, files):
         (("--pixel-size", "2"), "needs a unit"),
         (("--properties", "colour"), "cannot be measured"),
         (("--out", "t.xlsx"), "neither a .csv nor a .parquet"),
-        (("--z", "top"), "neither an index from 0"),
+        (("--z", "top"), "none of: an index from 0"),
     ],
 )
 def test_mistakes_give_one_sentence(run, files, options, what):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from anymask.journal import Journal
 from anymask.session.errors import SessionError
 from anymask.session.store.deltas import Delta
 from anymask.session.store.folder import inside
-from anymask.session.store.journal import Journal
 from anymask.session.store.pixels import fetch_pixels, keep_pixels
 
 

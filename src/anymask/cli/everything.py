@@ -121,7 +121,7 @@ def everything(
     keep = "" if skip_existing else "keep those with the same settings with --skip-existing, "
     check_replacing([job.stem(item) for item in run.todo], overwrite, keep)
     try:
-        with shown(run) as progress:
+        with shown(len(run.todo)) as progress:
             run.segment(lambda: load_model(model, device, dtype, compiled), progress)
     finally:
         if as_json:

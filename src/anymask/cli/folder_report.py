@@ -18,9 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from anymask.cli.console import complain, err, out
-from anymask.jobs.folder_run import FolderProgress, FolderRun, OnProgress
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.report import FolderReport, Outcome
+from anymask.jobs.work_through import FolderProgress, OnProgress
 from anymask.wording import counted
 
 # Longer tables show only the images that failed.
@@ -28,8 +28,18 @@ _MOST_ROWS = 40
 
 
 @contextmanager
-def shown(run: FolderRun) -> Iterator[OnProgress]:
-    """Show a bar for all images and one for the points of each; without a terminal, lines."""
+def shown(items: int, *, what: str = "mask", notes: bool = True) -> Iterator[OnProgress]:
+    """Show a bar for all images and one for the points of each; without a terminal, lines.
+
+    Parameters
+    ----------
+    items : int
+        Number of images.
+    what : str
+        What is counted in each.
+    notes : bool
+        Whether notes on each image are shown too.
+    """
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -37,15 +47,15 @@ def shown(run: FolderRun) -> Iterator[OnProgress]:
         TextColumn("{task.fields[unit]}"),
         TimeRemainingColumn(),
     )
-    hidden = not err.is_terminal or not run.todo
+    hidden = not err.is_terminal or not items
     with Progress(*columns, console=err, transient=True, disable=hidden) as bars:
-        over = bars.add_task("All images", total=len(run.todo), unit="images")
+        over = bars.add_task("All images", total=items, unit="images")
         within = bars.add_task("", total=None, unit="points")
 
         def progress(now: FolderProgress) -> None:
             if now.outcome is not None:
                 bars.advance(over)
-                _tell(now.item, now.outcome)
+                _tell(now.item, now.outcome, what, notes)
             elif now.points == 0:
                 bars.reset(within, description=now.item.title, total=now.points_in_all or None)
             else:
@@ -54,15 +64,15 @@ def shown(run: FolderRun) -> Iterator[OnProgress]:
         yield progress
 
 
-def _tell(item: WorkItem, outcome: Outcome) -> None:
+def _tell(item: WorkItem, outcome: Outcome, what: str, notes: bool) -> None:
     """Print the outcome of one image, unless the bars or the end of the run show it."""
-    for note in outcome.notes:
+    for note in outcome.notes if notes else ():
         err.print(Text(note, style="yellow"), soft_wrap=True)
     if outcome.status == "failed":
         if not outcome.ends_run:
             complain(item.about(outcome.reason))
     elif not err.is_terminal:
-        result = f"{counted(outcome.masks or 0, 'mask')} in {outcome.seconds:.1f} s"
+        result = f"{counted(outcome.masks or 0, what)} in {outcome.seconds:.1f} s"
         typer.echo(f"{item.path.with_name(item.title)}: {result}", err=True)
 
 

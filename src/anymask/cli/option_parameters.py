@@ -1,4 +1,4 @@
-"""Makes command-line options from the options of a dataclass (`anymask.option_fields`)."""
+"""Gives commands options from elsewhere: those of a dataclass, or those that commands share."""
 
 from __future__ import annotations
 
@@ -45,6 +45,45 @@ def with_options(cls: type, panels: Mapping[str, str]) -> Callable[[Callable[...
             command(**arguments, options=given)
 
         parameters = [*own, *made]
+        vars(run)["__signature__"] = signature.replace(parameters=parameters)
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
+def taking(
+    parse: Callable[..., Any], name: str, *others: Callable[..., Any]
+) -> Callable[[Callable[..., Any]], Any]:
+    """Give a command the parameters of a function; it takes the function's result instead.
+
+    Parameters
+    ----------
+    parse : callable
+        Its parameters are options; the command takes what it returns.
+    name : str
+        The parameter of the command for the result.
+    *others : callable
+        Functions whose parameters `parse` takes too, as ``**options``.
+    """
+    shown = {
+        each.name: each
+        for function in (parse, *others)
+        for each in inspect.signature(function, eval_str=True).parameters.values()
+        if each.kind is not each.VAR_KEYWORD
+    }
+
+    def decorate(command: Callable[..., Any]) -> Any:
+        signature = inspect.signature(command, eval_str=True)
+        own = [each for each in signature.parameters.values() if each.name != name]
+
+        @functools.wraps(command)
+        def run(**arguments: Any) -> Any:
+            result = parse(**{each: arguments.pop(each) for each in shown})
+            return command(**arguments, **{name: result})
+
+        at = next((i for i, each in enumerate(own) if each.kind is each.KEYWORD_ONLY), len(own))
+        parameters = [*own[:at], *shown.values(), *own[at:]]
         vars(run)["__signature__"] = signature.replace(parameters=parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         return run

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from anymask.cli.console import err, errors_as_sentences, out
 from anymask.cli.options import OverwriteOption
-from anymask.cli.view import WavelengthsOption, parse_wavelengths
+from anymask.cli.reading import WavelengthsOption, parse_wavelengths
+from anymask.cli.reflectance import DarkOption, PanelOption, WhiteOption, parse_references
 from anymask.errors import AnymaskError, OutputError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _COLUMNS = 6
 _MOST_ROWS = 40
-_REFERENCES = "Reflectance"
 
 
 @errors_as_sentences
@@ -54,30 +54,9 @@ def spectra(
         Path | None,
         typer.Option("--plot", metavar="FILE.png", help="Plot to write: PNG, SVG or PDF."),
     ] = None,
-    white: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=_REFERENCES,
-            help="White reference cube, with the same bands and columns as CUBE.",
-        ),
-    ] = None,
-    dark: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=_REFERENCES,
-            help="Dark reference cube, taken with the shutter closed.",
-        ),
-    ] = None,
-    panel: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LEFT,TOP,WIDTH,HEIGHT",
-            rich_help_panel=_REFERENCES,
-            help="Position of a white panel in CUBE, in pixels; replaces --white.",
-        ),
-    ] = None,
+    white: WhiteOption = None,
+    dark: DarkOption = None,
+    panel: PanelOption = None,
     smooth: Annotated[
         int | None,
         typer.Option(
@@ -109,11 +88,10 @@ def spectra(
     """
     for path in (output, plot):
         _check_new(path, overwrite)
-    place = None if panel is None else _panel(panel)
+    references = parse_references(white, dark, panel)
     nm = parse_wavelengths(wavelengths)
 
     from anymask.images.object_spectra import object_spectra
-    from anymask.images.spectral import reflectance
     from anymask.images.spectral import smooth as smoothed
     from anymask.io import load_masks
     from anymask.io.corrected import newest_masks
@@ -125,10 +103,8 @@ def spectra(
         name, unit = image.name, "value"
         masks = newest_masks(labels, load_masks(labels, (image.height, image.width), image=image))
         _check_size(masks, image, labels, cube)
-        if white is not None or dark is not None or place is not None:
-            light = None if white is None else read(white)
-            image = reflectance(image, light, None if dark is None else read(dark), panel=place)
-            unit = "reflectance"
+        if references is not None:
+            image, unit = references.applied(image), "reflectance"
         if smooth is not None:
             image = smoothed(image, smooth)
         found = object_spectra(image, _objects(masks))
@@ -149,17 +125,6 @@ def _check_new(path: Path | None, overwrite: bool) -> None:
         raise OutputError(f"{path} is a folder; give the name of the file to write.")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists; give another name, or replace it with --overwrite.")
-
-
-def _panel(text: str) -> tuple[int, int, int, int]:
-    try:
-        left, top, width, height = (int(part) for part in text.split(","))
-    except ValueError:
-        raise AnymaskError(
-            f"--panel {text!r} is not LEFT,TOP,WIDTH,HEIGHT in whole pixels; write for instance "
-            "226,12,42,34."
-        ) from None
-    return top, left, height, width
 
 
 def _check_size(masks: MaskSet, image: Image, labels: Path, cube: Path) -> None:

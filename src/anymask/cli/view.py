@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from anymask.cli.option_parameters import taking
+from anymask.cli.reading import numbers_in, parse_reading
 from anymask.errors import AnymaskError, ExpressionError
 from anymask.io.view import View
 
@@ -77,90 +78,6 @@ GammaOption = Annotated[
         metavar="EXPONENT",
         rich_help_panel=_PANEL,
         help="Gamma correction; below 1 brightens dark areas.",
-    ),
-]
-ZOption = Annotated[
-    str | None,
-    typer.Option(
-        "--z",
-        metavar="INDEX|middle|max|mean",
-        rich_help_panel=_PANEL,
-        help="For a z-stack: the plane, from 0, or a projection.",
-    ),
-]
-TOption = Annotated[
-    str | None,
-    typer.Option(
-        "--t",
-        metavar="INDEX|middle|max|mean",
-        rich_help_panel=_PANEL,
-        help="For a time series: the frame, from 0, or a projection.",
-    ),
-]
-HeaderOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--header",
-        metavar="FILE.hdr",
-        rich_help_panel=_PANEL,
-        help="ENVI header of the image, if it is not beside the data file.",
-    ),
-]
-
-PageOption = Annotated[
-    int | None,
-    typer.Option(
-        "--page",
-        min=0,
-        rich_help_panel=_PANEL,
-        help="For a file with several images, such as a TIFF: the page, from 0.",
-    ),
-]
-SeriesOption = Annotated[
-    int | None,
-    typer.Option(
-        "--series",
-        min=0,
-        rich_help_panel=_PANEL,
-        help="For a TIFF with several series: which one, from 0.",
-    ),
-]
-LevelOption = Annotated[
-    int | None,
-    typer.Option(
-        "--level",
-        min=0,
-        rich_help_panel=_PANEL,
-        help="For an image pyramid: the level, from 0, the full size.",
-    ),
-]
-DatasetOption = Annotated[
-    str | None,
-    typer.Option(
-        "--dataset",
-        metavar="NAME",
-        rich_help_panel=_PANEL,
-        help="For a file with several arrays (HDF5, MATLAB, NPZ, Zarr): which one.",
-    ),
-]
-AxesOption = Annotated[
-    str | None,
-    typer.Option(
-        "--axes",
-        metavar="LETTERS",
-        rich_help_panel=_PANEL,
-        help="For an array whose axes the file does not name: their letters out of TZCYXS, such as "
-        "CYX.",
-    ),
-]
-WavelengthsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--wavelengths",
-        metavar="NM,NM,…",
-        rich_help_panel=_PANEL,
-        help="Centre of each band in nanometres, for files that do not state them, such as "
-        "485,555,660,830.",
     ),
 ]
 
@@ -237,24 +154,6 @@ def _exists(word: str) -> bool:
         return False
 
 
-def with_view(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of `parse_view`; it takes their result as `view`."""
-    signature = inspect.signature(command, eval_str=True)
-    own = [each for each in signature.parameters.values() if each.name != "view"]
-    shown = inspect.signature(parse_view, eval_str=True).parameters
-
-    @functools.wraps(command)
-    def run(**arguments: Any) -> Any:
-        view = parse_view(**{name: arguments.pop(name) for name in shown})
-        return command(**arguments, view=view)
-
-    at = next((i for i, each in enumerate(own) if each.kind is each.KEYWORD_ONLY), len(own))
-    parameters = [*own[:at], *shown.values(), *own[at:]]
-    vars(run)["__signature__"] = signature.replace(parameters=parameters)
-    run.__annotations__ = {each.name: each.annotation for each in parameters}
-    return run
-
-
 def parse_view(
     rgb: RgbOption = None,
     channels: ChannelsOption = None,
@@ -262,17 +161,16 @@ def parse_view(
     high: HighOption = None,
     window: WindowOption = None,
     gamma: GammaOption = 1.0,
-    z: ZOption = None,
-    t: TOption = None,
-    header: HeaderOption = None,
-    page: PageOption = None,
-    series: SeriesOption = None,
-    level: LevelOption = None,
-    dataset: DatasetOption = None,
-    axes: AxesOption = None,
-    wavelengths: WavelengthsOption = None,
+    **reading: Any,
 ) -> View:
     """Parse and check the view options before anything slow begins.
+
+    Parameters
+    ----------
+    rgb, channels, low, high, window, gamma
+        How an image is shown.
+    **reading
+        What is read of it, as for `parse_reading`.
 
     Raises
     ------
@@ -292,7 +190,7 @@ def parse_view(
     if window is not None:
         if low is not None or high is not None:
             raise AnymaskError("--window sets the same limits as --low and --high; give one way.")
-        numbers = _numbers(window)
+        numbers = numbers_in(window)
         if len(numbers) != 2:
             raise AnymaskError(
                 f"--window {window!r} is not LEVEL,WIDTH; write for instance 40,400."
@@ -304,34 +202,11 @@ def parse_view(
     if rgb and channels is not None:
         raise AnymaskError("--rgb and --channels cannot be combined; give one of them.")
     recipes = tuple(_recipes(rgb or []))
-    planes = {name: _plane(name, text) for name, text in (("z", z), ("t", t)) if text is not None}
-    named = {"page": page, "series": series, "level": level, "dataset": dataset, "axes": axes}
-    reading = {name: value for name, value in named.items() if value is not None}
-    return View(recipes, options, planes, header, parse_wavelengths(wavelengths), reading)
+    return replace(parse_reading(**reading), recipes=recipes, options=options)
 
 
-def parse_wavelengths(text: str | None) -> tuple[float, ...]:
-    """Parse the numbers of ``--wavelengths``.
-
-    Raises
-    ------
-    AnymaskError
-        If they are not numbers above 0.
-
-    Examples
-    --------
-    >>> parse_wavelengths("485, 555.5"), parse_wavelengths(None)
-    ((485.0, 555.5), ())
-    """
-    if text is None:
-        return ()
-    numbers = _numbers(text)
-    if not numbers or not all(0 < number < float("inf") for number in numbers):
-        raise AnymaskError(
-            f"--wavelengths {text!r} is not a list of nanometres; write for instance "
-            "485,555,660,830."
-        )
-    return tuple(numbers)
+with_view = taking(parse_view, "view", parse_reading)
+"""Gives a command the options of `parse_view`; it takes their result as `view`."""
 
 
 def _recipes(texts: list[str]) -> Iterator[Recipe]:
@@ -379,21 +254,3 @@ def _limits(text: str) -> Any:
 
     limits = [parse_limit(part) for part in text.split(",")]
     return limits[0] if len(limits) == 1 else limits
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        return []
-
-
-def _plane(name: str, text: str) -> int | str:
-    if text in ("max", "mean", "middle"):
-        return text
-    try:
-        return int(text)
-    except ValueError:
-        raise AnymaskError(
-            f"--{name} {text!r} is none of: an index from 0, middle, max, mean."
-        ) from None

@@ -34,7 +34,8 @@ from anymask.io.listing import list_images
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
 _MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "gt")
-_MASK_NAME = re.compile(r"(?P<image>.+?)(?P<cellpose>_cp)?_(masks?|labels?|gt)(_\d+)?", re.DOTALL)
+MASK_NAME = re.compile(r"(?P<image>.+?)(?P<cellpose>_cp)?_(masks?|labels?|gt)(_\d+)?", re.DOTALL)
+"""File names, without suffix, of masks beside their images."""
 # Files about a data set, which are neither images nor masks.
 _NOTES = (".txt", ".md", ".csv", ".pdf", ".html", ".py", "")
 _ABOUT = ("split.json", "set.json", "data.yaml", "classes.txt", "Thumbs.db")
@@ -179,7 +180,7 @@ def _pairs(set_name: str, images: Path, masks: Path, objects: Objects, within: s
         if path.is_dir():
             if apart:
                 exact[path.name] = path
-        elif suffix in PICTURES and (parts := _MASK_NAME.fullmatch(path.stem)):
+        elif suffix in PICTURES and (parts := MASK_NAME.fullmatch(path.stem)):
             called = parts["image"]
             if parts["cellpose"] and f"{called}_cp" in stems:  # it is part of the image's name
                 called = f"{called}_cp"
@@ -197,7 +198,7 @@ def _pairs(set_name: str, images: Path, masks: Path, objects: Objects, within: s
             read = partial(label_files.truth_of, own, objects)
             found.sources.append(Source(set_name, within + path.stem, path, read))
             used.update(own)
-        elif apart or not _MASK_NAME.fullmatch(path.stem):
+        elif apart or not MASK_NAME.fullmatch(path.stem):
             found.without_masks.append(path)
     if apart:
         for folder in sorted(p for p in images.iterdir() if p.is_dir()):

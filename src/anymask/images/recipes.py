@@ -74,9 +74,7 @@ def recipe(*source: str, name: str | None = None) -> Recipe:
     """
     texts = list(source)
     if texts and name is None:
-        named = re.match(r"\s*([^\W\d][\w.-]*)\s*=(?!=)(.*)", texts[0], re.DOTALL)
-        if named:
-            name, texts[0] = named[1], named[2]
+        name, texts[0] = split_name(texts[0])
     if len(texts) == 1:
         texts = texts[0].split(";")
         if len(texts) > 1 and not texts[-1].strip():
@@ -90,7 +88,7 @@ def recipe(*source: str, name: str | None = None) -> Recipe:
     if len(texts) == 1 and texts[0].lower().replace("colour", "color") in METHODS:
         texts = [texts[0].lower().replace("colour", "color")]
     if name is None:
-        name = _name_for(texts)
+        name = name_for(texts)
     elif not re.fullmatch(r"\w[\w.-]*", name) or len(name) > _LONGEST_NAME:
         raise ImageError(
             f"{name[:60]!r} cannot be the name of a pseudo-RGB; use at most {_LONGEST_NAME} "
@@ -126,8 +124,20 @@ def check_names(recipes: Sequence[Recipe]) -> None:
         seen.add(how.name.casefold())
 
 
-def _name_for(texts: Sequence[str]) -> str:
-    """A file name made of the expressions, shortened if need be."""
+def split_name(text: str) -> tuple[str | None, str]:
+    """Split ``NAME=REST``; the name is None if there is none.
+
+    Examples
+    --------
+    >>> split_name("edge=ndre"), split_name("nm(800) == 1")
+    (('edge', 'ndre'), (None, 'nm(800) == 1'))
+    """
+    named = re.match(r"\s*([^\W\d][\w.-]*)\s*=(?!=)(.*)", text, re.DOTALL)
+    return (named[1], named[2]) if named else (None, text)
+
+
+def name_for(texts: Sequence[str]) -> str:
+    """Return a file name made of expressions, shortened if need be."""
     parts = []
     for text in texts:
         plain = re.sub(r"\bch\[([0-9:]+)\]|\bnm\(([0-9.]+)\)", _plain_band, text)

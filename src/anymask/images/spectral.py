@@ -93,6 +93,20 @@ def reflectance(
     return _derived(cube, array, axes, reflectance_scale=1.0)
 
 
+def mean_of_rows(cube: Image) -> NDArray[np.float64]:
+    """Return the mean of each column, ``float64`` (columns, bands), ignoring NaN."""
+    bands = np.arange(cube.n_channels)
+    total = np.zeros((len(bands), cube.width))
+    count = np.zeros((len(bands), cube.width))
+    for rows in blocks_of_rows(cube, len(bands)):
+        values = read_bands(cube, bands, rows).reshape(len(bands), -1, cube.width)
+        known = np.isfinite(values)
+        total += np.where(known, values, 0).sum(axis=1, dtype=np.float64)
+        count += known.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return (total / count).T
+
+
 def drop_bad_bands(image: Any) -> Image:
     """Remove the bands that the file marks as bad; the others are renumbered from 0.
 
@@ -199,7 +213,7 @@ def _reference(
     if given is None:
         return np.zeros((1, bands))
     if isinstance(given, Image) or np.ndim(given) == 3:
-        values = _mean_of_rows(as_cube(given))
+        values = mean_of_rows(as_cube(given))
     else:
         values = np.atleast_2d(np.asarray(given, np.float64))
     if not by_column:
@@ -210,20 +224,6 @@ def _reference(
             f"{called(cube)} has {bands} in {cube.width}; use one taken with the same settings."
         )
     return values
-
-
-def _mean_of_rows(cube: Image) -> NDArray[np.float64]:
-    """Mean over rows (columns, bands), ignoring NaN."""
-    bands = np.arange(cube.n_channels)
-    total = np.zeros((len(bands), cube.width))
-    count = np.zeros((len(bands), cube.width))
-    for rows in blocks_of_rows(cube, len(bands)):
-        values = read_bands(cube, bands, rows).reshape(len(bands), -1, cube.width)
-        known = np.isfinite(values)
-        total += np.where(known, values, 0).sum(axis=1, dtype=np.float64)
-        count += known.sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        return (total / count).T
 
 
 def _by_pixel(values: NDArray[np.float64], cube: Image) -> NDArray[np.float64]:

@@ -71,6 +71,18 @@ def wavelengths_in_nm(values: ArrayLike, unit: str | None) -> NDArray[np.float64
     return numbers
 
 
+def length_ratio(unit: str, other: str) -> float | None:
+    """How many of another unit of length are in one unit; None if one of them is no known length.
+
+    >>> length_ratio("mm", "µm"), length_ratio("mm", "degree")
+    (1000.0, None)
+    """
+    if unit == other:
+        return 1.0
+    lengths = {**_TO_NM, "km": 1e12, "inch": 2.54e7, "pm": 1e-3, "Å": 0.1}
+    return lengths[unit] / lengths[other] if {unit, other} <= lengths.keys() else None
+
+
 def unit_symbol(name: str) -> str:
     """The symbol of a unit of length, as written in results.
 

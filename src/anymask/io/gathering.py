@@ -1,13 +1,15 @@
-"""Find the results in a folder: for each image, the file that keeps most of its masks."""
+"""Find results in folders and patterns: for each image, the file that keeps most of its masks."""
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from anymask.errors import ImageError
+from anymask.io.listing import fixed_part, matches
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat, mask_formats
 from anymask.io.results import NO_MASKS, is_result, stem_of
@@ -35,24 +37,31 @@ def gather_results(places: Iterable[Path]) -> list[Result]:
     Parameters
     ----------
     places : iterable of Path
-        Files, which are taken as they are, and folders, which are searched for results, including
-        subfolders. If an image has several results, the one that keeps most is taken.
+        Files, which are taken as they are; folders, which are searched for results, including
+        subfolders; patterns with ``*``, ``?``, ``[…]`` or ``**``. If an image has several results
+        in a folder or pattern, the one that keeps most is taken.
 
     Returns
     -------
     list of Result
-        In the order of the places; those of a folder are sorted by name.
+        In the order of the places; those of a folder or pattern are sorted by name.
 
     Raises
     ------
     ImageError
-        If a place does not exist, or a folder holds no result.
+        If a place does not exist, or a folder or pattern holds no result.
     """
     found = []
     for place in places:
+        if not place.exists() and glob.has_magic(str(place)):
+            inside = _best(_matching(place))
+            if not inside:
+                raise ImageError(f"There are no masks in what {place} matches; check the pattern.")
+            found += inside
+            continue
         if not place.exists():
             raise ImageError(f"There is no file or folder {place}; check the name.")
-        if place.is_file() or _is_folder_result(place):
+        if place.is_file() or is_folder_result(place):
             found.append(Result(place, Path(stem_of(place))))
             continue
         inside = _best(_candidates(place, Path()))
@@ -60,6 +69,20 @@ def gather_results(places: Iterable[Path]) -> list[Result]:
             raise ImageError(f"{place} has no masks: no file in it is named like a result.")
         found += inside
     return found
+
+
+def _matching(pattern: Path) -> list[Result]:
+    """Files that match a pattern and may hold masks, named relative to its fixed part."""
+    root = fixed_part(pattern)
+    paths = list(matches(pattern))
+    beside: dict[Path, set[str]] = {}
+    for path in paths:
+        beside.setdefault(path.parent, set()).add(path.name.lower())
+    return [
+        Result(path, path.relative_to(root).with_name(stem_of(path)))
+        for path in paths
+        if (path.is_file() or is_folder_result(path)) and _may_hold_masks(path, beside[path.parent])
+    ]
 
 
 def _candidates(folder: Path, prefix: Path) -> list[Result]:
@@ -70,7 +93,7 @@ def _candidates(folder: Path, prefix: Path) -> list[Result]:
     dataset = _dataset_in(names)
     found: list[Result] = []
     for entry in entries:
-        if entry.is_dir() and not _is_folder_result(entry):
+        if entry.is_dir() and not is_folder_result(entry):
             if dataset is None:
                 found += [] if entry.is_symlink() else _candidates(entry, prefix / entry.name)
             elif entry.name == dataset.dataset_folder:
@@ -89,7 +112,7 @@ def _dataset_in(names: set[str]) -> MaskFormat | None:
     return None
 
 
-def _is_folder_result(path: Path) -> bool:
+def is_folder_result(path: Path) -> bool:
     """Whether a folder is itself a result."""
     forms = [form for form in mask_formats().values() if form.is_folder]
     return path.is_dir() and any(form.accepts(MaskFile(path)) for form in forms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -81,7 +82,7 @@ def _expand(given: str | os.PathLike[str]) -> list[Path]:
             raise unknown_suffix(path)
         return [path]
     elif glob.has_magic(str(path)):
-        candidates = _matches(path)
+        candidates = matches(path)
         what = f"what {path} matches"
     else:
         raise ImageError(f"There is no file or folder {path}; check the name.")
@@ -118,14 +119,20 @@ def _key(path: Path) -> Path:
     return image_files(path)[0]
 
 
-def _matches(pattern: Path) -> Iterator[Path]:
+def fixed_part(pattern: Path) -> Path:
+    """Return the folder below which a pattern searches.
+
+    >>> fixed_part(Path("scans/day 1/**/*.tif")).as_posix()
+    'scans/day 1'
+    """
+    return Path(*itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+
+
+def matches(pattern: Path) -> Iterator[Path]:
     """Paths that match a pattern, as in `glob`, but without following circular links."""
-    parts = pattern.parts
-    fixed = 0
-    while fixed < len(parts) and not glob.has_magic(parts[fixed]):
-        fixed += 1
-    start = Path(*parts[:fixed])
-    return _walk(start, parts[fixed:], frozenset({os.path.realpath(start)}))
+    start = fixed_part(pattern)
+    rest = pattern.parts[len(start.parts) :]
+    return _walk(start, rest, frozenset({os.path.realpath(start)}))
 
 
 def _walk(folder: Path, parts: Sequence[str], above: frozenset[str]) -> Iterator[Path]:

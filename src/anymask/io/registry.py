@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -32,6 +32,7 @@ from anymask.errors import OutputError
 if TYPE_CHECKING:
     from anymask.images.image import Image
     from anymask.io.mask_file import MaskFile
+    from anymask.io.table_parts import Column, Part
     from anymask.io.write_context import WriteContext
     from anymask.masks.mask_set import MaskSet
     from anymask.masks.measure import Measurements
@@ -120,6 +121,11 @@ class MaskFormat:
         a `MaskSet` and its `WriteContext`.
     write_table : callable, optional
         ``write_table(path, measurements)`` writes `Measurements` and returns the files it wrote.
+    write_parts : callable, optional
+        ``write_parts(path, columns, parts)`` writes a table part by part, for the rows of many
+        images; see `anymask.io.table_parts`.
+    check : callable, optional
+        ``check()`` raises an error if a package that writing needs is not installed.
     read : callable, optional
         ``read(file)`` returns the `MaskSet` in a `MaskFile`.
     sniff : callable, optional
@@ -159,6 +165,8 @@ class MaskFormat:
     write: Callable[[Path, MaskSet, WriteContext], list[Path]] | None = None
     write_many: Callable[[Path, Sequence[tuple[MaskSet, WriteContext]]], list[Path]] | None = None
     write_table: Callable[[Path, Measurements], list[Path]] | None = None
+    write_parts: Callable[[Path, Sequence[Column], Iterable[Part]], None] | None = None
+    check: Callable[[], Any] | None = None
     read: Callable[[MaskFile], MaskSet] | None = None
     sniff: Callable[[MaskFile], bool] | None = None
     images_in: Callable[[MaskFile], Sequence[tuple[str | None, str | None]]] | None = None

@@ -4,7 +4,8 @@
 ``NAME.overlay.png``      the image with the masks painted over it
 ``NAME.labels.tif``       one id per pixel, 0 for none; uint16, or uint32 past 65,535; for ImageJ
 ``NAME.masks.json``       COCO, with compressed run lengths and scores
-``NAME.masks.csv``        one row per mask: id, area, box (XYWH), centroid, scores, class
+``NAME.masks.csv``        one row per mask: id, area in pixels, box (XYWH), centroid, scores, class;
+                          if the pixel size is known, lengths and areas in its unit
 ========================= ===========================================================
 
 An id is the same in all of them and has the same colour in every overlay. If the label image is
@@ -23,11 +24,13 @@ from typing import Any
 import numpy as np
 
 from anymask.files import whole_file
+from anymask.images.earth import row_areas
 from anymask.io.label_images import class_notes, pixels_sha256
 from anymask.io.mask_formats.label_tiff import write_tiff
 from anymask.io.registry import mask_formats
 from anymask.io.write_context import WriteContext, place_of
 from anymask.masks.mask_set import MaskSet
+from anymask.masks.measure import SIZES, Measurements, measure
 from anymask.painting import enlargement, overlay
 
 OVERLAY, LABELS, CSV, JSON = ".overlay.png", ".labels.tif", ".masks.csv", ".masks.json"
@@ -140,7 +143,7 @@ def write_results(
         save_png(part[OVERLAY], painted)
         context = WriteContext(image_name, pixel_size=pixel_size, unit=unit, **place_of(geo))
         save_labels(part[LABELS], labels, context, class_notes(masks))
-        save_table(part[CSV], masks)
+        save_table(part[CSV], masks, _sizes(masks, pixel_size, unit, geo))
         part[JSON].write_text(json.dumps(coco, allow_nan=False), encoding="utf-8")
     return list(targets.values())
 
@@ -159,18 +162,50 @@ def save_labels(
     write_tiff(path, labels.astype(np.promote_types(labels.dtype, np.uint16)), context, notes)
 
 
-def save_table(path: Path, masks: MaskSet) -> None:
-    """Save one row per mask as CSV; unknown numbers are left empty."""
+def save_table(path: Path, masks: MaskSet, sizes: Measurements | None = None) -> None:
+    """Save one row per mask as CSV; unknown numbers are left empty.
+
+    Parameters
+    ----------
+    path : Path
+    masks : MaskSet
+    sizes : Measurements, optional
+        Further columns, which are named with their units.
+    """
+    added = Measurements({}, {}) if sizes is None else sizes.with_units_in_names()
+    places = {id_: index for index, id_ in enumerate(masks.ids.tolist())}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         named = masks.class_names is not None
-        writer.writerow([*_COLUMNS, *["class_name"] * named])
+        writer.writerow([*_COLUMNS, *["class_name"] * named, *added])
         for row in masks.to_table():
             centroid = (_rounded(v, 2) for v in row["centroid"])
             scores = (_rounded(row[name], 4) for name in _COLUMNS[-2:])
             name = [row["class_name"]] if named else []
-            writer.writerow([row["id"], row["area"], *row["bbox"], *centroid, *scores, *name])
+            own = (_significant(column[places[row["id"]]]) for column in added.values())
+            writer.writerow([row["id"], row["area"], *row["bbox"], *centroid, *scores, *name, *own])
+
+
+def _sizes(
+    masks: MaskSet,
+    pixel_size: tuple[float, float] | None,
+    unit: str | None,
+    geo: Mapping[str, Any] | None,
+) -> Measurements | None:
+    """Lengths and areas in a physical unit; None if the pixel size is unknown."""
+    if pixel_size is None or not unit:
+        return None
+    areas = row_areas(geo, masks.image_size[0])
+    found = measure(masks, pixel_size=pixel_size, unit=unit, properties=SIZES, row_areas=areas)
+    # Of pixels in degrees, some sizes are in pixels still.
+    physical = {name: found[name] for name in found if found.units.get(name, "pixels") != "pixels"}
+    return Measurements(physical, found.units)
 
 
 def _rounded(value: float, digits: int) -> float | str:
     return round(float(value), digits) if np.isfinite(value) else ""
+
+
+def _significant(value: float) -> float | str:
+    """A size with 6 digits, which no unit makes too few."""
+    return float(f"{value:.6g}") if np.isfinite(value) else ""

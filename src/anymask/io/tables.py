@@ -11,7 +11,8 @@ from anymask.images.earth import row_areas
 from anymask.images.image import Image
 from anymask.io.write_context import WriteContext, check_same_size
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.measure import Measurements, measure
+from anymask.masks.measure import Measurements
+from anymask.measuring import measure
 
 
 def measure_in_image(
@@ -21,6 +22,7 @@ def measure_in_image(
     pixel_size: float | tuple[float, float] | None = None,
     unit: str | None = None,
     properties: Sequence[str] | None = None,
+    values: Mapping[str, Any] | None = None,
     geo_reference: Mapping[str, Any] | None = None,
 ) -> Measurements:
     """Measure masks in the image they belong to, with its pixel size and all its channels.
@@ -30,8 +32,8 @@ def measure_in_image(
     masks : MaskSet
     image : Image or array, optional
         An `Image` provides pixel size, unit and channel names; it is read one channel at a time.
-    pixel_size, unit, properties
-        As in `anymask.masks.measure.measure`; the first two override the image's own.
+    pixel_size, unit, properties, values
+        As in `anymask.measure`; the first two override the image's own.
     geo_reference : mapping, optional
         As in `Image.geo`, for the areas of pixels in degrees; overrides the image's own.
 
@@ -53,6 +55,7 @@ def measure_in_image(
         pixel_size=pixel_size,
         unit=unit,
         properties=properties,
+        values=values,
         row_areas=row_areas(geo_reference, masks.image_size[0]),
     )
 

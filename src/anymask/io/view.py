@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from anymask.images.image import Image
     from anymask.images.recipes import Recipe
+    from anymask.io.references import References
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class View:
         Centre of each band in nanometres, for files that do not state them.
     reading : dict
         Other options of :func:`anymask.read`, such as ``page`` or ``dataset``.
+    references : References or None
+        What turns counts into reflectance, before anything else.
     """
 
     recipes: tuple[Recipe, ...] = ()
@@ -43,24 +46,34 @@ class View:
     header: Path | None = None
     wavelengths: tuple[float, ...] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
+    references: References | None = None
 
     def made_with(self, recipe: Recipe | None) -> dict[str, Any]:
         """Return the settings that differ from the default, for the record of a result."""
         made: dict[str, Any] = {**self.options, **self.planes, **self.reading}
         if self.wavelengths:
             made["wavelengths"] = list(self.wavelengths)
+        if self.references is not None:
+            made["reflectance"] = self.references.made_with()
         if recipe is not None:
             made["rgb"] = {"name": recipe.name, "source": list(recipe.source)}
         return made
 
-    def open(self, path: Path) -> Image:
-        """Open an image; its values may be read later, piece by piece."""
-        from anymask.io.image_formats.photo import check_pixels
+    def image(self, path: Path) -> Image:
+        """Read one plane of an image of any size; its values may be read later, piece by piece."""
         from anymask.io.read_images import read
 
         image = read(path, header=self.header, **self.reading).plane(**self.planes)
+        image = with_wavelengths(image, self.wavelengths)
+        return image if self.references is None else self.references.applied(image)
+
+    def open(self, path: Path) -> Image:
+        """Open an image that will be shown, so that it must not be too large for that."""
+        from anymask.io.image_formats.photo import check_pixels
+
+        image = self.image(path)
         check_pixels(path, image.width, image.height)
-        return with_wavelengths(image, self.wavelengths)
+        return image
 
     def picture(
         self, image: Image, recipe: Recipe | None

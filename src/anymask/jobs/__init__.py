@@ -4,7 +4,8 @@
     result_names.py    names of the results of each item
     folder_job.py      the job: output, model, options; which items are already done
     worker.py          one process: loads the model once, segments item after item
-    folder_run.py      one run: the remaining items, in order, with progress and a report
+    folder_run.py      one run: the remaining items, in order
+    work_through.py    item after item, with progress, cancelling, and errors as outcomes
     report.py          the outcome of each item
     segment_folder.py  all of this in one call
 

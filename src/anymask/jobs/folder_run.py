@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from anymask.errors import AnymaskError, ImageError, OutputError
+from anymask.errors import AnymaskError, ImageError
 from anymask.files import check_writable, remove_leftovers
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.inputs import Inputs, WorkItem
 from anymask.jobs.report import FolderReport, Outcome
-from anymask.jobs.worker import Cancelled, Worker
+from anymask.jobs.work_through import OnProgress, work_through
+from anymask.jobs.worker import Worker
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
-
-
-@dataclass(frozen=True)
-class FolderProgress:
-    """The progress of a run.
-
-    Attributes
-    ----------
-    item : WorkItem
-        The current item.
-    index, total : int
-        Index of the item, from 0, and the number of items.
-    points, points_in_all : int
-        Points of this image that are done, and their total; 0 of 0 before it is read.
-    outcome : Outcome or None
-        The outcome of the item, once it is finished.
-    """
-
-    item: WorkItem
-    index: int
-    total: int
-    points: int = 0
-    points_in_all: int = 0
-    outcome: Outcome | None = None
-
-
-OnProgress = Callable[[FolderProgress], None]
 
 
 class FolderRun:
@@ -132,26 +105,4 @@ class FolderRun:
             return
         for folder in {self.job.stem(item).parent for item in self.todo}:
             remove_leftovers(folder)
-        worker = Worker(self.job, load)
-        total = len(self.todo)
-        while self.todo:
-            item, index = self.todo[0], total - len(self.todo)
-
-            def advance(points: int, in_all: int, item: WorkItem = item, i: int = index) -> None:
-                if cancel is not None and cancel():
-                    raise Cancelled
-                if progress is not None:
-                    progress(FolderProgress(item, i, total, points, in_all))
-
-            try:
-                advance(0, 0)
-                outcome = worker.segment(item, advance)
-            except Cancelled:
-                self.report.cancelled = True
-                return
-            self.todo.pop(0)
-            self.report.outcomes.append(outcome)
-            if progress is not None:
-                progress(FolderProgress(item, index, total, outcome=outcome))
-            if outcome.ends_run:
-                raise OutputError(outcome.reason)
+        work_through(self.todo, Worker(self.job, load).segment, self.report, progress, cancel)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -109,16 +108,11 @@ def gather(arguments: Sequence[str]) -> Inputs:
 
 def _root(argument: str) -> Path | None:
     """The folder that contains an argument's images; None for a single file."""
-    from anymask.io.listing import is_image_folder
+    from anymask.io.listing import fixed_part, is_image_folder
 
     path = Path(argument)
     if path.is_dir() and not is_image_folder(path):
         return path
     if path.exists():
         return None
-    fixed = []
-    for part in path.parts:
-        if glob.has_magic(part):
-            break
-        fixed.append(part)
-    return Path(*fixed)
+    return fixed_part(path)

@@ -25,7 +25,7 @@ class Outcome:
     size : tuple of int or None
         Height and width.
     masks : int or None
-        Number of masks.
+        Number of masks, or of objects that were measured.
     covered : float or None
         Share of the image covered by masks.
     seconds : float or None
@@ -56,22 +56,28 @@ class FolderReport:
     Attributes
     ----------
     output : Path
-        Folder for the results.
+        Folder for the results, or the table.
     outcomes : list of Outcome
     own_results : int
         Number of inputs left out because they are results of anymask.
     cancelled : bool
         Whether the run was stopped before its end.
+    notes : list of str
+        Notes for the user on all of it; those on one item are in its outcome.
+    rows : int or None
+        Number of rows of the table, if it was written.
     """
 
     output: Path
     outcomes: list[Outcome] = field(default_factory=list)
     own_results: int = 0
     cancelled: bool = False
+    notes: list[str] = field(default_factory=list)
+    rows: int | None = None
 
     @property
     def done(self) -> list[Outcome]:
-        """Items that were segmented."""
+        """Items that were done in this run."""
         return self._of("done")
 
     @property
@@ -81,17 +87,20 @@ class FolderReport:
 
     @property
     def failed(self) -> list[Outcome]:
-        """Items that could not be segmented; `Outcome.reason` says why."""
+        """Items that could not be done; `Outcome.reason` says why."""
         return self._of("failed")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready data."""
+        table = {} if self.rows is None else {"rows": self.rows}
         return {
             "output": str(self.output),
+            **table,
             "done": len(self.done),
             "kept": len(self.kept),
             "failed": len(self.failed),
             "cancelled": self.cancelled,
+            "notes": self.notes,
             "outcomes": [
                 {k: v for k, v in asdict(each).items() if k != "ends_run"} for each in self.outcomes
             ],

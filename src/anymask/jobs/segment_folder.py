@@ -9,11 +9,13 @@ from typing import Any
 
 from anymask.errors import OutputError
 from anymask.images.recipes import Recipe, check_names, recipe
+from anymask.io.references import references
 from anymask.io.view import View
 from anymask.jobs.folder_job import FolderJob
-from anymask.jobs.folder_run import FolderRun, OnProgress
+from anymask.jobs.folder_run import FolderRun
 from anymask.jobs.inputs import gather
 from anymask.jobs.report import FolderReport
+from anymask.jobs.work_through import OnProgress
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -31,6 +33,9 @@ def segment_folder(
     header: str | os.PathLike[str] | None = None,
     reading: Mapping[str, Any] | None = None,
     to_rgb: Mapping[str, Any] | None = None,
+    white: str | os.PathLike[str] | None = None,
+    dark: str | os.PathLike[str] | None = None,
+    panel: tuple[int, int, int, int] | None = None,
     device: str = "auto",
     dtype: str = "auto",
     compile: bool = False,
@@ -67,6 +72,9 @@ def segment_folder(
         Other options of `anymask.read`, such as ``{"page": 0}`` or ``{"dataset": "image"}``.
     to_rgb : mapping, optional
         Options of `anymask.to_rgb`, such as ``{"gamma": 0.8}``.
+    white, dark, panel
+        Files of a white and a dark reference, or a white panel (top, left, height, width) in each
+        image: images are turned into reflectance first, as by `anymask.reflectance`.
     device, dtype, compile
         As in `anymask.load`.
     progress : callable, optional
@@ -110,11 +118,12 @@ def segment_folder(
     check_names(recipes)
     planes = {name: value for name, value in (("z", z), ("t", t)) if value is not None}
     where = None if header is None else Path(header)
+    light = references(white, dark, panel)
     job = FolderJob(
         Path(output),
         "small" if model is None else os.fspath(model),
         {name: value for name, value in options.items() if value is not None},
-        View(recipes, dict(to_rgb or {}), planes, where, reading=dict(reading or {})),
+        View(recipes, dict(to_rgb or {}), planes, where, (), dict(reading or {}), light),
         device,
         dtype,
         compile,

@@ -8,21 +8,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymask.errors import AnymaskError, OutputError
-from anymask.files import is_lasting
 from anymask.images.image import Image
 from anymask.io.results import write_results
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.report import Outcome
+from anymask.jobs.work_through import Advance, failed
 from anymask.notices import noticing
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
-
-
-class Cancelled(Exception):
-    """The run was cancelled while an image was segmented."""
 
 
 class Worker:
@@ -49,7 +44,7 @@ class Worker:
         # The last opened file, reused for its next pseudo-RGB.
         self._opened: tuple[Path, Image] | None = None
 
-    def segment(self, item: WorkItem, advance: Callable[[int, int], None] | None = None) -> Outcome:
+    def segment(self, item: WorkItem, advance: Advance | None = None) -> Outcome:
         """Segment an item and write its results; an error becomes a failed outcome.
 
         Parameters
@@ -60,21 +55,10 @@ class Worker:
         """
         try:
             return self._segment(item, advance)
-        except Cancelled:
-            raise
         except Exception as error:
-            if _was_interrupted(error):
-                raise KeyboardInterrupt from error
-            known = isinstance(error, AnymaskError)
-            return Outcome(
-                str(item.name),
-                "failed",
-                str(item.path),
-                reason=str(error) if known else f"{type(error).__name__}: {error}",
-                ends_run=isinstance(error, OutputError) and is_lasting(error),
-            )
+            return failed(item, error)
 
-    def _segment(self, item: WorkItem, advance: Callable[[int, int], None] | None) -> Outcome:
+    def _segment(self, item: WorkItem, advance: Advance | None) -> Outcome:
         began = time.perf_counter()
         made_with = self.job.made_with(item)
         with noticing() as notices:
@@ -114,10 +98,3 @@ def _load(job: FolderJob) -> Sam:
     from anymask.checkpoints import load
 
     return load(job.model, device=job.device, dtype=job.dtype, compile=job.compile)
-
-
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether a library turned Ctrl-C into its own error."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None

@@ -58,7 +58,8 @@ _LENGTHS = {
     "feret_diameter_min",
 }
 _AREAS = {"area", "area_convex"}
-_SCALED = _LENGTHS | _AREAS
+SIZES = tuple(name for name in PROPERTIES if name in _LENGTHS | _AREAS)
+"""The properties with a physical unit, if the pixel size is known."""
 # What follows from the area alone, with its unit on the ground.
 _EARTH_UNITS = {"area": "m²", "equivalent_diameter_area": "m"}
 _BY_AREA = _EARTH_UNITS.keys()
@@ -104,7 +105,7 @@ class Measurements(dict[str, NDArray[Any]]):
         >>> list(found.with_units_in_names())
         ['id', 'area_um2']
         """
-        names = {name: name + _suffix(self.units.get(name, "")) for name in self}
+        names = {name: name + unit_suffix(self.units.get(name, "")) for name in self}
         units = {names[name]: unit for name, unit in self.units.items()}
         columns = {names[name]: column for name, column in self.items()}
         return Measurements(columns, units, self.notes)
@@ -120,63 +121,28 @@ def measure(
     channel_names: Sequence[str] | None = None,
     row_areas: ArrayLike | None = None,
 ) -> Measurements:
-    """Measure objects.
+    """Measure objects: `anymask.measure` without values of pixels, which need bands.
 
     Parameters
     ----------
-    masks : MaskSet or (H, W) array of integers
-        The objects, which may overlap, or a label image.
-    image : Image, or (H, W) or (H, W, C) array_like, optional
-        Values of the image; NaN means no value. An :class:`anymask.Image` also provides its pixel
-        size, unit and channel names, and what it says is "no data" is no value; bands that it marks
-        as bad are left out.
-    pixel_size : float or tuple of float, optional
-        Height and width of a pixel in `unit`, or one number for square pixels. Areas and lengths
-        are then in this unit, otherwise in pixels. By default that of the image.
-    unit : str, optional
-        "µm", "mm", …; required with `pixel_size`. Degrees are not a length: areas are then in m²
-        if `row_areas` or an image tells where on the Earth the pixels are, and lengths in pixels.
-    properties : iterable of str, optional
-        Names from `PROPERTIES`. By default all, with intensities only if there is an image, and
-        "intensity_pixels", the number of pixels with a value, only if an object has pixels without.
-    channel_names : sequence of C str, optional
-        By default those of the image, or numbers from 0.
-    row_areas : (H,) array_like, optional
-        Area of one pixel of each row in m², for `unit` "degree"; by default from the image.
+    masks, image, pixel_size, unit, properties, channel_names, row_areas
+        As in `anymask.measure`.
 
     Returns
     -------
     Measurements
-        A dict of columns in the order of the masks, with the unit of each in `units`. "id" comes
-        first; "class_name" and the scores follow if the masks have them. "centroid" becomes
-        "centroid_x" and "centroid_y", "bbox" becomes "bbox_x", "bbox_y", "bbox_width" and
-        "bbox_height" (a mask of one pixel is one wide), and intensities of several channels end
-        with "_" and the channel's name. Undefined values, such as any shape of an empty mask, are
-        NaN. "num_pixels" and "area_px" are in pixels whatever the unit.
 
     Raises
     ------
     AnymaskError
-        If a property is unknown, the image has another size than the masks or is a stack, or only
-        one of `pixel_size` and `unit` is given.
-
-    Notes
-    -----
-    `perimeter` is the length of the line through the centres of the border pixels, so the outline
-    is about half a pixel too far in on all sides; `perimeter_crofton` has no such bias.
-    `circularity` is 4π·area divided by the square of the latter, at most 1. `orientation` is the
-    angle between the major axis and the row axis (upwards), in rad from −π/2 to π/2,
-    counter-clockwise. `solidity` is the object's share of the pixels of its convex hull
-    (`area_convex`), `extent` its share of the box. Feret diameters are the largest and smallest
-    distance between two parallel lines that enclose the object.
+        As `anymask.measure`.
 
     Examples
     --------
     >>> labels = np.zeros((9, 12), np.uint8)
     >>> labels[2:5, 3:9] = 7
-    >>> found = measure(labels, pixel_size=0.5, unit="µm")
-    >>> found["id"], found["area"], found.units["area"], found["centroid_x"]
-    (array([7]), array([4.5]), 'µm²', array([5.5]))
+    >>> measure(labels, pixel_size=0.5, unit="µm", properties=["area"])["area"]
+    array([4.5])
     """
     if not isinstance(masks, MaskSet):
         masks = MaskSet.from_labels(np.asarray(masks))
@@ -213,7 +179,7 @@ def measure(
     units = _units(columns, unit)
     if on_earth:
         units |= {name: _EARTH_UNITS[name] for name in _BY_AREA & columns.keys()}
-    notes = [*_notes_on_degrees(on_earth)] * (in_degrees and bool(wanted & _SCALED)) + lacking
+    notes = [*_notes_on_degrees(on_earth)] * (in_degrees and bool(wanted & set(SIZES))) + lacking
     return Measurements(columns, units, notes)
 
 
@@ -374,8 +340,12 @@ def _units(columns: Iterable[str], unit: str | None) -> dict[str, str]:
     return units
 
 
-def _suffix(unit: str) -> str:
-    """A physical unit as the suffix of a column name, in letters and digits."""
+def unit_suffix(unit: str) -> str:
+    """Return a physical unit as the suffix of a column name, in letters and digits.
+
+    >>> unit_suffix("µm²"), unit_suffix("pixels")
+    ('_um2', '')
+    """
     if unit in ("", "pixels", "rad"):
         return ""
     plain = unit.replace("µ", "u").replace("μ", "u").replace("²", "2")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from anymask.images.recipes import Recipe
+from anymask.journal import Line
 from anymask.session.errors import EditedError, SessionError
 from anymask.session.records import ClassRecord, ImageRecord, LayerKey, State
 from anymask.session.store.history import History, Ref
-from anymask.session.store.journal import Line
 
 Readers = Mapping[str, Callable[[Any], Any]]
 """Functions that read the value of steps that only replace a value, by the name of the step."""

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError
+from anymask.journal import Journal, Line
 from anymask.session.errors import SessionError
 from anymask.session.records import Change, Event, LayerKey, ObjectInfo, joined_changes
 from anymask.session.store.by_hand import ByHand
@@ -24,7 +25,6 @@ from anymask.session.store.deltas import Delta, Window
 from anymask.session.store.events import Listener, Mutex
 from anymask.session.store.folder import inside, remove_unfinished
 from anymask.session.store.history import Ref
-from anymask.session.store.journal import Journal, Line
 from anymask.session.store.layer import Layer, Step
 from anymask.session.store.lock import SessionLock
 from anymask.session.store.log import Log
@@ -76,7 +76,9 @@ class Store:
             if not read_only:
                 remove_unfinished(folder)
             self.state = SessionState(folder, readers)
-            self._journal = Journal(folder / "journal.jsonl", writable=not read_only)
+            self._journal = Journal(
+                folder / "journal.jsonl", writable=not read_only, error=SessionError
+            )
             for line in self._journal.lines():
                 self._take_in(line)
             self.messages += self._journal.messages

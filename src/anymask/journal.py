@@ -1,4 +1,4 @@
-"""The journal of a session: one line per step, appended and never changed.
+"""A journal: a file of one line per step, appended and never changed.
 
 Each line is JSON and ends with a checksum of the text before it. A line is written in one go, so a
 killed process leaves at most its last line incomplete; that line is dropped when the journal is
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anymask.errors import AnymaskError
 from anymask.files import output_error
-from anymask.session.errors import SessionError
 
 _SUM = b',"sum":"'
 
@@ -38,6 +38,8 @@ class Journal:
     path : Path
     writable : bool
         Whether steps will be appended; then an incomplete last line is cut off.
+    error : type
+        The error to raise for a damaged step.
 
     Attributes
     ----------
@@ -45,8 +47,11 @@ class Journal:
         Problems found while reading.
     """
 
-    def __init__(self, path: Path, *, writable: bool) -> None:
+    def __init__(
+        self, path: Path, *, writable: bool, error: type[AnymaskError] = AnymaskError
+    ) -> None:
         self.path = path
+        self._error = error
         self.messages: list[str] = []
         self._end = 0
         self._unsynced = False
@@ -77,8 +82,8 @@ class Journal:
         if damaged:
             self.messages.append(
                 f"{damaged} damaged {'step' if damaged == 1 else 'steps'} in the journal "
-                f"{'was' if damaged == 1 else 'were'} skipped; check whether the masks are "
-                "complete."
+                f"{'was' if damaged == 1 else 'were'} skipped; check whether anything is "
+                "missing."
             )
         if self._writable:
             os.ftruncate(self._file, self._end)
@@ -111,14 +116,14 @@ class Journal:
 
         Raises
         ------
-        SessionError
+        AnymaskError
             If it is damaged.
         """
         with self.path.open("rb") as file:
             file.seek(offset)
             step = _checked(file.read(length))
         if step is None:
-            raise SessionError(f"A step in {self.path} is damaged; the disk may be failing.")
+            raise self._error(f"A step in {self.path} is damaged; the disk may be failing.")
         return step
 
     def sync(self) -> None:

@@ -1,0 +1,207 @@
+"""One run of measuring many images into one table, which goes on where an earlier run ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from anymask.errors import AnymaskError, ImageError, OutputError
+from anymask.files import check_free, check_writable, remove_leftovers
+from anymask.io.table_parts import table_format
+from anymask.jobs.inputs import Inputs
+from anymask.jobs.matching import MaskedItem, match
+from anymask.jobs.measure_job import MeasureJob
+from anymask.jobs.report import FolderReport, Outcome
+from anymask.jobs.table_columns import WholeTable
+from anymask.jobs.table_journal import TableJournal, journal_path
+from anymask.jobs.work_through import Advance, OnProgress, failed, work_through
+from anymask.wording import counted
+
+_MOST_NAMED = 3
+
+
+class MeasureRun:
+    """One run over images and their masks; `measure` must follow, which closes the journal.
+
+    Parameters
+    ----------
+    job : MeasureJob
+    table : Path
+        The table to write, ``.csv`` or ``.parquet``.
+    inputs : Inputs
+        The images.
+    masks : Path
+        Folder, pattern or file with their masks.
+    resume : bool
+        Whether to go on with an unfinished table. If there is none, but the table, nothing is left
+        to do.
+    overwrite : bool
+        Whether to replace a table, or to begin an unfinished one again; with `resume` too, only if
+        its rows were measured with other settings.
+
+    Attributes
+    ----------
+    todo : list of MaskedItem
+        The images that remain.
+    unfinished : Path
+        Where the rows of finished images are until the table is complete.
+    report : FolderReport
+        Filled during the run, so that it is available however the run ends.
+
+    Raises
+    ------
+    ImageError
+        If there are no images, no masks, or none that belong together.
+    AnymaskError
+        If a header is given for several images.
+    OutputError
+        If the table exists and may not be replaced, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        job: MeasureJob,
+        table: Path,
+        inputs: Inputs,
+        masks: Path,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        self.job, self.table = job, table
+        self._format = table_format(table, in_parts=True)
+        self.report = FolderReport(table)
+        self.todo: list[MaskedItem] = []
+        self._journal: TableJournal | None = None
+        self.unfinished = unfinished = journal_path(table)
+        _check_place(table, resume, overwrite)
+        if resume and not overwrite and table.exists() and not unfinished.exists():
+            self.report.notes.append(f"{table} is complete; nothing is left to resume.")
+            return
+        if not inputs.items:
+            raise ImageError(
+                " ".join(reason for _, reason in inputs.unusable)
+                or "All of these are results of anymask; name the images themselves."
+            )
+        matched = match(inputs, masks)
+        if job.view.header is not None and len(matched.items) > 1:
+            raise AnymaskError(
+                f"header= is for one data file, but {len(matched.items)} images are given; put "
+                "headers beside their data, or measure one at a time."
+            )
+        check_writable(table.parent)
+        remove_leftovers(table.parent)
+        unusable = [Outcome(name, "failed", reason=reason) for name, reason in inputs.unusable]
+        self.report.outcomes += [*unusable, *matched.failed]
+        self.report.own_results = inputs.own_results
+        if matched.without_image:
+            self.report.notes.append(_left_over(matched.without_image))
+        self._called = _names_in_table(matched.items)
+        if overwrite and not resume:
+            unfinished.unlink(missing_ok=True)
+        self._journal = TableJournal(table, job.settings(), anew=overwrite)
+        self._sort_out(matched.items, self._journal)
+
+    def measure(
+        self, progress: OnProgress | None = None, cancel: Callable[[], bool] | None = None
+    ) -> None:
+        """Measure the remaining images one after another, then write the table.
+
+        Images that failed are left out of the table. While there are any, their table can be
+        resumed to try them again.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called when an image is begun and when it is finished.
+        cancel : callable, optional
+            Called repeatedly; the run stops when it returns True. Finished images stay.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full. Finished images stay. Any other error of an image is reported, and
+            the run continues.
+        """
+        if self._journal is None:
+            return
+        try:
+            work_through(self.todo, self._work, self.report, progress, cancel)
+            if not self.report.cancelled and self._journal.finished:
+                self._write(self._journal)
+        finally:
+            if self._journal.finished:
+                self._journal.close()
+            else:
+                self._journal.remove()
+
+    def _sort_out(self, items: Sequence[MaskedItem], journal: TableJournal) -> None:
+        """Tell images whose rows are in the journal, made from the same files, from the others."""
+        for item in items:
+            known = journal.finished.get(str(item.name))
+            if known is not None and known.made_of == self.job.made_of(item):
+                outcome = Outcome(str(item.name), "kept", str(item.path), masks=known.objects)
+                self.report.outcomes.append(outcome)
+            else:
+                journal.finished.pop(str(item.name), None)
+                self.todo.append(item)
+
+    def _work(self, item: MaskedItem, advance: Advance) -> Outcome:
+        assert self._journal is not None
+        try:
+            made_of = self.job.made_of(item)
+        except (AnymaskError, OSError) as error:
+            return failed(item, error)
+        outcome, rows = self.job.rows(item)
+        if rows is not None:
+            try:
+                self._journal.append(str(item.name), made_of, outcome.masks or 0, rows)
+            except OutputError as error:
+                # All rows go to one file, so the next ones would fail too.
+                return replace(failed(item, error), ends_run=True)
+        return outcome
+
+    def _write(self, journal: TableJournal) -> None:
+        whole = WholeTable(journal, self._called)
+        assert self._format.write_parts is not None
+        self._format.write_parts(self.table, whole.columns, whole.parts())
+        self.report.rows = whole.rows
+        self.report.notes += whole.notes
+        if not self.report.failed:
+            journal.remove()
+
+
+def _check_place(table: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse to replace what may not be replaced."""
+    if table.is_dir():
+        raise OutputError(f"{table} is a folder; give the name of the file to write.")
+    if resume or overwrite:
+        return
+    unfinished = journal_path(table)
+    if unfinished.exists():
+        raise OutputError(
+            f"{unfinished} has images that an earlier run finished; go on with --resume "
+            "(resume=True in Python), or begin again with --overwrite (overwrite=True in Python)."
+        )
+    check_free(table, overwrite)
+
+
+def _names_in_table(items: Sequence[MaskedItem]) -> dict[str, str]:
+    """What the table calls each image: its file, below the given folder; else its whole path."""
+    times = Counter(item.image for item in items)
+    return {
+        str(item.name): item.image if times[item.image] == 1 else item.path.as_posix()
+        for item in items
+    }
+
+
+def _left_over(paths: Sequence[Path]) -> str:
+    named = ", ".join(str(path) for path in paths[:_MOST_NAMED])
+    more = ", …" if len(paths) > _MOST_NAMED else ""
+    one = len(paths) == 1
+    return (
+        f"{counted(len(paths), 'file')} with masks {'has' if one else 'have'} no image here: "
+        f"{named}{more}."
+    )

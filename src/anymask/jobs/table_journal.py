@@ -1,0 +1,198 @@
+"""The rows of the images that are finished, in a file beside the table until it is complete.
+
+``all.csv.unfinished`` is a journal (`anymask.journal`): its first line says what is measured, and
+each other line has the rows of one image and the hashes of the files that they come from. It
+survives any end of the process; only the image in work is lost. The table itself appears whole,
+made from the journal, and is the same however often the run was stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from anymask.errors import OutputError
+from anymask.files import output_error
+from anymask.io.table_parts import Column, columns_of
+from anymask.journal import Journal, Line
+from anymask.masks.measure import Measurements
+
+SUFFIX = ".unfinished"
+_FORMAT = "anymask table 1"
+
+
+def journal_path(table: Path) -> Path:
+    """The journal of a table."""
+    return table.with_name(table.name + SUFFIX)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The rows of an image in the journal.
+
+    Attributes
+    ----------
+    rows : int
+        How many.
+    columns : tuple of Column
+        Their columns; names are without units.
+    made_of : mapping
+        Hashes of the files that they come from.
+    objects : int
+        How many objects the image has.
+    offset, length : int
+        Where the line is.
+    """
+
+    rows: int
+    columns: tuple[Column, ...]
+    made_of: Mapping[str, str]
+    objects: int
+    offset: int
+    length: int
+
+
+class TableJournal:
+    """The journal of a table, open and locked.
+
+    Parameters
+    ----------
+    table : Path
+    settings : mapping
+        What is measured, as JSON-ready data. Rows measured otherwise are not used.
+    anew : bool
+        Whether to begin again if there are rows that were measured otherwise.
+
+    Attributes
+    ----------
+    finished : dict of Finished
+        By the name of the image.
+
+    Raises
+    ------
+    OutputError
+        If another process measures into the same table, the journal cannot be written, or its rows
+        were measured otherwise and `anew` is false.
+    """
+
+    def __init__(self, table: Path, settings: Mapping[str, Any], *, anew: bool) -> None:
+        self.path = journal_path(table)
+        self.finished: dict[str, Finished] = {}
+        self._columns: dict[tuple[Column, ...], tuple[Column, ...]] = {}
+        self._journal: Journal | None = None
+        self._lock = FileLock(table.with_name(f".{table.name}.lock"), timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise OutputError(
+                f"Another process is measuring into {table}; wait for it, or name another table."
+            ) from None
+        except OSError as error:
+            raise output_error(table, error) from error
+        try:
+            self._open({"format": _FORMAT, "settings": json.loads(json.dumps(settings))}, anew)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, header: Mapping[str, Any], anew: bool) -> None:
+        journal = self._journal = Journal(self.path, writable=True, error=OutputError)
+        lines = list(journal.lines())
+        if lines and lines[0].step != header:
+            if not anew:
+                raise OutputError(_other(self.path, lines[0].step, header))
+            journal.close()
+            self.path.unlink()
+            journal = self._journal = Journal(self.path, writable=True, error=OutputError)
+            lines = []
+        for line in lines[1:]:
+            self._note(line)
+        if not lines:
+            journal.append(header)
+
+    def append(
+        self, image: str, made_of: Mapping[str, str], objects: int, table: Measurements
+    ) -> None:
+        """Keep the rows of an image.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written; the journal is unchanged.
+        """
+        columns = [
+            [name, kind.kind, table.units.get(name, "")]
+            for name, kind in zip(table, columns_of(table), strict=True)
+        ]
+        step = {
+            "image": image,
+            "made_of": dict(made_of),
+            "objects": objects,
+            "rows": len(next(iter(table.values()), ())),
+            "columns": columns,
+            # Numbers that are not finite have no place in JSON.
+            "values": [_plain(column) for column in table.values()],
+        }
+        assert self._journal is not None
+        self._note(self._journal.append(step))
+
+    def values(self, image: str) -> dict[str, list[Any]]:
+        """Read the rows of an image: values by the name of the column, without unit."""
+        one = self.finished[image]
+        assert self._journal is not None
+        step = self._journal.read(one.offset, one.length)
+        return {
+            column.name: values for column, values in zip(one.columns, step["values"], strict=True)
+        }
+
+    def remove(self) -> None:
+        """Delete the journal, because the table is complete, and close it."""
+        with suppress(OSError):
+            self.path.unlink()
+        self.close()
+
+    def close(self) -> None:
+        """Close the journal; a second call does nothing."""
+        if self._journal is not None:
+            with suppress(OSError):
+                self._journal.close()
+        if self._lock.is_locked:
+            with suppress(OSError):
+                os.unlink(self._lock.lock_file)
+            self._lock.release()
+
+    def _note(self, line: Line) -> None:
+        step = line.step
+        columns = tuple(Column(name, kind, unit) for name, kind, unit in step["columns"])
+        columns = self._columns.setdefault(columns, columns)  # the same for most images
+        self.finished[step["image"]] = Finished(
+            step["rows"], columns, step["made_of"], step["objects"], line.offset, line.length
+        )
+
+
+def _plain(column: np.ndarray) -> list[Any]:
+    """Values as JSON has them, None for those that are not finite."""
+    values: list[Any] = column.tolist()
+    if column.dtype.kind == "f" and not np.isfinite(column).all():
+        return [value if np.isfinite(value) else None for value in values]
+    return values
+
+
+def _other(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Why a journal cannot be continued."""
+    if found.get("format") != wanted["format"] or not isinstance(found.get("settings"), Mapping):
+        return f"{path} is no unfinished table of this version of anymask; move it away."
+    before, now = found["settings"], wanted["settings"]
+    which = sorted(name for name in now if before.get(name) != now[name])
+    return (
+        f"{path} has images that were measured with other settings ({', '.join(which)}); give the "
+        "same, or begin again with --overwrite (overwrite=True in Python)."
+    )
