@@ -13,17 +13,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import anymask
 from anymask import segment_folder
 from anymask.errors import AnymaskError, ImageError, OutputError
+from anymask.io import save_masks
 from anymask.io.results import SUFFIXES
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.folder_run import FolderRun
 from anymask.jobs.inputs import gather
 from anymask.jobs.worker import Worker
+from anymask.masks.mask_set import MaskSet
 
 QUICK = {"points_per_side": 3, "pred_iou_thresh": 0.1, "stability_score_thresh": 0.1}
 
@@ -223,3 +226,30 @@ def test_mistakes_are_told_before_a_model_is_loaded(photos, tmp_path, arguments,
     call = {"images": photos, "output": tmp_path / "out", "model": "no.pth", **arguments}
     with pytest.raises(error, match=what):
         segment_folder(**call)
+
+
+def test_masks_to_add_to_are_kept_and_what_they_leave_is_added(run, photos, tmp_path):
+    labels = np.zeros((180, 240), np.uint8)
+    labels[40:120, 60:200] = 33
+    mine = MaskSet.from_labels(labels).with_class_names(["mine"])
+    save_masks(mine, tmp_path / "mine" / "one.masks.json")
+    report = run(add_to=tmp_path / "mine")
+    assert [each.status for each in report.outcomes] == ["done"] * 3
+    both = anymask.load_masks(tmp_path / "out" / "one.masks.json")
+    assert (both.ids[0], both.class_names[0]) == (33, "mine")
+    assert np.array_equal(both[0], labels > 0)
+    assert len(both) > 1
+    assert not any((mask & (labels > 0)).any() for mask in list(both)[1:])
+    assert run(add_to=tmp_path / "mine", skip_existing=True).kept[0].name == "one"
+    # Corrected once more, they count as other masks.
+    save_masks(mine.with_ids([34]), tmp_path / "mine" / "one.masks.json", overwrite=True)
+    again = run(add_to=tmp_path / "mine", skip_existing=True, overwrite=True)
+    assert statuses(again) == [("three", "kept"), ("two", "kept"), ("one", "done")]
+
+
+def test_masks_to_add_to_in_two_files_of_one_image_end_the_run_before_it_begins(run, tmp_path):
+    for name in ("one.a.labels.tif", "one.b.labels.tif"):
+        save_masks(np.ones((180, 240), np.uint8), tmp_path / "mine" / name)
+    with pytest.raises(ImageError, match=r"one\.png has masks in 2 files"):
+        run(add_to=tmp_path / "mine")
+    assert not (tmp_path / "out").exists()

@@ -23,6 +23,7 @@ from anymask.cli.info import info
 from anymask.cli.measure import measure
 from anymask.cli.models import models
 from anymask.cli.options import CommandWithFormats, current_name
+from anymask.cli.overlay import overlay
 from anymask.cli.replay import replay
 from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
@@ -78,6 +79,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (gui, None),
     (semantic, CommandWithRgb),
     (clean, CommandWithFormats),
+    (overlay, CommandWithRgb),
     (measure, None),
     (spectra, None),
     (convert, CommandWithFormats),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -42,6 +43,14 @@ def everything(
     model: ModelOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
+    add_to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MASKS",
+            help="Keep these masks, such as corrected ones, and add what they do not cover: a "
+            "folder, pattern or file, matched by name.",
+        ),
+    ] = None,
     skip_existing: Annotated[
         bool,
         typer.Option(
@@ -89,12 +98,14 @@ def everything(
     --points-per-side 32, --pred-iou-thresh 0.88, --stability-score-thresh 0.95 and
     --box-nms-thresh 0.7.
 
-    One image; a folder, resumed where it stopped; small objects; a scan many thousand pixels wide;
-    a spectral cube in two views; two fluorescence channels:
+    One image; a folder, resumed where it stopped; more objects beside corrected ones; small
+    objects; a scan many thousand pixels wide; a spectral cube in two views; two fluorescence
+    channels:
 
     ```
     anymask everything coffee.png -o masks/
     anymask everything photos/ -o masks/ --skip-existing
+    anymask everything photos/ -o more/ --add-to corrected/
     anymask everything 'scans/**/*.tif' -o masks/ --points-per-side 64
     anymask everything slide.tif -o masks/ --tile-size 2048
     anymask everything cube.hdr -o masks/ --rgb "nm(860)" "nm(680)" "nm(550)" --rgb ndvi
@@ -107,8 +118,10 @@ def everything(
     from anymask.cli.folder_report import print_summary, shown
     from anymask.jobs.folder_job import FolderJob
     from anymask.jobs.folder_run import FolderRun
+    from anymask.jobs.matching import masks_by_image
 
-    job = FolderJob(output, model or "small", options, view, device, dtype, compiled)
+    kept = {} if add_to is None else masks_by_image(inputs, add_to)
+    job = FolderJob(output, model or "small", options, view, device, dtype, compiled, kept)
     run = FolderRun(job, inputs)
     if inputs.own_results:
         err.print(

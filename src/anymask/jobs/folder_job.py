@@ -17,6 +17,7 @@ from anymask.io.fingerprint import fingerprint
 from anymask.io.results import JSON, SUFFIXES, result_path
 from anymask.io.view import View
 from anymask.jobs.inputs import WorkItem
+from anymask.jobs.matching import MaskedItem
 from anymask.model.config import EverythingConfig
 from anymask.predict.everything.options import EverythingOptions
 
@@ -41,6 +42,8 @@ class FolderJob:
     device, dtype : str
     compile : bool
         As in `anymask.load`.
+    add_to : mapping of Path to MaskedItem
+        Images with masks that are kept; what these do not cover is added.
 
     Raises
     ------
@@ -55,6 +58,7 @@ class FolderJob:
     device: str = "auto"
     dtype: str = "auto"
     compile: bool = False
+    add_to: Mapping[Path, MaskedItem] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         EverythingOptions.for_model(EverythingConfig(), self.options)
@@ -87,12 +91,14 @@ class FolderJob:
     def made_with(self, item: WorkItem) -> dict[str, Any]:
         """Return the settings that the results of an item depend on, as recorded in them."""
         view = self.view.made_with(item.recipe)
+        earlier = self.add_to.get(item.path)
         return {
             "model": self.model,
             **({"model_sha256": self.model_sha256} if self.model_sha256 else {}),
             "options": {k: v for k, v in self.options.items() if k not in _OF_NO_EFFECT},
             "sha256": fingerprint(item.path, self.view.header),
             **({"view": view} if view else {}),
+            **({"added_to": sha256(earlier.masks)} if earlier and earlier.masks.is_file() else {}),
         }
 
     def masks_if_done(self, item: WorkItem) -> int | None:
@@ -108,7 +114,7 @@ class FolderJob:
             coco = json.loads(path.read_text(encoding="utf-8"))
             info, count = coco["info"], len(coco["annotations"])
             wanted = self.made_with(item)
-            wanted.setdefault("view", None)
+            wanted = {"view": None, "added_to": None, **wanted}
             if "model_sha256" not in info:  # as written by anymask 0.1.0
                 wanted.pop("model_sha256", None)
             same = all(info.get(key) == value for key, value in wanted.items())

@@ -23,6 +23,8 @@ from anymask.io.mask_file import MaskFile
 from anymask.io.registry import mask_formats
 from anymask.jobs.inputs import Inputs, WorkItem
 from anymask.jobs.report import Outcome
+from anymask.notices import tell
+from anymask.wording import counted
 
 _MOST_NAMED = 3
 
@@ -57,13 +59,50 @@ class Matched:
     items : list of MaskedItem
     failed : list of Outcome
         Images that have no masks, or several files of them.
+    ambiguous : list of Outcome
+        Of these, the ones with several files.
     without_image : list of Path
         Files with masks of no image.
     """
 
     items: list[MaskedItem]
     failed: list[Outcome]
+    ambiguous: list[Outcome]
     without_image: list[Path]
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what is left over."""
+        if not self.without_image:
+            return []
+        named = ", ".join(str(path) for path in self.without_image[:_MOST_NAMED])
+        more = ", …" if len(self.without_image) > _MOST_NAMED else ""
+        one = len(self.without_image) == 1
+        return [
+            f"{counted(len(self.without_image), 'file')} with masks {'has' if one else 'have'} no "
+            f"image here: {named}{more}."
+        ]
+
+
+def masks_by_image(inputs: Inputs, masks: Path) -> dict[Path, MaskedItem]:
+    """Match images with masks where they have any, by the file of the image.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    masks : Path
+
+    Raises
+    ------
+    ImageError
+        If there are no masks, none of an image, or several files of one image.
+    """
+    matched = match(inputs, masks)
+    if matched.ambiguous:
+        raise ImageError(matched.ambiguous[0].reason)
+    for said in matched.notes:
+        tell(said)
+    return {item.path: item for item in matched.items}
 
 
 def match(inputs: Inputs, masks: Path) -> Matched:
@@ -84,7 +123,7 @@ def match(inputs: Inputs, masks: Path) -> Matched:
     alone = len(inputs.items) == 1 and [result.path for result in results] == [masks]
     if alone and len(_of_several(results[0])) < 2:  # they belong together, whatever their names
         (item,) = inputs.items
-        return Matched([MaskedItem(item.path, item.name, masks=masks)], [], [])
+        return Matched([MaskedItem(item.path, item.name, masks=masks)], [], [], [])
     images = {item.name.as_posix(): item for item in inputs.items}
     found: dict[str, list[_Masks]] = defaultdict(list)
     rest = []
@@ -121,7 +160,8 @@ def match(inputs: Inputs, masks: Path) -> Matched:
     ]
     images_too = {item.path for item in inputs.items}
     left = dict.fromkeys(one.path for one in rest if one.path not in images_too)
-    return Matched(items, failed, list(left))
+    ambiguous = [each for each in failed if found[Path(each.name).as_posix()]]
+    return Matched(items, failed, ambiguous, list(left))
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,6 @@ from anymask.jobs.report import FolderReport, Outcome
 from anymask.jobs.table_columns import WholeTable
 from anymask.jobs.table_journal import TableJournal, journal_path
 from anymask.jobs.work_through import Advance, OnProgress, failed, work_through
-from anymask.wording import counted
-
-_MOST_NAMED = 3
 
 
 class MeasureRun:
@@ -96,8 +93,7 @@ class MeasureRun:
         unusable = [Outcome(name, "failed", reason=reason) for name, reason in inputs.unusable]
         self.report.outcomes += [*unusable, *matched.failed]
         self.report.own_results = inputs.own_results
-        if matched.without_image:
-            self.report.notes.append(_left_over(matched.without_image))
+        self.report.notes += matched.notes
         self._called = _names_in_table(matched.items)
         if overwrite and not resume:
             unfinished.unlink(missing_ok=True)
@@ -195,13 +191,3 @@ def _names_in_table(items: Sequence[MaskedItem]) -> dict[str, str]:
         str(item.name): item.image if times[item.image] == 1 else item.path.as_posix()
         for item in items
     }
-
-
-def _left_over(paths: Sequence[Path]) -> str:
-    named = ", ".join(str(path) for path in paths[:_MOST_NAMED])
-    more = ", …" if len(paths) > _MOST_NAMED else ""
-    one = len(paths) == 1
-    return (
-        f"{counted(len(paths), 'file')} with masks {'has' if one else 'have'} no image here: "
-        f"{named}{more}."
-    )

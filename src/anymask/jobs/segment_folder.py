@@ -14,6 +14,7 @@ from anymask.io.view import View
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.folder_run import FolderRun
 from anymask.jobs.inputs import gather
+from anymask.jobs.matching import masks_by_image
 from anymask.jobs.report import FolderReport
 from anymask.jobs.work_through import OnProgress
 
@@ -25,6 +26,7 @@ def segment_folder(
     output: str | os.PathLike[str],
     model: str | os.PathLike[str] | None = None,
     *,
+    add_to: str | os.PathLike[str] | None = None,
     skip_existing: bool = False,
     overwrite: bool = False,
     rgb: Sequence[str | Recipe] = (),
@@ -57,6 +59,9 @@ def segment_folder(
         Folder for the results; created if missing. Images from subfolders keep their subfolder.
     model : str or path, optional
         As in `anymask.load`; the shipped model if None.
+    add_to : str or path, optional
+        Masks to keep, such as corrected ones: a folder, a pattern or a file, matched by name. They
+        keep their pixels, ids and classes; what they do not cover is added.
     skip_existing : bool
         Skip images whose results are complete and were made from the same file with the same model
         and options.
@@ -119,6 +124,8 @@ def segment_folder(
     planes = {name: value for name, value in (("z", z), ("t", t)) if value is not None}
     where = None if header is None else Path(header)
     light = references(white, dark, panel)
+    places = [images] if isinstance(images, str | os.PathLike) else images
+    inputs = gather([os.fspath(place) for place in places])
     job = FolderJob(
         Path(output),
         "small" if model is None else os.fspath(model),
@@ -127,9 +134,9 @@ def segment_folder(
         device,
         dtype,
         compile,
+        {} if add_to is None else masks_by_image(inputs, Path(add_to)),
     )
-    places = [images] if isinstance(images, str | os.PathLike) else images
-    run = FolderRun(job, gather([os.fspath(place) for place in places]))
+    run = FolderRun(job, inputs)
     if skip_existing:
         run.skip_finished()
     existing = run.would_replace()

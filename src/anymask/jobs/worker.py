@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anymask.images.image import Image
+from anymask.io.corrected import newest_masks
+from anymask.io.read_masks import load_masks
 from anymask.io.results import write_results
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.report import Outcome
 from anymask.jobs.work_through import Advance, failed
+from anymask.masks.adding import add_to
+from anymask.masks.mask_set import MaskSet
 from anymask.notices import noticing
 
 if TYPE_CHECKING:
@@ -64,7 +68,10 @@ class Worker:
         with noticing() as notices:
             image = self._open(item.path)
             rgb, notes = self.job.view.picture(image, item.recipe)
+            earlier = self._earlier(item, image)
         masks = self._generator.generate_masks(rgb, progress=advance)
+        if earlier is not None:
+            masks = add_to(earlier, masks)
         write_results(
             self.job.stem(item),
             rgb,
@@ -86,6 +93,14 @@ class Worker:
             seconds=time.perf_counter() - began,
             notes=(*notices, *notes),
         )
+
+    def _earlier(self, item: WorkItem, image: Image) -> MaskSet | None:
+        """The masks of an item that are kept."""
+        known = self.job.add_to.get(item.path)
+        if known is None:
+            return None
+        masks = load_masks(known.masks, picture=known.picture, image=image)
+        return newest_masks(known.masks, masks)
 
     def _open(self, path: Path) -> Image:
         if self._opened is None or self._opened[0] != path:
