@@ -13,9 +13,11 @@ from PIL import Image as Picture
 from pycocotools.coco import COCO
 
 import anymask
+from anymask.images.recipes import recipe
 from anymask.io import load_dataset, load_masks, save_masks
 from anymask.io.read_masks import scale_of
 from anymask.io.results import write_results
+from anymask.io.view import View
 from anymask.masks.mask_set import MaskSet
 from anymask.predict.score_map import ScoreMap
 
@@ -95,6 +97,59 @@ def test_a_data_set_to_train_on_has_its_images(run, photos, tmp_path, form, plac
         )
     again = run(results, "--to", form, "-o", out, "--images", photos, "--overwrite")
     assert again.exit_code == 0, again.stderr
+
+
+def test_images_are_kept_and_measured_as_the_model_saw_them(run, tmp_path):
+    rng = np.random.default_rng(0)
+    stack = rng.integers(0, 4000, (3, *SHAPE), np.uint16)
+    tifffile.imwrite(tmp_path / "stack.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    bands = rng.integers(1, 200, (*SHAPE, 3), np.uint8)
+    Picture.fromarray(bands).save(tmp_path / "photo.png")
+    masks, results = MaskSet.from_labels(labels_with(4, 9)), tmp_path / "masks"
+    index = "(ch[0] - ch[1]) / (ch[0] + ch[1])"
+    views = {
+        "stack": View(planes={"z": 2}, options={"low": "5%", "gamma": 0.7}),
+        "photo.index": View((recipe(index, name="index"),)),
+        "photo.blue": View((recipe("ch[2]", "ch[2]", "ch[0]", name="blue"),)),
+    }
+    for name, view in views.items():
+        made = view.made_with(view.recipes[0] if view.recipes else None)
+        file = "stack.tif" if name == "stack" else "photo.png"
+        shown = np.zeros((*SHAPE, 3), np.uint8)
+        write_results(results / name, shown, masks, image_name=file, info={"view": made})
+
+    result = run(results, "--to", "yolo", "-o", tmp_path / "yolo", "--images", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    expected = {
+        "stack": anymask.to_rgb(stack[2], low="5%", gamma=0.7),
+        "photo.index": anymask.pseudo_rgb(bands, index).rgb,
+        "photo.blue": anymask.pseudo_rgb(bands, "ch[2]", "ch[2]", "ch[0]").rgb,
+    }
+    for name, rgb in expected.items():
+        written = np.asarray(Picture.open(tmp_path / "yolo" / "images" / f"{name}.png"))
+        np.testing.assert_array_equal(written, rgb, err_msg=name)
+
+    table = tmp_path / "stack.csv"
+    one = results / "stack.labels.tif"
+    result = run(one, "--to", "csv", "-o", table, "--images", tmp_path / "stack.tif")
+    assert result.exit_code == 0, result.stderr
+    header, *rows = (line.split(",") for line in table.read_text().splitlines())
+    means = [float(row[header.index("intensity_mean")]) for row in rows]
+    labels = labels_with(4, 9)
+    assert means == pytest.approx([stack[2][labels == id_].mean() for id_ in (4, 9)], rel=1e-4)
+
+
+def test_a_view_of_another_version_is_refused_only_where_it_is_needed(
+    run, results, photos, tmp_path
+):
+    path = results / "a.masks.json"
+    content = json.loads(path.read_text())
+    content["info"]["view"] = {"hologram": 1}
+    path.write_text(json.dumps(content))
+    result = run(path, "--to", "yolo", "-o", tmp_path / "out", "--images", photos)
+    assert result.exit_code == 2
+    assert "a.masks.json records a way to show its image that this version" in result.stderr
+    assert run(path, "--to", "labels", "-o", tmp_path / "out").exit_code == 0
 
 
 def test_without_images_it_is_said_where_a_data_set_needs_them(run, results, tmp_path):

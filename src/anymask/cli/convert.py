@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from anymask.images.image import Image
     from anymask.io.gathering import Result
     from anymask.io.registry import MaskFormat
+    from anymask.io.view import View
     from anymask.masks.mask_set import MaskSet
 
 # Longer lists are cut off and counted.
@@ -62,7 +64,8 @@ def convert(
             "--images",
             metavar="FILE|DIR",
             help="The image, or a folder of images named like the results. Gives brightness, and "
-            "the pixel size, geo-reference and image size that the results lack.",
+            "the pixel size, geo-reference and image size that the results lack. YOLO and VOC "
+            "keep it, as the model saw it.",
         ),
     ] = None,
     image_size: Annotated[
@@ -214,6 +217,8 @@ class _Loaded:
     result: Result
     masks: MaskSet
     image: Image | None
+    view: View | None
+    """How the image was shown to the model, if not as by default."""
     scale: dict[str, Any]
     """Pixel size, unit and geo-reference stored in the result file itself."""
 
@@ -222,8 +227,10 @@ def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> 
     """Load the masks of each image in one result, with the images themselves if given."""
     from anymask.io.corrected import newest_masks
     from anymask.io.read_masks import load_dataset, scale_of
+    from anymask.io.view import recorded_view
 
-    image = _image_for(images, result.name) if images is not None else None
+    view = recorded_view(result.path) if images is not None else None
+    image = _image_for(images, result.name, view) if images is not None else None
     size = size if image is None or size is not None else (image.height, image.width)
     scale = scale_of(result.path)
     found: list[_Loaded] = []
@@ -231,11 +238,11 @@ def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> 
         masks = newest_masks(result.path, masks)
         own = image
         if own is None and images is not None:
-            own = _image_for(images, Path(name).with_suffix(""))
+            own = _image_for(images, Path(name).with_suffix(""), view)
         if images is not None and own is None:
             raise AnymaskError(f"{images} has no image for {result.path}; check the names.")
         name = (result.name.parent / name).as_posix()
-        found.append(_Loaded(name, result, masks, own, scale))
+        found.append(_Loaded(name, result, masks, own, view, scale))
     return found
 
 
@@ -248,12 +255,16 @@ def _with_unique_names(loaded: Sequence[_Loaded]) -> list[_Loaded]:
     ]
 
 
-def _image_for(images: Path, name: Path) -> Image | None:
-    """Read the image of a result: the given file, or the one of that name in the given folder."""
+def _image_for(images: Path, name: Path, view: View | None) -> Image | None:
+    """Read the image of a result: the given file, or the one of that name in the given folder.
+
+    Of a stack, it is the plane that the model saw.
+    """
+    from anymask.io import read_images
     from anymask.io.listing import is_image_folder
-    from anymask.io.read_images import read
     from anymask.io.registry import image_suffixes
 
+    read = read_images.read if view is None else view.open
     if images.is_file() or is_image_folder(images):
         return read(images)
     if not images.is_dir():
@@ -280,15 +291,21 @@ def _write(
     from anymask.io.write_context import lacked
     from anymask.io.write_masks import save_dataset, save_masks
 
+    def image_of(one: _Loaded) -> Image | None:
+        if one.image is None or one.view is None or not form.keeps_images:
+            return one.image
+        return one.view.as_seen(one.image)
+
     if len(loaded) == 1 and to_file:
         one = loaded[0]
+        image = image_of(one)
         given = {key: value for key, value in options.items() if value is not None}
         options = lacked(one.image, one.scale) | given
         return save_masks(
             one.masks,
             output,
             form.name,
-            image=one.name if one.image is None else one.image,
+            image=one.name if image is None else image,
             **options,
         )
     if to_file and form.write_many is None:
@@ -299,7 +316,7 @@ def _write(
         [(one.name, one.masks) for one in loaded],
         output,
         form.name,
-        images={one.name: one.image for one in loaded if one.image is not None},
+        images={one.name: partial(image_of, one) for one in loaded if one.image is not None},
         scales={one.name: one.scale for one in loaded},
         **options,
     )

@@ -146,6 +146,8 @@ class MaskFormat:
     dataset_lacks : callable, optional
         ``dataset_lacks(folder)`` returns what a data set that was just written still needs before
         other programs can train on it, as a sentence, or None.
+    keeps_images : bool
+        Whether a data set holds the images, as the model saw them.
     companions : tuple of str
         Names, or endings after the same stem, of files that are written along with a result but
         are not results themselves.
@@ -175,6 +177,7 @@ class MaskFormat:
     dataset_folder: str = ""
     dataset_list: str = ""
     dataset_lacks: Callable[[Path], str | None] | None = None
+    keeps_images: bool = False
     companions: tuple[str, ...] = ()
     is_folder: bool = False
     is_label_image: bool = False

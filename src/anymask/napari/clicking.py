@@ -74,7 +74,7 @@ class Clicking(QObject):
         control.in_turn = self._in_turn
         control.before_closing.append(self._queue.finish)
         canvas.shown.connect(self._on_shown)
-        self._ahead = EncodingAhead(control, canvas, self)
+        self._ahead = EncodingAhead(control, canvas, lambda: self.is_on)
 
     @property
     def prompts(self) -> Prompts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from anymask.session import region_for
 
 if TYPE_CHECKING:
     from anymask.napari.canvas import Canvas
-    from anymask.napari.clicking import Clicking
     from anymask.napari.controller import Controller
 
 # After this long without a change, the user is looking at the image.
@@ -29,14 +29,16 @@ _MOST_PIXELS = 2**26
 class EncodingAhead(QObject):
     """Encodes what a first click needs, in a thread with low priority.
 
-    It starts when a model is loaded, the image has not changed for a moment, clicking is off
+    It starts when a model is loaded, the image has not changed for a moment, `is_clicking` is False
     (clicking encodes by itself) and no task is running. A waiting request is dropped when another
     image is shown or a task starts; a running one is finished and kept on disk.
     """
 
-    def __init__(self, control: Controller, canvas: Canvas, clicks: Clicking) -> None:
+    def __init__(
+        self, control: Controller, canvas: Canvas, is_clicking: Callable[[], bool]
+    ) -> None:
         super().__init__(control)
-        self._control, self._canvas, self._clicks = control, canvas, clicks
+        self._control, self._canvas, self._is_clicking = control, canvas, is_clicking
         self._encoding = Latest(control.main, "encoding ahead")
         self._asked: Any = None
         self._look = QTimer(self)
@@ -60,11 +62,11 @@ class EncodingAhead(QObject):
         self._encoding.forget()
 
     def _begin(self) -> None:
-        control, clicks = self._control, self._clicks
+        control = self._control
         session, key, sam, record = control.session, control.current, control.sam, control.record
         if session is None or key is None or sam is None or record is None:
             return
-        if clicks.is_on or control.tasks.is_busy or self._canvas.picture is None:
+        if self._is_clicking() or control.tasks.is_busy or self._canvas.picture is None:
             return
         plane, size = control.plane, record.size
         view = visible_part(self._canvas.picture)

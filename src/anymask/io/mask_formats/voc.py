@@ -243,6 +243,7 @@ FORMAT = MaskFormat(
     sniff=_sniff,
     dataset_folder=ANNOTATIONS,
     dataset_lacks=_lacks,
+    keeps_images=True,
     companions=(_MAP, "_class.png", "_object.png"),
     keeps_overlaps=False,
 )

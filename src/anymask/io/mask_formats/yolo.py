@@ -185,6 +185,7 @@ FORMAT = MaskFormat(
     dataset_folder=LABELS,
     dataset_list=YAML,
     dataset_lacks=_lacks,
+    keeps_images=True,
     companions=("classes.txt",),
     keeps_ids=False,
     keeps_empty=False,
