@@ -24,6 +24,7 @@ from anymask.cli.measure import measure
 from anymask.cli.models import models
 from anymask.cli.options import CommandWithFormats, current_name
 from anymask.cli.overlay import overlay
+from anymask.cli.plot import plot
 from anymask.cli.replay import replay
 from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
@@ -82,6 +83,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (overlay, CommandWithRgb),
     (measure, None),
     (spectra, None),
+    (plot, None),
     (convert, CommandWithFormats),
     (export, CommandWithFormats),
     (replay, None),

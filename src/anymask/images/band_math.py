@@ -7,7 +7,8 @@ Besides numbers, operators and functions, an expression may contain:
 - ``nm(680)``: the band nearest to 680 nm, if there is one within 15 nm (or another tolerance);
   ``nm(680, 5)`` within 5 nm; ``nm(670:690)``: the mean of the bands from 670 to 690 nm.
 - ``ndvi`` and the other indices of :mod:`anymask.images.indices`.
-- The names of channels in the file, in quotes if they contain spaces: ``"DAPI 405"``.
+- The names of channels in the file, in quotes if they contain spaces: ``"DAPI 405"``; of a
+  photograph ``red``, ``green`` and ``blue``.
 
 Bands marked as bad are left out of means and searches. Naming one by its index is an error.
 """
@@ -33,6 +34,7 @@ from anymask.images.bands import (
     reflectance_scale,
 )
 from anymask.images.blocks import blocks_of_rows, read_band
+from anymask.images.channel_labels import is_coloured, short_names
 from anymask.images.image import Image
 from anymask.images.indices import INDICES, Index
 
@@ -113,11 +115,12 @@ def resolve(text: str, image: Image, *, tolerance: float = TOLERANCE) -> BandMat
         If the expression cannot be understood or the image lacks something it names; the error
         points at the character.
     """
-    expression = parse_bands(text, image.channel_names)
+    names = _channel_names(image)
+    expression = parse_bands(text, names)
     answers: dict[Reference, NDArray[np.intp] | BandMath] = {}
     for node in expression.references():
         try:
-            answers[node] = _answer(node, image, tolerance)
+            answers[node] = _answer(node, image, names, tolerance)
         except ExpressionError as error:
             if error.expression == text:
                 raise
@@ -194,13 +197,22 @@ def cached_bands(image: Image, rows: slice) -> Callable[[int], NDArray[Any]]:
     return band
 
 
-def _answer(node: Reference, image: Image, tolerance: float) -> NDArray[np.intp] | BandMath:
+def _channel_names(image: Image) -> tuple[str, ...]:
+    """The names of channels in the file, or of the colours of a photograph."""
+    if image.channel_names is None and image.n_channels in (3, 4) and is_coloured(image.axes):
+        return tuple(short_names(image.n_channels, None, None, coloured=True))
+    return image.channel_names or ()
+
+
+def _answer(
+    node: Reference, image: Image, names: tuple[str, ...], tolerance: float
+) -> NDArray[np.intp] | BandMath:
     if isinstance(node, Indexed):
         return _by_index(node, image)
     if isinstance(node, Call):
         return _by_wavelength(node, image, tolerance)
-    if node.name in (image.channel_names or ()):
-        return np.array([(image.channel_names or ()).index(node.name)])
+    if node.name in names:
+        return np.array([names.index(node.name)])
     index = INDICES[node.name]
     math = resolve(index.formula, image, tolerance=tolerance)
     scale = reflectance_scale(image) if index.needs_reflectance else None

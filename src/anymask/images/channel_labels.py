@@ -10,6 +10,15 @@ from numpy.typing import NDArray
 _COLOURS = ("red", "green", "blue", "alpha")
 
 
+def is_coloured(axes: str) -> bool:
+    """Whether the channels of an image with these axes are colour samples.
+
+    >>> is_coloured("YXS"), is_coloured("CYX")
+    (True, False)
+    """
+    return "S" in axes and "C" not in axes
+
+
 def short_names(
     count: int,
     names: Sequence[str] | None,

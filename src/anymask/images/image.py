@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from anymask.errors import ImageError
 from anymask.images.axes import AXES, check_axes, check_lists
-from anymask.images.channel_labels import short_names
+from anymask.images.channel_labels import is_coloured, short_names
 from anymask.images.chunks import kept_bytes
 from anymask.images.earth import row_areas
 from anymask.images.lazy import LazyArray
@@ -272,9 +272,11 @@ class Image:
         values : ndarray
             As :meth:`channel` returns them, NaN in holes.
         """
-        coloured = "S" in self.axes and "C" not in self.axes
         labels = list(names or ()) or short_names(
-            self.n_channels, self.channel_names, self.wavelengths, coloured=coloured
+            self.n_channels,
+            self.channel_names,
+            self.wavelengths,
+            coloured=is_coloured(self.axes),
         )
         if len(labels) != self.n_channels or len(set(labels)) != len(labels):
             raise ImageError(

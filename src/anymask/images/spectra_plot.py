@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anymask.errors import ImageError
 from anymask.palette import colours_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from anymask.images.object_spectra import ObjectSpectra
 
 MOST_OBJECTS = 24
@@ -27,28 +31,14 @@ def draw(spectra: ObjectSpectra, path: Path, *, title: str = "", unit: str = "va
     ImageError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImageError(
-            'Drawing spectra needs matplotlib; install it with pip install "anymask[plots]".'
-        ) from error
-
     x = spectra.bands if spectra.wavelengths is None else spectra.wavelengths
-    order = np.argsort(x, kind="stable")
     shown = np.argsort(-spectra.pixels.max(axis=1), kind="stable")[:MOST_OBJECTS]
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = FigureCanvasAgg(figure).figure.subplots()
-    breaks = _breaks(x[order].astype(np.float64), spectra.bands[order])
+    figure = new_figure(8, 4.5)
+    axes = figure.subplots()
     for i in np.sort(shown):
         colour = tuple(colours_of(spectra.ids[i]) / 255)
-        mean, std = (
-            np.insert(table[i, order], breaks, np.nan) for table in (spectra.mean, spectra.std)
-        )
-        along = np.insert(x[order].astype(np.float64), breaks, np.nan)
-        axes.plot(along, mean, color=colour, linewidth=1.4, label=str(spectra.ids[i]))
-        axes.fill_between(along, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
+        label = str(spectra.ids[i])
+        draw_spectrum(axes, x, spectra.bands, spectra.mean[i], spectra.std[i], colour, label)
     axes.set_xlabel("band" if spectra.wavelengths is None else "wavelength (nm)")
     axes.set_ylabel(unit)
     axes.grid(alpha=0.25)
@@ -56,17 +46,72 @@ def draw(spectra: ObjectSpectra, path: Path, *, title: str = "", unit: str = "va
     few = "" if len(shown) == len(spectra.ids) else f"the largest {len(shown)} of "
     count = f"{few}{len(spectra.ids)} object{'s' if len(spectra.ids) > 1 else ''}"
     axes.set_title(f"{title}: {count}" if title else count, fontsize="medium")
+    legend_beside(axes, "object", len(shown))
+    figure.savefig(path, dpi=150)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure, in inches.
+
+    Raises
+    ------
+    ImageError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImageError(
+            'Drawing needs matplotlib; install it with pip install "anymask[plots]".'
+        ) from error
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def draw_spectrum(
+    axes: Axes,
+    x: NDArray[Any],
+    bands: NDArray[Any],
+    mean: NDArray[np.float64],
+    std: NDArray[np.float64],
+    colour: tuple[float, ...],
+    label: str,
+) -> None:
+    """Draw one spectrum, shaded by its spread, with gaps where bands are left out.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    x, bands, mean, std : (B,) array
+        Wavelength, index in the image, value and spread of each band, in any order.
+    colour, label
+        Of the line.
+    """
+    order = np.argsort(x, kind="stable")
+    breaks = _breaks(bands[order])
+    along, middle, spread = (
+        np.insert(values[order].astype(np.float64), breaks, np.nan) for values in (x, mean, std)
+    )
+    axes.plot(along, middle, color=colour, linewidth=1.4, label=label)
+    axes.fill_between(
+        along, middle - spread, middle + spread, color=colour, alpha=0.18, linewidth=0
+    )
+
+
+def legend_beside(axes: Axes, title: str, entries: int) -> None:
+    """Put the legend to the right of the axes."""
     axes.legend(
-        title="object",
-        ncols=1 + len(shown) // 13,
+        title=title,
+        ncols=1 + entries // 13,
         fontsize="small",
         loc="center left",
         bbox_to_anchor=(1, 0.5),
         frameon=False,
     )
-    figure.savefig(path, dpi=150)
 
 
-def _breaks(x: np.ndarray, bands: np.ndarray) -> np.ndarray:
+def _breaks(bands: NDArray[Any]) -> NDArray[np.intp]:
     """Where lines are interrupted: where bands between two drawn ones are left out."""
-    return np.flatnonzero(np.abs(np.diff(bands)) > 1) + 1 if len(x) > 1 else np.zeros(0, np.intp)
+    return np.flatnonzero(np.abs(np.diff(bands)) > 1) + 1
