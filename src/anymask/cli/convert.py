@@ -227,7 +227,7 @@ def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> 
     """Load the masks of each image in one result, with the images themselves if given."""
     from anymask.io.corrected import newest_masks
     from anymask.io.read_masks import load_dataset, scale_of
-    from anymask.io.view import recorded_view
+    from anymask.io.recorded_view import recorded_view
 
     view = recorded_view(result.path) if images is not None else None
     image = _image_for(images, result.name, view) if images is not None else None

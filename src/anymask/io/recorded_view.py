@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from anymask.errors import AnymaskError, ImageError
+from anymask.images.contrast import Contrast
 from anymask.images.named_values import values_of
-from anymask.images.recipes import Recipe
+from anymask.images.recipes import recipe
 from anymask.io.guards import read_json
 from anymask.io.references import References
 from anymask.io.results import JSON, stem_of
 from anymask.io.view import View
 
-_PLANES = ("z", "t")
-_READING = ("series", "page", "level", "dataset", "axes")
+_OPTIONS = frozenset({"channels", "colors", "low", "high", "gamma"})
+_PLANES = frozenset({"z", "t"})
+_READING = frozenset({"series", "page", "level", "dataset", "axes"})
 
 
 def recorded_view(masks: Path) -> View | None:
@@ -65,6 +67,7 @@ def joined(recorded: View, given: View) -> View:
     return replace(
         given,
         recipes=given.recipes or recorded.recipes,
+        options={**recorded.options, **given.options},
         planes={**recorded.planes, **given.planes},
         wavelengths=given.wavelengths or recorded.wavelengths,
         reading={**recorded.reading, **given.reading},
@@ -83,6 +86,7 @@ def used_again(recorded: View, given: View, *, values: bool) -> list[str]:
 
     Examples
     --------
+    >>> from anymask.images.recipes import Recipe
     >>> used_again(View((Recipe("ndvi", ("ndvi",)),), planes={"z": "max"}), View(), values=True)
     ['z=max', 'ndvi']
     """
@@ -100,13 +104,16 @@ def used_again(recorded: View, given: View, *, values: bool) -> list[str]:
 
 
 def _view_of(made: Mapping[str, Any]) -> View:
-    rgb = made.get("rgb")
-    recipes = () if rgb is None else (Recipe(str(rgb["name"]), tuple(map(str, rgb["source"]))),)
-    light = made.get("reflectance")
-    return View(
-        recipes,
-        planes={name: made[name] for name in _PLANES if name in made},
-        wavelengths=tuple(float(number) for number in made.get("wavelengths", ())),
-        reading={name: made[name] for name in _READING if name in made},
-        references=None if light is None else References.from_record(light),
+    made = dict(made)
+    rgb, wavelengths = made.pop("rgb", None), made.pop("wavelengths", ())
+    light = made.pop("reflectance", None)
+    if unknown := sorted(made.keys() - _OPTIONS - _PLANES - _READING):
+        raise ValueError(f"this version does not know {', '.join(unknown)}")
+    options, planes, reading = (
+        {name: value for name, value in made.items() if name in names}
+        for names in (_OPTIONS, _PLANES, _READING)
     )
+    Contrast(options.get("low"), options.get("high"), gamma=options.get("gamma", 1.0))
+    recipes = () if rgb is None else (recipe(*rgb["source"], name=rgb["name"]),)
+    references = None if light is None else References.from_record(light)
+    return View(recipes, options, planes, None, tuple(map(float, wavelengths)), reading, references)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymask.errors import AnymaskError, ImageError
+from anymask.errors import ImageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from anymask.images.image import Image
     from anymask.images.recipes import Recipe
     from anymask.io.references import References
-
-_OPTIONS = frozenset({"channels", "colors", "low", "high", "gamma"})
-_PLANES = frozenset({"t", "z"})
-_READING = frozenset({"page", "series", "level", "dataset", "axes"})
 
 
 @dataclass(frozen=True)
@@ -107,60 +103,6 @@ class View:
         rgb, _ = self.picture(image, self.recipes[0] if self.recipes else None)
         place = {"pixel_size": image.pixel_size, "unit": image.unit, "geo": image.geo}
         return Image(rgb, "YXS", name=image.name, **place)
-
-
-def recorded_view(path: Path) -> View | None:
-    """Read how the image of a result was shown to the model; the inverse of `View.made_with`.
-
-    Parameters
-    ----------
-    path : Path
-        ``NAME.masks.json``, or ``NAME.labels.tif`` with that file beside it.
-
-    Returns
-    -------
-    View or None
-        With at most one recipe; None if nothing was recorded, so as by default.
-
-    Raises
-    ------
-    AnymaskError
-        If the record is not one that this version writes.
-    """
-    from anymask.io.guards import read_json
-    from anymask.io.results import JSON, LABELS
-
-    if path.name.endswith(LABELS):
-        path = path.with_name(path.name.removesuffix(LABELS) + JSON)
-    content = read_json(path) if path.name.endswith(JSON) and path.is_file() else None
-    info = content.get("info") if isinstance(content, Mapping) else None
-    made = info.get("view") if isinstance(info, Mapping) else None
-    if made is None:
-        return None
-    try:
-        return _from_record(made)
-    except (AnymaskError, LookupError, TypeError, ValueError) as error:
-        raise AnymaskError(
-            f"{path} records a way to show its image that this version of anymask does not know: "
-            f"{error}"
-        ) from error
-
-
-def _from_record(made: Mapping[str, Any]) -> View:
-    from anymask.images.contrast import Contrast
-    from anymask.images.recipes import recipe
-
-    made = dict(made)
-    rgb, wavelengths = made.pop("rgb", None), made.pop("wavelengths", ())
-    if unknown := sorted(made.keys() - _OPTIONS - _PLANES - _READING):
-        raise ValueError(", ".join(unknown))
-    options, planes, reading = (
-        {name: value for name, value in made.items() if name in names}
-        for names in (_OPTIONS, _PLANES, _READING)
-    )
-    Contrast(options.get("low"), options.get("high"), gamma=options.get("gamma", 1.0))
-    recipes = () if rgb is None else (recipe(*rgb["source"], name=rgb["name"]),)
-    return View(recipes, options, planes, None, tuple(map(float, wavelengths)), reading)
 
 
 def with_wavelengths(image: Image, wavelengths: Sequence[float]) -> Image:
