@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import tifffile
 from PIL import Image
 
 from anymask.io import load_masks, save_masks
+from anymask.io.results import write_results
 from anymask.masks.clean import clear_border, fill_holes, remove_small_objects, smooth
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.split import split_touching
+from anymask.painting import overlay
 
 
 @pytest.fixture
@@ -177,3 +180,40 @@ def test_binary_writes_one_black_and_white_image(cli, labels, label_file, tmp_pa
     assert "leave out --to" in refused.stderr
     empty = cli("convert", folder, "--to", "coco", "-o", tmp_path / "x.json")
     assert "has no masks" in empty.stderr
+
+
+def test_all_results_are_written_with_the_record_of_how_masks_were_found(cli, labels, tmp_path):
+    stack = np.stack([labels % 200, 200 - labels % 200]).astype(np.uint8)
+    (tmp_path / "photos").mkdir()
+    tifffile.imwrite(tmp_path / "photos" / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    masks = MaskSet.from_labels(labels)
+    info = {"model": "small", "view": {"z": 1}}
+    seen = np.stack([stack[1]] * 3, -1)
+    write_results(tmp_path / "masks" / "a", seen, masks, image_name="a.tif", info=info)
+
+    options = ("--min-area", 30, "-o", tmp_path / "clean")
+    result = cli("clean", tmp_path / "masks", *options, "--images", tmp_path / "photos")
+    assert result.exit_code == 0, result.stderr
+    cleaned = remove_small_objects(labels, 30)
+    out = tmp_path / "clean" / "a.cleaned"
+    assert np.array_equal(tifffile.imread(f"{out}.labels.tif"), cleaned)
+    assert np.array_equal(load_masks(f"{out}.masks.json").to_labels(), cleaned)
+    assert len(Path(f"{out}.masks.csv").read_text().splitlines()) == 1 + 3
+    assert np.array_equal(
+        np.asarray(Image.open(f"{out}.overlay.png")), overlay(seen, cleaned, scale=4)
+    )
+    kept = json.loads(Path(f"{out}.masks.json").read_text())["info"]
+    assert {name: kept[name] for name in info} == info
+
+    # Without images there is no overlay, and none of earlier masks is left.
+    assert cli("clean", tmp_path / "masks", *options, "--overwrite").exit_code == 0
+    assert not Path(f"{out}.overlay.png").exists()
+
+
+def test_existing_results_are_kept(cli, label_file):
+    beside = label_file.with_name("cells.cleaned.masks.csv")
+    beside.write_text("mine")
+    result = cli("clean", label_file, "--min-area", 10)
+    assert result.exit_code == 2
+    assert "cells.cleaned.masks.csv exists already" in result.stderr
+    assert [path.name for path in label_file.parent.glob("*.cleaned.*")] == [beside.name]

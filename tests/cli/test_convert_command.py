@@ -148,10 +148,8 @@ def test_a_view_of_another_version_is_refused_only_where_it_is_needed(
     path.write_text(json.dumps(content))
     result = run(path, "--to", "yolo", "-o", tmp_path / "out", "--images", photos)
     assert result.exit_code == 2
-    assert (
-        "a.masks.json says what its masks were found in, which cannot be used again (this version does not know hologram"
-        in result.stderr
-    )
+    assert "a.masks.json says what its masks were found in" in result.stderr
+    assert "this version does not know hologram" in result.stderr
     assert run(path, "--to", "labels", "-o", tmp_path / "out").exit_code == 0
 
 

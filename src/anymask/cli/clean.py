@@ -14,7 +14,9 @@ from anymask.errors import AnymaskError
 from anymask.wording import counted
 
 if TYPE_CHECKING:
+    from anymask.images.image import Image
     from anymask.io.gathering import Result
+    from anymask.io.view import View
     from anymask.masks.mask_set import MaskSet
 
 # Marks the files this command writes, so that it skips them when it reads a folder.
@@ -141,12 +143,14 @@ def clean(
             "last, split.",
         ),
     ] = None,
-    image: Annotated[
+    images: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="The image, needed for conditions on brightness, and for physical units if the "
-            "masks' file has none.",
+            "--images",
+            "--image",
+            metavar="FILE|DIR",
+            help="The image, or a folder of images named like the results: for overlays, for "
+            "conditions on brightness, and for physical units if the masks' file has none.",
         ),
     ] = None,
     to: Annotated[
@@ -154,8 +158,7 @@ def clean(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="Format to write: FORMATS. By default a label image stays a label image and "
-            "everything else becomes COCO.",
+            help="Write one format in place of all results: FORMATS.",
         ),
     ] = None,
     binary: Annotated[
@@ -180,13 +183,15 @@ def clean(
     """Clean up masks and select objects.
 
     Steps run in the order of the options below, however you type them. Objects keep their ids;
-    only pieces that are split off get new ones. NAME.labels.tif becomes NAME.cleaned.labels.tif.
+    only pieces that are split off get new ones. As 'anymask everything' does, this writes
+    NAME.cleaned.labels.tif, NAME.cleaned.masks.csv, NAME.cleaned.masks.json and, with --images,
+    NAME.cleaned.overlay.png.
 
     Tidy outlines; separate touching cells; keep round leaves in the middle of a field; write some
     objects as one black and white image:
 
     ```
-    anymask clean masks/ --fill-holes all --min-part 50 --smooth 3
+    anymask clean masks/ --images photos/ --fill-holes all --min-part 50 --smooth 3
     anymask clean cells.tif --split --clear-border left,top --min-area 30
     anymask clean field.masks.json --roi 200,200,1800,1400 --keep "circularity > .8"
     anymask clean field.labels.tif --keep 1-8,14,17,19-21 --binary
@@ -207,10 +212,10 @@ def clean(
         for result in gather_results(results)
         if result.path in results or not result.name.name.endswith(_CLEANED)
     ]
-    if image is not None and len(found) > 1:
+    if images is not None and images.is_file() and len(found) > 1:
         raise AnymaskError(
-            f"--image belongs to one result, but there are {len(found)}; clean them one by one, "
-            "or leave out --image."
+            f"{images} is the image of one result, but there are {len(found)}; give --images the "
+            "folder with all of them."
         )
     failures = 0
     for result in found:
@@ -228,38 +233,96 @@ def clean(
 
 def _clean_one(result: Result, options: dict[str, Any]) -> None:
     """Clean the masks of every image in one file, and write them."""
-    from anymask.files import check_free
+    from anymask.cli.convert import image_for
     from anymask.io.corrected import newest_masks
-    from anymask.io.read_images import read
     from anymask.io.read_masks import load_dataset, scale_of
+    from anymask.io.recorded_view import recorded_view
     from anymask.io.write_context import lacked
-    from anymask.io.write_masks import save_masks
 
-    picture = None if options["image"] is None else read(options["image"])
+    places: Path | None = options["images"]
+    view = None if places is None else recorded_view(result.path)
+    image = None if places is None else image_for(places, result.name, view)
     is_labels = _is_label_image(result.path)
     with err.status(f"Cleaning {result.path.name}"):
         pictures = [
             (name, newest_masks(result.path, masks))
-            for name, masks in load_dataset(result.path, image=picture)
+            for name, masks in load_dataset(result.path, image=image)
         ]
-        scale = lacked(picture, scale_of(result.path))
+        scale = scale_of(result.path)
         for name, masks in pictures:
-            target = _target(result, options, None if len(pictures) == 1 else name)
-            check_free(target, options["overwrite"])
-            cleaned = _cleaned(masks, options, picture, scale, as_labels=is_labels)
-            if options["binary"]:
-                _write_binary(target, cleaned)
-            else:
-                save_masks(
-                    cleaned,
-                    target,
-                    options["to"],
-                    image=name if picture is None else picture,
-                    overwrite=options["overwrite"],
-                    **scale,
-                )
+            own = image
+            if own is None and places is not None:
+                own = image_for(places, Path(name).with_suffix(""), view)
+            if own is None and places is not None:
+                raise AnymaskError(f"{places} has no image for {result.path}; check the names.")
+            facts = lacked(own, scale)
+            stem = _stem(result, options, None if len(pictures) == 1 else name)
+            cleaned = _cleaned(masks, options, own, facts, as_labels=is_labels)
+            written = _write(stem, cleaned, result, options, own, view, name, facts)
             changed = f"{len(masks)} → {counted(len(cleaned), 'mask')}"
-            out.print(Text(f"{target}  {changed}"), soft_wrap=True)
+            out.print(Text(f"{written}  {changed}"), soft_wrap=True)
+
+
+def _write(
+    stem: Path,
+    masks: MaskSet,
+    result: Result,
+    options: dict[str, Any],
+    image: Image | None,
+    view: View | None,
+    name: str,
+    facts: dict[str, Any],
+) -> Path:
+    """Write cleaned masks in the chosen form; return the file to name."""
+    from anymask.files import check_free
+    from anymask.io.results import BINARY, LABELS, SUFFIXES, result_path
+    from anymask.io.write_masks import save_masks
+
+    if options["binary"]:
+        target = result_path(stem.with_name(stem.name.removesuffix(_CLEANED)), BINARY)
+        check_free(target, options["overwrite"])
+        _write_binary(target, masks)
+        return target
+    if options["to"] is not None:
+        target = result_path(stem, _ending(options["to"]))
+        check_free(target, options["overwrite"])
+        known = name if image is None else image
+        save_masks(masks, target, options["to"], image=known, overwrite=True, **facts)
+        return target
+    for suffix in SUFFIXES:
+        check_free(result_path(stem, suffix), options["overwrite"])
+    _write_results(stem, masks, result, image, view, name, facts)
+    return result_path(stem, LABELS)
+
+
+def _write_results(
+    stem: Path,
+    masks: MaskSet,
+    result: Result,
+    image: Image | None,
+    view: View | None,
+    name: str,
+    facts: dict[str, Any],
+) -> None:
+    """Write what 'anymask everything' writes, with its record of how the masks were found."""
+    from anymask.io.recorded_view import recorded
+    from anymask.io.results import write_results
+    from anymask.io.view import View
+
+    seen = None
+    if image is not None:
+        view = view or View()
+        seen, _ = view.picture(image, next(iter(view.recipes), None))
+    write_results(
+        stem,
+        seen,
+        masks,
+        image_name=name if image is None or image.path is None else image.path.name,
+        info=recorded(result.path),
+        pixel_size=facts.get("pixel_size", image.pixel_size if image else None),
+        unit=facts.get("unit", image.unit if image else None),
+        geo=facts.get("geo_reference", image.geo if image else None),
+    )
 
 
 def _write_binary(path: Path, masks: MaskSet) -> None:
@@ -324,19 +387,17 @@ def _is_label_image(path: Path) -> bool:
     return bool(forms) and all(form.is_label_image for form in forms)
 
 
-def _target(result: Result, options: dict[str, Any], picture: str | None) -> Path:
-    """Return the file to write for the masks of one image."""
-    from anymask.io.registry import format_named
-    from anymask.io.results import BINARY
-
-    own = "labels" if _is_label_image(result.path) else "coco"
-    is_png = result.path.suffix.lower() == ".png"
-    form = format_named(options["to"] or ("png" if is_png else own))
-    kind = {"coco": ".masks", "labels": ".labels"}.get(form.name, "")
+def _stem(result: Result, options: dict[str, Any], picture: str | None) -> Path:
+    """Folder and NAME of the results of one image."""
     name = result.name if picture is None else result.name / Path(picture).stem
     folder = options["output"]
     if folder is None:
         folder, name = result.path.parent, name.relative_to(result.name.parent)
-    if options["binary"]:
-        return folder / name.with_name(f"{name.name}{BINARY}")
-    return folder / name.with_name(f"{name.name}{_CLEANED}{kind}{form.suffix}")
+    return folder / name.with_name(f"{name.name}{_CLEANED}")
+
+
+def _ending(to: str) -> str:
+    from anymask.io.registry import format_named
+
+    form = format_named(to)
+    return {"coco": ".masks", "labels": ".labels"}.get(form.name, "") + form.suffix

@@ -230,7 +230,7 @@ def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> 
     from anymask.io.recorded_view import recorded_view
 
     view = recorded_view(result.path) if images is not None else None
-    image = _image_for(images, result.name, view) if images is not None else None
+    image = image_for(images, result.name, view) if images is not None else None
     size = size if image is None or size is not None else (image.height, image.width)
     scale = scale_of(result.path)
     found: list[_Loaded] = []
@@ -238,7 +238,7 @@ def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> 
         masks = newest_masks(result.path, masks)
         own = image
         if own is None and images is not None:
-            own = _image_for(images, Path(name).with_suffix(""), view)
+            own = image_for(images, Path(name).with_suffix(""), view)
         if images is not None and own is None:
             raise AnymaskError(f"{images} has no image for {result.path}; check the names.")
         name = (result.name.parent / name).as_posix()
@@ -255,7 +255,7 @@ def _with_unique_names(loaded: Sequence[_Loaded]) -> list[_Loaded]:
     ]
 
 
-def _image_for(images: Path, name: Path, view: View | None) -> Image | None:
+def image_for(images: Path, name: Path, view: View | None) -> Image | None:
     """Read the image of a result: the given file, or the one of that name in the given folder.
 
     Of a stack, it is the plane that the model saw.

@@ -44,22 +44,32 @@ def recorded_view(masks: Path) -> View | None:
     ImageError
         If what is recorded cannot be used, such as a white reference that is gone.
     """
-    record = masks.with_name(stem_of(masks) + JSON)
-    if not record.is_file():
-        return None
-    content = read_json(record)
-    info = content.get("info") if isinstance(content, Mapping) else None
-    made = info.get("view") if isinstance(info, Mapping) else None
+    made = recorded(masks).get("view")
     if not isinstance(made, Mapping) or not made:
         return None
     try:
         return _view_of(made)
     except (AnymaskError, LookupError, TypeError, ValueError) as error:
         why = str(error).rstrip(".") or type(error).__name__
+        record = _record(masks)
         raise ImageError(
             f"{record} says what its masks were found in, which cannot be used again ({why}); "
             "give it anew, or measure the image as it is with ignore_view=True."
         ) from error
+
+
+def recorded(masks: Path) -> Mapping[str, Any]:
+    """Return all that is recorded of how the masks in a file were made; empty if nothing is.
+
+    Parameters
+    ----------
+    masks : Path
+        As in `recorded_view`.
+    """
+    record = _record(masks)
+    content = read_json(record) if record.is_file() else None
+    info = content.get("info") if isinstance(content, Mapping) else None
+    return info if isinstance(info, Mapping) else {}
 
 
 def joined(recorded: View, given: View) -> View:
@@ -101,6 +111,10 @@ def used_again(recorded: View, given: View, *, values: bool) -> list[str]:
     if recorded.references is not None and given.references is None:
         words.append("reflectance")
     return words + list(values_of(recorded.recipes) if values else ())
+
+
+def _record(masks: Path) -> Path:
+    return masks.with_name(stem_of(masks) + JSON)
 
 
 def _view_of(made: Mapping[str, Any]) -> View:

@@ -88,7 +88,7 @@ def _own_endings() -> list[str]:
 
 def write_results(
     stem: Path,
-    image: np.ndarray,
+    image: np.ndarray | None,
     masks: MaskSet,
     *,
     image_name: str,
@@ -98,14 +98,15 @@ def write_results(
     geo: Mapping[str, Any] | None = None,
     painted: np.ndarray | None = None,
 ) -> list[Path]:
-    """Write all four results of one image.
+    """Write the results of one image.
 
     Parameters
     ----------
     stem : Path
         Folder and NAME of the results.
-    image : ndarray, uint8, (H, W, 3)
-        The image, for the overlay.
+    image : ndarray, uint8, (H, W, 3), or None
+        The image, for the overlay. Without it, and without `painted`, there is no overlay, and one
+        of earlier masks is removed.
     masks : MaskSet
         Its masks.
     image_name : str
@@ -128,19 +129,23 @@ def write_results(
     Raises
     ------
     OutputError
-        If a file cannot be written; none of the four has then changed.
+        If a file cannot be written; none of them has then changed.
     """
     labels = masks.to_labels()
     # With this, each of the two tells whether it was changed since; see io/corrected.py.
     info = {**(info or {}), "labels_sha256": pixels_sha256(labels)}
     coco = {"info": info, **masks.to_coco(image_name)}
-    targets = {suffix: result_path(stem, suffix) for suffix in SUFFIXES}
+    if painted is None and image is not None:
+        painted = overlay(image, labels, scale=enlargement(labels.shape))
+    suffixes = SUFFIXES if painted is not None else SUFFIXES[1:]
+    targets = {suffix: result_path(stem, suffix) for suffix in suffixes}
     with ExitStack() as pending:
         # Files are renamed in reverse order, the COCO file last, because it marks an image as done.
-        part = {s: pending.enter_context(whole_file(targets[s])) for s in reversed(SUFFIXES)}
-        if painted is None:
-            painted = overlay(image, labels, scale=enlargement(labels.shape))
-        save_png(part[OVERLAY], painted)
+        part = {s: pending.enter_context(whole_file(targets[s])) for s in reversed(suffixes)}
+        if painted is not None:
+            save_png(part[OVERLAY], painted)
+        else:
+            result_path(stem, OVERLAY).unlink(missing_ok=True)
         context = WriteContext(image_name, pixel_size=pixel_size, unit=unit, **place_of(geo))
         save_labels(part[LABELS], labels, context, class_notes(masks))
         save_table(part[CSV], masks, _sizes(masks, pixel_size, unit, geo))

@@ -101,8 +101,14 @@ class View:
         from anymask.images.image import Image
 
         rgb, _ = self.picture(image, self.recipes[0] if self.recipes else None)
-        place = {"pixel_size": image.pixel_size, "unit": image.unit, "geo": image.geo}
-        return Image(rgb, "YXS", name=image.name, **place)
+        return Image(
+            rgb,
+            "YXS",
+            name=image.name,
+            pixel_size=image.pixel_size,
+            unit=image.unit,
+            geo=image.geo,
+        )
 
 
 def with_wavelengths(image: Image, wavelengths: Sequence[float]) -> Image:
