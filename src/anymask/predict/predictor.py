@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from anymask.masks.clicked import keep_clicked
+from anymask.predict.checked_prompts import CheckedPrompts, check_prompts, check_tensors
 from anymask.predict.each_image import check_each, joined
 from anymask.predict.full_size import full_size_masks
 from anymask.predict.predictor_images import PredictorImages
-from anymask.predict.prompts import Prompts, check_prompts, check_tensors
 
 # Prompts decoded in one pass, which limits a call to some hundred megabytes in addition to its
 # result, however many prompts it has.
@@ -235,7 +235,7 @@ class SamPredictor(PredictorImages):
         return found
 
     def _predict_rows(
-        self, prompts: Prompts, multimask_output: bool, return_logits: bool
+        self, prompts: CheckedPrompts, multimask_output: bool, return_logits: bool
     ) -> list[NDArray[np.float32]]:
         _, original_size, _ = self._image()
         inputs = self._inputs(prompts, original_size)
@@ -250,7 +250,7 @@ class SamPredictor(PredictorImages):
         masks, iou, low_res = (result.cpu().numpy() for result in results)
         return [self._clicked(masks, prompts), iou, low_res]
 
-    def _clicked(self, masks: NDArray[Any], prompts: Prompts) -> NDArray[Any]:
+    def _clicked(self, masks: NDArray[Any], prompts: CheckedPrompts) -> NDArray[Any]:
         """Masks (N, C, H, W) of prompts, without regions that were not clicked."""
         coords, labels = prompts.point_coords, prompts.point_labels
         wanted = self.keep_clicked and prompts.boxes is None and masks.dtype == bool
@@ -261,7 +261,7 @@ class SamPredictor(PredictorImages):
                 mask[...] = keep_clicked(mask, at[kind == 1])
         return masks
 
-    def _inputs(self, prompts: Prompts, original_size: tuple[int, int]) -> dict[str, Tensor]:
+    def _inputs(self, prompts: CheckedPrompts, original_size: tuple[int, int]) -> dict[str, Tensor]:
         """Prompts for `Sam.decode`, in the frame of the resized image."""
         coords, boxes = prompts.point_coords, prompts.boxes
         if coords is not None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from anymask.errors import ImageError, OutputError
 from anymask.files import whole_file
 from anymask.images.image import Image, Transform
+from anymask.images.place import inverse, mapped
 from anymask.io.guards import check_size
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
@@ -104,11 +105,12 @@ def load(file: MaskFile) -> MaskSet:
             f"{path} does not say how large the image is; give its size (height, width)."
         )
     size = check_size(*image_size)
-    inverse = _inverse(notes.get("transform") if notes else file.transform)
+    transform = notes.get("transform") if notes else file.transform
+    to_pixels = None if transform is None else inverse(transform)
     features, counts, left_out = [], [], 0
     for number, feature in enumerate(_features(data), start=1):
         geometry = feature.get("geometry")
-        polygons, others = _polygons(geometry, inverse)
+        polygons, others = _polygons(geometry, to_pixels)
         for kind in others:
             tell(f"Feature {number} has a {kind[:20]}, which covers no pixels and is left out.")
         if geometry is None or polygons:
@@ -153,27 +155,10 @@ def _feature(masks: MaskSet, index: int, rings: list[list[list[list[float]]]]) -
 def _written(ring: Ring, transform: Transform | None, hole: bool) -> list[list[float]]:
     """A ring for GeoJSON: closed, and in the right direction."""
     if transform is not None:
-        ring = _mapped(ring, transform)
+        ring = mapped(ring, transform)
     if (signed_area(ring) < 0) != hole:
         ring = ring[::-1]
     return np.concatenate([ring, ring[:1]]).tolist()
-
-
-def _mapped(points: NDArray[Any], transform: Transform) -> NDArray[np.float64]:
-    x0, xc, xr, y0, yc, yr = transform
-    x, y = points[:, 0], points[:, 1]
-    return np.stack([x0 + xc * x + xr * y, y0 + yc * x + yr * y], 1)
-
-
-def _inverse(transform: Any) -> Transform | None:
-    if transform is None:
-        return None
-    x0, xc, xr, y0, yc, yr = (float(value) for value in transform)
-    area = xc * yr - xr * yc
-    if not math.isfinite(area) or area == 0:
-        raise ImageError("The transform from pixels to the map cannot be inverted; correct it.")
-    a, b, c, d = yr / area, -xr / area, -yc / area, xc / area
-    return (-a * x0 - b * y0, a, b, -c * x0 - d * y0, c, d)
 
 
 def _whole(data: Any) -> Mapping[str, Any]:
@@ -188,14 +173,14 @@ def _features(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _polygons(
-    geometry: Any, inverse: Transform | None
+    geometry: Any, to_pixels: Transform | None
 ) -> tuple[list[list[NDArray[Any]]], list[str]]:
     """The polygons of a geometry, in pixels, and the kinds of its other parts."""
     if geometry is None:
         return [], []
     kind = geometry.get("type")
     if kind == "GeometryCollection":
-        inside = [_polygons(inner, inverse) for inner in geometry["geometries"]]
+        inside = [_polygons(inner, to_pixels) for inner in geometry["geometries"]]
         return [p for own, _ in inside for p in own], [k for _, others in inside for k in others]
     if kind not in ("Polygon", "MultiPolygon"):
         return [], [str(kind)]
@@ -203,7 +188,7 @@ def _polygons(
     read = []
     for polygon in polygons:
         rings = [np.asarray(ring, np.float64)[:, :2] for ring in polygon]
-        read.append([ring if inverse is None else _mapped(ring, inverse) for ring in rings])
+        read.append([ring if to_pixels is None else mapped(ring, to_pixels) for ring in rings])
     return read, []
 
 
