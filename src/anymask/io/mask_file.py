@@ -30,6 +30,8 @@ class MaskFile:
         File name or id of the image, for a file that holds the masks of several.
     is_turned : bool
         Whether the image is shown turned by a quarter, as its file says.
+    crs : str, optional
+        The reference system of the prompts in the file, or "pixels", if the caller says it.
 
     Raises
     ------
@@ -45,10 +47,11 @@ class MaskFile:
         picture: str | None = None,
         *,
         is_turned: bool = False,
+        crs: str | None = None,
     ) -> None:
         self.path, self.suffix = path, path.suffix.lower()
         self.image_size, self.transform, self.picture = image_size, transform, picture
-        self.is_turned = is_turned
+        self.is_turned, self.crs = is_turned, crs
         self.is_folder = path.is_dir()
         if not self.is_folder and not path.is_file():
             raise ImageError(f"There is no file {path}; check the name and the folder.")

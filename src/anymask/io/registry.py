@@ -1,10 +1,11 @@
 """The registry of file formats: their names, how to recognise, read and write them.
 
 There are two kinds of entries. An `ImageFormat` reads a file as an `Image`. A `MaskFormat` writes
-a `MaskSet` to a file and reads it back. TIFF, PNG, NPZ and Zarr can hold both, so each of them has
-an entry of either kind in two modules: `image_formats/tiff/` opens any TIFF as an image, and
-`mask_formats/label_tiff.py` reads and writes label images in TIFF. A mask format may use an image
-format, but not the other way round.
+a `MaskSet` to a file and reads it back; many can also read prompts, the boxes and points in a file.
+TIFF, PNG, NPZ and Zarr can hold images and masks, so each of them has an entry of either kind in
+two modules: `image_formats/tiff/` opens any TIFF as an image, and `mask_formats/label_tiff.py`
+reads and writes label images in TIFF. A mask format may use an image format, but not the other way
+round.
 
 Built-in formats are the modules of `image_formats/` and `mask_formats/`. Each has its entry as
 ``FORMAT``; a new format needs no change elsewhere. Installed packages add
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from anymask.io.write_context import WriteContext
     from anymask.masks.mask_set import MaskSet
     from anymask.masks.measure import Measurements
+    from anymask.prompts.prompts import Prompts
 
 READERS, WRITERS = "anymask.readers", "anymask.writers"
 """The entry-point groups through which packages add image formats and mask formats."""
@@ -122,6 +124,9 @@ class MaskFormat:
         ``write_table(path, measurements)`` writes `Measurements` and returns the files it wrote.
     read : callable, optional
         ``read(file)`` returns the `MaskSet` in a `MaskFile`.
+    read_prompts : callable, optional
+        ``read_prompts(file)`` returns the `Prompts` in a `MaskFile`: boxes and points, of one image
+        or of all in the file.
     sniff : callable, optional
         ``sniff(file)`` returns whether a `MaskFile` is of this format, judging by its content. By
         default the suffix decides.
@@ -160,6 +165,7 @@ class MaskFormat:
     write_many: Callable[[Path, Sequence[tuple[MaskSet, WriteContext]]], list[Path]] | None = None
     write_table: Callable[[Path, Measurements], list[Path]] | None = None
     read: Callable[[MaskFile], MaskSet] | None = None
+    read_prompts: Callable[[MaskFile], Prompts] | None = None
     sniff: Callable[[MaskFile], bool] | None = None
     images_in: Callable[[MaskFile], Sequence[tuple[str | None, str | None]]] | None = None
     scale: Callable[[Path], Image | None] | None = None

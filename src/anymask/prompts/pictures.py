@@ -9,7 +9,9 @@ from urllib.parse import unquote
 
 from anymask.errors import PromptError
 
+_OF_DATA_SETS = frozenset({"images", "labels", "annotations", "jpegimages"})
 _Key = tuple[str, str]
+_Rank = tuple[int, int]  # names before stems, then the folders in common
 
 
 def images_of_names(names: Iterable[str], paths: Sequence[Path]) -> dict[str, Path]:
@@ -47,7 +49,7 @@ def images_of_names(names: Iterable[str], paths: Sequence[Path]) -> dict[str, Pa
     for path in dict.fromkeys(paths):
         for key in {("name", path.name.casefold()), *_keys_of_stem(path.stem)}:
             by_key[key].append(path)
-    found: dict[str, tuple[int, Path]] = {}
+    found: dict[str, tuple[_Rank, Path]] = {}
     for name in dict.fromkeys(names):
         if (hit := _best(name, by_key)) is not None:
             found[name] = hit
@@ -71,20 +73,20 @@ def _keys_of_stem(stem: str) -> list[_Key]:
     return [("stem", stem.casefold()), *number]
 
 
-def _best(name: str, by_key: Mapping[_Key, Sequence[Path]]) -> tuple[int, Path] | None:
-    """The image that a name fits best, and how many parts of its path agree."""
+def _best(name: str, by_key: Mapping[_Key, Sequence[Path]]) -> tuple[_Rank, Path] | None:
+    """The image that a name fits best, and how well."""
     slashes = name.replace("\\", "/")
     for written in dict.fromkeys((slashes, unquote(slashes))):
         last = PurePosixPath(written).name
         stem = PurePosixPath(last).stem
         # "a.b" may be a whole name, a name that lacks its suffix, or one with another suffix.
         keys = [("name", last.casefold()), *_keys_of_stem(last), ("stem", stem.casefold())]
-        for key in keys:
+        for place, key in enumerate(keys):
             if not (hits := by_key.get(key)):
                 continue
             ranked = sorted(hits, key=lambda path: _agreeing(written, path), reverse=True)
-            rank = _agreeing(written, ranked[0])
-            if len(ranked) > 1 and _agreeing(written, ranked[1]) == rank:
+            rank = (-place, _agreeing(written, ranked[0]))
+            if len(ranked) > 1 and _agreeing(written, ranked[1]) == rank[1]:
                 raise PromptError(
                     f"{name} fits two images, {ranked[0]} and {ranked[1]}; write their folders in "
                     "the file too, or give one of them."
@@ -94,11 +96,17 @@ def _best(name: str, by_key: Mapping[_Key, Sequence[Path]]) -> tuple[int, Path] 
 
 
 def _agreeing(name: str, path: Path) -> int:
-    """How many folders, from the last one, a name and a path have in common."""
-    folders = [part.casefold() for part in PurePosixPath(name).parts[:-1]]
+    """How many folders, from the last one, a name and a path have in common.
+
+    Data sets keep labels and images of one part in folders beside each other, which differ.
+    """
+    stated, actual = (
+        [part for part in map(str.casefold, parts[:-1]) if part not in _OF_DATA_SETS]
+        for parts in (PurePosixPath(name).parts, path.parts)
+    )
     count = 0
-    for mine, theirs in zip(reversed(folders), reversed(path.parts[:-1]), strict=False):
-        if mine != theirs.casefold():
+    for mine, theirs in zip(reversed(stated), reversed(actual), strict=False):
+        if mine != theirs:
             break
         count += 1
     return count

@@ -100,6 +100,8 @@ def to_pixels(
     """
     if crs == UNSTATED:
         crs = _guessed(target, points)
+        if crs is None:  # pixels of GeoJSON, where (0, 0) is the corner of the first one
+            return lambda given: given - 0.5
     if crs is None:
         scale_y, scale_x = _scales(target, stated, points)
         scale = np.array([scale_x, scale_y])

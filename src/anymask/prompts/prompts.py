@@ -226,7 +226,7 @@ class Prompts:
 
     @classmethod
     def joined(cls, several: Sequence[Prompts]) -> Prompts:
-        """Join prompts of different images.
+        """Join prompts of different images; none at all if there are none.
 
         Raises
         ------
