@@ -23,6 +23,7 @@ from anymask.cli.info import info
 from anymask.cli.measure import measure
 from anymask.cli.models import models
 from anymask.cli.options import CommandWithFormats, current_name
+from anymask.cli.prompts import CommandWithObjects
 from anymask.cli.replay import replay
 from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
@@ -74,7 +75,7 @@ def anymask(
 # In the order in which the help lists them.
 _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (everything, CommandWithRgb),
-    (segment, CommandWithRgb),
+    (segment, CommandWithObjects),
     (gui, None),
     (semantic, CommandWithRgb),
     (clean, CommandWithFormats),

@@ -142,6 +142,8 @@ class MaskFormat:
         In a data set of several images, the folder that contains the files.
     dataset_list : str
         In a data set, a file that must exist beside `dataset_folder`.
+    dataset_images : str, optional
+        In a data set, the folder of the images; "" for beside the files. By default it has none.
     dataset_lacks : callable, optional
         ``dataset_lacks(folder)`` returns what a data set that was just written still needs before
         other programs can train on it, as a sentence, or None.
@@ -172,6 +174,7 @@ class MaskFormat:
     ending: str = ""
     dataset_folder: str = ""
     dataset_list: str = ""
+    dataset_images: str | None = None
     dataset_lacks: Callable[[Path], str | None] | None = None
     companions: tuple[str, ...] = ()
     is_folder: bool = False

@@ -41,11 +41,8 @@ class Worker:
     """
 
     def __init__(self, job: FolderJob, load: Callable[[], Sam] | None = None) -> None:
-        from anymask.predict.everything.generator import SamAutomaticMaskGenerator
-
         self.job = job
-        sam = load() if load is not None else _load(job)
-        self._generator = SamAutomaticMaskGenerator(sam, **job.options)
+        self._finder = job.finder(load() if load is not None else _load(job))
         # The last opened file, reused for its next pseudo-RGB.
         self._opened: tuple[Path, Image] | None = None
 
@@ -80,7 +77,7 @@ class Worker:
         with noticing() as notices:
             image = self._open(item.path)
             rgb, notes = self.job.view.picture(image, item.recipe)
-        masks = self._generator.generate_masks(rgb, progress=advance)
+            masks = self._finder.find(item, image, rgb, advance)
         write_results(
             self.job.stem(item),
             rgb,
@@ -90,6 +87,7 @@ class Worker:
             pixel_size=image.pixel_size,
             unit=image.unit,
             geo=image.geo,
+            painted=self._finder.painted(rgb, masks),
         )
         covered = (masks.to_labels() > 0).mean() if len(masks) else 0.0
         return Outcome(

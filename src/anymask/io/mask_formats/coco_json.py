@@ -247,6 +247,7 @@ FORMAT = MaskFormat(
     write_many=save_many,
     read=load,
     read_prompts=read_prompts,
+    dataset_images="images",
     sniff=_sniff,
     images_in=_images_in,
     ending=".masks.json",

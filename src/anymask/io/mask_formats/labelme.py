@@ -245,6 +245,7 @@ FORMAT = MaskFormat(
     write=save,
     read=load,
     read_prompts=read_prompts,
+    dataset_images="",
     sniff=_sniff,
     images_in=_images_in,
     ending=".labelme.json",

@@ -275,6 +275,7 @@ FORMAT = MaskFormat(
     write=save,
     read=load,
     read_prompts=read_prompts,
+    dataset_images=_IMAGES,
     sniff=_sniff,
     dataset_folder=ANNOTATIONS,
     dataset_lacks=_lacks,
