@@ -170,8 +170,8 @@ def check_together(
     """
     if not points and not boxes and mask is None and not objects:
         raise PromptError(
-            "No prompt is given: add --point x,y, --box x0,y0,x1,y1, --mask FILE or --prompts FILE, "
-            "or use 'anymask everything' for all objects."
+            "No prompt is given: add --point x,y, --box x0,y0,x1,y1, --mask FILE or --prompts "
+            "FILE, or use 'anymask everything' for all objects."
         )
     if objects and (points or boxes or mask is not None):
         raise PromptError(

@@ -221,7 +221,8 @@ def segment(
         raise PromptError("--crs and --skip-existing go with --prompts FILE; leave them out.")
     if len(images) > 1:
         raise PromptError(
-            f"{len(images)} images are given; typed prompts are for one, and --prompts FILE for many."
+            f"{len(images)} images are given, but typed prompts are for one; give one image, or a "
+            "file of prompts with --prompts FILE."
         )
     typed = typed or [TypedObject(points, each) for each in boxes or [None]]
     if class_name is not None:
@@ -247,6 +248,4 @@ def _check_only_file(*, given: bool, output: Path | None) -> None:
             "do not go with it; leave them out."
         )
     if output is None:
-        raise PromptError(
-            "--prompts FILE writes masks of one or many images; name a folder with -o."
-        )
+        raise PromptError("--prompts FILE writes results; name a folder for them with -o.")
