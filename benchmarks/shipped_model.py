@@ -35,7 +35,7 @@ from anymask.evaluation.model_facts import model_facts
 from anymask.evaluation.protocols import quick_figures
 from anymask.evaluation.records import mean_over_sets, means_by_set
 from anymask.model.sam import Sam
-from anymask.predict.everything.decoder_passes import points_per_pass
+from anymask.predict.everything.decoder_passes import prompts_per_pass
 from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 from anymask.predict.everything.workers import workers
 from benchmarks.measure import machine, print_table, replace_results, versions, write_results
@@ -120,7 +120,7 @@ def times(sam: Sam) -> dict[str, float]:
     encode = torch.inference_mode()(sam.encode_image)
     embedding = encode(image)
     points = torch.rand(1024, 1, 2) * size
-    per_pass = points_per_pass(sam.device)
+    per_pass = prompts_per_pass(sam.device)
 
     @torch.inference_mode()
     def click(start: int, count: int = per_pass) -> None:

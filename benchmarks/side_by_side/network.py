@@ -18,7 +18,7 @@ from torch import Tensor
 from anymask.checkpoints import load
 from anymask.model.config import SamConfig
 from anymask.model.sam import ImageEmbedding, Sam
-from anymask.predict.everything.decoder_passes import points_per_pass
+from anymask.predict.everything.decoder_passes import prompts_per_pass
 from anymask.predict.everything.grids import point_grid
 from anymask.predict.predictor import SamPredictor
 from benchmarks.side_by_side import peers
@@ -107,7 +107,7 @@ def decoded(
     sam: Sam, image: ImageEmbedding, points: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Low-resolution masks and their scores, in the batches of "everything"."""
-    step = points_per_pass(sam.device)
+    step = prompts_per_pass(sam.device)
     parts = [
         sam.decode(
             image,

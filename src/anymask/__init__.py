@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from anymask.images.pseudo_rgb import pseudo_rgb, pseudo_rgbs, recipe
     from anymask.images.resize import ResizeLongestSide
     from anymask.images.spectral import reflectance
+    from anymask.io.prompt_files import read_prompts
     from anymask.io.read_images import read, read_rgb
     from anymask.io.read_masks import load_masks
     from anymask.io.write_masks import save_masks
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
     from anymask.predict.predict_text import predict_text
     from anymask.predict.predictor import SamPredictor
+    from anymask.prompts.prompts import Prompts
     from anymask.samples import sample
     from anymask.training.finetune.loop import finetune
 
@@ -53,6 +55,7 @@ __all__ = [
     "AnymaskError",
     "Image",
     "MaskSet",
+    "Prompts",
     "ResizeLongestSide",
     "Sam",
     "SamAutomaticMaskGenerator",
@@ -75,6 +78,7 @@ __all__ = [
     "pseudo_rgb",
     "pseudo_rgbs",
     "read",
+    "read_prompts",
     "read_rgb",
     "recipe",
     "reflectance",
@@ -92,6 +96,7 @@ _HOMES = {
     "AnymaskError": "anymask.errors",
     "Image": "anymask.images.image",
     "MaskSet": "anymask.masks.mask_set",
+    "Prompts": "anymask.prompts.prompts",
     "ResizeLongestSide": "anymask.images.resize",
     "Sam": "anymask.model.sam",
     "SamAutomaticMaskGenerator": "anymask.predict.everything.generator",
@@ -113,6 +118,7 @@ _HOMES = {
     "pseudo_rgb": "anymask.images.pseudo_rgb",
     "pseudo_rgbs": "anymask.images.pseudo_rgb",
     "read": "anymask.io.read_images",
+    "read_prompts": "anymask.io.prompt_files",
     "read_rgb": "anymask.io.read_images",
     "recipe": "anymask.images.pseudo_rgb",
     "reflectance": "anymask.images.spectral",

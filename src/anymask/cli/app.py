@@ -25,6 +25,7 @@ from anymask.cli.models import models
 from anymask.cli.options import CommandWithFormats, current_name
 from anymask.cli.overlay import overlay
 from anymask.cli.plot import plot
+from anymask.cli.prompts import CommandWithObjects
 from anymask.cli.replay import replay
 from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
@@ -76,7 +77,7 @@ def anymask(
 # In the order in which the help lists them.
 _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (everything, CommandWithRgb),
-    (segment, CommandWithRgb),
+    (segment, CommandWithObjects),
     (gui, None),
     (semantic, CommandWithRgb),
     (clean, CommandWithFormats),

@@ -13,6 +13,7 @@ import typer
 from rich.text import Text
 
 from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
+from anymask.cli.data_set import print_losses
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
@@ -155,7 +156,7 @@ def convert(
     with err.status(f"Writing {form.title}"):
         is_file = output.suffix.lower() in form.suffixes and not output.is_dir()
         files = _write(loaded, output, form, options, to_file=is_file)
-    _print_losses([(one.name, text) for one in loaded for text in losses(one.masks, form)])
+    print_losses([(one.name, text) for one in loaded for text in losses(one.masks, form)])
     _print_files(files, output)
     lacking = form.dataset_lacks(output) if form.dataset_lacks and not is_file else None
     if lacking is not None:
@@ -320,15 +321,6 @@ def _write(
         scales={one.name: one.scale for one in loaded},
         **options,
     )
-
-
-def _print_losses(sentences: Sequence[tuple[str, str]]) -> None:
-    """Print what the format could not store, in at most a few lines."""
-    for name, sentence in sentences[:_MOST_LINES]:
-        err.print(Text(f"{name}: {sentence}", style="yellow"), soft_wrap=True)
-    if len(sentences) > _MOST_LINES:
-        rest = Counter(name for name, _ in sentences[_MOST_LINES:])
-        err.print(Text(f"… and similar for {len(rest)} more images.", style="yellow"))
 
 
 def _print_files(files: Sequence[Path], output: Path) -> None:

@@ -26,6 +26,8 @@ from anymask.jobs.inputs import gather
 from anymask.predict.everything.options import GROUPS, EverythingOptions
 from anymask.wording import counted
 
+_OF_NO_MASKS = "; lower --pred-iou-thresh and --stability-score-thresh to keep more"
+
 
 @errors_as_sentences
 @with_options(EverythingOptions, GROUPS)
@@ -140,6 +142,6 @@ def everything(
         if as_json:
             typer.echo(json.dumps(run.report.to_dict(), indent=1, ensure_ascii=False))
         else:
-            print_summary(run.report)
+            print_summary(run.report, _OF_NO_MASKS)
     if run.report.failed:
         raise typer.Exit(EXIT_SOME_FAILED)

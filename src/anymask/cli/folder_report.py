@@ -76,8 +76,15 @@ def _tell(item: WorkItem, outcome: Outcome, what: str, notes: bool) -> None:
         typer.echo(f"{item.path.with_name(item.title)}: {result}", err=True)
 
 
-def print_summary(report: FolderReport) -> None:
-    """Print a table of the images, or only of failed ones if there are very many."""
+def print_summary(report: FolderReport, of_no_masks: str) -> None:
+    """Print a table of the images, or only of failed ones if there are very many.
+
+    Parameters
+    ----------
+    report : FolderReport
+    of_no_masks : str
+        What to say if images have none, after how many they are.
+    """
     if not report.outcomes:
         return
     rows = report.outcomes if len(report.outcomes) <= _MOST_ROWS else report.failed[:_MOST_ROWS]
@@ -88,11 +95,10 @@ def print_summary(report: FolderReport) -> None:
     out.print(Text(f"{', '.join(parts)}; results in {report.output}"))
     empty = sum(each.masks == 0 for each in report.outcomes)
     if empty:
-        message = (
-            f"No masks were found in {empty} of them; lower --pred-iou-thresh and "
-            "--stability-score-thresh to keep more."
+        err.print(
+            Text(f"No masks were found in {empty} of them{of_no_masks}.", style="yellow"),
+            soft_wrap=True,
         )
-        err.print(Text(message, style="yellow"), soft_wrap=True)
 
 
 def _table(outcomes: list[Outcome]) -> Table:

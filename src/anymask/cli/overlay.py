@@ -107,6 +107,6 @@ def overlay(
         with shown(len(matched.items)) as progress:
             work_through(matched.items, job.draw, report, progress)
     finally:
-        print_summary(report)
+        print_summary(report, of_no_masks=", whose masks are empty")
     if report.failed:
         raise typer.Exit(EXIT_SOME_FAILED)

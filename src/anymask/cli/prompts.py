@@ -1,12 +1,16 @@
-"""Parses prompts: ``--point x,y[,label]``, ``--box x0,y0,x1,y1``, ``--mask FILE``."""
+"""Parses prompts: ``--point``, ``--box``, ``--object`` with both for one of several, ``--mask``."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from anymask.cli.view import CommandWithRgb
 from anymask.errors import PromptError
 
 
@@ -60,6 +64,90 @@ def parse_box(text: str) -> tuple[float, float, float, float]:
     return x0, y0, x1, y1
 
 
+@dataclass(frozen=True)
+class TypedObject:
+    """What the command line says about one object: points (x, y, label), a box, a class."""
+
+    points: list[tuple[float, float, int]] = field(default_factory=list)
+    box: tuple[float, float, float, float] | None = None
+    class_name: str = ""
+
+
+def parse_object(text: str) -> TypedObject:
+    """Parse ``[NAME:] x,y[,label] … [x0,y0,x1,y1]``: points and at most one box, with a class.
+
+    Raises
+    ------
+    PromptError
+        If the text is not of this form.
+
+    Examples
+    --------
+    >>> parse_object("285,165 320,360,0").points
+    [(285.0, 165.0, 1), (320.0, 360.0, 0)]
+    >>> parse_object("tea cup: 15,60,180,330")
+    TypedObject(points=[], box=(15.0, 60.0, 180.0, 330.0), class_name='tea cup')
+    """
+    name, colon, places = text.rpartition(":")
+    points, boxes = [], []
+    for word in (places if colon else text).split():
+        numbers = _numbers(word.split(","))
+        if numbers is None or len(numbers) not in (2, 3, 4):
+            raise PromptError(
+                f"In --object {text!r}, {word!r} is neither a point x,y or x,y,label nor a box "
+                "x0,y0,x1,y1; write for instance --object 120,80 30,40,0."
+            )
+        if len(numbers) == 4:
+            boxes.append(parse_box(word))
+        else:
+            points.append(parse_point(word))
+    if not points and not boxes:
+        raise PromptError(f"--object {text!r} has neither a point nor a box; add one.")
+    if len(boxes) > 1:
+        raise PromptError(
+            f"--object {text!r} has {len(boxes)} boxes; give one, and --object again for the next "
+            "object."
+        )
+    return TypedObject(points, boxes[0] if boxes else None, name.strip())
+
+
+class CommandWithObjects(CommandWithRgb):
+    """A command whose ``--object`` takes all the points and the box that follow it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Join what follows each ``--object`` before parsing."""
+        return super().parse_args(ctx, joined_objects(args))
+
+
+_PLACE = re.compile(r"-?[\d.]+(,-?[\d.]+){1,3}")
+
+
+def joined_objects(arguments: list[str]) -> list[str]:
+    """Join the places after each ``--object``, and a class before them, into one word.
+
+    Examples
+    --------
+    >>> joined_objects(["a.png", "--object", "cup:", "8,5", "9,2,0", "--object", "1,1", "-o", "x"])
+    ['a.png', '--object', 'cup: 8,5 9,2,0', '--object', '1,1', '-o', 'x']
+    """
+    joined: list[str] = []
+    at = 0
+    while at < len(arguments):
+        joined.append(arguments[at])
+        at += 1
+        if joined[-1] == "--":
+            return joined + arguments[at:]
+        if joined[-1] != "--object" or at == len(arguments):
+            continue
+        words = [arguments[at]]
+        at += 1
+        while at < len(arguments) and _PLACE.fullmatch(arguments[at]):
+            words.append(arguments[at])
+            at += 1
+        joined.append(" ".join(words))
+    return joined
+
+
 def _numbers(parts: Sequence[str]) -> list[float] | None:
     try:
         return [float(part) for part in parts]
@@ -67,18 +155,28 @@ def _numbers(parts: Sequence[str]) -> list[float] | None:
         return None
 
 
-def check_together(points: Sequence[object], boxes: Sequence[object], mask: Path | None) -> None:
+def check_together(
+    points: Sequence[object],
+    boxes: Sequence[object],
+    mask: Path | None,
+    objects: Sequence[object] = (),
+) -> None:
     """Refuse combinations of prompts that do not say which objects are meant.
 
     Raises
     ------
     PromptError
-        If there is no prompt, or several boxes come with points or a mask.
+        If there is no prompt, several boxes come with points or a mask, or --object with others.
     """
-    if not points and not boxes and mask is None:
+    if not points and not boxes and mask is None and not objects:
         raise PromptError(
-            "No prompt is given: add --point x,y, --box x0,y0,x1,y1 or --mask FILE, or use "
-            "'anymask everything' for all objects."
+            "No prompt is given: add --point x,y, --box x0,y0,x1,y1, --mask FILE or --prompts "
+            "FILE, or use 'anymask everything' for all objects."
+        )
+    if objects and (points or boxes or mask is not None):
+        raise PromptError(
+            "--object holds all prompts of an object, so --point, --box and --mask do not go with "
+            "it; move them into --object."
         )
     if len(boxes) > 1 and (points or mask is not None):
         raise PromptError(

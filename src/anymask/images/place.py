@@ -7,6 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.errors import ImageError
 from anymask.images.units import unit_symbol
 
 Transform = tuple[float, float, float, float, float, float]
@@ -58,3 +62,37 @@ def unit_of_wkt(wkt: str) -> str | None:
     # The last one: those before belong to the parts that it is built of.
     units = re.findall(r'UNIT\s*\[\s*"([^"]+)"', wkt, re.IGNORECASE)
     return unit_symbol(units[-1]) if units else None
+
+
+def mapped(points: NDArray[Any], transform: Transform) -> NDArray[np.float64]:
+    """Send points (N, 2) through a transform, such as from pixels (x, y) to the map.
+
+    Examples
+    --------
+    >>> mapped(np.array([[10, 1]]), (500.0, 2.0, 0.0, 900.0, 0.0, -2.0))
+    array([[520., 898.]])
+    """
+    x0, xc, xr, y0, yc, yr = transform
+    x, y = points[:, 0], points[:, 1]
+    return np.stack([x0 + xc * x + xr * y, y0 + yc * x + yr * y], 1)
+
+
+def inverse(transform: Transform) -> Transform:
+    """Return the transform from the map to pixels.
+
+    Raises
+    ------
+    ImageError
+        If there is none.
+
+    Examples
+    --------
+    >>> inverse((500.0, 2.0, 0.0, 900.0, 0.0, -2.0))
+    (-250.0, 0.5, 0.0, 450.0, 0.0, -0.5)
+    """
+    x0, xc, xr, y0, yc, yr = (float(value) for value in transform)
+    area = xc * yr - xr * yc
+    if not math.isfinite(area) or area == 0:
+        raise ImageError("The transform from pixels to the map cannot be inverted; correct it.")
+    a, b, c, d = (value + 0.0 for value in (yr / area, -xr / area, -yc / area, xc / area))
+    return (-a * x0 - b * y0, a, b, -c * x0 - d * y0, c, d)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anymask.io.limits import losses
     from anymask.io.listing import list_images
     from anymask.io.mask_file import MaskFile
+    from anymask.io.prompt_files import read_prompts
     from anymask.io.read_images import read, read_rgb
     from anymask.io.read_masks import load_dataset, load_masks
     from anymask.io.registry import ImageFormat, MaskFormat
@@ -37,6 +38,7 @@ __all__ = [
     "losses",
     "measure_in_image",
     "read",
+    "read_prompts",
     "read_rgb",
     "save_dataset",
     "save_masks",
@@ -54,6 +56,7 @@ _HOMES = {
     "losses": "limits",
     "measure_in_image": "tables",
     "read": "read_images",
+    "read_prompts": "prompt_files",
     "read_rgb": "read_images",
     "save_dataset": "write_masks",
     "save_masks": "write_masks",

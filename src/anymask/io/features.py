@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from anymask.errors import ImageError, OutputError
 from anymask.images.image import Image, Transform
-from anymask.images.place import pixel_size_of
+from anymask.images.place import inverse, mapped, pixel_size_of
 from anymask.io.guards import check_size
 from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
@@ -100,11 +100,11 @@ def masks_of(
     ImageError
         If there are only points and lines, or the transform cannot be inverted.
     """
-    inverse = _inverse(transform)
+    to_pixels = None if transform is None else inverse(transform)
     kept, counts, left_out = [], [], 0
     for number, feature in enumerate(features, start=1):
         geometry = feature.get("geometry")
-        polygons, others = _polygons(geometry, inverse)
+        polygons, others = _polygons(geometry, to_pixels)
         for kind in others:
             tell(f"Feature {number} has a {kind[:20]}, which covers no pixels and is left out.")
         if geometry is None or polygons:
@@ -116,7 +116,7 @@ def masks_of(
         raise ImageError(f"{path} has only points and lines, which cover no pixels; draw polygons.")
     properties = [feature.get("properties") or {} for feature in kept]
     ids: list[Any] = [p.get("id", f.get("id")) for f, p in zip(kept, properties, strict=True)]
-    names = [_class_of(p) for p in properties]
+    names = [class_of(p) for p in properties]
     usable = all(type(id_) is int and 1 <= id_ < 2**63 for id_ in ids) and len(set(ids)) == len(ids)
     scores = {k: [_number(p.get(k)) for p in properties] for k in _SCORES}
     return MaskSet.from_counts(
@@ -169,6 +169,21 @@ def image_of(notes: Any) -> Image | None:
     )
 
 
+def class_of(properties: Mapping[str, Any]) -> str:
+    """The class of a feature, from anymask's, QuPath's or the usual property; "" for none."""
+    classification = properties.get("classification")
+    if isinstance(classification, Mapping):
+        names = classification.get("names")  # newer QuPath; joined as it shows them
+        if isinstance(names, list) and names:
+            classification = ": ".join(map(str, names))
+        else:
+            classification = classification.get("name")
+    for value in (properties.get("class_name"), classification, properties.get("class")):
+        if isinstance(value, str):
+            return value
+    return ""
+
+
 def size_to_read(path: Path, image_size: tuple[int, int] | None) -> tuple[int, int]:
     """The size of the image that features are read for.
 
@@ -202,38 +217,21 @@ def _feature(masks: MaskSet, index: int, rings: list[list[list[list[float]]]]) -
 def _written(ring: Ring, transform: Transform | None, hole: bool) -> list[list[float]]:
     """A ring for a file: closed, and in the right direction."""
     if transform is not None:
-        ring = _mapped(ring, transform)
+        ring = mapped(ring, transform)
     if (signed_area(ring) < 0) != hole:
         ring = ring[::-1]
     return np.concatenate([ring, ring[:1]]).tolist()
 
 
-def _mapped(points: NDArray[Any], transform: Transform) -> NDArray[np.float64]:
-    x0, xc, xr, y0, yc, yr = transform
-    x, y = points[:, 0], points[:, 1]
-    return np.stack([x0 + xc * x + xr * y, y0 + yc * x + yr * y], 1)
-
-
-def _inverse(transform: Any) -> Transform | None:
-    if transform is None:
-        return None
-    x0, xc, xr, y0, yc, yr = (float(value) for value in transform)
-    area = xc * yr - xr * yc
-    if not math.isfinite(area) or area == 0:
-        raise ImageError("The transform from pixels to the map cannot be inverted; correct it.")
-    a, b, c, d = yr / area, -xr / area, -yc / area, xc / area
-    return (-a * x0 - b * y0, a, b, -c * x0 - d * y0, c, d)
-
-
 def _polygons(
-    geometry: Any, inverse: Transform | None
+    geometry: Any, to_pixels: Transform | None
 ) -> tuple[list[list[NDArray[Any]]], list[str]]:
     """The polygons of a geometry, in pixels, and the kinds of its other parts."""
     if geometry is None:
         return [], []
     kind = geometry.get("type")
     if kind == "GeometryCollection":
-        inside = [_polygons(inner, inverse) for inner in geometry["geometries"]]
+        inside = [_polygons(inner, to_pixels) for inner in geometry["geometries"]]
         return [p for own, _ in inside for p in own], [k for _, others in inside for k in others]
     if kind not in ("Polygon", "MultiPolygon"):
         return [], [str(kind)]
@@ -241,23 +239,8 @@ def _polygons(
     read = []
     for polygon in polygons:
         rings = [np.asarray(ring, np.float64)[:, :2] for ring in polygon]
-        read.append([ring if inverse is None else _mapped(ring, inverse) for ring in rings])
+        read.append([ring if to_pixels is None else mapped(ring, to_pixels) for ring in rings])
     return read, []
-
-
-def _class_of(properties: Mapping[str, Any]) -> str:
-    """The class from anymask's, QuPath's or the usual property."""
-    classification = properties.get("classification")
-    if isinstance(classification, Mapping):
-        names = classification.get("names")  # newer QuPath; joined as it shows them
-        if isinstance(names, list) and names:
-            classification = ": ".join(map(str, names))
-        else:
-            classification = classification.get("name")
-    for value in (properties.get("class_name"), classification, properties.get("class")):
-        if isinstance(value, str):
-            return value
-    return ""
 
 
 def _number(value: Any) -> float:

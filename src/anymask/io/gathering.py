@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from anymask.errors import ImageError
 from anymask.io.listing import fixed_part, matches
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat, mask_formats
 from anymask.io.results import NO_MASKS, is_result, stem_of
+
+Holding = Literal["masks", "prompts"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Result:
     name: Path
 
 
-def gather_results(places: Iterable[Path]) -> list[Result]:
+def gather_results(places: Iterable[Path], holding: Holding = "masks") -> list[Result]:
     """Find the results that a user names.
 
     Parameters
@@ -40,6 +43,8 @@ def gather_results(places: Iterable[Path]) -> list[Result]:
         Files, which are taken as they are; folders, which are searched for results, including
         subfolders; patterns with ``*``, ``?``, ``[…]`` or ``**``. If an image has several results
         in a folder or pattern, the one that keeps most is taken.
+    holding : {"masks", "prompts"}
+        What the files of a folder must be able to hold.
 
     Returns
     -------
@@ -54,9 +59,11 @@ def gather_results(places: Iterable[Path]) -> list[Result]:
     found = []
     for place in places:
         if not place.exists() and glob.has_magic(str(place)):
-            inside = _best(_matching(place))
+            inside = _best(_matching(place, holding), holding)
             if not inside:
-                raise ImageError(f"There are no masks in what {place} matches; check the pattern.")
+                raise ImageError(
+                    f"There are no {holding} in what {place} matches; check the pattern."
+                )
             found += inside
             continue
         if not place.exists():
@@ -64,15 +71,16 @@ def gather_results(places: Iterable[Path]) -> list[Result]:
         if place.is_file() or is_folder_result(place):
             found.append(Result(place, Path(stem_of(place))))
             continue
-        inside = _best(_candidates(place, Path()))
+        inside = _best(_candidates(place, Path(), holding), holding)
         if not inside:
-            raise ImageError(f"{place} has no masks: no file in it is named like a result.")
+            like = "a result" if holding == "masks" else "a file of boxes or points"
+            raise ImageError(f"{place} has no {holding}: no file in it is named like {like}.")
         found += inside
     return found
 
 
-def _matching(pattern: Path) -> list[Result]:
-    """Files that match a pattern and may hold masks, named relative to its fixed part."""
+def _matching(pattern: Path, holding: Holding) -> list[Result]:
+    """Files that match a pattern and may hold it, named relative to its fixed part."""
     root = fixed_part(pattern)
     paths = list(matches(pattern))
     beside: dict[Path, set[str]] = {}
@@ -81,12 +89,13 @@ def _matching(pattern: Path) -> list[Result]:
     return [
         Result(path, path.relative_to(root).with_name(stem_of(path)))
         for path in paths
-        if (path.is_file() or is_folder_result(path)) and _may_hold_masks(path, beside[path.parent])
+        if (path.is_file() or is_folder_result(path))
+        and _may_hold(path, beside[path.parent], holding)
     ]
 
 
-def _candidates(folder: Path, prefix: Path) -> list[Result]:
-    """Files that may hold masks, judging by their names; Zarr folders are not searched."""
+def _candidates(folder: Path, prefix: Path, holding: Holding) -> list[Result]:
+    """Files that may hold it, judging by their names; Zarr folders are not searched."""
     entries = sorted(e for e in folder.iterdir() if not e.name.startswith("."))
     names = {entry.name for entry in entries}
     lowered = {name.lower() for name in names}
@@ -95,11 +104,13 @@ def _candidates(folder: Path, prefix: Path) -> list[Result]:
     for entry in entries:
         if entry.is_dir() and not is_folder_result(entry):
             if dataset is None:
-                found += [] if entry.is_symlink() else _candidates(entry, prefix / entry.name)
+                found += (
+                    [] if entry.is_symlink() else _candidates(entry, prefix / entry.name, holding)
+                )
             elif entry.name == dataset.dataset_folder:
-                inside = _candidates(entry, prefix)
+                inside = _candidates(entry, prefix, holding)
                 found += [r for r in inside if r.path.suffix.lower() in dataset.suffixes]
-        elif (dataset is None or is_result(entry)) and _may_hold_masks(entry, lowered):
+        elif (dataset is None or is_result(entry)) and _may_hold(entry, lowered, holding):
             found.append(Result(entry, prefix / stem_of(entry)))
     return found
 
@@ -118,10 +129,10 @@ def is_folder_result(path: Path) -> bool:
     return path.is_dir() and any(form.accepts(MaskFile(path)) for form in forms)
 
 
-def _may_hold_masks(path: Path, beside: set[str]) -> bool:
-    """Whether a file may hold masks, judging by its name and the lower-case names beside it."""
+def _may_hold(path: Path, beside: set[str], holding: Holding) -> bool:
+    """Whether a file may hold it, judging by its name and the lower-case names beside it."""
     name = path.name.lower()
-    if path.name.endswith(NO_MASKS) or not name.endswith(_endings()):
+    if path.name.endswith(NO_MASKS) or not name.endswith(_endings(holding)):
         return False
     for form in mask_formats().values():
         for companion in form.companions:
@@ -133,9 +144,10 @@ def _may_hold_masks(path: Path, beside: set[str]) -> bool:
 
 
 @cache
-def _endings() -> tuple[str, ...]:
-    """Endings of files with masks, from the formats that keep most to those that keep least."""
-    forms = [form for form in mask_formats().values() if form.read is not None]
+def _endings(holding: Holding) -> tuple[str, ...]:
+    """Endings of files that hold it, from the formats that keep most to those that keep least."""
+    readers = {"masks": lambda form: form.read, "prompts": lambda form: form.read_prompts}
+    forms = [form for form in mask_formats().values() if readers[holding](form) is not None]
     return tuple(
         dict.fromkeys(
             end for form in forms for end in (form.ending, *form.suffixes, *form.read_suffixes)
@@ -143,14 +155,16 @@ def _endings() -> tuple[str, ...]:
     )
 
 
-def _best(found: Sequence[Result]) -> list[Result]:
+def _best(found: Sequence[Result], holding: Holding) -> list[Result]:
     best: dict[Path, Path] = {}
     for result in found:
-        if result.name not in best or _rank(result.path) < _rank(best[result.name]):
+        if result.name not in best or _rank(result.path, holding) < _rank(
+            best[result.name], holding
+        ):
             best[result.name] = result.path
     return [Result(path, name) for name, path in sorted(best.items())]
 
 
-def _rank(path: Path) -> int:
-    name, endings = path.name.lower(), _endings()
+def _rank(path: Path, holding: Holding) -> int:
+    name, endings = path.name.lower(), _endings(holding)
     return next((i for i, ending in enumerate(endings) if name.endswith(ending)), len(endings))

@@ -31,6 +31,8 @@ class MaskFile:
     is_turned : bool
         Whether the image is shown turned by a quarter, as its file says.
     crs : str, optional
+        The reference system of the prompts in the file, or "pixels", if the caller says it.
+    image_crs : str, optional
         The reference system of the image's map: "EPSG:32632" or WKT.
 
     Raises
@@ -48,10 +50,11 @@ class MaskFile:
         *,
         is_turned: bool = False,
         crs: str | None = None,
+        image_crs: str | None = None,
     ) -> None:
         self.path, self.suffix = path, path.suffix.lower()
         self.image_size, self.transform, self.picture = image_size, transform, picture
-        self.is_turned, self.crs = is_turned, crs
+        self.is_turned, self.crs, self.image_crs = is_turned, crs, image_crs
         self.is_folder = path.is_dir()
         if not self.is_folder and not path.is_file():
             raise ImageError(f"There is no file {path}; check the name and the folder.")

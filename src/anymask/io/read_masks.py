@@ -158,7 +158,7 @@ def _facts_of(image: Any, image_size: tuple[int, int] | None) -> dict[str, Any]:
         return {
             "image_size": image_size or (image.height, image.width),
             "transform": place["transform"],
-            "crs": place["crs"],
+            "image_crs": place["crs"],
             "is_turned": image.path is not None and is_turned(image.path),
         }
     shape = np.shape(image)

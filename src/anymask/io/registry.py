@@ -1,10 +1,11 @@
 """The registry of file formats: their names, how to recognise, read and write them.
 
 There are two kinds of entries. An `ImageFormat` reads a file as an `Image`. A `MaskFormat` writes
-a `MaskSet` to a file and reads it back. TIFF, PNG, NPZ and Zarr can hold both, so each of them has
-an entry of either kind in two modules: `image_formats/tiff/` opens any TIFF as an image, and
-`mask_formats/label_tiff.py` reads and writes label images in TIFF. A mask format may use an image
-format, but not the other way round.
+a `MaskSet` to a file and reads it back; many can also read prompts, the boxes and points in a file.
+TIFF, PNG, NPZ and Zarr can hold images and masks, so each of them has an entry of either kind in
+two modules: `image_formats/tiff/` opens any TIFF as an image, and `mask_formats/label_tiff.py`
+reads and writes label images in TIFF. A mask format may use an image format, but not the other way
+round.
 
 Built-in formats are the modules of `image_formats/` and `mask_formats/`. Each has its entry as
 ``FORMAT``; a new format needs no change elsewhere. Installed packages add
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from anymask.io.write_context import WriteContext
     from anymask.masks.mask_set import MaskSet
     from anymask.masks.measure import Measurements
+    from anymask.prompts.prompts import Prompts
 
 READERS, WRITERS = "anymask.readers", "anymask.writers"
 """The entry-point groups through which packages add image formats and mask formats."""
@@ -128,6 +130,9 @@ class MaskFormat:
         ``check()`` raises an error if a package that writing needs is not installed.
     read : callable, optional
         ``read(file)`` returns the `MaskSet` in a `MaskFile`.
+    read_prompts : callable, optional
+        ``read_prompts(file)`` returns the `Prompts` in a `MaskFile`: boxes and points, of one image
+        or of all in the file.
     sniff : callable, optional
         ``sniff(file)`` returns whether a `MaskFile` is of this format, judging by its content. By
         default the suffix decides.
@@ -143,6 +148,8 @@ class MaskFormat:
         In a data set of several images, the folder that contains the files.
     dataset_list : str
         In a data set, a file that must exist beside `dataset_folder`.
+    dataset_images : str, optional
+        In a data set, the folder of the images; "" for beside the files. By default it has none.
     dataset_lacks : callable, optional
         ``dataset_lacks(folder)`` returns what a data set that was just written still needs before
         other programs can train on it, as a sentence, or None.
@@ -170,12 +177,14 @@ class MaskFormat:
     write_parts: Callable[[Path, Sequence[Column], Iterable[Part]], None] | None = None
     check: Callable[[], Any] | None = None
     read: Callable[[MaskFile], MaskSet] | None = None
+    read_prompts: Callable[[MaskFile], Prompts] | None = None
     sniff: Callable[[MaskFile], bool] | None = None
     images_in: Callable[[MaskFile], Sequence[tuple[str | None, str | None]]] | None = None
     scale: Callable[[Path], Image | None] | None = None
     ending: str = ""
     dataset_folder: str = ""
     dataset_list: str = ""
+    dataset_images: str | None = None
     dataset_lacks: Callable[[Path], str | None] | None = None
     keeps_images: bool = False
     companions: tuple[str, ...] = ()

@@ -111,7 +111,7 @@ def read_layer(file: MaskFile, columns: Mapping[str, str] | None = None) -> Mask
     known = (notes["height"], notes["width"]) if "height" in notes else file.image_size
     size = check_size(*size_to_read(file.path, known))
     transform: Transform | None = notes.get("transform") if notes else file.transform
-    crs = notes.get("crs") if notes else file.crs
+    crs = notes.get("crs") if notes else file.image_crs
     facts, _, shapes, values = _tried(file.path, lambda: raw.read(file.path))
     found = shapely.from_wkb(shapes)
     if transform is not None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from anymask.errors import AnymaskError, OutputError
-from anymask.files import check_free
+from anymask.files import check_free, write_together
 from anymask.images.image import Image
+from anymask.io.dataset_images import image_beside
 from anymask.io.registry import MaskFormat, format_named, format_of, image_suffixes
 from anymask.io.write_context import check_same_size, context_for, lacked
 from anymask.masks.mask_set import MaskSet
@@ -130,6 +131,7 @@ def save_dataset(
     *,
     images: Mapping[str, Any] | None = None,
     scales: Mapping[str, Mapping[str, Any]] | None = None,
+    copy_images: bool = False,
     overwrite: bool = False,
     **options: Any,
 ) -> list[Path]:
@@ -149,11 +151,13 @@ def save_dataset(
         As in `save_masks`.
     images : mapping, optional
         The images by these names, if available: each an `Image`, an array, the path of a file, or a
-        function without parameters that returns one of these. YOLO and Pascal VOC keep them with
+        function without parameters that returns one of these. YOLO and Pascal VOC keep copies with
         the labels.
     scales : mapping, optional
         ``pixel_size``, ``unit`` and ``geo_reference`` by these names, where the images lack them
         and `options` has no other.
+    copy_images : bool
+        Copy the images for COCO, to ``images/``, and LabelMe, beside the JSON, too.
     overwrite, **options
         As in `save_masks`.
 
@@ -171,20 +175,28 @@ def save_dataset(
     pictures, images = list(pictures), images or {}
     if options.get("classes") is None:
         options["classes"] = _classes_of(pictures)
-    if form.write_many is not None:
-        path = dataset_file(place, form)
-        check_free(path, overwrite)
-        options.pop("geo", None)
-        context = context_for(None, path, overwrite=overwrite, **options)
-        pairs = [(masks, replace(context, image_name=name)) for name, masks in pictures]
-        return form.write_many(path, pairs)
-    paths = _paths_in(place, form, [name for name, _ in pictures])
-    for path in paths:
-        check_free(path, overwrite)
-    written: dict[Path, None] = {}
-    for path, (name, masks) in zip(paths, pictures, strict=True):
+    check_dataset_free([name for name, _ in pictures], place, form, overwrite)
+
+    def image_of(name: str) -> Any:
         image = images.get(name, name)
         image = image() if callable(image) else image
+        return _copied(image, name, place, form, overwrite) if copy_images else image
+
+    if form.write_many is not None:
+        path = dataset_file(place, form)
+        options.pop("geo", None)
+        context = context_for(None, path, overwrite=overwrite, **options)
+        pairs = []
+        for name, masks in pictures:
+            image = image_of(name) if copy_images else name
+            if isinstance(image, Path):
+                name = image.relative_to(_images_folder(place, form)).as_posix()
+            pairs.append((masks, replace(context, image_name=name)))
+        return form.write_many(path, pairs)
+    written: dict[Path, None] = {}
+    paths = _paths_in(place, form, [name for name, _ in pictures])
+    for path, (name, masks) in zip(paths, pictures, strict=True):
+        image = image_of(name)
         given = {key: value for key, value in options.items() if value is not None}
         own = lacked(image if isinstance(image, Image) else None, (scales or {}).get(name, {}))
         own |= given
@@ -194,6 +206,22 @@ def save_dataset(
             raise type(error)(f"{name}: {error}") from error
         written.update(dict.fromkeys(files))
     return list(written)
+
+
+def check_dataset_free(
+    names: Sequence[str], place: Path, form: MaskFormat, overwrite: bool
+) -> None:
+    """Refuse to write a data set over existing files unless `overwrite` is true.
+
+    Raises
+    ------
+    OutputError
+        If a file exists, or two images have the same name.
+    """
+    is_one_file = form.write_many is not None
+    paths = [dataset_file(place, form)] if is_one_file else _paths_in(place, form, names)
+    for path in paths:
+        check_free(path, overwrite)
 
 
 def _paths_in(folder: Path, form: MaskFormat, names: Sequence[str]) -> list[Path]:
@@ -210,6 +238,23 @@ def _paths_in(folder: Path, form: MaskFormat, names: Sequence[str]) -> list[Path
     return paths
 
 
+def _copied(image: Any, name: str, place: Path, form: MaskFormat, overwrite: bool) -> Any:
+    """Copy an image into a data set and return the path of the copy; a mere name stays."""
+    if form.dataset_images is None or isinstance(image, str):
+        return image
+    stem = _images_folder(place, form) / _relative_stem(name)
+    context = context_for(image, stem, overwrite=overwrite)
+    copy_name, files = image_beside(context, stem)
+    write_together(files)
+    return image if copy_name is None else stem.with_name(copy_name)
+
+
+def _images_folder(place: Path, form: MaskFormat) -> Path:
+    """The folder of the images of a data set."""
+    folder = dataset_file(place, form).parent if form.write_many is not None else place
+    return folder / (form.dataset_images or "")
+
+
 def dataset_file(place: Path, form: MaskFormat) -> Path:
     """The file of a data set: the place itself if it has a suffix of the format, else one in it."""
     named = place.suffix.lower() in form.suffixes
@@ -224,11 +269,16 @@ def path_in(folder: Path, form: MaskFormat, name: str) -> Path:
     >>> path_in(Path("out"), format_named("yolo"), "day1/a.png").as_posix()
     'out/labels/day1/a.txt'
     """
+    stem = _relative_stem(name)
+    return folder / form.dataset_folder / stem.with_name(stem.name + form.suffix)
+
+
+def _relative_stem(name: str) -> Path:
+    """The name of an image without its suffix, and no way out of the data set."""
     relative = Path(*(part for part in Path(name).parts if part not in ("..", "/", "\\")))
     # A dot that does not begin an image suffix is part of the name.
     known = relative.suffix.lower() in (*image_suffixes(), *_UNREAD)
-    stem = relative.stem if known else relative.name
-    return folder / form.dataset_folder / relative.with_name(stem + form.suffix)
+    return relative.with_name(relative.stem) if known else relative
 
 
 def _classes_of(pictures: Iterable[tuple[str, MaskSet]]) -> list[str] | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anymask.checkpoints.identify import WEIGHT_SUFFIXES
 from anymask.checkpoints.registry import CHECKPOINTS
@@ -16,10 +16,14 @@ from anymask.files import sha256
 from anymask.io.fingerprint import fingerprint
 from anymask.io.results import JSON, SUFFIXES, result_path
 from anymask.io.view import View
+from anymask.jobs.finders import Everything, Finder
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.matching import MaskedItem
 from anymask.model.config import EverythingConfig
 from anymask.predict.everything.options import EverythingOptions
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
 
 # Options that do not change masks.
 _OF_NO_EFFECT = frozenset({"points_per_batch"})
@@ -62,6 +66,16 @@ class FolderJob:
 
     def __post_init__(self) -> None:
         EverythingOptions.for_model(EverythingConfig(), self.options)
+
+    def finder(self, sam: Sam) -> Finder:
+        """Return what finds the masks of each image.
+
+        Raises
+        ------
+        AnymaskError
+            If the model does not support an option.
+        """
+        return Everything(sam, self.options)
 
     @cached_property
     def model_sha256(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Segment every object in many images, in one call."""
+"""Segment many images in one call: every object, or those that prompts show."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anymask.errors import OutputError
+from anymask.errors import AnymaskError, OutputError
 from anymask.images.recipes import Recipe, check_names, recipe
+from anymask.io.prompt_files import read_prompts
 from anymask.io.references import references
 from anymask.io.view import View
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.folder_run import FolderRun
 from anymask.jobs.inputs import gather
 from anymask.jobs.matching import masks_by_image
+from anymask.jobs.prompt_job import PromptJob, with_prompts
 from anymask.jobs.report import FolderReport
 from anymask.jobs.work_through import OnProgress
+from anymask.prompts.prompts import Prompts
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -26,6 +29,9 @@ def segment_folder(
     output: str | os.PathLike[str],
     model: str | os.PathLike[str] | None = None,
     *,
+    prompts: str | os.PathLike[str] | Prompts | None = None,
+    class_name: str | None = None,
+    crs: str | None = None,
     add_to: str | os.PathLike[str] | None = None,
     skip_existing: bool = False,
     overwrite: bool = False,
@@ -45,11 +51,12 @@ def segment_folder(
     cancel: Callable[[], bool] | None = None,
     **options: Any,
 ) -> FolderReport:
-    """Segment every object in many images and write four files for each.
+    """Segment every object in many images, or those that prompts show, and write four files each.
 
     For NAME.png these are NAME.overlay.png, NAME.labels.tif, NAME.masks.csv and NAME.masks.json,
-    as written by the command ``anymask everything``. Each image's files appear together when they
-    are complete. To continue a stopped run, repeat the call with ``skip_existing=True``.
+    as written by the commands ``anymask everything`` and ``anymask segment``. Each image's files
+    appear together when they are complete. To continue a stopped run, repeat the call with
+    ``skip_existing=True``.
 
     Parameters
     ----------
@@ -59,6 +66,13 @@ def segment_folder(
         Folder for the results; created if missing. Images from subfolders keep their subfolder.
     model : str or path, optional
         As in `anymask.load`; the shipped model if None.
+    prompts : str, path or Prompts, optional
+        Boxes and points of the wanted objects, as `anymask.read_prompts` reads them. By default
+        every object is segmented.
+    class_name : str, optional
+        With `prompts`: the class of all objects, in place of those in the file.
+    crs : str, optional
+        With `prompts`: as in `anymask.read_prompts`.
     add_to : str or path, optional
         Masks to keep, such as corrected ones: a folder, a pattern or a file, matched by name. They
         keep their pixels, ids and classes; what they do not cover is added.
@@ -103,7 +117,7 @@ def segment_folder(
     OutputError
         If there are results that may not be replaced, or the output folder cannot be written to.
     AnymaskError
-        If the model cannot be loaded, or an option is wrong.
+        If the model cannot be loaded, an option is wrong, or no image has prompts.
 
     Examples
     --------
@@ -124,18 +138,26 @@ def segment_folder(
     planes = {name: value for name, value in (("z", z), ("t", t)) if value is not None}
     where = None if header is None else Path(header)
     light = references(white, dark, panel)
+    view = View(recipes, dict(to_rgb or {}), planes, where, (), dict(reading or {}), light)
+    name = "small" if model is None else os.fspath(model)
     places = [images] if isinstance(images, str | os.PathLike) else images
     inputs = gather([os.fspath(place) for place in places])
-    job = FolderJob(
-        Path(output),
-        "small" if model is None else os.fspath(model),
-        {name: value for name, value in options.items() if value is not None},
-        View(recipes, dict(to_rgb or {}), planes, where, (), dict(reading or {}), light),
-        device,
-        dtype,
-        compile,
-        {} if add_to is None else masks_by_image(inputs, Path(add_to)),
-    )
+    given = {key: value for key, value in options.items() if value is not None}
+    earlier = {} if add_to is None else masks_by_image(inputs, Path(add_to))
+    if prompts is None:
+        job = FolderJob(Path(output), name, given, view, device, dtype, compile, earlier)
+    else:
+        if given:
+            raise AnymaskError(
+                f"{next(iter(given))}= is for everything; leave it out with prompts."
+            )
+        called = "The prompts" if isinstance(prompts, Prompts) else Path(prompts).name
+        if not isinstance(prompts, Prompts):
+            prompts = read_prompts(prompts, crs=crs)
+        if class_name is not None:
+            prompts = prompts.with_class_name(class_name)
+        inputs, own = with_prompts(inputs, prompts, called, view)
+        job = PromptJob(Path(output), name, {}, view, device, dtype, compile, earlier, prompts=own)
     run = FolderRun(job, inputs)
     if skip_existing:
         run.skip_finished()

@@ -40,11 +40,8 @@ class Worker:
     """
 
     def __init__(self, job: FolderJob, load: Callable[[], Sam] | None = None) -> None:
-        from anymask.predict.everything.generator import SamAutomaticMaskGenerator
-
         self.job = job
-        sam = load() if load is not None else _load(job)
-        self._generator = SamAutomaticMaskGenerator(sam, **job.options)
+        self._finder = job.finder(load() if load is not None else _load(job))
         # The last opened file, reused for its next pseudo-RGB.
         self._opened: tuple[Path, Image] | None = None
 
@@ -69,7 +66,7 @@ class Worker:
             image = self._open(item.path)
             rgb, notes = self.job.view.picture(image, item.recipe)
             earlier = self._earlier(item, image)
-        masks = self._generator.generate_masks(rgb, progress=advance)
+            masks = self._finder.find(item, image, rgb, advance)
         if earlier is not None:
             masks = add_to(earlier, masks)
         write_results(
@@ -81,6 +78,7 @@ class Worker:
             pixel_size=image.pixel_size,
             unit=image.unit,
             geo=image.geo,
+            painted=self._finder.painted(rgb, masks),
         )
         covered = (masks.to_labels() > 0).mean() if len(masks) else 0.0
         return Outcome(

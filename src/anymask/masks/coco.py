@@ -123,7 +123,7 @@ def records_of(
         size = (int(images[image_id]["height"]), int(images[image_id]["width"]))
         # Some programs write ids as text in one place and as numbers in another.
         annotations = [a for a in dataset["annotations"] if str(a["image_id"]) == str(image_id)]
-        names = {c["id"]: _class_of(c) for c in dataset.get("categories") or []}
+        names = {c["id"]: class_of(c) for c in dataset.get("categories") or []}
         records = [
             {
                 "segmentation": _run_lengths(annotation, size),
@@ -131,7 +131,7 @@ def records_of(
                 "class_name": names.get(annotation.get("category_id")),
                 **{k: annotation[k] for k in _SCORES + _PLACES if annotation.get(k) is not None},
             }
-            for annotation, number in zip(annotations, _ids_of(annotations), strict=True)
+            for annotation, number in zip(annotations, ids_of(annotations), strict=True)
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise AnymaskError(
@@ -170,12 +170,13 @@ def stated_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
         ) from None
 
 
-def _class_of(category: Mapping[str, Any]) -> str | None:
+def class_of(category: Mapping[str, Any]) -> str | None:
+    """Return the name of a category; None for the one that means no class."""
     return None if category.get("unnamed") is True else str(category["name"])
 
 
-def _ids_of(annotations: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Ids of the annotated objects: unchanged if they are valid mask ids, otherwise 1, 2, …
+def ids_of(annotations: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the ids of an image's objects: unchanged if they are valid, otherwise 1, 2, …
 
     In a file with several images, `id` numbers all annotations, and `object_id` is anymask's id of
     the object in its image.

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from anymask.errors import PromptError
 from anymask.model.sam import ImageEmbedding
-from anymask.predict.prompts import Prompts, check_prompts
+from anymask.predict.checked_prompts import CheckedPrompts, check_prompts
 
 
 def check_each(
@@ -21,7 +21,7 @@ def check_each(
     *,
     image_sizes: Sequence[tuple[int, int]],
     mask_size: int,
-) -> list[Prompts]:
+) -> list[CheckedPrompts]:
     """Check the prompts of several images, one for each.
 
     Parameters

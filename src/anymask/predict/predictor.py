@@ -16,10 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from anymask.masks.clicked import keep_clicked
+from anymask.masks.mask_set import MaskSet
+from anymask.predict.checked_prompts import CheckedPrompts, check_prompts, check_tensors
 from anymask.predict.each_image import check_each, joined
+from anymask.predict.everything.filtering import Frame
 from anymask.predict.full_size import full_size_masks
+from anymask.predict.many_prompts import OnPrompts, masks_of_prompts
 from anymask.predict.predictor_images import PredictorImages
-from anymask.predict.prompts import Prompts, check_prompts, check_tensors
+from anymask.prompts.prompts import Prompts
 
 # Prompts decoded in one pass, which limits a call to some hundred megabytes in addition to its
 # result, however many prompts it has.
@@ -160,6 +164,61 @@ class SamPredictor(PredictorImages):
         masks, iou, low_res = results if prompts.batched else (a[0] for a in results)
         return masks, iou, low_res
 
+    def predict_many(
+        self,
+        prompts: Prompts,
+        *,
+        prompts_per_batch: int = 64,
+        progress: OnPrompts | None = None,
+    ) -> MaskSet:
+        """Predict one mask for each of thousands of prompts of the selected image.
+
+        Memory holds a few passes of the decoder and the run lengths of the masks. Masks differ from
+        those of :meth:`predict` only by rounding; regions without a click are dropped in the same
+        way.
+
+        Parameters
+        ----------
+        prompts
+            Boxes and points in pixels of the original image, such as
+            ``anymask.read_prompts("boxes.json", image)`` or ``anymask.Prompts(boxes)``.
+        prompts_per_batch
+            Prompts whose low-resolution masks are in memory at a time, rounded up to whole passes
+            of the decoder. The masks do not depend on it.
+        progress
+            Called with the number of prompts done, and of all.
+
+        Returns
+        -------
+        MaskSet
+            A mask for each prompt, in order, with its id and class; it may be empty.
+            ``point_coords`` is the first point on the object.
+
+        Raises
+        ------
+        PromptError
+            If no image is set, or a prompt lies outside the image or is not in its pixels.
+
+        Examples
+        --------
+        >>> from anymask import Prompts, SamPredictor, load
+        >>> predictor = SamPredictor(load())
+        >>> predictor.set_image(np.zeros((120, 160, 3), np.uint8))
+        >>> predictor.predict_many(Prompts([[48, 38, 112, 82], [5, 5, 40, 50]]))
+        MaskSet(2 masks of an image of 160×120 pixels)
+        """
+        features, (height, width), input_size = self._image()
+        box = (0, 0, width, height)
+        return masks_of_prompts(
+            self.model,
+            features,
+            Frame(self.model.config.image_size, input_size, box, (height, width)),
+            prompts,
+            keep_clicked=self.keep_clicked,
+            prompts_per_batch=prompts_per_batch,
+            progress=progress,
+        )
+
     @torch.no_grad()
     def predict_each(
         self,
@@ -235,7 +294,7 @@ class SamPredictor(PredictorImages):
         return found
 
     def _predict_rows(
-        self, prompts: Prompts, multimask_output: bool, return_logits: bool
+        self, prompts: CheckedPrompts, multimask_output: bool, return_logits: bool
     ) -> list[NDArray[np.float32]]:
         _, original_size, _ = self._image()
         inputs = self._inputs(prompts, original_size)
@@ -250,7 +309,7 @@ class SamPredictor(PredictorImages):
         masks, iou, low_res = (result.cpu().numpy() for result in results)
         return [self._clicked(masks, prompts), iou, low_res]
 
-    def _clicked(self, masks: NDArray[Any], prompts: Prompts) -> NDArray[Any]:
+    def _clicked(self, masks: NDArray[Any], prompts: CheckedPrompts) -> NDArray[Any]:
         """Masks (N, C, H, W) of prompts, without regions that were not clicked."""
         coords, labels = prompts.point_coords, prompts.point_labels
         wanted = self.keep_clicked and prompts.boxes is None and masks.dtype == bool
@@ -261,7 +320,7 @@ class SamPredictor(PredictorImages):
                 mask[...] = keep_clicked(mask, at[kind == 1])
         return masks
 
-    def _inputs(self, prompts: Prompts, original_size: tuple[int, int]) -> dict[str, Tensor]:
+    def _inputs(self, prompts: CheckedPrompts, original_size: tuple[int, int]) -> dict[str, Tensor]:
         """Prompts for `Sam.decode`, in the frame of the resized image."""
         coords, boxes = prompts.point_coords, prompts.boxes
         if coords is not None:

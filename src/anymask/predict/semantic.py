@@ -12,8 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import PromptError
+from anymask.predict.checked_prompts import check_prompts
 from anymask.predict.predictor import SamPredictor
-from anymask.predict.prompts import check_prompts
 from anymask.predict.score_map import ScoreMap
 
 

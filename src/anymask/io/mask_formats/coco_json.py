@@ -5,6 +5,8 @@ Boxes (``bbox``) are XYWH: x and y of the upper left pixel, width and height in 
 Run lengths are lossless. As polygons, each part of a mask has its own; holes are cut in by a line
 to the hole and back, because the format has no holes.
 
+As prompts, the boxes are read, also those in the list of results that detectors write.
+
 Also read: the JSON of one image as in SA-1B (``image`` and ``annotations``), and the list of
 records that Segment Anything's automatic mask generator returns.
 """
@@ -12,6 +14,7 @@ records that Segment Anything's automatic mask generator returns.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,10 @@ from anymask.masks.boxes import extents
 from anymask.masks.coco_shapes import fitted
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import joined, outlines, simplified
+from anymask.notices import tell
+from anymask.prompts.parts import Part, collected
+from anymask.prompts.placing import Size
+from anymask.prompts.prompts import Prompts
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
@@ -64,6 +71,11 @@ def load(file: MaskFile) -> MaskSet:
     """Read the masks of one image; if there are several, of the one in ``file.picture``."""
     path, data, picture = file.path, file.json, file.picture
     if isinstance(data, list):
+        if data and "segmentation" not in data[0]:
+            raise ImageError(
+                f"{path} has boxes but no masks; 'anymask segment IMAGES --prompts {path.name}' "
+                "makes masks of them."
+            )
         return MaskSet.from_records(data)
     if "images" not in data:
         return _load_sa1b(data)
@@ -85,6 +97,55 @@ def load(file: MaskFile) -> MaskSet:
         image_id = images[0]["id"]
     data = _at_size(file, data, image_id)
     return MaskSet.from_coco(data, image_id)
+
+
+def read_prompts(file: MaskFile) -> Prompts:
+    """Read the boxes of all images."""
+    data = file.json
+    if isinstance(data, list):  # what a detector found, without the images and categories
+        annotations = data
+        names = {str(a["image_id"]): str(a.get("file_name") or a["image_id"]) for a in data}
+        sizes: dict[str, Size | None] = {}
+        classes = {str(a.get("category_id")): str(a.get("category_id", "")) for a in data}
+    else:
+        annotations = data["annotations"]
+        images = data["images"] if "images" in data else [{"id": None, **data["image"]}]
+        names = {str(image["id"]): str(image.get("file_name") or image["id"]) for image in images}
+        sizes = {names[str(image["id"])]: coco.stated_size(image) for image in images}
+        listed = data.get("categories") or []
+        classes = {str(c["id"]): coco.class_of(c) or "" for c in listed}
+    crowds = [coco.is_crowd(annotation) for annotation in annotations]
+    drop_crowds = any(crowds) and not all(crowds)
+    by_image: dict[str, list[Any]] = {}
+    for annotation, is_crowd in zip(annotations, crowds, strict=True):
+        what = f"Annotation {annotation.get('id')}"
+        if is_crowd and drop_crowds:
+            tell(f"{what} is marked iscrowd, a group of objects, and is left out.")
+        elif not _is_box(annotation.get("bbox")):
+            tell(f"{what} has no box and is left out.")
+        else:
+            by_image.setdefault(str(annotation.get("image_id")), []).append(annotation)
+    return collected(
+        (
+            Part(_corners(annotation["bbox"]), key=key, class_name=name, image=names[image])
+            for image, own in by_image.items()
+            for annotation, key in zip(own, coco.ids_of(own), strict=True)
+            for name in [classes.get(str(annotation.get("category_id")), "")]
+        ),
+        image_sizes=sizes,
+    )
+
+
+def _is_box(box: Any) -> bool:
+    """Whether this is XYWH."""
+    numbers = isinstance(box, Sequence) and len(box) == 4
+    return numbers and all(isinstance(v, int | float) and math.isfinite(v) for v in box)
+
+
+def _corners(box: Sequence[float]) -> list[tuple[float, float]]:
+    """The corners of a box, where the centre of the first pixel is (0, 0)."""
+    x, y, width, height = box
+    return [(x - 0.5, y - 0.5), (x + width - 0.5, y + height - 0.5)]
 
 
 def _at_size(file: MaskFile, data: Mapping[str, Any], image_id: Any) -> Mapping[str, Any]:
@@ -160,7 +221,8 @@ def _sniff(file: MaskFile) -> bool:
     data = file.json
     if isinstance(data, dict):
         return "annotations" in data and ("images" in data or "image" in data)
-    return isinstance(data, list) and bool(data) and "segmentation" in _mapping(data[0])
+    first = _mapping(data[0]) if isinstance(data, list) and data else {}
+    return "segmentation" in first or {"image_id", "bbox"} <= first.keys()
 
 
 def _images_in(file: MaskFile) -> list[tuple[str | None, str | None]]:
@@ -184,6 +246,8 @@ FORMAT = MaskFormat(
     write=save,
     write_many=save_many,
     read=load,
+    read_prompts=read_prompts,
+    dataset_images="images",
     sniff=_sniff,
     images_in=_images_in,
     ending=".masks.json",

@@ -2,6 +2,11 @@
 
 Coordinates are as `features.py` says; their reference system is named. The image size and its
 transform, for which GeoJSON has no fields, are stored under ``anymask``.
+
+As prompts, points are points and polygons give the box around them. The property ``label`` is 0
+for a point off the object, and features of the same ``id`` are one object. Without a reference
+system, coordinates are pixels for an image without a place on the map, and otherwise longitude and
+latitude, as the specification says.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from anymask.errors import OutputError
 from anymask.files import whole_file
 from anymask.images.image import Image
 from anymask.io.features import (
+    class_of,
     features_of,
     image_of,
     masks_of,
@@ -29,7 +35,11 @@ from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
+from anymask.notices import tell
 from anymask.palette import colours_of
+from anymask.prompts.parts import Part, collected
+from anymask.prompts.placing import OF_IMAGE, PIXELS, UNSTATED, crs_name
+from anymask.prompts.prompts import Prompts
 
 _KEY = "anymask"
 _TYPES = (
@@ -91,6 +101,71 @@ def _for_qupath(properties: dict[str, Any]) -> None:
         properties["classification"] = {"name": name, "color": colour}
 
 
+def read_prompts(file: MaskFile) -> Prompts:
+    """Read points and boxes, in the coordinates of the file."""
+    data = _whole(file.json)
+    notes = data.get(_KEY) or {}
+    image = str(notes.get("image") or "")
+    crs = _crs_of(data) if file.crs is None else file.crs
+    crs = None if crs == PIXELS else crs
+    # The first pixel has its corner at (0, 0) here, and its centre in prompts.
+    corner = 0.5 if crs is None else 0.0
+    parts = []
+    for number, feature in enumerate(_features(data), start=1):
+        properties = feature.get("properties") or {}
+        points, corners, others = _marks(feature.get("geometry"))
+        for kind in others:
+            tell(
+                f"Feature {number} has a {kind[:20]}, neither a point nor an area; it is left out."
+            )
+        if not points and not corners:
+            continue
+        label, id_ = properties.get("label"), properties.get("id", feature.get("id"))
+        name = class_of(properties)
+        off = label in (0, "0")
+        if not name and isinstance(label, str) and label not in ("0", "1"):
+            name = label
+        # QGIS fills a new column "id" with 0 or nothing.
+        known: dict[str, Any] = {"key": id_ or None, "class_name": name, "image": image}
+        if corners:
+            parts.append(Part(np.array(corners) - corner, **known))
+        if points:
+            parts.append(Part(points=np.array(points) - corner, label=0 if off else 1, **known))
+    size = (notes["height"], notes["width"]) if crs is None and "height" in notes else None
+    return collected(parts, image_sizes={image: size}, crs=crs)
+
+
+def _crs_of(data: Mapping[str, Any]) -> str:
+    """The reference system of a file, as `Prompts` has it, or that it has pixels."""
+    notes = data.get(_KEY)
+    stated = data.get("crs")
+    if isinstance(stated, Mapping):
+        name = (stated.get("properties") or {}).get("name")
+        return crs_name(str(name))
+    if not isinstance(notes, Mapping):
+        return UNSTATED
+    if notes.get("transform") is None:
+        return PIXELS
+    return crs_name(str(notes["crs"])) if notes.get("crs") else OF_IMAGE
+
+
+def _marks(geometry: Any) -> tuple[list[Any], list[Any], list[str]]:
+    """Points, corners of areas, and the kinds of other parts of a geometry."""
+    if geometry is None:
+        return [], [], []
+    kind, inside = geometry.get("type"), geometry.get("coordinates")
+    if kind == "GeometryCollection":
+        several = [_marks(inner) for inner in geometry["geometries"]]
+        points, corners, others = ([x for each in several for x in each[i]] for i in range(3))
+        return points, corners, others
+    if kind in ("Point", "MultiPoint"):
+        return [point[:2] for point in ([inside] if kind == "Point" else inside)], [], []
+    if kind in ("Polygon", "MultiPolygon"):
+        polygons = [inside] if kind == "Polygon" else inside
+        return [], [corner[:2] for polygon in polygons for corner in polygon[0]], []
+    return [], [], [str(kind)]
+
+
 def _whole(data: Any) -> Mapping[str, Any]:
     """A bare list of features, as QuPath can write it, as a collection."""
     return {"type": "FeatureCollection", "features": data} if isinstance(data, list) else data
@@ -134,6 +209,7 @@ FORMAT = MaskFormat(
     suffixes=(".geojson",),
     write=save,
     read=load,
+    read_prompts=read_prompts,
     sniff=_sniff,
     images_in=_images_in,
     scale=_scale,

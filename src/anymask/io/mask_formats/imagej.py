@@ -3,6 +3,9 @@
 A mask with one part and no holes is a traced ROI with integer corners. Others are composite ROIs.
 ROIs are named "0007" or "0007-cell". Id, class and image size are stored as ROI properties, so that
 they survive reading.
+
+As prompts, each point is an object of its own, also of the multi-point tool, which counts objects;
+an area gives the box around it.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import Polygon, fill_polygons, outlines, simplified
 from anymask.notices import tell
+from anymask.prompts.parts import Part, collected
+from anymask.prompts.prompts import Prompts
 
 _ROI = ".roi"
 _KEY = "anymask"
@@ -64,13 +69,37 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
 
 def load(file: MaskFile) -> MaskSet:
     """Read a zip file of ROIs, or a single ROI."""
-    path = file.path
+    rois, size = _members(file)
+    return _masks(list(rois.values()), list(rois), file.image_size or size, file.path)
+
+
+def read_prompts(file: MaskFile) -> Prompts:
+    """Read points, each an object of its own, and the boxes around areas."""
+    roifile = needs("roifile", "formats", "Reading ImageJ ROIs")
+    rois, size = _members(file)
+    parts = []
+    for name, content in rois.items():
+        roi = roifile.ImagejRoi.frombytes(content)
+        notes = _notes(roi) or {"id": None, "class": ""}
+        if roi.roitype == roifile.ROI_TYPE.POINT:
+            # (0, 0) is the centre of the first pixel for points, and its corner for areas.
+            parts += [Part(points=[point]) for point in np.asarray(roi.coordinates()).tolist()]
+        elif _is_area(roifile, roi):
+            corners = np.concatenate(_rings(roi)) - 0.5
+            parts.append(Part(corners, key=notes["id"], class_name=notes["class"]))
+        else:
+            kind = roi.roitype.name.lower()
+            tell(f"The ROI {name} is a {kind}, neither a point nor an area, and is left out.")
+    return collected(parts, image_sizes={"": size})
+
+
+def _members(file: MaskFile) -> tuple[dict[str, bytes], tuple[int, int] | None]:
+    """The ROIs in a file by their names, and the size of the image if anymask wrote it."""
     if file.members is None:
-        return _masks([path.read_bytes()], [path.name], file.image_size, path)
+        return {file.path.name: file.path.read_bytes()}, None
     names = [name for name in file.members if name.lower().endswith(_ROI)]
-    with open_zip(path) as archive:
-        size = file.image_size or _size_in(archive.comment)
-        return _masks([archive.read(name) for name in names], names, size, path)
+    with open_zip(file.path) as archive:
+        return {name: archive.read(name) for name in names}, _size_in(archive.comment)
 
 
 def _roi(roifile: Any, polygons: Sequence[Polygon]) -> Any:
@@ -183,6 +212,7 @@ FORMAT = MaskFormat(
     read_suffixes=(_ROI,),
     write=save,
     read=load,
+    read_prompts=read_prompts,
     sniff=_sniff,
     ending=".rois.zip",
     keeps_empty=False,

@@ -3,6 +3,9 @@
 Parts of one mask have the same label and ``group_id``. Holes are cut in by a line to the hole and
 back. Rectangles, also turned ones, circles and masks are read too, and so are the shapes that
 X-AnyLabeling adds. Points and lines, which cover no pixels, are left out with a notice.
+
+As prompts, points are points and all other shapes give the box around them. A point lies off the
+object if it says "negative" in its description or has a flag of that name.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +34,14 @@ from anymask.masks.objects import Crop, counts_of_crop
 from anymask.masks.polygons import fill_polygons, joined, outlines, simplified, union_of_counts
 from anymask.masks.rle import Counts
 from anymask.notices import tell
+from anymask.prompts.parts import Part, collected
+from anymask.prompts.prompts import Prompts
 
 # The version of the LabelMe format that is written.
 _VERSION = "5.5.0"
 _NO_CLASS = "object"
 _UNNAMED = "no class"  # distinguishes no class from a class named "object"
+_NEGATIVE = "negative"
 _CIRCLE_CORNERS = 360
 # Shapes whose points are corners; the last three are X-AnyLabeling's and LabelMe's turned boxes.
 _OUTLINES = ("polygon", "rectangle", "rotation", "quadrilateral", "oriented_rectangle")
@@ -107,17 +113,14 @@ def load(file: MaskFile) -> MaskSet:
             what = f"a {str(kind)[:20]} called {name!r}"
             tell(f"Shape {number}, {what}, covers no pixels and is left out.")
             continue
-        group = shape.get("group_id")
-        alone |= group is None
-        key = (number,) if group is None else (str(shape["label"]), group)
+        key = _key(number, shape)
+        alone |= len(key) == 1
         parts.setdefault(key, []).append(pixels)
-        unnamed = shape["label"] == _NO_CLASS and shape.get("description") == _UNNAMED
-        names.setdefault(key, "" if unnamed else str(shape["label"]))
+        names.setdefault(key, _class_of(shape))
     if data["shapes"] and not parts:
         raise ImageError(f"{path} has only points and lines, which cover no pixels; draw polygons.")
     ids = [key[-1] for key in parts]
-    numbered = all(type(id_) is int and id_ >= 1 for id_ in ids) and len(set(ids)) == len(ids)
-    if not numbered or alone:
+    if not _are_ids(ids) or alone:
         ids = list(range(1, len(parts) + 1))
     return MaskSet.from_counts(
         size,
@@ -128,6 +131,67 @@ def load(file: MaskFile) -> MaskSet:
         object_ids=ids,
         class_names=list(names.values()) if any(names.values()) else None,
     )
+
+
+def read_prompts(file: MaskFile) -> Prompts:
+    """Read points and boxes: those of one label and group are one object."""
+    data = file.json
+    image = str(data.get("imagePath") or "")
+    shapes = list(enumerate(data["shapes"], start=1))
+    keys = list(dict.fromkeys(_key(number, shape) for number, shape in shapes))
+    groups = [key[-1] for key in keys]
+    # Ids are the groups if every object has its own.
+    ids = (
+        groups
+        if _are_ids(groups) and all(len(key) > 1 for key in keys)
+        else range(1, len(keys) + 1)
+    )
+    id_of = dict(zip(keys, ids, strict=True))
+    parts = []
+    for number, shape in shapes:
+        kind = shape.get("shape_type") or "polygon"
+        points = np.array(shape["points"], np.float64).reshape(-1, 2) - 0.5
+        known: dict[str, Any] = {
+            "key": id_of[_key(number, shape)],
+            "class_name": _class_of(shape),
+            "image": image,
+        }
+        if kind == "point":
+            parts.append(Part(points=points, label=0 if _is_negative(shape) else 1, **known))
+        elif kind == "circle" and len(points) == 2:
+            radius = math.dist(points[0], points[1])
+            parts.append(Part([points[0] - radius, points[0] + radius], **known))
+        elif (kind in _OUTLINES or kind == "mask") and len(points) > 1:
+            parts.append(Part(points, **known))
+        else:
+            what = f"Shape {number}, a {str(kind)[:20]}"
+            tell(f"{what}, is neither a point nor an area, and is left out.")
+    stated = (data.get("imageHeight"), data.get("imageWidth"))
+    sizes = {image: (float(stated[0]), float(stated[1])) if all(stated) else None}
+    return collected(parts, image_sizes=sizes)
+
+
+def _key(number: int, shape: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What the shapes of one object share: label and group, or nothing if there is no group."""
+    group = shape.get("group_id")
+    return (number,) if group is None else (str(shape["label"]), group)
+
+
+def _class_of(shape: Mapping[str, Any]) -> str:
+    unnamed = shape["label"] == _NO_CLASS and shape.get("description") == _UNNAMED
+    return "" if unnamed else str(shape["label"])
+
+
+def _are_ids(numbers: Sequence[Any]) -> bool:
+    """Whether these can be the ids of objects."""
+    usable = all(type(number) is int and number >= 1 for number in numbers)
+    return usable and len(set(numbers)) == len(numbers)
+
+
+def _is_negative(shape: Mapping[str, Any]) -> bool:
+    """Whether a point is marked as lying off the object."""
+    flags = shape.get("flags") or {}
+    return bool(flags.get(_NEGATIVE)) or shape.get("description") == _NEGATIVE
 
 
 def _pixels(shape: Mapping[str, Any], size: tuple[int, int], path: Path) -> Counts | None:
@@ -180,6 +244,8 @@ FORMAT = MaskFormat(
     suffixes=(".json",),
     write=save,
     read=load,
+    read_prompts=read_prompts,
+    dataset_images="",
     sniff=_sniff,
     images_in=_images_in,
     ending=".labelme.json",

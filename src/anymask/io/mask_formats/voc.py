@@ -7,6 +7,8 @@ Otherwise the PNGs are beside the XML, as ``NAME_class.png`` and ``NAME_object.p
 VOC's palette; if a number is above 254 (VOC uses 255 for "void"), they have 16 bits and no palette.
 Boxes are counted from 1, as in VOC. Ids are never changed: the value of an object in its PNG is its
 id, which the XML repeats. Of overlapping masks, only the visible parts are kept.
+
+As prompts, the boxes are read, also where there are no PNGs.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
 from anymask.masks.labels import paint_labels, stacking_ids
 from anymask.masks.mask_set import MaskSet
+from anymask.notices import tell
+from anymask.prompts.parts import Part, collected
+from anymask.prompts.prompts import Prompts
 
 ANNOTATIONS, _IMAGES = "Annotations", "JPEGImages"
 _MAP = "labelmap.txt"
@@ -37,6 +42,7 @@ _ROOT = "annotation"
 _ELEMENT = re.compile(r"<([A-Za-z][\w.:-]*)")
 _NO_CLASS = "object"
 _BACKGROUND = "background"
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
 _VOID = 255
 _MOST_ID = np.iinfo(np.uint16).max
 
@@ -95,27 +101,55 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
 def load(file: MaskFile) -> MaskSet:
     """Read an XML file and its PNG of objects."""
     path = file.path
-    root = read_xml(path)
-    if root.tag != _ROOT:
-        raise ImageError(f"{path} is XML, but not a Pascal VOC annotation.")
+    root = _root(path)
     png = png_paths(path)[1]
     if not png.is_file():
         raise ImageError(
             f"{path} has only boxes; its masks should be in {png}, which does not exist, so copy "
-            "it too."
+            "it too, or make masks of the boxes with 'anymask segment IMAGES --prompts FILE'."
         )
     labels, indexed, _ = read_png(png)
     objects = root.findall("object")
     ours = all(o.find("instance") is not None for o in objects)
     if indexed and not (ours and objects):
         labels[labels == _VOID] = 0
-    classes = [(o.findtext("name") or "") if o.find("unnamed") is None else "" for o in objects]
+    classes = [_class_of(o) for o in objects]
     ids = (
         [int(o.findtext("instance") or 0) for o in objects] if ours else range(1, len(objects) + 1)
     )
     class_of = dict(zip(ids, classes, strict=True))
     masks = masks_of_labels(png, labels, class_of, every_id=ours)
     return masks if any(masks.class_names or ()) else masks_of_labels(png, labels, {})
+
+
+def read_prompts(file: MaskFile) -> Prompts:
+    """Read the boxes."""
+    root = _root(file.path)
+    image = root.findtext("filename") or ""
+    parts = []
+    for number, node in enumerate(root.findall("object"), start=1):
+        if (box := node.find("bndbox")) is None:
+            tell(f"Object {number} of {file.path} has no box and is left out.")
+            continue
+        left, top, right, bottom = (float(box.findtext(side) or "nan") for side in _SIDES)
+        # Pixels are counted from 1, and the box includes the last one.
+        corners = [(left - 1.5, top - 1.5), (right - 0.5, bottom - 0.5)]
+        key, name = node.findtext("instance"), _class_of(node)
+        parts.append(Part(corners, key=key, class_name=name, image=image))
+    size = [int(float(root.findtext(f"size/{side}") or 0)) for side in ("height", "width")]
+    sizes = {image: (float(size[0]), float(size[1])) if all(size) else None}
+    return collected(parts, image_sizes=sizes, one_box=True)
+
+
+def _root(path: Path) -> ElementTree.Element:
+    root = read_xml(path)
+    if root.tag != _ROOT:
+        raise ImageError(f"{path} is XML, but not a Pascal VOC annotation.")
+    return root
+
+
+def _class_of(node: ElementTree.Element) -> str:
+    return (node.findtext("name") or "") if node.find("unnamed") is None else ""
 
 
 def png_paths(path: Path) -> tuple[Path, Path, Path | None]:
@@ -187,7 +221,7 @@ def _xml(masks: MaskSet, context: WriteContext) -> bytes:
         if masks.areas[index]:
             box = ElementTree.SubElement(node, "bndbox")
             sides = (masks.boxes[index] + 1).tolist()
-            for tag, side in zip(("xmin", "ymin", "xmax", "ymax"), sides, strict=True):
+            for tag, side in zip(_SIDES, sides, strict=True):
                 _add(box, tag, side)
     ElementTree.indent(root)
     return ElementTree.tostring(root, "utf-8", xml_declaration=True)
@@ -240,6 +274,8 @@ FORMAT = MaskFormat(
     suffixes=(".xml",),
     write=save,
     read=load,
+    read_prompts=read_prompts,
+    dataset_images=_IMAGES,
     sniff=_sniff,
     dataset_folder=ANNOTATIONS,
     dataset_lacks=_lacks,

@@ -1,9 +1,10 @@
-"""YOLO segmentation labels: a text file per image, a line per object, one list of classes.
+"""YOLO labels: a text file per image, a line per object, one list of classes.
 
 A line has the class number and the corners of one outline, x and y as fractions of the image width
 and height. Parts and holes are joined to one outline by lines that go there and back. There are no
 ids: objects are written in the order of their ids and numbered from 1 when read. Masks without
-pixels are left out.
+pixels are left out. Lines of detection labels have a box in place of the outline, and are read as
+prompts.
 
 Classes are numbered in ``data.yaml``. It is written beside the folder ``labels`` if the text file
 is in such a folder (or below it, as in ``labels/train``), otherwise beside the text file. In the
@@ -15,6 +16,7 @@ programs look for it. Where other programs put the list, and under what names, i
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,8 @@ from anymask.io.yolo_classes import LABELS, YAML, YoloClasses, classes_near, rea
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import fill_polygons, joined, outlines, simplified
 from anymask.notices import tell
+from anymask.prompts.parts import Part, collected
+from anymask.prompts.prompts import Prompts
 
 _IMAGES = "images"
 _NO_CLASS = "object"
@@ -73,39 +77,80 @@ def load(file: MaskFile) -> MaskSet:
             "it (height, width)."
         )
     height, width = size = check_size(*image_size)
-    classes = classes_near(path)
-    shown = ["" if i == classes.unnamed else name for i, name in enumerate(classes.names)]
-    counts, names = [], []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        values = [float(value) for value in line.split()]
+    counts, indices = [], []
+    for number, values in _rows(path):
         if len(values) == 5:
             raise ImageError(
-                f"{path} has boxes instead of outlines (line {number}); export segmentation labels."
+                f"{path} has boxes instead of outlines (line {number}); export segmentation labels,"
+                " or make masks of the boxes with 'anymask segment IMAGES --prompts FILE'."
             )
-        if len(values) < 7 or len(values) % 2 == 0 or values[0] != int(values[0]) or values[0] < 0:
+        if len(values) < 7 or len(values) % 2 == 0:
             raise ImageError(
                 f"Line {number} of {path} is not a class and at least three points x y; export the "
                 "labels again."
             )
         ring = np.array(values[1:]).reshape(-1, 2) * (width, height)
         counts.append(fill_polygons([[ring]], size))
-        index = int(values[0])
-        names.append(shown[index] if index < len(shown) else str(index))
-        if shown and index >= len(shown):
-            tell(f"{path} has the class {index}, which the list of classes does not have.")
-    if counts and not classes.names:
-        tell(
-            f"{path}: there is no list of classes near it (data.yaml or classes.txt), so classes "
-            "are called by their numbers."
-        )
+        indices.append(int(values[0]))
+    names = _names(path, indices)
     return MaskSet.from_counts(
         size,
         counts,
         object_ids=np.arange(1, len(counts) + 1),
         class_names=names if any(names) else None,
     )
+
+
+def read_prompts(file: MaskFile) -> Prompts:
+    """Read the boxes, and those around outlines; a confidence at the end is left out."""
+    corners, indices = [], []
+    for number, values in _rows(file.path):
+        if len(values) in (5, 6):
+            x, y, width, height = values[1:5]
+            ends = [(x - width / 2, y - height / 2), (x + width / 2, y + height / 2)]
+        elif len(values) > 6:
+            numbers = values[1:] if len(values) % 2 else values[1:-1]
+            ends = list(zip(numbers[::2], numbers[1::2], strict=True))
+        else:
+            raise ImageError(
+                f"Line {number} of {file.path} is not a class and a box x y width height; export "
+                "the labels again."
+            )
+        # Where the image is 1 high and 1 wide, the centre of its only pixel is (0, 0).
+        corners.append(np.array(ends) - 0.5)
+        indices.append(int(values[0]))
+    names = _names(file.path, indices)
+    parts = (Part(ends, class_name=name) for ends, name in zip(corners, names, strict=True))
+    return collected(parts, image_sizes={"": (1.0, 1.0)})
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[float]]]:
+    """The numbers of each line that has any, and its number from 1."""
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        values = [float(value) for value in line.split()]
+        if values[0] != int(values[0]) or values[0] < 0:
+            raise ImageError(
+                f"Line {number} of {path} does not begin with the number of a class; export the "
+                "labels again."
+            )
+        yield number, values
+
+
+def _names(path: Path, indices: Sequence[int]) -> list[str]:
+    """The classes of these numbers; "" for no class."""
+    classes = classes_near(path)
+    shown = ["" if i == classes.unnamed else name for i, name in enumerate(classes.names)]
+    for index in dict.fromkeys(indices):
+        if shown and index >= len(shown):
+            tell(f"{path} has the class {index}, which the list of classes does not have.")
+    if indices and not classes.names:
+        tell(
+            f"{path}: there is no list of classes near it (data.yaml or classes.txt), so classes "
+            "are called by their numbers."
+        )
+    return [shown[index] if index < len(shown) else str(index) for index in indices]
 
 
 def _image_stem(path: Path) -> Path | None:
@@ -181,6 +226,8 @@ FORMAT = MaskFormat(
     suffixes=(".txt",),
     write=save,
     read=load,
+    read_prompts=read_prompts,
+    dataset_images=_IMAGES,
     sniff=_sniff,
     dataset_folder=LABELS,
     dataset_list=YAML,

@@ -308,11 +308,13 @@ class SamAutomaticMaskGenerator:
         x0, y0 = tile.x0 + crop.x0, tile.y0 + crop.y0
         box = (x0, y0, tile.x0 + crop.x1, tile.y0 + crop.y1)
         points = self.point_grids[crop.layer] * crop.size[::-1]
+        coords = torch.from_numpy(predictor.transform.apply_coords(points, crop.size)).float()
+        asked = {"point_coords": coords[:, None], "point_labels": torch.ones(len(coords), 1).long()}
         found = list(
             ask(
                 model,
                 predictor.features,
-                predictor.transform.apply_coords(points, crop.size),
+                asked,
                 Frame(model.config.image_size, predictor.input_size, box, size, tile.box),
                 Criteria(
                     model.mask_threshold,
@@ -320,7 +322,7 @@ class SamAutomaticMaskGenerator:
                     options.stability_score_thresh,
                 ),
                 pred_iou_thresh=options.pred_iou_thresh,
-                points_in_flight=options.points_per_batch,
+                prompts_in_flight=options.points_per_batch,
                 advance=advance,
             )
         )
@@ -329,7 +331,7 @@ class SamAutomaticMaskGenerator:
             [each.counts for each in found],
             predicted_iou=[each.predicted_iou for each in found],
             stability_score=[each.stability_score for each in found],
-            point_coords=[points[each.point] + (x0, y0) for each in found],
+            point_coords=[points[each.prompt] + (x0, y0) for each in found],
             crop_box=[(x0, y0, *crop.size[::-1])] * len(found),
         )
         if options.max_mask_share < 1:

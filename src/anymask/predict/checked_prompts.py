@@ -17,19 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from anymask.errors import PromptError
+from anymask.prompts.edges import boxes_seen, cut_at_edges, points_inside
 
 PADDING = -1
 """Label of padding points in a batch of point sets with different lengths."""
 
-# Pixel centres are at integers, so an image's area begins at -0.5; boxes given by pixel edges
-# end at the width and height themselves.
-_FIRST = -0.5
-# Points up to a pixel outside come from rounding, such as a click scaled back from a smaller view.
-_ROUNDING = 1.0
-
 
 @dataclass(frozen=True)
-class Prompts:
+class CheckedPrompts:
     """N prompts for one image, each with points, a box, a mask, or several of these.
 
     Attributes
@@ -54,13 +49,13 @@ class Prompts:
         given = (self.point_coords, self.boxes, self.masks)
         return next((len(array) for array in given if array is not None), 1)
 
-    def rows(self, index: NDArray[np.int64]) -> Prompts:
+    def rows(self, index: NDArray[np.int64]) -> CheckedPrompts:
         """Return the prompts at ``index``."""
 
         def take(array: NDArray[Any] | None) -> NDArray[Any] | None:
             return None if array is None else array[index]
 
-        return Prompts(
+        return CheckedPrompts(
             take(self.point_coords),
             take(self.point_labels),
             take(self.boxes),
@@ -68,7 +63,7 @@ class Prompts:
             self.batched,
         )
 
-    def without_padding(self) -> Iterator[tuple[NDArray[np.int64], Prompts]]:
+    def without_padding(self) -> Iterator[tuple[NDArray[np.int64], CheckedPrompts]]:
         """Yield groups of prompts with the same number of points, without padding, and their
         indices.
 
@@ -100,7 +95,7 @@ def check_prompts(
     image_size: tuple[int, int],
     mask_size: int,
     batched: bool = False,
-) -> Prompts:
+) -> CheckedPrompts:
     """Convert a user's prompts to arrays with a leading axis of N, or raise an error.
 
     Parameters
@@ -160,11 +155,11 @@ def check_prompts(
         _check_points(coords, labels, image_size, padding_allowed=batched)
         _check_rows_not_empty(labels, alone=boxes is None and masks is None)
         padding = (labels == PADDING)[..., None]
-        coords = np.where(padding, coords, _cut_at_edges(coords, image_size))
+        coords = np.where(padding, coords, cut_at_edges(coords, image_size))
     if boxes is not None:
         _check_boxes(boxes, image_size)
-        boxes = _cut_at_edges(boxes.reshape(-1, 2, 2), image_size).reshape(-1, 4)
-    return Prompts(
+        boxes = cut_at_edges(boxes.reshape(-1, 2, 2), image_size).reshape(-1, 4)
+    return CheckedPrompts(
         coords,
         None if labels is None else labels.astype(np.int64),
         boxes,
@@ -293,7 +288,7 @@ def _check_points(
         )
     real = labels != PADDING
     finite: NDArray[np.bool_] = np.all(np.isfinite(coords), axis=-1)
-    bad = np.logical_and(real, np.logical_not(finite & _inside(coords, image_size)))
+    bad = np.logical_and(real, np.logical_not(finite & points_inside(coords, image_size)))
     if bad.any():
         place = _first(bad)
         where = f"point_coords{_index(place, padding_allowed)} = {_tuple(coords[place])}"
@@ -319,10 +314,7 @@ def _check_boxes(boxes: NDArray[np.float64], image_size: tuple[int, int]) -> Non
     corners = boxes.reshape(-1, 2, 2)
     finite: NDArray[np.bool_] = np.all(np.isfinite(boxes), axis=1)
     upright: NDArray[np.bool_] = np.all(corners[:, 1] >= corners[:, 0], axis=1)
-    last = np.array(image_size[::-1])
-    touching = (corners[:, 1] >= _FIRST) & (corners[:, 0] <= last)
-    seen: NDArray[np.bool_] = np.all(touching, axis=1)
-    bad = np.logical_not(finite & upright & seen)
+    bad = np.logical_not(finite & upright & boxes_seen(boxes, image_size))
     if not bad.any():
         return
     row = _first(bad)[0]
@@ -338,19 +330,6 @@ def _check_boxes(boxes: NDArray[np.float64], image_size: tuple[int, int]) -> Non
         f"{where} lies outside the image, which is {image_size[1]} wide and {image_size[0]} high; "
         "give (x0, y0, x1, y1) in its pixels."
     )
-
-
-def _cut_at_edges(points: NDArray[np.float64], image_size: tuple[int, int]) -> NDArray[np.float64]:
-    """Move points (..., 2) that lie outside the image to its nearest edge."""
-    height, width = image_size
-    return points.clip(_FIRST, (width, height))
-
-
-def _inside(points: NDArray[np.float64], image_size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Whether points (..., 2) lie in the image, or outside by no more than rounding."""
-    height, width = image_size
-    first, last = _FIRST - _ROUNDING, (width + _ROUNDING, height + _ROUNDING)
-    return np.all((points >= first) & (points <= last), axis=-1)
 
 
 def _first(mask: NDArray[np.bool_]) -> tuple[int, ...]:

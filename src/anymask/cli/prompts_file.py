@@ -1,0 +1,104 @@
+"""Segments what the prompts of a file show, in one image or in a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from anymask.cli.console import EXIT_SOME_FAILED, complain, note
+from anymask.cli.data_set import DataSet
+from anymask.cli.replacing import check_replacing
+from anymask.io.view import View
+from anymask.jobs.inputs import gather
+from anymask.wording import counted
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+
+
+@dataclass(frozen=True)
+class FromFile:
+    """What is asked for.
+
+    Attributes
+    ----------
+    path : Path
+        The file, or a folder with one for each image.
+    crs, class_name : str or None
+        What takes the place of what the file says.
+    keep_clicked : bool
+        With points and no box, only regions that contain a point.
+    """
+
+    path: Path
+    crs: str | None
+    class_name: str | None
+    keep_clicked: bool
+
+
+def segment_from_file(
+    images: Sequence[str],
+    asked: FromFile,
+    view: View,
+    load: Callable[[], Sam],
+    *,
+    model: str,
+    device: str,
+    dtype: str,
+    output: Path,
+    data_set: DataSet | None,
+    skip_existing: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Segment the images that have prompts, report what became of them, and make a data set."""
+    inputs = gather(images)
+
+    # Imported late, so that help and mistakes in the command are answered at once.
+    from anymask.cli.folder_report import print_summary, shown
+    from anymask.io.prompt_files import read_prompts
+    from anymask.jobs.folder_run import FolderRun
+    from anymask.jobs.prompt_job import PromptJob, with_prompts
+
+    prompts = read_prompts(asked.path, crs=asked.crs)
+    if asked.class_name is not None:
+        prompts = prompts.with_class_name(asked.class_name)
+    inputs, own = with_prompts(inputs, prompts, asked.path.name, view)
+    job = PromptJob(
+        output,
+        model,
+        view=view,
+        device=device,
+        dtype=dtype,
+        prompts=own,
+        keep_clicked=asked.keep_clicked,
+    )
+    run = FolderRun(job, inputs)
+    items = list(run.todo)
+    if inputs.own_results:
+        note(f"Skipped {counted(inputs.own_results, 'file')} that anymask wrote.")
+    for outcome in run.report.failed:
+        complain(outcome.reason)
+    if skip_existing:
+        run.skip_finished()
+    keep = "" if skip_existing else "keep those with the same settings with --skip-existing, "
+    check_replacing([job.stem(item) for item in run.todo], overwrite, keep)
+    if data_set is not None:
+        data_set.check_free(items)
+    try:
+        with shown(len(run.todo)) as progress:
+            run.segment(load, progress)
+        if data_set is not None:
+            data_set.write([item for item in items if job.has_results(item)], view)
+    finally:
+        if as_json:
+            typer.echo(json.dumps(run.report.to_dict(), indent=1, ensure_ascii=False))
+        else:
+            print_summary(run.report, of_no_masks=", whose file has no prompts in them")
+    if run.report.failed:
+        raise typer.Exit(EXIT_SOME_FAILED)

@@ -1,0 +1,102 @@
+"""What a job does with an image: find everything in it, or answer its prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymask.images.image import Image
+from anymask.jobs.inputs import WorkItem
+from anymask.masks.mask_set import MaskSet
+from anymask.painting import draw_prompts, overlay
+from anymask.prompts.prompts import Prompts
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
+
+Advance = Callable[[int, int], None]
+"""Called with the points that are done and their total; may raise to stop."""
+
+
+class Finder(Protocol):
+    """Finds the masks of images, one after another."""
+
+    def find(
+        self, item: WorkItem, image: Image, rgb: NDArray[np.uint8], advance: Advance | None
+    ) -> MaskSet:
+        """Return the masks of an image, which the model sees as `rgb`."""
+
+    def painted(self, rgb: NDArray[np.uint8], masks: MaskSet) -> NDArray[np.uint8]:
+        """Return the overlay of the masks that `find` just returned."""
+
+
+class Everything:
+    """All objects of an image.
+
+    Raises
+    ------
+    AnymaskError
+        If the model does not support an option.
+    """
+
+    def __init__(self, sam: Sam, options: Mapping[str, Any]) -> None:
+        from anymask.predict.everything.generator import SamAutomaticMaskGenerator
+
+        self._generator = SamAutomaticMaskGenerator(sam, **options)
+
+    def find(
+        self, item: WorkItem, image: Image, rgb: NDArray[np.uint8], advance: Advance | None
+    ) -> MaskSet:
+        """Return the masks of all objects."""
+        return self._generator.generate_masks(rgb, progress=advance)
+
+    def painted(self, rgb: NDArray[np.uint8], masks: MaskSet) -> NDArray[np.uint8]:
+        """Paint the masks over the image."""
+        return overlay(rgb, masks)
+
+
+class Answers:
+    """The objects that the prompts of each image show.
+
+    Parameters
+    ----------
+    sam : Sam
+    prompts : mapping of Path to Prompts
+        Those of each image, as in their file.
+    keep_clicked : bool
+        As in `SamPredictor`.
+    """
+
+    def __init__(self, sam: Sam, prompts: Mapping[Path, Prompts], keep_clicked: bool) -> None:
+        from anymask.predict.predictor import SamPredictor
+
+        self._prompts = prompts
+        self._predictor = SamPredictor(sam, keep_clicked=keep_clicked)
+        self._placed = Prompts()
+
+    def find(
+        self, item: WorkItem, image: Image, rgb: NDArray[np.uint8], advance: Advance | None
+    ) -> MaskSet:
+        """Return a mask for each prompt that lies in the image."""
+        self._placed = self._prompts[item.path].for_image(image)
+        if not len(self._placed):
+            return MaskSet.from_counts((image.height, image.width), [])
+        self._predictor.set_image(rgb)
+        try:
+            return self._predictor.predict_many(self._placed, progress=advance)
+        finally:
+            self._predictor.reset_image()
+
+    def painted(self, rgb: NDArray[np.uint8], masks: MaskSet) -> NDArray[np.uint8]:
+        """Paint the masks and the prompts over the image."""
+        placed = self._placed
+        return draw_prompts(
+            overlay(rgb, masks),
+            point_coords=placed.point_coords[placed.point_labels >= 0],
+            point_labels=placed.point_labels[placed.point_labels >= 0],
+            boxes=placed.boxes[placed.has_box],
+        )
