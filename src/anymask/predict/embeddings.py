@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -45,12 +47,16 @@ class EncodedImage:
         Height and width of its resized copy in the encoder's input, without the padding.
     image_hash
         From :func:`image_hash`.
+    pixels
+        The image itself, H×W×3 in the order of the model's channels, for `quality="high"`; None
+        if it was encoded elsewhere. It is not stored in files.
     """
 
     features: ImageEmbedding
     original_size: tuple[int, int]
     input_size: tuple[int, int]
     image_hash: str
+    pixels: NDArray[np.uint8] | None = None
 
 
 def image_hash(resized: Tensor, original_size: tuple[int, int]) -> str:

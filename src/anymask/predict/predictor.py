@@ -8,13 +8,14 @@ many prompts in one call and several images, and stores encoded images in files.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from anymask.errors import PromptError
 from anymask.masks.clicked import keep_clicked
 from anymask.masks.mask_set import MaskSet
 from anymask.predict.checked_prompts import CheckedPrompts, check_prompts, check_tensors
@@ -23,11 +24,14 @@ from anymask.predict.everything.filtering import Frame
 from anymask.predict.full_size import full_size_masks
 from anymask.predict.many_prompts import OnPrompts, masks_of_prompts
 from anymask.predict.predictor_images import PredictorImages
+from anymask.predict.refining import Prompt, refined
 from anymask.prompts.prompts import Prompts
 
 # Prompts decoded in one pass, which limits a call to some hundred megabytes in addition to its
 # result, however many prompts it has.
 _PROMPTS_PER_PASS = 16
+
+Quality = Literal["normal", "high"]
 
 
 class SamPredictor(PredictorImages):
@@ -81,6 +85,7 @@ class SamPredictor(PredictorImages):
         return_logits: bool = False,
         *,
         batched: bool = False,
+        quality: Quality = "normal",
     ) -> tuple[NDArray[np.bool_] | NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Predict masks of the selected image.
 
@@ -108,6 +113,10 @@ class SamPredictor(PredictorImages):
         batched
             Keep the axis of N even if ``box`` is 1×4 and nothing else shows that it is a batch,
             for callers whose N may be one.
+        quality
+            ``"high"`` asks each mask again with itself, and in a part of the image around it that
+            is encoded on its own. It takes as long as encoding the image once more for each mask.
+            The image given to :meth:`set_image` must still be as it was.
 
         Returns
         -------
@@ -149,6 +158,12 @@ class SamPredictor(PredictorImages):
             mask_size=side,
             batched=batched,
         )
+        if quality == "high":
+            high = self._refined(prompts, multimask_output, return_logits)
+            masks, iou, low_res = high if prompts.batched else (a[0] for a in high)
+            return masks, iou, low_res
+        if quality != "normal":
+            raise PromptError(f"quality is {quality!r}; it must be 'normal' or 'high'.")
         results: list[NDArray[np.float32]] = []
         for index, group in prompts.without_padding():
             for start in range(0, len(index), _PROMPTS_PER_PASS):
@@ -308,6 +323,32 @@ class SamPredictor(PredictorImages):
         )
         masks, iou, low_res = (result.cpu().numpy() for result in results)
         return [self._clicked(masks, prompts), iou, low_res]
+
+    def _refined(
+        self, prompts: CheckedPrompts, multimask_output: bool, return_logits: bool
+    ) -> list[NDArray[Any]]:
+        """Masks, predicted IoU and logits of prompts, each asked again."""
+        pixels = self._encoded[self._selected].pixels
+        if pixels is None:
+            raise PromptError(
+                "quality='high' encodes parts of the image, of which only the embedding is known "
+                "here; call set_image(image) first."
+            )
+        part = SamPredictor(self.model, keep_clicked=False)
+        found: list[Any] = [None] * len(prompts)
+        for index, group in prompts.without_padding():
+            for row in range(len(index)):
+                coords, labels, boxes, masks = (
+                    None if array is None else array[row]
+                    for array in (group.point_coords, group.point_labels, group.boxes, group.masks)
+                )
+                one = Prompt(coords, labels, boxes, masks)
+                format_ = self.model.image_format
+                found[index[row]] = refined(self, part, pixels, format_, one, multimask_output)
+        logits, iou, low_res = (np.stack(column) for column in zip(*found, strict=True))
+        if return_logits:
+            return [logits, iou, low_res]
+        return [self._clicked(logits > self.model.mask_threshold, prompts), iou, low_res]
 
     def _clicked(self, masks: NDArray[Any], prompts: CheckedPrompts) -> NDArray[Any]:
         """Masks (N, C, H, W) of prompts, without regions that were not clicked."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -105,17 +106,18 @@ class PredictorImages:
             raise ImageError("There is no image to set; give at least one.")
         if batch_size < 1:
             raise ImageError(f"batch_size is {batch_size}; it must be at least 1.")
-        resized, sizes = [], []
+        resized, pixels = [], []
         for number, image in enumerate(images):
             try:
-                picture, size = self._resize(image, image_format)
+                picture, whole = self._resize(image, image_format)
             except ImageError as error:
                 if len(images) == 1:
                     raise
                 raise ImageError(f"Of {len(images)} images, number {number}: {error}") from error
             resized.append(picture)
-            sizes.append(size)
-        self._encode(resized, sizes, batch_size)
+            pixels.append(whole)
+        sizes = [(whole.shape[0], whole.shape[1]) for whole in pixels]
+        self._encode(resized, sizes, batch_size, pixels)
 
     def set_torch_image(
         self, transformed_image: Tensor, original_image_size: tuple[int, ...]
@@ -141,12 +143,12 @@ class PredictorImages:
                 f"{side}, as predictor.transform.apply_image_torch makes it."
             )
         height, width = original_image_size
-        self._encode([transformed_image], [(int(height), int(width))], 1)
+        self._encode([transformed_image], [(int(height), int(width))], 1, [None])
 
     def _resize(
         self, image: NDArray[np.uint8] | Image, image_format: str
-    ) -> tuple[Tensor, tuple[int, int]]:
-        """Return an image as 1×3×h×w RGB in the encoder's size, and its original size."""
+    ) -> tuple[Tensor, NDArray[np.uint8]]:
+        """Return an image as 1×3×h×w in the encoder's size, and as H×W×3, in the model's order."""
         if image_format not in ("RGB", "BGR"):
             raise ImageError(f"image_format is {image_format!r}; it must be 'RGB' or 'BGR'.")
         rgb: NDArray[np.uint8] = rgb_of(image)
@@ -154,11 +156,15 @@ class PredictorImages:
         if ("RGB" if isinstance(image, Image) else image_format) != self.model.image_format:
             rgb = rgb[..., ::-1]
         pixels = torch.from_numpy(self.transform.apply_image(rgb))
-        return pixels.permute(2, 0, 1)[None], (rgb.shape[0], rgb.shape[1])
+        return pixels.permute(2, 0, 1)[None], rgb
 
     @torch.no_grad()
     def _encode(
-        self, resized: list[Tensor], original_sizes: list[tuple[int, int]], batch_size: int
+        self,
+        resized: list[Tensor],
+        original_sizes: list[tuple[int, int]],
+        batch_size: int,
+        pixels: Sequence[NDArray[np.uint8] | None],
     ) -> None:
         """Encode 1×3×h×w images and select the first."""
         encoded: list[EncodedImage] = []
@@ -175,6 +181,7 @@ class PredictorImages:
                         (height, width),
                         (picture.shape[2], picture.shape[3]),
                         image_hash(picture, (height, width)),
+                        pixels[start + i],
                     )
                 )
         self._encoded = encoded
@@ -251,11 +258,11 @@ class PredictorImages:
             If the file is missing or damaged, or was made with another model or from another image.
             A previously set image stays.
         """
-        expected = None
+        expected = pixels = None
         if image is not None:
-            picture, size = self._resize(image, image_format)
-            expected = image_hash(picture, size)
-        self._encoded = [read_embedding(path, self.model, expected)]
+            picture, pixels = self._resize(image, image_format)
+            expected = image_hash(picture, (pixels.shape[0], pixels.shape[1]))
+        self._encoded = [replace(read_embedding(path, self.model, expected), pixels=pixels)]
         self.select(0)
 
     def _image(self) -> tuple[ImageEmbedding, tuple[int, int], tuple[int, int]]:
