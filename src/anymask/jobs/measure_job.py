@@ -88,8 +88,8 @@ class MeasureJob:
             raise AnymaskError("pixel_size= needs a unit; give one too, such as unit=um.")
         if self.long and (self.by == "image" or self.properties is not None or self.values):
             raise AnymaskError(
-                "long= gives the spectrum of each object in every band; leave out properties=, "
-                "values= and by=."
+                "Spectra in long form go with no properties, values or rows by image; leave these "
+                "out."
             )
 
     def settings(self) -> dict[str, Any]:
