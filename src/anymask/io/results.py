@@ -196,8 +196,8 @@ def _sizes(
     areas = row_areas(geo, masks.image_size[0])
     found = measure(masks, pixel_size=pixel_size, unit=unit, properties=SIZES, row_areas=areas)
     # Of pixels in degrees, some sizes are in pixels still.
-    physical = {name: found[name] for name in found if found.units.get(name, "pixels") != "pixels"}
-    return Measurements(physical, found.units)
+    units = {name: unit for name, unit in found.units.items() if unit != "pixels"}
+    return Measurements({name: found[name] for name in units}, units)
 
 
 def _rounded(value: float, digits: int) -> float | str:
