@@ -134,15 +134,21 @@ def stack(tmp_path, labels) -> tuple[Path, Path]:
 
 def test_the_plane_that_masks_were_found_in_is_measured_and_said(run, stack):
     image, masks = stack
-    for file in (masks, masks.with_name("s.labels.tif")):
+    cleaned = masks.with_name("s.cleaned.labels.tif")
+    cleaned.write_bytes(masks.with_name("s.labels.tif").read_bytes())
+    for file in (masks, masks.with_name("s.labels.tif"), cleaned):
         with pytest.warns(UserWarning, match="were found in z=max"):
             result = run(image, file, "--properties", "intensity_mean", "--json")
         assert [row["intensity_mean"] for row in json.loads(result.stdout)] == [9, 18]
     result = run(image, masks, "--properties", "intensity_mean", "--json", "--z", "0")
     assert [row["intensity_mean"] for row in json.loads(result.stdout)] == [3, 6]
     assert "3 z planes" in run(image, masks, "--ignore-view").stderr
+    other = image.rename(image.with_name("other.tif"))  # of which nothing is recorded
+    assert "3 z planes" in run(other, masks).stderr
+    other.rename(image)
     table = image.with_name("t.csv")
-    result = run(image.parent / "*.tif", masks.parent, "-o", table, "--properties", "intensity_max")
+    chosen = masks.parent / "s.masks.json"
+    result = run(image.parent / "*.tif", chosen, "-o", table, "--properties", "intensity_max")
     assert "were found in z=max" in result.stderr
     assert [row["intensity_max"] for row in rows_of(table)] == ["9.0", "18.0"]
 
@@ -175,6 +181,8 @@ def test_reflectance_and_index_of_segment_are_measured_without_saying_so_again(
     assert result.exit_code == 2
     assert "dark.npy" in result.stderr
     assert "--ignore-view" in result.stderr
+    anew = run(tmp_path / "cube.npy", masks, "--panel", "4,2,10,8", "--wavelengths", "550,670,800")
+    assert anew.exit_code == 0
 
 
 def test_results_of_everything_are_kept_only_with_the_same_reflectance(cli, model, tmp_path):

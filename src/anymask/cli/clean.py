@@ -11,14 +11,13 @@ from rich.text import Text
 from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
+from anymask.io.results import CLEANED
 from anymask.wording import counted
 
 if TYPE_CHECKING:
     from anymask.io.gathering import Result
     from anymask.masks.mask_set import MaskSet
 
-# Marks the files this command writes, so that it skips them when it reads a folder.
-_CLEANED = ".cleaned"
 _STEPS = (
     *("roi", "merge", "fill_holes", "min_part", "largest_part", "smooth", "split", "split_parts"),
     *("clear_border", "min_area", "keep", "class_name", "overlaps"),
@@ -205,7 +204,7 @@ def clean(
     found = [
         result
         for result in gather_results(results)
-        if result.path in results or not result.name.name.endswith(_CLEANED)
+        if result.path in results or not result.name.name.endswith(CLEANED)
     ]
     if image is not None and len(found) > 1:
         raise AnymaskError(
@@ -340,4 +339,4 @@ def _target(result: Result, options: dict[str, Any], picture: str | None) -> Pat
         folder, name = result.path.parent, name.relative_to(result.name.parent)
     if options["binary"]:
         return folder / name.with_name(f"{name.name}{BINARY}")
-    return folder / name.with_name(f"{name.name}{_CLEANED}{kind}{form.suffix}")
+    return folder / name.with_name(f"{name.name}{CLEANED}{kind}{form.suffix}")

@@ -16,40 +16,56 @@ from anymask.images.named_values import values_of
 from anymask.images.recipes import Recipe
 from anymask.io.guards import read_json
 from anymask.io.references import References
-from anymask.io.results import JSON, stem_of
+from anymask.io.registry import image_files
+from anymask.io.results import CLEANED, JSON, stem_of
 from anymask.io.view import View
 
 _PLANES = ("z", "t")
 _READING = ("series", "page", "level", "dataset", "axes")
 
 
-def recorded_view(masks: Path) -> View | None:
-    """Return the view that the masks in a file were found in.
+def recorded_view(masks: Path, image: Path, given: View) -> View | None:
+    """Return the view of an image that the masks in a file were found in.
 
     Parameters
     ----------
     masks : Path
         A ``NAME.masks.json``, or another file of the same masks beside it, such as
-        ``NAME.labels.tif``.
+        ``NAME.labels.tif`` or ``NAME.cleaned.labels.tif``.
+    image : Path
+    given : View
+        What the user says, which makes a recorded white reference needless.
 
     Returns
     -------
     View or None
-        None if nothing is recorded.
+        None if nothing is recorded, or the masks were found in a file of another name, of which the
+        record says nothing.
 
     Raises
     ------
     ImageError
         If what is recorded cannot be used, such as a white reference that is gone.
     """
-    record = masks.with_name(stem_of(masks) + JSON)
-    if not record.is_file():
-        return None
+    stem = stem_of(masks)
+    for name in dict.fromkeys((stem, stem.removesuffix(CLEANED))):
+        record = masks.with_name(name + JSON)
+        made = _recorded(record, image) if record.is_file() else None
+        if made:
+            return _read(record, made, given)
+    return None
+
+
+def _recorded(record: Path, image: Path) -> Mapping[str, Any] | None:
     content = read_json(record)
     info = content.get("info") if isinstance(content, Mapping) else None
     made = info.get("view") if isinstance(info, Mapping) else None
-    if not isinstance(made, Mapping) or not made:
-        return None
+    return made if isinstance(made, Mapping) and _is_of(content, image) else None
+
+
+def _read(record: Path, made: Mapping[str, Any], given: View) -> View:
+    if given.references is not None:
+        made = {name: value for name, value in made.items() if name != "reflectance"}
     try:
         return _view_of(made)
     except (AnymaskError, LookupError, TypeError, ValueError) as error:
@@ -97,6 +113,15 @@ def used_again(recorded: View, given: View, *, values: bool) -> list[str]:
     if recorded.references is not None and given.references is None:
         words.append("reflectance")
     return words + list(values_of(recorded.recipes) if values else ())
+
+
+def _is_of(content: Mapping[str, Any], image: Path) -> bool:
+    """Whether a COCO file is that of this image, by its name."""
+    try:
+        told = str(content["images"][0]["file_name"])
+    except (LookupError, TypeError):
+        return False
+    return told in {path.name for path in (image, *image_files(image))}
 
 
 def _view_of(made: Mapping[str, Any]) -> View:
