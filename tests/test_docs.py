@@ -131,8 +131,13 @@ def test_the_page_on_results(here) -> None:
     labels = np.zeros((40, 50), np.uint16)
     labels[5:20, 5:20], labels[25:35, 25:45] = 700, 3
     picture = anymask.Image(labels * 2, "YX", pixel_size=(0.5, 0.5), unit="µm", name="cells")
+    for number in range(2):
+        for folder, values in (("photos", labels % 256), ("masks", labels)):
+            Path(folder).mkdir(exist_ok=True)
+            tifffile.imwrite(f"{folder}/{number}.tif", values)
     names = run_blocks("export", labels=labels, picture=picture, image=labels)
     assert names["table"]["id"].tolist() == [3, 700]
+    assert (len(names["report"].done), names["report"].rows) == (2, 4)
     np.testing.assert_array_equal(tifffile.imread("cells.tif"), labels)
 
 

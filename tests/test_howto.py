@@ -52,6 +52,18 @@ def test_plants_spectra_and_areas_of_leaves(here) -> None:
     spectra = table("spectra.csv")
     assert len({row["object"] for row in spectra}) == len(leaves)
     assert Path("spectra.png").is_file()
+    for row in table("indices.csv"):
+        assert 0 < float(row["ndvi_pixels"]) <= float(row["area"])
+        assert {"ndvi_mean", "ndvi_median", "ndvi_std", "green_mean"} <= set(row)
+    plots = [f"plot_{number}.hdr" for number in (1, 2, 3)]
+    every = table("all.csv")
+    assert sorted({row["image"] for row in every}) == plots
+    by_image = table("plots.csv")
+    assert [row["image"] for row in by_image] == plots
+    assert all(float(row["mean_ndvi_mean"]) > 0.1 for row in by_image)
+    assert {row["image"] for row in table("all_spectra.csv")} == set(plots)
+    for plot in ("areas.png", "ndvi.svg", "all_spectra.png"):
+        assert Path(plot).is_file()
 
 
 def test_microscopy_cells_and_the_bright_ones_among_them(here) -> None:

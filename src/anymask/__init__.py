@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from anymask.io.read_images import read, read_rgb
     from anymask.io.read_masks import load_masks
     from anymask.io.write_masks import save_masks
+    from anymask.jobs.measure_folder import measure_folder
     from anymask.jobs.segment_folder import segment_folder
     from anymask.masks.mask_set import MaskSet
     from anymask.measuring import measure
@@ -71,6 +72,7 @@ __all__ = [
     "load",
     "load_masks",
     "measure",
+    "measure_folder",
     "object_spectra",
     "open_dataset",
     "overlay",
@@ -111,6 +113,7 @@ _HOMES = {
     "load": "anymask.checkpoints",
     "load_masks": "anymask.io.read_masks",
     "measure": "anymask.measuring",
+    "measure_folder": "anymask.jobs.measure_folder",
     "object_spectra": "anymask.images.object_spectra",
     "open_dataset": "anymask.datasets",
     "overlay": "anymask.painting",

@@ -20,8 +20,8 @@ from anymask.cli.console import errors_as_sentences
 from anymask.errors import AnymaskError
 
 COMMANDS = (
-    *("everything", "segment", "gui", "semantic", "clean", "measure", "spectra", "convert"),
-    *("export", "replay", "evaluate", "finetune", "tune", "benchmark", "info", "models"),
+    *("everything", "segment", "gui", "semantic", "clean", "measure", "spectra", "plot"),
+    *("convert", "export", "replay", "evaluate", "finetune", "tune", "benchmark", "info", "models"),
     "dataset",
 )
 

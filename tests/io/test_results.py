@@ -19,6 +19,7 @@ from anymask.errors import OutputError
 from anymask.io import load_masks
 from anymask.io.results import SUFFIXES, result_path, save_labels, write_results
 from anymask.masks.mask_set import MaskSet
+from anymask.masks.measure import measure
 from anymask.show import overlay
 
 
@@ -62,6 +63,35 @@ def test_pillow_reads_the_label_image_too(tmp_path, picture, masks):
     write_results(tmp_path / "a", picture, masks, image_name="a.png")
     read = np.asarray(Image.open(tmp_path / "a.labels.tif"))
     np.testing.assert_array_equal(read, masks.to_labels())
+
+
+def test_the_table_has_sizes_in_the_unit_of_the_pixels_where_it_is_known(tmp_path, picture, masks):
+    write_results(tmp_path / "a", picture, masks, image_name="a.png")
+    write_results(
+        tmp_path / "b", picture, masks, image_name="b.png", pixel_size=(0.5, 0.2), unit="mm"
+    )
+    degrees = {"transform": (7.0, 0.001, 0.0, 47.0, 0.0, -0.001)}
+    write_results(
+        tmp_path / "c", picture, masks, image_name="c.tif", pixel_size=(0.001, 0.001),
+        unit="degree", geo=degrees,
+    )  # fmt: skip
+    tables = {}
+    for name in "abc":
+        with (tmp_path / f"{name}.masks.csv").open(newline="") as file:
+            tables[name] = list(csv.DictReader(file))
+    assert list(tables["a"][0])[-1] == "stability_score"
+    own = masks.with_ids(masks.ids)
+    found = measure(own, pixel_size=(0.5, 0.2), unit="mm")
+    for row in tables["b"]:
+        at = own.ids.tolist().index(int(row["id"]))
+        assert float(row["area_mm2"]) == pytest.approx(int(row["area"]) * 0.1)
+        for name in ("perimeter", "axis_major_length", "feret_diameter_min"):
+            assert float(row[f"{name}_mm"]) == pytest.approx(found[name][at], rel=1e-5)
+    assert [name for name in tables["c"][0] if name.endswith(("_m", "_m2"))] == [
+        "area_m2",
+        "equivalent_diameter_area_m",
+    ]
+    assert 8400 * 15 < float(tables["c"][2]["area_m2"]) < 8500 * 15  # an object of 15 pixels
 
 
 def test_the_overlay_is_that_of_the_label_image(tmp_path, picture, masks):

@@ -11,6 +11,7 @@ from rich.text import Text
 from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
+from anymask.io.results import CLEANED
 from anymask.wording import counted
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from anymask.io.view import View
     from anymask.masks.mask_set import MaskSet
 
-# Marks the files this command writes, so that it skips them when it reads a folder.
-_CLEANED = ".cleaned"
 _STEPS = (
     *("roi", "merge", "fill_holes", "min_part", "largest_part", "smooth", "split", "split_parts"),
     *("clear_border", "min_area", "keep", "class_name", "overlaps"),
@@ -210,7 +209,7 @@ def clean(
     found = [
         result
         for result in gather_results(results)
-        if result.path in results or not result.name.name.endswith(_CLEANED)
+        if result.path in results or not result.name.name.endswith(CLEANED)
     ]
     if images is not None and images.is_file() and len(found) > 1:
         raise AnymaskError(
@@ -236,25 +235,24 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
     from anymask.cli.convert import image_for
     from anymask.io.corrected import newest_masks
     from anymask.io.read_masks import load_dataset, scale_of
-    from anymask.io.recorded_view import recorded_view
     from anymask.io.write_context import lacked
 
     places: Path | None = options["images"]
-    view = None if places is None else recorded_view(result.path)
-    image = None if places is None else image_for(places, result.name, view)
+    found = None if places is None else image_for(places, result.name, result.path)
     is_labels = _is_label_image(result.path)
     with err.status(f"Cleaning {result.path.name}"):
         pictures = [
             (name, newest_masks(result.path, masks))
-            for name, masks in load_dataset(result.path, image=image)
+            for name, masks in load_dataset(result.path, image=found[0] if found else None)
         ]
         scale = scale_of(result.path)
         for name, masks in pictures:
-            own = image
-            if own is None and places is not None:
-                own = image_for(places, Path(name).with_suffix(""), view)
-            if own is None and places is not None:
+            known = found
+            if known is None and places is not None:
+                known = image_for(places, Path(name).with_suffix(""), result.path)
+            if known is None and places is not None:
                 raise AnymaskError(f"{places} has no image for {result.path}; check the names.")
+            own, view = known or (None, None)
             facts = lacked(own, scale)
             stem = _stem(result, options, None if len(pictures) == 1 else name)
             cleaned = _cleaned(masks, options, own, facts, as_labels=is_labels)
@@ -279,7 +277,7 @@ def _write(
     from anymask.io.write_masks import save_masks
 
     if options["binary"]:
-        target = result_path(stem.with_name(stem.name.removesuffix(_CLEANED)), BINARY)
+        target = result_path(stem.with_name(stem.name.removesuffix(CLEANED)), BINARY)
         check_free(target, options["overwrite"])
         _write_binary(target, masks)
         return target
@@ -393,7 +391,7 @@ def _stem(result: Result, options: dict[str, Any], picture: str | None) -> Path:
     folder = options["output"]
     if folder is None:
         folder, name = result.path.parent, name.relative_to(result.name.parent)
-    return folder / name.with_name(f"{name.name}{_CLEANED}")
+    return folder / name.with_name(f"{name.name}{CLEANED}")
 
 
 def _ending(to: str) -> str:

@@ -228,23 +228,23 @@ def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> 
     """Load the masks of each image in one result, with the images themselves if given."""
     from anymask.io.corrected import newest_masks
     from anymask.io.read_masks import load_dataset, scale_of
-    from anymask.io.recorded_view import recorded_view
 
-    view = recorded_view(result.path) if images is not None else None
-    image = image_for(images, result.name, view) if images is not None else None
+    found = None if images is None else image_for(images, result.name, result.path)
+    image = None if found is None else found[0]
     size = size if image is None or size is not None else (image.height, image.width)
     scale = scale_of(result.path)
-    found: list[_Loaded] = []
+    loaded: list[_Loaded] = []
     for name, masks in load_dataset(result.path, size, image=image):
         masks = newest_masks(result.path, masks)
-        own = image
+        own = found
         if own is None and images is not None:
-            own = image_for(images, Path(name).with_suffix(""), view)
+            own = image_for(images, Path(name).with_suffix(""), result.path)
         if images is not None and own is None:
             raise AnymaskError(f"{images} has no image for {result.path}; check the names.")
         name = (result.name.parent / name).as_posix()
-        found.append(_Loaded(name, result, masks, own, view, scale))
-    return found
+        image, view = own or (None, None)
+        loaded.append(_Loaded(name, result, masks, image, view, scale))
+    return loaded
 
 
 def _with_unique_names(loaded: Sequence[_Loaded]) -> list[_Loaded]:
@@ -256,18 +256,45 @@ def _with_unique_names(loaded: Sequence[_Loaded]) -> list[_Loaded]:
     ]
 
 
-def image_for(images: Path, name: Path, view: View | None) -> Image | None:
+def image_for(images: Path, name: Path, masks: Path) -> tuple[Image, View | None] | None:
     """Read the image of a result: the given file, or the one of that name in the given folder.
 
-    Of a stack, it is the plane that the model saw.
+    Parameters
+    ----------
+    images : Path
+    name : Path
+        The name of the result.
+    masks : Path
+        Its file.
+
+    Returns
+    -------
+    image : Image
+        As the masks were found: of a stack, the plane that the model saw.
+    view : View or None
+        How the model saw it, if that is recorded.
+
+    Raises
+    ------
+    AnymaskError
+        If there is no such file or folder, or the image cannot be read.
     """
-    from anymask.io import read_images
+    from anymask.io.recorded_view import recorded_view
+    from anymask.io.view import View
+
+    path = _path_of_image(images, name)
+    if path is None:
+        return None
+    view = recorded_view(masks, path, View())
+    return (view or View()).image(path), view
+
+
+def _path_of_image(images: Path, name: Path) -> Path | None:
     from anymask.io.listing import is_image_folder
     from anymask.io.registry import image_suffixes
 
-    read = read_images.read if view is None else view.open
     if images.is_file() or is_image_folder(images):
-        return read(images)
+        return images
     if not images.is_dir():
         raise AnymaskError(f"There is no image or folder {images}; check the name.")
     for folder in (images / name.parent, images):
@@ -275,9 +302,9 @@ def image_for(images: Path, name: Path, view: View | None) -> Image | None:
             # Names may contain dots, so the suffix is appended and never replaced.
             for path in (folder / f"{name.name}{suffix}", folder / f"{name.name}{suffix.upper()}"):
                 if path.exists():
-                    return read(path)
+                    return path
         if (folder / name.name).is_file():  # results of both a.png and a.jpg keep the suffix
-            return read(folder / name.name)
+            return folder / name.name
     return None
 
 

@@ -272,11 +272,9 @@ class Image:
         values : ndarray
             As :meth:`channel` returns them, NaN in holes.
         """
+        coloured = is_coloured(self.axes)
         labels = list(names or ()) or short_names(
-            self.n_channels,
-            self.channel_names,
-            self.wavelengths,
-            coloured=is_coloured(self.axes),
+            self.n_channels, self.channel_names, self.wavelengths, coloured=coloured
         )
         if len(labels) != self.n_channels or len(set(labels)) != len(labels):
             raise ImageError(

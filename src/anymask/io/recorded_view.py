@@ -17,7 +17,8 @@ from anymask.images.named_values import values_of
 from anymask.images.recipes import recipe
 from anymask.io.guards import read_json
 from anymask.io.references import References
-from anymask.io.results import JSON, stem_of
+from anymask.io.registry import image_files
+from anymask.io.results import CLEANED, JSON, stem_of
 from anymask.io.view import View
 
 _OPTIONS = frozenset({"channels", "colors", "low", "high", "gamma"})
@@ -25,37 +26,34 @@ _PLANES = frozenset({"z", "t"})
 _READING = frozenset({"series", "page", "level", "dataset", "axes"})
 
 
-def recorded_view(masks: Path) -> View | None:
-    """Return the view that the masks in a file were found in.
+def recorded_view(masks: Path, image: Path, given: View) -> View | None:
+    """Return the view of an image that the masks in a file were found in.
 
     Parameters
     ----------
     masks : Path
         A ``NAME.masks.json``, or another file of the same masks beside it, such as
-        ``NAME.labels.tif``.
+        ``NAME.labels.tif`` or ``NAME.cleaned.labels.tif``.
+    image : Path
+    given : View
+        What the user says, which makes a recorded white reference needless.
 
     Returns
     -------
     View or None
-        None if nothing is recorded.
+        None if nothing is recorded, or the masks were found in a file of another name, of which the
+        record says nothing.
 
     Raises
     ------
     ImageError
         If what is recorded cannot be used, such as a white reference that is gone.
     """
-    made = recorded(masks).get("view")
-    if not isinstance(made, Mapping) or not made:
-        return None
-    try:
-        return _view_of(made)
-    except (AnymaskError, LookupError, TypeError, ValueError) as error:
-        why = str(error).rstrip(".") or type(error).__name__
-        record = _record(masks)
-        raise ImageError(
-            f"{record} says what its masks were found in, which cannot be used again ({why}); "
-            "give it anew, or measure the image as it is with ignore_view=True."
-        ) from error
+    for record, content in _records(masks).items():
+        made = _info(content).get("view")
+        if isinstance(made, Mapping) and made and _is_of(content, image):
+            return _read(record, made, given)
+    return None
 
 
 def recorded(masks: Path) -> Mapping[str, Any]:
@@ -66,10 +64,7 @@ def recorded(masks: Path) -> Mapping[str, Any]:
     masks : Path
         As in `recorded_view`.
     """
-    record = _record(masks)
-    content = read_json(record) if record.is_file() else None
-    info = content.get("info") if isinstance(content, Mapping) else None
-    return info if isinstance(info, Mapping) else {}
+    return next((info for content in _records(masks).values() if (info := _info(content))), {})
 
 
 def joined(recorded: View, given: View) -> View:
@@ -113,8 +108,40 @@ def used_again(recorded: View, given: View, *, values: bool) -> list[str]:
     return words + list(values_of(recorded.recipes) if values else ())
 
 
-def _record(masks: Path) -> Path:
-    return masks.with_name(stem_of(masks) + JSON)
+def _records(masks: Path) -> dict[Path, Mapping[str, Any]]:
+    """The JSON files that may tell of a file of masks, and their content."""
+    stem = stem_of(masks)
+    names = dict.fromkeys((stem, stem.removesuffix(CLEANED)))
+    paths = [path for name in names if (path := masks.with_name(name + JSON)).is_file()]
+    contents = {path: read_json(path) for path in paths}
+    return {path: each for path, each in contents.items() if isinstance(each, Mapping)}
+
+
+def _info(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    info = content.get("info")
+    return info if isinstance(info, Mapping) else {}
+
+
+def _read(record: Path, made: Mapping[str, Any], given: View) -> View:
+    if given.references is not None:
+        made = {name: value for name, value in made.items() if name != "reflectance"}
+    try:
+        return _view_of(made)
+    except (AnymaskError, LookupError, TypeError, ValueError) as error:
+        why = str(error).rstrip(".") or type(error).__name__
+        raise ImageError(
+            f"{record} says what its masks were found in, which cannot be used again ({why}); "
+            "give it anew, or measure the image as it is with ignore_view=True."
+        ) from error
+
+
+def _is_of(content: Mapping[str, Any], image: Path) -> bool:
+    """Whether a COCO file is that of this image, by its name."""
+    try:
+        told = str(content["images"][0]["file_name"])
+    except (LookupError, TypeError):
+        return False
+    return told in {path.name for path in (image, *image_files(image))}
 
 
 def _view_of(made: Mapping[str, Any]) -> View:

@@ -19,7 +19,7 @@ import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,13 +30,17 @@ from anymask.io.mask_formats.label_tiff import write_tiff
 from anymask.io.registry import mask_formats
 from anymask.io.write_context import WriteContext, place_of
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.measure import SIZES, Measurements, measure
 from anymask.painting import enlargement, overlay
+
+if TYPE_CHECKING:
+    from anymask.masks.measure import Measurements
 
 OVERLAY, LABELS, CSV, JSON = ".overlay.png", ".labels.tif", ".masks.csv", ".masks.json"
 SUFFIXES = (OVERLAY, LABELS, CSV, JSON)
 BINARY, SEMANTIC = ".binary.png", ".semantic.png"
 """White on black: the union of all masks of an image, and all pixels of a class."""
+CLEANED = ".cleaned"
+"""Between NAME and the ending of a result that was cleaned."""
 SCORES = (".scores.npz", ".scores.tif")
 """The score of every pixel."""
 NO_MASKS = (OVERLAY, BINARY, SEMANTIC, *SCORES, "evaluation.json")
@@ -177,7 +181,7 @@ def save_table(path: Path, masks: MaskSet, sizes: Measurements | None = None) ->
     sizes : Measurements, optional
         Further columns, which are named with their units.
     """
-    added = Measurements({}, {}) if sizes is None else sizes.with_units_in_names()
+    added = {} if sizes is None else sizes.with_units_in_names()
     places = {id_: index for index, id_ in enumerate(masks.ids.tolist())}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -198,13 +202,15 @@ def _sizes(
     geo: Mapping[str, Any] | None,
 ) -> Measurements | None:
     """Lengths and areas in a physical unit; None if the pixel size is unknown."""
+    from anymask.masks.measure import SIZES, Measurements, measure
+
     if pixel_size is None or not unit:
         return None
     areas = row_areas(geo, masks.image_size[0])
     found = measure(masks, pixel_size=pixel_size, unit=unit, properties=SIZES, row_areas=areas)
     # Of pixels in degrees, some sizes are in pixels still.
-    physical = {name: found[name] for name in found if found.units.get(name, "pixels") != "pixels"}
-    return Measurements(physical, found.units)
+    units = {name: unit for name, unit in found.units.items() if unit != "pixels"}
+    return Measurements({name: found[name] for name in units}, units)
 
 
 def _rounded(value: float, digits: int) -> float | str:

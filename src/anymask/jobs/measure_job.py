@@ -19,7 +19,7 @@ from anymask.io.corrected import newest_masks
 from anymask.io.fingerprint import fingerprint
 from anymask.io.read_masks import load_masks, scale_of
 from anymask.io.recorded_view import joined, recorded_view, used_again
-from anymask.io.results import JSON, LABELS, stem_of
+from anymask.io.results import CLEANED, JSON, LABELS, stem_of
 from anymask.io.table_units import in_unit
 from anymask.io.tables import measure_in_image
 from anymask.io.view import View
@@ -27,7 +27,7 @@ from anymask.io.write_context import check_same_size, lacked
 from anymask.jobs.matching import MaskedItem
 from anymask.jobs.report import Outcome
 from anymask.jobs.work_through import Advance, failed
-from anymask.masks.choose import choose
+from anymask.masks.choose import choose, properties_in
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.measure import PROPERTIES, Measurements
 from anymask.masks.summary import summary
@@ -88,8 +88,8 @@ class MeasureJob:
             raise AnymaskError("pixel_size= needs a unit; give one too, such as unit=um.")
         if self.long and (self.by == "image" or self.properties is not None or self.values):
             raise AnymaskError(
-                "long= gives the spectrum of each object in every band; leave out properties=, "
-                "values= and by=."
+                "Spectra in long form go with no properties, values or rows by image; leave these "
+                "out."
             )
 
     def settings(self) -> dict[str, Any]:
@@ -109,7 +109,9 @@ class MeasureJob:
         """Return hashes of the files that the rows of an item come from."""
         made = {"image": fingerprint(item.path, self.view.header)}
         # A label image may be corrected, and the JSON file says how the image was shown.
-        beside = [item.masks.with_name(stem_of(item.masks) + ending) for ending in (JSON, LABELS)]
+        stem = stem_of(item.masks)
+        beside = [item.masks.with_name(stem + ending) for ending in (JSON, LABELS)]
+        beside.append(item.masks.with_name(stem.removesuffix(CLEANED) + JSON))
         for path in dict.fromkeys((item.masks, *beside)):
             if path.is_dir():
                 made[path.name] = fingerprint(path)
@@ -170,7 +172,7 @@ class MeasureJob:
 
     def _as_recorded(self, item: MaskedItem) -> MeasureJob:
         """Return this job with the view that the masks were found in, and say so."""
-        recorded = None if self.ignore_view else recorded_view(item.masks)
+        recorded = None if self.ignore_view else recorded_view(item.masks, item.path, self.view)
         if recorded is None:
             return self
         with_values = self.values is None and self.properties is None and not self.long
@@ -201,7 +203,8 @@ class MeasureJob:
     def _spectra(self, item: MaskedItem, image: Image, masks: MaskSet) -> Measurements:
         check_same_size(masks, image)
         if self.where is not None:
-            chosen = replace(self, long=False)._table(item, image, masks)["id"]
+            needed = replace(self, long=False, properties=tuple(properties_in(self.where)))
+            chosen = needed._table(item, image, masks)["id"]
             masks = masks.with_ids(masks.ids).select(np.isin(masks.ids, chosen))
         if not (masks.areas > 0).any():
             return Measurements(_spectra_columns(None, {}), {})

@@ -160,7 +160,7 @@ class MeasureRun:
         return outcome
 
     def _write(self, journal: TableJournal) -> None:
-        whole = WholeTable(journal, self._called)
+        whole = WholeTable(journal, self._called, self.job.where)
         assert self._format.write_parts is not None
         self._format.write_parts(self.table, whole.columns, whole.parts())
         self.report.rows = whole.rows

@@ -91,7 +91,7 @@ class OverlayJob:
         AnymaskError
             If a file cannot be read, or the two do not fit each other.
         """
-        recorded = recorded_view(item.masks)
+        recorded = recorded_view(item.masks, item.path, self.view)
         view = self.view if recorded is None else joined(recorded, self.view)
         if len(view.recipes) > 1:
             raise ImageError("An overlay shows one pseudo-RGB; give one --rgb.")

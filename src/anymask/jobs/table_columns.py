@@ -10,6 +10,7 @@ from anymask.images.units import length_ratio
 from anymask.io.table_parts import Column, Part
 from anymask.io.table_units import conversion, length_unit
 from anymask.jobs.table_journal import Finished, TableJournal
+from anymask.masks.choose import properties_in
 from anymask.masks.measure import SIZES, unit_suffix
 from anymask.wording import counted
 
@@ -29,6 +30,8 @@ class WholeTable:
     journal : TableJournal
     images : mapping of str to str
         For each image in the journal, in the order of the rows, how the table calls it.
+    where : str, optional
+        The condition that chose the rows.
 
     Attributes
     ----------
@@ -39,17 +42,23 @@ class WholeTable:
         What was converted, or could not be.
     """
 
-    def __init__(self, journal: TableJournal, images: Mapping[str, str]) -> None:
+    def __init__(
+        self, journal: TableJournal, images: Mapping[str, str], where: str | None = None
+    ) -> None:
         self._journal, self._images = journal, images
         found = {name: journal.finished[name] for name in images if name in journal.finished}
         self._length = next(filter(None, map(_length_of, found.values())), None)
         self.columns = [IMAGE]
         for one in dict.fromkeys(each.columns for each in found.values()):
             self._add([self._final(column)[0] for column in one])
-        if any(column.name == "id" for column in self.columns):
-            self._add([Column("id", "int"), _CLASS])
+        names = [column.name for column in self.columns]
+        if "id" in names and _CLASS.name not in names:
+            self.columns.insert(2, _CLASS)
         self.rows = sum(each.rows for each in found.values())
-        self.notes = self._told({images[name]: _length_of(each) for name, each in found.items()})
+        lengths = {images[name]: _length_of(each) for name, each in found.items()}
+        self.notes = self._told(lengths)
+        if where is not None and set(properties_in(where)) & set(SIZES):
+            self.notes += _told_of_condition(set(lengths.values()))
 
     def parts(self) -> Iterator[Part]:
         """Yield the rows of each image."""
@@ -78,19 +87,19 @@ class WholeTable:
 
     def _add(self, columns: Sequence[Column]) -> None:
         """Add columns that the table lacks, each after the one that it follows."""
+        own = {column.name for column in columns}
         at = 0
         for column in columns:
             names = [each.name for each in self.columns]
             if column.name in names:
                 at = names.index(column.name)
-                if column.kind != self.columns[at].kind and "text" not in (
-                    column.kind,
-                    self.columns[at].kind,
-                ):
+                if {column.kind, self.columns[at].kind} == {"int", "float"}:
                     self.columns[at] = replace(self.columns[at], kind="float")
-            else:
+                continue
+            at += 1
+            while at < len(names) and names[at] not in own:  # columns of other images
                 at += 1
-                self.columns.insert(at, column)
+            self.columns.insert(at, column)
 
     def _told(self, lengths: Mapping[str, str | None]) -> list[str]:
         """Say what became of other units, if there are any."""
@@ -119,6 +128,17 @@ class WholeTable:
 
 
 _UNITLESS = frozenset(name for size in SIZES for name in (size, f"sum_{size}", f"mean_{size}"))
+
+
+def _told_of_condition(units: set[str | None]) -> list[str]:
+    """Say that a condition on sizes meant several things, if it did."""
+    if len(units) < 2:
+        return []
+    named = sorted("pixels" if unit is None else unit for unit in units)
+    return [
+        f"The condition on sizes was applied in the unit of each image: {', '.join(named)}; --unit "
+        "applies it in one, wherever pixel sizes are known."
+    ]
 
 
 def _length_of(one: Finished) -> str | None:

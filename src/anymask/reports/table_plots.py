@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from anymask.images.spectra_plot import draw_spectrum, legend_beside, new_figure
 from anymask.masks.measure import SIZES
 from anymask.palette import colours_of
 from anymask.wording import counted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Table = Mapping[str, NDArray[Any]]
 By = Literal["image", "class", "object"]
@@ -32,17 +35,10 @@ def plot_table(table: Table, path: Path, traits: Sequence[str] = (), by: By | No
 
     Parameters
     ----------
-    table : mapping of str to (N,) array
-        Columns, as `anymask.io.read_table` returns them: one row an object or image; for spectra
-        one row an object and band, as ``anymask measure --long`` writes them.
+    table, traits, by
+        As in `figure_of`.
     path : Path
         PNG, SVG or PDF to write.
-    traits : sequence of str
-        None: spectra, the mean of each group, shaded by one standard deviation. One: its
-        distribution in each group. Two: the first across, the second up. Names may lack the unit.
-    by : {"image", "class", "object"}, optional
-        What makes a group: by default the class, if there are several, else the image; a single
-        object's spectrum is shaded by its own standard deviation.
 
     Returns
     -------
@@ -52,14 +48,46 @@ def plot_table(table: Table, path: Path, traits: Sequence[str] = (), by: By | No
     Raises
     ------
     AnymaskError
-        If the table lacks a trait or a column that `by` needs, or has no values or no spectra.
-    ImageError
-        If matplotlib is not installed.
+        As `figure_of`, or if `path` has another suffix.
     OutputError
         If the file cannot be written.
     """
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise AnymaskError(f"{path} is neither .png nor .svg nor .pdf; give it one of these names.")
+    figure, told = figure_of(table, traits, by)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=150)
+    return told
+
+
+def figure_of(table: Table, traits: Sequence[str] = (), by: By | None = None) -> tuple[Figure, str]:
+    """Draw one trait, two traits, or the spectra in a table.
+
+    Parameters
+    ----------
+    table : mapping of str to (N,) array
+        Columns, as `anymask.io.read_table` returns them: one row an object or image; for spectra
+        one row an object and band, as ``anymask measure --long`` writes them.
+    traits : sequence of str
+        None: spectra, the mean of each group, shaded by one standard deviation. One: its
+        distribution in each group. Two: the first across, the second up. Names may lack the unit.
+    by : {"image", "class", "object"}, optional
+        What makes a group: by default the class, if there are several, else the image; a single
+        object's spectrum is shaded by its own standard deviation.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    told : str
+        A sentence on what is drawn.
+
+    Raises
+    ------
+    AnymaskError
+        If the table lacks a trait or a column that `by` needs, or has no values or no spectra.
+    ImageError
+        If matplotlib is not installed.
+    """
     columns = [column_called(table, name) for name in traits]
     if len(columns) > 2:
         raise AnymaskError("A plot shows one trait or two; make one plot for each pair.")
@@ -72,11 +100,7 @@ def plot_table(table: Table, path: Path, traits: Sequence[str] = (), by: By | No
         if not np.isfinite(table[name]).any():
             raise AnymaskError(f"The table has no values of {name!r} to plot.")
     groups = _Groups(table, by, all_objects=not columns)
-    draw = (_spectra, _distribution, _scatter)[len(columns)]
-    figure, told = draw(table, columns, groups)
-    with whole_file(path) as part:
-        figure.savefig(part, dpi=150)
-    return told
+    return (_spectra, _distribution, _scatter)[len(columns)](table, columns, groups)
 
 
 def column_called(table: Table, name: str) -> str:
@@ -158,7 +182,7 @@ def _keys(table: Table, by: By | None) -> NDArray[np.str_]:
     return np.where(named == "", "no class", named) if by == "class" else named
 
 
-def _distribution(table: Table, columns: Sequence[str], groups: _Groups) -> tuple[Any, str]:
+def _distribution(table: Table, columns: Sequence[str], groups: _Groups) -> tuple[Figure, str]:
     values = table[columns[0]]
     left_out = groups.keep_largest(MOST_GROUPS)
     figure = new_figure(max(4.0, 1.8 + 0.42 * len(groups.names)), 4.5)
@@ -190,7 +214,7 @@ def _distribution(table: Table, columns: Sequence[str], groups: _Groups) -> tupl
     return figure, f"{told}."
 
 
-def _scatter(table: Table, columns: Sequence[str], groups: _Groups) -> tuple[Any, str]:
+def _scatter(table: Table, columns: Sequence[str], groups: _Groups) -> tuple[Figure, str]:
     x, y = (table[name] for name in columns)
     known = np.isfinite(x) & np.isfinite(y)
     figure = new_figure(6.5, 4.8)
@@ -213,7 +237,7 @@ def _scatter(table: Table, columns: Sequence[str], groups: _Groups) -> tuple[Any
     return figure, f"{told}."
 
 
-def _spectra(table: Table, columns: Sequence[str], groups: _Groups) -> tuple[Any, str]:
+def _spectra(table: Table, columns: Sequence[str], groups: _Groups) -> tuple[Figure, str]:
     left_out = groups.keep_largest(_MOST_COLOURS)
     figure = new_figure(8, 4.5)
     axes = figure.subplots()
