@@ -161,9 +161,9 @@ def _by_place(
             own[path] = inside
     if not own:
         raise PromptError(
-            f"None of the {counted(len(prompts), 'object')} of {called} lies in one of the images; "
-            "check that they belong together, or say what the coordinates are with "
-            "crs='EPSG:4326', crs='image' or crs='pixels'."
+            f"None of the prompts of {called} lies in one of the images; check that they "
+            "belong together, or say what the coordinates are with crs='EPSG:4326', crs='image' or "
+            "crs='pixels'."
         )
     if in_none:
         tell(

@@ -202,17 +202,16 @@ class Prompts:
         placed, outside = own._placed(target)
         if len(own) and not len(placed):
             raise PromptError(
-                f"None of the {counted(len(own), 'object')} of the prompts lies in {target}, which "
-                f"is {target.size[1]} wide and {target.size[0]} high; check that the file belongs "
-                "to the image, or say what its coordinates are with crs='EPSG:4326', crs='image' "
-                "or crs='pixels'."
+                f"None of the prompts lies in {target}, which is {target.size[1]} wide and "
+                f"{target.size[0]} high; check that the file belongs to the image, or say what its "
+                "coordinates are with crs='EPSG:4326', crs='image' or crs='pixels'."
             )
         lost = len(own) - len(placed)
         if lost:
             ids = listed(map(str, own.ids[~np.isin(own.ids, placed.ids)]))
             tell(
-                f"{target}: {lost} of {counted(len(own), 'object')} lie outside the image and are "
-                f"left out (id {ids})."
+                f"{target}: of {counted(len(own), 'object')}, {lost} outside the image left out "
+                f"(id {ids})."
             )
         if outside:
             tell(f"{target}: {counted(outside, 'point')} outside the image left out.")
