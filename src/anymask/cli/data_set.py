@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymask.cli.console import err, note, out
+from anymask.cli.console import err, note
 from anymask.errors import OutputError
 from anymask.io.view import View
 from anymask.jobs.inputs import WorkItem
@@ -100,7 +100,7 @@ class DataSet:
         print_losses(
             [(name, text) for name, masks in pictures for text in losses(masks, self.form)]
         )
-        out.print(f"{self.form.title}: {len(files)} files in {self.place}", soft_wrap=True)
+        note(f"{self.form.title}: {len(files)} files in {self.place}, made of {self.results}.")
 
 
 def print_losses(sentences: Sequence[tuple[str, str]]) -> None:

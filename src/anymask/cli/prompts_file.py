@@ -15,6 +15,7 @@ from anymask.cli.data_set import DataSet
 from anymask.cli.replacing import check_replacing
 from anymask.io.view import View
 from anymask.jobs.inputs import gather
+from anymask.notices import merged, noticing
 from anymask.wording import counted
 
 if TYPE_CHECKING:
@@ -65,10 +66,13 @@ def segment_from_file(
     from anymask.jobs.folder_run import FolderRun
     from anymask.jobs.prompt_job import PromptJob, with_prompts
 
-    prompts = read_prompts(asked.path, crs=asked.crs)
-    if asked.class_name is not None:
-        prompts = prompts.with_class_name(asked.class_name)
-    inputs, own = with_prompts(inputs, prompts, asked.path.name, view)
+    with noticing() as notices:
+        prompts = read_prompts(asked.path, crs=asked.crs)
+        if asked.class_name is not None:
+            prompts = prompts.with_class_name(asked.class_name)
+        inputs, own = with_prompts(inputs, prompts, asked.path.name, view)
+    for notice in merged(notices):
+        note(notice)
     job = PromptJob(
         output,
         model,

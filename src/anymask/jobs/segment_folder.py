@@ -130,11 +130,13 @@ def segment_folder(
     inputs = gather([os.fspath(place) for place in places])
     given = {key: value for key, value in options.items() if value is not None}
     if prompts is None:
+        if class_name is not None or crs is not None:
+            raise AnymaskError("class_name= and crs= are about prompts; give prompts= too.")
         job = FolderJob(Path(output), name, given, view, device, dtype, compile)
     else:
         if given:
             raise AnymaskError(
-                f"{next(iter(given))}= is for everything; leave it out with prompts."
+                f"{next(iter(given))}= is for every object of an image; leave it out with prompts=."
             )
         called = "The prompts" if isinstance(prompts, Prompts) else Path(prompts).name
         if not isinstance(prompts, Prompts):
