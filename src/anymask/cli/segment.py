@@ -224,7 +224,8 @@ def segment(
             f"{len(images)} images are given, but typed prompts are for one; give one image, or a "
             "file of prompts with --prompts FILE."
         )
-    typed = typed or [TypedObject(points, each) for each in boxes or [None]]
+    if not typed:
+        typed = [TypedObject(points, each) for each in boxes] or [TypedObject(points)]
     if class_name is not None:
         typed = [replace(each, class_name=class_name) for each in typed]
     segment_typed(
