@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,12 +34,15 @@ class FromFile:
         What takes the place of what the file says.
     keep_clicked : bool
         With points and no box, only regions that contain a point.
+    tiles : mapping
+        ``tile_size`` and ``tile_overlap``, if given.
     """
 
     path: Path
     crs: str | None
     class_name: str | None
     keep_clicked: bool
+    tiles: Mapping[str, int]
 
 
 def segment_from_file(
@@ -76,6 +79,7 @@ def segment_from_file(
     job = PromptJob(
         output,
         model,
+        asked.tiles,
         view=view,
         device=device,
         dtype=dtype,

@@ -69,12 +69,20 @@ class Answers:
         Those of each image, as in their file.
     keep_clicked : bool
         As in `SamPredictor`.
+    options : mapping
+        ``tile_size`` and ``tile_overlap`` for large images, if given.
     """
 
-    def __init__(self, sam: Sam, prompts: Mapping[Path, Prompts], keep_clicked: bool) -> None:
+    def __init__(
+        self,
+        sam: Sam,
+        prompts: Mapping[Path, Prompts],
+        keep_clicked: bool,
+        options: Mapping[str, Any],
+    ) -> None:
         from anymask.predict.predictor import SamPredictor
 
-        self._prompts = prompts
+        self._prompts, self._options = prompts, options
         self._predictor = SamPredictor(sam, keep_clicked=keep_clicked)
         self._placed = Prompts()
 
@@ -83,8 +91,15 @@ class Answers:
     ) -> MaskSet:
         """Return a mask for each prompt that lies in the image."""
         self._placed = self._prompts[item.path].for_image(image)
+        size = (image.height, image.width)
         if not len(self._placed):
-            return MaskSet.from_counts((image.height, image.width), [])
+            return MaskSet.from_counts(size, [])
+        if max(size) > self._options.get("tile_size", max(size)):
+            from anymask.predict.tiled_prompts import masks_in_tiles
+
+            return masks_in_tiles(
+                self._predictor, rgb, self._placed, **self._options, progress=advance
+            )
         self._predictor.set_image(rgb)
         try:
             return self._predictor.predict_many(self._placed, progress=advance)

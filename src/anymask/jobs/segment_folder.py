@@ -89,7 +89,8 @@ def segment_folder(
         Returns whether to stop. Finished results stay, and the report has `cancelled` set.
     **options
         Any option of `SamAutomaticMaskGenerator` except `point_grids` and `output_mode`, such as
-        ``points_per_side=64``. By default the model's own values are used.
+        ``points_per_side=64``. By default the model's own values are used. With `prompts`, only
+        `tile_size` and `tile_overlap`.
 
     Returns
     -------
@@ -134,17 +135,13 @@ def segment_folder(
             raise AnymaskError("class_name= and crs= are about prompts; give prompts= too.")
         job = FolderJob(Path(output), name, given, view, device, dtype, compile)
     else:
-        if given:
-            raise AnymaskError(
-                f"{next(iter(given))}= is for every object of an image; leave it out with prompts=."
-            )
         called = "The prompts" if isinstance(prompts, Prompts) else Path(prompts).name
         if not isinstance(prompts, Prompts):
             prompts = read_prompts(prompts, crs=crs)
         if class_name is not None:
             prompts = prompts.with_class_name(class_name)
         inputs, own = with_prompts(inputs, prompts, called, view)
-        job = PromptJob(Path(output), name, {}, view, device, dtype, compile, prompts=own)
+        job = PromptJob(Path(output), name, given, view, device, dtype, compile, prompts=own)
     run = FolderRun(job, inputs)
     if skip_existing:
         run.skip_finished()
