@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pytest
 import tifffile
 from PIL import Image
 
-from anymask import Prompts, SamPredictor, load_masks, open_dataset, segment_folder
+from anymask import Prompts, SamPredictor, load_masks, open_dataset, read_prompts, segment_folder
 from anymask.cli.prompts import joined_objects
 from anymask.errors import AnymaskError
 from anymask.io import load_dataset
 from anymask.io.results import SUFFIXES
+from anymask.jobs.prompt_job import PromptJob, digest
 
 BOXES = {"one.png": [[20, 20, 120, 90], [100, 10, 160, 100]], "two.png": [[30, 40, 110, 160]]}
 
@@ -250,6 +252,14 @@ def test_points_on_a_map_go_to_the_tiles_they_lie_in(
     (right,) = predictor.predict_many(Prompts(point_coords=[[[120, 90]]]))
     np.testing.assert_array_equal(west[0], right)
     np.testing.assert_array_equal(east[0], right)
+
+
+def test_a_job_can_be_sent_to_another_process(boxes, tmp_path):
+    own = {Path("one.png"): read_prompts(boxes).of("one.png")}
+    job = PromptJob(tmp_path / "out", prompts=own)
+    again = pickle.loads(pickle.dumps(job))
+    assert digest(again.prompts[Path("one.png")]) == digest(own[Path("one.png")])
+    assert digest(own[Path("one.png")]) != digest(own[Path("one.png")].with_class_name("cell"))
 
 
 def test_options_of_everything_and_of_prompts_do_not_mix(photos, boxes, model, tmp_path):

@@ -190,9 +190,7 @@ def test_a_table_of_boxes_as_detectors_write_it(tmp_path):
         prompts = read_prompts(written(tmp_path / "x.csv", text))
     assert prompts.class_names == ("cat", "dog")
     assert prompts.ids.tolist() == [1, 2]
-    assert notices == [
-        f"{tmp_path / 'x.csv'}: no column of prompts is called score, which is not used."
-    ]
+    assert notices == [f"{tmp_path / 'x.csv'}: 1 column without prompts is not used: score."]
 
 
 def feature(kind: str, coordinates: list, **properties) -> dict:

@@ -107,6 +107,6 @@ def segment_from_file(
         if as_json:
             typer.echo(json.dumps(run.report.to_dict(), indent=1, ensure_ascii=False))
         else:
-            print_summary(run.report, of_no_masks=", whose file has no prompts in them")
+            print_summary(run.report, of_no_masks=", as the file names no object there")
     if run.report.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
