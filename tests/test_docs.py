@@ -19,12 +19,13 @@ from spectral.io import envi
 
 import anymask
 from anymask.cli.app import app
+from anymask.io.mask_formats.csv_table import _COLUMNS
 from anymask.io.registry import written_formats
 from tests.io.dicom_files import write as write_dicom
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS.parent / "examples"
-PAGES = ("reading", "spectral", "masks", "export", "everything")
+PAGES = ("reading", "spectral", "masks", "export", "everything", "prompts")
 
 
 def text_of(page: str) -> str:
@@ -147,6 +148,22 @@ def test_the_page_on_everything(here) -> None:
     names = run_blocks("everything")
     assert names["labels"].shape == (150, 200)
     assert [each.status for each in names["report"].outcomes] == ["done"]
+
+
+def test_the_page_on_prompts(here) -> None:
+    (here / "photos").mkdir()
+    skimage.io.imsave(here / "photos" / "coins.png", skimage.data.coins()[:150, :200])
+    (here / "clicks.csv").write_text("image,id,class_name,x,y\ncoins.png,4,coin,98,65\n")
+    names = run_blocks("prompts")
+    assert names["prompts"].ids.tolist() == [4]
+    assert names["masks"].class_names == ("coin", "coin")
+    assert [each.status for each in names["report"].outcomes] == ["done"]
+
+
+def test_the_table_of_columns_has_those_that_are_read() -> None:
+    table = text_of("prompts").split("### Columns of a CSV")[1].split("\n\n")[1]
+    told = set(re.findall(r"`(\w+)`", table))
+    assert told == {name for own, others in _COLUMNS.items() for name in (own, *others)}
 
 
 def test_the_table_of_formats_says_what_the_registry_says() -> None:

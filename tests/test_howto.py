@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shlex
 from pathlib import Path
@@ -89,6 +90,8 @@ def test_maps_outlines_in_map_coordinates_and_areas_in_square_metres(here) -> No
     text = Path("fields.geojson").read_text(encoding="utf-8")
     assert "32632" in text
     assert re.search(r"\[50\d{4}(\.\d+)?, ?539\d{4}", text)
+    picked = json.loads(Path("picked.geojson").read_text(encoding="utf-8"))["features"]
+    assert [each["properties"]["class_name"] for each in picked] == ["field"] * 3
 
 
 def test_data_sets_yolo_coco_and_a_split(here) -> None:
@@ -96,3 +99,7 @@ def test_data_sets_yolo_coco_and_a_split(here) -> None:
     assert len(list(Path("yolo").rglob("*.txt"))) >= 8
     assert Path("coins.json").is_file()
     assert Path("set/split.json").is_file()
+    boxed = [text.split() for path in Path("boxed/labels").iterdir() for text in [path.read_text()]]
+    assert len(boxed) == 8
+    assert any(boxed)
+    assert len(list(Path("boxed/images").glob("*.png"))) == 8

@@ -156,6 +156,7 @@ def draw_prompts(
     point_coords: ArrayLike | None = None,
     point_labels: ArrayLike | None = None,
     boxes: ArrayLike | None = None,
+    width: int | None = None,
 ) -> np.ndarray:
     """Draw prompts onto an image: boxes and points on the object in green, points off it in red.
 
@@ -169,6 +170,9 @@ def draw_prompts(
         1 for a point on the object, 0 for a point off it; all 1 if not given.
     boxes : array_like, (4,) or (N, 4), optional
         XYXY in pixels.
+    width : int, optional
+        Width of lines in pixels, by which points grow too. By default 2 for small images and more
+        for large ones.
 
     Returns
     -------
@@ -188,7 +192,7 @@ def draw_prompts(
     rgb = as_rgb(picture)
     drawn = Image.fromarray(np.array(rgb))
     pen = ImageDraw.Draw(drawn)
-    width = default_width(rgb.shape) + 1
+    width = default_width(rgb.shape) + 1 if width is None else width
     for x0, y0, x1, y1 in np.asarray([] if boxes is None else boxes, float).reshape(-1, 4).tolist():
         corners = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
         pen.rectangle(corners, outline=POSITIVE, width=width)

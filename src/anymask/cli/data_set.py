@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymask.cli.console import err, note, out
+from anymask.cli.console import err, note
 from anymask.errors import OutputError
 from anymask.io.view import View
 from anymask.jobs.inputs import WorkItem
@@ -89,7 +89,7 @@ class DataSet:
             for item in items:
                 path = result_path(self.results / item.name, JSON)
                 pictures.append((_name(item), newest_masks(path, load_masks(path))))
-            files = save_dataset(
+            save_dataset(
                 pictures,
                 self.place,
                 self.form.name,
@@ -100,7 +100,7 @@ class DataSet:
         print_losses(
             [(name, text) for name, masks in pictures for text in losses(masks, self.form)]
         )
-        out.print(f"{self.form.title}: {len(files)} files in {self.place}", soft_wrap=True)
+        note(f"{self.place} is a data set now ({self.form.title}), made of {self.results}.")
 
 
 def print_losses(sentences: Sequence[tuple[str, str]]) -> None:

@@ -119,9 +119,6 @@ class CommandWithObjects(CommandWithRgb):
         return super().parse_args(ctx, joined_objects(args))
 
 
-_PLACE = re.compile(r"-?[\d.]+(,-?[\d.]+){1,3}")
-
-
 def joined_objects(arguments: list[str]) -> list[str]:
     """Join the places after each ``--object``, and a class before them, into one word.
 
@@ -141,11 +138,17 @@ def joined_objects(arguments: list[str]) -> list[str]:
             continue
         words = [arguments[at]]
         at += 1
-        while at < len(arguments) and _PLACE.fullmatch(arguments[at]):
+        while at < len(arguments) and _is_place(arguments[at]):
             words.append(arguments[at])
             at += 1
         joined.append(" ".join(words))
     return joined
+
+
+def _is_place(word: str) -> bool:
+    """Whether a word is meant as a point or a box: it has a comma, and is no option and no file."""
+    is_option = word.startswith("--") or re.match("-[A-Za-z]", word) is not None
+    return "," in word and not is_option and not Path(word).exists()
 
 
 def _numbers(parts: Sequence[str]) -> list[float] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from anymask.cli.data_set import DataSet
 from anymask.cli.replacing import check_replacing
 from anymask.io.view import View
 from anymask.jobs.inputs import gather
+from anymask.notices import merged, noticing
 from anymask.wording import counted
 
 if TYPE_CHECKING:
@@ -33,12 +34,15 @@ class FromFile:
         What takes the place of what the file says.
     keep_clicked : bool
         With points and no box, only regions that contain a point.
+    tiles : mapping
+        ``tile_size`` and ``tile_overlap``, if given.
     """
 
     path: Path
     crs: str | None
     class_name: str | None
     keep_clicked: bool
+    tiles: Mapping[str, int]
 
 
 def segment_from_file(
@@ -65,13 +69,17 @@ def segment_from_file(
     from anymask.jobs.folder_run import FolderRun
     from anymask.jobs.prompt_job import PromptJob, with_prompts
 
-    prompts = read_prompts(asked.path, crs=asked.crs)
-    if asked.class_name is not None:
-        prompts = prompts.with_class_name(asked.class_name)
-    inputs, own = with_prompts(inputs, prompts, asked.path.name, view)
+    with noticing() as notices:
+        prompts = read_prompts(asked.path, crs=asked.crs)
+        if asked.class_name is not None:
+            prompts = prompts.with_class_name(asked.class_name)
+        inputs, own = with_prompts(inputs, prompts, asked.path.name, view)
+    for notice in merged(notices):
+        note(notice)
     job = PromptJob(
         output,
         model,
+        asked.tiles,
         view=view,
         device=device,
         dtype=dtype,
@@ -99,6 +107,6 @@ def segment_from_file(
         if as_json:
             typer.echo(json.dumps(run.report.to_dict(), indent=1, ensure_ascii=False))
         else:
-            print_summary(run.report, of_no_masks=", whose file has no prompts in them")
+            print_summary(run.report, of_no_masks=", as the file names no object there")
     if run.report.failed:
         raise typer.Exit(EXIT_SOME_FAILED)

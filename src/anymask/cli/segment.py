@@ -154,6 +154,26 @@ def segment(
             "model. Use it to resume a stopped run.",
         ),
     ] = False,
+    tile_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            min=1,
+            rich_help_panel=_FROM_FILE,
+            help="In images larger than this, ask each prompt in a square tile with sides of this "
+            "many pixels, so that small objects are seen at their full size.",
+        ),
+    ] = None,
+    tile_overlap: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            min=1,
+            rich_help_panel=_FROM_FILE,
+            help="By how much neighbouring tiles overlap at least; give the size of the largest "
+            "object. [default: an eighth of --tile-size]",
+        ),
+    ] = None,
     model: ModelOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -197,10 +217,12 @@ def segment(
         data_set = DataSet.named(to, output, replace_existing=overwrite or skip_existing)
         output = data_set.results
     load = partial(load_model, model, device, dtype)
+    sides = {"tile_size": tile_size, "tile_overlap": tile_overlap}
+    tiles = {name: side for name, side in sides.items() if side is not None}
     if prompts is not None:
         _check_only_file(given=bool(points or boxes or typed or mask or multimask), output=output)
         assert output is not None
-        asked = FromFile(prompts, crs, class_name, keep_clicked)
+        asked = FromFile(prompts, crs, class_name, keep_clicked, tiles)
         segment_from_file(
             images,
             asked,
@@ -217,14 +239,17 @@ def segment(
         )
         return
     check_together(points, boxes, mask, typed)
-    if crs is not None or skip_existing:
-        raise PromptError("--crs and --skip-existing go with --prompts FILE; leave them out.")
+    if crs is not None or skip_existing or tiles:
+        raise PromptError(
+            "--crs, --skip-existing and tiles go with --prompts FILE; leave them out."
+        )
     if len(images) > 1:
         raise PromptError(
             f"{len(images)} images are given, but typed prompts are for one; give one image, or a "
             "file of prompts with --prompts FILE."
         )
-    typed = typed or [TypedObject(points, each) for each in boxes or [None]]
+    if not typed:
+        typed = [TypedObject(points, each) for each in boxes] or [TypedObject(points)]
     if class_name is not None:
         typed = [replace(each, class_name=class_name) for each in typed]
     segment_typed(

@@ -86,7 +86,7 @@ def _read_folder(folder: Path, crs: str | None) -> Prompts:
         except (ImageError, PromptError) as error:
             tell(f"{str(error).rstrip('.')}; it is left out.")
             continue
-        found.append(prompts if prompts.is_named else prompts.called(result.name.as_posix()))
+        found.append(prompts if prompts.is_named else prompts.with_image(result.name.as_posix()))
     return Prompts.joined(found)
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class PromptJob(FolderJob):
     """How to segment what prompts show in the images of a job; plain data that can be pickled.
 
+    Of the options of "everything", those of tiles apply.
+
     Attributes
     ----------
     prompts : mapping of Path to Prompts
@@ -38,15 +40,28 @@ class PromptJob(FolderJob):
     prompts: Mapping[Path, Prompts] = field(default_factory=dict)
     keep_clicked: bool = True
 
+    def __post_init__(self) -> None:
+        """Check the options.
+
+        Raises
+        ------
+        AnymaskError
+            If one has nothing to do with prompts, or a wrong value.
+        """
+        super().__post_init__()
+        if others := [name for name in self.options if name not in ("tile_size", "tile_overlap")]:
+            raise AnymaskError(
+                f"{others[0]}= is for every object of an image; leave it out with prompts=."
+            )
+
     def finder(self, sam: Sam) -> Finder:
         """Return what answers the prompts of each image."""
-        return Answers(sam, self.prompts, self.keep_clicked)
+        return Answers(sam, self.prompts, self.keep_clicked, self.options)
 
     def made_with(self, item: WorkItem) -> dict[str, Any]:
         """Return the settings that the results of an item depend on, as recorded in them."""
-        made = super().made_with(item)
-        del made["options"]
         sha256 = digest(self.prompts[item.path])
+        made = super().made_with(item)
         return {**made, "prompts": {"sha256": sha256, "keep_clicked": self.keep_clicked}}
 
 
@@ -161,9 +176,9 @@ def _by_place(
             own[path] = inside
     if not own:
         raise PromptError(
-            f"None of the {counted(len(prompts), 'object')} of {called} lies in one of the images; "
-            "check that they belong together, or say what the coordinates are with "
-            "crs='EPSG:4326', crs='image' or crs='pixels'."
+            f"None of the prompts of {called} lies in one of the images; check that they "
+            "belong together, or say what the coordinates are with crs='EPSG:4326', crs='image' or "
+            "crs='pixels'."
         )
     if in_none:
         tell(

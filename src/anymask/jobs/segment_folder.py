@@ -102,7 +102,8 @@ def segment_folder(
         Returns whether to stop. Finished results stay, and the report has `cancelled` set.
     **options
         Any option of `SamAutomaticMaskGenerator` except `point_grids` and `output_mode`, such as
-        ``points_per_side=64``. By default the model's own values are used.
+        ``points_per_side=64``. By default the model's own values are used. With `prompts`, only
+        `tile_size` and `tile_overlap`.
 
     Returns
     -------
@@ -145,19 +146,19 @@ def segment_folder(
     given = {key: value for key, value in options.items() if value is not None}
     earlier = {} if add_to is None else masks_by_image(inputs, Path(add_to))
     if prompts is None:
+        if class_name is not None or crs is not None:
+            raise AnymaskError("class_name= and crs= are about prompts; give prompts= too.")
         job = FolderJob(Path(output), name, given, view, device, dtype, compile, earlier)
     else:
-        if given:
-            raise AnymaskError(
-                f"{next(iter(given))}= is for everything; leave it out with prompts."
-            )
         called = "The prompts" if isinstance(prompts, Prompts) else Path(prompts).name
         if not isinstance(prompts, Prompts):
             prompts = read_prompts(prompts, crs=crs)
         if class_name is not None:
             prompts = prompts.with_class_name(class_name)
         inputs, own = with_prompts(inputs, prompts, called, view)
-        job = PromptJob(Path(output), name, {}, view, device, dtype, compile, earlier, prompts=own)
+        job = PromptJob(
+            Path(output), name, given, view, device, dtype, compile, earlier, prompts=own
+        )
     run = FolderRun(job, inputs)
     if skip_existing:
         run.skip_finished()

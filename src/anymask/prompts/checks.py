@@ -21,16 +21,15 @@ def checked_boxes(boxes: ArrayLike | None, count: int) -> NDArray[np.float64]:
     """
     if boxes is None:
         return np.full((count, 4), np.nan)
-    array = (
-        _numbers("boxes", boxes).reshape(-1, 4) if np.size(boxes) == 0 else _numbers("boxes", boxes)
-    )
+    array = _numbers("boxes", boxes)
+    array = array if array.size else array.reshape(-1, 4)
     if array.ndim != 2 or array.shape[1] != 4 or len(array) != count:
         raise PromptError(
             f"boxes has the shape {array.shape}; give N×4, a row (x0, y0, x1, y1) for each of the "
             f"{count} objects."
         )
-    none = np.isnan(array).all(1)
-    broken = ~none & ~np.isfinite(array).all(1)
+    none: NDArray[np.bool_] = np.all(np.isnan(array), axis=1)
+    broken = ~none & ~np.all(np.isfinite(array), axis=1)
     with np.errstate(invalid="ignore"):
         backward = ~none & ((array[:, 2] < array[:, 0]) | (array[:, 3] < array[:, 1]))
     for row in np.flatnonzero(broken | backward):

@@ -64,7 +64,7 @@ def collected(
     Raises
     ------
     PromptError
-        If an object has two boxes and may not, or its parts have different classes.
+        If an object has two boxes and may not.
 
     Examples
     --------
@@ -74,8 +74,8 @@ def collected(
     """
     objects: dict[tuple[str, Hashable], list[Part]] = {}
     for number, part in enumerate(parts):
-        own = ("alone", number) if part.key is None else ("key", part.key)
-        objects.setdefault((part.image, own), []).append(part)
+        alone_or_key = ("alone", number) if part.key is None else ("key", part.key)
+        objects.setdefault((part.image, alone_or_key), []).append(part)
     if one_box:
         _check_one_box(objects)
     count = len(objects)
@@ -84,7 +84,7 @@ def collected(
     points: list[list[tuple[float, float, int]]] = []
     names, images, keys = [], [], []
     for row, ((image, _), own) in enumerate(objects.items()):
-        corners = [np.asarray(part.corners, float) for part in own if len(part.corners)]
+        corners = [np.asarray(part.corners, np.float64) for part in own if len(part.corners)]
         if corners:
             outline = np.concatenate(corners)
             boxes[row] = *outline.min(0), *outline.max(0)

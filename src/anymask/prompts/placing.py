@@ -195,6 +195,8 @@ def _is_known(crs: str, pyproj: Any) -> bool:
 
 def _shown(crs: str) -> str:
     """A reference system for messages: WKT by its name."""
+    if crs == WGS84:
+        return "longitude and latitude"
     quoted = re.match(r'\w+\["([^"]*)"', crs)
     return quoted[1] if quoted else crs[:40]
 

@@ -127,7 +127,7 @@ class Prompts:
             Indices of the objects, in order; or for each whether to select it.
         """
         chosen = np.arange(len(self))[np.asarray(indices, None if np.size(indices) else int)]
-        named = {self.images[i] for i in chosen}
+        named = dict.fromkeys(self.images[i] for i in chosen)
         outlines = self.outlines
         return Prompts(
             self.boxes[chosen],
@@ -136,9 +136,7 @@ class Prompts:
             class_names=[self.class_names[i] for i in chosen],
             ids=self.ids[chosen],
             images=[self.images[i] for i in chosen],
-            image_sizes={
-                name: self.image_sizes[name] for name in self.image_sizes if name in named
-            },
+            image_sizes={name: self.image_sizes[name] for name in named},
             crs=self.crs,
             outlines=None if outlines is None else [outlines[i] for i in chosen],
         )
@@ -199,29 +197,32 @@ class Prompts:
         """
         target = Target.of(image)
         own = self._for_target(target)
-        placed, outside = own._placed(target)
+        placed, rows, outside = own._placed(target)
         if len(own) and not len(placed):
             raise PromptError(
-                f"None of the {counted(len(own), 'object')} of the prompts lies in {target}, which "
-                f"is {target.size[1]} wide and {target.size[0]} high; check that the file belongs "
-                "to the image, or say what its coordinates are with crs='EPSG:4326', crs='image' "
-                "or crs='pixels'."
+                f"None of the prompts lies in {target}, which is {target.size[1]} wide and "
+                f"{target.size[0]} high; check that the file belongs to the image, or say what its "
+                "coordinates are with crs='EPSG:4326', crs='image' or crs='pixels'."
             )
         lost = len(own) - len(placed)
         if lost:
-            ids = listed(map(str, own.ids[~np.isin(own.ids, placed.ids)]))
+            ids = listed(map(str, np.delete(own.ids, rows)))
             tell(
-                f"{target}: {lost} of {counted(len(own), 'object')} lie outside the image and are "
-                f"left out (id {ids})."
+                f"{target}: of {counted(len(own), 'object')}, {lost} outside the image left out "
+                f"(id {ids})."
             )
         if outside:
             tell(f"{target}: {counted(outside, 'point')} outside the image left out.")
         return placed
 
     def lie_in(self, image: Any) -> NDArray[np.bool_]:
-        """Say for each object whether it lies in an image, wholly or in part."""
-        placed, _ = self._placed(Target.of(image))
-        inside: NDArray[np.bool_] = np.isin(self.ids, placed.ids)
+        """Say for each object whether it lies in an image, wholly or in part.
+
+        All are looked at, whatever image they are said to be in.
+        """
+        _, rows, _ = self._placed(Target.of(image))
+        inside = np.zeros(len(self), np.bool_)
+        inside[rows] = True
         return inside
 
     @classmethod
@@ -263,7 +264,7 @@ class Prompts:
             outlines=None if all(each.outlines is None for each in several) else outlines,
         )
 
-    def called(self, image: str) -> Prompts:
+    def with_image(self, image: str) -> Prompts:
         """Return the objects of one unnamed image with its name."""
         sizes = {image: next(iter(self.image_sizes.values()), None)}
         return self._with(images=[image] * len(self), image_sizes=sizes)
@@ -284,8 +285,8 @@ class Prompts:
             )
         return self.of(str(target.path))
 
-    def _placed(self, target: Target) -> tuple[Prompts, int]:
-        """The objects in the pixels of an image, and how many points of these lie outside."""
+    def _placed(self, target: Target) -> tuple[Prompts, NDArray[np.int64], int]:
+        """The objects that lie in an image, in its pixels; their indices; their points outside."""
         stated = next(iter(self.image_sizes.values()), None)
         real = self.point_labels != PADDING
         corners = self._corners()
@@ -314,7 +315,7 @@ class Prompts:
             images=[target.name] * len(kept),
             image_sizes={target.name: (float(target.size[0]), float(target.size[1]))},
         )
-        return placed, int(np.count_nonzero(real[kept] & ~inside[kept]))
+        return placed, kept, int(np.count_nonzero(real[kept] & ~inside[kept]))
 
     def _corners(self) -> dict[int, NDArray[np.float64]]:
         """The corners of each object that has a box."""

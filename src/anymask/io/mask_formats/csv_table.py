@@ -44,6 +44,7 @@ from anymask.notices import tell
 from anymask.prompts.parts import Part, collected
 from anymask.prompts.placing import PIXELS, WGS84
 from anymask.prompts.prompts import Prompts, listed
+from anymask.wording import counted
 
 # Each column of prompts, and its other names, in lower case.
 _COLUMNS = {
@@ -128,7 +129,10 @@ def read_prompts(file: MaskFile) -> Prompts:
         names = ["class_name" if name == "label" else name for name in names]
     used = {"image", "id", "class_name", "label", *(name for kind in kinds for name in kind)}
     if unused := [name for name in names if name not in used]:
-        tell(f"{path}: no column of prompts is called {listed(unused)}, which is not used.")
+        no_use = "is not used" if len(unused) == 1 else "are not used"
+        tell(
+            f"{path}: {counted(len(unused), 'column')} without prompts {no_use}: {listed(unused)}."
+        )
     crs = file.crs or (WGS84 if _DEGREES in kinds else None)
     crs = None if crs == PIXELS else crs
     # Boxes of pixels begin at the corner of their first one; on a map nothing is shifted.

@@ -106,8 +106,8 @@ def read_prompts(file: MaskFile) -> Prompts:
     data = _whole(file.json)
     notes = data.get(_KEY) or {}
     image = str(notes.get("image") or "")
-    crs = _crs_of(data) if file.crs is None else file.crs
-    crs = None if crs == PIXELS else crs
+    stated = _crs_of(data) if file.crs is None else file.crs
+    crs = None if stated == PIXELS else stated
     # The first pixel has its corner at (0, 0) here, and its centre in prompts.
     corner = 0.5 if crs is None else 0.0
     parts = []
