@@ -85,6 +85,7 @@ def panel(window: Any, qtbot: Any, tmp_path: Path) -> Iterator[Any]:
 
     window.control.set_session(Session.create(tmp_path / "work"))
     window.message.hide()
+    window.message.kind = ""
     yield window
     window.control.tasks.cancel()
     qtbot.waitUntil(lambda: not window.control.tasks.is_busy, timeout=1000 * _PATIENCE)
