@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from anymask.model.config import SamConfig
 from anymask.model.sam import Sam
 from recipes.small.batches import Batch, BatchMaker
-from recipes.small.cache import CacheWriter, ImageCache
+from recipes.small.cache import ImageCache
 from recipes.small.optimizer import build_optimizers
 from recipes.small.recipe import Recipe, train
 from recipes.small.stages import train_in_stages
@@ -32,20 +32,6 @@ RECIPE = Recipe(
     ema=0.95,
     log_images=8,  # every 4 updates
 )
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> ImageCache:
-    """Twelve images of a disk each."""
-    rng = np.random.default_rng(0)
-    writer = CacheWriter(tmp_path_factory.mktemp("disks") / "cache", 12)
-    y, x = np.mgrid[:100, :100]
-    for _ in range(12):
-        cx, cy, r = *rng.uniform(30, 70, 2), rng.uniform(15, 28)
-        disk = (x - cx) ** 2 + (y - cy) ** 2 < r * r
-        image = np.where(disk[..., None], 220, 30).astype(np.uint8).repeat(3, 2)
-        writer.append(image, disk.astype(np.uint16), np.zeros(2, np.int64), "disks")
-    return writer.finish()
 
 
 def _log(out: Path) -> list[dict[str, float]]:
