@@ -73,6 +73,8 @@ def window(qapp: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]
 
     viewer, panel = open_window()
     viewer.window._qt_window.resize(1366, 768)
+    # Its own tests wait for it; in all others it would encode images for nobody.
+    panel.clicks._ahead._look.setInterval(2**30)
     yield panel
     panel.shut()
     viewer.close()
