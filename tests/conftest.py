@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from anymask.model.config import SamConfig, ViTConfig
 from anymask.model.sam import Sam
+from anymask.samples import sample
 from benchmarks.side_by_side import peers
 
 # A screen's width is fixed by this when the command line is imported; tests set their own.
@@ -81,6 +82,14 @@ def scene() -> NDArray[np.uint8]:
 def tall() -> NDArray[np.uint8]:
     """A 300×201 RGB image."""
     return np.asarray(Image.open(REFERENCE / "small" / "tall.png").convert("RGB"))
+
+
+@pytest.fixture(scope="session")
+def leaf_cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The header of the sample cube, which is made in the cache `ANYMASK_HOME`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANYMASK_HOME", str(tmp_path_factory.mktemp("cache")))
+        return sample("leaf_cube")
 
 
 @pytest.fixture(scope="session")

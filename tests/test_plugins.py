@@ -117,7 +117,8 @@ def answer(model):
     predictor = SamPredictor(model)
     predictor.set_image(image)
     return predictor.predict(box=[10, 10, 60, 60])[2]
-whole, bare = load("patches.safetensors"), load("bare.pth", image_size=128)
+whole = load("patches.safetensors", dtype="float32")
+bare = load("bare.pth", image_size=128, dtype="float32")
 print(np.array_equal(answer(sam), answer(whole)), np.array_equal(answer(sam), answer(bare)))
 print(whole.config.image_encoder)
 """

@@ -12,27 +12,49 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import anymask
 from anymask.checkpoints.registry import SMALL_SHA256
+from anymask.cli.app import app
 from anymask.cli.evaluate import parse_prompts
 from anymask.errors import AnymaskError
+
+ODD = os.fsdecode(b"caf\xe9")
+"""A file name that is not UTF-8."""
+
+
+def write_discs(folder, scene, names):
+    """Write a data set of two images with two discs each."""
+    y, x = np.ogrid[: scene.shape[0], : scene.shape[1]]
+    labels = np.zeros(scene.shape[:2], np.uint8)
+    labels[(x - 60) ** 2 + (y - 60) ** 2 < 30**2] = 1
+    labels[(x - 170) ** 2 + (y - 100) ** 2 < 45**2] = 2
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    for name, step in zip(names, (1, -1), strict=True):
+        Image.fromarray(scene[:, ::step]).save(folder / "images" / f"{name}.png")
+        Image.fromarray(labels[:, ::step]).save(folder / "masks" / f"{name}.png")
+    return folder
 
 
 @pytest.fixture
 def discs(tmp_path, scene):
     """A data set of two images with two discs each."""
-    y, x = np.ogrid[: scene.shape[0], : scene.shape[1]]
-    labels = np.zeros(scene.shape[:2], np.uint8)
-    labels[(x - 60) ** 2 + (y - 60) ** 2 < 30**2] = 1
-    labels[(x - 170) ** 2 + (y - 100) ** 2 < 45**2] = 2
-    folder = tmp_path / "discs"
-    for kind in ("images", "masks"):
-        (folder / kind).mkdir(parents=True)
-    for name, step in (("a", 1), ("b", -1)):
-        Image.fromarray(scene[:, ::step]).save(folder / "images" / f"{name}.png")
-        Image.fromarray(labels[:, ::step]).save(folder / "masks" / f"{name}.png")
-    return folder
+    return write_discs(tmp_path / "discs", scene, "ab")
+
+
+@pytest.fixture(scope="module")
+def whole(model, scene, tmp_path_factory):
+    """Boxes and everything, measured on such a set with odd names: data, output, and results."""
+    folder = tmp_path_factory.mktemp("whole")
+    data = write_discs(folder / f"{ODD} [red]", scene, (ODD, "b"))
+    words = ["evaluate", "--model", model, "--data", data, "-o", folder / "out", "--components"]
+    words += ["--prompts", "box,everything", "--baselines", "ellipse,filled_box"]
+    words += ["--dtype", "float32"]
+    result = CliRunner().invoke(app, list(map(str, words)), env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    return data, result.stdout, folder / "out"
 
 
 def test_json_has_the_figures_of_model_and_baselines(cli, model, discs):
@@ -143,30 +165,19 @@ def test_images_without_masks_and_masks_without_images_are_reported(cli, model, 
     assert (unused["without_masks"]["count"], unused["without_image"]["count"]) == (4, 1)
 
 
-def test_a_name_that_is_not_utf_8_is_escaped_and_can_be_read_back(cli, model, discs, tmp_path):
-    odd = os.fsdecode(b"caf\xe9")
-    for kind in ("images", "masks"):
-        (discs / kind / "a.png").rename(discs / kind / f"{odd}.png")
-    discs = discs.rename(discs.with_name(f"{odd} [red]"))
-    result = cli(
-        *("evaluate", "--model", model, "--data", discs, "-o", tmp_path / "out"),
-        *("--prompts", "box,everything", "--baselines", "none", "--dtype", "float32"),
-    )
-    assert result.exit_code == 0
-    assert "caf\\udce9 [red]" in result.stdout
-    data = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
-    assert {each["image"] for each in data["objects"]} == {odd, "b"}
-    assert "caf\\udce9" in (tmp_path / "out" / "evaluation.html").read_text(encoding="utf-8")
+def test_a_name_that_is_not_utf_8_is_escaped_and_can_be_read_back(whole):
+    _, told, out = whole
+    assert "caf\\udce9 [red]" in told
+    data = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    assert {each["image"] for each in data["objects"]} == {ODD, "b"}
+    assert "caf\\udce9" in (out / "evaluation.html").read_text(encoding="utf-8")
 
 
-def test_the_json_has_all_settings_and_the_hash_of_the_model(cli, model, discs):
-    result = cli(
-        *("evaluate", "--model", model, "--data", discs, "--json", "--components"),
-        *("--prompts", "box,everything", "--baselines", "ellipse,filled_box"),
-    )
-    data = json.loads(result.stdout)
+def test_the_json_has_all_settings_and_the_hash_of_the_model(whole, model):
+    place, _, out = whole
+    data = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
     settings = data["settings"]
-    assert settings["data"] == [str(discs)]
+    assert settings["data"] == [str(place)]
     assert settings["components"] is True
     assert settings["baselines"] == ["ellipse", "filled_box"]
     assert settings["everything"]["pred_iou_thresh"] == 0.88
@@ -186,23 +197,19 @@ def test_the_shipped_model_is_named_with_the_beginning_of_its_hash(cli, discs, t
     assert f"<dd>{SMALL_SHA256[:12]}</dd>" in (tmp_path / "out" / "evaluation.html").read_text()
 
 
-def test_everything_has_figures_and_thumbnails_of_each_image(cli, model, discs, tmp_path):
-    result = cli(
-        *("evaluate", "--model", model, "--data", discs, "--prompts", "everything"),
-        *("--dtype", "float32", "-o", tmp_path / "out"),
-    )
-    assert result.exit_code == 0
-    everything = json.loads((tmp_path / "out" / "evaluation.json").read_text())["everything"]
-    assert [(e["set"], e["image"], e["objects"]) for e in everything["images"]] == [
-        ("discs", "a", 2),
-        ("discs", "b", 2),
+def test_everything_has_figures_and_thumbnails_of_each_image(whole):
+    data, _, out = whole
+    everything = json.loads((out / "evaluation.json").read_text())["everything"]
+    assert sorted((e["set"], e["image"], e["objects"]) for e in everything["images"]) == [
+        (data.name, "b", 2),
+        (data.name, ODD, 2),
     ]
     overlaps = [e["mean_best_overlap"] for e in everything["images"]]
-    mean = everything["by_set"]["discs"]["mean_best_overlap"]
+    mean = everything["by_set"][data.name]["mean_best_overlap"]
     assert np.mean(overlaps) == pytest.approx(mean, abs=2e-6)
-    page = (tmp_path / "out" / "evaluation.html").read_text()
-    assert page.count("data:image/jpeg;base64,") == 4  # both as the worst and as the best
-    assert "Worst whole images by mean best overlap" in page
+    page = (out / "evaluation.html").read_text()
+    _, _, whole_images = page.partition("Worst whole images by mean best overlap")
+    assert whole_images.count("data:image/jpeg;base64,") == 4  # both as the worst and as the best
 
 
 def test_the_evaluation_page_names_existing_json_keys_and_options(cli, model, discs, tmp_path):

@@ -16,12 +16,6 @@ from anymask.images.object_spectra import object_spectra
 from anymask.images.spectral import reflectance, smooth
 from anymask.io.read_images import read
 from anymask.masks.mask_set import MaskSet
-from anymask.samples import sample
-
-
-@pytest.fixture(scope="module")
-def leaf_cube(tmp_path_factory) -> Path:
-    return sample("leaf_cube", tmp_path_factory.mktemp("leaf"))
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,6 @@ from anymask.io.fingerprint import fingerprint
 from anymask.io.read_images import read
 from anymask.io.results import SUFFIXES
 from anymask.io.view import with_wavelengths
-from anymask.samples import sample
 
 QUICK = ("--points-per-side", "3", "--pred-iou-thresh", "0.1", "--stability-score-thresh", "0.1")
 NOTHING = {
@@ -55,11 +54,6 @@ def cli() -> Callable[..., Result]:
         return result
 
     return run
-
-
-@pytest.fixture(scope="module")
-def leaf_cube(tmp_path_factory) -> Path:
-    return sample("leaf_cube", tmp_path_factory.mktemp("leaf"))
 
 
 def names_in(folder: Path) -> set[str]:

@@ -73,6 +73,8 @@ def window(qapp: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]
 
     viewer, panel = open_window()
     viewer.window._qt_window.resize(1366, 768)
+    # Its own tests wait for it; in all others it would encode images for nobody.
+    panel.clicks._ahead._look.setInterval(2**30)
     yield panel
     panel.shut()
     viewer.close()
@@ -85,6 +87,7 @@ def panel(window: Any, qtbot: Any, tmp_path: Path) -> Iterator[Any]:
 
     window.control.set_session(Session.create(tmp_path / "work"))
     window.message.hide()
+    window.message.kind = ""
     yield window
     window.control.tasks.cancel()
     qtbot.waitUntil(lambda: not window.control.tasks.is_busy, timeout=1000 * _PATIENCE)

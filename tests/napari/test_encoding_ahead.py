@@ -8,11 +8,22 @@ import threading
 
 import pytest
 
+from anymask.napari import encoding_ahead
 from anymask.predict.predictor import SamPredictor
 from anymask.session import LayerKey
 
 KEY = LayerKey("i1", "rgb")
 SHAPES = [(120, 160, 3), (150, 100, 3)]
+
+
+@pytest.fixture(autouse=True)
+def soon(window):
+    """Look after a moment, as for a user."""
+    look = window.clicks._ahead._look
+    before = look.interval()
+    look.setInterval(encoding_ahead._SETTLED_MS)
+    yield
+    look.setInterval(before)
 
 
 @pytest.fixture

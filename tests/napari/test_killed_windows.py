@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import anymask
@@ -102,6 +103,7 @@ def test_a_window_killed_while_painting_has_the_stroke_so_far(panel, photos, idl
     assert panel.images.list.item(0).text().startswith("photo1\n✎ edited")
 
 
+@pytest.mark.slow
 def test_a_window_killed_while_segmenting_has_the_masks_of_all_images_that_were_finished(
     panel, shipped, photos, idle, tmp_path
 ):

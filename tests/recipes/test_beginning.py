@@ -14,11 +14,12 @@ from anymask.checkpoints import load
 from anymask.model.efficientnet_encoder import EfficientNetLiteEncoder
 from anymask.model.sam import Sam
 from recipes.small.batches import BatchMaker
+from recipes.small.cache import ImageCache
 from recipes.small.imagenet import LITE, imagenet_file, load_imagenet
 from recipes.small.run import pretrain
 from recipes.small.warm_start import imitate
 from tests.recipes.disk_sets import write_disks
-from tests.recipes.test_recipe import RECIPE, _disks
+from tests.recipes.test_recipe import RECIPE
 from tests.recipes.tiny import TINY
 
 EGYPTIAN_CAT, ESPRESSO = 285, 967
@@ -49,13 +50,13 @@ def test_the_backbone_classifies_a_cat_and_a_cup(backbone: str) -> None:
     assert _classified(backbone, data.coffee()) == ESPRESSO
 
 
-def test_an_encoder_learns_the_features_of_a_teacher_its_neck_first(tmp_path: Path) -> None:
+def test_an_encoder_learns_the_features_of_a_teacher_its_neck_first(cache: ImageCache) -> None:
     torch.manual_seed(0)
     teacher = Sam(TINY).eval()
     sam = Sam(TINY)
     backbone = [p.detach().clone() for p in sam.image_encoder.backbone_parameters()]
     grey = sam.pixel_mean
-    maker = BatchMaker([(_disks(tmp_path / "cache"), 1.0)], 64, 16, 2, grey, 0, torch.device("cpu"))
+    maker = BatchMaker([(cache, 1.0)], 64, 4, 2, grey, 0, torch.device("cpu"))
     losses: list[float] = []
     unchanged: list[bool] = []
 
@@ -64,8 +65,8 @@ def test_an_encoder_learns_the_features_of_a_teacher_its_neck_first(tmp_path: Pa
         now = sam.image_encoder.backbone_parameters()
         unchanged.append(all(map(torch.equal, backbone, now)))
 
-    imitate(sam, teacher, maker, 16 * 62, report)  # of the lines, the first three are the neck's
-    assert losses[-1] < 0.4 * losses[0]
+    imitate(sam, teacher, maker, 4 * 62, report)  # of the lines, the first three are the neck's
+    assert losses[-1] < 0.6 * losses[0]
     assert unchanged == [True] * 3 + [False] * (len(losses) - 3)
     assert all(p.requires_grad for p in sam.image_encoder.backbone_parameters())
     for part in ("prompt_encoder", "mask_decoder"):
@@ -75,10 +76,10 @@ def test_an_encoder_learns_the_features_of_a_teacher_its_neck_first(tmp_path: Pa
 
 def test_a_training_with_a_teacher_starts_from_the_decoder_of_the_teacher(tmp_path: Path) -> None:
     data_set = write_disks(tmp_path / "data" / "disks", 6)
-    options = {"config": TINY, "backbone": None, "drawn": 0, "minutes": 0.01, "recipe": RECIPE}
+    options = {"config": TINY, "backbone": None, "drawn": 0, "minutes": 0.001, "recipe": RECIPE}
     quiet = {"report": lambda _: None}
     taught = pretrain([data_set], tmp_path / "first", **options, **quiet)
-    pretrain([data_set], tmp_path / "second", teacher=taught, teacher_views=32, **options, **quiet)
+    pretrain([data_set], tmp_path / "second", teacher=taught, teacher_views=16, **options, **quiet)
     beginning = load(tmp_path / "second" / "beginning.safetensors", dtype="float32")
     known = load(taught, dtype="float32").mask_decoder.state_dict()
     own = beginning.mask_decoder.state_dict()

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from anymask.model.config import SamConfig
 from anymask.model.sam import Sam
 from recipes.small.batches import Batch, BatchMaker
-from recipes.small.cache import CacheWriter, ImageCache
+from recipes.small.cache import ImageCache
 from recipes.small.optimizer import build_optimizers
 from recipes.small.recipe import Recipe, train
 from recipes.small.stages import train_in_stages
@@ -30,20 +30,8 @@ RECIPE = Recipe(
     learning_rate=1e-3,
     matrix_rate=1e-3,
     ema=0.95,
-    log_images=16,  # every 8 updates
+    log_images=8,  # every 4 updates
 )
-
-
-def _disks(folder: Path) -> ImageCache:
-    rng = np.random.default_rng(0)
-    writer = CacheWriter(folder, 12)
-    y, x = np.mgrid[:100, :100]
-    for _ in range(12):
-        cx, cy, r = *rng.uniform(30, 70, 2), rng.uniform(15, 28)
-        disk = (x - cx) ** 2 + (y - cy) ** 2 < r * r
-        image = np.where(disk[..., None], 220, 30).astype(np.uint8).repeat(3, 2)
-        writer.append(image, disk.astype(np.uint16), np.zeros(2, np.int64), "disks")
-    return writer.finish()
 
 
 def _log(out: Path) -> list[dict[str, float]]:
@@ -85,10 +73,13 @@ def _state(out: Path) -> dict[str, dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_the_loss_falls_and_a_resumed_run_continues_without_a_jump(tmp_path: Path) -> None:
-    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
-    _train(cache, out, 64)
-    _train(cache, out, 16)
+def test_the_loss_falls_and_a_resumed_run_continues_without_a_jump(
+    cache: ImageCache, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    recipe = replace(RECIPE, log_images=16)
+    _train(cache, out, 64, recipe=recipe)
+    _train(cache, out, 16, recipe=recipe)
     log = _log(out)
     assert [r["updates"] for r in log] == list(range(8, 81, 8))
     losses = [r["loss"] for r in log]
@@ -99,9 +90,9 @@ def test_the_loss_falls_and_a_resumed_run_continues_without_a_jump(tmp_path: Pat
 
 
 def test_the_rate_warms_up_and_a_weight_of_zero_turns_the_dense_losses_off(
-    tmp_path: Path,
+    cache: ImageCache, tmp_path: Path
 ) -> None:
-    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    out = tmp_path / "run"
     recipe = replace(RECIPE, warmup_images=8, log_images=2, auxiliary_weight=0.0)
     train([(cache, 1.0)], out, recipe=recipe, config=TINY, updates=5, report=lambda _: None)
     rates = [r["learning_rate"] / RECIPE.learning_rate for r in _log(out)]
@@ -109,32 +100,32 @@ def test_the_rate_warms_up_and_a_weight_of_zero_turns_the_dense_losses_off(
     assert not any("auxiliary" in r for r in _log(out))
 
 
-def test_a_finishing_run_reduces_the_learning_rate(tmp_path: Path) -> None:
-    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
-    _train(cache, out, 16, finish=True)
+def test_a_finishing_run_reduces_the_learning_rate(cache: ImageCache, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    _train(cache, out, 8, finish=True)
     rates = [r["learning_rate"] / RECIPE.learning_rate for r in _log(out)]
-    assert rates == pytest.approx([1, 0.125])
+    assert rates == pytest.approx([1, 0.25])
 
 
 def test_an_interrupted_decay_continues_and_a_completed_one_starts_again(
-    tmp_path: Path,
+    cache: ImageCache, tmp_path: Path
 ) -> None:
-    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
-    _interrupted(cache, out, before_update=12, updates=16)
+    out = tmp_path / "run"
+    _interrupted(cache, out, before_update=5, updates=7)
     factor = _state(out)["progress"]["factor"]
-    assert factor == pytest.approx(0.625)
-    _train(cache, out, 5, finish=True)
-    assert [r["updates"] for r in _log(out)] == [8, 16]
+    assert factor == pytest.approx(3 / 3.5)
+    _train(cache, out, 3, finish=True)
+    assert [r["updates"] for r in _log(out)] == [4, 8]
     rate = RECIPE.learning_rate
-    assert _log(out)[1]["learning_rate"] == pytest.approx(0.8 * factor * rate)
-    _train(cache, out, 7)
+    assert _log(out)[1]["learning_rate"] == pytest.approx(1 / 1.5 * factor * rate)
+    _train(cache, out, 4)
     assert _log(out)[2]["learning_rate"] == RECIPE.learning_rate
 
 
 def test_the_last_views_of_a_finishing_run_are_larger_and_the_decay_continues(
-    tmp_path: Path,
+    cache: ImageCache, tmp_path: Path
 ) -> None:
-    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+    out = tmp_path / "run"
     sides, lines = [], []
     with pytest.MonkeyPatch.context() as patch:
         made = BatchMaker.batch
@@ -151,7 +142,7 @@ def test_the_last_views_of_a_finishing_run_are_larger_and_the_decay_continues(
             out,
             recipe=recipe,
             config=TINY,
-            updates=16,
+            updates=8,
             finish=True,
             report=lines.append,
         )
@@ -159,66 +150,78 @@ def test_the_last_views_of_a_finishing_run_are_larger_and_the_decay_continues(
     # Batches are made in advance, so a few batches of each stage are not used.
     assert set(sides) == {small, large}
     assert sides == sorted(sides, key=lambda shape: shape[2])
-    assert 8 <= sides.count(small) <= 18
-    assert 32 <= sides.count(large) <= 42
+    assert 4 <= sides.count(small) <= 14
+    assert 16 <= sides.count(large) <= 26
     assert "views of 128 pixels from here on" in lines
     rates = [r["learning_rate"] / RECIPE.learning_rate for r in _log(out)]
-    assert rates == pytest.approx([0.8125, 0.5625, 0.3516, 0.0703], abs=1e-3)
+    assert rates == pytest.approx([0.875, 0.625, 0.4688, 0.1563], abs=1e-3)
     assert _state(out)["progress"]["factor"] == 1
 
 
-def test_all_views_have_one_size_if_the_last_side_is_no_larger(tmp_path: Path) -> None:
-    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+def test_all_views_have_one_size_if_the_last_side_is_no_larger(
+    cache: ImageCache, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
     recipe = replace(RECIPE, last_side=RECIPE.side)
-    options = {"config": TINY, "updates": 8, "finish": True, "report": lambda _: None}
+    options = {"config": TINY, "updates": 4, "finish": True, "report": lambda _: None}
     train_in_stages([(cache, 1.0)], out, recipe=recipe, **options)
-    assert [r["updates"] for r in _log(out)] == [8]
+    assert [r["updates"] for r in _log(out)] == [4]
 
 
-def test_an_interrupted_training_is_saved(tmp_path: Path) -> None:
-    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
-    _interrupted(cache, out, before_update=7, updates=100)
-    assert _state(out)["progress"]["updates"] == 7
-    _train(cache, out, 3)
-    assert _state(out)["progress"]["updates"] == 10
+def test_an_interrupted_training_is_saved(cache: ImageCache, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    _interrupted(cache, out, before_update=3, updates=100)
+    assert _state(out)["progress"]["updates"] == 3
+    _train(cache, out, 1)
+    assert _state(out)["progress"]["updates"] == 4
 
 
-def test_the_log_stays_in_order_after_a_kill(tmp_path: Path) -> None:
-    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
-    recipe = replace(RECIPE, log_images=4)
-    _train(cache, out, 2, recipe=recipe)
+def test_the_log_stays_in_order_after_a_kill(cache: ImageCache, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    recipe = replace(RECIPE, log_images=2)
+    _train(cache, out, 1, recipe=recipe)
     state = (out / "state.pt").read_bytes()
-    _train(cache, out, 2, recipe=recipe)
+    _train(cache, out, 1, recipe=recipe)
     # As if killed in the middle of a line, some time after the state was saved.
     (out / "state.pt").write_bytes(state)
     with (out / "log.jsonl").open("a") as file:
         file.write('{"kind": "train", "upd')
-    _train(cache, out, 4, recipe=recipe)
-    assert [r["updates"] for r in _log(out)] == [2, 4, 6]
-    (out / "state.pt").unlink()
     _train(cache, out, 2, recipe=recipe)
-    assert [r["updates"] for r in _log(out)] == [2]
+    assert [r["updates"] for r in _log(out)] == [1, 2, 3]
+    (out / "state.pt").unlink()
+    _train(cache, out, 1, recipe=recipe)
+    assert [r["updates"] for r in _log(out)] == [1]
 
 
-def test_the_evaluated_model_is_the_exported_model(tmp_path: Path) -> None:
-    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
+@pytest.fixture(scope="module")
+def trained(
+    cache: ImageCache, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, torch.Tensor]]:
+    """The weights that a run of two updates exported, and those of the model that it evaluated."""
     seen: list[dict[str, torch.Tensor]] = []
 
     def evaluate(sam: Sam) -> dict[str, float]:
         seen.append({k: v.clone() for k, v in sam.state_dict().items()})
         return {"box": 0.5}
 
-    weights = train([(cache, 1.0)], out, recipe=RECIPE, config=TINY, updates=2, evaluate=evaluate)
+    out = tmp_path_factory.mktemp("trained") / "run"
+    options = {"config": TINY, "updates": 2, "evaluate": evaluate, "report": lambda _: None}
+    return train([(cache, 1.0)], out, recipe=RECIPE, **options), seen[-1]
+
+
+def test_the_evaluated_model_is_the_exported_model(
+    trained: tuple[Path, dict[str, torch.Tensor]],
+) -> None:
+    weights, evaluated = trained
     exported = load_file(weights)
-    assert seen
-    assert all(torch.equal(exported[k].float(), v.float()) for k, v in seen[-1].items())
-    assert (out / "curves.png").exists()
+    assert all(torch.equal(exported[k].float(), v.float()) for k, v in evaluated.items())
+    assert (weights.parent / "curves.png").exists()
 
 
-def test_the_export_contains_its_configuration_in_half_precision(tmp_path: Path) -> None:
-    cache, out = _disks(tmp_path / "cache"), tmp_path / "run"
-    weights = _train(cache, out, 2)
-    with safe_open(weights, "pt") as file:
+def test_the_export_contains_its_configuration_in_half_precision(
+    trained: tuple[Path, dict[str, torch.Tensor]],
+) -> None:
+    with safe_open(trained[0], "pt") as file:
         assert SamConfig.from_dict(json.loads(file.metadata()["anymask_config"])) == TINY
         dtypes = {k: file.get_tensor(k).dtype for k in file.keys()}  # noqa: SIM118
     coordinates = {k for k in dtypes if "gaussian_matrix" in k}
@@ -226,9 +229,9 @@ def test_the_export_contains_its_configuration_in_half_precision(tmp_path: Path)
     assert all(t == torch.float16 for k, t in dtypes.items() if k not in coordinates)
 
 
-def test_a_training_can_start_from_the_weights_of_another(tmp_path: Path) -> None:
-    cache = _disks(tmp_path / "cache")
-    weights = _train(cache, tmp_path / "first", 2)
+def test_a_training_can_start_from_the_weights_of_another(
+    cache: ImageCache, trained: tuple[Path, dict[str, torch.Tensor]], tmp_path: Path
+) -> None:
     # With such a long warm-up, one update hardly changes the weights.
     careful = replace(RECIPE, warmup_images=10**6)
     again = train(
@@ -237,27 +240,27 @@ def test_a_training_can_start_from_the_weights_of_another(tmp_path: Path) -> Non
         recipe=careful,
         config=TINY,
         updates=1,
-        start_from=weights,
+        start_from=trained[0],
         report=lambda _: None,
     )
-    before, after = load_file(weights), load_file(again)
+    before, after = load_file(trained[0]), load_file(again)
     assert all(torch.allclose(after[k].float(), before[k].float(), atol=1e-2) for k in before)
 
 
-def test_frozen_stages_of_the_backbone_keep_their_weights(tmp_path: Path) -> None:
-    cache = _disks(tmp_path / "cache")
-    options = {"config": TINY, "report": lambda _: None}
-    start = train([(cache, 1.0)], tmp_path / "first", recipe=RECIPE, updates=1, **options)
+def test_frozen_stages_of_the_backbone_keep_their_weights(
+    cache: ImageCache, trained: tuple[Path, dict[str, torch.Tensor]], tmp_path: Path
+) -> None:
     frozen = replace(RECIPE, frozen_stages=2, warmup_images=0)
     out = train(
         [(cache, 1.0)],
         tmp_path / "second",
         recipe=frozen,
+        config=TINY,
         updates=3,
-        start_from=start,
-        **options,
+        start_from=trained[0],
+        report=lambda _: None,
     )
-    before, after = load_file(start), load_file(out)
+    before, after = load_file(trained[0]), load_file(out)
     backbone = [name for name in before if ".stem." in name or ".stages." in name]
     kept = [name for name in backbone if torch.equal(before[name], after[name])]
     parts = ("stem.", "stages.0.", "stages.1.")
@@ -288,8 +291,9 @@ def test_every_parameter_has_exactly_one_optimiser_and_is_updated() -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_like_one_process_with_twice_the_views(tmp_path: Path) -> None:
-    cache = _disks(tmp_path / "cache")
+def test_two_processes_train_like_one_process_with_twice_the_views(
+    cache: ImageCache, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     shared = replace(RECIPE, accumulate=2, log_images=32)
     for updates in (3, 5):  # the second call resumes

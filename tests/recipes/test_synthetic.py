@@ -34,6 +34,12 @@ def draw(seed: int, size: int = 128, kind: str | None = None, photos: bool = Tru
     return draw_scene(np.random.default_rng(seed), size, PHOTOS if photos else None, kind=kind)
 
 
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    """A hundred scenes of all kinds, 192 pixels wide."""
+    return [draw(seed, 192) for seed in range(100)]
+
+
 def label_steps(labels: NDArray[np.uint16]) -> NDArray[np.bool_]:
     """Pixels whose right neighbour has a different label, H×(W-1)."""
     return labels[:, 1:] != labels[:, :-1]
@@ -119,11 +125,10 @@ def test_a_bad_request_says_what_to_do() -> None:
         draw_scene(rng, 128, kind="landscape")
 
 
-def test_the_image_changes_where_labels_change() -> None:
+def test_the_image_changes_where_labels_change(scenes: list[Scene]) -> None:
     """The colour changes more across the edge of a region than over the same distance inside."""
     across, within, seen = [], [], 0
-    for seed in range(120):
-        scene = draw(seed, 192)
+    for scene in scenes:
         image = cv2.GaussianBlur(scene.image, (0, 0), 1.0).astype(np.float32)
         jump = np.abs(image[:, 4:] - image[:, :-4]).mean(2)
         labels = scene.labels.astype(int)
@@ -137,17 +142,16 @@ def test_the_image_changes_where_labels_change() -> None:
         across.append(jump[split].mean())
         within.append(jump[same].mean())
         seen += 1
-    assert seen > 90
+    assert seen > 75
     assert np.mean(across) > 20
     assert np.mean(across) > 2.5 * np.mean(within)
     assert np.mean(np.array(across) > np.array(within)) > 0.9
 
 
-def test_label_edges_are_on_image_edges() -> None:
+def test_label_edges_are_on_image_edges(scenes: list[Scene]) -> None:
     """The image gradient is weaker at label edges that are moved by three pixels."""
     at_edge = np.zeros(7)
-    for seed in range(80):
-        scene = draw(seed, 192)
+    for scene in scenes:
         gray = scene.image.astype(np.float32).mean(2)
         gradient = np.abs(gray[:, 1:] - gray[:, :-1])
         edge = label_steps(scene.labels)[:, 3:-3]
@@ -161,17 +165,14 @@ def test_label_edges_are_on_image_edges() -> None:
     assert abs(at_edge[2] - at_edge[4]) < 0.1 * at_edge[3], "no drift to one side"
 
 
-def test_scenes_differ_from_one_another() -> None:
-    small = [
-        cv2.resize(draw(seed).image, (8, 8), interpolation=cv2.INTER_AREA) for seed in range(60)
-    ]
+def test_scenes_differ_from_one_another(scenes: list[Scene]) -> None:
+    small = [cv2.resize(s.image, (8, 8), interpolation=cv2.INTER_AREA) for s in scenes[:60]]
     flat = np.array(small, np.float32).reshape(60, -1)
     distance = np.abs(flat[:, None] - flat[None]).mean(2)
     assert distance[np.triu_indices(60, 1)].min() > 3
 
 
-def test_scenes_contain_few_and_many_regions_and_groups() -> None:
-    scenes = [draw(seed, 192) for seed in range(100)]
+def test_scenes_contain_few_and_many_regions_and_groups(scenes: list[Scene]) -> None:
     regions = np.array([s.num_regions for s in scenes])
     assert (regions <= 3).sum() >= 5
     assert (regions >= 40).sum() >= 10

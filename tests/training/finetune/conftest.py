@@ -13,6 +13,8 @@ from PIL import Image
 from anymask.datasets.types import Example
 from anymask.model.config import SamConfig, SmallEncoderConfig, TinyViTConfig, ViTConfig
 from anymask.model.sam import Sam
+from anymask.training.finetune.loop import finetune
+from anymask.training.finetune.results import FineTuned
 
 
 def draw_example(seed: int, objects: int = 2, classes: bool = False) -> Example:
@@ -91,3 +93,19 @@ def sam() -> Sam:
 
 FAST = {"epochs": 2, "batch_size": 2, "objects_per_image": 1, "lr": 1e-3, "average": 0.5}
 """Options that make fine-tuning of a tiny model take about a second."""
+
+
+@pytest.fixture(scope="session")
+def of_classes() -> list[Example]:
+    """Eight images with a disk of each of two classes."""
+    return [draw_example(seed, classes=True) for seed in range(8)]
+
+
+@pytest.fixture(scope="session")
+def tuned_to_classes(of_classes, tmp_path_factory: pytest.TempPathFactory) -> FineTuned:
+    """A model trained for the classes of six of them; copy its folder before you change it."""
+    options = {**FAST, "semantic": True, "epochs": 25, "lr": 3e-3, "freeze": ()}
+    return finetune(
+        tiny_sam(), of_classes[:6], tmp_path_factory.mktemp("classes") / "out",
+        validation=of_classes[6:], device="cpu", dtype="float32", **options,
+    )  # fmt: skip

@@ -17,18 +17,25 @@ from anymask.datasets.splits import write_split
 from anymask.errors import OutputError
 from anymask.training.finetune.loop import finetune
 from benchmarks.side_by_side.peers import metas_sam
-from tests.training.finetune.conftest import FAST, TINY, tiny_sam
+from tests.training.finetune.conftest import FAST, TINY, draw_example, tiny_sam
 
 
-@pytest.fixture
-def tune(tmp_path, examples):
-    def call(kind, **options):
-        return finetune(
-            tiny_sam(kind), examples[:6], tmp_path / "out", validation=examples[6:], device="cpu",
-            dtype="float32", cache_dir=tmp_path / "cache", **{**FAST, **options},
-        )  # fmt: skip
+@pytest.fixture(scope="module")
+def tuned_of(tmp_path_factory):
+    """Fine-tune each kind of model once, the ViT for Hugging Face too; returns that model."""
+    made, examples = {}, [draw_example(seed) for seed in range(8)]
 
-    return call
+    def tuned(kind):
+        if kind not in made:
+            folder = tmp_path_factory.mktemp(kind)
+            made[kind] = finetune(
+                tiny_sam(kind), examples[:6], folder / "out", validation=examples[6:],
+                device="cpu", dtype="float32", cache_dir=folder / "cache",
+                hugging_face=kind == "vit", **FAST,
+            )  # fmt: skip
+        return made[kind]
+
+    return tuned
 
 
 def answers(sam, image):
@@ -38,20 +45,20 @@ def answers(sam, image):
 
 
 @pytest.mark.parametrize("kind", list(TINY))
-def test_both_files_load_as_the_returned_model(tune, tmp_path, kind):
-    tuned = tune(kind)
+def test_both_files_load_as_the_returned_model(tuned_of, kind):
+    tuned = tuned_of(kind)
     image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     expected = answers(tuned.sam, image)
     for name in ("model.safetensors", "model.pth"):
         variant = TINY[kind] if name.endswith(".pth") else None
-        loaded = load(tmp_path / "out" / name, variant=variant, device="cpu", dtype="float32")
+        loaded = load(tuned.folder / name, variant=variant, device="cpu", dtype="float32")
         assert all(torch.equal(a, b) for a, b in zip(answers(loaded, image), expected, strict=True))
 
 
-def test_the_pth_of_a_vit_loads_in_metas_code_and_gives_the_same_masks(tune, tmp_path):
-    tuned = tune("vit")
+def test_the_pth_of_a_vit_loads_in_metas_code_and_gives_the_same_masks(tuned_of):
+    tuned = tuned_of("vit")
     theirs = metas_sam(TINY["vit"])
-    state = torch.load(tmp_path / "out/model.pth", weights_only=True)
+    state = torch.load(tuned.folder / "model.pth", weights_only=True)
     theirs.load_state_dict(state, strict=True)
     image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     box = torch.tensor([[10.0, 12, 40, 44]])
@@ -65,12 +72,12 @@ def test_the_pth_of_a_vit_loads_in_metas_code_and_gives_the_same_masks(tune, tmp
     torch.testing.assert_close(ours[1], iou, atol=1e-5, rtol=1e-4)
 
 
-def test_hugging_faces_layout_loads_in_transformers_and_gives_the_same_masks(tune, tmp_path):
+def test_hugging_faces_layout_loads_in_transformers_and_gives_the_same_masks(tuned_of):
     from transformers import SamModel
 
-    tuned = tune("vit", hugging_face=True)
+    tuned = tuned_of("vit")
     model, loading = SamModel.from_pretrained(
-        tmp_path / "out/hugging_face", output_loading_info=True
+        tuned.folder / "hugging_face", output_loading_info=True
     )
     assert not loading["missing_keys"]
     assert not loading["unexpected_keys"]
@@ -106,10 +113,10 @@ def test_other_encoders_cannot_be_saved_for_hugging_face(tmp_path):
         save_hugging_face(tiny_sam("small"), tmp_path / "hf")
 
 
-def test_the_card_has_settings_data_and_figures(tune, tmp_path):
-    tuned = tune("small", epochs=3)
-    card = json.loads((tmp_path / "out/card.json").read_text())
-    assert card["settings"]["epochs"] == 3
+def test_the_card_has_settings_data_and_figures(tuned_of):
+    tuned = tuned_of("small")
+    card = json.loads((tuned.folder / "card.json").read_text())
+    assert card["settings"]["epochs"] == 2
     assert card["settings"]["lr"] == FAST["lr"]
     assert card["images"] == {"train": 6, "validation": 2}
     assert card["before"] == tuned.history[0]
@@ -120,15 +127,15 @@ def test_the_card_has_settings_data_and_figures(tune, tmp_path):
     assert card["versions"]["torch"] == torch.__version__
 
 
-def test_figures_of_every_epoch_are_in_the_table_and_the_plot(tune, tmp_path):
-    tuned = tune("small", epochs=3)
-    with (tmp_path / "out/metrics.csv").open() as file:
+def test_figures_of_every_epoch_are_in_the_table_and_the_plot(tuned_of):
+    tuned = tuned_of("small")
+    with (tuned.folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["epoch"] for row in rows] == ["0", "1", "2", "3"]
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
     for row, figures in zip(rows, tuned.history, strict=True):
         assert float(row["val_box_iou"]) == pytest.approx(figures["val_box_iou"], rel=1e-5)
     assert rows[0]["loss"] == ""
-    picture = np.asarray(Image.open(tmp_path / "out/curves.png"))
+    picture = np.asarray(Image.open(tuned.folder / "curves.png"))
     assert picture[..., :3].std() > 10
 
 
@@ -163,17 +170,18 @@ def test_a_declared_split_is_used(tmp_path, folder_of_examples, told_by):
         for kind in ("images", "masks"):
             (data / kind).rmdir()
     tuned = finetune(
-        tiny_sam(), data, tmp_path / "out", cache_dir=tmp_path / "cache", device="cpu", **FAST
-    )
+        tiny_sam(), data, tmp_path / "out", cache_dir=tmp_path / "cache", device="cpu",
+        **{**FAST, "epochs": 1},
+    )  # fmt: skip
     assert {example.name for example in tuned.held_out} == held_out
     assert {example.name for example in tuned.train} == names - held_out
     written = json.loads((tmp_path / "out/split.json").read_text())
     assert (written["seed"], written["fraction"], len(written["validation"])) == (None, None, 3)
 
 
-def test_nothing_temporary_is_left(tune, tmp_path):
-    tuned = tune("vit", hugging_face=True)
-    names = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*")}
+def test_nothing_temporary_is_left(tuned_of):
+    tuned = tuned_of("vit")
+    names = {p.relative_to(tuned.folder).as_posix() for p in tuned.folder.rglob("*")}
     assert names == {
         "model.safetensors", "model.pth", "card.json", "metrics.csv", "curves.png", "split.json",
         "last.safetensors", f"best-{tuned.best:04}.safetensors", "hugging_face",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from anymask.checkpoints import load
 from anymask.evaluation.compare import Difference
 from anymask.evaluation.protocols import evaluate_interactive
 from anymask.evaluation.records import means_by_set
@@ -21,21 +24,27 @@ from anymask.training.learning_curve import (
     nested_subsets,
     parse_counts,
 )
-from tests.training.finetune.conftest import FAST
+from tests.training.finetune.conftest import FAST, draw_example, tiny_sam
 
 ONCE = {**FAST, "epochs": 1, "lr": 1e-2, "average": 0.0}
 
 
-@pytest.fixture
-def tuned(sam, examples, tmp_path):
-    return finetune(sam, examples, tmp_path / "out", cache_dir=tmp_path, device="cpu", **ONCE)
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    folder, examples = tmp_path_factory.mktemp("tuned"), [draw_example(i) for i in range(8)]
+    return finetune(tiny_sam(), examples, folder / "out", cache_dir=folder, device="cpu", **ONCE)
 
 
-def test_every_point_is_judged_on_the_same_images(tuned, sam, tmp_path):
-    before = {name: p.clone() for name, p in tuned.sam.state_dict().items()}
-    curve = learning_curve(
-        tuned, sam, [2, 4, None], device="cpu", dtype="float32", cache_dir=tmp_path, **ONCE
-    )
+@pytest.fixture(scope="module")
+def curve(tuned):
+    """The curve of 2, 4 and all six images."""
+    return learning_curve(
+        tuned, tiny_sam(), [2, 4, None], device="cpu", dtype="float32",
+        cache_dir=tuned.folder.parent, **ONCE,
+    )  # fmt: skip
+
+
+def test_every_point_is_judged_on_the_same_images(tuned, curve):
     assert [point.images for point in curve.points] == [0, 2, 4, 6]
     # Three times the images, a third of the epochs; none of the model before training.
     assert [point.epochs for point in curve.points] == [0, 3, 2, 1]
@@ -52,8 +61,9 @@ def test_every_point_is_judged_on_the_same_images(tuned, sam, tmp_path):
     larger = json.loads((tuned.folder / "learning_curve/4/split.json").read_text())
     assert set(split["train"]) < set(larger["train"])
     assert split["validation"] == larger["validation"]
+    saved = load(tuned.folder / "model.safetensors", device="cpu", dtype="float32")
     for name, value in tuned.sam.state_dict().items():
-        assert (value == before[name]).all()
+        assert (value == saved.state_dict()[name]).all()
 
     with (tuned.folder / "learning_curve.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -63,13 +73,16 @@ def test_every_point_is_judged_on_the_same_images(tuned, sam, tmp_path):
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
 
 
-def test_a_stopped_curve_is_resumed(tuned, sam, tmp_path):
+def test_a_stopped_curve_is_resumed(tuned, curve, sam, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(tuned.folder, folder)
+    shutil.rmtree(folder / "learning_curve/4")  # as if stopped before it
+    stopped = replace(tuned, folder=folder)
     options = {"device": "cpu", "dtype": "float32", "cache_dir": tmp_path, **ONCE}
-    first = learning_curve(tuned, sam, [2], **options)
     with pytest.raises(FineTuneError, match="already has a fine-tuning"):
-        learning_curve(tuned, sam, [2], **options)
-    again = learning_curve(tuned, sam, [2], resume=True, **options)
-    assert again.rows() == first.rows()
+        learning_curve(stopped, sam, [2, 4, None], **options)
+    again = learning_curve(stopped, sam, [2, 4, None], resume=True, **options)
+    assert again.rows() == curve.rows()
 
 
 def test_numbers_not_below_the_total_are_refused(tuned, sam):

@@ -22,11 +22,6 @@ from anymask.training.finetune.settings import FineTuneError
 from tests.training.finetune.conftest import FAST, TINY, draw_example, tiny_sam
 
 
-@pytest.fixture
-def of_classes():
-    return [draw_example(seed, classes=True) for seed in range(8)]
-
-
 def tune(tmp_path, data, sam, **options):
     return finetune(
         sam, data[:6], tmp_path / "out", validation=data[6:], device="cpu", dtype="float32",
@@ -34,10 +29,10 @@ def tune(tmp_path, data, sam, **options):
     )  # fmt: skip
 
 
-def test_classes_are_learnt_and_the_saved_model_predicts_them(tmp_path, of_classes):
-    tuned = tune(tmp_path, of_classes, tiny_sam(), epochs=25, lr=3e-3, freeze=())
+def test_classes_are_learnt_and_the_saved_model_predicts_them(tuned_to_classes, of_classes):
+    tuned, folder = tuned_to_classes, tuned_to_classes.folder
     assert tuned.after["val_iou"] > max(0.5, tuned.before["val_iou"] + 0.3)
-    predictor = SamPredictor(load(tmp_path / "out/model.safetensors", device="cpu"))
+    predictor = SamPredictor(load(folder / "model.safetensors", device="cpu"))
     example = of_classes[6]
     predictor.set_image(example.image)
     labels = class_map(predictor, 2)
@@ -45,7 +40,7 @@ def test_classes_are_learnt_and_the_saved_model_predicts_them(tmp_path, of_class
     for number, mask in enumerate(example.masks):  # the second disk is of the second class
         inside = labels[mask]
         assert np.bincount(inside, minlength=3).argmax() == number + 1
-    assert json.loads((tmp_path / "out/card.json").read_text())["classes"] == ["class 0", "class 1"]
+    assert json.loads((folder / "card.json").read_text())["classes"] == ["class 0", "class 1"]
 
 
 def test_targets_join_all_objects_of_a_class_in_every_view(of_classes):

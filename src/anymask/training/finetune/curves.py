@@ -56,8 +56,10 @@ def draw_curves(history: Sequence[dict[str, float]], best: int, path: Path) -> N
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = Figure(figsize=(11, 4))
     FigureCanvasAgg(figure)
+    # A constrained layout draws everything twice.
+    figure.subplots_adjust(left=0.06, right=0.985, bottom=0.13, top=0.92, wspace=0.14)
     left, right = figure.subplots(1, 2)
     _plot(left, history, "loss", "training loss", "C0")
     for number, (name, label) in enumerate(_LABELS.items()):
