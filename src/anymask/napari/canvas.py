@@ -346,12 +346,14 @@ class Canvas(QObject):
         session, current = self._control.session, self._control.current
         if session is None or current is None:
             return
-        found = np.nonzero(session.layers.labels(current) == label)
-        if not len(found[0]):
+        if label not in session.layers.objects(current).ids:
             return
-        if len(found) == 3:
-            self._viewer.dims.set_current_step(0, int(np.median(found[0])))
-        center = [(float(axis.min()) + float(axis.max())) / 2 for axis in found[-2:]]
+        box = session.layers.box(current, label)
+        if len(box) == 3:
+            own = session.layers.labels(current)[box] == label
+            plane = box[0].start + int(np.median(np.nonzero(own)[0]))
+            self._viewer.dims.set_current_step(0, plane)
+        center = [(side.start + side.stop - 1) / 2 for side in box[-2:]]
         self._viewer.scene.camera.center = (0.0, *center)
 
     def set_by_class(self, by_class: bool) -> None:

@@ -16,7 +16,7 @@ from anymask.masks.objects import Crop
 from anymask.palette import colours_of
 from anymask.session.errors import SessionError
 from anymask.session.images import Images
-from anymask.session.label_edits import Labels, edited, placed, window_around
+from anymask.session.label_edits import Labels, edited_part, placed, window_around
 from anymask.session.layers import Layers
 from anymask.session.records import Change, Event, LayerKey, ObjectInfo
 from anymask.session.stacks import interpolated
@@ -248,8 +248,8 @@ class Edits:
         with self._store.mutex:
             label = self._layers.next_id(layer) if label is None else int(label)
             labels = self._layers.labels(layer, plane)
-            known = [label] if label in self._store.layer(layer).areas else []
-            window = window_around(labels, [crop], known)
+            box = self._store.layer(layer).box(label)
+            window = window_around(labels.shape, [crop], [] if box is None else [box])
             new = placed(labels[window], crop.within(window), label, overwrite=overwrite)
             facts = {**(args or {}), "id": label, "plane": plane, "overwrite": overwrite}
             infos = {label: info or ObjectInfo(origin=kind)}
@@ -354,12 +354,13 @@ class Edits:
         """Do one of `label_edits.EDITS`."""
         with self._store.mutex:
             found = self._store.layer(layer)
-            new = edited(kind, found.labels, args)
+            boxes = [box for label in args["ids"] or () if (box := found.box(label)) is not None]
+            window, new = edited_part(kind, found.labels, args, boxes, found.next_id - 1)
             infos: dict[int, ObjectInfo] = {}
             if kind == "split":
                 parent = found.objects.get(args["ids"][0], ObjectInfo())
                 infos = {int(i): parent for i in np.unique(new) if i and i not in found.areas}
-            return self._store.change(layer, kind, new, args=args, infos=infos)
+            return self._store.change(layer, kind, new, window=window, args=args, infos=infos)
 
 
 def _check_labels(array: Labels, shape: tuple[int, ...]) -> None:
