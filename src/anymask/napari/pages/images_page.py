@@ -12,8 +12,8 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QMenu
 
-from anymask.napari.controller import recent_sessions, sessions_folder
 from anymask.napari.dialogs import ask, choose_file, choose_files, choose_folder, choose_new_file
+from anymask.napari.recent import recent_sessions, sessions_folder
 from anymask.napari.widgets import Page, button, heading, hint, row
 from anymask.session import Added, LayerKey, Session
 

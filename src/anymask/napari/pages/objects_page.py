@@ -234,7 +234,7 @@ class ObjectsPage(Page):
                 session.edits.review(key, ids, True)
                 return following if following not in ids else session.layers.next_unreviewed(key)
 
-            self._go_to(self._control.edit(change))
+            self._control.edit(change, self._go_to)
 
     def next_unreviewed(self) -> None:
         """Select the next object to review, and move it into view."""
@@ -243,8 +243,8 @@ class ObjectsPage(Page):
             self._control.say("Add an image first, on the Images page.")
             return
         after = selected[-1] if selected else None
-        self._go_to(
-            self._control.edit(lambda session, key: session.layers.next_unreviewed(key, after))
+        self._control.edit(
+            lambda session, key: session.layers.next_unreviewed(key, after), self._go_to
         )
 
     def _go_to(self, label: int | None) -> None:
