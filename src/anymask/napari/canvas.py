@@ -16,6 +16,7 @@ from anymask.napari.colours import ListedColours, cyclic, rgba
 from anymask.napari.layer_data import Planes, draw_part
 from anymask.napari.spare_layers import SpareLayers
 from anymask.napari.strokes import Strokes
+from anymask.napari.warm_up import warm_up
 from anymask.palette import colours_of
 from anymask.session import Event, LayerKey, Session
 
@@ -108,6 +109,7 @@ class Canvas(QObject):
             return
 
         def load() -> list[tuple[LayerKey, Any, Any]]:
+            warm_up()
             found = []
             for key in wanted:
                 labels = np.array(session.layers.labels(key)) if key not in self.labels else None
@@ -233,6 +235,7 @@ class Canvas(QObject):
             if isinstance(layer, Labels) and layer.visible:
                 self._keep_tool(layer)
             self._is_removing = True
+            _empty(layer)
             self._viewer.layers.remove(layer)
             self._is_removing = False
 
@@ -411,3 +414,11 @@ def _set_visible(layer: Layer, visible: bool) -> None:
     """Show or hide a layer; napari takes away its tool if it is told what is so already."""
     if layer.visible != visible:
         layer.visible = visible
+
+
+def _empty(layer: Layer) -> None:
+    """Drop the pixels of a layer; the layer itself is freed only by a garbage collection."""
+    if isinstance(layer, (Image, Labels)):
+        ends = (3,) if isinstance(layer, Image) and layer.rgb else ()
+        layer.data = np.zeros((*(1,) * layer.ndim, *ends), np.uint8)
+        layer.visible = True  # a hidden layer would keep the pixels that it showed last

@@ -158,7 +158,9 @@ class Clicking(QObject):
         self._image.forget()
         self.clear()
         self._image.ready = None
-        if self.is_on:
+        if self._control.session is None:
+            self.layers.remove()
+        elif self.is_on:
             self._prepare()
 
     def _follow(self) -> None:
