@@ -117,6 +117,18 @@ def test_erase_merge_and_split_act_on_what_is_selected(drawn, wait):
     assert "cannot be split" in panel.message.text.text()
 
 
+def test_many_objects_are_erased_as_one_step(drawn, idle):
+    session, many = drawn.control.session, np.zeros((120, 160), np.uint16)
+    many[::8, ::8] = np.arange(1, 301).reshape(15, 20)
+    session.edits.import_masks(KEY, many, replace=True)
+    drawn.control.select(range(1, 251))
+    drawn.objects.erase()
+    idle()
+    assert session.layers.ids(KEY) == list(range(251, 301))
+    drawn.control.undo()
+    assert np.array_equal(drawn.canvas.layer.data, many)
+
+
 def test_measurements_are_shown_when_asked_for(drawn, wait):
     panel = drawn
     panel.objects.measures.setCurrentIndex(panel.objects.measures.findData("shape"))

@@ -321,7 +321,7 @@ class Canvas(QObject):
         session, current = self._control.session, self._control.current
         if self._quiet or session is None or current is None or not label:
             return
-        if label in session.layers.objects(current).ids:
+        if label in session.layers.ids(current):
             self._control.select([label])
 
     def _clicked(self, layer: Any, event: Any) -> Iterator[None]:
@@ -349,7 +349,7 @@ class Canvas(QObject):
         session, current = self._control.session, self._control.current
         if session is None or current is None:
             return
-        if label not in session.layers.objects(current).ids:
+        if label not in session.layers.ids(current):
             return
         box = session.layers.box(current, label)
         if len(box) == 3:
@@ -378,7 +378,7 @@ class Canvas(QObject):
                 self._colour(layer, cyclic())
                 layer.metadata["anymask colours"] = "own"
             return
-        ids = session.layers.objects(key).ids
+        ids = np.array(session.layers.ids(key), np.int64)
         colours = {int(i): (*c, 1.0) for i, c in zip(ids, colours_of(ids) / 255, strict=True)}
         if self.by_class:
             known = {record.name: rgba(record.color) for record in session.layers.classes}

@@ -380,5 +380,5 @@ class Controller(QObject):
     def _drop_lost(self, session: Session, event: Event) -> None:
         """Deselect objects that no longer exist."""
         if event.layer == self.current and self.current is not None and self.selected:
-            there = set(session.layers.objects(self.current).ids.tolist())
+            there = set(session.layers.ids(self.current))
             self.select(i for i in self.selected if i in there)

@@ -99,6 +99,11 @@ class Layers:
         self.check_ids(layer, [label])
         return self._store.layer(layer).objects[label]
 
+    def ids(self, layer: LayerKey) -> list[int]:
+        """Return the ids of the objects of a layer, in order; quicker than `objects`."""
+        with self._store.mutex:
+            return sorted(self._store.layer(layer).areas)
+
     def box(self, layer: LayerKey, label: int) -> Window:
         """Return the smallest box around an object: slices of rows and columns.
 

@@ -92,11 +92,11 @@ class CleanUpPage(Page):
         if session is None or key is None:
             self.range.setText("")
             return
-        ids = session.layers.objects(key).ids
-        if not len(ids):
+        ids = session.layers.ids(key)
+        if not ids:
             self.range.setText("There are no objects yet.")
             return
-        many, ends = counted(len(ids), "object"), f"{ids.min()} to {ids.max()}"
+        many, ends = counted(len(ids), "object"), f"{ids[0]} to {ids[-1]}"
         self.range.setText(f"Ids {ends}, {many}")
         choice, plane = self.choice.text().strip(), self._control.plane
         if choice:
