@@ -4,10 +4,19 @@ While the thread is at work, the window answers nothing. Of each step the longes
 answer is taken: the CPU time that the thread itself used, which other work on the machine hardly
 disturbs, and the time on the clock. Drawing by napari and the graphics driver is included; with a
 virtual screen, the CPU draws.
+
+What napari takes for the same without anymask is measured in a viewer of its own, in another
+process (`watch_napari_alone`), because the first layer and the first drawing of each kind take
+longest:
+
+    xvfb-run -a -s "-screen 0 1366x768x24" python -m benchmarks.ui_thread FOLDER SIDE
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +53,7 @@ class Watch:
         self.found: dict[str, dict[str, float]] = {}
 
     def step(
-        self, name: str, act: Callable[[], Any], until: Callable[[], object], limit: float = 600
+        self, name: str, act: Callable[[], Any], until: Callable[[], object], limit: float = 240
     ) -> None:
         """Do something, and let the window go on until something is so and all is drawn.
 
@@ -90,12 +99,7 @@ def watched(panel: Any, folder: Path, side: int) -> dict[str, dict[str, float]]:
         return len(control.session.layers.objects(control.current))
 
     def stroke() -> None:
-        layer, row = canvas.layer, 30 + 80 * objects()
-        layer.mode, layer.brush_size, layer.selected_label = "paint", 40, objects() + 1
-        with layer.block_history():
-            for column in range(side // 4, side // 2, 10):
-                layer.paint((row, column), layer.selected_label, refresh=False)
-            layer.paint((row, side // 2), layer.selected_label)
+        _paint(canvas.layer, 30 + 80 * objects(), objects() + 1, side)
 
     def click(row: int, column: int) -> Callable[[], None]:
         place = (_GRID * (column + 0.5), _GRID * (row + 0.5))
@@ -120,6 +124,70 @@ def watched(panel: Any, folder: Path, side: int) -> dict[str, dict[str, float]]:
     watch.step("undo", control.undo, lambda: objects() == 3)
     watch.step("redo", control.redo, lambda: objects() == 4)
     watch.step("stop clicking", clicks.stop, lambda: True)
+    watch.step("start clicking again", clicks.start, lambda: clicks.is_ready)
+    watch.step("stop clicking again", clicks.stop, lambda: True)
     watch.step("select an object", lambda: control.select([1]), lambda: True)
+    watch.step("next to review", panel.objects.next_unreviewed, lambda: True)
+    watch.step("erase it", panel.objects.erase, lambda: objects() == 3)
+    ids = control.session.layers.objects(control.current).ids.tolist()
+    control.select([ids[0], ids[-1]])
+    watch.step("merge two objects", panel.objects._merge, lambda: objects() == 2)
+    panel.clean_up.choice.setText("area > 130000")
+    watch.step("keep what matches", panel.clean_up._keep, lambda: objects() == 1 and is_shown())
+    panel.clean_up.choice.clear()
     watch.step("next image again", lambda: control.step(1), is_shown)
     return watch.found
+
+
+def napari_alone(folder: Path, side: int) -> dict[str, dict[str, float]]:
+    """Return what `watch_napari_alone` finds in a process of its own."""
+    command = [sys.executable, "-m", __name__, str(folder), str(side)]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    result: dict[str, dict[str, float]] = json.loads(found.splitlines()[-1])
+    return result
+
+
+def watch_napari_alone(folder: Path, side: int) -> dict[str, dict[str, float]]:
+    """Do in napari without anymask what steps of the window come down to."""
+    import tifffile
+
+    from napari import Viewer
+
+    watch, viewer = Watch(), Viewer(show_welcome_screen=False)
+    first, second = (tifffile.imread(path) for path in write_images(folder, side))
+    masks = [np.zeros((side, side), np.uint16) for _ in range(3)]
+    drawn = {"until": lambda: True}
+
+    def show_first() -> None:
+        viewer.add_image(first, rgb=True)
+        viewer.add_labels(masks[0])
+        viewer.reset_view()
+
+    def show_second() -> None:
+        viewer.layers[0].data, viewer.layers[1].data = second, masks[1]
+
+    def add_layers() -> None:
+        viewer.add_labels(np.zeros((1, 1), np.uint8))
+        viewer.add_shapes(ndim=2)
+        viewer.add_points(ndim=2)
+
+    watch.step("open a window", lambda: None, **drawn)
+    watch.step("add the first image and masks", show_first, **drawn)
+    watch.step("other pixels in these layers", show_second, **drawn)
+    watch.step("stroke", lambda: _paint(viewer.layers[1], 30, 1, side), **drawn)
+    watch.step("add layers of labels, boxes and points", add_layers, **drawn)
+    viewer.close()
+    return watch.found
+
+
+def _paint(layer: Any, row: int, label: int, side: int) -> None:
+    """Draw a horizontal line with napari's brush."""
+    layer.mode, layer.brush_size, layer.selected_label = "paint", 40, label
+    with layer.block_history():
+        for column in range(side // 4, side // 2, 10):
+            layer.paint((row, column), label, refresh=False)
+        layer.paint((row, side // 2), label)
+
+
+if __name__ == "__main__":
+    print(json.dumps(watch_napari_alone(Path(sys.argv[1]), int(sys.argv[2]))))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from anymask.napari.click_layers import NAMES
 from anymask.session import LayerKey, ObjectInfo
 
 KEY = LayerKey("i1", "rgb")
@@ -180,6 +181,21 @@ def test_another_image_is_prepared_and_prompts_do_not_follow(clicking, mouse, wa
     assert not panel.clicks.prompts
     assert panel.viewer.layers[-1].name == "anymask clicks"
     assert panel.viewer.layers.selection.active.name == "anymask clicks"
+
+
+def test_the_layers_of_clicks_are_hidden_when_clicking_ends_and_shown_again(clicking, mouse, wait):
+    panel = clicking
+    layers = [layer for layer in panel.viewer.layers if layer.name in NAMES]
+    panel.clicks.stop()
+    assert [layer.visible for layer in layers] == [False] * 3
+    assert panel.viewer.layers.selection.active is panel.canvas.layer
+    mouse.click(40, 45)
+    assert not panel.clicks.prompts
+    panel.clicks.start()
+    wait(lambda: panel.clicks.is_ready)
+    assert [layer for layer in panel.viewer.layers if layer.visible][-3:] == layers
+    mouse.click(40, 45)
+    wait(lambda: _answered(panel))
 
 
 def test_a_click_counts_though_another_layer_is_selected(clicking, mouse, wait):

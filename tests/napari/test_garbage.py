@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 
-def _added(window: Any) -> weakref.ref[Any]:
-    return weakref.ref(window.viewer.add_labels(np.zeros((20, 20), np.uint8)))
+def _added(window: Any, side: int = 20) -> weakref.ref[Any]:
+    return weakref.ref(window.viewer.add_labels(np.zeros((side, side), np.uint8)))
 
 
 def _remove(window: Any, layer: weakref.ref[Any]) -> None:
@@ -18,6 +18,7 @@ def _remove(window: Any, layer: weakref.ref[Any]) -> None:
 
 
 def test_removing_a_layer_looks_through_little_but_that_layer(panel: Any, qtbot: Any) -> None:
+    _remove(panel, _added(panel))  # the first one has napari import more
     panel.control.model_changed.emit()
     assert gc.get_freeze_count() > 100_000
     layer = _added(panel)
@@ -26,19 +27,32 @@ def test_removing_a_layer_looks_through_little_but_that_layer(panel: Any, qtbot:
     qtbot.waitUntil(lambda: gc.collect() >= 0 and layer() is None)
 
 
-def test_a_layer_from_before_the_model_is_looked_through_with_all_and_later_ones_are_not(
+def test_a_large_layer_from_before_the_model_is_freed_and_later_ones_are_looked_through_alone(
     panel: Any, qtbot: Any
 ) -> None:
     gc.unfreeze()
-    layer = _added(panel)
+    layer, small = _added(panel, 1024), _added(panel)
     panel.control.model_changed.emit()
+    _remove(panel, small)
+    assert gc.get_freeze_count() > 100_000
     _remove(panel, layer)
     assert gc.get_freeze_count() == 0
     qtbot.waitUntil(lambda: gc.get_freeze_count() > 100_000)
+    assert layer() is None
     _remove(panel, _added(panel))
     assert gc.get_freeze_count() > 100_000
-    gc.unfreeze()
-    qtbot.waitUntil(lambda: gc.collect() >= 0 and layer() is None)
+
+
+def test_the_pixels_of_an_image_are_freed_with_its_session(
+    panel: Any, photos: list[Any], idle: Any, qtbot: Any
+) -> None:
+    panel.images.add(photos)
+    idle()
+    panel.control.model_changed.emit()
+    pixels = [weakref.ref(layer.data) for layer in (panel.canvas.picture, panel.canvas.layer)]
+    panel.control.set_session(None)
+    assert gc.get_freeze_count() > 100_000
+    qtbot.waitUntil(lambda: all(each() is None for each in pixels))
 
 
 def test_a_closed_panel_leaves_python_as_it_was(qapp: Any) -> None:

@@ -117,6 +117,18 @@ def test_erase_merge_and_split_act_on_what_is_selected(drawn, wait):
     assert "cannot be split" in panel.message.text.text()
 
 
+def test_many_objects_are_erased_as_one_step(drawn, idle):
+    session, many = drawn.control.session, np.zeros((120, 160), np.uint16)
+    many[::8, ::8] = np.arange(1, 301).reshape(15, 20)
+    session.edits.import_masks(KEY, many, replace=True)
+    drawn.control.select(range(1, 251))
+    drawn.objects.erase()
+    idle()
+    assert session.layers.ids(KEY) == list(range(251, 301))
+    drawn.control.undo()
+    assert np.array_equal(drawn.canvas.layer.data, many)
+
+
 def test_measurements_are_shown_when_asked_for(drawn, wait):
     panel = drawn
     panel.objects.measures.setCurrentIndex(panel.objects.measures.findData("shape"))
@@ -127,23 +139,24 @@ def test_measurements_are_shown_when_asked_for(drawn, wait):
     wait(lambda: panel.objects.model.columnCount() == len(COLUMNS))
 
 
-def test_a_choice_is_checked_while_it_is_typed(drawn):
+def test_a_choice_is_checked_while_it_is_typed(drawn, wait):
     page = drawn.clean_up
     assert page.range.text() == "Ids 1 to 4, 4 objects"
     page.choice.setText("1-2")
-    assert page.range.text() == "2 of 4 objects; ids 1 to 4"
+    wait(lambda: page.range.text() == "2 of 4 objects; ids 1 to 4")
     page.choice.setText("area > 99 and area < 200")
     page._select()
-    assert drawn.control.selected == (2, 4)
+    wait(lambda: drawn.control.selected == (2, 4))
     page.choice.setText("arae > 99")
-    assert "did you mean 'area'" in page.range.text()
+    wait(lambda: "did you mean 'area'" in page.range.text())
     page.choice.clear()
 
 
-def test_keep_drops_the_others_as_one_step(drawn):
+def test_keep_drops_the_others_as_one_step(drawn, idle):
     session = drawn.control.session
     drawn.clean_up.choice.setText("1,3")
     drawn.clean_up._keep()
+    idle()
     assert session.layers.objects(KEY).ids.tolist() == [1, 3]
     drawn.control.undo()
     assert session.layers.objects(KEY).ids.tolist() == [1, 2, 3, 4]
@@ -167,15 +180,16 @@ def test_clean_up_fills_holes_and_keeps_largest_pieces(drawn, idle):
     page.small.setValue(0)
 
 
-def test_one_mask_is_shown_and_saved(drawn, tmp_path, monkeypatch):
+def test_one_mask_is_shown_and_saved(drawn, tmp_path, monkeypatch, wait):
     page, path = drawn.clean_up, tmp_path / "mask.png"
     page.choice.setText("1,2")
     page._show_binary()
+    wait(lambda: drawn.viewer.layers[-1].name == "photo1 · one mask")
     layer = drawn.viewer.layers[-1]
-    assert layer.name == "photo1 · one mask"
     assert layer.data.sum() == 384 + 160
     drawn.viewer.layers.remove(layer)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(path), ""))
     page._save_binary()
+    wait(lambda: drawn.message.text.text() == "Saved mask.png.")
     assert np.array_equal(imageio.imread(path) == 255, np.isin(drawn.canvas.layer.data, (1, 2)))
     page.choice.clear()

@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qtpy.QtCore import Qt
 
+from anymask.masks.objects import Crop
 from anymask.session import LayerKey
 
 KEY = LayerKey("i1", "rgb")
+_DOT = Crop(np.ones((1, 1), bool), 2, 2)
 SQUARES = [(40, 45), (70, 95)]
 UNDO = Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier
 
@@ -35,11 +37,13 @@ def _rounded(points):
 
 
 def _made(session, key=KEY):
-    """The prompts of each object, in the order of the commits."""
+    """The prompts of each object, in the order of the commits; other edits are named."""
     return [
-        (_rounded(click["prompts"]["points"]), click["prompts"]["box"])
+        step.kind
+        if step.kind != "click"
+        else (_rounded(click["prompts"]["points"]), click["prompts"]["box"])
         for step in session.edits.steps(key)
-        for click in step.args["clicks"]
+        for click in step.args.get("clicks", [{}])
     ]
 
 
@@ -99,7 +103,51 @@ class _Held:
         self._tickets.release(count)
 
 
-KEYS = ["A", "B", "C", "C", "W", "Q", "N", "undo", "answer"]
+@pytest.fixture
+def two(clicking):
+    """A photograph with the objects 1 and 2 of nine pixels each."""
+    for corner in (0, 10):
+        clicking.control.session.edits.place(KEY, Crop(np.ones((3, 3), bool), corner, corner))
+    return clicking
+
+
+def test_an_edit_on_the_objects_page_comes_after_the_commits_before_it(
+    two, mouse, wait, monkeypatch
+):
+    panel, session = two, two.control.session
+    panel.control.select([2])
+    with monkeypatch.context() as patch:
+        held = _Held(session.clicks, patch)
+        mouse.click(*SQUARES[1])
+        mouse.key(Qt.Key.Key_C)
+        panel.objects.erase()
+        mouse.key(*UNDO)
+        held.let_go(1)
+        wait(lambda: _is_done(panel))
+    assert _made(session) == ["mask", "mask", (((70, 95),), None)]
+    assert session.edits.can_redo(KEY) == "erase"
+    assert session.layers.objects(KEY).ids.tolist() == [1, 2, 3]
+
+
+def test_the_object_that_was_selected_when_the_key_was_pressed_is_replaced(
+    two, mouse, wait, monkeypatch
+):
+    panel, session = two, two.control.session
+    panel.control.select([1])
+    with monkeypatch.context() as patch:
+        held = _Held(session.clicks, patch)
+        mouse.click(*SQUARES[1])
+        mouse.key(Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+        panel.control.select([2])
+        held.let_go(1)
+        wait(lambda: _is_done(panel))
+    labels = session.layers.labels(KEY)
+    assert labels[95, 70] == 1
+    assert (labels == 2).sum() == 9
+    assert labels[1, 1] == 0
+
+
+KEYS = ["A", "B", "C", "C", "W", "Q", "N", "edit", "undo", "answer"]
 
 
 @settings(
@@ -125,6 +173,11 @@ def test_no_sequence_loses_or_joins_anything(clicking, mouse, wait, monkeypatch,
                 if prompts:
                     expected.append((tuple(prompts), None))
                 prompts = []
+            elif action == "edit":
+                panel.control.edit(
+                    lambda session, key: session.edits.place(key, _DOT, overwrite=True)
+                )
+                expected.append("mask")
             elif action == "undo":
                 mouse.key(*UNDO)
                 expected = expected[:-1]

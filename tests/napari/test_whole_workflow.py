@@ -56,6 +56,7 @@ def test_photographs_and_a_cube_from_files_to_saved_masks_and_back(
     label = int(found[20, 20])
     panel.clean_up.choice.setText(str(label))
     panel.clean_up._keep()
+    idle()
     panel.clean_up.choice.clear()
     panel.control.select([label])
     panel.objects.class_box.setCurrentText("leaf")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anymask.session import Event, Session, SessionError
+from anymask.session.label_edits import edited
 
 
 def reopened(session: Session) -> Session:
@@ -195,6 +198,38 @@ def test_objects_are_kept_by_list_or_condition(session, layer, three, choice, ke
     assert session.layers.objects(layer).ids.tolist() == kept
     session.edits.undo(layer)
     np.testing.assert_array_equal(session.layers.labels(layer), three)
+
+
+@pytest.mark.parametrize(
+    ("work", "expected"),
+    [
+        (lambda edits, layer: edits.clean(layer, [5], fill_holes=True), {1, 2, 5, 6}),
+        (lambda edits, layer: edits.keep(layer, "1,2"), {1, 2, 6}),
+    ],
+)
+def test_an_object_made_during_a_slow_edit_stays_and_other_threads_need_not_wait(
+    session, layer, three, monkeypatch, paint, work, expected
+):
+    def interrupted(function):
+        def slow(*args):
+            found = function(*args)
+            if 6 not in session.layers.objects(layer).ids:
+                other = Thread(target=paint, args=(session, layer, 6, slice(80, 85), slice(5, 20)))
+                other.start()
+                other.join(60)
+                assert not other.is_alive()
+            return found
+
+        return slow
+
+    monkeypatch.setattr("anymask.session.edits.edited", interrupted(edited))
+    monkeypatch.setattr(session.layers, "matching", interrupted(session.layers.matching))
+    work(session.edits, layer)
+    labels = session.layers.labels(layer)
+    assert set(np.unique(labels)) - {0} == expected
+    assert (labels == 6).sum() == 5 * 15
+    if 5 in expected:
+        assert labels[57, 17] == 5
 
 
 def test_an_unknown_object_is_named(session, layer, three):

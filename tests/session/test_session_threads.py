@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 
@@ -97,3 +99,20 @@ def test_a_closed_session_says_so(session, layer, paint):
         assert "closed" in str(error)
     else:
         raise AssertionError("a closed session took an edit")
+
+
+def test_a_closed_session_frees_its_images_without_a_garbage_collection(session, paint):
+    first = session.layers[0]
+    paint(session, first, 1, slice(10, 30), slice(10, 30))
+    session.close()
+    again = Session.open(session.folder)
+    again.layers.automatic(first)
+    pixels = weakref.ref(again.images.rgb(first))
+    gc.collect()
+    gc.disable()
+    try:
+        again.close()
+        del again
+        assert pixels() is None
+    finally:
+        gc.enable()

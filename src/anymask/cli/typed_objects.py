@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from anymask.images.image import Image
     from anymask.masks.mask_set import MaskSet
     from anymask.model.sam import Sam
+    from anymask.predict.predictor import Quality
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,15 @@ class Typed:
         Three masks an object instead of one.
     keep_clicked : bool
         With points and no box, only regions that contain a point.
+    quality : {"normal", "high"}
+        As in `SamPredictor.predict`.
     """
 
     objects: list[TypedObject]
     mask: Path | None
     multimask: bool
     keep_clicked: bool
+    quality: Quality = "normal"
 
 
 def segment_typed(
@@ -219,6 +223,7 @@ def _segment(
             mask_input=None if mask is None else mask_logits(mask, sam.config.low_res_size),
             multimask_output=typed.multimask,
             return_logits=True,
+            quality=typed.quality,
         )
         on_object = np.array([(x, y) for x, y, label in each.points if label], np.float64)
         for candidate, score in zip(logits, predicted_iou, strict=True):

@@ -16,6 +16,7 @@ from anymask.napari.colours import ListedColours, cyclic, rgba
 from anymask.napari.layer_data import Planes, draw_part
 from anymask.napari.spare_layers import SpareLayers
 from anymask.napari.strokes import Strokes
+from anymask.napari.warm_up import warm_up
 from anymask.palette import colours_of
 from anymask.session import Event, LayerKey, Session
 
@@ -108,6 +109,7 @@ class Canvas(QObject):
             return
 
         def load() -> list[tuple[LayerKey, Any, Any]]:
+            warm_up()
             found = []
             for key in wanted:
                 labels = np.array(session.layers.labels(key)) if key not in self.labels else None
@@ -233,6 +235,7 @@ class Canvas(QObject):
             if isinstance(layer, Labels) and layer.visible:
                 self._keep_tool(layer)
             self._is_removing = True
+            _empty(layer)
             self._viewer.layers.remove(layer)
             self._is_removing = False
 
@@ -318,7 +321,7 @@ class Canvas(QObject):
         session, current = self._control.session, self._control.current
         if self._quiet or session is None or current is None or not label:
             return
-        if label in session.layers.objects(current).ids:
+        if label in session.layers.ids(current):
             self._control.select([label])
 
     def _clicked(self, layer: Any, event: Any) -> Iterator[None]:
@@ -346,12 +349,14 @@ class Canvas(QObject):
         session, current = self._control.session, self._control.current
         if session is None or current is None:
             return
-        found = np.nonzero(session.layers.labels(current) == label)
-        if not len(found[0]):
+        if label not in session.layers.ids(current):
             return
-        if len(found) == 3:
-            self._viewer.dims.set_current_step(0, int(np.median(found[0])))
-        center = [(float(axis.min()) + float(axis.max())) / 2 for axis in found[-2:]]
+        box = session.layers.box(current, label)
+        if len(box) == 3:
+            own = session.layers.labels(current)[box] == label
+            plane = box[0].start + int(np.median(np.nonzero(own)[0]))
+            self._viewer.dims.set_current_step(0, plane)
+        center = [(side.start + side.stop - 1) / 2 for side in box[-2:]]
         self._viewer.scene.camera.center = (0.0, *center)
 
     def set_by_class(self, by_class: bool) -> None:
@@ -373,7 +378,7 @@ class Canvas(QObject):
                 self._colour(layer, cyclic())
                 layer.metadata["anymask colours"] = "own"
             return
-        ids = session.layers.objects(key).ids
+        ids = np.array(session.layers.ids(key), np.int64)
         colours = {int(i): (*c, 1.0) for i, c in zip(ids, colours_of(ids) / 255, strict=True)}
         if self.by_class:
             known = {record.name: rgba(record.color) for record in session.layers.classes}
@@ -409,3 +414,11 @@ def _set_visible(layer: Layer, visible: bool) -> None:
     """Show or hide a layer; napari takes away its tool if it is told what is so already."""
     if layer.visible != visible:
         layer.visible = visible
+
+
+def _empty(layer: Layer) -> None:
+    """Drop the pixels of a layer; the layer itself is freed only by a garbage collection."""
+    if isinstance(layer, (Image, Labels)):
+        ends = (3,) if isinstance(layer, Image) and layer.rgb else ()
+        layer.data = np.zeros((*(1,) * layer.ndim, *ends), np.uint8)
+        layer.visible = True  # a hidden layer would keep the pixels that it showed last

@@ -51,7 +51,7 @@ class ClickLayers:
         on_other_tool: Callable[[Any], None],
     ) -> None:
         self._viewer, self._on_other_tool = viewer, on_other_tool
-        self._tool, self._has_told = "points", False
+        self._tool, self._has_told, self._is_shown = "points", False, False
         viewer.mouse_drag_callbacks.append(self._take_over)
         self._on_click, self._on_stroke, self._on_boxes = on_click, on_stroke, on_boxes
         self.points: Points | None = None
@@ -64,6 +64,7 @@ class ClickLayers:
 
     def show(self, tool: str) -> None:
         """Put the layers on top and activate the one for the tool."""
+        self._is_shown = True
         layers = self._viewer.layers
         if self.preview is None or self.preview not in layers:
             self.preview = Labels(np.zeros((1, 1), np.uint8), name=NAMES[0], opacity=0.55)
@@ -84,6 +85,8 @@ class ClickLayers:
         for layer in (self.preview, self.boxes, self.points):
             if layers.index(layer) != len(layers) - 1:
                 layers.move(layers.index(layer), len(layers))
+            if not layer.visible:
+                layer.visible = True
             for key, act in self.keys.items():
                 layer.bind_key(key, lambda _, act=act: act(), overwrite=True)
         self._tool = tool
@@ -91,7 +94,7 @@ class ClickLayers:
 
     def _activate(self) -> None:
         """Make the layer for the tool the one that gets clicks."""
-        if self.boxes is None or self.points is None:
+        if not self._is_shown or self.boxes is None or self.points is None:
             return
         tool, self._has_told = self._tool, False
         self._viewer.layers.selection.active = self.boxes if tool == "box" else self.points
@@ -107,7 +110,7 @@ class ClickLayers:
         napari calls it before it looks which layer is active.
         """
         active = viewer.layers.selection.active
-        if self.points is None or active in (self.points, self.boxes):
+        if not self._is_shown or active in (self.points, self.boxes):
             return
         if active is None or str(active.mode) == "pan_zoom":
             self._activate()
@@ -116,7 +119,19 @@ class ClickLayers:
             self._on_other_tool(active)
 
     def hide(self) -> None:
+        """Hide the layers; napari would take half a second to remove them and to add new ones."""
+        self.draw(Prompts(), [])
+        self.show_masks([], [])
+        self._is_shown = False
+        for layer in (self.preview, self.boxes, self.points):
+            if layer is not None and layer.visible:
+                layer.visible = False
+        if self.preview is not None:  # the next image may be smaller
+            self.preview.scale, self.preview.translate = (1, 1), (0, 0)
+
+    def remove(self) -> None:
         """Remove the layers."""
+        self._is_shown = False
         for layer in (self.preview, self.boxes, self.points):
             if layer is not None and layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
@@ -124,13 +139,13 @@ class ClickLayers:
 
     def draw(self, prompts: Prompts, boxes: list[Box]) -> None:
         """Show prompts."""
-        if self.points is not None:
+        if self._is_shown and self.points is not None:
             places = [(y, x) for x, y in prompts.points]
             self.points.data = np.array(places, np.float64).reshape(-1, 2)
             if places:
                 self.points.face_color = [_COLOURS[label] for label in prompts.labels]
                 self.points.size = self._dot()
-        if self.boxes is None:
+        if not self._is_shown or self.boxes is None:
             return
         if self.boxes._is_creating:  # the next box is being drawn, and must not be disturbed
             self._committed = max(len(self.boxes.data) - 1 - len(boxes), 0)
@@ -143,7 +158,7 @@ class ClickLayers:
 
     def show_masks(self, previews: list[Preview], fits: list[Fit]) -> None:
         """Show masks of one region, and which parts other objects keep; [] clears the preview."""
-        if self.preview is None:
+        if not self._is_shown or self.preview is None:
             return
         if not previews:
             if self.preview.data.shape != (1, 1):

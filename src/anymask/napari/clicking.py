@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from anymask.napari.click_layers import ClickLayers
 from anymask.napari.encoding_ahead import EncodingAhead
 from anymask.napari.preparing import Preparing
-from anymask.napari.turn_queue import TurnQueue
+from anymask.napari.turn_queue import SELECT_ONE, TurnQueue
 from anymask.napari.turns import Box, Commit, Turn
 from anymask.session import Preview, Prompts, points_along
 from anymask.session.fitting import held
@@ -158,7 +158,9 @@ class Clicking(QObject):
         self._image.forget()
         self.clear()
         self._image.ready = None
-        if self.is_on:
+        if self._control.session is None:
+            self.layers.remove()
+        elif self.is_on:
             self._prepare()
 
     def _follow(self) -> None:
@@ -392,6 +394,12 @@ class Clicking(QObject):
             is_settled = ready is not None and self.is_ready and self._is_inside(ready.region)
             turn.ready = ready if is_settled else None
         target = turn.prompts.object_id if target is None else target
+        if target == "selected" and not self._queue.is_waiting:
+            # Otherwise it is the object of the commit before.
+            if len(control.selected) != 1:
+                control.say(SELECT_ONE)
+                return
+            (target,) = control.selected
         how = self.class_name, self._may_take
         self._queue.add(Commit(turn, target, *how, session, layer, control.plane, sam, region))
         self._turn, self._waits = Turn(), False

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QObject, Signal
 
 from anymask.errors import AnymaskError
 from anymask.napari.dialogs import ask
+from anymask.napari.recent import note_recent, sessions_folder
 from anymask.napari.tasks import InTurn, Latest, MainThread, Task, Tasks, sentence_of, trace_of
 from anymask.session import Event, LayerKey, Session
 
@@ -22,33 +21,6 @@ if TYPE_CHECKING:
     from anymask.model.sam import Sam
     from anymask.session import ImageRecord
     from anymask.session.edits import Edits
-
-_RECENT = "recent.txt"
-
-
-def sessions_folder() -> Path:
-    """Return the folder for unnamed sessions: `ANYMASK_SESSIONS`, else ~/anymask sessions."""
-    given = os.environ.get("ANYMASK_SESSIONS")
-    return Path(given).expanduser() if given else Path.home() / "anymask sessions"
-
-
-def recent_sessions() -> list[Path]:
-    """Return the last opened sessions that still exist, newest first."""
-    try:
-        lines = (sessions_folder() / _RECENT).read_text("utf-8").splitlines()
-    except OSError:
-        return []
-    return [path for path in map(Path, lines) if path.is_dir()][:8]
-
-
-def _note_recent(folder: Path) -> None:
-    others = [path for path in recent_sessions() if path != folder]
-    try:
-        sessions_folder().mkdir(parents=True, exist_ok=True)
-        text = "\n".join(map(str, [folder, *others]))
-        (sessions_folder() / _RECENT).write_text(text, "utf-8")
-    except OSError:
-        return  # the list is only a convenience
 
 
 class Controller(QObject):
@@ -175,7 +147,7 @@ class Controller(QObject):
             self._unsubscribe = None
         self.current, self.plane, self.selected = None, 0, ()
         if session is not None:
-            _note_recent(session.folder)
+            note_recent(session.folder)
             self._unsubscribe = session.subscribe(
                 lambda event: self.main.post(lambda: self._on_event(session, event))
             )
@@ -298,14 +270,53 @@ class Controller(QObject):
             return list(layers)
         return [key for key in layers if key not in edited] if answer else None
 
-    def edit(self, change: Callable[[Session, LayerKey], Any]) -> Any:
-        """Edit the current layer; show an error if it fails."""
+    def edit(
+        self,
+        change: Callable[[Session, LayerKey], Any],
+        done: Callable[[Any], None] | None = None,
+    ) -> Any:
+        """Edit the current layer, after what was asked for before; show an error if that fails.
 
-        def run() -> Any:
+        Parameters
+        ----------
+        change : callable
+            Called with the session and the layer.
+        done : callable, optional
+            Called with the result, unless another layer is shown by then.
+
+        Returns
+        -------
+        object
+            The result; None if the edit has to wait for commits, or failed.
+        """
+        found: list[Any] = []
+        where = self.guarded(self.need_current)
+
+        def run() -> None:
             self.leave()
-            return change(*self.need_current())
+            found.append(change(*where))
+            if done is not None and self.current == where[1]:
+                done(found[0])
 
-        return self.guarded(run)
+        if where is not None:
+            self.in_turn(lambda: self.guarded(run))
+        return found[0] if found else None
+
+    def edit_slowly(
+        self,
+        title: str,
+        change: Callable[[Session, LayerKey], Any],
+        done: Callable[[Any], None] | None = None,
+    ) -> None:
+        """Edit the current layer in a long task, after what was asked for before."""
+        where = self.guarded(self.need_current)
+
+        def run() -> None:
+            self.leave()
+            self.run(title, lambda _: change(*where), done)
+
+        if where is not None:
+            self.in_turn(run)
 
     def undo(self) -> None:
         """Undo the last step of the current layer."""
@@ -369,5 +380,5 @@ class Controller(QObject):
     def _drop_lost(self, session: Session, event: Event) -> None:
         """Deselect objects that no longer exist."""
         if event.layer == self.current and self.current is not None and self.selected:
-            there = set(session.layers.objects(self.current).ids.tolist())
+            there = set(session.layers.ids(self.current))
             self.select(i for i in self.selected if i in there)

@@ -6,8 +6,9 @@ runs the model, the window crashes. So the collector is off while the panel is o
 runs it.
 
 napari runs a full collection whenever a layer is removed. Each one searches half a million objects
-of napari and torch, which takes a quarter of a second and frees none of them. So these are frozen
-(`gc.freeze`) once loaded, and thawed when a layer that was frozen with them is removed.
+of napari and torch, which takes a third of a second and frees none of them. So these are frozen
+(`gc.freeze`) once loaded. They are thawed, and searched, when a layer that was frozen with them is
+removed, unless it is small: the few objects of a layer whose pixels are gone may stay.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import gc
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -24,12 +25,11 @@ if TYPE_CHECKING:
 
 _EVERY_MS = 500
 _MANY = 50_000  # objects, searched in some 25 ms
+_SMALL = 2**20  # bytes of a layer
 
 
 class Collector(QObject):
     """Replaces Python's automatic collection: checks a few times a second whether it is due."""
-
-    _thawed = Signal()
 
     def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -39,10 +39,8 @@ class Collector(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_EVERY_MS)
         self._timer.timeout.connect(self._look)
-        self._is_thawed = False
-        # Queued, so that it runs before the layers of the next image are added; if those were
-        # frozen too, they would have to be thawed again.
-        self._thawed.connect(self._freeze_again, Qt.ConnectionType.QueuedConnection)
+        # How often to look before a thawed layer can be freed: once Qt has deleted its controls.
+        self._looks = 0
         gc.disable()
         self._timer.start()
         self._layers.events.removing.connect(self._thaw)
@@ -51,15 +49,14 @@ class Collector(QObject):
     def freeze(self) -> None:
         """Exclude all current objects, if many, until one of their layers is removed."""
         # A model may finish loading after the panel was closed.
-        if not self._timer.isActive() or self._is_thawed:
-            return
-        if len(gc.get_objects()) >= _MANY:
-            self._collect_all_and_freeze()
+        if self._timer.isActive() and not self._looks and len(gc.get_objects()) >= _MANY:
+            gc.freeze()
+            self._frozen = WeakSet(self._layers)
 
     def stop(self) -> None:
         """Return to Python's automatic collection."""
         self._timer.stop()
-        self._is_thawed = False
+        self._looks = 0
         self._layers.events.removing.disconnect(self._thaw)
         gc.unfreeze()
         if self._was_on:
@@ -67,29 +64,23 @@ class Collector(QObject):
 
     def _thaw(self, event: Any) -> None:
         """Thaw everything, so that a frozen layer can be freed; freeze the rest afterwards."""
-        if self._layers[event.index] in self._frozen:
+        layer = self._layers[event.index]
+        if layer in self._frozen and getattr(layer.data, "nbytes", _SMALL) >= _SMALL:
             self._frozen.clear()
             gc.unfreeze()
-            self._is_thawed = True
-            self._thawed.emit()
-
-    def _freeze_again(self) -> None:
-        if self._is_thawed:
-            self._is_thawed = False
-            self._collect_all_and_freeze()
-
-    def _collect_all_and_freeze(self) -> None:
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
-        self._frozen = WeakSet(self._layers)
+            self._looks = 2
 
     def _look(self) -> None:
-        counts, limits = gc.get_count(), gc.get_threshold()
-        if counts[2] > limits[2] > 0 and not self._is_thawed:
-            self._collect_all_and_freeze()
+        if self._looks:
+            self._looks -= 1
+            if not self._looks:
+                gc.collect()
+                self.freeze()
             return
-        for generation in (1, 0):
+        counts, limits = gc.get_count(), gc.get_threshold()
+        for generation in (2, 1, 0):
             if counts[generation] > limits[generation] > 0:
                 gc.collect(generation)
+                if generation == 2:
+                    self.freeze()
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ from anymask.napari.pages.save_page import SavePage
 from anymask.napari.pages.segment_page import SegmentPage
 from anymask.napari.pages.spectra_page import SpectraPage
 from anymask.napari.plugin_pages import plugin_pages
+from anymask.napari.warm_up import warm_up
 from anymask.napari.widgets import MessageBar, Page, button, plain, row
 from anymask.plugins import PluginWarning
 
@@ -112,6 +114,7 @@ class Panel(QWidget):
         self._closed = False
         self._watch: _OnClose | None = None
         self._connect()
+        threading.Thread(target=warm_up, name="anymask: warm-up", daemon=True).start()
         self.open_page("Images")
         for warning in left_out:
             self.control.said.emit(str(warning.message), "error", None)

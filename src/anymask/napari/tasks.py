@@ -191,6 +191,7 @@ class Latest:
             _answer(
                 self._main, work, self._if_wanted(number, done), self._if_wanted(number, failed)
             )
+            del work, done, failed  # what they refer to, such as a session, may be closed
 
     def _if_wanted(self, number: int, function: Callable[[Any], None]) -> Callable[[Any], None]:
         """Wrap a callback so that outdated results are dropped."""
@@ -226,6 +227,7 @@ class InTurn:
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
             _answer(self._main, *item)
+            del item  # what it refers to, such as a session, may be closed
 
 
 def sentence_of(error: BaseException) -> str:

@@ -12,6 +12,8 @@ from anymask.napari.turns import Answer, Commit, Turn
 if TYPE_CHECKING:
     from anymask.napari.controller import Controller
 
+SELECT_ONE = "Select the object to replace first, in the table on the Objects page."
+
 
 class TurnQueue:
     """Commits, each with its turn, and what was pressed after them.
@@ -35,6 +37,11 @@ class TurnQueue:
         self._asking = Latest(control.main, "answers")
         self._asked: Turn | None = None
         self._waiting: deque[Commit | Callable[[], Any]] = deque()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything waits to be done."""
+        return bool(self._waiting)
 
     def add(self, what: Commit | Callable[[], Any]) -> None:
         """Add a commit, or something else to do, to the end."""
@@ -118,7 +125,7 @@ class TurnQueue:
         control.leave()
         if target == "selected":
             if len(control.selected) != 1 or control.current != commit.layer:
-                control.say("Select the object to replace first, in the table on the Objects page.")
+                control.say(SELECT_ONE)
                 return False
             (target,) = control.selected
         label, previews = target, commit.turn.previews

@@ -217,7 +217,8 @@ class Clicks:
             found = self._store.layer(layer)
             following, clicks, infos = found.next_id, [], {}
             labels = self._layers.labels(layer, plane)
-            window = window_around(labels, crops, [i for i in ids if i in found.areas])
+            boxes = [box for i in ids if i is not None and (box := found.box(i)) is not None]
+            window = window_around(labels.shape, crops, boxes)
             window = grown(window, margin_of(crops), labels.shape)
             crops = [crop.within(window) for crop in crops]
             new = np.array(labels[window])

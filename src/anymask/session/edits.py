@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace as replaced
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from anymask.label_ids import checked_labels
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.objects import Crop
-from anymask.palette import colours_of
+from anymask.session.class_colours import coloured
 from anymask.session.errors import SessionError
 from anymask.session.images import Images
-from anymask.session.label_edits import Labels, edited, placed, window_around
+from anymask.session.label_edits import Labels, edited, edited_part, placed, window_around
 from anymask.session.layers import Layers
 from anymask.session.records import Change, Event, LayerKey, ObjectInfo
 from anymask.session.stacks import interpolated
 from anymask.session.store.deltas import Window
 from anymask.session.store.layer import Step
 from anymask.session.store.store import Store
+
+Found = TypeVar("Found")
+# How often a slow edit is tried beside others before these have to wait for it.
+_TRIES = 3
 
 
 class Edits:
@@ -175,7 +179,11 @@ class Edits:
             "fill_holes": fill_holes, "min_area": min_area, "min_piece": min_piece,
             "largest": largest, "smooth": smooth, "clear_border": clear_border, "plane": plane,
         }  # fmt: skip
-        return self._edit(layer, "clean", args)
+        return self._unhurried(
+            layer,
+            lambda: edited("clean", self._copy(layer), args),
+            lambda new: self._store.change(layer, "clean", new, args=args),
+        )
 
     def keep(self, layer: LayerKey, choice: str, plane: int | None = None) -> Change:
         """Keep the objects that `Layers.matching` selects; remove the others.
@@ -188,10 +196,16 @@ class Edits:
         plane : int, optional
             One plane of a stack; all by default.
         """
-        kept = set(self._layers.matching(layer, choice, plane))
-        there = self._layers.objects(layer, plane=plane).ids.tolist()
-        gone = [i for i in there if i not in kept]
-        return self._edit(layer, "keep", {"ids": gone, "plane": plane, "choice": choice})
+        others = set(self._layers.objects(layer, plane=plane).ids.tolist())  # none made later
+
+        def erase_others(kept: list[int]) -> Change:
+            gone = sorted(others.difference(kept).intersection(self._store.layer(layer).areas))
+            args = {"ids": gone, "plane": plane, "choice": choice}
+            return self._edit(layer, "keep", args)
+
+        return self._unhurried(
+            layer, lambda: self._layers.matching(layer, choice, plane), erase_others
+        )
 
     def interpolate(self, layer: LayerKey, label: int) -> Change:
         """Fill in an object in the planes between annotated ones.
@@ -204,11 +218,13 @@ class Edits:
             If there are no planes to fill.
         """
         self._layers.check_ids(layer, [label])
-        with self._store.mutex:
-            along = self._images[layer.image].along
-            new = interpolated(self._store.layer(layer).labels, label, along)
-            args = {"id": int(label), "along": along}
-            change = self._store.change(layer, "interpolate", new, args=args)
+        along = self._images[layer.image].along
+        args = {"id": int(label), "along": along}
+        change = self._unhurried(
+            layer,
+            lambda: interpolated(self._copy(layer), label, along),
+            lambda new: self._store.change(layer, "interpolate", new, args=args),
+        )
         if change.is_empty:
             raise SessionError(
                 f"Object {label} has no empty planes between annotated ones; draw it in two "
@@ -248,8 +264,8 @@ class Edits:
         with self._store.mutex:
             label = self._layers.next_id(layer) if label is None else int(label)
             labels = self._layers.labels(layer, plane)
-            known = [label] if label in self._store.layer(layer).areas else []
-            window = window_around(labels, [crop], known)
+            box = self._store.layer(layer).box(label)
+            window = window_around(labels.shape, [crop], [] if box is None else [box])
             new = placed(labels[window], crop.within(window), label, overwrite=overwrite)
             facts = {**(args or {}), "id": label, "plane": plane, "overwrite": overwrite}
             infos = {label: info or ObjectInfo(origin=kind)}
@@ -317,19 +333,7 @@ class Edits:
         SessionError
             If a name is empty or repeated, or a colour is not "#rrggbb".
         """
-        wanted, made = list(classes), list[list[str]]()
-        used = {color for _, color in wanted if color}
-        for name, color in wanted:
-            if not name.strip() or name in (given for given, _ in made):
-                raise SessionError(
-                    f"The class name {name!r} is empty or used twice; give each class its own name."
-                )
-            if color is None:
-                color = _free_color(used | {c for _, c in made})
-            if len(color) != 7 or color[0] != "#" or not _is_hex(color[1:]):
-                raise SessionError(f"{color!r} is not a colour; write it as #rrggbb.")
-            made.append([name, color.lower()])
-        self._store.record("classes", classes=made)
+        self._store.record("classes", classes=coloured(classes))
         self._store.tell(Event("classes"))
 
     def rename_class(self, old: str, new: str) -> None:
@@ -350,16 +354,38 @@ class Edits:
             infos = {i: replaced(known.get(i, ObjectInfo()), **values) for i in ids}
             return self._store.change(layer, kind, args={"ids": ids, **values}, infos=infos)
 
+    def _copy(self, layer: LayerKey) -> Labels:
+        with self._store.mutex:
+            return np.array(self._store.layer(layer).labels)
+
+    def _unhurried(
+        self, layer: LayerKey, find: Callable[[], Found], finish: Callable[[Found], Change]
+    ) -> Change:
+        """Find something slow out, and finish an edit with it.
+
+        Other edits need not wait meanwhile; if there was one, it is found out again.
+        """
+        for _ in range(_TRIES):
+            with self._store.mutex:
+                before = self._store.state.history(layer).last
+            found = find()
+            with self._store.mutex:
+                if self._store.state.history(layer).last == before:
+                    return finish(found)
+        with self._store.mutex:
+            return finish(find())
+
     def _edit(self, layer: LayerKey, kind: str, args: dict[str, Any]) -> Change:
         """Do one of `label_edits.EDITS`."""
         with self._store.mutex:
             found = self._store.layer(layer)
-            new = edited(kind, found.labels, args)
+            boxes = [box for label in args["ids"] or () if (box := found.box(label)) is not None]
+            window, new = edited_part(kind, found.labels, args, boxes, found.next_id - 1)
             infos: dict[int, ObjectInfo] = {}
             if kind == "split":
                 parent = found.objects.get(args["ids"][0], ObjectInfo())
                 infos = {int(i): parent for i in np.unique(new) if i and i not in found.areas}
-            return self._store.change(layer, kind, new, args=args, infos=infos)
+            return self._store.change(layer, kind, new, window=window, args=args, infos=infos)
 
 
 def _check_labels(array: Labels, shape: tuple[int, ...]) -> None:
@@ -368,12 +394,3 @@ def _check_labels(array: Labels, shape: tuple[int, ...]) -> None:
             f"Labels must be integers with shape {shape}; these are {array.dtype} with shape "
             f"{array.shape}."
         )
-
-
-def _free_color(used: set[str]) -> str:
-    colors = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colours_of(np.arange(1, 257)).tolist()]
-    return next((color for color in colors if color not in used), colors[0])
-
-
-def _is_hex(text: str) -> bool:
-    return all(c in "0123456789abcdefABCDEF" for c in text)

@@ -51,7 +51,7 @@ class Images:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._files = ImageFiles(store)
-        self._rendered = Rendered(store, self)
+        self._rendered = Rendered(store, self._files)
 
     def _records(self) -> tuple[ImageRecord, ...]:
         return tuple(self._store.state.images.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,26 @@ from anymask.masks.labels import label_dtype
 from anymask.masks.objects import Crop
 from anymask.masks.split import split_components, split_touching
 from anymask.session.errors import SessionError
+from anymask.session.store.boxes import around
+from anymask.session.store.deltas import Window
 
 Labels = NDArray[Any]
 _MARGIN = 8  # pixels around what is edited
 
 
-def edited(kind: str, labels: Labels, args: Mapping[str, Any]) -> Labels:
+def edited(kind: str, labels: Labels, args: Mapping[str, Any], last: int | None = None) -> Labels:
     """Apply an edit to labels (H, W) or (planes, H, W), and return the result.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `EDITS`.
+    labels : array
+        Of the whole layer, or the rows and columns in which all pixels of the objects are.
+    args : mapping
+    last : int, optional
+        The largest id of the layer, after which new objects are numbered; by default that of
+        `labels`.
 
     Raises
     ------
@@ -28,7 +41,48 @@ def edited(kind: str, labels: Labels, args: Mapping[str, Any]) -> Labels:
     """
     if kind not in EDITS:
         raise SessionError(f"There is no edit called {kind!r}.")
-    return EDITS[kind](labels, args)
+    if kind == "split":
+        return _split(labels, args, int(labels.max(initial=0)) if last is None else last)
+    return _BY_NAME[kind](labels, args)
+
+
+def edited_part(
+    kind: str, labels: Labels, args: Mapping[str, Any], boxes: Sequence[Window], last: int
+) -> tuple[Window | None, Labels]:
+    """Apply an edit where its objects are; the time is that of the objects, not of the image.
+
+    Parameters
+    ----------
+    kind, labels, args, last
+        See `edited`.
+    boxes : sequence of tuple of slice
+        A box around each object of the edit.
+
+    Returns
+    -------
+    window : tuple of slice or None
+        The only part in which anything may differ; None for everything.
+    array
+        The new labels of this part.
+    """
+    if kind == "clean" or not boxes:  # objects may grow, and the border of the image matters
+        return None, edited(kind, labels, args, last)
+    rows, columns = window_around(labels.shape[-2:], [], boxes)
+    planes = tuple(map(slice, labels.shape[:-2]))  # all of them, so that they keep their numbers
+    window = (*planes, rows, columns)
+    if kind == "split":
+        return window, edited(kind, labels[window], args, last)
+    new = np.array(labels[window])
+    for box in boxes:
+        inside = (
+            *planes,
+            *(
+                slice(side.start - whole.start, side.stop - whole.start)
+                for side, whole in zip(box[-2:], (rows, columns), strict=True)
+            ),
+        )
+        new[inside] = edited(kind, new[inside], args)
+    return window, new
 
 
 def placed(labels: Labels, crop: Crop, label: int, *, overwrite: bool) -> Labels:
@@ -41,31 +95,32 @@ def placed(labels: Labels, crop: Crop, label: int, *, overwrite: bool) -> Labels
 
 
 def window_around(
-    labels: Labels, crops: Iterable[Crop], ids: Iterable[int] = ()
+    size: tuple[int, int], crops: Iterable[Crop], boxes: Iterable[Window] = ()
 ) -> tuple[slice, slice]:
-    """Return the rows and columns of labels (H, W) that masks and objects lie in, with a margin.
+    """Return the rows and columns that masks and objects lie in, with a margin.
 
     Edits of the window alone take the time of the masks, not of the image.
 
     Parameters
     ----------
-    labels : (H, W) array
+    size : tuple of int
+        Height and width of the labels.
     crops : iterable of Crop
-    ids : iterable of int
-        Objects whose pixels are inside as well.
+    boxes : iterable of tuple of slice
+        Boxes of objects whose pixels are inside as well; in a stack, planes come first.
+
+    Examples
+    --------
+    >>> window_around((100, 200), [], [(slice(30, 40), slice(0, 80))])
+    (slice(21, 49, None), slice(0, 98, None))
     """
-    boxes = [[(part.start, part.stop) for part in crop.window] for crop in crops]
-    for label in ids:
-        own = labels == label
-        rows, columns = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
-        if len(rows):
-            boxes.append([(rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)])
-    spans = []
-    for size, ends in zip(labels.shape, zip(*boxes, strict=True), strict=True):
-        start, stop = min(first for first, _ in ends), max(last for _, last in ends)
-        margin = _MARGIN + (stop - start) // 8
-        spans.append(slice(max(0, int(start) - margin), min(size, int(stop) + margin)))
-    return spans[0], spans[1]
+    sides = around([*(crop.window for crop in crops), *(box[-2:] for box in boxes)])
+    rows, columns = (
+        slice(max(0, side.start - margin), min(length, side.stop + margin))
+        for length, side in zip(size, sides, strict=True)
+        for margin in [_MARGIN + (side.stop - side.start) // 8]
+    )
+    return rows, columns
 
 
 def _erase(labels: Labels, args: Mapping[str, Any]) -> Labels:
@@ -91,16 +146,16 @@ def _renamed(labels: Labels, ids: Iterable[int], name: int) -> Labels:
     return table[labels]
 
 
-def _split(labels: Labels, args: Mapping[str, Any]) -> Labels:
+def _split(labels: Labels, args: Mapping[str, Any], last: int) -> Labels:
     (label,) = args["ids"]
     new = labels.astype(np.uint32)
     cut = split_components if args["how"] == "components" else split_touching
     for _, part in _planes(new, args.get("plane")):
         if (part == label).any():
             pieces: Labels = cut(np.where(part == label, 1, 0).astype(np.uint16))
-            last = int(new.max())
             for number in range(2, int(pieces.max()) + 1):
-                part[pieces == number] = last + number - 1
+                last += 1
+                part[pieces == number] = last
     fits = int(new.max(initial=0)) <= np.iinfo(labels.dtype).max
     return new.astype(labels.dtype) if fits else new
 
@@ -139,5 +194,6 @@ def _planes(labels: Labels, plane: int | None) -> list[tuple[int, Labels]]:
     return [(p, labels[p]) for p in (range(len(labels)) if plane is None else [plane])]
 
 
-EDITS = {"erase": _erase, "keep": _erase, "merge": _merge, "split": _split, "clean": _clean}
-"""Edits by name: functions of the labels and the arguments in the journal."""
+_BY_NAME = {"erase": _erase, "keep": _erase, "merge": _merge, "clean": _clean}
+EDITS = frozenset({*_BY_NAME, "split"})
+"""Edits by name."""

@@ -17,6 +17,7 @@ from anymask.session.images import Images
 from anymask.session.object_table import ObjectTable, measured, table_of
 from anymask.session.records import ClassRecord, LayerKey, ObjectInfo, State
 from anymask.session.rendering import plane_of
+from anymask.session.store.deltas import Window
 from anymask.session.store.store import Store
 
 # What runs of the model make.
@@ -97,6 +98,27 @@ class Layers:
         """
         self.check_ids(layer, [label])
         return self._store.layer(layer).objects[label]
+
+    def ids(self, layer: LayerKey) -> list[int]:
+        """Return the ids of the objects of a layer, in order; quicker than `objects`."""
+        with self._store.mutex:
+            return sorted(self._store.layer(layer).areas)
+
+    def box(self, layer: LayerKey, label: int) -> Window:
+        """Return the smallest box around an object: slices of rows and columns.
+
+        In a stack, the slice of planes comes first.
+
+        Raises
+        ------
+        SessionError
+            If there is no object with that id.
+        """
+        self.check_ids(layer, [label])
+        with self._store.mutex:
+            box = self._store.layer(layer).box(int(label))
+        assert box is not None
+        return box
 
     def check_ids(self, layer: LayerKey, ids: Iterable[int]) -> list[int]:
         """Return ids as integers without duplicates.

@@ -6,21 +6,18 @@ import hashlib
 import json
 import math
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymask.files import whole_file
 from anymask.images.recipes import Recipe
+from anymask.session.image_files import ImageFiles
 from anymask.session.records import ImageId, LayerKey
 from anymask.session.regions import Region
 from anymask.session.rendering import plane_of, render
 from anymask.session.store.folder import inside
 from anymask.session.store.store import Store
-
-if TYPE_CHECKING:
-    from anymask.session.images import Images
 
 # RGB images in memory: the current one and its neighbours.
 _MOST_IN_MEMORY = 4
@@ -31,19 +28,19 @@ _MOST_PIXELS = 2**26
 class Rendered:
     """Images of a session rendered with their pseudo-RGBs."""
 
-    def __init__(self, store: Store, images: Images) -> None:
-        self._store, self._images = store, images
+    def __init__(self, store: Store, files: ImageFiles) -> None:
+        self._store, self._files = store, files
         self._kept: OrderedDict[tuple[LayerKey, Recipe, int], NDArray[np.uint8]] = OrderedDict()
 
     def rgb(self, layer: LayerKey, plane: int = 0) -> NDArray[np.uint8]:
         """Render an image with a pseudo-RGB, (H, W, 3) uint8. Slow; the last few are cached."""
-        how = self._images[layer.image].recipe(layer.recipe)
+        how = self._store.state.image(layer.image).recipe(layer.recipe)
         wanted = (layer, how, plane)
         with self._store.mutex:
             if wanted in self._kept:
                 self._kept.move_to_end(wanted)
                 return self._kept[wanted]
-        pixels = render(self._images.load(layer.image), how, plane)
+        pixels = render(self._files.load(layer.image), how, plane)
         with self._store.mutex:
             self._kept[wanted] = pixels
             while len(self._kept) > _MOST_IN_MEMORY:
@@ -56,11 +53,11 @@ class Rendered:
         For images with more than 64 million pixels, only the region is read; if such an image is
         not 8-bit, the contrast is that of the region.
         """
-        record = self._images[layer.image]
+        record = self._store.state.image(layer.image)
         if math.prod(record.size) <= _MOST_PIXELS:
             pixels = self.rgb(layer, plane)[region.window]
         else:
-            part = plane_of(self._images.load(layer.image), plane).region(
+            part = plane_of(self._files.load(layer.image), plane).region(
                 region.top, region.left, region.height, region.width
             )
             pixels = render(part, record.recipe(layer.recipe))
@@ -72,7 +69,7 @@ class Rendered:
 
     def rgb_hash(self, layer: LayerKey) -> str:
         """Hash what determines the pixels of `rgb`: file content, options and pseudo-RGB."""
-        record = self._images[layer.image]
+        record = self._store.state.image(layer.image)
         facts = [
             record.fingerprint.get("sha256"),
             list(record.recipe(layer.recipe).source),
@@ -84,7 +81,7 @@ class Rendered:
         """Render a thumbnail (h, w, 3) with the first pseudo-RGB. Slow the first time."""
         from PIL import Image as Pillow
 
-        record = self._images[image]
+        record = self._store.state.image(image)
         layer = LayerKey(image, record.recipes[0].name)
         # Named after the pixels, because the expressions of a pseudo-RGB may change.
         path = inside(self._store.folder, f"thumbnails/{self.rgb_hash(layer)}-{side}.png")

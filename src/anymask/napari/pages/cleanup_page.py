@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLineEdit, QSpinBox
 
 from anymask.errors import AnymaskError
 from anymask.napari.dialogs import choose_new_file
+from anymask.napari.tasks import InTurn, Latest, sentence_of
 from anymask.napari.widgets import Form, Page, button, chooser, heading, hint, row
 from anymask.wording import counted
 
 if TYPE_CHECKING:
     from anymask.napari.canvas import Canvas
     from anymask.napari.controller import Controller
-    from anymask.napari.tasks import Task
+    from anymask.session import Change, LayerKey, Session
 
 
 class CleanUpPage(Page):
@@ -23,6 +27,8 @@ class CleanUpPage(Page):
     def __init__(self, control: Controller, canvas: Canvas) -> None:
         super().__init__()
         self._control, self._canvas = control, canvas
+        self._checks = Latest(control.main, "checks of choices")
+        self._answers = InTurn(control.main, "choices")
         self.choice = QLineEdit()
         self.choice.setPlaceholderText("1-8, 14   or   area > 200 and circularity > 0.8")
         self.choice.setClearButtonEnabled(True)
@@ -74,25 +80,31 @@ class CleanUpPage(Page):
         canvas.shown.connect(self._check)
         control.objects_changed.connect(lambda _: self._check())
 
+    def shut(self) -> None:
+        """End the threads."""
+        self._checks.close()
+        self._answers.close()
+
     def _check(self) -> None:
         """Show the range of ids, and how many objects match."""
         session, key = self._control.session, self._control.current
+        self._checks.forget()
         if session is None or key is None:
             self.range.setText("")
             return
-        ids = session.layers.objects(key).ids
-        if not len(ids):
+        ids = session.layers.ids(key)
+        if not ids:
             self.range.setText("There are no objects yet.")
             return
-        text = f"Ids {ids.min()} to {ids.max()}, {counted(len(ids), 'object')}"
-        choice = self.choice.text().strip()
+        many, ends = counted(len(ids), "object"), f"{ids[0]} to {ids[-1]}"
+        self.range.setText(f"Ids {ends}, {many}")
+        choice, plane = self.choice.text().strip(), self._control.plane
         if choice:
-            try:
-                found = len(session.layers.matching(key, choice, self._control.plane))
-                text = f"{found} of {counted(len(ids), 'object')}; ids {ids.min()} to {ids.max()}"
-            except AnymaskError as error:
-                text = str(error)
-        self.range.setText(text)
+            self._checks.ask(
+                lambda: session.layers.matching(key, choice, plane),
+                lambda found: self.range.setText(f"{len(found)} of {many}; ids {ends}"),
+                lambda error: self.range.setText(sentence_of(error)),
+            )
 
     def _text(self) -> str:
         text = self.choice.text().strip()
@@ -100,24 +112,47 @@ class CleanUpPage(Page):
             raise AnymaskError("Enter ids such as 1-8, 14, or a condition.")
         return text
 
+    def _ask(
+        self, find: Callable[[Session, LayerKey], Any], done: Callable[[LayerKey, Any], None]
+    ) -> None:
+        """Find something out in a thread, after the edits that were asked for before."""
+        control = self._control
+
+        def ask(session: Session, key: LayerKey) -> None:
+            self._answers.ask(
+                lambda: find(session, key), lambda found: done(key, found), control.fail
+            )
+
+        control.edit(ask)
+
     def _select(self) -> None:
-        plane = self._control.plane
-        found = self._control.edit(
-            lambda session, key: session.layers.matching(key, self._text(), plane)
-        )
-        if found is not None:
-            self._control.select(found)
+        control = self._control
+        text, plane = control.guarded(self._text), control.plane
+
+        def select(key: LayerKey, found: list[int]) -> None:
+            if control.current == key:
+                control.select(found)
+
+        if text is not None:
+            self._ask(lambda session, key: session.layers.matching(key, text, plane), select)
 
     def _keep(self) -> None:
-        self._control.edit(lambda session, key: session.edits.keep(key, self._text()))
+        text = self._control.guarded(self._text)
+        if text is not None:
+            self._control.edit_slowly(
+                "Erasing the others", lambda session, key: session.edits.keep(key, text)
+            )
 
     def _show_binary(self) -> None:
-        choice, plane = self.choice.text().strip() or None, self._control.plane
-        mask = self._control.edit(lambda session, key: session.layers.binarise(key, choice, plane))
-        if mask is not None:
-            session, key = self._control.need_current()
-            name = f"{session.layers.title(key)} · one mask"
-            self._control.viewer.add_labels(mask.astype("uint8"), name=name, opacity=0.5)
+        control = self._control
+        choice, plane = self.choice.text().strip() or None, control.plane
+
+        def show(key: LayerKey, mask: NDArray[np.bool_]) -> None:
+            if control.session is not None and control.current == key:
+                name = f"{control.session.layers.title(key)} · one mask"
+                control.viewer.add_labels(mask.astype("uint8"), name=name, opacity=0.5)
+
+        self._ask(lambda session, key: session.layers.binarise(key, choice, plane), show)
 
     def _save_binary(self) -> None:
         control = self._control
@@ -130,13 +165,11 @@ class CleanUpPage(Page):
             return
         choice, plane = self.choice.text().strip() or None, control.plane
 
-        def save(session: Any, key: Any) -> bool:
+        def save(session: Session, key: LayerKey) -> None:
             # The dialog has asked whether an existing file may be replaced.
             session.export.save_binary(key, choice, path, overwrite=True, plane=plane)
-            return True
 
-        if control.edit(save):
-            control.say(f"Saved {path.name}.", "good")
+        self._ask(save, lambda *_: control.say(f"Saved {path.name}.", "good"))
 
     def _clean(self) -> None:
         control = self._control
@@ -155,17 +188,12 @@ class CleanUpPage(Page):
         if not any(wanted.values()):
             control.say("Choose a clean-up step first.")
             return
-        control.leave()
-        if control.session is None or control.current is None:
-            return
-        session, key = control.session, control.current
 
-        def work(task: Task) -> int:
-            task.progress(None)
-            return len(session.edits.clean(key, ids, **wanted).ids)
-
-        def done(count: int) -> None:
+        def tell(change: Change) -> None:
+            count = len(change.ids)
             control.say(f"Cleaned up: {counted(count, 'object')} changed." if count else
                         "Nothing to clean up.")  # fmt: skip
 
-        control.run("Cleaning up", work, done)
+        control.edit_slowly(
+            "Cleaning up", lambda session, key: session.edits.clean(key, ids, **wanted), tell
+        )

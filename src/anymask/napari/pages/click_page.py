@@ -215,7 +215,10 @@ class ClickPage(Page):
     def _interpolate(self) -> None:
         label = self._one_selected()
         if label is not None:
-            self._control.edit(lambda session, key: session.edits.interpolate(key, label))
+            self._control.edit_slowly(
+                f"Filling in object {label}",
+                lambda session, key: session.edits.interpolate(key, label),
+            )
 
 
 def _keys_as_table() -> str:

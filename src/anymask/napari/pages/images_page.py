@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,8 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QMenu
 
-from anymask.napari.controller import recent_sessions, sessions_folder
 from anymask.napari.dialogs import ask, choose_file, choose_files, choose_folder, choose_new_file
+from anymask.napari.recent import recent_sessions, sessions_folder
 from anymask.napari.widgets import Page, button, heading, hint, row
 from anymask.session import Added, LayerKey, Session
 
@@ -176,7 +176,24 @@ class ImagesPage(Page):
         start = str(sessions_folder() / "session.anymask")
         path = choose_new_file(self._control.window, "New session", start, "Sessions (*.anymask)")
         if path is not None:
-            self._control.guarded(lambda: self._control.set_session(Session.create(path)))
+            self._begin("Starting the session", lambda: Session.create(path))
+
+    def _begin(
+        self,
+        title: str,
+        make: Callable[[], Session],
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Go to another session; what the one before has to write is written beside the window."""
+        control, before = self._control, self._control.session
+
+        def work(_: Task) -> Session:
+            if before is not None:
+                before.edits.checkpoint()
+            return make()
+
+        control.leave()
+        control.run(title, work, self._opened, failed)
 
     def _open_session(self) -> None:
         folder = choose_folder(
@@ -191,7 +208,6 @@ class ImagesPage(Page):
         if control.session is not None and control.session.folder == folder.absolute():
             control.say("This session is already open here.")
             return
-        control.leave()
 
         def failed(error: Exception) -> None:
             if "another window" not in str(error):
@@ -200,14 +216,10 @@ class ImagesPage(Page):
             look = ("Open read-only", lambda: self._open(folder, read_only=True))
             control.say(str(error), "error", look)
 
-        control.run("Opening the session", lambda _: Session.open(folder), self._opened, failed)
+        self._begin("Opening the session", lambda: Session.open(folder), failed)
 
     def _open(self, folder: Path, *, read_only: bool) -> None:
-        self._control.run(
-            "Opening the session",
-            lambda _: Session.open(folder, read_only=read_only),
-            self._opened,
-        )
+        self._begin("Opening the session", lambda: Session.open(folder, read_only=read_only))
 
     def _opened(self, session: Session) -> None:
         self._control.set_session(session)

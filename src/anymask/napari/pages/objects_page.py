@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt, QTimer
@@ -19,6 +20,7 @@ from anymask.napari.dialogs import ask_text
 from anymask.napari.pages.object_rows import ObjectRows
 from anymask.napari.tasks import Latest
 from anymask.napari.widgets import Page, button, chooser, hint, row
+from anymask.wording import counted
 
 if TYPE_CHECKING:
     from anymask.napari.canvas import Canvas
@@ -31,6 +33,7 @@ _MEASURES = {
     "size": "size and position",
     "intensity": "intensity",
 }
+_MANY = 100
 _WIDTHS = (48, 60, 60, 54, 30, 74)
 _PROPERTIES = {
     "shape": ("circularity", "eccentricity", "solidity"),
@@ -198,12 +201,21 @@ class ObjectsPage(Page):
         """Erase the selected objects."""
         ids = self._selected()
         if ids:
-            self._control.edit(lambda session, key: session.edits.erase(key, ids))
+            self._edit("Erasing", ids, lambda session, key: session.edits.erase(key, ids))
 
     def _merge(self) -> None:
         ids = self._selected()
         if ids:
-            self._control.edit(lambda session, key: session.edits.merge(key, ids))
+            self._edit("Merging", ids, lambda session, key: session.edits.merge(key, ids))
+
+    def _edit(
+        self, title: str, ids: tuple[int, ...], change: Callable[[Session, LayerKey], Any]
+    ) -> None:
+        """Edit objects; if they are many, beside the window."""
+        if len(ids) > _MANY:
+            self._control.edit_slowly(f"{title} {counted(len(ids), 'object')}", change)
+        else:
+            self._control.edit(change)
 
     def _split(self, how: Any) -> None:
         for label in self._selected():
@@ -234,7 +246,7 @@ class ObjectsPage(Page):
                 session.edits.review(key, ids, True)
                 return following if following not in ids else session.layers.next_unreviewed(key)
 
-            self._go_to(self._control.edit(change))
+            self._control.edit(change, self._go_to)
 
     def next_unreviewed(self) -> None:
         """Select the next object to review, and move it into view."""
@@ -243,8 +255,8 @@ class ObjectsPage(Page):
             self._control.say("Add an image first, on the Images page.")
             return
         after = selected[-1] if selected else None
-        self._go_to(
-            self._control.edit(lambda session, key: session.layers.next_unreviewed(key, after))
+        self._control.edit(
+            lambda session, key: session.layers.next_unreviewed(key, after), self._go_to
         )
 
     def _go_to(self, label: int | None) -> None:

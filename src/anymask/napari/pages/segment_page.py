@@ -182,7 +182,7 @@ class SegmentPage(Page):
         if session is None or key is None or session.layers.state(key) == "new":
             self.count.setText("This image has no masks yet.")
             return
-        number = len(session.layers.objects(key)) if count is None else count
+        number = len(session.layers.ids(key)) if count is None else count
         self.count.setText(
             f"{number} object{'' if number == 1 else 's'} in {session.layers.title(key)}"
         )

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from anymask.masks.labels import label_dtype
 from anymask.session.errors import SessionError
 from anymask.session.records import Change, LayerKey, ObjectInfo
-from anymask.session.store.deltas import Delta
+from anymask.session.store.boxes import Boxes
+from anymask.session.store.deltas import Delta, Window
 from anymask.session.store.history import RUNS
 
 ObjectChanges = dict[int, tuple[ObjectInfo | None, ObjectInfo | None]]
@@ -76,11 +77,16 @@ class Layer:
         self.objects: dict[int, ObjectInfo] = {}
         self.areas: dict[int, int] = {}
         self.meta: dict[str, Any] = {}
+        self._boxes = Boxes(self.labels)
 
     @property
     def next_id(self) -> int:
         """The id for a new object."""
         return max(self.areas, default=0) + 1
+
+    def box(self, label: int) -> Window | None:
+        """Return the smallest box around an object; None if there is no such object."""
+        return self._boxes.of(self.labels, label) if label in self.areas else None
 
     def step_to(
         self,
@@ -151,8 +157,10 @@ class Layer:
             for label, count in _counted(self.labels[window][changed]):
                 self.areas[label] = self.areas.get(label, 0) - count
             delta.apply(self.labels)
-            for label, count in _counted(delta.after[changed]):
+            painted = _counted(delta.after[changed])
+            for label, count in painted:
                 self.areas[label] = self.areas.get(label, 0) + count
+            self._boxes.note(delta, [label for label, _ in painted])
             for label in [label for label, area in self.areas.items() if area <= 0]:
                 del self.areas[label]
         for label, (_, after) in step.objects.items():
@@ -172,6 +180,7 @@ class Layer:
         self.labels = labels.astype(dtype)
         self.objects, self.meta = dict(objects), dict(meta)
         self.areas = dict(_counted(self.labels))
+        self._boxes = Boxes(self.labels)
 
 
 def _counted(pixels: NDArray[Any]) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,12 @@ from anymask.session.store.by_hand import ByHand
 from anymask.session.store.deltas import Delta, Window
 from anymask.session.store.events import Listener, Mutex
 from anymask.session.store.folder import inside, remove_unfinished
-from anymask.session.store.history import Ref
 from anymask.session.store.layer import Layer, Step
 from anymask.session.store.lock import SessionLock
 from anymask.session.store.log import Log
-from anymask.session.store.pixels import fetch_pixels, keep_pixels
 from anymask.session.store.snapshots import read_snapshot, write_snapshot
 from anymask.session.store.state import Readers, SessionState
+from anymask.session.store.steps import facts_of, read_step
 
 # A layer gets a new snapshot after this many steps, or bytes of steps, since the last one.
 _SNAPSHOT_STEPS = 40
@@ -88,6 +88,8 @@ class Store:
             raise
         self._log = Log(folder / "log.txt", writable=not read_only)
         self._layers: dict[LayerKey, Layer] = {}
+        # Not a method of the store, which could then not be freed with its last reference.
+        self._read_step = partial(read_step, folder, self._journal)
         self._by_hand = ByHand(self._read_step)
         self._is_open = True
         for message in self.messages:
@@ -259,18 +261,7 @@ class Store:
         """Write a step of a layer to the journal, then apply it."""
         key = layer.key
         self._refuse_unwritable()
-        facts: dict[str, Any] = {"layer": list(key), "kind": step.kind, "args": step.args}
-        if step.delta is not None:
-            where, content = step.delta.packed()
-            facts["pixels"] = where | keep_pixels(self.folder, content)
-        if step.objects:
-            facts["objects"] = {
-                label: [None if o is None else o.to_json() for o in pair]
-                for label, pair in step.objects.items()
-            }
-        if step.meta is not None:
-            facts["meta"] = step.meta
-        self.record("step", **facts)
+        self.record("step", layer=list(key), **facts_of(self.folder, step))
         change = layer.apply(step)
         only_objects = step.delta is None and step.meta is None
         self.tell(Event("objects" if only_objects else "labels", key.image, key, change))
@@ -334,25 +325,6 @@ class Store:
                 f"A step of the journal ({line.step.get('do')}) was skipped, because this version "
                 "of anymask does not understand it."
             )
-
-    def _read_step(self, ref: Ref) -> Step:
-        data = self._journal.read(ref.offset, ref.length)
-        pixels = data.get("pixels")
-        delta = None
-        if pixels is not None:
-            delta = Delta.unpacked(pixels, fetch_pixels(self.folder, pixels))
-        objects = {
-            int(label): (
-                None if before is None else ObjectInfo.from_json(before),
-                None if after is None else ObjectInfo.from_json(after),
-            )
-            for label, (before, after) in data.get("objects", {}).items()
-        }
-        meta = data.get("meta")
-        return Step(
-            str(data["kind"]), data.get("args", {}), delta, objects,
-            None if meta is None else (meta[0], meta[1]),
-        )  # fmt: skip
 
     def _snapshot(self, key: LayerKey) -> None:
         with self.mutex:
