@@ -81,8 +81,8 @@ def test_one_image_and_one_file_belong_together_whatever_their_names(tmp_path):
 
 
 def test_a_file_with_the_masks_of_several_images_is_matched_by_the_names_in_it(tmp_path):
-    images = touched(tmp_path / "images", "a.tif", "sub/b.tif")
-    listed = [(7, "a.tif"), (9, "sub\\b.jpg"), (11, "c.tif")]
+    images = touched(tmp_path / "images", "a.tif", "sub/b 2.tif")
+    listed = [(7, "a.tif"), (9, "sub\\b%202.jpg"), (11, "c.tif")]
     coco = {
         "images": [{"id": id_, "file_name": name} for id_, name in listed],
         "annotations": [],
@@ -92,7 +92,7 @@ def test_a_file_with_the_masks_of_several_images_is_matched_by_the_names_in_it(t
     matched = match(gather([str(images / "**" / "*.tif")]), tmp_path / "all.json")
     assert [(item.image, item.picture) for item in matched.items] == [
         ("a.tif", "7"),
-        ("sub/b.tif", "9"),
+        ("sub/b 2.tif", "9"),
     ]
     assert matched.without_image == [tmp_path / "all.json"]
 

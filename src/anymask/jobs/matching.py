@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from anymask.datasets.layouts import MASK_NAME
 from anymask.errors import ImageError
@@ -220,7 +221,8 @@ def _of_several(result: Result) -> list[_Masks]:
         if form is None or form.images_in is None:
             return []
         listed = [(key, name) for key, name in form.images_in(file) if key is not None and name]
-        names = [Path(str(name).replace("\\", "/")).with_suffix("") for _, name in listed]
+        written = (unquote(str(name).replace("\\", "/")) for _, name in listed)
+        names = [Path(name).with_suffix("") for name in written]
         return [
             _Masks(result.path, result.name.parent / name, key)
             for (key, _), name in zip(listed, names, strict=True)
