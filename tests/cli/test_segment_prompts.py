@@ -254,6 +254,21 @@ def test_points_on_a_map_go_to_the_tiles_they_lie_in(
     np.testing.assert_array_equal(east[0], right)
 
 
+def test_small_boxes_of_a_large_image_are_better_asked_in_tiles_which_is_said(
+    cli, model, scene, tmp_path
+):
+    Image.fromarray(np.tile(scene, (3, 3, 1))).save(tmp_path / "large.png")  # 720×540
+    (tmp_path / "boxes.csv").write_text("x0,y0,x1,y1\n300,250,320,270\n")
+    command = ("segment", tmp_path / "large.png", "--prompts", tmp_path / "boxes.csv", "-m", model)
+    advice = "masks are better with --tile-size 256"
+    assert advice in cli(*command, "-o", tmp_path / "whole").stderr
+    tiled = cli(*command, "-o", tmp_path / "tiled", "--tile-size", 256, "--tile-overlap", 60)
+    assert tiled.exit_code == 0
+    assert advice not in tiled.stderr
+    made = json.loads((tmp_path / "tiled" / "large.masks.json").read_text())["info"]
+    assert made["options"] == {"tile_size": 256, "tile_overlap": 60}
+
+
 def test_a_job_can_be_sent_to_another_process(boxes, tmp_path):
     own = {Path("one.png"): read_prompts(boxes).of("one.png")}
     job = PromptJob(tmp_path / "out", prompts=own)

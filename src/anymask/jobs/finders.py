@@ -125,7 +125,7 @@ class Answers:
             tell(
                 f"{item.title}: the model sees an image of {size[1]}×{size[0]} pixels at {seen}, "
                 f"and these boxes {np.median(sides):.0f} pixels long; masks are better with "
-                f"tile_size={seen}."
+                f"--tile-size {seen} (tile_size={seen} in Python)."
             )
 
     def painted(self, rgb: NDArray[np.uint8], masks: MaskSet) -> NDArray[np.uint8]:
