@@ -7,6 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from anymask.napari.click_layers import NAMES
+from anymask.predict.predictor import SamPredictor
 from anymask.session import LayerKey, ObjectInfo
 
 KEY = LayerKey("i1", "rgb")
@@ -181,6 +182,34 @@ def test_another_image_is_prepared_and_prompts_do_not_follow(clicking, mouse, wa
     assert not panel.clicks.prompts
     assert panel.viewer.layers[-1].name == "anymask clicks"
     assert panel.viewer.layers.selection.active.name == "anymask clicks"
+
+
+def test_regions_without_a_click_belong_to_the_mask_only_if_wanted(
+    clicking, mouse, wait, monkeypatch
+):
+    panel, session, real = clicking, clicking.control.session, SamPredictor.predict
+
+    def with_a_corner(*args, **options):
+        masks, scores, logits = real(*args, **options)
+        masks[:, :4, :4] = True
+        return masks, scores, logits
+
+    monkeypatch.setattr(SamPredictor, "predict", with_a_corner)
+    assert panel.click.clicked_only.isChecked()
+    mouse.click(40, 45)
+    wait(lambda: _answered(panel))
+    assert not panel.clicks.layers.preview.data[0, 0]
+    panel.click.clicked_only.click()
+    wait(lambda: _answered(panel) and panel.clicks.layers.preview.data[0, 0])
+    mouse.key(Qt.Key.Key_C)
+    mouse.click(70, 95)
+    mouse.key(Qt.Key.Key_C)
+    wait(lambda: len(session.layers.ids(KEY)) == 2)
+    panel.click.clicked_only.click()
+    mouse.click(70, 95)
+    mouse.key(Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    wait(lambda: session.edits.steps(KEY)[-1].args["clicks"][0]["prompts"]["keep_clicked"])
+    assert session.layers.labels(KEY)[0, 0] == 1
 
 
 def test_the_layers_of_clicks_are_hidden_when_clicking_ends_and_shown_again(clicking, mouse, wait):

@@ -61,6 +61,27 @@ def test_regions_without_a_click_can_be_kept_and_the_journal_says_which_it_was(
     assert not Prompts.from_json(old).keep_clicked
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_the_object_has_the_regions_that_are_shown(session, layer, shipped, monkeypatch, step):
+    real = SamPredictor.predict
+
+    def with_a_corner(*args, **options):
+        masks, scores, logits = real(*args, **options)
+        masks[:, :4, :4], logits[:, :8, :8] = True, 20
+        return masks, scores, logits
+
+    monkeypatch.setattr(SamPredictor, "predict", with_a_corner)
+    ready = session.clicks.prepare(shipped, layer, 0, Region(0, 0, 90, 120, step))
+    for keep_clicked in (True, False):
+        prompts = Prompts(((90, 60),), (1,), keep_clicked=keep_clicked)
+        preview = session.clicks.predict(ready, prompts)
+        session.clicks.commit(preview)
+        found = session.layers.labels(layer) == 1
+        assert preview.shown[0, 0] == found[0, 0] == (not keep_clicked)
+        assert found[60, 90]
+        session.edits.undo(layer)
+
+
 def test_an_image_that_two_threads_need_is_encoded_once(session, layer, shipped, monkeypatch):
     real, calls = SamPredictor.set_image, []
     begun, go_on = threading.Event(), threading.Event()

@@ -54,6 +54,22 @@ class Crop:
         return Crop(self.pixels, self.top - window[0].start, self.left - window[1].start)
 
 
+def boxed(mask: NDArray[np.bool_]) -> Crop:
+    """Crop a mask (H, W) to its box; an empty mask gives an empty crop.
+
+    Examples
+    --------
+    >>> crop = boxed(np.array([[0, 0, 0], [0, 1, 1]], bool))
+    >>> crop.top, crop.left, crop.pixels.shape
+    (1, 1, (1, 2))
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return Crop(mask[:0, :0], 0, 0)
+    top, left = int(rows[0]), int(columns[0])
+    return Crop(mask[top : rows[-1] + 1, left : columns[-1] + 1], top, left)
+
+
 def crop_of(counts: Counts, box: ArrayLike, size: tuple[int, int]) -> Crop:
     """Unpack the part of a mask within a box.
 

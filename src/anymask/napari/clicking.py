@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -52,6 +53,7 @@ class Clicking(QObject):
         self.tool = "points"
         self.class_name = ""
         self.overwrite = False
+        self._keep_clicked = True
         self.status = "Off"
         self.latency: float | None = None
         self._asked_at = 0.0
@@ -260,7 +262,7 @@ class Clicking(QObject):
 
     def _on_boxes(self, boxes: list[Box]) -> None:
         box = boxes[0] if len(boxes) == 1 else None
-        self._turn.change(Prompts(self.prompts.points, self.prompts.labels, box), boxes)
+        self._turn.change(replace(self.prompts, box=box), boxes)
         self._ask()
 
     def refine(self) -> None:
@@ -275,7 +277,7 @@ class Clicking(QObject):
 
     def _refine(self, label: int) -> None:
         self.clear()
-        self._change(Prompts(object_id=label), [])
+        self._change(replace(self.prompts, object_id=label), [])
 
     def take_back(self) -> None:
         """Remove the last point, or the box."""
@@ -285,8 +287,16 @@ class Clicking(QObject):
     def clear(self) -> None:
         """Forget prompts and preview; commits that wait for their masks go on."""
         self._queue.forget(self._turn)
-        self._begin(Turn())
+        self._begin(self._next_turn())
         self._look.start()  # the view may have changed while there were prompts
+
+    def _next_turn(self) -> Turn:
+        return Turn(Prompts(keep_clicked=self._keep_clicked))
+
+    def set_keep_clicked(self, wanted: bool) -> None:
+        """Choose whether masks consist only of the regions that were clicked."""
+        self._keep_clicked = wanted
+        self._change(replace(self.prompts, keep_clicked=wanted), self.boxes)
 
     def _begin(self, turn: Turn) -> None:
         """Show the prompts and the masks of a turn."""
@@ -402,7 +412,7 @@ class Clicking(QObject):
             (target,) = control.selected
         how = self.class_name, self._may_take
         self._queue.add(Commit(turn, target, *how, session, layer, control.plane, sam, region))
-        self._turn, self._waits = Turn(), False
+        self._turn, self._waits = self._next_turn(), False
         self._advance()
         if self._turn.previews or not self._turn:
             self._begin(self._turn)

@@ -150,11 +150,11 @@ class ClickModel:
         with self._predicting:
             found: Any = ready.predictor.predict(multimask_output=several, **given)
         masks, scores, low_res = found
-        if prompts.keep_clicked and given.keys() == {"point_coords", "point_labels"}:
-            on_object = given["point_coords"][given["point_labels"] == 1]
-            masks = np.stack([keep_clicked(candidate, on_object) for candidate in masks])
         preview = Preview(ready, prompts, masks, scores, low_res, mask)
-        return replace(preview, chosen=preview.best)
+        if preview.is_of_clicked:
+            at = (prompts.on_object - [region.left, region.top]) / region.step
+            masks = np.stack([keep_clicked(candidate, at) for candidate in masks])
+        return replace(preview, masks=masks, chosen=preview.best)
 
     def cycle(self, preview: Preview, by: int = 1) -> Preview:
         """Return the next candidate for the same prompts; predicts three if there is only one."""

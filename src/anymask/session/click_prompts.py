@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import PromptError
 
@@ -65,6 +65,12 @@ class Prompts:
     def is_ambiguous(self) -> bool:
         """Whether the prompt is a single point, which may mean a part or the whole."""
         return len(self.points) == 1 and self.box is None and self.object_id is None
+
+    @property
+    def on_object(self) -> NDArray[np.float64]:
+        """The points on the object, (P, 2), as (x, y)."""
+        points = np.array(self.points, np.float64).reshape(-1, 2)
+        return points[np.array(self.labels, np.int64) == 1]
 
     def with_point(self, x: float, y: float, label: int = 1) -> Prompts:
         """Return a copy with one more point; label 1 is on the object, 0 off it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.masks.objects import Crop
+from anymask.masks.objects import boxed
 from anymask.session.click_model import ClickModel
 from anymask.session.click_prompts import Prompts
 from anymask.session.edits import Edits
@@ -152,7 +152,7 @@ class Clicks:
             new = np.array(part[::step, ::step])
         fits: list[Fit] = []
         for number, preview in enumerate(previews):
-            crop, new_label = _boxed(preview.shown), label + number
+            crop, new_label = boxed(preview.shown), label + number
             fits.append(fit(new, crop, new_label, overwrite=overwrite, automatic=automatic))
             new = fits[-1].apply(new)
         return fits
@@ -313,15 +313,6 @@ class Clicks:
         if model.model_hash not in self._runs.models:
             self._runs.use_model(model.sam)
         return model.model_hash
-
-
-def _boxed(mask: NDArray[np.bool_]) -> Crop:
-    """Crop a mask to its box."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(rows):
-        return Crop(mask[:0, :0], 0, 0)
-    top, left = int(rows[0]), int(columns[0])
-    return Crop(mask[top : rows[-1] + 1, left : columns[-1] + 1], top, left)
 
 
 def _refusal(fitted: Fit) -> str:

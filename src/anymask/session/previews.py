@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import PromptError
-from anymask.masks.objects import Crop
+from anymask.masks.clicked import keep_clicked
+from anymask.masks.objects import Crop, boxed
 from anymask.session.click_prompts import Prompts
 from anymask.session.records import LayerKey
 from anymask.session.regions import Region
@@ -74,6 +75,13 @@ class Preview:
     chosen: int = 0
 
     @property
+    def is_of_clicked(self) -> bool:
+        """Whether only the regions of a mask that were clicked belong to it."""
+        given = self.prompts
+        alone = bool(given.points) and given.box is None and self.mask_input is None
+        return given.keep_clicked and alone
+
+    @property
     def layer(self) -> LayerKey:
         """The layer that the masks are for."""
         return self.ready.layer
@@ -128,14 +136,9 @@ class Preview:
         PromptError
             If the mask is empty.
         """
-        region = self.region
+        region, top, left = self.region, 0, 0
         if region.step == 1:
             pixels = self.shown
-            rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
-            found = None
-            if len(rows):
-                part = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-                found = Crop(part, int(rows[0]), int(columns[0]))
         else:
             from anymask.predict.score_map import ScoreMap
 
@@ -144,6 +147,13 @@ class Preview:
             frame = (predictor.input_size, predictor.transform.target_length)
             size = (region.height, region.width)
             found = ScoreMap(self.low_res[self.chosen], size, *frame).crop()
-        if found is None:
+            pixels = np.zeros((0, 0), bool)
+            if found is not None:
+                pixels, top, left = found.pixels, found.top, found.left
+                if self.is_of_clicked:
+                    corner = [region.left + left, region.top + top]
+                    pixels = keep_clicked(pixels, self.prompts.on_object - corner)
+        crop = boxed(pixels)
+        if not crop.pixels.size:
             raise PromptError("The model found nothing there; click on the object, or draw a box.")
-        return Crop(found.pixels, region.top + found.top, region.left + found.left)
+        return Crop(crop.pixels, region.top + top + crop.top, region.left + left + crop.left)

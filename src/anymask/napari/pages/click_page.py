@@ -70,6 +70,12 @@ class ClickPage(Page):
             "edited keeps its own"
         )
         self.overwrite.toggled.connect(self._allow)
+        self.clicked_only = QCheckBox("Only the clicked regions")
+        self.clicked_only.setChecked(True)
+        self.clicked_only.setToolTip(
+            "With points and no box: a mask loses the regions that hold no point on the object"
+        )
+        self.clicked_only.toggled.connect(clicks.set_keep_clicked)
         self.commit = button("Commit  (C)", clicks.commit, "Make a new object")
         self.commit_selected = button(
             "To selected  (⇧C)", clicks.commit_to_selected, "Replace the selected object"
@@ -82,6 +88,7 @@ class ClickPage(Page):
             self.status,
             row(*self.tools.values()),
             form,
+            self.clicked_only,
             self.overwrite,
             row(self.commit, self.commit_selected),
             row(
