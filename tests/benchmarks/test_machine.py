@@ -53,7 +53,7 @@ def test_a_failing_task_raises_an_error_with_its_name(capfd):
 
 
 def test_a_command_reports_its_own_needs_whatever_the_memory_of_its_parent():
-    held = np.ones(10**9, np.uint8)
+    held = np.ones(3 * 10**8, np.uint8)
     found = run_command(["models"], threads=1)
     assert found["cpu_seconds"] > 0
     assert found["seconds"] > 0

@@ -64,6 +64,7 @@ def test_a_compiled_model_gives_the_same_masks_and_saves_the_same_weights(path, 
         assert torch.equal(tensor, again.state_dict()[key]), key
 
 
+@pytest.mark.slow
 def test_without_a_compiler_it_is_refused_in_a_sentence(path, tmp_path):
     environment = {
         **os.environ,

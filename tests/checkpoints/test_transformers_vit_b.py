@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from transformers import SamConfig as TheirConfig
 from transformers import SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
@@ -16,6 +17,7 @@ from tests.conftest import relative_l2
 SIDE = 320  # 20 tokens a side: windows of 14 need padding
 
 
+@pytest.mark.slow
 def test_a_hugging_face_vit_b_gives_hugging_faces_embedding_masks_and_scores(
     tmp_path: Path,
 ) -> None:

@@ -126,7 +126,7 @@ def test_records_do_not_depend_on_points_per_batch(small_reference_sam, tall, op
         SamAutomaticMaskGenerator(
             small_reference_sam, points_per_batch=n, **LOOSE, **options, output_mode="coco_rle"
         ).generate(tall)
-        for n in (1, 7, 64, 1000)
+        for n in (1, 7, 1000)
     ]
     assert len(results[0]) > 5
     for result in results[1:]:
