@@ -11,8 +11,10 @@ import typer
 from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences
 from anymask.cli.option_parameters import with_options
 from anymask.cli.options import (
+    DaskOption,
     DeviceOption,
     DtypeOption,
+    JobsOption,
     JsonOption,
     ModelOption,
     OutputOption,
@@ -70,6 +72,8 @@ def everything(
             "a C++ compiler.",
         ),
     ] = False,
+    jobs: JobsOption = None,
+    dask: DaskOption = None,
     as_json: JsonOption = False,
     *,
     view: View,
@@ -118,10 +122,12 @@ def everything(
 
     # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.cli.folder_report import print_summary, shown
+    from anymask.jobs.executors import executor_for
     from anymask.jobs.folder_job import FolderJob
     from anymask.jobs.folder_run import FolderRun
     from anymask.jobs.matching import masks_by_image
 
+    executor = executor_for(jobs, dask)
     kept = {} if add_to is None else masks_by_image(inputs, add_to)
     job = FolderJob(output, model or "small", options, view, device, dtype, compiled, kept)
     run = FolderRun(job, inputs)
@@ -137,7 +143,9 @@ def everything(
     check_replacing([job.stem(item) for item in run.todo], overwrite, keep)
     try:
         with shown(len(run.todo)) as progress:
-            run.segment(lambda: load_model(model, device, dtype, compiled), progress)
+            run.segment(
+                lambda: load_model(model, device, dtype, compiled), progress, executor=executor
+            )
     finally:
         if as_json:
             typer.echo(json.dumps(run.report.to_dict(), indent=1, ensure_ascii=False))

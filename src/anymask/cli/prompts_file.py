@@ -53,6 +53,8 @@ def segment_from_file(
     output: Path,
     data_set: DataSet | None,
     skip_existing: bool,
+    jobs: int | None,
+    dask: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -62,9 +64,11 @@ def segment_from_file(
     # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.cli.folder_report import print_summary, shown
     from anymask.io.prompt_files import read_prompts
+    from anymask.jobs.executors import executor_for
     from anymask.jobs.folder_run import FolderRun
     from anymask.jobs.prompt_job import PromptJob, with_prompts
 
+    executor = executor_for(jobs, dask)
     prompts = read_prompts(asked.path, crs=asked.crs)
     if asked.class_name is not None:
         prompts = prompts.with_class_name(asked.class_name)
@@ -92,7 +96,7 @@ def segment_from_file(
         data_set.check_free(items)
     try:
         with shown(len(run.todo)) as progress:
-            run.segment(load, progress)
+            run.segment(load, progress, executor=executor)
         if data_set is not None:
             data_set.write([item for item in items if job.has_results(item)], view)
     finally:

@@ -12,8 +12,10 @@ import typer
 from anymask.cli.console import errors_as_sentences
 from anymask.cli.data_set import DataSet
 from anymask.cli.options import (
+    DaskOption,
     DeviceOption,
     DtypeOption,
+    JobsOption,
     JsonOption,
     ModelOption,
     OverwriteOption,
@@ -154,6 +156,8 @@ def segment(
             "model. Use it to resume a stopped run.",
         ),
     ] = False,
+    jobs: JobsOption = None,
+    dask: DaskOption = None,
     model: ModelOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -212,13 +216,17 @@ def segment(
             output=output,
             data_set=data_set,
             skip_existing=skip_existing,
+            jobs=jobs,
+            dask=dask,
             overwrite=overwrite,
             as_json=as_json,
         )
         return
     check_together(points, boxes, mask, typed)
-    if crs is not None or skip_existing:
-        raise PromptError("--crs and --skip-existing go with --prompts FILE; leave them out.")
+    if crs is not None or skip_existing or jobs or dask:
+        raise PromptError(
+            "--crs, --skip-existing, --jobs and --dask go with --prompts FILE; leave them out."
+        )
     if len(images) > 1:
         raise PromptError(
             f"{len(images)} images are given, but typed prompts are for one; give one image, or a "

@@ -10,8 +10,8 @@ from anymask.files import check_writable, remove_leftovers
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.inputs import Inputs, WorkItem
 from anymask.jobs.report import FolderReport, Outcome
-from anymask.jobs.work_through import OnProgress, work_through
-from anymask.jobs.worker import Worker
+from anymask.jobs.work_through import Executor, InThisProcess, OnProgress, work_through
+from anymask.jobs.worker import Segmenting, Worker
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -81,17 +81,20 @@ class FolderRun:
         load: Callable[[], Sam] | None = None,
         progress: OnProgress | None = None,
         cancel: Callable[[], bool] | None = None,
+        executor: Executor | None = None,
     ) -> None:
-        """Segment the remaining items one after another, replacing existing results.
+        """Segment the remaining items, replacing existing results.
 
         Parameters
         ----------
         load : callable, optional
-            Returns the model; by default the job's model is loaded.
+            Returns the model for a run in this process; by default the job's model is loaded.
         progress : callable, optional
             Called while an image is segmented and when it is finished.
         cancel : callable, optional
             Called repeatedly; the run stops when it returns True. Finished items stay.
+        executor : Executor, optional
+            Where items are done; by default one after another in this process.
 
         Raises
         ------
@@ -105,4 +108,13 @@ class FolderRun:
             return
         for folder in {self.job.stem(item).parent for item in self.todo}:
             remove_leftovers(folder)
-        work_through(self.todo, Worker(self.job, load).segment, self.report, progress, cancel)
+        if executor is None:
+            executor = InThisProcess(lambda: Worker(self.job, load).segment)
+        work_through(
+            Segmenting(self.job),
+            self.todo,
+            self.report,
+            executor=executor,
+            progress=progress,
+            cancel=cancel,
+        )
