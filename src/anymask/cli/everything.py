@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, typed
 from anymask.cli.option_parameters import with_options
 from anymask.cli.options import (
     DaskOption,
@@ -19,6 +19,7 @@ from anymask.cli.options import (
     ModelOption,
     OutputOption,
     OverwriteOption,
+    SkipFailedOption,
     load_model,
 )
 from anymask.cli.replacing import check_replacing
@@ -63,6 +64,7 @@ def everything(
             "options. Use it to resume a stopped run.",
         ),
     ] = False,
+    skip_failed: SkipFailedOption = False,
     overwrite: OverwriteOption = False,
     compiled: Annotated[
         bool,
@@ -97,8 +99,9 @@ def everything(
     NAME.RGB after both.
 
     If an image cannot be read, it is reported and the others continue; the exit code is then 1.
-    Ctrl-C stops with exit code 130 and keeps finished results. --skip-existing resumes a stopped
-    or crashed run.
+    Ctrl-C stops with exit code 130 and keeps finished results. A run over several images keeps a
+    journal, OUT/job.jsonl; 'anymask job status OUT' reads it, and 'anymask job resume OUT' goes on
+    after any end of a run, as --skip-existing does.
 
     Options you do not give take the model's own values; for Meta's models these are
     --points-per-side 32, --pred-iou-thresh 0.88, --stability-score-thresh 0.95 and
@@ -111,6 +114,7 @@ def everything(
     ```
     anymask everything coffee.png -o masks/
     anymask everything photos/ -o masks/ --skip-existing
+    anymask everything photos/ -o masks/ --jobs 4
     anymask everything photos/ -o more/ --add-to corrected/
     anymask everything 'scans/**/*.tif' -o masks/ --points-per-side 64
     anymask everything slide.tif -o masks/ --tile-size 2048
@@ -139,12 +143,17 @@ def everything(
         complain(outcome.reason)
     if skip_existing:
         run.skip_finished()
+    if skip_failed:
+        run.skip_failed()
     keep = "" if skip_existing else "keep those with the same settings with --skip-existing, "
     check_replacing([job.stem(item) for item in run.todo], overwrite, keep)
     try:
         with shown(len(run.todo)) as progress:
             run.segment(
-                lambda: load_model(model, device, dtype, compiled), progress, executor=executor
+                lambda: load_model(model, device, dtype, compiled),
+                progress,
+                executor=executor,
+                command=typed.get(),
             )
     finally:
         if as_json:

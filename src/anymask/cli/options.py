@@ -63,6 +63,14 @@ DaskOption = Annotated[
         "tcp://head:8786; or on one that is started on this machine.",
     ),
 ]
+SkipFailedOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-failed",
+        help="Skip images that failed in the last run, unless their files have changed. Goes with "
+        "--skip-existing.",
+    ),
+]
 
 _OLD_NAMES = {"output": "out"}
 

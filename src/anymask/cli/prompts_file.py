@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, note
+from anymask.cli.console import EXIT_SOME_FAILED, complain, note, typed
 from anymask.cli.data_set import DataSet
 from anymask.cli.replacing import check_replacing
 from anymask.io.view import View
@@ -53,6 +53,7 @@ def segment_from_file(
     output: Path,
     data_set: DataSet | None,
     skip_existing: bool,
+    skip_failed: bool,
     jobs: int | None,
     dask: str | None,
     overwrite: bool,
@@ -90,13 +91,15 @@ def segment_from_file(
         complain(outcome.reason)
     if skip_existing:
         run.skip_finished()
+    if skip_failed:
+        run.skip_failed()
     keep = "" if skip_existing else "keep those with the same settings with --skip-existing, "
     check_replacing([job.stem(item) for item in run.todo], overwrite, keep)
     if data_set is not None:
         data_set.check_free(items)
     try:
         with shown(len(run.todo)) as progress:
-            run.segment(load, progress, executor=executor)
+            run.segment(load, progress, executor=executor, command=typed.get())
         if data_set is not None:
             data_set.write([item for item in items if job.has_results(item)], view)
     finally:

@@ -19,6 +19,7 @@ from anymask.cli.options import (
     JsonOption,
     ModelOption,
     OverwriteOption,
+    SkipFailedOption,
     load_model,
 )
 from anymask.cli.prompts import (
@@ -156,6 +157,7 @@ def segment(
             "model. Use it to resume a stopped run.",
         ),
     ] = False,
+    skip_failed: SkipFailedOption = False,
     jobs: JobsOption = None,
     dask: DaskOption = None,
     model: ModelOption = None,
@@ -216,6 +218,7 @@ def segment(
             output=output,
             data_set=data_set,
             skip_existing=skip_existing,
+            skip_failed=skip_failed,
             jobs=jobs,
             dask=dask,
             overwrite=overwrite,
@@ -223,9 +226,10 @@ def segment(
         )
         return
     check_together(points, boxes, mask, typed)
-    if crs is not None or skip_existing or jobs or dask:
+    if crs is not None or skip_existing or skip_failed or jobs or dask:
         raise PromptError(
-            "--crs, --skip-existing, --jobs and --dask go with --prompts FILE; leave them out."
+            "--crs, --skip-existing, --skip-failed, --jobs and --dask go with --prompts FILE; "
+            "leave them out."
         )
     if len(images) > 1:
         raise PromptError(

@@ -9,27 +9,28 @@ from __future__ import annotations
 import os
 import queue
 import secrets
-import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from itertools import count
 from typing import Any
 
-import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, get_worker
 from distributed.client import FutureCancelledError
 
 import anymask
 from anymask.errors import AnymaskError
+from anymask.jobs.handing_out import HandingOut
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.process_worker import started
-from anymask.jobs.processes import MOST_DEATHS, cores_here, ended_process, shared_threads
+from anymask.jobs.processes import cores_here, shared_threads
+from anymask.jobs.report import Outcome
 from anymask.jobs.work_through import Job, Results, Watch, Work
 from anymask.notices import tell
 
 _LOOK = 0.1  # seconds between two looks at whether the run is cancelled
-_COUNT = 2.0  # seconds between two looks at how many workers there are
+_LOOK_FOR_WORKERS = 1.0  # seconds between two looks at who is there
 _REACH = 20.0  # seconds for the scheduler to answer
 
 
@@ -84,7 +85,6 @@ class _JobPlugin(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         """Refuse a worker that would find other files, or give other results."""
-        self._one_at_a_time = threading.Lock()  # whatever the number of the worker's threads
         self._address = worker.address
         if self._version != anymask.__version__:
             raise AnymaskError(
@@ -99,70 +99,109 @@ class _JobPlugin(WorkerPlugin):
                 "same folders as this machine, so begin in a folder that they share."
             ) from None
 
-    def do(self, item: WorkItem) -> tuple[Any, list[str]]:
-        """Do an item; also returns what was said when the job was started."""
-        said: list[str] = []
-        with self._one_at_a_time:
-            if self._work is None:
-                work, found = started(self._job)
-                if work is None:
-                    raise AnymaskError(f"The Dask worker at {self._address} cannot begin: {found}")
-                self._work, said = work, found
-            return self._work(item, lambda points, in_all: None), said
+    def start(self) -> list[str]:
+        """Start the job, and return what was said about it."""
+        work, said = started(self._job)
+        if work is None:
+            raise AnymaskError(f"The Dask worker at {self._address} cannot begin: {said}")
+        self._work = work
+        return said
+
+    def do(self, item: WorkItem) -> Any:
+        """Do an item."""
+        assert self._work is not None
+        return self._work(item, lambda points, in_all: None)
 
 
-def _do(name: str, item: WorkItem) -> tuple[Any, list[str]]:
-    """The task."""
-    done: tuple[Any, list[str]] = get_worker().plugins[name].do(item)
-    return done
+def _do(name: str, item: WorkItem | None) -> Any:
+    """The task: does an item, or starts the job if there is none."""
+    plugin: _JobPlugin = get_worker().plugins[name]
+    return plugin.start() if item is None else plugin.do(item)
 
 
 def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch) -> Results:
-    finished: queue.SimpleQueue[tuple[int, Future]] = queue.SimpleQueue()
-    waiting = iter(range(len(items)))
-    given: dict[int, Future] = {}
+    ended: queue.SimpleQueue[tuple[str, Future]] = queue.SimpleQueue()
+    tasks: dict[str, Future] = {}
+    numbers = count()
+    out: HandingOut[str] = HandingOut(items, watch)
     address = client.scheduler.address
-    room, counted = 1, float("-inf")
-    left = len(items)
+    known: set[str] = set()
+    looked = float("-inf")
+
+    def submit(worker: str, item: WorkItem | None) -> None:
+        # For this worker alone: Dask would give the items of a dead one to one that has its own,
+        # and count both against it when it dies too.
+        key = f"{name}-{next(numbers)}"
+        tasks[worker] = client.submit(_do, name, item, key=key, workers=[worker], pure=False)
+        tasks[worker].add_done_callback(partial(_put, ended, worker))
+
+    def give(worker: str, index: int | None) -> None:
+        if index is not None:
+            submit(worker, items[index])
+
+    def missing(worker: str) -> tuple[int, Outcome] | None:
+        tasks.pop(worker).cancel()
+        known.discard(worker)
+        return out.ended(worker, f"the Dask worker at {worker} is gone")
+
     try:
-        while left:
-            if time.monotonic() - counted > _COUNT:
-                with suppress(Exception):
-                    room = max(1, len(client.nthreads()))
-                counted = time.monotonic()
-            # One for each worker, because its death counts against all that it has.
-            while len(given) < room and (index := next(waiting, None)) is not None:
-                watch.tell(index)
-                future = client.submit(_do, name, items[index], key=f"{name}-{index}", pure=False)
-                given[index] = future
-                future.add_done_callback(partial(_put, finished, index))
+        while out.left:
             watch.check()
+            if time.monotonic() - looked > _LOOK_FOR_WORKERS:
+                looked = time.monotonic()
+                present = _workers(client)
+                if present is None:
+                    raise _gone(address)
+                for worker in out.workers - present:
+                    if left_out := missing(worker):
+                        yield left_out
+                for worker in present - known:
+                    out.starting.add(worker)
+                    submit(worker, None)
+                known |= present
+                for worker in list(out.idle):
+                    give(worker, out.give(worker))
             try:
-                index, future = finished.get(timeout=_LOOK)
+                worker, task = ended.get(timeout=_LOOK)
             except queue.Empty:
-                if client.status != "running":
-                    raise _gone(address) from None
+                continue
+            if tasks.get(worker) is not task:  # of a worker that is gone
                 continue
             try:
-                result, said = future.result(timeout=_REACH)
-            except KilledWorker as error:
-                how = f"the last was {error.last_worker.address}"
-                result, said = ended_process(items[index], how), []
+                result = task.result(timeout=_REACH)
+            except KilledWorker:
+                if left_out := missing(worker):
+                    yield left_out
+                continue
             except (FutureCancelledError, OSError, TimeoutError) as error:
                 raise _gone(address) from error
-            for sentence in said:
-                tell(sentence)
-            del given[index]
-            left -= 1
+            if worker in out.starting:
+                for sentence in result:
+                    tell(sentence)
+                give(worker, out.started(worker))
+                continue
+            index = out.busy[worker]
+            out.finished(worker)
+            give(worker, out.give(worker))
             yield index, result
     finally:
         with suppress(Exception):
             if client.status == "running":
-                client.cancel(list(given.values()))
+                client.cancel(list(tasks.values()))
 
 
-def _put(finished: queue.SimpleQueue[tuple[int, Future]], index: int, future: Future) -> None:
-    finished.put((index, future))
+def _put(ended: queue.SimpleQueue[tuple[str, Future]], worker: str, task: Future) -> None:
+    ended.put((worker, task))
+
+
+def _workers(client: Client) -> set[str] | None:
+    """The addresses of all workers; None if the scheduler is gone."""
+    if client.status != "running":
+        return None
+    try:
+        return set(client.nthreads())
+    except (OSError, TimeoutError):
+        return None
 
 
 def _gone(address: str) -> AnymaskError:
@@ -180,15 +219,12 @@ def _client(where: Any, workers: int) -> Generator[Client, None, None]:
         return
     with ExitStack() as ends:
         if where == "local":
-            ends.enter_context(
-                dask.config.set({"distributed.scheduler.allowed-failures": MOST_DEATHS - 1})
-            )
             where = ends.enter_context(
                 LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
                     processes=True,
-                    dashboard_address=None,
+                    dashboard_address=":0",
                     env=shared_threads(workers),
                     memory_limit=0,
                     silence_logs=50,

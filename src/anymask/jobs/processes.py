@@ -16,19 +16,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from anymask.errors import AnymaskError
+from anymask.jobs.handing_out import HandingOut
 from anymask.jobs.inputs import WorkItem
-from anymask.jobs.report import Outcome
 from anymask.jobs.work_through import Job, Results, Watch
 from anymask.notices import tell
-
-MOST_DEATHS = 2
-"""So many processes may end in the middle of an item; then it is left out."""
 
 _LOOK = 0.1  # seconds between two looks at whether the run is cancelled
 _PATIENCE = 5.0  # seconds for a process to end in
@@ -68,68 +64,51 @@ class Processes:
         """
         events: queue.SimpleQueue[tuple[_Process, str, Any]] = queue.SimpleQueue()
         environment = {**os.environ, **shared_threads(self.count)}
-        waiting, busy = deque(range(len(items))), dict[_Process, int | None]()
-        idle: list[_Process] = []
-        deaths: Counter[int] = Counter()
-        unstarted = 0  # processes that ended before they were ready, one after another
-
-        def give(process: _Process) -> None:
-            busy[process] = index = waiting.popleft() if waiting else None
-            if index is None:
-                idle.append(process)
-            else:
-                watch.tell(index)
-                process.send((index, items[index]))
+        out: HandingOut[_Process] = HandingOut(items, watch)
 
         def hire() -> None:
             process = _Process(events, environment)
-            busy[process] = None
+            out.starting.add(process)
             process.send(job)
 
-        left = len(items)
+        def send(process: _Process, index: int | None) -> None:
+            if index is not None:
+                process.send((index, items[index]))
+
         try:
-            for _ in range(min(self.count, left)):
+            for _ in range(min(self.count, out.left)):
                 hire()
-            while left:
+            while out.left:
                 watch.check()
-                with suppress(queue.Empty):
+                try:
                     process, word, what = events.get(timeout=_LOOK)
-                    if word == "advance":
-                        watch.advance(*what)
-                    elif word == "ready":
-                        unstarted = 0
-                        for said in what:
-                            tell(said)
-                        give(process)
-                    elif word == "failed":
-                        raise AnymaskError(f"A process of --jobs could not be started: {what}")
-                    elif word == "result":
-                        left -= 1
-                        give(process)
-                        yield what
-                    elif word == "ended":
-                        index = busy.pop(process)
-                        if process in idle:
-                            idle.remove(process)
-                        elif index is None:
-                            unstarted += 1
-                            if unstarted == MOST_DEATHS:
-                                raise AnymaskError(_ended_early(what))
-                        else:
-                            deaths[index] += 1
-                            if deaths[index] < MOST_DEATHS:
-                                waiting.appendleft(index)
-                            else:
-                                left -= 1
-                                yield index, ended_process(items[index], what)
-                        if waiting and idle:
-                            give(idle.pop())
-                        elif waiting:
-                            hire()
+                except queue.Empty:
+                    continue
+                if word == "advance":
+                    watch.advance(*what)
+                elif word == "ready":
+                    for said in what:
+                        tell(said)
+                    send(process, out.started(process))
+                elif word == "failed":
+                    raise AnymaskError(f"A process of --jobs cannot begin: {what}")
+                elif word == "result":
+                    out.finished(process)
+                    send(process, out.give(process))
+                    yield what
+                elif word == "ended":
+                    left_out = out.ended(process, what)
+                    if left_out is not None:
+                        yield left_out
+                    if out.waits and out.idle:
+                        process = next(iter(out.idle))
+                        send(process, out.give(process))
+                    elif out.waits:
+                        hire()
         finally:
-            for process in busy:
+            for process in out.workers:
                 process.end()
-            for process in busy:
+            for process in out.workers:
                 process.wait()
 
 
@@ -149,22 +128,6 @@ def cores_here() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def ended_process(item: WorkItem, how: str) -> Outcome:
-    """The outcome of an item that ended as many processes as it may."""
-    reason = (
-        f"It is left out, because {MOST_DEATHS} processes ended while they worked on it ({how}); "
-        "perhaps it needs more memory than there is."
-    )
-    return Outcome(str(item.name), "failed", str(item.path), reason=reason)
-
-
-def _ended_early(how: str) -> str:
-    return (
-        f"Processes of --jobs end before they are ready ({how}); perhaps there is not enough "
-        "memory for so many, so give a smaller number."
-    )
 
 
 class _Process:

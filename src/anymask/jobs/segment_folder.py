@@ -35,6 +35,7 @@ def segment_folder(
     crs: str | None = None,
     add_to: str | os.PathLike[str] | None = None,
     skip_existing: bool = False,
+    skip_failed: bool = False,
     overwrite: bool = False,
     rgb: Sequence[str | Recipe] = (),
     z: int | str | None = None,
@@ -82,6 +83,8 @@ def segment_folder(
     skip_existing : bool
         Skip images whose results are complete and were made from the same file with the same model
         and options.
+    skip_failed : bool
+        Skip images that failed in the last run, unless their files have changed.
     overwrite : bool
         Replace other existing results; otherwise they cause an error before the run starts.
     rgb : sequence of str or Recipe
@@ -171,6 +174,8 @@ def segment_folder(
     run = FolderRun(job, inputs)
     if skip_existing:
         run.skip_finished()
+    if skip_failed:
+        run.skip_failed()
     existing = run.would_replace()
     if existing and not overwrite:
         more = f", and of {len(existing) - 1} more" if len(existing) > 1 else ""

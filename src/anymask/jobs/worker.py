@@ -102,6 +102,7 @@ class Worker:
             covered=float(covered),
             seconds=time.perf_counter() - began,
             notes=(*notices, *notes),
+            sha256=made_with["sha256"],
         )
 
     def _earlier(self, item: WorkItem, image: Image) -> MaskSet | None:
