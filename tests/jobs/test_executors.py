@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +14,13 @@ import pytest
 from distributed import Client, LocalCluster
 from PIL import Image
 
+import anymask
 from anymask import segment_folder
 from anymask.errors import AnymaskError
 from anymask.io import save_masks
+from anymask.jobs.executors import executor_for
+from anymask.jobs.folder_job import FolderJob
+from anymask.jobs.folder_run import FolderRun
 from anymask.jobs.inputs import gather
 from anymask.jobs.measure_job import MeasureJob
 from anymask.jobs.measure_run import MeasureRun
@@ -126,6 +135,74 @@ def test_a_table_of_many_images_is_the_same_to_the_last_byte(
     alone = (tmp_path / "alone.csv").read_bytes()
     assert (tmp_path / "shared.csv").read_bytes() == alone
     assert alone.count(b"\n") == 4
+
+
+@pytest.mark.slow
+def test_without_its_scheduler_a_run_ends_with_a_sentence_and_can_be_completed(
+    tmp_path: Path,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    path = os.pathsep.join([str(Path(anymask.__file__).parents[1]), str(Path(__file__).parents[2])])
+    options = {
+        "env": {**os.environ, "PYTHONPATH": path},
+        "cwd": tmp_path,
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+    }
+    todo, report = items("a", "b", "waits", "c"), FolderReport(tmp_path)
+    one = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-nanny", "--nthreads", "1"]
+    head = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--host"]
+    with (
+        subprocess.Popen([*head, address], **options) as scheduler,
+        subprocess.Popen([*one, address], **options) as worker,
+    ):
+        try:
+            with pytest.raises(AnymaskError, match=rf"scheduler at {address} is gone\."):
+                work_through(
+                    SmallJob(tmp_path),
+                    todo,
+                    report,
+                    executor=OnDask(address),
+                    progress=lambda now: (
+                        scheduler.kill() if now.item.name.name == "waits" else None
+                    ),
+                )
+        finally:
+            scheduler.kill()
+            worker.kill()
+    assert [each.name for each in report.outcomes] == ["a", "b"]
+    assert [item.name.name for item in todo] == ["waits", "c"]
+    (tmp_path / "go").touch()
+    work_through(SmallJob(tmp_path), todo, report)
+    assert [each.name for each in report.done] == ["a", "b", "waits", "c"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [{"jobs": 2}, {"dask": "local", "jobs": 1}])
+def test_a_model_file_that_a_worker_cannot_see_ends_the_run_with_a_sentence(
+    photos: Path, model: Path, tmp_path: Path, how: dict
+) -> None:
+    file = tmp_path / "mine.safetensors"
+    shutil.copy(model, file)
+    run = FolderRun(FolderJob(tmp_path / "out", str(file), QUICK), gather([str(photos)]))
+    assert run.job.model_sha256
+    file.unlink()
+    with pytest.raises(AnymaskError, match=r"cannot begin: .*mine\.safetensors"):
+        run.segment(executor=executor_for(**how))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["job.jsonl"]
+
+
+def test_what_is_wrong_with_where_to_work_is_told_at_once(photos: Path, tmp_path: Path) -> None:
+    for how, what in (
+        ({"jobs": 0}, "jobs=0 is no number of processes"),
+        ({"dask": "tcp://127.0.0.1:1", "jobs": 2}, "jobs= is a number of processes on this"),
+    ):
+        with pytest.raises(AnymaskError, match=what):
+            segment_folder(photos, tmp_path / "out", **how)
+    with pytest.raises(AnymaskError, match="There is no Dask scheduler at nowhere"):
+        segment_folder(photos, tmp_path / "out", dask="nowhere")
 
 
 def files(folder: Path) -> dict[str, bytes]:

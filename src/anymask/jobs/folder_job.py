@@ -107,9 +107,10 @@ class FolderJob:
 
         `made_with` has them for one item.
         """
+        known = CHECKPOINTS[self.model].sha256 if self.model in CHECKPOINTS else None
         return {
             "model": self.model,
-            "model_sha256": self.model_sha256,
+            "model_sha256": known or self.model_sha256,
             "options": dict(self.options),
             "view": self.view.made_with(None),
             "rgb": [list(recipe.source) for recipe in self.view.recipes],
