@@ -1,6 +1,7 @@
 """Which worker has which item, and what becomes of items whose workers die.
 
-A worker (a process, or one of Dask) has one item at a time, so its death tells which item it was.
+A worker (a process, or one of Dask) does its items one at a time and in their order, so its death
+tells which item it was.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ class HandingOut(Generic[Who]):
     ----------
     items : sequence of WorkItem
     watch : Watch
-        Told when an item is begun.
+        Told when an item is handed out.
+    ahead : int
+        How many items a worker has beside the one that it does, so that it need not wait for the
+        next. Near the end it has none: the last items go to whoever is free.
 
     Attributes
     ----------
@@ -35,20 +39,20 @@ class HandingOut(Generic[Who]):
         How many items are not finished.
     starting : set
         Workers that start the job; they have no item yet.
-    busy : dict of int
-        The index of the item that each of the other workers has.
+    busy : dict of list of int
+        The indices of the items that each of the other workers has.
     idle : set
         Those that have none, because none waits.
     """
 
-    def __init__(self, items: Sequence[WorkItem], watch: Watch) -> None:
-        self._items, self._watch = items, watch
+    def __init__(self, items: Sequence[WorkItem], watch: Watch, ahead: int = 0) -> None:
+        self._items, self._watch, self._ahead = items, watch, ahead
         self._waiting = deque(range(len(items)))
         self._deaths: Counter[int] = Counter()
         self._ended_early = 0  # workers one after another
         self.left = len(items)
         self.starting: set[Who] = set()
-        self.busy: dict[Who, int] = {}
+        self.busy: dict[Who, list[int]] = {}
         self.idle: set[Who] = set()
 
     @property
@@ -61,27 +65,34 @@ class HandingOut(Generic[Who]):
         """Whether an item waits for a worker."""
         return bool(self._waiting)
 
-    def started(self, worker: Who) -> int | None:
-        """A worker is ready; return the index of its first item."""
+    def started(self, worker: Who) -> list[int]:
+        """A worker is ready; return the indices of its first items."""
         self.starting.discard(worker)
         self._ended_early = 0
         return self.give(worker)
 
-    def finished(self, worker: Who) -> None:
-        """A worker has finished its item."""
-        del self.busy[worker]
-        self.idle.add(worker)
+    def finished(self, worker: Who, index: int) -> None:
+        """A worker has finished an item."""
+        self.busy[worker].remove(index)
         self.left -= 1
 
-    def give(self, worker: Who) -> int | None:
-        """Return the index of the next item of a worker that has none; None if none waits."""
-        if not self._waiting:
+    def give(self, worker: Who) -> list[int]:
+        """Return the indices of the items that a worker gets now, often one or none."""
+        has = self.busy.pop(worker, [])
+        given: list[int] = []
+        while self._waiting and (
+            not has or (len(has) <= self._ahead and len(self._waiting) > len(self.busy))
+        ):
+            index = self._waiting.popleft()
+            has.append(index)
+            given.append(index)
+            self._watch.tell(index)
+        if has:
+            self.idle.discard(worker)
+            self.busy[worker] = has
+        else:
             self.idle.add(worker)
-            return None
-        self.idle.discard(worker)
-        self.busy[worker] = index = self._waiting.popleft()
-        self._watch.tell(index)
-        return index
+        return given
 
     def ended(self, worker: Who, how: str) -> tuple[int, Outcome] | None:
         """A worker has ended; return its item's outcome if that is left out.
@@ -100,9 +111,10 @@ class HandingOut(Generic[Who]):
                     f"The processes end before they are ready ({how}); perhaps there is not "
                     "enough memory for so many, so give a smaller number."
                 )
-        index = self.busy.pop(worker, None)
+        index, *others = self.busy.pop(worker, [None])
         if index is None:
             return None
+        self._waiting.extendleft(reversed(others))
         self._deaths[index] += 1
         if self._deaths[index] < MOST_DEATHS:
             self._waiting.appendleft(index)

@@ -12,10 +12,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from anymask import __version__
 from anymask.errors import AnymaskError, OutputError
 from anymask.jobs.one_run import OneRun
 from anymask.jobs.report import Outcome
@@ -93,7 +93,7 @@ class JobJournal:
             self._journal.append(
                 {
                     "format": _FORMAT,
-                    "anymask": __version__,
+                    "anymask": version("anymask"),
                     "began": datetime.now(UTC).isoformat(timespec="seconds"),
                     "command": None if command is None else list(command),
                     "folder": str(Path.cwd()),

@@ -12,16 +12,16 @@ import queue
 import secrets
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from importlib.metadata import version
 from itertools import count
 from typing import Any
 
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, get_worker
-from distributed.client import FutureCancelledError
+from distributed.client import FutureCancelledError, FuturesCancelledError
 
-import anymask
 from anymask.errors import AnymaskError
 from anymask.jobs.handing_out import HandingOut
 from anymask.jobs.inputs import WorkItem
@@ -34,7 +34,8 @@ from anymask.notices import tell
 _LOOK = 0.1  # seconds between two looks at whether the run is cancelled
 _LOOK_FOR_WORKERS = 1.0  # seconds between two looks at who is there
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
-_REACH = 20.0  # seconds for the scheduler to answer
+_AHEAD = 2  # items that a worker has beside the one that it does
+_REACH = 10.0  # seconds for the scheduler, or a result, to arrive
 
 
 class OnDask:
@@ -68,7 +69,7 @@ class OnDask:
             except Exception as error:
                 raise AnymaskError(
                     f"The Dask workers cannot take the job ({type(error).__name__}: {error}); they "
-                    f"need anymask {anymask.__version__}, as this machine has."
+                    f"need anymask {version('anymask')}, as this machine has."
                 ) from error
             try:
                 yield from _results(client, plugin.name, items, watch)
@@ -83,15 +84,15 @@ class _JobPlugin(WorkerPlugin):
 
     def __init__(self, job: Job) -> None:
         self.name = f"anymask-{secrets.token_hex(8)}"
-        self._job, self._folder, self._version = job, os.getcwd(), anymask.__version__
+        self._job, self._folder, self._version = job, os.getcwd(), version("anymask")
         self._work: Work | None = None
 
     def setup(self, worker: Worker) -> None:
         """Refuse a worker that would find other files, or give other results."""
         self._address = worker.address
-        if self._version != anymask.__version__:
+        if self._version != version("anymask"):
             raise AnymaskError(
-                f"The Dask worker at {self._address} has anymask {anymask.__version__}, this "
+                f"The Dask worker at {self._address} has anymask {version('anymask')}, this "
                 f"machine {self._version}; install the same on both."
             )
         try:
@@ -137,29 +138,40 @@ def _do(name: str, item: WorkItem | None) -> Any:
 
 
 def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch) -> Results:
-    ended: queue.SimpleQueue[tuple[str, Future]] = queue.SimpleQueue()
-    tasks: dict[str, Future] = {}
-    numbers = count()
-    out: HandingOut[str] = HandingOut(items, watch)
+    ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+    tasks: dict[str, tuple[Future, str, int | None]] = {}  # by key, with worker and item
+    numbers = count(1)
+    out: HandingOut[str] = HandingOut(items, watch, ahead=_AHEAD)
     address = client.scheduler.address
     known: set[str] = set()
     looked = float("-inf")
 
-    def submit(worker: str, item: WorkItem | None) -> None:
+    def submit(worker: str, index: int | None) -> None:
         # For this worker alone: Dask would give the items of a dead one to one that has its own,
         # and count both against it when it dies too.
-        key = f"{name}-{next(numbers)}"
-        tasks[worker] = client.submit(_do, name, item, key=key, workers=[worker], pure=False)
-        tasks[worker].add_done_callback(partial(_put, ended, worker))
-
-    def give(worker: str, index: int | None) -> None:
-        if index is not None:
-            submit(worker, items[index])
+        number = next(numbers)
+        task = client.submit(
+            _do,
+            name,
+            None if index is None else items[index],
+            key=f"{name}-{number}",
+            workers=[worker],
+            priority=-number,
+            pure=False,
+        )
+        tasks[task.key] = task, worker, index
+        task.add_done_callback(ended.put)
 
     def missing(worker: str) -> tuple[int, Outcome] | None:
-        tasks.pop(worker).cancel()
+        for task, _, _ in [each for each in tasks.values() if each[1] == worker]:
+            del tasks[task.key]
+            task.cancel()
         known.discard(worker)
         return out.ended(worker, f"the Dask worker at {worker} is gone")
+
+    def give(worker: str, indices: Sequence[int]) -> None:
+        for index in indices:
+            submit(worker, index)
 
     try:
         while out.left:
@@ -178,37 +190,58 @@ def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch)
                 known |= present
                 for worker in list(out.idle):
                     give(worker, out.give(worker))
-            try:
-                worker, task = ended.get(timeout=_LOOK)
-            except queue.Empty:
-                continue
-            if tasks.get(worker) is not task:  # of a worker that is gone
-                continue
-            try:
-                result = task.result(timeout=_REACH)
-            except KilledWorker:
-                if left_out := missing(worker):
-                    yield left_out
-                continue
-            except (FutureCancelledError, OSError, TimeoutError) as error:
-                raise _gone(address) from error
-            if worker in out.starting:
-                for sentence in result:
-                    tell(sentence)
-                give(worker, out.started(worker))
-                continue
-            index = out.busy[worker]
-            out.finished(worker)
-            give(worker, out.give(worker))
-            yield index, result
+            for task, result in _fetched(client, ended):
+                if task.key not in tasks:  # of a worker that is gone
+                    continue
+                _, worker, index = tasks[task.key]
+                if isinstance(result, KilledWorker):
+                    if left_out := missing(worker):
+                        yield left_out
+                elif isinstance(result, FutureCancelledError):
+                    raise _gone(address) from result
+                elif isinstance(result, BaseException):
+                    raise result
+                elif index is None:
+                    del tasks[task.key]
+                    for sentence in result:
+                        tell(sentence)
+                    give(worker, out.started(worker))
+                else:
+                    del tasks[task.key]
+                    out.finished(worker, index)
+                    give(worker, out.give(worker))
+                    yield index, result
     finally:
         with suppress(Exception):
             if client.status == "running":
-                client.cancel(list(tasks.values()))
+                client.cancel([task for task, _, _ in tasks.values()])
 
 
-def _put(ended: queue.SimpleQueue[tuple[str, Future]], worker: str, task: Future) -> None:
-    ended.put((worker, task))
+def _fetched(client: Client, ended: queue.SimpleQueue[Future]) -> Iterator[tuple[Future, Any]]:
+    """Yield tasks that have ended, with their results or errors; waits a moment for the first.
+
+    All results are fetched in one call, which costs as much as one of them.
+    """
+    tasks: list[Future] = []
+    with suppress(queue.Empty):
+        tasks.append(ended.get(timeout=_LOOK))
+        while True:
+            tasks.append(ended.get_nowait())
+    good = [task for task in tasks if task.status == "finished"]
+    for task in tasks:
+        if task.status in ("error", "cancelled"):
+            yield task, task.exception()
+    if not good:
+        return
+    fetch = partial(client.gather, good, asynchronous=True)
+    try:
+        results = client.sync(fetch, callback_timeout=_REACH)
+    except (OSError, TimeoutError, FutureCancelledError, FuturesCancelledError):
+        # A worker may have died just after its item. The others' are told again.
+        for task in good:
+            task.add_done_callback(ended.put)
+        return
+    yield from zip(good, results, strict=True)
 
 
 def _workers(client: Client) -> set[str] | None:

@@ -71,8 +71,8 @@ class Processes:
             out.starting.add(process)
             process.send(job)
 
-        def send(process: _Process, index: int | None) -> None:
-            if index is not None:
+        def send(process: _Process, indices: Sequence[int]) -> None:
+            for index in indices:
                 process.send((index, items[index]))
 
         try:
@@ -93,7 +93,7 @@ class Processes:
                 elif word == "failed":
                     raise AnymaskError(f"A process of --jobs cannot begin: {what}")
                 elif word == "result":
-                    out.finished(process)
+                    out.finished(process, what[0])
                     send(process, out.give(process))
                     yield what
                 elif word == "ended":
