@@ -24,7 +24,7 @@ from tests.io.dicom_files import write as write_dicom
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS.parent / "examples"
-PAGES = ("reading", "spectral", "masks", "export", "everything")
+PAGES = ("reading", "spectral", "masks", "export", "everything", "cluster")
 
 
 def text_of(page: str) -> str:
