@@ -20,9 +20,9 @@ from anymask.cli.console import errors_as_sentences
 from anymask.errors import AnymaskError
 
 COMMANDS = (
-    *("everything", "segment", "gui", "semantic", "clean", "measure", "spectra", "plot"),
-    *("convert", "export", "replay", "evaluate", "finetune", "tune", "benchmark", "info", "models"),
-    "dataset",
+    *("everything", "segment", "gui", "semantic", "clean", "overlay", "measure", "spectra"),
+    *("plot", "convert", "export", "replay", "evaluate", "finetune", "tune", "benchmark", "info"),
+    *("models", "dataset", "job"),
 )
 
 
@@ -33,8 +33,9 @@ def test_the_version_is_printed(cli):
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
 def test_every_help_has_an_example(cli, command):
-    # `dataset` is a group; its example is in the help of `dataset check`.
-    words = ["dataset", "check"] if command == "dataset" else [command] if command else []
+    # Groups have their examples in the help of their commands.
+    groups = {"dataset": ["dataset", "check"], "job": ["job", "status"]}
+    words = groups.get(command, [command]) if command else []
     result = cli(*words, "--help")
     assert result.exit_code == 0
     name = " ".join(words) or "everything"

@@ -58,7 +58,7 @@ def cli() -> Callable[..., Result]:
 
 def names_in(folder: Path) -> set[str]:
     """Names of the results; checks that each has all four files."""
-    files = {p.name for p in folder.iterdir()}
+    files = {p.name for p in folder.iterdir()} - {"job.jsonl"}
     names = {name.removesuffix(".masks.json") for name in files if name.endswith(".masks.json")}
     assert files == {name + suffix for name in names for suffix in SUFFIXES}
     return names

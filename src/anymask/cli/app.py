@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from anymask import __version__
 from anymask.cli.benchmark import benchmark
 from anymask.cli.clean import clean
-from anymask.cli.console import note_interrupts, show_notices
+from anymask.cli.console import note_interrupts, show_notices, typed
 from anymask.cli.convert import convert
 from anymask.cli.dataset import app as dataset
 from anymask.cli.evaluate import evaluate
@@ -20,6 +20,7 @@ from anymask.cli.export import export
 from anymask.cli.finetune import finetune
 from anymask.cli.gui import gui
 from anymask.cli.info import info
+from anymask.cli.job import app as job
 from anymask.cli.measure import measure
 from anymask.cli.models import models
 from anymask.cli.options import CommandWithFormats, current_name
@@ -33,7 +34,18 @@ from anymask.cli.spectra import spectra
 from anymask.cli.tune import tune
 from anymask.cli.view import CommandWithRgb
 
+
+class _Anymask(TyperGroup):
+    """The group of all commands, which remembers what was typed, so that a job can be resumed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words."""
+        typed.set(list(args))
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
+    cls=_Anymask,
     name="anymask",
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -98,6 +110,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
 for _command, _class in _COMMANDS:
     app.command(cls=_class)(_command)
 app.add_typer(dataset)
+app.add_typer(job)
 
 
 def main() -> None:

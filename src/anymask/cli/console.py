@@ -30,6 +30,7 @@ R = TypeVar("R")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 _interrupted = threading.Event()
+typed: ContextVar[list[str] | None] = ContextVar("words after anymask", default=None)
 _running: ContextVar[Callable[..., Any] | None] = ContextVar("running command", default=None)
 
 EXIT_SOME_FAILED = 1

@@ -8,15 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences
+from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, typed
 from anymask.cli.option_parameters import with_options
 from anymask.cli.options import (
+    DaskOption,
     DeviceOption,
     DtypeOption,
+    JobsOption,
     JsonOption,
     ModelOption,
     OutputOption,
     OverwriteOption,
+    SkipFailedOption,
     load_model,
 )
 from anymask.cli.replacing import check_replacing
@@ -61,6 +64,7 @@ def everything(
             "options. Use it to resume a stopped run.",
         ),
     ] = False,
+    skip_failed: SkipFailedOption = False,
     overwrite: OverwriteOption = False,
     compiled: Annotated[
         bool,
@@ -70,6 +74,8 @@ def everything(
             "a C++ compiler.",
         ),
     ] = False,
+    jobs: JobsOption = None,
+    dask: DaskOption = None,
     as_json: JsonOption = False,
     *,
     view: View,
@@ -93,8 +99,9 @@ def everything(
     NAME.RGB after both.
 
     If an image cannot be read, it is reported and the others continue; the exit code is then 1.
-    Ctrl-C stops with exit code 130 and keeps finished results. --skip-existing resumes a stopped
-    or crashed run.
+    Ctrl-C stops with exit code 130 and keeps finished results. A run over several images keeps a
+    journal, OUT/job.jsonl; 'anymask job status OUT' reads it, and 'anymask job resume OUT' goes on
+    after any end of a run, as --skip-existing does.
 
     Options you do not give take the model's own values; for Meta's models these are
     --points-per-side 32, --pred-iou-thresh 0.88, --stability-score-thresh 0.95 and
@@ -107,6 +114,7 @@ def everything(
     ```
     anymask everything coffee.png -o masks/
     anymask everything photos/ -o masks/ --skip-existing
+    anymask everything photos/ -o masks/ --jobs 4
     anymask everything photos/ -o more/ --add-to corrected/
     anymask everything 'scans/**/*.tif' -o masks/ --points-per-side 64
     anymask everything slide.tif -o masks/ --tile-size 2048
@@ -118,10 +126,12 @@ def everything(
 
     # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.cli.folder_report import print_summary, shown
+    from anymask.jobs.executors import executor_for
     from anymask.jobs.folder_job import FolderJob
     from anymask.jobs.folder_run import FolderRun
     from anymask.jobs.matching import masks_by_image
 
+    executor = executor_for(jobs, dask)
     kept = {} if add_to is None else masks_by_image(inputs, add_to)
     job = FolderJob(output, model or "small", options, view, device, dtype, compiled, kept)
     run = FolderRun(job, inputs)
@@ -133,11 +143,18 @@ def everything(
         complain(outcome.reason)
     if skip_existing:
         run.skip_finished()
+    if skip_failed:
+        run.skip_failed()
     keep = "" if skip_existing else "keep those with the same settings with --skip-existing, "
     check_replacing([job.stem(item) for item in run.todo], overwrite, keep)
     try:
         with shown(len(run.todo)) as progress:
-            run.segment(lambda: load_model(model, device, dtype, compiled), progress)
+            run.segment(
+                lambda: load_model(model, device, dtype, compiled),
+                progress,
+                executor=executor,
+                command=typed.get(),
+            )
     finally:
         if as_json:
             typer.echo(json.dumps(run.report.to_dict(), indent=1, ensure_ascii=False))

@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -25,11 +26,13 @@ from anymask.wording import counted
 
 # Longer tables show only the images that failed.
 _MOST_ROWS = 40
+# Of more images in work at a time, the first ones have a bar.
+_MOST_BARS = 8
 
 
 @contextmanager
 def shown(items: int, *, what: str = "mask", notes: bool = True) -> Iterator[OnProgress]:
-    """Show a bar for all images and one for the points of each; without a terminal, lines.
+    """Show a bar for all images and one for the points of each in work; without a terminal, lines.
 
     Parameters
     ----------
@@ -50,16 +53,19 @@ def shown(items: int, *, what: str = "mask", notes: bool = True) -> Iterator[OnP
     hidden = not err.is_terminal or not items
     with Progress(*columns, console=err, transient=True, disable=hidden) as bars:
         over = bars.add_task("All images", total=items, unit="images")
-        within = bars.add_task("", total=None, unit="points")
+        within: dict[int, TaskID] = {}
 
         def progress(now: FolderProgress) -> None:
             if now.outcome is not None:
                 bars.advance(over)
+                if now.index in within:
+                    bars.remove_task(within.pop(now.index))
                 _tell(now.item, now.outcome, what, notes)
-            elif now.points == 0:
-                bars.reset(within, description=now.item.title, total=now.points_in_all or None)
-            else:
-                bars.update(within, completed=now.points, total=now.points_in_all)
+            elif now.index in within:
+                total = now.points_in_all or None
+                bars.update(within[now.index], completed=now.points, total=total)
+            elif len(within) < _MOST_BARS:
+                within[now.index] = bars.add_task(now.item.title, total=None, unit="points")
 
         yield progress
 

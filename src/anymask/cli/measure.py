@@ -20,7 +20,7 @@ from anymask.cli.console import (
     out,
 )
 from anymask.cli.convert import parse_pixel_size, plain_unit
-from anymask.cli.options import OverwriteOption
+from anymask.cli.options import DaskOption, JobsOption, OverwriteOption
 from anymask.cli.reading import with_reading
 from anymask.errors import AnymaskError
 from anymask.io.view import View
@@ -29,6 +29,7 @@ from anymask.wording import counted
 if TYPE_CHECKING:
     from anymask.jobs.measure_job import MeasureJob
     from anymask.jobs.measure_run import MeasureRun
+    from anymask.jobs.work_through import Executor
     from anymask.masks.measure import Measurements
 
 
@@ -130,6 +131,8 @@ def measure(
         ),
     ] = False,
     overwrite: OverwriteOption = False,
+    jobs: JobsOption = None,
+    dask: DaskOption = None,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -197,12 +200,14 @@ def measure(
             "Many images are measured into a file, as are --by image and --long; name it with "
             "--out, such as --out all.csv."
         )
+    from anymask.jobs.executors import executor_for
     from anymask.jobs.inputs import gather
     from anymask.jobs.measure_run import MeasureRun
 
+    executor = executor_for(jobs, dask)
     inputs = gather([images])
     run = MeasureRun(job, output, inputs, Path(masks), resume=resume, overwrite=overwrite)
-    _measure_many(run, as_json)
+    _measure_many(run, as_json, executor)
 
 
 def _is_one(images: str, masks: str) -> bool:
@@ -252,7 +257,7 @@ def _measure_one(
         note(said)
 
 
-def _measure_many(run: MeasureRun, as_json: bool) -> None:
+def _measure_many(run: MeasureRun, as_json: bool, executor: Executor | None) -> None:
     """Measure the objects of many images into one table, and say what became of them."""
     from anymask.cli.folder_report import shown
     from anymask.notices import merged
@@ -266,7 +271,7 @@ def _measure_many(run: MeasureRun, as_json: bool) -> None:
         complain(outcome.reason)
     try:
         with shown(len(run.todo), notes=False, what="object") as progress:
-            run.measure(progress)
+            run.measure(progress, executor=executor)
     finally:
         for said in merged(said for each in report.outcomes for said in each.notes):
             note(said)

@@ -44,7 +44,33 @@ OutputOption = Annotated[
     Path,
     typer.Option("--out", "-o", metavar="OUT", help="Output folder; created if missing."),
 ]
-
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        min=1,
+        help="Work in N processes of this machine, which share its cores. [default: 1]",
+        show_default=False,
+    ),
+]
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS|local",
+        help="Work on the Dask cluster whose scheduler has this address, such as "
+        "tcp://head:8786; or on one that is started on this machine.",
+    ),
+]
+SkipFailedOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-failed",
+        help="Skip images that failed in the last run, unless their files have changed. Goes with "
+        "--skip-existing.",
+    ),
+]
 
 _OLD_NAMES = {"output": "out"}
 

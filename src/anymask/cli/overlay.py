@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from anymask.cli.console import EXIT_SOME_FAILED, complain, errors_as_sentences, note
-from anymask.cli.options import OutputOption, OverwriteOption
+from anymask.cli.options import DaskOption, JobsOption, OutputOption, OverwriteOption
 from anymask.cli.view import with_view
 from anymask.errors import ImageError
 from anymask.io.view import View
@@ -61,6 +61,8 @@ def overlay(
         bool, typer.Option("--scale-bar", help="Draw a scale bar, if the pixel size is known.")
     ] = False,
     overwrite: OverwriteOption = False,
+    jobs: JobsOption = None,
+    dask: DaskOption = None,
     *,
     view: View,
 ) -> None:
@@ -80,12 +82,14 @@ def overlay(
     """
     from anymask.cli.folder_report import print_summary, shown
     from anymask.files import check_free
+    from anymask.jobs.executors import executor_for
     from anymask.jobs.inputs import gather
     from anymask.jobs.matching import match
     from anymask.jobs.overlay_job import OverlayJob
     from anymask.jobs.report import FolderReport, Outcome
     from anymask.jobs.work_through import work_through
 
+    executor = executor_for(jobs, dask)
     inputs = gather([images])
     if not inputs.items:
         raise ImageError(
@@ -105,7 +109,7 @@ def overlay(
         note(said)
     try:
         with shown(len(matched.items)) as progress:
-            work_through(matched.items, job.draw, report, progress)
+            work_through(job, matched.items, report, executor=executor, progress=progress)
     finally:
         print_summary(report, of_no_masks=", whose masks are empty")
     if report.failed:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, note
+from anymask.cli.console import EXIT_SOME_FAILED, complain, note, typed
 from anymask.cli.data_set import DataSet
 from anymask.cli.replacing import check_replacing
 from anymask.io.view import View
@@ -57,6 +57,9 @@ def segment_from_file(
     output: Path,
     data_set: DataSet | None,
     skip_existing: bool,
+    skip_failed: bool,
+    jobs: int | None,
+    dask: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -66,9 +69,11 @@ def segment_from_file(
     # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.cli.folder_report import print_summary, shown
     from anymask.io.prompt_files import read_prompts
+    from anymask.jobs.executors import executor_for
     from anymask.jobs.folder_run import FolderRun
     from anymask.jobs.prompt_job import PromptJob, with_prompts
 
+    executor = executor_for(jobs, dask)
     with noticing() as notices:
         prompts = read_prompts(asked.path, crs=asked.crs)
         if asked.class_name is not None:
@@ -94,13 +99,15 @@ def segment_from_file(
         complain(outcome.reason)
     if skip_existing:
         run.skip_finished()
+    if skip_failed:
+        run.skip_failed()
     keep = "" if skip_existing else "keep those with the same settings with --skip-existing, "
     check_replacing([job.stem(item) for item in run.todo], overwrite, keep)
     if data_set is not None:
         data_set.check_free(items)
     try:
         with shown(len(run.todo)) as progress:
-            run.segment(load, progress)
+            run.segment(load, progress, executor=executor, command=typed.get())
         if data_set is not None:
             data_set.write([item for item in items if job.has_results(item)], view)
     finally:

@@ -12,11 +12,14 @@ import typer
 from anymask.cli.console import errors_as_sentences
 from anymask.cli.data_set import DataSet
 from anymask.cli.options import (
+    DaskOption,
     DeviceOption,
     DtypeOption,
+    JobsOption,
     JsonOption,
     ModelOption,
     OverwriteOption,
+    SkipFailedOption,
     load_model,
 )
 from anymask.cli.prompts import (
@@ -181,6 +184,9 @@ def segment(
             "object. [default: an eighth of --tile-size]",
         ),
     ] = None,
+    skip_failed: SkipFailedOption = False,
+    jobs: JobsOption = None,
+    dask: DaskOption = None,
     model: ModelOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -242,14 +248,18 @@ def segment(
             output=output,
             data_set=data_set,
             skip_existing=skip_existing,
+            skip_failed=skip_failed,
+            jobs=jobs,
+            dask=dask,
             overwrite=overwrite,
             as_json=as_json,
         )
         return
     check_together(points, boxes, mask, typed)
-    if crs is not None or skip_existing or tiles:
+    if crs is not None or skip_existing or skip_failed or jobs or dask or tiles:
         raise PromptError(
-            "--crs, --skip-existing and tiles go with --prompts FILE; leave them out."
+            "--crs, --skip-existing, --skip-failed, --jobs, --dask and tiles go with --prompts "
+            "FILE; leave them out."
         )
     if len(images) > 1:
         raise PromptError(

@@ -12,6 +12,14 @@ Segmenting everything in them:
     finders.py         what is done with an image: find everything, or answer prompts
     worker.py          one process: loads the model once, segments item after item
     folder_run.py      one run: the remaining items, in order
+    work_through.py    item after item, with progress, cancelling, and errors as outcomes
+    executors.py       where items are done: in this process, in several, or on Dask
+    processes.py       several processes of this machine; process_worker.py is one of them
+    on_dask.py         the workers of a Dask cluster
+    handing_out.py     which worker has which item, and what follows when one dies
+    job_journal.py     OUT/job.jsonl: what is done, what failed and why
+    one_run.py         only one run at a time writes into a place
+    report.py          the outcome of each item
     segment_folder.py  all of this in one call
 
 Measuring their objects into one table:
@@ -24,5 +32,5 @@ Measuring their objects into one table:
     measure_folder.py  all of this in one call
 
 A job and its items are plain data that can be pickled, and a worker needs nothing else, so items
-can be sent to other processes.
+are sent to other processes and machines.
 """

@@ -102,6 +102,20 @@ class FolderJob:
         """Whether all results of an item exist, with any settings."""
         return all(result_path(self.stem(item), suffix).is_file() for suffix in SUFFIXES)
 
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that all results depend on, for the record of the job.
+
+        `made_with` has them for one item.
+        """
+        known = CHECKPOINTS[self.model].sha256 if self.model in CHECKPOINTS else None
+        return {
+            "model": self.model,
+            "model_sha256": known or self.model_sha256,
+            "options": dict(self.options),
+            "view": self.view.made_with(None),
+            "rgb": [list(recipe.source) for recipe in self.view.recipes],
+        }
+
     def made_with(self, item: WorkItem) -> dict[str, Any]:
         """Return the settings that the results of an item depend on, as recorded in them."""
         view = self.view.made_with(item.recipe)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from anymask.errors import AnymaskError, ImageError
 from anymask.files import check_writable, remove_leftovers
+from anymask.io.fingerprint import fingerprint
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.inputs import Inputs, WorkItem
+from anymask.jobs.job_journal import JobJournal, as_json, check_not_running, read_job
 from anymask.jobs.report import FolderReport, Outcome
-from anymask.jobs.work_through import OnProgress, work_through
-from anymask.jobs.worker import Worker
+from anymask.jobs.work_through import Executor, InThisProcess, OnProgress, work_through
+from anymask.jobs.worker import Segmenting, Worker
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -55,6 +59,7 @@ class FolderRun:
                 "headers beside their data, or segment one at a time."
             )
         check_writable(job.output)
+        check_not_running(job.output)
         self.job = job
         self.todo = [each for i in inputs.items for each in i.with_recipes(job.view.recipes)]
         failed = [Outcome(name, "failed", reason=reason) for name, reason in inputs.unusable]
@@ -72,6 +77,28 @@ class FolderRun:
                 self.report.outcomes.append(kept)
         self.todo = left
 
+    def skip_failed(self) -> None:
+        """Leave out items that failed in the last run, unless they have changed since."""
+        try:
+            failed = read_job(self.job.output).failed
+        except AnymaskError:
+            return
+        left = []
+        for item in self.todo:
+            step = failed.get(str(item.name), {})
+            if step.get("sha256") is not None and step["sha256"] == self._hash(item):
+                outcome = Outcome(
+                    str(item.name),
+                    "failed",
+                    str(item.path),
+                    reason=step["reason"],
+                    sha256=step["sha256"],
+                )
+                self.report.outcomes.append(outcome)
+            else:
+                left.append(item)
+        self.todo = left
+
     def would_replace(self) -> list[WorkItem]:
         """Return the remaining items that already have results."""
         return [item for item in self.todo if self.job.has_results(item)]
@@ -81,21 +108,28 @@ class FolderRun:
         load: Callable[[], Sam] | None = None,
         progress: OnProgress | None = None,
         cancel: Callable[[], bool] | None = None,
+        executor: Executor | None = None,
+        command: Sequence[str] | None = None,
     ) -> None:
-        """Segment the remaining items one after another, replacing existing results.
+        """Segment the remaining items, replacing existing results.
 
         Parameters
         ----------
         load : callable, optional
-            Returns the model; by default the job's model is loaded.
+            Returns the model for a run in this process; by default the job's model is loaded.
         progress : callable, optional
             Called while an image is segmented and when it is finished.
         cancel : callable, optional
             Called repeatedly; the run stops when it returns True. Finished items stay.
+        executor : Executor, optional
+            Where items are done; by default one after another in this process.
+        command : sequence of str, optional
+            The words after ``anymask`` that began the run, for ``anymask job resume``.
 
         Raises
         ------
         OutputError
+            If another run is writing into the folder.
             If the disk is full or read-only, because the next item would fail too. Any other
             error of an item is reported, and the run continues.
         AnymaskError
@@ -105,4 +139,45 @@ class FolderRun:
             return
         for folder in {self.job.stem(item).parent for item in self.todo}:
             remove_leftovers(folder)
-        work_through(self.todo, Worker(self.job, load).segment, self.report, progress, cancel)
+        if executor is None:
+            executor = InThisProcess(lambda: Worker(self.job, load).segment)
+        journal = self._journal(command)
+        try:
+            work_through(
+                Segmenting(self.job),
+                self.todo,
+                self.report,
+                executor=executor,
+                progress=progress,
+                cancel=cancel,
+                keep=None if journal is None else partial(self._keep, journal),
+            )
+        finally:
+            if journal is not None:
+                journal.close()
+
+    def _journal(self, command: Sequence[str] | None) -> JobJournal | None:
+        """Begin the journal of this run; one image needs none."""
+        images = len(self.todo) + len(self.report.outcomes)
+        if images == 1:
+            return None
+        settings = as_json(self.job.settings())
+        kept = len(self.report.kept)
+        journal = JobJournal(self.job.output, images, kept, settings, command)
+        for outcome in self.report.failed:
+            journal.note(outcome)
+        return journal
+
+    def _keep(self, journal: JobJournal, item: WorkItem, outcome: Outcome) -> Outcome:
+        if not outcome.ends_run:
+            if outcome.status == "failed":
+                outcome = replace(outcome, sha256=self._hash(item))
+            journal.note(outcome)
+        return outcome
+
+    def _hash(self, item: WorkItem) -> str | None:
+        """Hash of an item's file; None if it cannot be read."""
+        try:
+            return fingerprint(item.path, self.job.view.header)
+        except (AnymaskError, OSError):
+            return None

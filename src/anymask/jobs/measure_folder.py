@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from anymask.io.references import references
 from anymask.io.view import View
+from anymask.jobs.executors import executor_for
 from anymask.jobs.inputs import gather
 from anymask.jobs.measure_job import MeasureJob
 from anymask.jobs.measure_run import MeasureRun
@@ -40,6 +41,8 @@ def measure_folder(
     ignore_view: bool = False,
     resume: bool = False,
     overwrite: bool = False,
+    jobs: int | None = None,
+    dask: Any = None,
     progress: OnProgress | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> FolderReport:
@@ -80,6 +83,12 @@ def measure_folder(
         Go on with an unfinished table. Images whose files changed are measured again.
     overwrite : bool
         Replace a table that exists, or begin an unfinished one again.
+    jobs : int, optional
+        Work in this many processes of this machine, which share its cores. The results are the
+        same.
+    dask : str, Client or Cluster, optional
+        Work on a Dask cluster: the address of its scheduler, "local" for one on this machine, or
+        a client or cluster of `dask.distributed`. The results are the same.
     progress : callable, optional
         Called with a `FolderProgress` when an image is begun and when it is finished.
     cancel : callable, optional
@@ -116,6 +125,7 @@ def measure_folder(
     b.npy,1,,9.0
     <BLANKLINE>
     """
+    executor = executor_for(jobs, dask)
     places = [images] if isinstance(images, str | os.PathLike) else images
     sides = (pixel_size, pixel_size) if isinstance(pixel_size, int | float) else pixel_size
     planes = {name: value for name, value in (("z", z), ("t", t)) if value is not None}
@@ -144,5 +154,5 @@ def measure_folder(
         resume=resume,
         overwrite=overwrite,
     )
-    run.measure(progress, cancel)
+    run.measure(progress, cancel, executor)
     return run.report

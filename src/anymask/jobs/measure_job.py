@@ -26,12 +26,30 @@ from anymask.io.view import View
 from anymask.io.write_context import check_same_size, lacked
 from anymask.jobs.matching import MaskedItem
 from anymask.jobs.report import Outcome
-from anymask.jobs.work_through import Advance, failed
+from anymask.jobs.work_through import Advance, Work, failed
 from anymask.masks.choose import choose, properties_in
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.measure import PROPERTIES, Measurements
 from anymask.masks.summary import summary
 from anymask.notices import noticing, tell
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What became of an item.
+
+    Attributes
+    ----------
+    outcome : Outcome
+    made_of : mapping
+        Hashes of the files that the rows come from.
+    rows : Measurements or None
+        None if the item failed.
+    """
+
+    outcome: Outcome
+    made_of: Mapping[str, str]
+    rows: Measurements | None
 
 
 @dataclass(frozen=True)
@@ -119,9 +137,11 @@ class MeasureJob:
                 made[path.name] = sha256(path)
         return made
 
-    def rows(
-        self, item: MaskedItem, advance: Advance | None = None
-    ) -> tuple[Outcome, Measurements | None]:
+    def start(self) -> Work:
+        """Return what measures an item."""
+        return self.result
+
+    def result(self, item: MaskedItem, advance: Advance | None = None) -> Measured:
         """Measure an item; an error becomes a failed outcome without rows.
 
         Parameters
@@ -131,6 +151,7 @@ class MeasureJob:
             Not called: an item takes a moment.
         """
         try:
+            made_of = self.made_of(item)
             began = time.perf_counter()
             with noticing() as notices:
                 table, masks = self.measured(item)
@@ -143,9 +164,9 @@ class MeasureJob:
                 seconds=time.perf_counter() - began,
                 notes=(*notices, *table.notes),
             )
-            return outcome, table
+            return Measured(outcome, made_of, table)
         except Exception as error:
-            return failed(item, error), None
+            return Measured(failed(item, error), {}, None)
 
     def measured(self, item: MaskedItem) -> tuple[Measurements, MaskSet]:
         """Measure the objects of an item; notices about its files are told.

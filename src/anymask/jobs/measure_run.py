@@ -12,11 +12,11 @@ from anymask.files import check_free, check_writable, remove_leftovers
 from anymask.io.table_parts import table_format
 from anymask.jobs.inputs import Inputs
 from anymask.jobs.matching import MaskedItem, match
-from anymask.jobs.measure_job import MeasureJob
+from anymask.jobs.measure_job import Measured, MeasureJob
 from anymask.jobs.report import FolderReport, Outcome
 from anymask.jobs.table_columns import WholeTable
 from anymask.jobs.table_journal import TableJournal, journal_path
-from anymask.jobs.work_through import Advance, OnProgress, failed, work_through
+from anymask.jobs.work_through import Executor, OnProgress, failed, work_through
 
 
 class MeasureRun:
@@ -101,9 +101,12 @@ class MeasureRun:
         self._sort_out(matched.items, self._journal)
 
     def measure(
-        self, progress: OnProgress | None = None, cancel: Callable[[], bool] | None = None
+        self,
+        progress: OnProgress | None = None,
+        cancel: Callable[[], bool] | None = None,
+        executor: Executor | None = None,
     ) -> None:
-        """Measure the remaining images one after another, then write the table.
+        """Measure the remaining images, then write the table.
 
         Images that failed are left out of the table. While there are any, their table can be
         resumed to try them again.
@@ -114,6 +117,9 @@ class MeasureRun:
             Called when an image is begun and when it is finished.
         cancel : callable, optional
             Called repeatedly; the run stops when it returns True. Finished images stay.
+        executor : Executor, optional
+            Where images are measured; by default one after another in this process. The table is
+            written by this process alone.
 
         Raises
         ------
@@ -124,7 +130,15 @@ class MeasureRun:
         if self._journal is None:
             return
         try:
-            work_through(self.todo, self._work, self.report, progress, cancel)
+            work_through(
+                self.job,
+                self.todo,
+                self.report,
+                executor=executor,
+                progress=progress,
+                cancel=cancel,
+                keep=self._keep,
+            )
             if not self.report.cancelled and self._journal.finished:
                 self._write(self._journal)
         finally:
@@ -144,20 +158,19 @@ class MeasureRun:
                 journal.finished.pop(str(item.name), None)
                 self.todo.append(item)
 
-    def _work(self, item: MaskedItem, advance: Advance) -> Outcome:
+    def _keep(self, item: MaskedItem, result: Measured | Outcome) -> Outcome:
+        """Put the rows of an item into the journal."""
         assert self._journal is not None
-        try:
-            made_of = self.job.made_of(item)
-        except (AnymaskError, OSError) as error:
-            return failed(item, error)
-        outcome, rows = self.job.rows(item)
-        if rows is not None:
+        if isinstance(result, Outcome):  # of an item that ended its process
+            return result
+        if result.rows is not None:
+            count = result.outcome.masks or 0
             try:
-                self._journal.append(str(item.name), made_of, outcome.masks or 0, rows)
+                self._journal.append(str(item.name), result.made_of, count, result.rows)
             except OutputError as error:
                 # All rows go to one file, so the next ones would fail too.
                 return replace(failed(item, error), ends_run=True)
-        return outcome
+        return result.outcome
 
     def _write(self, journal: TableJournal) -> None:
         whole = WholeTable(journal, self._called, self.job.where)

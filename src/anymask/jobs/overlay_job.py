@@ -21,7 +21,7 @@ from anymask.io.view import View
 from anymask.io.write_context import lacked
 from anymask.jobs.matching import MaskedItem
 from anymask.jobs.report import Outcome
-from anymask.jobs.work_through import Advance, failed
+from anymask.jobs.work_through import Advance, Work, failed
 from anymask.masks.mask_set import MaskSet
 from anymask.notices import noticing, tell
 from anymask.painting import default_width, draw_scale_bar, enlargement, overlay
@@ -54,6 +54,10 @@ class OverlayJob:
     def target(self, item: MaskedItem) -> Path:
         """The file for an item."""
         return result_path(self.output / item.name, OVERLAY)
+
+    def start(self) -> Work:
+        """Return what draws an item."""
+        return self.draw
 
     def draw(self, item: MaskedItem, advance: Advance | None = None) -> Outcome:
         """Draw an item and write the file; an error becomes a failed outcome.

@@ -58,6 +58,13 @@ class PromptJob(FolderJob):
         """Return what answers the prompts of each image."""
         return Answers(sam, self.prompts, self.keep_clicked, self.options)
 
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that all results depend on, for the record of the job."""
+        settings = super().settings()
+        del settings["options"]
+        objects = sum(map(len, self.prompts.values()))
+        return {**settings, "prompts": objects, "keep_clicked": self.keep_clicked}
+
     def made_with(self, item: WorkItem) -> dict[str, Any]:
         """Return the settings that the results of an item depend on, as recorded in them."""
         sha256 = digest(self.prompts[item.path])

@@ -33,6 +33,8 @@ class Outcome:
         Why it failed, in one sentence.
     notes : tuple of str
         Further notes for the user.
+    sha256 : str or None
+        Hash of the image's file, if it was segmented; see `anymask.io.fingerprint`.
     ends_run : bool
         Whether the next item would fail for the same reason (disk full or read-only).
     """
@@ -46,6 +48,7 @@ class Outcome:
     seconds: float | None = None
     reason: str = ""
     notes: tuple[str, ...] = ()
+    sha256: str | None = None
     ends_run: bool = False
 
 

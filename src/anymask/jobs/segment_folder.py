@@ -12,6 +12,7 @@ from anymask.images.recipes import Recipe, check_names, recipe
 from anymask.io.prompt_files import read_prompts
 from anymask.io.references import references
 from anymask.io.view import View
+from anymask.jobs.executors import executor_for
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.folder_run import FolderRun
 from anymask.jobs.inputs import gather
@@ -34,6 +35,7 @@ def segment_folder(
     crs: str | None = None,
     add_to: str | os.PathLike[str] | None = None,
     skip_existing: bool = False,
+    skip_failed: bool = False,
     overwrite: bool = False,
     rgb: Sequence[str | Recipe] = (),
     z: int | str | None = None,
@@ -47,6 +49,8 @@ def segment_folder(
     device: str = "auto",
     dtype: str = "auto",
     compile: bool = False,
+    jobs: int | None = None,
+    dask: Any = None,
     progress: OnProgress | None = None,
     cancel: Callable[[], bool] | None = None,
     **options: Any,
@@ -79,6 +83,8 @@ def segment_folder(
     skip_existing : bool
         Skip images whose results are complete and were made from the same file with the same model
         and options.
+    skip_failed : bool
+        Skip images that failed in the last run, unless their files have changed.
     overwrite : bool
         Replace other existing results; otherwise they cause an error before the run starts.
     rgb : sequence of str or Recipe
@@ -96,6 +102,12 @@ def segment_folder(
         image: images are turned into reflectance first, as by `anymask.reflectance`.
     device, dtype, compile
         As in `anymask.load`.
+    jobs : int, optional
+        Work in this many processes of this machine, which share its cores. The results are the
+        same.
+    dask : str, Client or Cluster, optional
+        Work on a Dask cluster: the address of its scheduler, "local" for one on this machine, or
+        a client or cluster of `dask.distributed`. The results are the same.
     progress : callable, optional
         Called with a `FolderProgress` while an image is segmented and when it is finished.
     cancel : callable, optional
@@ -141,6 +153,7 @@ def segment_folder(
     light = references(white, dark, panel)
     view = View(recipes, dict(to_rgb or {}), planes, where, (), dict(reading or {}), light)
     name = "small" if model is None else os.fspath(model)
+    executor = executor_for(jobs, dask)
     places = [images] if isinstance(images, str | os.PathLike) else images
     inputs = gather([os.fspath(place) for place in places])
     given = {key: value for key, value in options.items() if value is not None}
@@ -162,6 +175,8 @@ def segment_folder(
     run = FolderRun(job, inputs)
     if skip_existing:
         run.skip_finished()
+    if skip_failed:
+        run.skip_failed()
     existing = run.would_replace()
     if existing and not overwrite:
         more = f", and of {len(existing) - 1} more" if len(existing) > 1 else ""
@@ -170,5 +185,5 @@ def segment_folder(
             "replace them with overwrite=True, keep those made the same way with "
             "skip_existing=True, or name another folder."
         )
-    run.segment(progress=progress, cancel=cancel)
+    run.segment(progress=progress, cancel=cancel, executor=executor)
     return run.report

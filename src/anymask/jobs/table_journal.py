@@ -9,7 +9,6 @@ made from the journal, and is the same however often the run was stopped.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from anymask.errors import OutputError
-from anymask.files import output_error
 from anymask.io.table_parts import Column, columns_of
+from anymask.jobs.one_run import OneRun
 from anymask.journal import Journal, Line
 from anymask.masks.measure import Measurements
 
@@ -88,15 +86,10 @@ class TableJournal:
         self.finished: dict[str, Finished] = {}
         self._columns: dict[tuple[Column, ...], tuple[Column, ...]] = {}
         self._journal: Journal | None = None
-        self._lock = FileLock(table.with_name(f".{table.name}.lock"), timeout=0)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise OutputError(
-                f"Another process is measuring into {table}; wait for it, or name another table."
-            ) from None
-        except OSError as error:
-            raise output_error(table, error) from error
+        self._only = OneRun(
+            table.with_name(f".{table.name}.lock"),
+            f"Another process is measuring into {table}; wait for it, or name another table.",
+        )
         try:
             self._open({"format": _FORMAT, "settings": json.loads(json.dumps(settings))}, anew)
         except BaseException:
@@ -164,10 +157,7 @@ class TableJournal:
         if self._journal is not None:
             with suppress(OSError):
                 self._journal.close()
-        if self._lock.is_locked:
-            with suppress(OSError):
-                os.unlink(self._lock.lock_file)
-            self._lock.release()
+        self._only.end()
 
     def _note(self, line: Line) -> None:
         step = line.step

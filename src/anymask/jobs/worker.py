@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +16,24 @@ from anymask.io.results import write_results
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.report import Outcome
-from anymask.jobs.work_through import Advance, failed
+from anymask.jobs.work_through import Advance, Work, failed
 from anymask.masks.adding import add_to
 from anymask.masks.mask_set import MaskSet
 from anymask.notices import noticing
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
+
+
+@dataclass(frozen=True)
+class Segmenting:
+    """The work of a job, as an executor takes it; see `anymask.jobs.work_through.Job`."""
+
+    job: FolderJob
+
+    def start(self) -> Work:
+        """Load the model, and return what segments an item."""
+        return Worker(self.job).segment
 
 
 class Worker:
@@ -90,6 +102,7 @@ class Worker:
             covered=float(covered),
             seconds=time.perf_counter() - began,
             notes=(*notices, *notes),
+            sha256=made_with["sha256"],
         )
 
     def _earlier(self, item: WorkItem, image: Image) -> MaskSet | None:

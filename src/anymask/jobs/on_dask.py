@@ -1,0 +1,290 @@
+"""Do the items of a job on a Dask cluster. Needs the extra ``[dask]``.
+
+A task is an item. Workers read and write the shared storage themselves; only items and what became
+of them travel. The job is a plug-in of the workers, which Dask also gives to those that come later.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import secrets
+import sys
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from importlib.metadata import version
+from itertools import count
+from typing import Any
+
+from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, get_worker
+from distributed.client import FutureCancelledError, FuturesCancelledError
+
+from anymask.errors import AnymaskError
+from anymask.jobs.handing_out import HandingOut
+from anymask.jobs.inputs import WorkItem
+from anymask.jobs.process_worker import started
+from anymask.jobs.processes import cores_here, shared_threads
+from anymask.jobs.report import Outcome
+from anymask.jobs.work_through import Job, Results, Watch, Work
+from anymask.notices import tell
+
+_LOOK = 0.1  # seconds between two looks at whether the run is cancelled
+_LOOK_FOR_WORKERS = 1.0  # seconds between two looks at who is there
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_AHEAD = 2  # items that a worker has beside the one that it does
+_REACH = 10.0  # seconds for the scheduler, or a result, to arrive
+
+
+class OnDask:
+    """Does items on the workers of a cluster; each loads the model once.
+
+    Parameters
+    ----------
+    where : str, Client or Cluster
+        The address of a scheduler, "local", or a client or cluster of `dask.distributed`.
+    workers : int, optional
+        With "local", the number of workers; by default one a core.
+    """
+
+    def __init__(self, where: Any, workers: int | None = None) -> None:
+        self._where, self._workers = where, workers
+
+    def results(self, job: Job, items: Sequence[WorkItem], watch: Watch) -> Results:
+        """Yield results as they are finished. Tasks of a worker that dies are done by others.
+
+        Raises
+        ------
+        AnymaskError
+            If the scheduler cannot be reached or is gone, or a worker cannot start the job.
+        """
+        with _client(self._where, self._workers or cores_here()) as client:
+            plugin = _JobPlugin(job)
+            try:
+                client.register_plugin(plugin)
+            except AnymaskError:
+                raise
+            except Exception as error:
+                raise AnymaskError(
+                    f"The Dask workers cannot take the job ({type(error).__name__}: {error}); they "
+                    f"need anymask {version('anymask')}, as this machine has."
+                ) from error
+            try:
+                yield from _results(client, plugin.name, items, watch)
+            finally:
+                with suppress(Exception):
+                    if client.status == "running":
+                        client.unregister_worker_plugin(plugin.name)
+
+
+class _JobPlugin(WorkerPlugin):
+    """The job on a worker."""
+
+    def __init__(self, job: Job) -> None:
+        self.name = f"anymask-{secrets.token_hex(8)}"
+        self._job, self._folder, self._version = job, os.getcwd(), version("anymask")
+        self._work: Work | None = None
+
+    def setup(self, worker: Worker) -> None:
+        """Refuse a worker that would find other files, or give other results."""
+        self._address = worker.address
+        if self._version != version("anymask"):
+            raise AnymaskError(
+                f"The Dask worker at {self._address} has anymask {version('anymask')}, this "
+                f"machine {self._version}; install the same on both."
+            )
+        try:
+            os.chdir(self._folder)  # what relative paths start from
+        except OSError:
+            raise AnymaskError(
+                f"The Dask worker at {self._address} cannot see {self._folder}; workers need the "
+                "same folders as this machine, so begin in a folder that they share."
+            ) from None
+
+    def start(self) -> list[str]:
+        """Start the job, and return what was said about it."""
+        _keep_freed_memory()
+        work, said = started(self._job)
+        if work is None:
+            raise AnymaskError(f"The Dask worker at {self._address} cannot begin: {said}")
+        self._work = work
+        return said
+
+    def do(self, item: WorkItem) -> Any:
+        """Do an item."""
+        assert self._work is not None
+        return self._work(item, lambda points, in_all: None)
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep 64 MiB of freed memory, as it does outside Dask.
+
+    Dask sets ``MALLOC_TRIM_THRESHOLD_`` for its workers. Memory then goes back to the system at
+    once, and a network takes twice the time (see `anymask.model.memory`).
+    """
+    if "MALLOC_TRIM_THRESHOLD_" in os.environ and sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(_TRIM_THRESHOLD, 64 << 20)
+            mallopt(_MMAP_THRESHOLD, 32 << 20)
+
+
+def _do(name: str, item: WorkItem | None) -> Any:
+    """The task: does an item, or starts the job if there is none."""
+    plugin: _JobPlugin = get_worker().plugins[name]
+    return plugin.start() if item is None else plugin.do(item)
+
+
+def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch) -> Results:
+    ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+    tasks: dict[str, tuple[Future, str, int | None]] = {}  # by key, with worker and item
+    numbers = count(1)
+    out: HandingOut[str] = HandingOut(items, watch, ahead=_AHEAD)
+    address = client.scheduler.address
+    known: set[str] = set()
+    looked = float("-inf")
+
+    def submit(worker: str, index: int | None) -> None:
+        # For this worker alone: Dask would give the items of a dead one to one that has its own,
+        # and count both against it when it dies too.
+        number = next(numbers)
+        task = client.submit(
+            _do,
+            name,
+            None if index is None else items[index],
+            key=f"{name}-{number}",
+            workers=[worker],
+            priority=-number,
+            pure=False,
+        )
+        tasks[task.key] = task, worker, index
+        task.add_done_callback(ended.put)
+
+    def missing(worker: str) -> tuple[int, Outcome] | None:
+        for task, _, _ in [each for each in tasks.values() if each[1] == worker]:
+            del tasks[task.key]
+            task.cancel()
+        known.discard(worker)
+        return out.ended(worker, f"the Dask worker at {worker} is gone")
+
+    def give(worker: str, indices: Sequence[int]) -> None:
+        for index in indices:
+            submit(worker, index)
+
+    try:
+        while out.left:
+            watch.check()
+            if time.monotonic() - looked > _LOOK_FOR_WORKERS:
+                looked = time.monotonic()
+                present = _workers(client)
+                if present is None:
+                    raise _gone(address)
+                for worker in out.workers - present:
+                    if left_out := missing(worker):
+                        yield left_out
+                for worker in present - known:
+                    out.starting.add(worker)
+                    submit(worker, None)
+                known |= present
+                for worker in list(out.idle):
+                    give(worker, out.give(worker))
+            for task, result in _fetched(client, ended):
+                if task.key not in tasks:  # of a worker that is gone
+                    continue
+                _, worker, index = tasks[task.key]
+                if isinstance(result, KilledWorker):
+                    if left_out := missing(worker):
+                        yield left_out
+                elif isinstance(result, FutureCancelledError):
+                    raise _gone(address) from result
+                elif isinstance(result, BaseException):
+                    raise result
+                elif index is None:
+                    del tasks[task.key]
+                    for sentence in result:
+                        tell(sentence)
+                    give(worker, out.started(worker))
+                else:
+                    del tasks[task.key]
+                    out.finished(worker, index)
+                    give(worker, out.give(worker))
+                    yield index, result
+    finally:
+        with suppress(Exception):
+            if client.status == "running":
+                client.cancel([task for task, _, _ in tasks.values()])
+
+
+def _fetched(client: Client, ended: queue.SimpleQueue[Future]) -> Iterator[tuple[Future, Any]]:
+    """Yield tasks that have ended, with their results or errors; waits a moment for the first.
+
+    All results are fetched in one call, which costs as much as one of them.
+    """
+    tasks: list[Future] = []
+    with suppress(queue.Empty):
+        tasks.append(ended.get(timeout=_LOOK))
+        while True:
+            tasks.append(ended.get_nowait())
+    good = [task for task in tasks if task.status == "finished"]
+    for task in tasks:
+        if task.status in ("error", "cancelled"):
+            yield task, task.exception()
+    if not good:
+        return
+    fetch = partial(client.gather, good, asynchronous=True)
+    try:
+        results = client.sync(fetch, callback_timeout=_REACH)
+    except (OSError, TimeoutError, FutureCancelledError, FuturesCancelledError):
+        # A worker may have died just after its item. The others' are told again.
+        for task in good:
+            task.add_done_callback(ended.put)
+        return
+    yield from zip(good, results, strict=True)
+
+
+def _workers(client: Client) -> set[str] | None:
+    """The addresses of all workers; None if the scheduler is gone."""
+    if client.status != "running":
+        return None
+    try:
+        return set(client.nthreads())
+    except (OSError, TimeoutError):
+        return None
+
+
+def _gone(address: str) -> AnymaskError:
+    return AnymaskError(
+        f"The Dask scheduler at {address} is gone. Finished images stay; start it again, and "
+        "resume the run."
+    )
+
+
+@contextmanager
+def _client(where: Any, workers: int) -> Generator[Client, None, None]:
+    """Yield a client of a cluster; what is started here is ended."""
+    if isinstance(where, Client):
+        yield where
+        return
+    with ExitStack() as ends:
+        if where == "local":
+            where = ends.enter_context(
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=":0",
+                    env=shared_threads(workers),
+                    memory_limit=0,
+                    silence_logs=50,
+                )
+            )
+        try:
+            client = Client(where, timeout=_REACH, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise AnymaskError(
+                f"There is no Dask scheduler at {where} ({error or type(error).__name__})."
+            ) from error
+        ends.callback(client.close, 2)
+        yield client
