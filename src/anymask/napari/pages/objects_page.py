@@ -110,8 +110,8 @@ class ObjectsPage(Page):
                 button("Split narrow", lambda: self._split("watershed"), "Split at narrow necks"),
             ),
             hint(
-                "Click an object in the image to find its row; double-click a row to see the "
-                "object. Selected objects are white."
+                "While clicking is off, click an object in the image to find its row. Double-click "
+                "a row to see the object. Selected objects are white."
             ),
         )
         self.column.setStretchFactor(self.table, 1)
