@@ -62,13 +62,15 @@ def test_items_that_end_their_process_twice_are_left_out_and_the_others_done(
     ]
     assert "2 processes ended while they worked on it" in report.failed[0].reason
     assert {path.stem for path in tmp_path.glob("*.txt")} == {"a", "b", "c", "once"}
-    assert (tmp_path / "kills.begun").read_text() == "xx"
-    assert (tmp_path / "a.begun").read_text() == "x"
+    # On Dask a worker may die before its last result has left it.
+    spare = 0 if isinstance(executor, Processes) else 1
+    assert 2 <= len((tmp_path / "kills.begun").read_text()) <= 2 + spare
+    assert 1 <= len((tmp_path / "a.begun").read_text()) <= 1 + spare
     assert {step.item.name.name for step in seen if step.outcome} == {
         "a", "once", "kills", "b", "c"
     }  # fmt: skip
     processes = (tmp_path / "started").read_text().split()
-    assert len(processes) == len(set(processes)) <= 5
+    assert len(processes) == len(set(processes)) <= 5 + spare
 
 
 def test_a_job_that_cannot_start_is_told_in_its_sentence(
@@ -152,6 +154,14 @@ def test_without_its_scheduler_a_run_ends_with_a_sentence_and_can_be_completed(
         "stderr": subprocess.DEVNULL,
     }
     todo, report = items("a", "b", "waits", "c"), FolderReport(tmp_path)
+    seen = []
+
+    def kill_in_the_middle() -> bool:
+        if sum(step.outcome is not None for step in seen) == 2 and (tmp_path / begun).exists():
+            scheduler.kill()
+        return False
+
+    begun = "waits.begun"
     one = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-nanny", "--nthreads", "1"]
     head = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--host"]
     with (
@@ -165,9 +175,8 @@ def test_without_its_scheduler_a_run_ends_with_a_sentence_and_can_be_completed(
                     todo,
                     report,
                     executor=OnDask(address),
-                    progress=lambda now: (
-                        scheduler.kill() if now.item.name.name == "waits" else None
-                    ),
+                    progress=seen.append,
+                    cancel=kill_in_the_middle,
                 )
         finally:
             scheduler.kill()

@@ -49,6 +49,9 @@ class HandingOut(Generic[Who]):
         self._items, self._watch, self._ahead = items, watch, ahead
         self._waiting = deque(range(len(items)))
         self._deaths: Counter[int] = Counter()
+        # Items of workers that died. Each is done by a worker that has no other, so that nothing is
+        # held against it that another did.
+        self._suspects: set[int] = set()
         self._ended_early = 0  # workers one after another
         self.left = len(items)
         self.starting: set[Who] = set()
@@ -80,9 +83,7 @@ class HandingOut(Generic[Who]):
         """Return the indices of the items that a worker gets now, often one or none."""
         has = self.busy.pop(worker, [])
         given: list[int] = []
-        while self._waiting and (
-            not has or (len(has) <= self._ahead and len(self._waiting) > len(self.busy))
-        ):
+        while self._waiting and (not has or self._may_have_another(has)):
             index = self._waiting.popleft()
             has.append(index)
             given.append(index)
@@ -93,6 +94,14 @@ class HandingOut(Generic[Who]):
         else:
             self.idle.add(worker)
         return given
+
+    def _may_have_another(self, has: Sequence[int]) -> bool:
+        """Whether a worker with these items gets the next one too."""
+        return (
+            len(has) <= self._ahead
+            and len(self._waiting) > len(self.busy)
+            and self._suspects.isdisjoint((*has, self._waiting[0]))
+        )
 
     def ended(self, worker: Who, how: str) -> tuple[int, Outcome] | None:
         """A worker has ended; return its item's outcome if that is left out.
@@ -111,9 +120,11 @@ class HandingOut(Generic[Who]):
                     f"The processes end before they are ready ({how}); perhaps there is not "
                     "enough memory for so many, so give a smaller number."
                 )
-        index, *others = self.busy.pop(worker, [None])
-        if index is None:
+        had = self.busy.pop(worker, [])
+        if not had:
             return None
+        index, *others = had
+        self._suspects.update(had)
         self._waiting.extendleft(reversed(others))
         self._deaths[index] += 1
         if self._deaths[index] < MOST_DEATHS:

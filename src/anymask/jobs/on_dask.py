@@ -35,7 +35,8 @@ _LOOK = 0.1  # seconds between two looks at whether the run is cancelled
 _LOOK_FOR_WORKERS = 1.0  # seconds between two looks at who is there
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _AHEAD = 2  # items that a worker has beside the one that it does
-_REACH = 10.0  # seconds for the scheduler, or a result, to arrive
+_CONNECT = 30.0  # seconds for the scheduler to answer
+_REACH = 10.0  # seconds for results to arrive
 
 
 class OnDask:
@@ -110,7 +111,7 @@ class _JobPlugin(WorkerPlugin):
         if work is None:
             raise AnymaskError(f"The Dask worker at {self._address} cannot begin: {said}")
         self._work = work
-        return said
+        return [said] if isinstance(said, str) else said
 
     def do(self, item: WorkItem) -> Any:
         """Do an item."""
@@ -133,16 +134,16 @@ def _keep_freed_memory() -> None:
 
 def _do(name: str, item: WorkItem | None) -> Any:
     """The task: does an item, or starts the job if there is none."""
-    plugin: _JobPlugin = get_worker().plugins[name]
+    plugin: Any = get_worker().plugins[name]
     return plugin.start() if item is None else plugin.do(item)
 
 
 def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch) -> Results:
     ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
-    tasks: dict[str, tuple[Future, str, int | None]] = {}  # by key, with worker and item
+    tasks: dict[Any, tuple[Future, str, int | None]] = {}  # by key, with worker and item
     numbers = count(1)
     out: HandingOut[str] = HandingOut(items, watch, ahead=_AHEAD)
-    address = client.scheduler.address
+    address = str(client.scheduler.address) if client.scheduler is not None else "its address"
     known: set[str] = set()
     looked = float("-inf")
 
@@ -281,7 +282,7 @@ def _client(where: Any, workers: int) -> Generator[Client, None, None]:
                 )
             )
         try:
-            client = Client(where, timeout=_REACH, set_as_default=False)
+            client = Client(where, timeout=_CONNECT, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise AnymaskError(
                 f"There is no Dask scheduler at {where} ({error or type(error).__name__})."
