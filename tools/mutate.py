@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,26 +34,36 @@ SLOW_TO_IMPORT = ("torch", "scipy.ndimage", "skimage.measure", "hypothesis", "py
 LEFT_OUT = ("RemoveDecorator", "ExceptionReplacer", "Variable")
 
 
-def changes(path: Path) -> Iterator[str]:
-    """The text of a module with each possible change, one at a time."""
-    from cosmic_ray.mutating import mutate_code
+def places(path: Path) -> Iterator[tuple[Path, str, int]]:
+    """Where a module can be changed: the module, the kind of change, and which one of that kind."""
+    from cosmic_ray.ast import ast_nodes, get_ast
     from cosmic_ray.plugins import get_operator, operator_names
 
-    text = path.read_text(encoding="utf-8")
-    seen = {meaning(text)}
+    nodes = list(ast_nodes(get_ast(path.read_text(encoding="utf-8"))))
     for name in operator_names():
-        if any(part in name for part in LEFT_OUT):
-            continue
-        operator, occurrence = get_operator(name)(), 0
-        while (changed := mutate_code(text, operator, occurrence)) is not None:
-            occurrence += 1
-            try:
-                what = meaning(changed)
-            except SyntaxError:
-                continue
-            if what not in seen:
-                seen.add(what)
-                yield changed
+        if not any(part in name for part in LEFT_OUT):
+            operator = get_operator(name)()
+            count = sum(1 for node in nodes for _ in operator.mutation_positions(node))
+            yield from ((path, name, number) for number in range(count))
+
+
+def changes(files: list[Path], number: int, seed: int) -> Iterator[tuple[Path, str]]:
+    """Modules with the text that each has after one change, chosen at random."""
+    from cosmic_ray.mutating import mutate_code
+    from cosmic_ray.plugins import get_operator
+
+    possible = [place for path in files for place in places(path)]
+    print(f"{len(possible)} changes of {len(files)} modules are possible.", flush=True)
+    random.Random(seed).shuffle(possible)
+    for path, name, occurrence in possible:
+        if number == 0:
+            return
+        text = path.read_text(encoding="utf-8")
+        changed = mutate_code(text, get_operator(name)(), occurrence)
+        with suppress(SyntaxError):
+            if changed is not None and meaning(changed) != meaning(text):
+                number -= 1
+                yield path, changed
 
 
 def meaning(text: str) -> str:
@@ -113,16 +124,12 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=50, help="how many changes to try")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    places = [path.resolve() for path in options.tests]
+    tests = [path.resolve() for path in options.tests]
     files = sorted(
         file.resolve()
         for path in options.modules
         for file in ([path] if path.is_file() else path.rglob("*.py"))
     )
-    possible = [(path, text) for path in files for text in changes(path)]
-    chosen = random.Random(options.seed).sample(possible, min(options.number, len(possible)))
-    print(f"{len(possible)} changes of {len(files)} modules are possible, {len(chosen)} are tried.")
-
     for name in SLOW_TO_IMPORT:
         importlib.import_module(name)
     with tempfile.TemporaryDirectory(prefix="anymask-mutate-") as folder:
@@ -131,21 +138,22 @@ def main() -> None:
             copy_of = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy_of(ROOT / name, copy / name)
         began = time.monotonic()
-        if outcome(copy, [os.path.relpath(path, ROOT) for path in places], 1e6) != "passed":
+        if outcome(copy, [os.path.relpath(path, ROOT) for path in tests], 1e6) != "passed":
             sys.exit("The tests fail without any change.")
         limit = 3 * (time.monotonic() - began) + 10
-        survivors = 0
-        for number, (path, changed) in enumerate(sorted(chosen), start=1):
+        tried = survivors = 0
+        for path, changed in changes(files, options.number, options.seed):
             inside, text = path.relative_to(ROOT), path.read_text(encoding="utf-8")
             (copy / inside).write_text(changed, encoding="utf-8")
-            passed = outcome(copy, tests_of(path, places), limit) == "passed"
+            passed = outcome(copy, tests_of(path, tests), limit) == "passed"
             (copy / inside).write_text(text, encoding="utf-8")
+            tried += 1
             if passed:
                 survivors += 1
                 lines = (text.splitlines(), changed.splitlines())
                 told = list(difflib.unified_diff(*lines, str(inside), "", lineterm="", n=0))
-                print(f"\n[{number}] not noticed: {told[0][4:]}", *told[2:], sep="\n", flush=True)
-    print(f"\n{len(chosen) - survivors} of {len(chosen)} changes were noticed.")
+                print(f"\nnot noticed: {told[0][4:]}", *told[2:], sep="\n", flush=True)
+    print(f"\n{tried - survivors} of {tried} changes were noticed.")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,9 @@ def test_next_and_previous_go_round_and_replace_the_layers(panel, photos, idle, 
     panel.control.step(1)
     wait(lambda: _names(panel) == ["photo2 · rgb", "photo2 · rgb · masks"])
     assert panel.shown.text() == "photo2  (2 of 2)"
+    # The second has another size, and is shown whole.
+    assert panel.viewer.layers.extent.world[1].tolist() == [149, 99]
+    assert panel.viewer.scene.camera.center == (0, 74.5, 49.5)
     panel.control.step(1)
     wait(lambda: _names(panel) == ["photo1 · rgb", "photo1 · rgb · masks"])
     panel.images.list.setCurrentRow(1)

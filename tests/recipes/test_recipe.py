@@ -163,9 +163,11 @@ def test_all_views_have_one_size_if_the_last_side_is_no_larger(
 ) -> None:
     out = tmp_path / "run"
     recipe = replace(RECIPE, last_side=RECIPE.side)
-    options = {"config": TINY, "updates": 4, "finish": True, "report": lambda _: None}
+    lines: list[str] = []
+    options = {"config": TINY, "updates": 4, "finish": True, "report": lines.append}
     train_in_stages([(cache, 1.0)], out, recipe=recipe, **options)
     assert [r["updates"] for r in _log(out)] == [4]
+    assert not any("from here on" in line for line in lines)
 
 
 def test_an_interrupted_training_is_saved(cache: ImageCache, tmp_path: Path) -> None:

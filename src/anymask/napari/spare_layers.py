@@ -50,6 +50,8 @@ class SpareLayers:
                 self._spare.remove(layer)
                 layer.data, layer.name = data, name
                 layer.visible = True
+                # napari does not look how large the data of a hidden layer are.
+                layer.refresh(thumbnail=False, data_displayed=False, highlight=False)
                 return layer
         return None
 
