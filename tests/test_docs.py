@@ -201,5 +201,7 @@ def shell_lines() -> list[list[str]]:
 @pytest.mark.parametrize("words", shell_lines(), ids=" ".join)
 def test_a_shell_line_is_understood(words) -> None:
     assert words[0] == "anymask"
-    command = typer.main.get_command(app).commands[words[1]]
-    assert command.make_context(words[1], words[2:]).params
+    command, words = typer.main.get_command(app), words[1:]
+    while hasattr(command, "commands"):  # groups of commands
+        (name, *words), command = words, command.commands[words[0]]
+    assert command.make_context(name, words).params

@@ -7,6 +7,7 @@ of them travel. The job is a plug-in of the workers, which Dask also gives to th
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import queue
 import secrets
@@ -21,6 +22,7 @@ from typing import Any
 
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, get_worker
 from distributed.client import FutureCancelledError, FuturesCancelledError
+from distributed.utils import silence_logging_cmgr
 
 from anymask.errors import AnymaskError
 from anymask.jobs.handing_out import HandingOut
@@ -198,8 +200,8 @@ def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch)
                 if isinstance(result, KilledWorker):
                     if left_out := missing(worker):
                         yield left_out
-                elif isinstance(result, FutureCancelledError):
-                    raise _gone(address) from result
+                elif result is None:  # cancelled, as all are without a scheduler
+                    raise _gone(address)
                 elif isinstance(result, BaseException):
                     raise result
                 elif index is None:
@@ -228,10 +230,14 @@ def _fetched(client: Client, ended: queue.SimpleQueue[Future]) -> Iterator[tuple
         tasks.append(ended.get(timeout=_LOOK))
         while True:
             tasks.append(ended.get_nowait())
-    good = [task for task in tasks if task.status == "finished"]
+    good: list[Future] = []
     for task in tasks:
-        if task.status in ("error", "cancelled"):
-            yield task, task.exception()
+        if (status := task.status) == "finished":
+            good.append(task)
+        elif status == "pending":  # lost with its worker
+            task.add_done_callback(ended.put)
+        else:
+            yield task, task.exception() if status == "error" else None
     if not good:
         return
     fetch = partial(client.gather, good, asynchronous=True)
@@ -269,6 +275,8 @@ def _client(where: Any, workers: int) -> Generator[Client, None, None]:
         yield where
         return
     with ExitStack() as ends:
+        # What ends the run is told in a sentence.
+        ends.enter_context(silence_logging_cmgr(logging.CRITICAL))
         if where == "local":
             where = ends.enter_context(
                 LocalCluster(
@@ -278,7 +286,7 @@ def _client(where: Any, workers: int) -> Generator[Client, None, None]:
                     dashboard_address=":0",
                     env=shared_threads(workers),
                     memory_limit=0,
-                    silence_logs=50,
+                    silence_logs=False,
                 )
             )
         try:
