@@ -120,7 +120,7 @@ def segment_folder(
         compile,
     )
     places = [images] if isinstance(images, str | os.PathLike) else images
-    run = FolderRun(job, gather([os.fspath(place) for place in places]))
+    run = FolderRun(job, gather([os.fspath(place) for place in places], job.view))
     if skip_existing:
         run.skip_finished()
     existing = run.would_replace()
