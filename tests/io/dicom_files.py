@@ -57,3 +57,21 @@ def write(
     else:
         data.save_as(path, enforce_file_format=True)
     return data
+
+
+def write_series(folder: Path, shape: tuple[int, int] = (4, 5)) -> Path:
+    """Write three slices of a series, whose names are in another order than their positions.
+
+    Values are twice the position in mm: 0, 5 and 10.
+    """
+    folder.mkdir()
+    for name, position in (("IM0", 5.0), ("IM1", 0.0), ("IM2", 2.5)):
+        write(
+            folder / name,
+            np.full(shape, int(position * 2), np.uint16),
+            SeriesInstanceUID="1.2.3",
+            PixelSpacing=[0.7, 0.7],
+            ImagePositionPatient=[0, 0, position],
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+        )
+    return folder

@@ -22,11 +22,14 @@ from anymask import segment_folder
 from anymask.errors import AnymaskError, ImageError, OutputError
 from anymask.io import save_masks
 from anymask.io.results import SUFFIXES
+from anymask.io.view import View
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.folder_run import FolderRun
 from anymask.jobs.inputs import gather
 from anymask.jobs.worker import Worker
 from anymask.masks.mask_set import MaskSet
+from anymask.notices import ReadingNotice
+from tests.io.dicom_files import write_series
 
 QUICK = {"points_per_side": 3, "pred_iou_thresh": 0.1, "stability_score_thresh": 0.1}
 
@@ -48,6 +51,20 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def statuses(report) -> list[tuple[str, str]]:
     return [(each.name, each.status) for each in report.outcomes]
+
+
+def test_a_folder_of_slices_is_one_volume_if_a_plane_of_it_is_named(model, tmp_path):
+    folder = write_series(tmp_path / "ct", (20, 30))
+    one = segment_folder(folder, tmp_path / "one", model, z=1, reading={"series": 0}, **QUICK)
+    assert statuses(one) == [("ct", "done")]
+    coco = json.loads((tmp_path / "one" / "ct.masks.json").read_text("utf-8"))
+    assert coco["info"]["view"] == {"z": 1, "series": 0}
+    (item,) = gather([str(folder)], View(planes={"z": 1})).items
+    assert View(planes={"z": 1}).open(item.path).array[0, 0] == 5  # IM2, in the middle
+    with pytest.warns(ReadingNotice, match="the 3 slices of a DICOM series") as told:
+        single = gather([str(folder)], View())
+    assert [item.title for item in single.items] == ["IM0", "IM1", "IM2"]
+    assert len(told) == 1
 
 
 def test_the_report_says_what_became_of_each_image_and_why(photos, model, run, tmp_path):

@@ -202,14 +202,13 @@ def test_regions_without_a_click_belong_to_the_mask_only_if_wanted(
     panel.click.clicked_only.click()
     wait(lambda: _answered(panel) and panel.clicks.layers.preview.data[0, 0])
     mouse.key(Qt.Key.Key_C)
-    mouse.click(70, 95)
-    mouse.key(Qt.Key.Key_C)
-    wait(lambda: len(session.layers.ids(KEY)) == 2)
+    assert session.layers.labels(KEY)[0, 0] == 1
+    (click,) = session.edits.steps(KEY)[-1].args["clicks"]
+    assert click["prompts"]["keep_clicked"] is False
     panel.click.clicked_only.click()
     mouse.click(70, 95)
-    mouse.key(Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
-    wait(lambda: session.edits.steps(KEY)[-1].args["clicks"][0]["prompts"]["keep_clicked"])
-    assert session.layers.labels(KEY)[0, 0] == 1
+    wait(lambda: _answered(panel))
+    assert not panel.clicks.layers.preview.data[0, 0]
 
 
 def test_the_layers_of_clicks_are_hidden_when_clicking_ends_and_shown_again(clicking, mouse, wait):

@@ -19,6 +19,7 @@ from anymask.session import (
     SessionError,
     check_expressions,
 )
+from tests.io.dicom_files import write, write_series
 
 
 @pytest.fixture
@@ -80,6 +81,29 @@ def test_removing_and_ordering_are_kept(session):
         assert [image.id for image in again.images] == ["i3", "i1"]
         added = again.images.add(again.images["i1"].path.parent / "b.png")
         assert added.ids == ["i4"]
+
+
+def test_a_folder_of_slices_is_a_stack_and_is_found_after_a_move(session, tmp_path):
+    folder = write_series(tmp_path / "ct", (20, 30))
+    (added,) = session.images.add(folder).ids
+    record = session.images[added]
+    assert (record.name, record.axes, record.planes) == ("ct", "ZYX", 3)
+    assert session.images.load(added).array[:, 0, 0].tolist() == [0, 5, 10]
+    session.close()
+    (tmp_path / "moved").mkdir()
+    folder.rename(tmp_path / "moved" / "ct")
+    with Session.open(session.folder) as again:
+        assert again.images.load(added).array[:, 0, 0].tolist() == [0, 5, 10]
+        assert again.images[added].path == tmp_path / "moved" / "ct"
+
+
+def test_slices_that_are_no_single_volume_are_images_of_their_own(session, tmp_path):
+    folder = write_series(tmp_path / "ct", (20, 30))
+    write(folder / "other", np.zeros((20, 30), np.uint16), SeriesInstanceUID="1.2.4")
+    added = session.images.add(folder)
+    assert [session.images[each].name for each in added.ids] == ["IM0", "IM1", "IM2", "other"]
+    assert not added.failed
+    assert "has 2 series" in "".join(session.log_lines(20))
 
 
 def test_a_cancelled_add_keeps_the_images_added_so_far(tmp_path, pictures):

@@ -58,9 +58,10 @@ def show_notices() -> None:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if issubclass(category, PluginWarning | ReadingNotice):
-            if str(message) not in shown:
-                err.print(Text(str(message), style="yellow"), soft_wrap=True)
-            shown.add(str(message))
+            text = named(str(message), options_of(_running.get()))
+            if text not in shown:
+                err.print(Text(text, style="yellow"), soft_wrap=True)
+            shown.add(text)
         else:
             show_other(message, category, *where, **more)
 

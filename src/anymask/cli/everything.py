@@ -122,7 +122,7 @@ def everything(
     anymask everything cells.ome.tif -o masks/ --channels 0=blue,1=green --z max
     ```
     """
-    inputs = gather(images)
+    inputs = gather(images, view)
 
     # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.cli.folder_report import print_summary, shown

@@ -90,7 +90,7 @@ def overlay(
     from anymask.jobs.work_through import work_through
 
     executor = executor_for(jobs, dask)
-    inputs = gather([images])
+    inputs = gather([images], view)
     if not inputs.items:
         raise ImageError(
             " ".join(reason for _, reason in inputs.unusable)

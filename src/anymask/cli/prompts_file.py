@@ -64,7 +64,7 @@ def segment_from_file(
     as_json: bool,
 ) -> None:
     """Segment the images that have prompts, report what became of them, and make a data set."""
-    inputs = gather(images)
+    inputs = gather(images, view)
 
     # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.cli.folder_report import print_summary, shown

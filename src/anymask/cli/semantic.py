@@ -108,7 +108,7 @@ def semantic(
     from anymask.files import check_writable
 
     check_writable(output)
-    maps, given = _inputs(pictures)
+    maps, given = _inputs(pictures, view)
     if view.header is not None and len(given) > 1:
         raise AnymaskError(
             f"--header belongs to one data file, but {len(given)} images are given; run them one "
@@ -142,7 +142,7 @@ def semantic(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _inputs(arguments: list[str]) -> tuple[list[WorkItem], list[WorkItem]]:
+def _inputs(arguments: list[str], view: View) -> tuple[list[WorkItem], list[WorkItem]]:
     """Sort the arguments into score maps and images; a folder with score maps gives the maps."""
     maps: list[WorkItem] = []
     others: list[str] = []
@@ -161,7 +161,7 @@ def _inputs(arguments: list[str]) -> tuple[list[WorkItem], list[WorkItem]]:
             others.append(argument)
     if not others:
         return maps, []
-    inputs = gather(others)
+    inputs = gather(others, view)
     if inputs.unusable:
         raise ImageError(" ".join(reason for _, reason in inputs.unusable))
     return maps, [p for p in inputs.items if not p.path.name.endswith(MASK)]

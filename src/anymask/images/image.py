@@ -404,7 +404,8 @@ class Image:
         letter = axis.lower()
         raise ImageError(
             f"{self._what()} has {length} {names}; choose one with {letter}=0 to "
-            f'{letter}={length - 1}, {letter}="middle", or a projection, {letter}="max" or "mean".'
+            f'{letter}={length - 1} or {letter}="middle", or a projection, {letter}="max" or '
+            f'{letter}="mean".'
         )
 
 

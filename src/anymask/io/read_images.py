@@ -18,6 +18,7 @@ from anymask.io.registry import (
     ImageFormat,
     image_format_by_content,
     image_format_by_suffix,
+    image_format_of_folder,
     image_formats,
     image_suffixes,
 )
@@ -168,9 +169,9 @@ def _format_of(path: Path) -> ImageFormat:
     """
     form = image_format_by_suffix(path)
     if path.is_dir() and not (form and form.is_folder):
-        for other in image_formats():
-            if other.reads_folder is not None and other.reads_folder(path):
-                return other
+        whole = image_format_of_folder(path)
+        if whole is not None:
+            return whole
         raise ImageError(f"{path} is a folder, not an image; name the images in it one by one.")
     if not path.exists():
         raise ImageError(f"There is no file {path}; check the name and the folder.")

@@ -281,6 +281,14 @@ def image_format_by_content(path: Path) -> ImageFormat | None:
     return next((form for form in image_formats() if form.accepts(path)), None)
 
 
+def image_format_of_folder(path: Path) -> ImageFormat | None:
+    """The format that reads a folder of several images as one, such as the slices of a volume."""
+    if not path.is_dir():
+        return None
+    forms = image_formats()
+    return next((form for form in forms if form.reads_folder and form.reads_folder(path)), None)
+
+
 def image_files(path: Path) -> list[Path]:
     """All files that make up an image, the main one first."""
     form = image_format_by_suffix(path) or (

@@ -13,7 +13,7 @@ from anymask.images.image import Image
 from anymask.jobs.inputs import WorkItem
 from anymask.masks.mask_set import MaskSet
 from anymask.notices import tell
-from anymask.painting import default_width, draw_prompts, overlay
+from anymask.painting import default_width, draw_prompts, enlargement, overlay
 from anymask.prompts.prompts import Prompts
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Everything:
         return self._generator.generate_masks(rgb, progress=advance)
 
     def painted(self, rgb: NDArray[np.uint8], masks: MaskSet) -> NDArray[np.uint8]:
-        """Paint the masks over the image."""
-        return overlay(rgb, masks)
+        """Paint the masks over the image, enlarged if it is very small."""
+        return overlay(rgb, masks, scale=enlargement(rgb.shape))
 
 
 class Answers:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from anymask.errors import ImageError
 from anymask.jobs.result_names import output_names
+from anymask.notices import tell
 
 if TYPE_CHECKING:
     from anymask.images.recipes import Recipe
+    from anymask.io.view import View
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,23 @@ class Inputs:
     own_results: int
 
 
-def gather(arguments: Sequence[str]) -> Inputs:
-    """Expand files, folders and patterns to images and name their results."""
+def gather(arguments: Sequence[str], view: View | None = None) -> Inputs:
+    """Expand files, folders and patterns to images and name their results.
+
+    A folder with the slices of a DICOM series is one volume if the view names a plane of it, or one
+    of several series.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+    view : View, optional
+        How the images are shown.
+
+    Warns
+    -----
+    ReadingNotice
+        If the slices of a volume become images of their own.
+    """
     from anymask.io.listing import list_images
     from anymask.io.results import is_result
 
@@ -86,11 +103,23 @@ def gather(arguments: Sequence[str]) -> Inputs:
     unusable: list[tuple[str, str]] = []
     own: set[Path] = set()
     for argument in arguments:
+        series = None if view is None else _series_in(Path(argument))
+        if series and view and ("z" in view.planes or "series" in view.reading):
+            absolute = Path(os.path.abspath(argument))
+            path = Path(argument) if Path(argument).name else absolute
+            found.setdefault(absolute, (path, Path(absolute.name)))
+            continue
         try:
             paths = list_images(argument)
         except ImageError as error:
             unusable.append((argument, str(error)))
             continue
+        if series and len(paths) > 1:
+            tell(
+                f"{argument} holds the {len(paths)} slices of a {series} series, and each is taken "
+                'as an image of its own; z="middle", z="max" or another plane takes them as one '
+                "volume, in the order of their positions."
+            )
         root = _root(argument)
         for path in paths:
             absolute = Path(os.path.abspath(path))
@@ -104,6 +133,18 @@ def gather(arguments: Sequence[str]) -> Inputs:
         WorkItem(path, name) for (path, _), name in zip(pairs, output_names(pairs), strict=True)
     ]
     return Inputs(items, unusable, len(own))
+
+
+def _series_in(path: Path) -> str | None:
+    """The format of a folder whose images are the slices of volumes; None for other places."""
+    from anymask.io.guards import reading
+    from anymask.io.registry import image_format_of_folder
+
+    if not path.is_dir():
+        return None
+    with reading(path):
+        form = image_format_of_folder(path)
+    return None if form is None else form.name
 
 
 def _root(argument: str) -> Path | None:

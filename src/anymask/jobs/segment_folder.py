@@ -155,7 +155,7 @@ def segment_folder(
     name = "small" if model is None else os.fspath(model)
     executor = executor_for(jobs, dask)
     places = [images] if isinstance(images, str | os.PathLike) else images
-    inputs = gather([os.fspath(place) for place in places])
+    inputs = gather([os.fspath(place) for place in places], view)
     given = {key: value for key, value in options.items() if value is not None}
     earlier = {} if add_to is None else masks_by_image(inputs, Path(add_to))
     if prompts is None:

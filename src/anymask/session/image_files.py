@@ -223,7 +223,8 @@ def find_moved(record: ImageRecord, folders: Iterable[Path]) -> Path | None:
         named, sized, seen = [], [], 0
         for root, inner, names in os.walk(folder):
             inner[:] = sorted(name for name in inner if not name.endswith(".anymask"))
-            for name in sorted([*names, *(d for d in inner if d.endswith(".zarr"))]):
+            images = [d for d in inner if d.endswith(".zarr") or d == record.path.name]
+            for name in sorted([*names, *images]):
                 seen += 1
                 path = Path(root, name)
                 if name == record.path.name:

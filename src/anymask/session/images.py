@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,19 +13,10 @@ from numpy.typing import NDArray
 from anymask.errors import AnymaskError
 from anymask.images.image import Image
 from anymask.images.recipes import Recipe, recipe
-from anymask.io.listing import list_images
+from anymask.session.adding import Adding
 from anymask.session.errors import EditedError, SessionError
-from anymask.session.image_files import (
-    Added,
-    Failure,
-    ImageFiles,
-    find_moved,
-    fingerprint,
-    needs_header,
-    read_source,
-)
+from anymask.session.image_files import Added, ImageFiles, find_moved
 from anymask.session.records import (
-    DEFAULT_RECIPE,
     CancelToken,
     Event,
     ImageId,
@@ -51,6 +41,7 @@ class Images:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._files = ImageFiles(store)
+        self._adding = Adding(store, self._files)
         self._rendered = Rendered(store, self._files)
 
     def _records(self) -> tuple[ImageRecord, ...]:
@@ -106,7 +97,8 @@ class Images:
     ) -> Added:
         """Add files, folders and patterns; unreadable files do not stop the others.
 
-        Slow: reads each file once, to recognise it later by its content.
+        Slow: reads each file once, to recognise it later by its content. A folder with the slices
+        of one DICOM series becomes one stack.
 
         Parameters
         ----------
@@ -119,93 +111,9 @@ class Images:
         **read_options
             Further options for `anymask.read`.
         """
-        given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-        added, files = Added(), []
-        for place in given:
-            try:
-                files += [Path(place)] if header is not None else list_images(place)
-            except AnymaskError as error:
-                added.failed.append(Failure(Path(place), str(error)))
-        for index, path in enumerate(files):
-            if cancel is not None and cancel.is_cancelled:
-                break
-            if progress is not None:
-                progress(index, len(files))
-            self._add(path.absolute(), header, read_options, added)
-        if progress is not None:
-            progress(len(files), len(files))
-        for failure in added.failed:
-            self._store.log(failure.sentence)
-        if added.ids:
-            self._store.tell(Event("images"))
-        return added
-
-    def _add(self, path: Path, header: Any, read_options: dict[str, Any], added: Added) -> None:
-        for record in self:
-            if record.path == path and dict(record.read_options or {}) == read_options:
-                added.already.append(record.id)
-                return
+        places = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
         head = None if header is None else Path(header).absolute()
-        try:
-            image = read_source(path, head, read_options)
-            facts = fingerprint(image, path, head)
-        except AnymaskError as error:
-            added.failed.append(Failure(path, str(error), needs_header(path, error)))
-            return
-        except OSError as error:
-            added.failed.append(Failure(path, f"{path} cannot be read: {error.strerror}."))
-            return
-        store = self._store
-        with store.mutex:
-            record = ImageRecord(
-                f"i{store.state.next_image}",
-                self._free_name(path, image.name),
-                path,
-                image.axes,
-                tuple(map(int, image.shape)),
-                image.dtype.name,
-                facts,
-                head,
-                read_options,
-                () if image.wavelengths is None else tuple(map(float, image.wavelengths)),
-                self._shared_recipes(image),
-            )
-            store.record("images.add", images=[record.to_json(store.folder)])
-            self._files.keep(record.id, image)
-        added.ids.append(record.id)
-
-    def _shared_recipes(self, image: Image) -> tuple[Recipe, ...]:
-        """Return the pseudo-RGBs that all images of its kind have and that fit; else the default.
-
-        Images of a kind have the same bands; without such images, all others count.
-        """
-        nm = () if image.wavelengths is None else tuple(map(float, image.wavelengths))
-        bands = math.prod(
-            n for axis, n in zip(image.axes, image.shape, strict=True) if axis in "CS"
-        )
-        kind = [each.recipes for each in self if (each.bands, each.wavelengths) == (bands, nm)]
-        known = kind or [each.recipes for each in self]
-        shared = [how for how in known[0] if all(how in each for each in known)] if known else []
-        fitting = []
-        for how in shared:
-            try:
-                check_recipe(image, how)
-            except AnymaskError:
-                continue
-            fitting.append(how)
-        return tuple(fitting) or (DEFAULT_RECIPE,)
-
-    def _free_name(self, path: Path, stem: str) -> str:
-        """Return an unused name: the stem, the file name, or one with the folder in front."""
-        taken = {record.name.casefold() for record in self}
-        stem = stem or path.stem
-        for name in (stem, path.name, f"{path.parent.name}_{stem}"):
-            if name and name.casefold() not in taken:
-                return name
-        number = 2
-        while f"{stem}-{number}".casefold() in taken:
-            number += 1
-        return f"{stem}-{number}"
+        return self._adding.add(list(map(Path, places)), head, read_options, progress, cancel)
 
     def remove(self, ids: Iterable[ImageId]) -> None:
         """Remove images and their layers from the session; the image files are not touched."""

@@ -20,7 +20,7 @@ from anymask.errors import ImageError
 from anymask.io.image_formats import dicom
 from anymask.io.listing import list_images
 from anymask.io.read_images import read, read_rgb
-from tests.io.dicom_files import write
+from tests.io.dicom_files import write, write_series
 from tests.io.refusals import sentence
 
 
@@ -314,18 +314,7 @@ def test_stored_values_are_looked_up_in_the_table_of_the_file(tmp_path: Path) ->
 
 @pytest.fixture
 def series(tmp_path: Path) -> Path:
-    """Three slices of a series, whose names are in another order than their positions."""
-    (tmp_path / "ct").mkdir()
-    for name, position in (("IM0", 5.0), ("IM1", 0.0), ("IM2", 2.5)):
-        write(
-            tmp_path / "ct" / name,
-            np.full((4, 5), int(position * 2), np.uint16),
-            SeriesInstanceUID="1.2.3",
-            PixelSpacing=[0.7, 0.7],
-            ImagePositionPatient=[0, 0, position],
-            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
-        )
-    return tmp_path / "ct"
+    return write_series(tmp_path / "ct")
 
 
 def test_a_folder_of_slices_is_a_volume_in_the_order_of_their_positions(series: Path) -> None:
