@@ -9,6 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+import anymask
+from anymask.images.geotiff_tags import geo_tags
 from anymask.images.pseudo_rgb import pseudo_rgb
 from anymask.predict.predictor import SamPredictor
 from anymask.predict.score_map import ScoreMap
@@ -45,6 +47,19 @@ def test_another_threshold_needs_no_model(cli, tmp_path, kind):
     assert result.exit_code == 0, result.stderr
     mask = np.asarray(Image.open(tmp_path / "out" / "day 1" / "leaf.v2.semantic.png"))
     np.testing.assert_array_equal(mask > 0, scores.mask(1.5))
+
+
+def test_scores_of_a_map_keep_its_place(cli, model, tmp_path):
+    transform = (5e5, 0.5, 0.0, 5e6, 0.0, -0.5)
+    tags = geo_tags(transform, "EPSG:32632", "m")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((30, 40), np.uint8), extratags=tags)
+    result = cli(
+        "semantic", tmp_path / "a.tif", "--scores", "tif", "--model", model, "-o", tmp_path
+    )
+    assert result.exit_code == 0, result.stderr
+    scores = anymask.read(tmp_path / "a.scores.tif")
+    assert (scores.geo["transform"], scores.geo["crs"]) == (transform, "EPSG:32632")
+    assert ScoreMap.load(tmp_path / "a.scores.tif").image_size == (30, 40)
 
 
 def test_scores_none_saves_no_scores_and_nothing_is_overwritten(cli, model, scene_file, tmp_path):

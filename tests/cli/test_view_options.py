@@ -342,7 +342,7 @@ def test_an_image_of_a_file_with_several_is_chosen_by_page_series_or_dataset(cli
 @pytest.mark.parametrize(
     ("shape", "axes", "told"),
     [
-        ((5, 30, 40), "ZYX", "choose one with --z 0 to --z 4, --z middle"),
+        ((5, 30, 40), "ZYX", "choose one with --z 0 to --z 4 or --z middle"),
         ((12, 30, 40), "CYX", "with --channels, for example --channels 12,40,7 for red"),
     ],
 )

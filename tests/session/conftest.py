@@ -13,6 +13,7 @@ import tifffile
 from PIL import Image
 
 import anymask
+from anymask.images.geotiff_tags import geo_tags
 from anymask.model.sam import Sam
 from anymask.session import LayerKey, Session
 
@@ -114,3 +115,17 @@ def child() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+@pytest.fixture
+def field(tmp_path) -> Callable[[int], Path]:
+    """Write a map, or a stack of several planes, with half a metre a pixel."""
+    tags = geo_tags((5e5, 0.5, 0.0, 5e6, 0.0, -0.5), "EPSG:32632", "m")
+
+    def write(planes: int = 1) -> Path:
+        pixels = np.zeros((planes, 40, 50) if planes > 1 else (40, 50), np.uint8)
+        path = tmp_path / "field.tif"
+        tifffile.imwrite(path, pixels, extratags=tags, photometric="minisblack")
+        return path
+
+    return write

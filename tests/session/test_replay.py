@@ -106,6 +106,18 @@ def test_on_another_machine_the_folder_of_images_is_enough(worked, cli, tmp_path
     assert sorted(path.name for path in moved.iterdir()) == before
 
 
+def test_repeated_label_images_have_the_place_of_their_map(cli, tmp_path, field, paint):
+    with Session.create(tmp_path / "work") as session:
+        session.images.add(field())
+        paint(session, LayerKey("i1", "rgb"), 3, slice(10, 20), slice(10, 20))
+    result = cli("replay", tmp_path / "work.anymask", "-o", tmp_path / "again")
+    assert result.exit_code == 0, result.output
+    before = anymask.read(tmp_path / "field.tif")
+    after = anymask.read(tmp_path / "again" / "field.labels.tif")
+    assert (after.geo["transform"], after.geo["crs"]) == (before.geo["transform"], "EPSG:32632")
+    assert (after.array == 3).sum() == 100
+
+
 def test_without_an_image_the_replay_names_the_steps_it_could_not_repeat(worked, shipped):
     worked.images["i1"].path.unlink()
     worked.images._files._in_memory.clear()

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+import anymask
 from anymask.errors import OutputError
 from anymask.io.read_masks import load_dataset, load_masks
 from anymask.session import LayerKey, Session
@@ -166,6 +167,24 @@ def test_a_binary_mask_of_selected_objects_is_written(annotated, tmp_path):
     np.testing.assert_array_equal(mask, np.where(annotated.layers.labels(key) == 7, 255, 0))
     with pytest.raises(OutputError, match="exists already"):
         annotated.export.save_binary(key, None, tmp_path / "mask.png")
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_every_label_image_of_a_map_has_its_place(tmp_path, paint, field, planes):
+    with Session.create(tmp_path / "work") as session:
+        session.images.add(field(planes))
+        key = LayerKey("i1", "rgb")
+        last = None if planes == 1 else planes - 1
+        paint(session, key, 3, slice(10, 20), slice(10, 20), plane=last)
+        session.export.save(tmp_path)
+        session.export.save_binary(key, None, tmp_path / "one.tif", plane=planes - 1)
+    before = anymask.read(tmp_path / "field.tif")
+    for name, value in (("field.labels.tif", 3), ("one.tif", 255)):
+        image = anymask.read(tmp_path / name)
+        for fact in ("transform", "crs"):
+            assert image.geo[fact] == before.geo[fact]
+        assert (image.pixel_size, image.unit) == ((0.5, 0.5), "m")
+        assert image.array.sum() == 100 * value
 
 
 def test_masks_from_a_file_replace_a_layer(annotated, tmp_path):

@@ -66,9 +66,10 @@ def replay(
         sam = None if model is None else load_model(model, device, dtype)
         with err.status("Repeating the steps"):
             result = again(opened, sam=sam, images=images, device=device, dtype=dtype)
-    if output is not None:
-        for layer in result.layers:
-            _write(output / f"{layer.title}.labels.tif", layer.labels, overwrite)
+        if output is not None:
+            for layer in result.layers:
+                path = output / f"{layer.title}.labels.tif"
+                opened.export.save_labels(layer.key, layer.labels, path, overwrite=overwrite)
     if as_json:
         rows = [_row(layer) for layer in result.layers]
         out.print_json(json.dumps({"layers": rows, "notes": result.sentences}))
@@ -76,16 +77,6 @@ def replay(
         _print(result)
     if not result.is_reproduced:
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _write(path: Path, labels: Any, overwrite: bool) -> None:
-    import tifffile
-
-    from anymask.files import check_free, whole_file
-
-    check_free(path, overwrite)
-    with whole_file(path) as part:
-        tifffile.imwrite(part, labels, compression="zlib", photometric="minisblack")
 
 
 def _row(layer: Any) -> dict[str, Any]:

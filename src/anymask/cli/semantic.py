@@ -26,6 +26,7 @@ from anymask.io.view import View
 from anymask.jobs.inputs import WorkItem, gather
 
 if TYPE_CHECKING:
+    from anymask.images.image import Image
     from anymask.predict.predictor import SamPredictor
     from anymask.predict.score_map import ScoreMap
 
@@ -117,7 +118,9 @@ def semantic(
     found = [item for picture in given for item in picture.with_recipes(view.recipes)]
     failures = 0
 
-    def attempt(item: WorkItem, score: Callable[[], ScoreMap], kept: Path | None) -> None:
+    def attempt(
+        item: WorkItem, score: Callable[[], tuple[ScoreMap, Image | None]], kept: Path | None
+    ) -> None:
         nonlocal failures
         try:
             _write(score, output / item.name, kept, threshold, overwrite)
@@ -131,7 +134,7 @@ def semantic(
         from anymask.predict.score_map import ScoreMap
 
         for item in maps:
-            attempt(item, partial(ScoreMap.load, item.path), None)
+            attempt(item, lambda item=item: (ScoreMap.load(item.path), None), None)
     if found:
         predictor = _predictor(model, device, dtype)
         for item in found:
@@ -180,24 +183,30 @@ def _predict(
     item: WorkItem,
     points: list[tuple[float, float, int]],
     box: tuple[float, float, float, float] | None,
-) -> ScoreMap:
+) -> tuple[ScoreMap, Image | None]:
     from anymask.predict.semantic import score_map
 
     with err.status(f"Segmenting {item.path.name}"):
-        picture, notes = view.picture(view.open(item.path), item.recipe)
+        image = view.open(item.path)
+        picture, notes = view.picture(image, item.recipe)
         for note in notes:
             err.print(Text(note, style="yellow"), soft_wrap=True)
         predictor.set_image(picture)
-        return score_map(
+        scores = score_map(
             predictor,
             [(x, y) for x, y, _ in points] or None,
             [label for _, _, label in points] or None,
             box=box,
         )
+    return scores, image
 
 
 def _write(
-    score: Callable[[], ScoreMap], stem: Path, kept: Path | None, threshold: float, overwrite: bool
+    score: Callable[[], tuple[ScoreMap, Image | None]],
+    stem: Path,
+    kept: Path | None,
+    threshold: float,
+    overwrite: bool,
 ) -> None:
     """Write one mask, and its scores if wanted."""
     import numpy as np
@@ -209,10 +218,10 @@ def _write(
     for path in (target, kept):  # checked before the model runs, which is slow
         if path is not None:
             check_free(path, overwrite)
-    scores = score()
+    scores, image = score()
     mask = scores.mask(threshold)
     if kept is not None:
-        scores.save(kept)
+        scores.save(kept, image=image)
     with whole_file(target) as part:
         save_png(part, mask.astype(np.uint8) * 255)
     out.print(Text(f"{target}  {mask.mean():.1%} of the image"), soft_wrap=True)

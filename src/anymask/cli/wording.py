@@ -13,7 +13,7 @@ from typer.models import OptionInfo
 
 # "replace it with --overwrite (overwrite=True in Python)" names both; here the first is enough.
 _FOR_PYTHON = re.compile(
-    r"\s*\((?:Python: )?[a-z_]+=\w+(?: in Python)?\)|, or [a-z_]+=\w+ in Python(?=\))"
+    r"\s*\((?:Python: )?[a-z_]+=(?:\w+|\[[^\]]*\])(?: in Python)?\)|, or [a-z_]+=\w+ in Python(?=\))"
 )
 _VALUE = r"""\[[^\]]*\]|\([^)]*\)|'[^']*'|"[^"]*"|[^\s,;:.)]*(?:\.\w+)?"""
 
@@ -40,6 +40,8 @@ def named(message: str, options: dict[str, str]) -> str:
     'choose with --channels 12,40.'
     >>> named("replace it with --overwrite (overwrite=True in Python).", {})
     'replace it with --overwrite.'
+    >>> named("choose with --channels 2,1 (Python: channels=[2, 1]).", {"channels": "--channels"})
+    'choose with --channels 2,1.'
     """
     message = _FOR_PYTHON.sub("", message)
     if not options:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from anymask.errors import AnymaskError, ImageError, OutputError
+from anymask.images.geotiff_tags import geo_tags
 from anymask.images.image import Transform
 from anymask.io.features import features_of, masks_of, notes_of, size_to_read, transform_to_write
 from anymask.io.guards import check_size, needs
-from anymask.io.image_formats.tiff.geotiff import geo_tags
 from anymask.io.mask_file import MaskFile
 from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet

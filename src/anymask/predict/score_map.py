@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,11 @@ from scipy import sparse
 
 from anymask.errors import ImageError, OutputError, PromptError
 from anymask.files import whole_file
+from anymask.images.geotiff_tags import geo_tags
 from anymask.masks.objects import Crop
+
+if TYPE_CHECKING:
+    from anymask.images.image import Image
 
 # Full-size logits computed at a time: some megabytes, whatever the image size.
 _VALUES_AT_ONCE = 2**22
@@ -159,7 +164,7 @@ class ScoreMap:
         np.exp(-np.clip(scores, -80, 80, out=scores), out=scores)
         return np.reciprocal(np.add(scores, 1, out=scores), out=scores)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, image: Image | None = None) -> None:
         """Save the map for :meth:`load`.
 
         Parameters
@@ -167,6 +172,8 @@ class ScoreMap:
         path
             ``.npz`` stores the logits from the decoder, exact and small. ``.tif`` stores them at
             the size of the image, as float32 rounded to 1/256, for other programs.
+        image : Image, optional
+            The image, whose place on a map a ``.tif`` gets.
 
         Raises
         ------
@@ -184,7 +191,7 @@ class ScoreMap:
             if suffix == ".npz":
                 self._write_npz(temporary)
             else:
-                self._write_tiff(temporary)
+                self._write_tiff(temporary, image)
 
     def _write_npz(self, path: Path) -> None:
         frame = (*(self.input_size or (0, 0)), self.encoder_size or 0)
@@ -198,8 +205,11 @@ class ScoreMap:
                 predicted_iou=np.float64(self.predicted_iou),
             )
 
-    def _write_tiff(self, path: Path) -> None:
+    def _write_tiff(self, path: Path, image: Image | None) -> None:
         import tifffile
+
+        geo = (None if image is None else image.geo) or {}
+        unit = None if image is None else image.unit
 
         known = not math.isnan(self.predicted_iou)
         facts = {
@@ -213,6 +223,7 @@ class ScoreMap:
             compression="zlib",
             description=json.dumps(facts),
             metadata=None,
+            extratags=geo_tags(geo.get("transform"), geo.get("crs"), unit, geo.get("geokeys")),
         )
 
     @classmethod

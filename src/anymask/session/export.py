@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError, OutputError
 from anymask.files import check_free, whole_file
 from anymask.io.limits import losses
+from anymask.io.mask_formats.label_tiff import write_stack, write_tiff
 from anymask.io.registry import MaskFormat, format_named
+from anymask.io.write_context import context_for
 from anymask.io.write_masks import path_in, save_dataset, save_masks
 from anymask.masks.mask_set import MaskSet
 from anymask.session.images import Images
@@ -198,9 +201,42 @@ class Export:
 
         target = Path(path)
         check_free(target, overwrite)
-        mask = self._layers.binarise(layer, choice, plane)
+        mask = self._layers.binarise(layer, choice, plane).astype(np.uint8) * 255
         with whole_file(target) as part:
-            imageio.imwrite(part, mask.astype(np.uint8) * 255)
+            if target.suffix.lower() in (".tif", ".tiff"):
+                write_tiff(part, mask, context_for(self._image_of(layer, plane), target))
+            else:
+                imageio.imwrite(part, mask)
+
+    def save_labels(
+        self,
+        layer: LayerKey,
+        labels: NDArray[np.unsignedinteger],
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+    ) -> None:
+        """Write any labels (H, W) or (planes, H, W) of the size of a layer as TIFF.
+
+        The file gets the pixel size and the place on the map of the layer's image.
+
+        Raises
+        ------
+        OutputError
+            If the file exists and `overwrite` is false, or cannot be written.
+        """
+        target = Path(path)
+        check_free(target, overwrite)
+        image = self._image_of(layer, 0)
+        with whole_file(target) as part:
+            context = context_for(image, target)
+            if labels.ndim == 2:
+                write_tiff(part, labels, context)
+                return
+            record = self._images[layer.image]
+            step = None if isinstance(image, str) else self._images.load(layer.image).z_step
+            stack = labels.reshape(*record.plane_axes.values(), *record.size)
+            write_stack(part, stack, "".join(record.plane_axes) + "YX", context, step)
 
     def _to_save(self, layers: Iterable[LayerKey] | None) -> list[LayerKey]:
         if layers is not None:
@@ -251,7 +287,9 @@ class Export:
     ) -> None:
         for path, plane in self._paths(folder, key, form):
             if plane is None:
-                saved.files += [self._save_stack(path, key)]
+                labels = np.array(self._layers.labels(key))
+                self.save_labels(key, labels, path, overwrite=overwrite)
+                saved.files.append(path)
                 continue
             masks = self._layers.masks(key, plane)
             image = self._image_of(key, plane)
@@ -261,26 +299,6 @@ class Export:
             saved.files += save_masks(
                 masks, path, form.name, image=image, overwrite=overwrite, **options
             )
-
-    def _save_stack(self, path: Path, key: LayerKey) -> Path:
-        import tifffile
-
-        record, labels = self._images[key.image], np.array(self._layers.labels(key))
-        imagej = labels.dtype == np.uint16  # the ImageJ format has no larger ids
-        times = record.shape[record.axes.index("T")] if "T" in record.axes else 1
-        depths = record.planes // times
-        axes = "TZYX" if times > 1 and depths > 1 else ("TYX" if times > 1 else "ZYX")
-        shape = (times, depths) if axes == "TZYX" else (record.planes,)
-        with whole_file(path) as part:
-            tifffile.imwrite(
-                part,
-                labels.reshape(*shape, *record.size),
-                imagej=imagej,
-                metadata={"axes": axes},
-                compression=None if imagej else "zlib",
-                photometric="minisblack",
-            )
-        return path
 
     def _save_dataset(
         self,

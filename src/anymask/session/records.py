@@ -98,6 +98,12 @@ class ImageRecord:
         return ", ".join(text for axis, text in named if self._length(axis) > 1)
 
     @property
+    def plane_axes(self) -> dict[str, int]:
+        """The axes of the planes of a stack, and their lengths, in the order of the planes."""
+        lengths = {axis: self._length(axis) for axis in "TZ"}
+        return {axis: n for axis, n in lengths.items() if n > 1} or {"Z": 1}
+
+    @property
     def bands(self) -> int:
         """Number of channels times colour samples."""
         return self._length("C") * self._length("S")

@@ -57,14 +57,9 @@ def write_tiff(
     """
     import tifffile
 
-    from anymask.io.image_formats.tiff.geotiff import geo_tags
-
     context = context or WriteContext(path.name)
-    lines = ["ImageJ=1.54f", "images=1"]
-    resolution = None
-    if context.pixel_size is not None and context.unit is not None:
-        lines.append(f"unit={_imagej_unit(context.unit)}")
-        resolution = (1 / context.pixel_size[1], 1 / context.pixel_size[0])
+    unit, resolution = _scale_of(context)
+    lines = ["ImageJ=1.54f", "images=1", *([f"unit={unit}"] if unit else ())]
     if labels.size:
         lines += ["min=0", f"max={labels.max()}"]  # ImageJ's display range
     tifffile.imwrite(
@@ -79,9 +74,62 @@ def write_tiff(
         resolutionunit="NONE",
         extratags=[
             *(tifffile.imagej_metadata_tag({"Info": notes}, ">") if notes else ()),
-            *geo_tags(context.transform, context.crs, context.unit, context.geokeys),
+            *_place_tags(context),
         ],
     )
+
+
+def write_stack(
+    path: Path,
+    labels: NDArray[Any],
+    axes: str,
+    context: WriteContext,
+    z_step: float | None = None,
+) -> None:
+    """Write the label images of a stack as one TIFF, which ImageJ opens if they are uint16.
+
+    Parameters
+    ----------
+    path : Path
+    labels : array of unsigned integers
+    axes : str
+        "ZYX", "TYX" or "TZYX".
+    context : WriteContext
+        Provides the pixel size and the map position.
+    z_step : float, optional
+        Distance of the depths, in the unit of the pixel size.
+    """
+    import tifffile
+
+    imagej = labels.dtype == np.uint16  # the ImageJ format has no larger ids
+    unit, resolution = _scale_of(context)
+    facts: dict[str, Any] = {"axes": axes}
+    if imagej and unit:
+        facts |= {"unit": unit} | ({"spacing": z_step} if z_step else {})
+    tifffile.imwrite(
+        path,
+        labels,
+        imagej=imagej,
+        metadata=facts,
+        compression=None if imagej else "zlib",
+        photometric="minisblack",
+        resolution=resolution,
+        resolutionunit="NONE" if resolution else None,
+        extratags=_place_tags(context),
+    )
+
+
+def _scale_of(context: WriteContext) -> tuple[str | None, tuple[float, float] | None]:
+    """The unit as ImageJ writes it, and how many pixels there are in it across and down."""
+    if context.pixel_size is None or context.unit is None:
+        return None, None
+    return _imagej_unit(context.unit), (1 / context.pixel_size[1], 1 / context.pixel_size[0])
+
+
+def _place_tags(context: WriteContext) -> list[Any]:
+    from anymask.images.geotiff_tags import geo_tags
+
+    return geo_tags(context.transform, context.crs, context.unit, context.geokeys)
 
 
 def load(file: MaskFile) -> MaskSet:

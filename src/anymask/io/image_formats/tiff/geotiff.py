@@ -1,4 +1,4 @@
-"""Read and write the geo-reference of a TIFF, and read GDAL's band metadata."""
+"""Read the geo-reference of a TIFF, and GDAL's metadata of bands."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
+from anymask.images.geotiff_tags import (
+    ASCII,
+    DIRECTORY,
+    DOUBLES,
+    GEOGRAPHIC,
+    PROJECTED,
+    USER_DEFINED,
+    WKT,
+)
 from anymask.images.image import Image, Transform
 from anymask.images.nodata import parse_nodata
 from anymask.images.place import pixel_size_of, unit_of_wkt
 from anymask.images.units import wavelengths_in_nm
 from anymask.notices import tell
 
-_GEOGRAPHIC, _PROJECTED = 2, 1
-_USER_DEFINED = 32767
-_PIXEL_IS_AREA, _PIXEL_IS_POINT = 1, 2
-# Where the keys are stored: the directory, floating-point numbers, and text.
-_DIRECTORY, _DOUBLES, _ASCII = 34735, 34736, 34737
-_RASTER_TYPE = 1025
-# What ArcGIS and GDAL write before a reference system without a code, in user-defined models.
-_WKT = "ESRI PE String = "
+_PIXEL_IS_POINT = 2
 _LINEAR_UNITS = {9001: "m", 9002: "ft", 9003: "US ft", 9036: "km"}
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 
@@ -39,7 +41,7 @@ def geo_reference(image: Image, key: tifffile.TiffPage) -> Image:
     if not tags:
         return image
     geo: dict[str, Any] = dict(tags)
-    keys = {code: key.tags.valueof(code) for code in (_DIRECTORY, _DOUBLES, _ASCII)}
+    keys = {code: key.tags.valueof(code) for code in (DIRECTORY, DOUBLES, ASCII)}
     geo["geokeys"] = {code: value for code, value in keys.items() if value is not None}
     if transform is not None:
         geo["transform"] = transform
@@ -48,80 +50,6 @@ def geo_reference(image: Image, key: tifffile.TiffPage) -> Image:
         geo["crs"] = crs
     size = None if transform is None else pixel_size_of(transform)
     return replace(image, geo=geo, pixel_size=size, unit=_unit(tags) if size else None)
-
-
-def geo_tags(
-    transform: Transform | None,
-    crs: str | None = None,
-    unit: str | None = None,
-    geokeys: Mapping[int, Any] | None = None,
-) -> list[tuple[int, str, int, Any, bool]]:
-    """GeoTIFF tags for `tifffile.imwrite`; an empty list if there is no transform.
-
-    Parameters
-    ----------
-    transform
-        As in `Image.geo`.
-    crs
-        For example "EPSG:32632", or WKT, which is written as ArcGIS does.
-    unit
-        Unit of the coordinates; "degree" for geographic ones.
-    geokeys
-        The GeoKeys of the image by tag, as in ``Image.geo["geokeys"]``. They are written as they
-        are in place of `crs`, so that systems without a code are kept.
-
-    Examples
-    --------
-    >>> [code for code, *_ in geo_tags((5e5, 0.5, 0.0, 5e6, 0.0, -0.5), "EPSG:32632", "m")]
-    [33550, 33922, 34735]
-    """
-    if transform is None:
-        return []
-    x, a, b, y, d, e = transform
-    key_tags = _same_keys(geokeys) if geokeys and _DIRECTORY in geokeys else _key_tags(crs, unit)
-    if b == d == 0 and e < 0 < a:  # more programs read these tags
-        place_tags = [
-            (33550, "d", 3, (a, -e, 0.0), True),
-            (33922, "d", 6, (0.0, 0.0, 0.0, x, y, 0.0), True),
-        ]
-    else:
-        matrix = (a, b, 0.0, x, d, e, 0.0, y, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-        place_tags = [(34264, "d", 16, matrix, True)]
-    return [*place_tags, *key_tags]
-
-
-def _key_tags(crs: str | None, unit: str | None) -> list[tuple[int, str, int, Any, bool]]:
-    """GeoKeys for a reference system."""
-    crs, text = crs or "", ""
-    code = crs.removeprefix("EPSG:") if crs.startswith("EPSG:") else ""
-    # Pixels are areas: coordinates refer to their corners.
-    keys = [(_RASTER_TYPE, 0, 1, _PIXEL_IS_AREA)]
-    if code.isdecimal() and int(code) < _USER_DEFINED:
-        model, place = (_GEOGRAPHIC, 2048) if unit == "degree" else (_PROJECTED, 3072)
-        keys = [(1024, 0, 1, model), *keys, (place, 0, 1, int(code))]
-    elif crs and not code:
-        text = f"{_WKT}{crs}|"
-        keys = [(1024, 0, 1, _USER_DEFINED), *keys, (3073, _ASCII, len(text), 0)]
-    numbers = (1, 1, 0, len(keys), *(number for key in keys for number in key))
-    tags: list[tuple[int, str, int, Any, bool]] = [(_DIRECTORY, "H", len(numbers), numbers, True)]
-    return tags + ([(_ASCII, "s", 0, text, True)] if text else [])
-
-
-def _same_keys(geokeys: Mapping[int, Any]) -> list[tuple[int, str, int, Any, bool]]:
-    """The keys of an image, but for the raster type: our coordinates refer to corners."""
-    directory = [int(number) for number in geokeys[_DIRECTORY]]
-    for start in range(4, len(directory) - 3, 4):
-        if directory[start] == _RASTER_TYPE:
-            directory[start + 3] = _PIXEL_IS_AREA
-    tags: list[tuple[int, str, int, Any, bool]] = [
-        (_DIRECTORY, "H", len(directory), tuple(directory), True)
-    ]
-    if _DOUBLES in geokeys:
-        numbers = np.atleast_1d(geokeys[_DOUBLES]).astype(float).tolist()
-        tags.append((_DOUBLES, "d", len(numbers), tuple(numbers), True))
-    if _ASCII in geokeys:
-        tags.append((_ASCII, "s", 0, str(geokeys[_ASCII]), True))
-    return tags
 
 
 def _transform(tags: Mapping[str, Any]) -> Transform | None:
@@ -143,12 +71,12 @@ def _transform(tags: Mapping[str, Any]) -> Transform | None:
 
 def _crs(tags: Mapping[str, Any]) -> str | None:
     names = {
-        _PROJECTED: ("ProjectedCSTypeGeoKey", "ProjectedCRSGeoKey"),
-        _GEOGRAPHIC: ("GeographicTypeGeoKey", "GeodeticCRSGeoKey"),
+        PROJECTED: ("ProjectedCSTypeGeoKey", "ProjectedCRSGeoKey"),
+        GEOGRAPHIC: ("GeographicTypeGeoKey", "GeodeticCRSGeoKey"),
     }.get(_number(tags.get("GTModelTypeGeoKey")), ())
     for name in names:
         code = _number(tags.get(name))
-        if 0 < code < _USER_DEFINED:
+        if 0 < code < USER_DEFINED:
             return f"EPSG:{code}"
     return _wkt(tags)
 
@@ -156,7 +84,7 @@ def _crs(tags: Mapping[str, Any]) -> str | None:
 def _wkt(tags: Mapping[str, Any]) -> str | None:
     """A reference system without a code, as ArcGIS and GDAL write it."""
     for name in ("PCSCitationGeoKey", "ProjectedCitationGeoKey", "GTCitationGeoKey"):
-        _, found, wkt = str(tags.get(name) or "").partition(_WKT)
+        _, found, wkt = str(tags.get(name) or "").partition(WKT)
         if found:
             return wkt.strip("|\0 ")
     return None
@@ -164,10 +92,10 @@ def _wkt(tags: Mapping[str, Any]) -> str | None:
 
 def _unit(tags: Mapping[str, Any]) -> str | None:
     model = _number(tags.get("GTModelTypeGeoKey"))
-    if model == _GEOGRAPHIC:
+    if model == GEOGRAPHIC:
         return "degree"
     linear = _number(tags.get("ProjLinearUnitsGeoKey"))
-    if model == _PROJECTED:
+    if model == PROJECTED:
         return _LINEAR_UNITS.get(linear, "m" if linear == 0 else None)
     wkt = _wkt(tags)
     return None if wkt is None else unit_of_wkt(wkt)
