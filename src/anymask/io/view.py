@@ -92,8 +92,14 @@ class View:
         from anymask.images.image import Image
 
         rgb, _ = self.picture(image, self.recipes[0] if self.recipes else None)
-        place = {"pixel_size": image.pixel_size, "unit": image.unit, "geo": image.geo}
-        return Image(rgb, "YXS", name=image.name, **place)
+        return Image(
+            rgb,
+            "YXS",
+            pixel_size=image.pixel_size,
+            unit=image.unit,
+            geo=image.geo,
+            name=image.name,
+        )
 
 
 def recorded_view(path: Path) -> View | None:
