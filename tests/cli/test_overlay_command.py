@@ -74,7 +74,7 @@ def test_an_image_is_shown_as_its_masks_were_found(run, tmp_path):
     stack = np.zeros((3, 150, 200), np.uint8)
     stack[1, 50:] = 200
     tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
-    save_masks(LABELS, tmp_path / "a.masks.json")
+    save_masks(LABELS, tmp_path / "a.masks.json", image="a.tif")
     coco = json.loads((tmp_path / "a.masks.json").read_text())
     coco["info"] = {"view": {"z": "max"}}
     (tmp_path / "a.masks.json").write_text(json.dumps(coco))

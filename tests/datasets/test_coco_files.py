@@ -64,9 +64,11 @@ def test_polygons_for_a_larger_copy_of_the_image_are_scaled_and_it_is_said(coco)
     with pytest.warns(UserWarning, match="scaled from 128×96 to 64×48"):
         read = load_masks(path, image=path.with_name("a.png"))
     np.testing.assert_array_equal(read[0], PIXELS)
+    coco([[2 * value for value in BOX]], said=(127, 97))  # half of it, rounded
+    assert len(masks_of(path, "scaled from 127×97 to 64×48")) == 1
 
 
-@pytest.mark.parametrize("said", [(128, 90), (64, 50), (48, 64), (32, 24)])
+@pytest.mark.parametrize("said", [(127, 98), (128, 90), (64, 50), (48, 64), (32, 24)])
 def test_polygons_for_an_image_of_another_shape_are_refused_with_both_sizes(coco, said):
     path = coco([[60, 2, 63, 2, 63, 9]], said=said)  # 63 columns do not fit 32
     sizes = f"{said[0]}×{said[1]} and the image is 64×48"

@@ -26,7 +26,7 @@ _NOTES = "anymask"  # the key of what is stored in a layer's metadata
 
 
 def write_layer(
-    path: Path,
+    target: io.BytesIO | Path,
     driver: str,
     masks: MaskSet,
     context: WriteContext,
@@ -37,7 +37,8 @@ def write_layer(
 
     Parameters
     ----------
-    path : Path
+    target : io.BytesIO or Path
+        Memory, for formats of a single file, so that a full disk is met where it is reported.
     driver : str
         GDAL's name of the format.
     masks : MaskSet
@@ -52,7 +53,7 @@ def write_layer(
     OutputError
         If pyogrio or shapely is missing, or the map's reference system is unknown.
     """
-    raw, shapely = _libraries(f"Writing {path.suffix}", OutputError)
+    raw, shapely = _libraries(f"Writing {driver}", OutputError)
     transform = transform_to_write(context)
     features = features_of(masks, transform, context.simplify)
     shapes = [_shape(shapely, feature["geometry"]) for feature in features]
@@ -71,7 +72,7 @@ def write_layer(
         warnings.simplefilter("ignore", UserWarning)
         try:
             raw.write(
-                path,
+                target,
                 geometry=shapely.to_wkb(np.array(shapes, object)),
                 field_data=values,
                 fields=[(columns or {}).get(name, name) for name in _COLUMNS],
@@ -83,8 +84,8 @@ def write_layer(
             )
         except Exception as error:  # GDAL's own, of many kinds
             raise OutputError(
-                f"{context.image_name} cannot be written as {driver}: {error}; check the free "
-                "space and the reference system."
+                f"Cannot write the masks of {context.image_name} as {driver}: {str(error)[-200:]}; "
+                "check the reference system and the space for temporary files."
             ) from error
 
 

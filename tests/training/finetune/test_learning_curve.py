@@ -60,7 +60,8 @@ def test_every_point_is_judged_on_the_same_images(tuned, curve):
     split = json.loads((tuned.folder / "learning_curve/2/split.json").read_text())
     larger = json.loads((tuned.folder / "learning_curve/4/split.json").read_text())
     assert set(split["train"]) < set(larger["train"])
-    assert split["validation"] == larger["validation"]
+    held_back = json.loads((tuned.folder / "split.json").read_text())["validation"]
+    assert split["validation"] == larger["validation"] == held_back
     saved = load(tuned.folder / "model.safetensors", device="cpu", dtype="float32")
     for name, value in tuned.sam.state_dict().items():
         assert (value == saved.state_dict()[name]).all()

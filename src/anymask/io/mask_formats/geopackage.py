@@ -6,6 +6,7 @@ Unlike GeoJSON it holds any reference system, also one without a code. The layer
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
     OutputError
         If pyogrio or shapely is missing, or the map's reference system is unknown.
     """
+    content = io.BytesIO()
+    write_layer(content, "GPKG", masks, context, layer="masks")
     with whole_file(path) as part:
-        write_layer(part, "GPKG", masks, context, layer="masks")
+        part.write_bytes(content.getvalue())
     return [path]
 
 

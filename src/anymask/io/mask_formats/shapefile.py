@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from anymask.errors import ImageError
+from anymask.errors import ImageError, OutputError
 from anymask.files import write_together
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
@@ -36,9 +36,34 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
         whole = Path(folder, "masks.shp")
         write_layer(whole, "ESRI Shapefile", masks, context, _COLUMNS, encoding="UTF-8")
         parts = {part.suffix: part.read_bytes() for part in Path(folder).iterdir()}
+        if not _is_whole(whole, len(masks)):  # GDAL does not say when a disk is full
+            raise OutputError(
+                f"Cannot write {path}: there is no space for temporary files in {folder}; free "
+                "some."
+            )
     # The main file last: with it the result is complete.
     names = [suffix for suffix in (*_BESIDE, ".shp") if suffix in parts]
     return write_together({path.with_suffix(suffix): parts[suffix] for suffix in names})[::-1]
+
+
+def _is_whole(path: Path, features: int) -> bool:
+    """Whether a new file has all its features and, as its header says, all its bytes."""
+    try:
+        with path.open("rb") as file:
+            words = int.from_bytes(file.read(28)[_LENGTH], "big")
+        return path.stat().st_size == 2 * words and _rows(path.with_suffix(".dbf")) == features
+    except OSError:
+        return False
+
+
+def _rows(path: Path) -> int:
+    """The rows of a dBASE table that has all its bytes; -1 of one that has not."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    rows, header, row = (
+        int.from_bytes(start[i:j], "little") for i, j in ((4, 8), (8, 10), (10, 12))
+    )
+    return rows if path.stat().st_size >= header + rows * row > 0 else -1
 
 
 def load(file: MaskFile) -> MaskSet:
