@@ -18,6 +18,7 @@ import difflib
 import importlib
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -30,6 +31,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("src", "tests", "recipes", "benchmarks", "docs", "tools", "pyproject.toml", "README.md")
 SLOW_TO_IMPORT = ("torch", "scipy.ndimage", "skimage.measure", "hypothesis", "pytest", "tifffile")
+# Of a run; a changed loop may not end.
+MOST_BYTES = 8 * 2**30
 # Deleted decorators and renamed errors are hardly ever what a test should notice.
 LEFT_OUT = ("RemoveDecorator", "ExceptionReplacer", "Variable")
 
@@ -99,6 +102,7 @@ def run_tests(copy: Path, tests: list[str]) -> None:
     import pytest
 
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     os.chdir(copy)
     with open(os.devnull, "w") as nothing:
         for stream in (1, 2):

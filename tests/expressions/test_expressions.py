@@ -40,6 +40,9 @@ def value(text: str) -> np.ndarray:
         ("where(2 > 1, 10, 20)", 10),
         ("1 < 2 < 3", True),
         ("1 < 3 < 2", False),
+        ("(1 < 2 < 3)", True),
+        ("where(3, 1, 2) + where(0, 10, 20)", 21),
+        ("3 and 4", True),
         ("not 1 > 2 and 2 >= 2 or 1 != 1", True),
         ("not (1 > 2 or 2 == 2)", False),
     ],
@@ -117,6 +120,8 @@ def test_truth_counts_as_0_and_1_in_sums() -> None:
     np.testing.assert_array_equal(value("(x > 1) - 1"), [-1, -1, 0, 0])
     np.testing.assert_array_equal(value("mean(x > 0, x > 1)"), [0, 0.5, 1, 1])
     assert value("x > 0 and x < 4").dtype == bool
+    np.testing.assert_array_equal(value("where(0 / x, 1, 2)"), [2, 2, 2, 2])  # NaN is not true
+    np.testing.assert_array_equal(value("x and y"), [False, True, True, True])
 
 
 def test_the_arrays_given_are_never_changed() -> None:
@@ -128,7 +133,7 @@ def test_the_arrays_given_are_never_changed() -> None:
 
 def test_indices_and_own_functions_are_asked_of_the_caller() -> None:
     expression = parse(
-        "ch[3] + ch[10:20] + ch[:4] + ch[5:] + nm(680) + nm(670:690, 2)",
+        "ch[3] + 'ch'[10:20] + ch[:4] + ch[5:] + nm(680) + nm(670:690, 2)",
         functions=["nm"],
         indexed=["ch"],
     )

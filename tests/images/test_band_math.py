@@ -78,6 +78,7 @@ def test_the_nearest_band_counts_if_it_is_near_enough() -> None:
     v = numbers()
     np.testing.assert_array_equal(band_math(image, "nm(1013)"), v[..., 60])
     np.testing.assert_array_equal(band_math(image, "nm(1013, 20)"), v[..., 60])
+    np.testing.assert_array_equal(band_math(image, "nm(1000:1000)"), v[..., 60])
     for text, options in (("nm(1016)", {}), ("nm(1013)", {"tolerance": 5}), ("nm(1013, 5)", {})):
         with pytest.raises(ExpressionError, match=r"no band within .* nearest is at 1000 nm"):
             band_math(image, text, **options)

@@ -153,3 +153,12 @@ def test_python_objects_in_an_array_are_refused_as_such(tmp_path):
     np.save(tmp_path / "a_seg.npy", {"masks": np.zeros(SIZE)})
     with pytest.raises(ImageError, match="Python objects, which could do harm"):
         load_masks(tmp_path / "a_seg.npy")
+
+
+def test_the_only_array_of_an_npz_is_its_label_image_whatever_its_name(tmp_path):
+    labels = np.array([[0, 3], [700, 3]], np.uint16)
+    np.savez(tmp_path / "one.npz", cells=labels)
+    np.testing.assert_array_equal(load_masks(tmp_path / "one.npz").to_labels(), labels)
+    np.savez(tmp_path / "two.npz", cells=labels, nuclei=labels)
+    with pytest.raises(ImageError, match="has the arrays cells, nuclei but no masks"):
+        load_masks(tmp_path / "two.npz")

@@ -77,6 +77,7 @@ def test_files_on_the_command_line_are_shown_and_begin_a_session(home, photos):
         assert [record.path for record in session.images] == photos
 
 
+@pytest.mark.slow
 def test_a_session_on_the_command_line_opens_as_it_was_left(home, photos, tmp_path):
     with Session.create(tmp_path / "work") as session:
         session.images.add(photos)

@@ -85,6 +85,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_window_killed_while_painting_has_the_stroke_so_far(panel, photos, idle, tmp_path):
     folder = tmp_path / "killed.anymask"
     painter = _start(_PAINTS_UNTIL_KILLED, folder, photos[0])

@@ -50,6 +50,7 @@ def test_the_backbone_classifies_a_cat_and_a_cup(backbone: str) -> None:
     assert _classified(backbone, data.coffee()) == ESPRESSO
 
 
+@pytest.mark.slow
 def test_an_encoder_learns_the_features_of_a_teacher_its_neck_first(cache: ImageCache) -> None:
     torch.manual_seed(0)
     teacher = Sam(TINY).eval()
@@ -74,6 +75,7 @@ def test_an_encoder_learns_the_features_of_a_teacher_its_neck_first(cache: Image
         assert all(torch.equal(own[name], known[name]) for name in known)
 
 
+@pytest.mark.slow
 def test_a_training_with_a_teacher_starts_from_the_decoder_of_the_teacher(tmp_path: Path) -> None:
     data_set = write_disks(tmp_path / "data" / "disks", 6)
     options = {"config": TINY, "backbone": None, "drawn": 0, "minutes": 0.001, "recipe": RECIPE}

@@ -107,6 +107,7 @@ def test_a_finishing_run_reduces_the_learning_rate(cache: ImageCache, tmp_path: 
     assert rates == pytest.approx([1, 0.25])
 
 
+@pytest.mark.slow
 def test_an_interrupted_decay_continues_and_a_completed_one_starts_again(
     cache: ImageCache, tmp_path: Path
 ) -> None:
@@ -122,6 +123,7 @@ def test_an_interrupted_decay_continues_and_a_completed_one_starts_again(
     assert _log(out)[2]["learning_rate"] == RECIPE.learning_rate
 
 
+@pytest.mark.slow
 def test_the_last_views_of_a_finishing_run_are_larger_and_the_decay_continues(
     cache: ImageCache, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ def test_the_figures_are_those_of_the_weights_in_the_package():
 
 
 @pytest.mark.parametrize("set_name", ["drawn", "coins"])
+@pytest.mark.slow
 def test_clicks_boxes_and_calibration_have_not_changed(measured, set_name):
     assert measured[set_name] == pytest.approx(RECORDED["figures"][set_name], abs=TOLERANCE)
 
