@@ -13,7 +13,8 @@ from typer.models import OptionInfo
 
 # "replace it with --overwrite (overwrite=True in Python)" names both; here the first is enough.
 _FOR_PYTHON = re.compile(
-    r"\s*\((?:Python: )?[a-z_]+=(?:\w+|\[[^\]]*\])(?: in Python)?\)|, or [a-z_]+=\w+ in Python(?=\))"
+    r"\s*\((?:Python: )?[a-z_]+=(?:\w+|\[[^\]]*\])(?: in Python)?\)"
+    r"|, or [a-z_]+=\w+ in Python(?=\))"
 )
 _VALUE = r"""\[[^\]]*\]|\([^)]*\)|'[^']*'|"[^"]*"|[^\s,;:.)]*(?:\.\w+)?"""
 
