@@ -130,11 +130,8 @@ def semantic(
             complain(item.about(str(error)))
             failures += 1
 
-    if maps:
-        from anymask.predict.score_map import ScoreMap
-
-        for item in maps:
-            attempt(item, lambda item=item: (ScoreMap.load(item.path), None), None)
+    for item in maps:
+        attempt(item, partial(_load, item), None)
     if found:
         predictor = _predictor(model, device, dtype)
         for item in found:
@@ -175,6 +172,12 @@ def _predictor(model: str | None, device: str, dtype: str) -> SamPredictor:
     from anymask.predict.predictor import SamPredictor
 
     return SamPredictor(sam)
+
+
+def _load(item: WorkItem) -> tuple[ScoreMap, Image | None]:
+    from anymask.predict.score_map import ScoreMap
+
+    return ScoreMap.load(item.path), None
 
 
 def _predict(

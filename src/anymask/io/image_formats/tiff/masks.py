@@ -24,12 +24,11 @@ def mask_page(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> int |
         return None
     level = key.subfiletype & _REDUCED
     for number in range(key.index + 1, len(tiff.pages)):
-        page = tiff.pages[number]
-        kind = page.keyframe.subfiletype if page.is_frame else page.subfiletype
-        if not kind & (_REDUCED | _MASK):
+        page = tiff.pages[number].aspage()
+        if not page.subfiletype & (_REDUCED | _MASK):
             return None
-        size = page.keyframe.imagelength, page.keyframe.imagewidth
-        if kind == level | _MASK and size == (key.imagelength, key.imagewidth):
+        size = page.imagelength, page.imagewidth
+        if page.subfiletype == level | _MASK and size == (key.imagelength, key.imagewidth):
             return number
     return None
 
