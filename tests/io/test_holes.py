@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import PIL.Image
 import pytest
 import tifffile
 import zarr
@@ -63,6 +64,29 @@ def scan(folder: Path, values: np.ndarray, **elements: object) -> Path:
     return folder / "a.dcm"
 
 
+def masked(folder: Path, how: str) -> Path:
+    """A GeoTIFF of which GDAL says by a mask or by alpha that the hole holds no data."""
+    values, path = scene("u1", 77), folder / "a.tif"
+    valid = np.full(values.shape, 255, np.uint8)
+    valid[HOLE] = 0
+    if how in ("gray alpha", "deep alpha"):
+        dtype = "u1" if how == "gray alpha" else "u2"
+        pair = np.stack([values, valid], -1).astype(dtype)
+        tifffile.imwrite(path, pair, photometric="minisblack", extrasamples=[2], planarconfig=1)
+        return path
+    if how == "beside":
+        tifffile.imwrite(path, values, metadata=None)
+        tifffile.imwrite(folder / "a.tif.msk", valid, compression="zlib", metadata=None)
+        return path
+    kinds = {"photometric": 4, "subfiletype": 4, "metadata": None}
+    with tifffile.TiffWriter(path) as file:
+        file.write(values, metadata=None)
+        file.write(valid > 0, **kinds)
+        file.write(values[::2, ::2], subfiletype=1, metadata=None)
+        file.write(valid[::2, ::2] > 0, **{**kinds, "subfiletype": 5})
+    return path
+
+
 FILES: dict[str, Callable[[Path], Path]] = {
     "GeoTIFF int16": lambda f: tiff(f, scene("i2", -9999), "-9999"),
     "GeoTIFF uint8": lambda f: tiff(f, scene("u1", 255), "255"),
@@ -79,6 +103,8 @@ FILES: dict[str, Callable[[Path], Path]] = {
     "Zarr": lambda f: folder_of_chunks(f, scene("i2", -9), _FillValue=-9),
     "DICOM": lambda f: scan(f, scene("u2", 0), PixelPaddingValue=0),
     "DICOM range": lambda f: scan(f, scene("u2", 7), PixelPaddingValue=5, PixelPaddingRangeLimit=9),
+    "mask in the file": lambda f: masked(f, "bits"),
+    "mask beside the file": lambda f: masked(f, "beside"),
     "DICOM signed": lambda f: scan(f, scene("i2", -2000), PixelPaddingValue=-2000),
 }  # fmt: skip
 
@@ -95,6 +121,70 @@ def test_holes_are_left_out_of_every_measurement(tmp_path: Path, kind: str) -> N
     assert np.isnan(computed[HOLE]).all()
     assert np.nanmin(computed) == 20
     assert anymask.object_spectra(image, LABELS).pixels.tolist() == [[30]]
+
+
+@pytest.mark.parametrize("how", ["gray alpha", "deep alpha"])
+def test_transparent_pixels_are_holes(tmp_path: Path, how: str) -> None:
+    image = anymask.read(masked(tmp_path, how))
+    found = anymask.measure(LABELS, image)
+    for colour in ("red", "green", "blue"):
+        assert found[f"intensity_std_{colour}"].tolist() == [0]
+        assert found[f"intensity_mean_{colour}"].tolist() == [50]
+        assert found[f"intensity_pixels_{colour}"].tolist() == [30]
+    assert not anymask.to_rgb(image)[HOLE].any()
+
+
+def test_pixels_that_are_partly_transparent_are_measured(tmp_path: Path) -> None:
+    photo = np.dstack([np.full((4, 5, 3), 200, np.uint8), np.full((4, 5), 1, np.uint8)])
+    photo[0, 0] = (9, 9, 9, 0)
+    PIL.Image.fromarray(photo).save(tmp_path / "a.png")
+    image = anymask.read(tmp_path / "a.png")
+    found = anymask.measure(np.ones((4, 5), np.uint8), image)
+    assert (found["intensity_min_red"][0], found["intensity_pixels_red"][0]) == (200, 19)
+    shown = anymask.to_rgb(image)
+    assert shown[0, 0].tolist() == [0, 0, 0]
+    assert (shown.reshape(-1, 3)[1:] == 200).all()
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("how", ["bits", "beside", "gray alpha"])
+def test_holes_stay_where_they_are_in_parts_of_an_image(
+    tmp_path: Path, how: str, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if large:  # read piece by piece
+        monkeypatch.setattr("anymask.io.image_formats.tiff.series.EAGER_BYTES", 10)
+    image = anymask.read(masked(tmp_path, how))
+    part = image.region(2, 4, 6, 5)
+    expected = np.zeros((6, 5), bool)
+    expected[1:3, 0:3] = True
+    assert (np.isnan(part.without_nodata(part.channel(0))) == expected).all()
+    whole = band_math(image, "ch[0]")
+    assert np.isnan(whole).sum() == 6
+    assert np.isnan(whole[HOLE]).all()
+    found = anymask.measure(LABELS, image, properties=["intensity_mean", "intensity_std"])
+    means, deviations = (
+        [found[name][0] for name in found if what in name] for what in ("mean", "std")
+    )
+    assert means[0] == 50
+    assert deviations[0] == 0
+
+
+def test_a_smaller_copy_in_the_file_has_its_own_mask(tmp_path: Path) -> None:
+    path = masked(tmp_path, "bits")
+    small = anymask.read(path, page=2)
+    assert small.shape == (5, 6)
+    assert np.argwhere(~small.valid).tolist() == [[2, 2], [2, 3]]
+
+
+def test_a_file_beside_an_image_that_is_no_mask_of_it_is_told(tmp_path: Path) -> None:
+    path = tiff(tmp_path, scene("u1", 77), None)
+    tifffile.imwrite(
+        tmp_path / "a.tif.msk", np.ones((3, 10, 12), np.uint8), photometric="minisblack"
+    )
+    with pytest.warns(
+        UserWarning, match=r"a\.tif\.msk is not used: it is ZYX 3×10×12, not one mask"
+    ):
+        assert anymask.read(path).valid is None
 
 
 def test_padding_is_rescaled_and_inverted_as_the_pixels_are(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def semantic(
             failures += 1
 
     for item in maps:
-        attempt(item, partial(_loaded, item), None)
+        attempt(item, partial(_load, item), None)
     if found:
         predictor = _predictor(model, device, dtype)
         for item in found:
@@ -174,8 +174,7 @@ def _predictor(model: str | None, device: str, dtype: str) -> SamPredictor:
     return SamPredictor(sam)
 
 
-def _loaded(item: WorkItem) -> tuple[ScoreMap, Image | None]:
-    """Return a stored score map, which knows its place on a map itself."""
+def _load(item: WorkItem) -> tuple[ScoreMap, Image | None]:
     from anymask.predict.score_map import ScoreMap
 
     return ScoreMap.load(item.path), None

@@ -43,3 +43,18 @@ def check_lists(what: str, lists: Mapping[str, Any], channels: int) -> None:
             raise ImageError(
                 f"{what} has {len(values)} {label} for {channels} channels; correct one of the two."
             )
+
+
+def check_valid(what: str, valid: Any, size: tuple[int, int]) -> None:
+    """Refuse a mask of the pixels that hold data whose size is not that of the image.
+
+    Raises
+    ------
+    ImageError
+        With both sizes.
+    """
+    if valid is not None and tuple(valid.shape) != size:
+        raise ImageError(
+            f"{what} is {size[1]}×{size[0]} pixels, and the mask of those that hold data is "
+            f"{'×'.join(map(str, valid.shape[::-1]))}; correct one of the two."
+        )

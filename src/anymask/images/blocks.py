@@ -98,7 +98,7 @@ def read_band(image: Image, band: int, rows: slice) -> NDArray[Any]:
     if rest.index("Y") > rest.index("X"):
         values = values.T
     values = values.astype(image.dtype, copy=False)
-    return image.without_nodata(values)
+    return image.without_nodata(values, "YX", (rows, slice(None)))
 
 
 def read_bands(image: Image, bands: NDArray[np.intp], rows: slice) -> NDArray[Any]:
@@ -112,10 +112,10 @@ def read_bands(image: Image, bands: NDArray[np.intp], rows: slice) -> NDArray[An
     first, last = int(bands.min()), int(bands.max()) + 1
     values = np.asarray(image.array[_picks(image, slice(first, last), rows)])
     values = values.transpose([axes.index(axis) for axis in "CYX"])
-    values = values.reshape(last - first, -1)
     if len(bands) < last - first:
         values = values[bands - first]
-    return image.without_nodata(values).astype(wide)
+    values = image.without_nodata(values, "CYX", (slice(None), rows, slice(None)))
+    return values.reshape(len(bands), -1).astype(wide)
 
 
 def _picks(image: Image, band: int | slice, rows: slice) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Short names of channels, for the columns of a table."""
+"""Channels by their names, and short names of channels for the columns of a table."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from anymask.errors import ImageError
 
 _COLOURS = ("red", "green", "blue", "alpha")
 
@@ -51,3 +53,34 @@ def short_names(
     if coloured and count in (3, 4):
         return list(_COLOURS[:count])
     return [str(number) for number in range(count)]
+
+
+def channel_index(what: str, index: int | str, names: Sequence[str] | None, count: int) -> int:
+    """Return the position of a channel from 0.
+
+    Parameters
+    ----------
+    what
+        The image, for messages.
+    index
+        A position, negative from the end, or a name.
+    names, count
+        The names of the channels, and how many there are.
+
+    Raises
+    ------
+    ImageError
+        If there is no such channel.
+    """
+    if isinstance(index, str):
+        if index not in (names or ()):
+            known = (
+                f"its channels are {', '.join(names)}" if names else "its channels have no names"
+            )
+            raise ImageError(f"{what} has no channel {index!r}; {known}.")
+        return list(names or ()).index(index)
+    if not -count <= index < count:
+        raise ImageError(
+            f"{what} has {count} channels, counted from 0; there is no channel {index}."
+        )
+    return index % count

@@ -30,6 +30,15 @@ def kept_bytes() -> int:
     return min(KEPT_BYTES, available_memory() // 8)
 
 
+def unpacked_together(array: Any, axes: str, n_channels: int) -> int:
+    """How many channels to read at once: as many as a chunk holds and memory allows."""
+    grid = array.grid if isinstance(array, LazyArray) else None
+    lengths = [grid[i][0] for i, axis in enumerate(axes) if axis in "CS"] if grid else []
+    if len(lengths) != 1:
+        return 1
+    return max(1, min(lengths[0], kept_bytes() * n_channels // array.nbytes))
+
+
 def chunked_array(
     read: Callable[[Box], NDArray[Any]],
     shape: Sequence[int],

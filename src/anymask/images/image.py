@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from anymask.errors import ImageError
-from anymask.images.axes import AXES, check_axes, check_lists
-from anymask.images.channel_labels import is_coloured, short_names
-from anymask.images.chunks import kept_bytes
+from anymask.images.axes import AXES, check_axes, check_lists, check_valid
+from anymask.images.channel_labels import channel_index, is_coloured, short_names
+from anymask.images.chunks import unpacked_together
 from anymask.images.earth import row_areas
-from anymask.images.lazy import LazyArray
+from anymask.images.lazy import Box, take
 from anymask.images.memory import check_fits, is_mapped
-from anymask.images.nodata import Nodata, without_nodata
+from anymask.images.nodata import Nodata, holes, without_nodata
 from anymask.images.place import Transform, shifted
-from anymask.images.projection import project
+from anymask.images.projection import Choice, choose
+from anymask.images.validity import gaps
 
 __all__ = ["AXES", "Choice", "Image", "Transform", "take"]
-
-Choice = int | Literal["max", "mean", "middle"] | None
-"""One of several planes: an index, the middle one, or a projection over all of them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,6 +62,9 @@ class Image:
         Other metadata. Always ``format``; if the file has them, ``nodata`` (what means "no data":
         a value, or a tuple of values and (lowest, highest) ranges), ``window`` ((level, width) for
         display) and ``dpi``.
+    valid
+        ``bool`` (Y, X), may be lazy: which pixels hold data, as a mask or the alpha channel of the
+        file says; None if all do.
 
     Examples
     --------
@@ -86,6 +87,7 @@ class Image:
     path: Path | None = None
     name: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    valid: Any | None = None
 
     def __post_init__(self) -> None:
         """Refuse axes that do not fit the array, and lists that do not fit the channels.
@@ -102,6 +104,7 @@ class Image:
             "marks of bad bands": self.bad_bands,
         }
         check_lists(self._what(), lists, self.n_channels)
+        check_valid(self._what(), self.valid, (self.height, self.width))
 
     def __repr__(self) -> str:
         parts = [f"{self.axes} {'×'.join(map(str, self.array.shape))} {self.dtype}"]
@@ -148,11 +151,22 @@ class Image:
         nodata: Nodata = self.metadata.get("nodata")
         return nodata
 
-    def without_nodata(self, values: NDArray[Any]) -> NDArray[Any]:
+    def without_nodata(
+        self, values: NDArray[Any], axes: str | None = None, box: Box | None = None
+    ) -> NDArray[Any]:
         """Return values that were read from this image with NaN in place of "no data".
 
         The same array if no value is missing, otherwise floats. Everything that measures or shows
-        an image reads its values through this, so that holes are holes everywhere.
+        an image reads its values through this, so that holes are holes everywhere: values that
+        mean "no data", and pixels that a mask or the alpha channel of the file leaves out.
+
+        Parameters
+        ----------
+        values
+        axes
+            The axes of the values; by default the last two are rows and columns.
+        box
+            The part of the image that the values are from, one slice per axis; all by default.
 
         Examples
         --------
@@ -160,7 +174,18 @@ class Image:
         >>> image.without_nodata(image.numpy())
         array([[500.,  nan]], dtype=float32)
         """
-        return without_nodata(values, self.nodata)
+        return without_nodata(values, self.nodata, self._gaps(values, axes, box))
+
+    def holes(
+        self, values: NDArray[Any], axes: str | None = None, box: Box | None = None
+    ) -> NDArray[np.bool_] | None:
+        """Mark the values that `without_nodata` replaces; None if there are none."""
+        return holes(values, self.nodata, self._gaps(values, axes, box))
+
+    def _gaps(
+        self, values: NDArray[Any], axes: str | None, box: Box | None
+    ) -> NDArray[np.bool_] | None:
+        return gaps(self.valid, axes or "?" * (values.ndim - 2) + "YX", box)
 
     def numpy(self) -> NDArray[Any]:
         """Read the whole array into memory, in native byte order.
@@ -227,7 +252,7 @@ class Image:
             self._channel_index(index)
             for index in (range(self.n_channels) if indices is None else indices)
         ]
-        together = self._channels_unpacked_together()
+        together = unpacked_together(self.array, self.axes, self.n_channels)
         for start in range(0, len(wanted), together):
             part = wanted[start : start + together]
             low, high = min(part), max(part) + 1
@@ -334,18 +359,24 @@ class Image:
         picks[self.axes.index("Y")] = slice(top, top + height)
         picks[self.axes.index("X")] = slice(left, left + width)
         array = take(self.array, tuple(picks))
-        return replace(self, array=array, geo=shifted(self.geo, top, left))
+        valid = self.valid
+        if valid is not None:
+            valid = take(valid, (slice(top, top + height), slice(left, left + width)))
+        return replace(self, array=array, valid=valid, geo=shifted(self.geo, top, left))
 
     def with_array(self, array: Any, axes: str | None = None, **changes: Any) -> Image:
         """Return the image with another array, and with the attributes in `changes`.
 
-        Channel names, wavelengths and bad bands are dropped if the number of channels changes.
+        Channel names, wavelengths and bad bands are dropped if the number of channels changes, and
+        the mask of valid pixels if their number does.
         """
         changes = {"array": array, "axes": axes or self.axes, **changes}
         lengths = dict(zip(changes["axes"], array.shape, strict=False))
         if lengths.get("C", 1) * lengths.get("S", 1) != self.n_channels:
             for name in ("channel_names", "wavelengths", "bad_bands"):
                 changes.setdefault(name, None)
+        if (lengths.get("Y"), lengths.get("X")) != (self.height, self.width):
+            changes.setdefault("valid", None)
         return replace(self, **changes)
 
     def _length(self, axis: str) -> int:
@@ -361,59 +392,18 @@ class Image:
         advice = "read a part of it with image.region(top, left, height, width)"
         check_fits(shape, self.dtype.itemsize, self._what(), advice)
 
-    def _channels_unpacked_together(self) -> int:
-        """How many channels to read at once: as many as a chunk holds and memory allows."""
-        grid = self.array.grid if isinstance(self.array, LazyArray) else None
-        lengths = [grid[i][0] for i, axis in enumerate(self.axes) if axis in "CS"] if grid else []
-        if len(lengths) != 1:
-            return 1
-        return max(1, min(lengths[0], kept_bytes() * self.n_channels // self.array.nbytes))
-
     def _channel_index(self, index: int | str) -> int:
-        if isinstance(index, str):
-            names = self.channel_names or ()
-            if index not in names:
-                known = (
-                    f"its channels are {', '.join(names)}"
-                    if names
-                    else "its channels have no names"
-                )
-                raise ImageError(f"{self._what()} has no channel {index!r}; {known}.")
-            return names.index(index)
-        if not -self.n_channels <= index < self.n_channels:
-            raise ImageError(
-                f"{self._what()} has {self.n_channels} channels, counted from 0; there is no "
-                f"channel {index}."
-            )
-        return index % self.n_channels
+        return channel_index(self._what(), index, self.channel_names, self.n_channels)
 
     def _without(self, axis: str, choice: Choice, names: str) -> Image:
-        length, position = self._length(axis), self.axes.index(axis)
-        rest = self.axes.replace(axis, "")
-        if choice is None and length == 1:
-            choice = 0
-        if choice == "middle":
-            choice = length // 2
-        if isinstance(choice, (int, np.integer)) and -length <= choice < length:
-            picks = (slice(None),) * position + (int(choice),)
-            return replace(self, array=take(self.array, picks), axes=rest)
-        if choice in ("max", "mean"):
-            array = project(self.array, position, choice, self.nodata)
-            kept = self.metadata if choice == "max" else _but_nodata(self.metadata)
-            return replace(self, array=array, axes=rest, metadata=kept)
-        letter = axis.lower()
-        raise ImageError(
-            f"{self._what()} has {length} {names}; choose one with {letter}=0 to "
-            f'{letter}={length - 1} or {letter}="middle", or a projection, {letter}="max" or '
-            f'{letter}="mean".'
-        )
-
-
-def take(array: Any, index: tuple[Any, ...]) -> Any:
-    """Index with integers and slices; a lazy array is not read."""
-    return array.select(index) if isinstance(array, LazyArray) else array[index]
-
-
-def _but_nodata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata of values in which "no data" already is NaN."""
-    return {name: value for name, value in metadata.items() if name != "nodata"}
+        length, rest = self._length(axis), self.axes.replace(axis, "")
+        found = choose(self.array, self.axes.index(axis), choice, self.nodata)
+        if found is None:
+            letter = axis.lower()
+            raise ImageError(
+                f"{self._what()} has {length} {names}; choose one with {letter}=0 to "
+                f'{letter}={length - 1} or {letter}="middle", or a projection, {letter}="max" or '
+                f'{letter}="mean".'
+            )
+        kept = {k: v for k, v in self.metadata.items() if k != "nodata" or choice != "mean"}
+        return replace(self, array=found, axes=rest, metadata=kept)

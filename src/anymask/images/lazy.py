@@ -126,6 +126,11 @@ class LazyArray:
         return LazyArray(read, self.shape, dtype, self.source, self.grid)
 
 
+def take(array: Any, index: tuple[Any, ...]) -> Any:
+    """Index with integers and slices; a lazy array is not read."""
+    return array.select(index) if isinstance(array, LazyArray) else array[index]
+
+
 def damaged(source: Any, error: BaseException, what: str = "an image") -> ImageError:
     """Turn the error of a decoder into one sentence; `what` names what was being read."""
     if isinstance(error, PermissionError):

@@ -45,7 +45,9 @@ def joined(values: Sequence[float | tuple[float, float] | None]) -> Nodata:
     return found[0] if len(found) == 1 and not isinstance(found[0], tuple) else found or None
 
 
-def holes(values: NDArray[Any], nodata: Nodata) -> NDArray[np.bool_] | None:
+def holes(
+    values: NDArray[Any], nodata: Nodata, gaps: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_] | None:
     """Mark the values that mean "no data".
 
     Parameters
@@ -54,6 +56,8 @@ def holes(values: NDArray[Any], nodata: Nodata) -> NDArray[np.bool_] | None:
         An array of real numbers.
     nodata
         As in ``Image.metadata``.
+    gaps
+        Places without data whatever their values, of a shape that can be broadcast.
 
     Returns
     -------
@@ -66,7 +70,7 @@ def holes(values: NDArray[Any], nodata: Nodata) -> NDArray[np.bool_] | None:
     >>> holes(np.array([3, -9999, 7], np.int16), -9999)
     array([False,  True, False])
     """
-    found: NDArray[np.bool_] | None = None
+    found = None if gaps is None else np.broadcast_to(gaps, values.shape)
     for low, high in _ranges(nodata, values.dtype):
         here = values == low if low == high else (values >= low) & (values <= high)
         if here.any():
@@ -74,15 +78,17 @@ def holes(values: NDArray[Any], nodata: Nodata) -> NDArray[np.bool_] | None:
     return found
 
 
-def without_nodata(values: NDArray[Any], nodata: Nodata) -> NDArray[Any]:
-    """Values with NaN in place of "no data"; the same array if no value is missing.
+def without_nodata(
+    values: NDArray[Any], nodata: Nodata, gaps: NDArray[np.bool_] | None = None
+) -> NDArray[Any]:
+    """Values with NaN in place of "no data", as in `holes`; the same array if none is missing.
 
     Examples
     --------
     >>> without_nodata(np.array([3, 255], np.uint8), 255)
     array([ 3., nan], dtype=float32)
     """
-    missing = holes(values, nodata)
+    missing = holes(values, nodata, gaps)
     if missing is None:
         return values
     narrow = values.dtype.itemsize <= 2 or values.dtype == np.float32

@@ -13,7 +13,8 @@ from anymask.errors import ImageError
 from anymask.images.band_names import colour_bands
 from anymask.images.composite import MOST_CHANNELS, Color, default_colors
 from anymask.images.image import Image
-from anymask.images.nodata import holes
+from anymask.images.nodata import holes, without_nodata
+from anymask.images.validity import gaps
 from anymask.notices import tell
 
 _COLOURS = ("red", "green", "blue")
@@ -169,7 +170,7 @@ def _photograph(image: Image) -> Planes:
     array = image.array
     if count == 3 and image.axes == "YXS" and array.dtype == np.uint8:
         whole = array if image.n_channels == 3 else array[:, :, :3]
-        if image.nodata is None:
+        if image.nodata is None and gaps(image.valid, "YX") is None:
             whole = np.asarray(whole)
             samples = [whole[..., i] for i in range(3)]
             return Planes(samples, image.dtype, None, joint=True, whole=whole)
@@ -183,20 +184,20 @@ def _channels(image: Image, indices: Sequence[int | str]) -> list[NDArray[Any]]:
 
 
 def _colours(image: Image, indices: Sequence[int]) -> list[NDArray[Any]]:
-    """Read red, green and blue, with NaN where all three have no data.
+    """Read red, green and blue, with NaN where the pixel or all three have no data.
 
     A colour may well have the value that means "no data" in one of them, such as 255.
     """
     stored = list(image.channels(list(indices)))
-    everywhere = np.ones(stored[0].shape, bool)
-    for sample in stored:
-        missing = holes(sample, image.nodata)
-        if missing is None:
-            return stored
-        everywhere &= missing
-    wide = (image.without_nodata(sample) for sample in stored)
-    pairs = zip(wide, stored, strict=True)
-    return [np.where(everywhere, floats, values) for floats, values in pairs]
+    by_value = [holes(sample, image.nodata) for sample in stored]
+    known = [each for each in by_value if each is not None]
+    missing = gaps(image.valid, "YX")
+    if len(known) == len(stored):
+        everywhere = np.logical_and.reduce(known)
+        missing = everywhere if missing is None else missing | everywhere
+    if missing is None:
+        return stored
+    return [without_nodata(sample, None, missing) for sample in stored]
 
 
 def _index(image: Image, index: int | str) -> int | str:

@@ -1,13 +1,32 @@
-"""Projections of a stack: the maximum or mean over its planes, without holes."""
+"""One plane of a stack, or a projection: the maximum or mean over its planes, without holes."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anymask.images.lazy import take
 from anymask.images.nodata import Nodata, holes
+
+Choice = int | Literal["max", "mean", "middle"] | None
+"""One of several planes: an index, the middle one, or a projection over all of them."""
+
+
+def choose(array: Any, axis: int, choice: Choice, nodata: Nodata = None) -> Any | None:
+    """Return the chosen plane, or a projection over an axis; None if there is no such plane.
+
+    A plane of a lazy array is not read. None as choice stands for the only plane.
+    """
+    length = array.shape[axis]
+    if choice is None and length == 1:
+        choice = 0
+    if choice == "middle":
+        choice = length // 2
+    if isinstance(choice, (int, np.integer)) and -length <= choice < length:
+        return take(array, ((slice(None),) * axis) + (int(choice),))
+    return project(array, axis, choice, nodata) if choice in ("max", "mean") else None
 
 
 def project(array: Any, axis: int, how: str, nodata: Nodata = None) -> NDArray[Any]:

@@ -6,6 +6,7 @@ than memory can be handled like a small one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,8 +18,8 @@ from anymask.images.bands import as_cube, called, good_bands, reflectance_scale
 from anymask.images.blocks import blocks_of_rows, read_bands
 from anymask.images.image import Image
 from anymask.images.lazy import Box, Grid, LazyArray
-from anymask.images.nodata import Nodata, holes
 
+Holes = Callable[[NDArray[Any], str, Box], NDArray[np.bool_] | None]
 Panel = tuple[int, int, int, int]
 """A rectangle of the image: top, left, height and width in pixels."""
 
@@ -87,7 +88,7 @@ def reflectance(
         factor = np.where(gap > 0, share / gap, np.nan)
     source, axes = _with_channel_axis(cube)
     compute = partial(
-        _calibrated, source, axes, _by_pixel(black, cube), _by_pixel(factor, cube), cube.nodata
+        _calibrated, source, axes, _by_pixel(black, cube), _by_pixel(factor, cube), cube.holes
     )
     array = LazyArray(compute, source.shape, np.float32, called(cube), _grid(source))
     return _derived(cube, array, axes, reflectance_scale=1.0)
@@ -179,7 +180,7 @@ def smooth(image: Any, window: int = 11, order: int = 2) -> Image:
     weights[np.ix_(good, good)] = savgol_filter(np.eye(len(good)), window, order, axis=0)
     source, axes = _with_channel_axis(cube)
     wide = np.float64 if cube.dtype.itemsize > 4 else np.float32
-    read = partial(_mixed, source, axes.index("C"), weights.astype(wide), cube.nodata)
+    read = partial(_mixed, source, axes.index("C"), weights.astype(wide), axes, cube.holes)
     smoothed = LazyArray(read, source.shape, wide, called(cube), _grid(source))
     return _derived(cube, smoothed, axes)
 
@@ -187,7 +188,7 @@ def smooth(image: Any, window: int = 11, order: int = 2) -> Image:
 def _derived(cube: Image, array: LazyArray, axes: str, **metadata: Any) -> Image:
     """The same image with computed values, in which "no data" already is NaN."""
     kept = {name: value for name, value in cube.metadata.items() if name != "nodata"}
-    return cube.with_array(array, axes, metadata={**kept, **metadata})
+    return cube.with_array(array, axes, metadata={**kept, **metadata}, valid=None)
 
 
 def _grid(source: Any) -> Grid | None:
@@ -236,10 +237,10 @@ def _calibrated(
     axes: str,
     black: NDArray[np.float64],
     factor: NDArray[np.float64],
-    nodata: Nodata,
+    holes: Holes,
     box: Box,
 ) -> NDArray[np.float32]:
-    values = _floats(np.asarray(source[box]), np.float32, nodata)
+    values = _floats(np.asarray(source[box]), np.float32, holes, axes, box)
     x, c = (box[axes.index(axis)] for axis in "XC")
     order = [axis for axis in axes if axis in "XC"]
     for reference, operation in ((black, np.subtract), (factor, np.multiply)):
@@ -258,7 +259,9 @@ def _chosen(source: Any, axis: int, bands: NDArray[np.intp], box: Box) -> NDArra
     return np.take(np.asarray(source[span]), wanted - first, axis=axis)
 
 
-def _mixed(source: Any, axis: int, weights: NDArray[Any], nodata: Nodata, box: Box) -> NDArray[Any]:
+def _mixed(
+    source: Any, axis: int, weights: NDArray[Any], axes: str, holes: Holes, box: Box
+) -> NDArray[Any]:
     """Compute each band in the box as a weighted sum of the bands it depends on."""
     wanted = weights[box[axis]]
     used = np.flatnonzero(wanted.any(axis=0))
@@ -266,7 +269,7 @@ def _mixed(source: Any, axis: int, weights: NDArray[Any], nodata: Nodata, box: B
         return np.empty([len(range(s.start, s.stop, s.step)) for s in box], weights.dtype)
     first, last = int(used[0]), int(used[-1]) + 1
     span = (*box[:axis], slice(first, last, 1), *box[axis + 1 :])
-    values = _floats(np.asarray(source[span]), weights.dtype, nodata)
+    values = _floats(np.asarray(source[span]), weights.dtype, holes, axes, span)
     missing = np.isnan(values)
     if not missing.any():
         return np.moveaxis(np.tensordot(wanted[:, first:last], values, axes=(1, axis)), 0, axis)
@@ -278,10 +281,10 @@ def _mixed(source: Any, axis: int, weights: NDArray[Any], nodata: Nodata, box: B
     return np.moveaxis(mixed, 0, axis)
 
 
-def _floats(values: NDArray[Any], dtype: Any, nodata: Nodata) -> NDArray[Any]:
+def _floats(values: NDArray[Any], dtype: Any, holes: Holes, axes: str, box: Box) -> NDArray[Any]:
     """A new array of floats, NaN where there is no data."""
     floats: NDArray[Any] = values.astype(dtype)
-    missing = holes(values, nodata)
+    missing = holes(values, axes, box)
     if missing is not None:
         floats[missing] = np.nan
     return floats

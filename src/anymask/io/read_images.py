@@ -14,6 +14,7 @@ from anymask.images.image import Image
 from anymask.images.normalize import to_rgb
 from anymask.io.guards import reading
 from anymask.io.image_formats.photo import MAX_PIXELS
+from anymask.io.mask_beside import with_mask_beside
 from anymask.io.registry import (
     ImageFormat,
     image_format_by_content,
@@ -97,7 +98,8 @@ def read(
             takers = ", ".join(other.name for other in formats if name in other.options)
             raise ImageError(f"{name}= does not apply to {path}; it is for {takers}.")
     with reading(path):
-        return with_world_file(form.read(path, **given), path)
+        image = with_mask_beside(form.read(path, **given), path)
+        return with_world_file(image, path)
 
 
 def read_rgb(path: str | os.PathLike[str]) -> NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +11,11 @@ from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
-from anymask.napari.colours import ListedColours, cyclic, rgba
-from anymask.napari.layer_data import Planes, draw_part
+from anymask.napari.colours import cyclic, listed, of_objects
+from anymask.napari.layer_data import Planes, draw_part, empty, set_visible
 from anymask.napari.spare_layers import SpareLayers
 from anymask.napari.strokes import Strokes
 from anymask.napari.warm_up import warm_up
-from anymask.palette import colours_of
 from anymask.session import Event, LayerKey, Session
 
 if TYPE_CHECKING:
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from anymask.napari.controller import Controller
 
 _CLICK_PIXELS = 5
-_SELECTED = (1.0, 1.0, 1.0, 1.0)
-_NO_CLASS = (0.6, 0.6, 0.6, 1.0)
 
 
 class Canvas(QObject):
@@ -174,9 +170,9 @@ class Canvas(QObject):
     def _arrange(self, current: LayerKey) -> None:
         """Show the pixels and masks of one layer and hide the others."""
         for key, picture in self.pictures.items():
-            _set_visible(picture, key == current)
+            set_visible(picture, key == current)
         for key, labels in self.labels.items():
-            _set_visible(labels, key == current)
+            set_visible(labels, key == current)
         if current in self.labels and self._viewer.layers.selection.active is None:
             self._viewer.layers.selection.active = self.labels[current]
             self.labels[current].mode, self.labels[current].brush_size = self._tool
@@ -235,7 +231,7 @@ class Canvas(QObject):
             if isinstance(layer, Labels) and layer.visible:
                 self._keep_tool(layer)
             self._is_removing = True
-            _empty(layer)
+            empty(layer)
             self._viewer.layers.remove(layer)
             self._is_removing = False
 
@@ -272,7 +268,7 @@ class Canvas(QObject):
             else:
                 draw_part(layer, labels, change.window)
         if key == self._control.current:
-            _set_visible(layer, True)
+            set_visible(layer, True)
 
     def preview(self, key: LayerKey, labels: NDArray[Any] | None) -> None:
         """Show labels that are not in the session; None shows those of the session again."""
@@ -378,20 +374,10 @@ class Canvas(QObject):
                 self._colour(layer, cyclic())
                 layer.metadata["anymask colours"] = "own"
             return
-        ids = np.array(session.layers.ids(key), np.int64)
-        colours = {int(i): (*c, 1.0) for i, c in zip(ids, colours_of(ids) / 255, strict=True)}
-        if self.by_class:
-            known = {record.name: rgba(record.color) for record in session.layers.classes}
-            names = session.layers.class_names(key)
-            colours = {i: known.get(names.get(i, ""), _NO_CLASS) for i in colours}
-        colours |= {i: _SELECTED for i in selected}
-        if layer.metadata.get("anymask colours") == colours:
-            return
-        table: defaultdict[int | None, Any] = defaultdict(lambda: np.array(_NO_CLASS))
-        table |= {0: np.zeros(4), None: np.array(_NO_CLASS)}
-        table |= {i: np.array(c) for i, c in colours.items()}
-        self._colour(layer, ListedColours(color_dict=table))
-        layer.metadata["anymask colours"] = colours
+        colours = of_objects(session, key, selected, by_class=self.by_class)
+        if layer.metadata.get("anymask colours") != colours:
+            self._colour(layer, listed(colours))
+            layer.metadata["anymask colours"] = colours
 
     def _colour(self, layer: Labels, colours: Any) -> None:
         """Colour a layer; ignore napari's report of a selected label that did not change."""
@@ -408,17 +394,3 @@ class Canvas(QObject):
         if plane != self._control.plane and plane < record.planes:
             self._control.plane = plane
             self.shown.emit()
-
-
-def _set_visible(layer: Layer, visible: bool) -> None:
-    """Show or hide a layer; napari takes away its tool if it is told what is so already."""
-    if layer.visible != visible:
-        layer.visible = visible
-
-
-def _empty(layer: Layer) -> None:
-    """Drop the pixels of a layer; the layer itself is freed only by a garbage collection."""
-    if isinstance(layer, (Image, Labels)):
-        ends = (3,) if isinstance(layer, Image) and layer.rgb else ()
-        layer.data = np.zeros((*(1,) * layer.ndim, *ends), np.uint8)
-        layer.visible = True  # a hidden layer would keep the pixels that it showed last

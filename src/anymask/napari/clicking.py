@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from anymask.napari.click_layers import ClickLayers
 from anymask.napari.encoding_ahead import EncodingAhead
+from anymask.napari.erasing import erase_at, is_inside
 from anymask.napari.preparing import Preparing
 from anymask.napari.turn_queue import SELECT_ONE, TurnQueue
 from anymask.napari.turns import Box, Commit, Turn
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from anymask.napari.canvas import Canvas
     from anymask.napari.controller import Controller
     from anymask.napari.model_loading import Models
-    from anymask.session import Prepared, Region
+    from anymask.session import Prepared
 
 TOOLS = {"points": "Points", "box": "Boxes", "scribble": "Scribble", "eraser": "Eraser"}
 _VIEW_SETTLED_MS = 500
@@ -199,7 +200,7 @@ class Clicking(QObject):
 
     def _on_prepared(self, ready: Prepared) -> None:
         waits, self._waits = self._waits, False
-        if self._is_in_use and not waits and not self._is_inside(ready.region):
+        if self._is_in_use and not waits and not self._turn.is_within(ready.region):
             self._say(_READY)
             return
         self._image.ready = ready
@@ -214,18 +215,13 @@ class Clicking(QObject):
         self._say("Not ready")
         self._control.fail(error)
 
-    def _is_inside(self, region: Region) -> bool:
-        """Whether a region contains all prompts."""
-        corners = [place for x0, y0, x1, y1 in self.boxes for place in ((x0, y0), (x1, y1))]
-        return all(region.holds(x, y) for x, y in (*self.prompts.points, *corners))
-
     def _say(self, status: str) -> None:
         self.status = status
         self.changed.emit()
 
     def _on_click(self, place: tuple[float, float], exclude: bool) -> None:
         if self.tool == "eraser":
-            self.erase_at(*place)
+            erase_at(self._control, *place)
         else:
             self.add_points([place], 0 if exclude else 1)
 
@@ -233,32 +229,12 @@ class Clicking(QObject):
         if self.tool == "scribble":
             self.add_points(points_along(path), 0 if exclude else 1)
 
-    def _inside(self, x: float, y: float) -> bool:
-        record = self._control.record
-        height, width = (0, 0) if record is None else record.size
-        return -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5
-
     def add_points(self, points: list[tuple[float, float]], label: int) -> None:
         """Add points (x, y) on the object (1) or off it (0), and predict."""
         # The outer half of a border pixel is part of the image too.
-        inside = [(max(x, 0.0), max(y, 0.0)) for x, y in points if self._inside(x, y)]
+        inside = [(max(x, 0.0), max(y, 0.0)) for x, y in points if is_inside(self._control, x, y)]
         if inside:
             self._change(self.prompts.with_points(inside, label), self.boxes)
-
-    def erase_at(self, x: float, y: float) -> None:
-        """Erase the object at a point."""
-        session, key, plane = self._control.session, self._control.current, self._control.plane
-        if session is None or key is None or not self._inside(x, y):
-            return
-        stack = session.images[key.image].planes > 1
-
-        def erase() -> None:
-            self._control.leave()
-            label = int(session.layers.labels(key, plane)[round(y), round(x)])
-            if label:
-                session.edits.erase(key, [label], plane if stack else None)
-
-        self._in_turn(lambda: self._control.guarded(erase))
 
     def _on_boxes(self, boxes: list[Box]) -> None:
         box = boxes[0] if len(boxes) == 1 else None
@@ -338,7 +314,7 @@ class Clicking(QObject):
             return
         if ready is None or not self.is_ready:
             self._waits = self._prepare()
-        elif not prepared and not self._is_inside(ready.region) and self._prepare():
+        elif not prepared and not self._turn.is_within(ready.region) and self._prepare():
             self._waits = True
         else:
             overwrite = self._may_take
@@ -401,7 +377,7 @@ class Clicking(QObject):
             return
         ready = self.ready
         if not turn.is_current:
-            is_settled = ready is not None and self.is_ready and self._is_inside(ready.region)
+            is_settled = ready is not None and self.is_ready and self._turn.is_within(ready.region)
             turn.ready = ready if is_settled else None
         target = turn.prompts.object_id if target is None else target
         if target == "selected" and not self._queue.is_waiting:

@@ -1,14 +1,17 @@
-"""What napari's layers show: the planes of a stack, and the changed part of labels."""
+"""What napari's layers show: planes of a stack, the changed part of labels, or nothing."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from anymask.session import LayerKey, Session
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
 
 # Up to this many changed pixels are drawn one by one; otherwise all of the layer is.
 _MOST_PLACES = 2**20
@@ -47,3 +50,17 @@ def draw_part(layer: Labels, labels: NDArray[Any], window: tuple[slice, ...]) ->
     whole = [at + side.start for at, side in zip(places, window, strict=True)]
     layer.data_setitem(tuple(whole), part[places])
     layer._reset_history()  # undo is the session's
+
+
+def set_visible(layer: Layer, visible: bool) -> None:
+    """Show or hide a layer; napari takes away its tool if it is told what is so already."""
+    if layer.visible != visible:
+        layer.visible = visible
+
+
+def empty(layer: Layer) -> None:
+    """Drop the pixels of a layer; the layer itself is freed only by a garbage collection."""
+    if isinstance(layer, (Image, Labels)):
+        ends = (3,) if isinstance(layer, Image) and layer.rgb else ()
+        layer.data = np.zeros((*(1,) * layer.ndim, *ends), np.uint8)
+        layer.visible = True  # a hidden layer would keep the pixels that it showed last

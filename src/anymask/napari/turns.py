@@ -51,6 +51,11 @@ class Turn:
         """Whether there is nothing more to ask the model."""
         return self.is_current and not self.cycles
 
+    def is_within(self, region: Region) -> bool:
+        """Whether a region contains all prompts."""
+        corners = [place for x0, y0, x1, y1 in self.boxes for place in ((x0, y0), (x1, y1))]
+        return all(region.holds(x, y) for x, y in (*self.prompts.points, *corners))
+
     def change(self, prompts: Prompts, boxes: list[Box]) -> None:
         """Replace the prompts; other candidates were of the old ones."""
         self.prompts, self.boxes = prompts, boxes

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,6 @@ from anymask.errors import ImageError, OutputError, PromptError
 from anymask.files import whole_file
 from anymask.images.geotiff_tags import geo_tags
 from anymask.masks.objects import Crop
-
-if TYPE_CHECKING:
-    from anymask.images.image import Image
 
 # Full-size logits computed at a time: some megabytes, whatever the image size.
 _VALUES_AT_ONCE = 2**22
@@ -164,7 +161,7 @@ class ScoreMap:
         np.exp(-np.clip(scores, -80, 80, out=scores), out=scores)
         return np.reciprocal(np.add(scores, 1, out=scores), out=scores)
 
-    def save(self, path: str | os.PathLike[str], *, image: Image | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], *, image: Any = None) -> None:
         """Save the map for :meth:`load`.
 
         Parameters
@@ -172,8 +169,8 @@ class ScoreMap:
         path
             ``.npz`` stores the logits from the decoder, exact and small. ``.tif`` stores them at
             the size of the image, as float32 rounded to 1/256, for other programs.
-        image : Image, optional
-            The image, whose place on a map a ``.tif`` gets.
+        image : Image or array, optional
+            The image; a ``.tif`` gets the place on a map of an `Image`.
 
         Raises
         ------
@@ -205,11 +202,10 @@ class ScoreMap:
                 predicted_iou=np.float64(self.predicted_iou),
             )
 
-    def _write_tiff(self, path: Path, image: Image | None) -> None:
+    def _write_tiff(self, path: Path, image: Any) -> None:
         import tifffile
 
-        geo = (None if image is None else image.geo) or {}
-        unit = None if image is None else image.unit
+        geo, unit = getattr(image, "geo", None) or {}, getattr(image, "unit", None)
 
         known = not math.isnan(self.predicted_iou)
         facts = {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anymask.errors import ImageError
 from anymask.images.image import Image
+from anymask.images.validity import not_zero
 from anymask.io.arrays import name_of, upright, whole_number
 from anymask.io.registry import ImageFormat
 
@@ -34,7 +35,7 @@ def read(path: Path, *, page: int | None = None) -> Image:
     """Read an image, upright.
 
     Palettes, CMYK and other colour models become RGB (RGBA if transparent), and gray with alpha
-    becomes RGBA. All others keep their values and bit depth.
+    becomes RGBA. All others keep their values and bit depth. Fully transparent pixels hold no data.
 
     Parameters
     ----------
@@ -50,7 +51,8 @@ def read(path: Path, *, page: int | None = None) -> Image:
     """
     array, metadata = read_with_pillow(path, page)
     axes = "YX" if array.ndim == 2 else "YXS"
-    return Image(array, axes, path=path, name=name_of(path), metadata=metadata)
+    valid = not_zero(array[..., 3], str(path)) if array.ndim == 3 and array.shape[2] == 4 else None
+    return Image(array, axes, path=path, name=name_of(path), metadata=metadata, valid=valid)
 
 
 def read_with_pillow(path: Path, page: int | None = None) -> tuple[NDArray[Any], dict[str, Any]]:

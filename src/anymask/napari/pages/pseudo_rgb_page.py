@@ -268,5 +268,5 @@ class PseudoRgbPage(Page):
 
 def _sample(image: Image, band: int) -> Any:
     """Return one colour sample of a photograph, or the only band."""
-    values = image.without_nodata(image.numpy())
+    values = image.without_nodata(image.numpy(), image.axes)
     return values if "S" not in image.axes else values.take(band, axis=image.axes.index("S"))

@@ -96,7 +96,7 @@ class SpectraPage(Page):
         def work() -> Any:
             image = plane_of(session.images.load(current.image), plane)
             pixel = image.region(row_, column, 1, 1)
-            return np.asarray(pixel.without_nodata(pixel.numpy()), np.float64).ravel()
+            return np.asarray(pixel.without_nodata(pixel.numpy(), pixel.axes), np.float64).ravel()
 
         def done(values: Any) -> None:
             if len(values) == record.bands:

@@ -21,6 +21,7 @@ from anymask.errors import ImageError
 from anymask.images.chunks import chunked_array
 from anymask.images.image import Image, take
 from anymask.images.lazy import Box, LazyArray
+from anymask.images.validity import not_zero
 from anymask.io.arrays import (
     axes_for,
     check_numbers,
@@ -30,6 +31,7 @@ from anymask.io.arrays import (
     whole_number,
 )
 from anymask.io.image_formats import photo
+from anymask.io.image_formats.tiff.masks import ALPHA, alpha_of, mask_page
 from anymask.io.image_formats.tiff.metadata import describe
 from anymask.io.image_formats.tiff.pages import TiffPages, choose_series
 
@@ -48,7 +50,6 @@ _REDUCED_OR_MASK = 1 | 4  # values of the tag NewSubfileType
 # Files of no particular program.
 _PLAIN_KINDS = ("generic", "uniform", "shaped", "imagej")
 _ASIDE = re.compile("label|macro|thumb|overview|preview", re.IGNORECASE)
-_ALPHA = (1, 2)  # values of the tag ExtraSamples; 0 means unspecified
 
 
 def read(
@@ -119,6 +120,13 @@ def read(
             },
         )
         image = _named_samples(image, key)
+        mask = mask_page(tiff, chosen)
+        if mask is None:
+            valid = alpha_of(image, key)
+        else:
+            one = choose_series(tiff, 0, mask, 0)
+            valid = not_zero(upright(_open(path, one, 0, mask, 0), _orientation(key)), str(path))
+        image = replace(image, valid=valid)
         alone = page is None or len(tiff.series) == 1
         return describe(
             image, tiff, full, number if alone else None, turned=_orientation(key) in (5, 6, 7, 8)
@@ -316,12 +324,15 @@ def _named_samples(image: Image, key: tifffile.TiffPage) -> Image:
     if "C" not in image.axes or image.n_channels != key.samplesperpixel:
         return image
     gray = key.photometric in (_PHOTOMETRIC.MINISBLACK, _PHOTOMETRIC.MINISWHITE)
-    if gray and image.n_channels == 2 and extra[:1] and extra[0] in _ALPHA:
+    if gray and image.n_channels == 2 and extra[:1] and extra[0] in ALPHA:
         if isinstance(image.array, np.ndarray) and image.axes == "YXC":
             return image.with_array(image.array[..., [0, 0, 0, 1]], "YXS")
         return replace(image, channel_names=("gray", "alpha"))
     if key.photometric in _RGB and image.n_channels > 3:
-        others = tuple(f"band {number}" for number in range(4, image.n_channels + 1))
+        others = tuple(
+            "alpha" if kind in ALPHA and number == image.n_channels else f"band {number}"
+            for number, kind in enumerate((*extra, *[0] * image.n_channels), start=4)
+        )[: image.n_channels - 3]
         return replace(image, channel_names=("red", "green", "blue", *others))
     return image
 
