@@ -66,7 +66,8 @@ def test_each_image_of_a_folder_gets_masks_of_its_own_boxes_with_their_ids_and_c
         *("-m", model, "--dtype", "float32"),
     )
     assert result.exit_code == 0, result.output
-    assert files_of(tmp_path / "out") == sorted(n + s for n in ("one", "two") for s in SUFFIXES)
+    written = sorted(name + suffix for name in ("one", "two") for suffix in SUFFIXES)
+    assert files_of(tmp_path / "out") == ["job.jsonl", *written]
     assert "boxes.json has prompts for 1 image not among the given ones: gone.png" in result.stderr
     assert "boxes.json has no prompts for 1 image, which is left out: spare.png" in result.stderr
     masks = load_masks(tmp_path / "out" / "one.masks.json")

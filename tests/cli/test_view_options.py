@@ -66,8 +66,11 @@ def names_in(folder: Path) -> set[str]:
 
 def seen(folder: Path, name: str) -> np.ndarray:
     """The image where no mask lies over it, and 0 elsewhere."""
-    rgb = np.asarray(Picture.open(folder / f"{name}.overlay.png").convert("RGB")).copy()
-    rgb[tifffile.imread(folder / f"{name}.labels.tif") > 0] = 0
+    rgb = np.asarray(Picture.open(folder / f"{name}.overlay.png").convert("RGB"))
+    labels = tifffile.imread(folder / f"{name}.labels.tif")
+    scale = len(rgb) // len(labels)  # overlays of small images are enlarged
+    rgb = rgb[::scale, ::scale].copy()
+    rgb[labels > 0] = 0
     return rgb
 
 
