@@ -288,7 +288,12 @@ class SegmentPage(Page):
                 self._canvas.preview(key, labels)
                 self._tell(count)
 
-        self._latest.ask(work, done, self._control.fail)
+        def failed(error: Exception) -> None:
+            # What was asked of a session that is closed by now fails, and nobody waits for it.
+            if self._control.session is session:
+                self._control.fail(error)
+
+        self._latest.ask(work, done, failed)
 
     def _settle(self, replacing: bool = False) -> None:
         """Apply the thresholds."""
