@@ -262,7 +262,7 @@ def test_an_object_is_followed_through_a_stack(stack, wait, idle):
     assert stack.message.text.text().startswith("Object 1 was found in 4 more planes.")
 
 
-def test_planes_between_annotated_ones_are_filled_in(stack):
+def test_planes_between_annotated_ones_are_filled_in(stack, idle):
     session, key = stack.control.session, LayerKey("i1", "rgb")
     stack.canvas.layer.data[0, 30:60, 30:60] = 1
     stack.canvas.layer.data[4, 30:60, 42:72] = 1
@@ -270,6 +270,7 @@ def test_planes_between_annotated_ones_are_filled_in(stack):
     stack.canvas.record()
     stack.control.select([1])
     stack.click._interpolate()
+    idle()
     middle = session.layers.labels(key)[2] > 0
     assert middle[45, 50]
     assert abs(np.count_nonzero(middle) - 900) < 120
