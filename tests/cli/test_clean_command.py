@@ -205,6 +205,19 @@ def test_all_results_are_written_with_the_record_of_how_masks_were_found(cli, la
     kept = json.loads(Path(f"{out}.masks.json").read_text())["info"]
     assert {name: kept[name] for name in info} == info
 
+    # The cleaned masks say what they were found in wherever they are, also without the image.
+    alone = cli(
+        "clean", tmp_path / "masks" / "a.labels.tif", *options[:2], "-o", tmp_path / "alone"
+    )
+    assert alone.exit_code == 0
+    table = cli(
+        *("measure", tmp_path / "photos" / "a.tif", tmp_path / "alone" / "a.cleaned.labels.tif"),
+        *("--properties", "intensity_mean", "--json"),
+    )
+    assert table.exit_code == 0, table.stderr
+    means = {row["id"]: row["intensity_mean"] for row in json.loads(table.stdout)}
+    assert means == {i: pytest.approx(stack[1][cleaned == i].mean()) for i in (4, 20, 300)}
+
     # Without images there is no overlay, and none of earlier masks is left.
     assert cli("clean", tmp_path / "masks", *options, "--overwrite").exit_code == 0
     assert not Path(f"{out}.overlay.png").exists()

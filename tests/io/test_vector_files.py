@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyproj
 import pytest
 import shapely
 from pyogrio.raw import read as read_raw
+from shapely.geometry import mapping
 
 import anymask
 from anymask.errors import ImageError
@@ -87,6 +89,24 @@ def test_a_layer_in_another_reference_system_is_brought_to_the_image(
     expected[2:12, 4:20] = 1
     assert np.array_equal(masks.to_labels(), expected)
     assert masks.class_names == ("beet",)
+
+
+def test_geojson_in_another_reference_system_is_brought_to_the_image(
+    tmp_path: Path, field: Image
+) -> None:
+    corners = pyproj.Transformer.from_crs("EPSG:32632", "EPSG:3857", always_xy=True)
+    box = shapely.box(500_002.0, 5_199_994.0, 500_010.0, 5_199_999.0)
+    moved = shapely.transform(box, corners.transform, interleaved=False)
+    drawn = {
+        "type": "FeatureCollection",
+        "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::3857"}},
+        "features": [{"type": "Feature", "properties": {}, "geometry": mapping(moved)}],
+    }
+    (tmp_path / "drawn.geojson").write_text(json.dumps(drawn))
+    expected = np.zeros_like(RING)
+    expected[2:12, 4:20] = 1
+    masks = load_masks(tmp_path / "drawn.geojson", image=field)
+    assert np.array_equal(masks.to_labels(), expected)
 
 
 def test_a_geopackage_keeps_a_reference_system_without_a_code(

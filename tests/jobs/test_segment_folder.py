@@ -262,6 +262,11 @@ def test_masks_to_add_to_are_kept_and_what_they_leave_is_added(run, photos, tmp_
     save_masks(mine.with_ids([34]), tmp_path / "mine" / "one.masks.json", overwrite=True)
     again = run(add_to=tmp_path / "mine", skip_existing=True, overwrite=True)
     assert statuses(again) == [("three", "kept"), ("two", "kept"), ("one", "done")]
+    # So do they if only the label image beside them is corrected.
+    labels[40:60] = 0
+    save_masks(labels, tmp_path / "mine" / "one.labels.tif")
+    again = run(add_to=tmp_path / "mine", skip_existing=True, overwrite=True)
+    assert statuses(again) == [("three", "kept"), ("two", "kept"), ("one", "done")]
 
 
 def test_masks_to_add_to_in_two_files_of_one_image_end_the_run_before_it_begins(run, tmp_path):

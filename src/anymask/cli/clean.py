@@ -235,6 +235,7 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
     from anymask.cli.convert import image_for
     from anymask.io.corrected import newest_masks
     from anymask.io.read_masks import load_dataset, scale_of
+    from anymask.io.recorded_view import recorded_image
     from anymask.io.write_context import lacked
 
     places: Path | None = options["images"]
@@ -245,6 +246,9 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
             (name, newest_masks(result.path, masks))
             for name, masks in load_dataset(result.path, image=found[0] if found else None)
         ]
+        if len(pictures) == 1:  # a label image does not say which image it is of
+            ((name, masks),) = pictures
+            pictures = [(recorded_image(result.path) or name, masks)]
         scale = scale_of(result.path)
         for name, masks in pictures:
             known = found

@@ -47,8 +47,8 @@ def complain(message: str) -> None:
 
 
 def note(message: str) -> None:
-    """Print a notice on stderr, verbatim."""
-    err.print(Text(message, style="yellow"), soft_wrap=True)
+    """Print a notice on stderr; it names the options of the command that runs."""
+    err.print(Text(named(message, options_of(_running.get())), style="yellow"), soft_wrap=True)
 
 
 def show_notices() -> None:

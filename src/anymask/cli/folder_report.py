@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from anymask.cli.console import complain, err, out
+from anymask.cli.console import complain, err, note, out
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.report import FolderReport, Outcome
 from anymask.jobs.work_through import FolderProgress, OnProgress
@@ -72,8 +72,8 @@ def shown(items: int, *, what: str = "mask", notes: bool = True) -> Iterator[OnP
 
 def _tell(item: WorkItem, outcome: Outcome, what: str, notes: bool) -> None:
     """Print the outcome of one image, unless the bars or the end of the run show it."""
-    for note in outcome.notes if notes else ():
-        err.print(Text(note, style="yellow"), soft_wrap=True)
+    for said in outcome.notes if notes else ():
+        note(said)
     if outcome.status == "failed":
         if not outcome.ends_run:
             complain(item.about(outcome.reason))

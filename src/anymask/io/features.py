@@ -9,7 +9,7 @@ these coordinates (the right-hand rule). A mask without pixels has no geometry.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 from anymask.errors import ImageError, OutputError
 from anymask.images.image import Image, Transform
 from anymask.images.place import inverse, mapped, pixel_size_of
-from anymask.io.guards import check_size
+from anymask.io.guards import check_size, needs
 from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import Ring, fill_polygons, outlines, signed_area, simplified
 from anymask.notices import tell
+from anymask.prompts.placing import same_crs
 
+Change = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Points (N, 2), x before y, from one reference system to another."""
 _SCORES = ("predicted_iou", "stability_score")
 
 
@@ -82,6 +85,7 @@ def masks_of(
     size: tuple[int, int],
     transform: Transform | None,
     path: Path,
+    change: Change | None = None,
 ) -> MaskSet:
     """Paint features with polygons; points and lines are left out with a notice.
 
@@ -91,9 +95,11 @@ def masks_of(
     size : tuple of int
         Height and width of the image.
     transform : tuple of 6 float, optional
-        From pixels to the coordinates of the features; None if these are pixels.
+        From pixels to the map of the image; None if the features are in pixels.
     path : Path
         The file, for messages.
+    change : callable, optional
+        From the coordinates of the features to those of the image's map; see `change_of_system`.
 
     Raises
     ------
@@ -104,7 +110,7 @@ def masks_of(
     kept, counts, left_out = [], [], 0
     for number, feature in enumerate(features, start=1):
         geometry = feature.get("geometry")
-        polygons, others = _polygons(geometry, to_pixels)
+        polygons, others = _polygons(geometry, to_pixels, change)
         for kind in others:
             tell(f"Feature {number} has a {kind[:20]}, which covers no pixels and is left out.")
         if geometry is None or polygons:
@@ -126,6 +132,34 @@ def masks_of(
         class_names=names if any(names) else None,
         **scores,
     )
+
+
+def change_of_system(own: str | None, wanted: str | None, path: Path) -> Change | None:
+    """The way from the reference system of a file to that of an image; None if they are the same.
+
+    Parameters
+    ----------
+    own, wanted : str, optional
+        EPSG codes or WKT; None if unknown, and then nothing is changed.
+    path : Path
+        The file, for messages.
+
+    Raises
+    ------
+    ImageError
+        If pyproj is needed and missing, or does not know one of them.
+    """
+    if not own or not wanted or same_crs(own, wanted):
+        return None
+    pyproj = needs("pyproj", "geo", f"Transforming {path}", ImageError)
+    try:
+        systems = pyproj.CRS.from_user_input(own), pyproj.CRS.from_user_input(wanted)
+    except pyproj.exceptions.CRSError as error:
+        raise ImageError(f"{path}: a reference system is unknown: {error}.") from error
+    if systems[0].equals(systems[1], ignore_axis_order=True):
+        return None
+    transform = pyproj.Transformer.from_crs(*systems, always_xy=True).transform
+    return lambda points: np.stack(transform(points[:, 0], points[:, 1]), 1)
 
 
 def notes_of(masks: MaskSet, context: WriteContext, transform: Transform | None) -> dict[str, Any]:
@@ -224,14 +258,14 @@ def _written(ring: Ring, transform: Transform | None, hole: bool) -> list[list[f
 
 
 def _polygons(
-    geometry: Any, to_pixels: Transform | None
+    geometry: Any, to_pixels: Transform | None, change: Change | None
 ) -> tuple[list[list[NDArray[Any]]], list[str]]:
     """The polygons of a geometry, in pixels, and the kinds of its other parts."""
     if geometry is None:
         return [], []
     kind = geometry.get("type")
     if kind == "GeometryCollection":
-        inside = [_polygons(inner, to_pixels) for inner in geometry["geometries"]]
+        inside = [_polygons(inner, to_pixels, change) for inner in geometry["geometries"]]
         return [p for own, _ in inside for p in own], [k for _, others in inside for k in others]
     if kind not in ("Polygon", "MultiPolygon"):
         return [], [str(kind)]
@@ -239,6 +273,7 @@ def _polygons(
     read = []
     for polygon in polygons:
         rings = [np.asarray(ring, np.float64)[:, :2] for ring in polygon]
+        rings = rings if change is None else [change(ring) for ring in rings]
         read.append([ring if to_pixels is None else mapped(ring, to_pixels) for ring in rings])
     return read, []
 

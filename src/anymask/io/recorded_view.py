@@ -67,6 +67,18 @@ def recorded(masks: Path) -> Mapping[str, Any]:
     return next((info for content in _records(masks).values() if (info := _info(content))), {})
 
 
+def recorded_image(masks: Path) -> str | None:
+    """Return the name of the image that masks were found in, if it is recorded.
+
+    Parameters
+    ----------
+    masks : Path
+        As in `recorded_view`.
+    """
+    names = map(_image_in, _records(masks).values())
+    return next(filter(None, names), None)
+
+
 def joined(recorded: View, given: View) -> View:
     """Return the given view, with what is recorded wherever it says nothing."""
     return replace(
@@ -137,11 +149,15 @@ def _read(record: Path, made: Mapping[str, Any], given: View) -> View:
 
 def _is_of(content: Mapping[str, Any], image: Path) -> bool:
     """Whether a COCO file is that of this image, by its name."""
+    return _image_in(content) in {path.name for path in (image, *image_files(image))}
+
+
+def _image_in(content: Mapping[str, Any]) -> str | None:
+    """The name of the first image in a COCO file."""
     try:
-        told = str(content["images"][0]["file_name"])
+        return str(content["images"][0]["file_name"])
     except (LookupError, TypeError):
-        return False
-    return told in {path.name for path in (image, *image_files(image))}
+        return None
 
 
 def _view_of(made: Mapping[str, Any]) -> View:

@@ -15,7 +15,14 @@ import numpy as np
 from anymask.errors import AnymaskError, ImageError, OutputError
 from anymask.images.geotiff_tags import geo_tags
 from anymask.images.image import Transform
-from anymask.io.features import features_of, masks_of, notes_of, size_to_read, transform_to_write
+from anymask.io.features import (
+    change_of_system,
+    features_of,
+    masks_of,
+    notes_of,
+    size_to_read,
+    transform_to_write,
+)
 from anymask.io.guards import check_size, needs
 from anymask.io.mask_file import MaskFile
 from anymask.io.write_context import WriteContext
@@ -115,8 +122,7 @@ def read_layer(file: MaskFile, columns: Mapping[str, str] | None = None) -> Mask
     crs = notes.get("crs") if notes else file.image_crs
     facts, _, shapes, values = _tried(file.path, lambda: raw.read(file.path))
     found = shapely.from_wkb(shapes)
-    if transform is not None:
-        found = _in_system(shapely, found, facts["crs"], crs, file.path)
+    change = None if transform is None else change_of_system(facts["crs"], crs, file.path)
     ours = {theirs: name for name, theirs in (columns or {}).items()}
     names = [ours.get(name, name) for name in facts["fields"]]
     features = [
@@ -129,7 +135,7 @@ def read_layer(file: MaskFile, columns: Mapping[str, str] | None = None) -> Mask
         }
         for shape, row in zip(found, zip(*values, strict=True), strict=True)
     ]
-    return masks_of(features, size, transform, file.path)
+    return masks_of(features, size, transform, file.path, change)
 
 
 def notes_in(path: Path) -> Mapping[str, Any]:
@@ -194,18 +200,3 @@ def _wkt_of(context: WriteContext) -> str | None:
     tifffile.imwrite(content, np.zeros((1, 1), np.uint8), extratags=tags)
     with rasterio.MemoryFile(content.getvalue()) as memory, memory.open() as raster:
         return raster.crs.to_wkt() if raster.crs else None
-
-
-def _in_system(shapely: Any, shapes: Any, own: str | None, wanted: str | None, path: Path) -> Any:
-    """Shapes in the reference system of the image."""
-    if not own or not wanted:
-        return shapes
-    pyproj = needs("pyproj", "geo", f"Transforming {path}", ImageError)
-    try:
-        systems = pyproj.CRS.from_user_input(own), pyproj.CRS.from_user_input(wanted)
-    except pyproj.exceptions.CRSError as error:
-        raise ImageError(f"{path}: a reference system is unknown: {error}.") from error
-    if systems[0].equals(systems[1], ignore_axis_order=True):
-        return shapes
-    change = pyproj.Transformer.from_crs(*systems, always_xy=True)
-    return shapely.transform(shapes, change.transform, interleaved=False)

@@ -126,7 +126,7 @@ class FolderJob:
             "options": {k: v for k, v in self.options.items() if k not in _OF_NO_EFFECT},
             "sha256": fingerprint(item.path, self.view.header),
             **({"view": view} if view else {}),
-            **({"added_to": sha256(earlier.masks)} if earlier and earlier.masks.is_file() else {}),
+            **({"added_to": earlier.hashes_of_masks()} if earlier else {}),
         }
 
     def masks_if_done(self, item: WorkItem) -> int | None:

@@ -18,10 +18,13 @@ from urllib.parse import unquote
 
 from anymask.datasets.layouts import MASK_NAME
 from anymask.errors import ImageError
+from anymask.files import sha256
+from anymask.io.fingerprint import fingerprint
 from anymask.io.gathering import Result, gather_results
 from anymask.io.guards import reading
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import mask_formats
+from anymask.io.results import CLEANED, JSON, LABELS, stem_of
 from anymask.jobs.inputs import Inputs, WorkItem
 from anymask.jobs.report import Outcome
 from anymask.notices import tell
@@ -44,6 +47,22 @@ class MaskedItem(WorkItem):
 
     masks: Path = field(kw_only=True)
     picture: str | None = None
+
+    def hashes_of_masks(self) -> dict[str, str]:
+        """Return hashes of the files that say what the masks are, by their names.
+
+        A label image may be corrected, and a JSON file says how the image was shown.
+        """
+        stem = stem_of(self.masks)
+        beside = [self.masks.with_name(stem + ending) for ending in (JSON, LABELS)]
+        beside.append(self.masks.with_name(stem.removesuffix(CLEANED) + JSON))
+        made = {}
+        for path in dict.fromkeys((self.masks, *beside)):
+            if path.is_dir():
+                made[path.name] = fingerprint(path)
+            elif path.is_file():
+                made[path.name] = sha256(path)
+        return made
 
     @property
     def image(self) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError
-from anymask.files import sha256
 from anymask.images.image import Image
 from anymask.images.named_values import values_of
 from anymask.images.object_spectra import ObjectSpectra, object_spectra
@@ -19,7 +18,6 @@ from anymask.io.corrected import newest_masks
 from anymask.io.fingerprint import fingerprint
 from anymask.io.read_masks import load_masks, scale_of
 from anymask.io.recorded_view import joined, recorded_view, used_again
-from anymask.io.results import CLEANED, JSON, LABELS, stem_of
 from anymask.io.table_units import in_unit
 from anymask.io.tables import measure_in_image
 from anymask.io.view import View
@@ -125,17 +123,7 @@ class MeasureJob:
 
     def made_of(self, item: MaskedItem) -> dict[str, str]:
         """Return hashes of the files that the rows of an item come from."""
-        made = {"image": fingerprint(item.path, self.view.header)}
-        # A label image may be corrected, and the JSON file says how the image was shown.
-        stem = stem_of(item.masks)
-        beside = [item.masks.with_name(stem + ending) for ending in (JSON, LABELS)]
-        beside.append(item.masks.with_name(stem.removesuffix(CLEANED) + JSON))
-        for path in dict.fromkeys((item.masks, *beside)):
-            if path.is_dir():
-                made[path.name] = fingerprint(path)
-            elif path.is_file():
-                made[path.name] = sha256(path)
-        return made
+        return {"image": fingerprint(item.path, self.view.header), **item.hashes_of_masks()}
 
     def start(self) -> Work:
         """Return what measures an item."""

@@ -338,17 +338,24 @@ class SamPredictor(PredictorImages):
         found: list[Any] = [None] * len(prompts)
         for index, group in prompts.without_padding():
             for row in range(len(index)):
-                coords, labels, boxes, masks = (
-                    None if array is None else array[row]
-                    for array in (group.point_coords, group.point_labels, group.boxes, group.masks)
+                one = Prompt(
+                    *(
+                        None if array is None else array[row]
+                        for array in (
+                            group.point_coords,
+                            group.point_labels,
+                            group.boxes,
+                            group.masks,
+                        )
+                    )
                 )
-                one = Prompt(coords, labels, boxes, masks)
                 format_ = self.model.image_format
-                found[index[row]] = refined(self, part, pixels, format_, one, multimask_output)
-        logits, iou, low_res = (np.stack(column) for column in zip(*found, strict=True))
-        if return_logits:
-            return [logits, iou, low_res]
-        return [self._clicked(logits > self.model.mask_threshold, prompts), iou, low_res]
+                logits, *rest = refined(self, part, pixels, format_, one, multimask_output)
+                # At once, so that the full-size logits of many boxes are never in memory together.
+                mask = logits if return_logits else logits > self.model.mask_threshold
+                found[index[row]] = (mask, *rest)
+        masks, iou, low_res = (np.stack(column) for column in zip(*found, strict=True))
+        return [self._clicked(masks, prompts), iou, low_res]
 
     def _clicked(self, masks: NDArray[Any], prompts: CheckedPrompts) -> NDArray[Any]:
         """Masks (N, C, H, W) of prompts, without regions that were not clicked."""

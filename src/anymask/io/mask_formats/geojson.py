@@ -22,6 +22,7 @@ from anymask.errors import OutputError
 from anymask.files import whole_file
 from anymask.images.image import Image
 from anymask.io.features import (
+    change_of_system,
     class_of,
     features_of,
     image_of,
@@ -83,14 +84,18 @@ def load(file: MaskFile) -> MaskSet:
     """Read features with polygons; points and lines are left out with a notice.
 
     Files written by anymask store the image size and the transform to the map; for others, both
-    come from the `MaskFile`.
+    come from the `MaskFile`. Features in a named reference system other than the image's are
+    transformed to it.
     """
     data = _whole(file.json)
     notes = data.get(_KEY) or {}
     known = (notes["height"], notes["width"]) if "height" in notes else file.image_size
     size = check_size(*size_to_read(file.path, known))
     transform = notes.get("transform") if notes else file.transform
-    return masks_of(_features(data), size, transform, file.path)
+    own, wanted = _crs_of(data), notes.get("crs") if notes else file.image_crs
+    stated = None if transform is None or own in (OF_IMAGE, PIXELS, UNSTATED) else own
+    change = change_of_system(stated, wanted, file.path)
+    return masks_of(_features(data), size, transform, file.path, change)
 
 
 def _for_qupath(properties: dict[str, Any]) -> None:
