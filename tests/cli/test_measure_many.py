@@ -149,7 +149,7 @@ def test_the_plane_that_masks_were_found_in_is_measured_and_said(run, stack):
     table = image.with_name("t.csv")
     chosen = masks.parent / "s.masks.json"
     result = run(image.parent / "*.tif", chosen, "-o", table, "--properties", "intensity_max")
-    assert "were found in z=max" in result.stderr
+    assert "were found in --z max" in result.stderr
     assert [row["intensity_max"] for row in rows_of(table)] == ["9.0", "18.0"]
 
 
