@@ -114,8 +114,13 @@ def relative_positions(rel_pos: Tensor, side: int) -> Tensor:
     side : int
         Number of positions.
     """
-    if len(rel_pos) != 2 * side - 1:
-        columns = rel_pos.t()[None]  # (1, D, L)
-        rel_pos = F.interpolate(columns, 2 * side - 1, mode="linear")[0].t()
+    rel_pos = resized_table(rel_pos, 2 * side - 1)
     positions = torch.arange(side, device=rel_pos.device)
     return rel_pos[positions[:, None] - positions[None, :] + side - 1]
+
+
+def resized_table(rel_pos: Tensor, length: int) -> Tensor:
+    """A table (L, D) of relative positions interpolated linearly to (length, D)."""
+    if len(rel_pos) == length:
+        return rel_pos
+    return F.interpolate(rel_pos.t()[None], length, mode="linear")[0].t()

@@ -73,29 +73,15 @@ class Sam(Float32Buffers):
         super().__init__()
         self.config = config
         self.rounded_from: torch.dtype | None = None
-        self.image_encoder = image_encoder or config.image_encoder.build(
-            config.image_size, config.prompt_dim
-        )
-        self.prompt_encoder = prompt_encoder or PromptEncoder(
-            config.prompt_dim,
-            (config.embedding_size, config.embedding_size),
-            (config.image_size, config.image_size),
-            config.mask_in_chans,
-            draw_prompts=config.dense_prompts,
-        )
-        self.mask_decoder = mask_decoder or MaskDecoder(
-            transformer_dim=config.prompt_dim,
-            transformer=TwoWayTransformer(
-                config.decoder_depth,
-                config.prompt_dim,
-                config.decoder_heads,
-                config.decoder_mlp_dim,
-            ),
-            num_multimask_outputs=config.num_multimask_outputs,
-            iou_head_depth=config.iou_head_depth,
-            iou_head_hidden_dim=config.iou_head_hidden_dim,
-            iou_from_masks=config.iou_from_masks,
-        )
+        if image_encoder is None:
+            image_encoder = config.image_encoder.build(config.image_size, config.prompt_dim)
+        if prompt_encoder is None:
+            prompt_encoder = _prompt_encoder(config)
+        if mask_decoder is None:
+            mask_decoder = _mask_decoder(config)
+        self.image_encoder = image_encoder
+        self.prompt_encoder = prompt_encoder
+        self.mask_decoder = mask_decoder
         for name in ("pixel_mean", "pixel_std"):
             values = torch.tensor(getattr(config, name), dtype=torch.float32).view(3, 1, 1)
             self.register_buffer(name, values, persistent=False)
@@ -257,6 +243,32 @@ class Sam(Float32Buffers):
                 }
             )
         return outputs
+
+
+def _prompt_encoder(config: SamConfig) -> PromptEncoder:
+    return PromptEncoder(
+        config.prompt_dim,
+        (config.embedding_size, config.embedding_size),
+        (config.image_size, config.image_size),
+        config.mask_in_chans,
+        draw_prompts=config.dense_prompts,
+    )
+
+
+def _mask_decoder(config: SamConfig) -> MaskDecoder:
+    return MaskDecoder(
+        transformer_dim=config.prompt_dim,
+        transformer=TwoWayTransformer(
+            config.decoder_depth,
+            config.prompt_dim,
+            config.decoder_heads,
+            config.decoder_mlp_dim,
+        ),
+        num_multimask_outputs=config.num_multimask_outputs,
+        iou_head_depth=config.iou_head_depth,
+        iou_head_hidden_dim=config.iou_head_hidden_dim,
+        iou_from_masks=config.iou_from_masks,
+    )
 
 
 def cut_at_boxes(low_res: Tensor, boxes: Tensor, config: SamConfig) -> Tensor:
