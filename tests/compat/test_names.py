@@ -14,7 +14,6 @@ from anymask.compat.segment_anything import sam_model_registry
 from benchmarks.side_by_side.peers import metas_package
 
 
-
 def wheel_modules():
     """Names of the wheel's modules, without the first part."""
     package = metas_package()
