@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -21,7 +21,6 @@ label_images = hnp.arrays(
 )
 
 
-@settings(deadline=None)
 @given(st.data(), stacks)
 def test_a_pixel_holds_the_smallest_mask_that_covers_it_and_of_equals_the_best(data, masks):
     n = len(masks)
@@ -54,7 +53,6 @@ def test_ids_are_in_order_of_decreasing_area(areas):
     assert by_id == sorted(areas, reverse=True)
 
 
-@settings(deadline=None)
 @given(label_images)
 def test_a_label_image_taken_apart_and_painted_again_is_the_same(labels):
     ids, counts = counts_by_label(labels)

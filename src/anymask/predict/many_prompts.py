@@ -1,8 +1,9 @@
 """Masks of thousands of prompts in one image, as run lengths and in bounded memory.
 
 Prompts go through the decoder and through the judging of masks as the points of "everything" do
-(`everything/decoder_passes.py`): no mask is ever painted, and memory holds a few passes and the
-run lengths that are kept. Prompts of one shape, such as boxes, or two points each, share passes.
+(`predict/everything/decoder_passes.py`): no mask is ever painted, and memory holds a few passes and
+the run lengths that are kept. Prompts of one shape, such as boxes, or two points each, share
+passes.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from anymask.session.rendering import Problem, check_expressions
     from anymask.session.replaying import Replay, replay
     from anymask.session.run_options import OPTION_RANGES, Options, Thresholds
-    from anymask.session.runs import RunProgress, RunResult
+    from anymask.session.run_result import RunProgress, RunResult
     from anymask.session.session import Session
     from anymask.session.stacks import Propagated
     from anymask.session.training_data import session_dataset, session_examples
@@ -57,8 +57,8 @@ _HOMES = dict.fromkeys(_RECORDS, "records") | {
     "Propagated": "stacks",
     "Region": "visible_region",
     "Replay": "replaying",
-    "RunProgress": "runs",
-    "RunResult": "runs",
+    "RunProgress": "run_result",
+    "RunResult": "run_result",
     "Saved": "export",
     "Session": "session",
     "SessionError": "errors",

@@ -186,7 +186,7 @@ def renamed_class(name: str) -> Any:
         If there was no such class.
     """
     from anymask.session.click_prompts import ClickPrompts
-    from anymask.session.runs import RunProgress, RunResult
+    from anymask.session.run_result import RunProgress, RunResult
 
     if name == "Clicker":
         return Clicker  # warns when an instance is made
