@@ -23,7 +23,7 @@ from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.answering import answer_prompts
 from anymask.training.losses import ambiguous_loss, ranking_loss
 from anymask.training.losses_in_use import losses_in_use, near_boundary, targets_in_use
-from anymask.training.prompts import boxes_of, corrective_clicks, points_in
+from anymask.training.simulated_prompts import boxes_of, corrective_clicks, points_in
 from recipes.small.auxiliary import AuxiliaryHead
 from recipes.small.batches import Batch
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anymask.training.prompts import boxes_of, corrective_clicks, points_in
+from anymask.training.simulated_prompts import boxes_of, corrective_clicks, points_in
 
 
 def _disks(count: int, side: int, seed: int) -> torch.Tensor:

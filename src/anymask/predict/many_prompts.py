@@ -19,7 +19,7 @@ from anymask.images.resize import ResizeLongestSide
 from anymask.masks.clicked import keep_clicked_counts
 from anymask.masks.mask_set import MaskSet
 from anymask.model.sam import ImageEmbedding, Sam
-from anymask.predict.everything.decoder_passes import Found, ask
+from anymask.predict.everything.decoder_passes import FoundMask, ask
 from anymask.predict.everything.filtering import Criteria, Frame
 from anymask.prompts.edges import boxes_seen, cut_at_edges, points_inside
 from anymask.prompts.prompts import PADDING, Prompts
@@ -68,7 +68,7 @@ def masks_of_prompts(
     size = frame.image_size
     _check_inside(prompts, size)
     criteria = Criteria(model.mask_threshold, model.config.everything.stability_score_offset, 0)
-    found: list[Found | None] = [None] * len(prompts)
+    found: list[FoundMask | None] = [None] * len(prompts)
     done = 0
 
     def advance(count: int) -> None:

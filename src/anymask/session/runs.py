@@ -29,8 +29,8 @@ from anymask.session.found import (
 )
 from anymask.session.images import Images
 from anymask.session.layers import Layers
-from anymask.session.options import Options, Thresholds
 from anymask.session.records import CancelToken, Change, Event, LayerKey, ModelRecord
+from anymask.session.run_options import Options, Thresholds
 from anymask.session.store.store import Store
 
 if TYPE_CHECKING:
