@@ -1,0 +1,29 @@
+"""`mobile_sam` over anymask: `segment_anything` with MobileSAM's encoder."""
+
+from __future__ import annotations
+
+import sys
+
+from anymask.compat.installing import shared_modules
+from anymask.compat.mobile_sam.build_sam import (
+    build_sam,
+    build_sam_vit_b,
+    build_sam_vit_h,
+    build_sam_vit_l,
+    build_sam_vit_t,
+    sam_model_registry,
+)
+from anymask.compat.segment_anything import SamAutomaticMaskGenerator, SamPredictor
+
+__all__ = [
+    "SamAutomaticMaskGenerator",
+    "SamPredictor",
+    "build_sam",
+    "build_sam_vit_b",
+    "build_sam_vit_h",
+    "build_sam_vit_l",
+    "build_sam_vit_t",
+    "sam_model_registry",
+]
+
+sys.modules.update({f"{__name__}.{short}": module for short, module in shared_modules().items()})
