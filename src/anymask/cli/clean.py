@@ -241,15 +241,15 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
     found = None if places is None else image_for(places, result.name, result.path)
     is_labels = _is_label_image(result.path)
     with err.status(f"Cleaning {result.path.name}"):
-        pictures = [
+        by_image = [
             (name, newest_masks(result.path, masks))
             for name, masks in load_dataset(result.path, image=found[0] if found else None)
         ]
-        if len(pictures) == 1:  # a label image does not say which image it is of
-            ((name, masks),) = pictures
-            pictures = [(recorded_image(result.path) or name, masks)]
+        if len(by_image) == 1:  # a label image does not say which image it is of
+            ((name, masks),) = by_image
+            by_image = [(recorded_image(result.path) or name, masks)]
         scale = scale_of(result.path)
-        for name, masks in pictures:
+        for name, masks in by_image:
             known = found
             if known is None and places is not None:
                 known = image_for(places, Path(name).with_suffix(""), result.path)
@@ -257,7 +257,7 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
                 raise AnymaskError(f"{places} has no image for {result.path}; check the names.")
             own, view = known or (None, None)
             facts = lacked(own, scale)
-            stem = stem_of(result, options, None if len(pictures) == 1 else name)
+            stem = stem_of(result, options, None if len(by_image) == 1 else name)
             cleaned = _cleaned(masks, options, own, facts, as_labels=is_labels)
             written = write_cleaned(stem, cleaned, result, options, own, view, name, facts)
             changed = f"{len(masks)} → {counted(len(cleaned), 'mask')}"
@@ -267,7 +267,7 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
 def _cleaned(
     masks: MaskSet,
     options: dict[str, Any],
-    picture: Any,
+    image: Any,
     scale: dict[str, Any],
     *,
     as_labels: bool,
@@ -281,7 +281,7 @@ def _cleaned(
         masks = keep_classes(masks, options["class_name"])
     # Label images are cleaned as label images, so that objects never take each other's pixels.
     state: Any = masks.to_labels() if as_labels else masks
-    for step in steps_of(options, picture, masks.image_size, scale):
+    for step in steps_of(options, image, masks.image_size, scale):
         state = step(state)
     if isinstance(state, MaskSet):
         return state

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from anymask.masks.mask_set import MaskSet
 
 
-def stem_of(result: Result, options: dict[str, Any], picture: str | None) -> Path:
+def stem_of(result: Result, options: dict[str, Any], image_name: str | None) -> Path:
     """Folder and NAME of the results of one image."""
-    name = result.name if picture is None else result.name / Path(picture).stem
+    name = result.name if image_name is None else result.name / Path(image_name).stem
     folder = options["output"]
     if folder is None:
         folder, name = result.path.parent, name.relative_to(result.name.parent)
