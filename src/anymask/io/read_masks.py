@@ -23,6 +23,9 @@ from anymask.masks.mask_set import MaskSet
 _JPEG = b"\xff\xd8\xff"
 
 
+_last: tuple[tuple[Path, int, int], MaskFile] | None = None
+
+
 def load_masks(
     path: str | os.PathLike[str],
     image_size: tuple[int, int] | None = None,
@@ -74,7 +77,23 @@ def load_masks(
     mask_formats()
     with reading(path, "masks"):
         file = MaskFile(path, picture=picture, **facts)
+        if picture is not None:
+            file = _parsed_before(file)
         return _read(_identify(file), file)
+
+
+def _parsed_before(file: MaskFile) -> MaskFile:
+    """Return a file with the masks of several images, parsed once for all of them.
+
+    The last one is kept, until it changes or another is read.
+    """
+    global _last
+    status = file.path.stat()
+    mark = (file.path.absolute(), status.st_size, status.st_mtime_ns)
+    if _last is not None and _last[0] == mark:
+        return _last[1].with_facts_of(file)
+    _last = (mark, file)
+    return file
 
 
 def load_dataset(

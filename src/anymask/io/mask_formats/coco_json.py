@@ -153,6 +153,7 @@ def _at_size(file: MaskFile, data: Mapping[str, Any], image_id: Any) -> Mapping[
     own = [image for image in data["images"] if image["id"] == image_id]
     if not own:
         return data
+    mine = file.annotations_of.get(str(image_id), [])
     stated = coco.stated_size(own[0])
     known = file.image_size or stated
     if known is None:
@@ -160,7 +161,6 @@ def _at_size(file: MaskFile, data: Mapping[str, Any], image_id: Any) -> Mapping[
             f"{file.path} does not say how large the image is; give its size (height, width)."
         )
     size = check_size(*known)
-    mine = [a for a in data["annotations"] if str(a["image_id"]) == str(image_id)]
     what = str(own[0].get("file_name") or image_id)
     shapes = fitted(
         [a.get("segmentation") or [] for a in mine], stated, size, what, turned=file.is_turned
