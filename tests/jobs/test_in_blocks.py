@@ -21,12 +21,15 @@ import anymask
 from anymask import SamAutomaticMaskGenerator, segment_folder
 from anymask.errors import AnymaskError
 from anymask.io import load_masks
+from anymask.io.corrected import newest_masks
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.folder_run import FolderRun
 from anymask.jobs.in_blocks import plan as plans
 from anymask.jobs.in_blocks.plan import Plan
 from anymask.jobs.inputs import gather
 from anymask.jobs.job_journal import read_job
+from anymask.jobs.processes import Processes
+from anymask.notices import noticing
 
 OPTIONS = {
     "points_per_side": 4,
@@ -184,8 +187,6 @@ def test_labels_corrected_afterwards_are_used(
     image: Path, model: Path, alone: Path, tmp_path: Path
 ) -> None:
     segment_folder(image, tmp_path, model, blocks=True, **OPTIONS)
-    from anymask.io.corrected import newest_masks
-
     json_file = tmp_path / "scene.masks.json"
     before = load_masks(json_file)
     assert newest_masks(json_file, before) is before
@@ -193,9 +194,12 @@ def test_labels_corrected_afterwards_are_used(
     pixels = labels[:]
     gone = int(np.unique(pixels)[-1])
     labels[:] = np.where(pixels == gone, 0, pixels)
-    assert gone not in newest_masks(json_file, before).ids
+    with noticing() as notices:
+        assert gone not in newest_masks(json_file, before).ids
+    assert "scene.labels.zarr was corrected after" in notices[0]
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced(
     image: Path, model: Path, alone: Path, tmp_path: Path
 ) -> None:
@@ -210,8 +214,6 @@ def test_a_worker_that_is_killed_is_replaced(
                 os.kill(process, signal.SIGKILL)
                 break
         return False
-
-    from anymask.jobs.processes import Processes
 
     run.segment(executor=Processes(1), cancel=kill_one)
     assert killed

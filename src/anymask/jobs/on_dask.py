@@ -294,7 +294,7 @@ def _fetched(client: Client, ended: queue.SimpleQueue[Future]) -> Iterator[tuple
     for task in tasks:
         if (status := task.status) == "finished":
             good.append(task)
-        elif status == "pending":  # lost with its worker
+        elif status in ("pending", "lost"):  # with its worker
             task.add_done_callback(ended.put)
         else:
             yield task, task.exception() if status == "error" else None
