@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from anymask.errors import ImageError
 from anymask.images.memory import check_fits
+from anymask.images.nodata import holes, parse_nodata
 from anymask.io.guards import check_size
 from anymask.label_ids import checked_labels
 from anymask.masks.mask_set import MaskSet
@@ -29,6 +30,7 @@ KEY = "anymask"
 ADVICE = "save the masks as COCO or NPZ, which hold run lengths"
 """Advice for a label image that does not fit into memory."""
 
+_GDAL_NODATA = 42113  # the tag of TIFF
 _REDUCED_OR_MASK = 1 | 4  # values of TIFF's tag NewSubfileType
 _PNG_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I;16N", "I")
 
@@ -125,6 +127,15 @@ def only_page(tiff: tifffile.TiffFile, path: Path) -> tifffile.TiffPage:
             f"{path} has {len(pages)} pages, but a label image has one; save one alone."
         )
     return own[0]
+
+
+def without_nodata(labels: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
+    """Put background where GDAL's tag says that there is no data, such as 65535 or -9999."""
+    nodata = parse_nodata(page.tags.valueof(_GDAL_NODATA))
+    if nodata is None:
+        return labels
+    missing = np.isnan(labels) if nodata != nodata else holes(labels, nodata)
+    return labels if missing is None else np.where(missing, labels.dtype.type(0), labels)
 
 
 def read_png(path: Path) -> tuple[NDArray[Any], bool, str | None]:

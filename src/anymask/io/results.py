@@ -216,9 +216,9 @@ def sizes_of(
 
     if pixel_size is None or not unit:
         return None
-    areas = row_areas(geo, masks.image_size[0])
+    areas = row_areas(geo, masks.image_size[0], unit)
     found = measure(masks, pixel_size=pixel_size, unit=unit, properties=SIZES, row_areas=areas)
-    # Of pixels in degrees, some sizes are in pixels still.
+    # Where pixels are in degrees or stretched, some sizes are in pixels still.
     units = {name: unit for name, unit in found.units.items() if unit != "pixels"}
     return Measurements({name: found[name] for name in units}, units)
 

@@ -122,7 +122,7 @@ def read_prompts(file: MaskFile) -> Prompts:
         if is_crowd and drop_crowds:
             tell(f"{what} is marked iscrowd, a group of objects, and is left out.")
         elif not _is_box(annotation.get("bbox")):
-            tell(f"{what} has no box and is left out.")
+            tell(f"{what} has no box, or one without area, and is left out.")
         else:
             by_image.setdefault(str(annotation.get("image_id")), []).append(annotation)
     return collected(
@@ -137,9 +137,11 @@ def read_prompts(file: MaskFile) -> Prompts:
 
 
 def _is_box(box: Any) -> bool:
-    """Whether this is XYWH."""
-    numbers = isinstance(box, Sequence) and len(box) == 4
-    return numbers and all(isinstance(v, int | float) and math.isfinite(v) for v in box)
+    """Whether this is XYWH, and has an area."""
+    if not isinstance(box, Sequence) or len(box) != 4:
+        return False
+    numbers = all(isinstance(v, int | float) and math.isfinite(v) for v in box)
+    return numbers and box[2] > 0 and box[3] > 0
 
 
 def _corners(box: Sequence[float]) -> list[tuple[float, float]]:
