@@ -350,6 +350,20 @@ def test_gradients_are_zero_where_metas_are(pair, image):
         assert float((ours[name] - theirs[name]).norm()) < 1e-5 + 1e-4 * float(theirs[name].norm())
 
 
+def test_activations_can_be_approximated(pair, image):
+    # As programs do before they export a model.
+    exact = encoded(pair, image)
+    for sam in pair:
+        for module in sam.modules():
+            if isinstance(module, nn.GELU):
+                module.approximate = "tanh"
+    ours, expected = encoded(pair, image)
+    assert alike(ours, expected)
+    assert not alike(ours, exact[0])
+    assert alike(decoded(pair[0]), decoded(pair[1]))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:torch.quantize:UserWarning")
 def test_dynamic_quantisation_finds_the_linear_layers(pair, image):
     linears = [sum(type(m) is nn.Linear for m in sam.modules()) for sam in pair]
     assert linears[0] == linears[1] > 30

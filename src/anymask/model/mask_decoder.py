@@ -143,7 +143,8 @@ class MaskDecoder(nn.Module):
         tokens = torch.cat(
             [output_tokens.expand(N, -1, -1), sparse_prompt_embeddings], 1
         )  # (N, 1 + masks + T, C)
-        if is_own(self.transformer, TwoWayTransformer) and self.transformer.is_as_built():
+        transformer = self.transformer
+        if isinstance(transformer, TwoWayTransformer) and transformer.is_as_built():
             tokens, parts, pieces = self._transformed_in_pieces(
                 image_embeddings, image_pe, dense_prompt_embeddings, tokens
             )
@@ -151,7 +152,7 @@ class MaskDecoder(nn.Module):
             # Another transformer, or one that is observed, sees an image for each prompt.
             image = add_shared(dense_prompt_embeddings, image_embeddings)
             image_pe = image_pe.to(image.dtype).expand_as(image)
-            tokens, updated = self.transformer(image, image_pe, tokens)
+            tokens, updated = transformer(image, image_pe, tokens)
             parts, pieces = [updated], [Piece(slice(0, N), slice(0, B))]
 
         mask_tokens = tokens[:, 1 + chosen.start : 1 + chosen.stop]  # (N, M, C)
@@ -231,6 +232,7 @@ class MaskDecoder(nn.Module):
             is_own(upscaling, nn.Sequential)
             and len(upscaling) == len(_UPSCALING)
             and all(map(is_own, upscaling, _UPSCALING))
+            and all(getattr(layer, "approximate", "none") == "none" for layer in upscaling)
         )
 
     def _masks_of_upscaled(self, image: Tensor, weights: Tensor, size: tuple[int, int]) -> Tensor:

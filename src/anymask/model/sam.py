@@ -67,8 +67,8 @@ class Sam(Float32Buffers):
         self,
         config: SamConfig,
         image_encoder: nn.Module | None = None,
-        prompt_encoder: nn.Module | None = None,
-        mask_decoder: nn.Module | None = None,
+        prompt_encoder: PromptEncoder | None = None,
+        mask_decoder: MaskDecoder | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -80,8 +80,8 @@ class Sam(Float32Buffers):
         if mask_decoder is None:
             mask_decoder = _mask_decoder(config)
         self.image_encoder = image_encoder
-        self.prompt_encoder = prompt_encoder
-        self.mask_decoder = mask_decoder
+        self.prompt_encoder: PromptEncoder = prompt_encoder
+        self.mask_decoder: MaskDecoder = mask_decoder
         for name in ("pixel_mean", "pixel_std"):
             values = torch.tensor(getattr(config, name), dtype=torch.float32).view(3, 1, 1)
             self.register_buffer(name, values, persistent=False)

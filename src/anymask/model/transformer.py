@@ -199,8 +199,8 @@ class TwoWayAttentionBlock(nn.Module):
         return (
             is_own(self, TwoWayAttentionBlock)
             and is_own(self.norm4, nn.LayerNorm)
-            and self.cross_attn_token_to_image.is_as_built()
-            and self.cross_attn_image_to_token.is_as_built()
+            and _as_built(self.cross_attn_token_to_image, Attention)
+            and _as_built(self.cross_attn_image_to_token, Attention)
         )
 
     def forward(
@@ -250,6 +250,10 @@ class TwoWayAttentionBlock(nn.Module):
         return self.norm3(tokens + self.mlp(tokens))
 
 
+def _as_built(part: nn.Module, kind: type[Attention] | type[TwoWayAttentionBlock]) -> bool:
+    return isinstance(part, kind) and part.is_as_built()
+
+
 def _plus_each(parts: Sequence[Tensor], shift: Tensor) -> list[Tensor]:
     """Each part plus the same; parts that are one tensor stay one."""
     sums = {id(x): x + shift for x in {id(x): x for x in parts}.values()}
@@ -292,9 +296,12 @@ class TwoWayTransformer(nn.Module):
         self.norm_final_attn = nn.LayerNorm(embedding_dim)
 
     def is_as_built(self) -> bool:
-        """Whether the parts that `update` takes apart are our own (see `as_built`)."""
-        return self.final_attn_token_to_image.is_as_built() and all(
-            isinstance(layer, TwoWayAttentionBlock) and layer.is_as_built() for layer in self.layers
+        """Whether `update` may take the place of `forward` (see `as_built`)."""
+        return is_own(self, TwoWayTransformer) and self._has_own_parts()
+
+    def _has_own_parts(self) -> bool:
+        return _as_built(self.final_attn_token_to_image, Attention) and all(
+            _as_built(layer, TwoWayAttentionBlock) for layer in self.layers
         )
 
     def forward(
@@ -315,7 +322,7 @@ class TwoWayTransformer(nn.Module):
         image, image_pe = (
             x.flatten(2).transpose(1, 2).contiguous() for x in (image_embedding, image_pe)
         )
-        if self.is_as_built():
+        if self._has_own_parts():
             all_of_them = [Piece(slice(None), slice(None))]
             tokens, parts = self.update([image], image_pe, point_embedding, all_of_them)
             return tokens, parts[0]

@@ -22,7 +22,7 @@ from anymask.images.resize import ResizeLongestSide
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.predict.embeddings import (
     EncodedImage,
-    check_embedding,
+    assigned_embedding,
     image_hash,
     read_embedding,
     write_embedding,
@@ -57,8 +57,8 @@ class PredictorImages:
     def features(self) -> Tensor | None:
         """Embedding of the selected image, 1×C×h×w; None if no image is set.
 
-        An embedding that was stored elsewhere can be assigned; then `original_size` and
-        `input_size` are to be assigned too, and `is_image_set`, as with Meta's class.
+        An embedding that was stored elsewhere, also C×h×w, can be assigned. As with Meta's class,
+        `original_size`, `input_size` and `is_image_set` are then to be assigned too.
 
         Raises
         ------
@@ -73,9 +73,7 @@ class PredictorImages:
     def features(self, embedding: Tensor | None) -> None:
         if embedding is not None and self.features is embedding:
             return
-        if embedding is not None:
-            check_embedding(embedding, self.model)
-        self._features = None if embedding is None else ImageEmbedding(embedding)
+        self._features = None if embedding is None else assigned_embedding(embedding, self.model)
         self._encoded, self._selected = [], 0
 
     @property
@@ -310,4 +308,5 @@ class PredictorImages:
         """Features, original size and input size of the selected image."""
         if self._features is None or self.original_size is None or self.input_size is None:
             raise PromptError("No image is set to predict masks of; call set_image(image) first.")
-        return self._features, self.original_size, self.input_size
+        (height, width), (input_height, input_width) = self.original_size, self.input_size
+        return self._features, (int(height), int(width)), (int(input_height), int(input_width))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 from anymask.compat.installing import shared_modules
@@ -26,4 +27,8 @@ __all__ = [
     "sam_model_registry",
 ]
 
-sys.modules.update({f"{__name__}.{short}": module for short, module in shared_modules().items()})
+# The other modules are those of `segment_anything`, as Python would have put them if they were files.
+for _short, _module in shared_modules().items():
+    _parent, _, _name = f"{__name__}.{_short}".rpartition(".")
+    sys.modules[f"{_parent}.{_name}"] = _module
+    setattr(importlib.import_module(_parent), _name, _module)

@@ -245,7 +245,8 @@ def batched_mask_to_box(masks: Tensor) -> Tensor:
 
 def keep_distinct(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Indices of the boxes (N, 4) that no better box overlaps by more than this IoU, best first."""
-    kept = nms(*(x.detach().float().cpu().numpy() for x in (boxes, scores)), iou_threshold)
+    on_cpu = [x.detach().float().cpu().numpy() for x in (boxes, scores)]
+    kept = nms(on_cpu[0], on_cpu[1], iou_threshold)
     return torch.from_numpy(kept).to(boxes.device)
 
 
