@@ -205,6 +205,7 @@ def clean(
             "'anymask clean --help'."
         )
     from anymask.io.gathering import gather_results
+    from anymask.io.registry import image_suffixes
 
     found = [
         result
@@ -216,22 +217,25 @@ def clean(
             f"{images} is the image of one result, but there are {len(found)}; give --images the "
             "folder with all of them."
         )
-    failures = 0
-    for result in found:
+    failures, used = 0, set()
+    # A folder may hold images beside files that name them, and a gray one looks like a label image.
+    for result in sorted(found, key=lambda each: each.path.suffix.lower() in image_suffixes()):
+        if result.path in used:
+            continue
         try:
-            _clean_one(result, options)
+            used |= _clean_one(result, options) - {result.path}
         except AnymaskError as error:
             if len(found) == 1:
                 raise
-            complain(f"{result.path}: {error}")
+            complain(str(error) if str(result.path) in str(error) else f"{result.path}: {error}")
             failures += 1
     if failures:
         complain(f"{failures} of {len(found)} results could not be cleaned.")
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _clean_one(result: Result, options: dict[str, Any]) -> None:
-    """Clean the masks of every image in one file, and write them."""
+def _clean_one(result: Result, options: dict[str, Any]) -> set[Path]:
+    """Clean the masks of every image in one file, write them, and return the images used."""
     from anymask.cli.images_of_results import pictures_in
     from anymask.io.read_masks import scale_of
     from anymask.io.recorded_view import recorded_image
@@ -252,6 +256,8 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
             written = _write(stem, cleaned, result, options, own, view, name, facts)
             changed = f"{len(masks)} → {counted(len(cleaned), 'mask')}"
             out.print(Text(f"{written}  {changed}"), soft_wrap=True)
+    paths = (picture.image.path for picture in pictures if picture.image is not None)
+    return {path for path in paths if path is not None}
 
 
 def _write(
