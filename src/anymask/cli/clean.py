@@ -217,7 +217,8 @@ def clean(
             f"{images} is the image of one result, but there are {len(found)}; give --images the "
             "folder with all of them."
         )
-    failures, used = 0, set()
+    failures: dict[Path, str] = {}
+    used: set[Path] = set()
     # A folder may hold images beside files that name them, and a gray one looks like a label image.
     for result in sorted(found, key=lambda each: each.path.suffix.lower() in image_suffixes()):
         if result.path in used:
@@ -227,10 +228,13 @@ def clean(
         except AnymaskError as error:
             if len(found) == 1:
                 raise
-            complain(str(error) if str(result.path) in str(error) else f"{result.path}: {error}")
-            failures += 1
-    if failures:
-        complain(f"{failures} of {len(found)} results could not be cleaned.")
+            said = str(error)
+            failures[result.path] = said if str(result.path) in said else f"{result.path}: {said}"
+    reasons = [reason for path, reason in failures.items() if path not in used]
+    for reason in reasons:
+        complain(reason)
+    if reasons:
+        complain(f"{len(reasons)} of {len(found)} results could not be cleaned.")
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
