@@ -107,7 +107,7 @@ LAYERS = (
     ("measuring", "painting", "prompts"),
     ("checkpoints", "show"),
     ("predict", "io", "samples"),
-    ("datasets",),
+    ("compat", "datasets"),
     ("evaluation", "jobs"),
     ("reports",),
     ("training",),

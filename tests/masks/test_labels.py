@@ -27,7 +27,6 @@ label_images = hnp.arrays(
 )
 
 
-@settings(deadline=None)
 @given(st.data(), stacks)
 def test_a_pixel_holds_the_smallest_mask_that_covers_it_and_of_equals_the_best(data, masks):
     n = len(masks)
@@ -60,7 +59,6 @@ def test_ids_are_in_order_of_decreasing_area(areas):
     assert by_id == sorted(areas, reverse=True)
 
 
-@settings(deadline=None)
 @given(label_images)
 def test_a_label_image_taken_apart_and_painted_again_is_the_same(labels):
     ids, counts = counts_by_label(labels)

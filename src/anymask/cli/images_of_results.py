@@ -101,7 +101,7 @@ def _path_of_image(images: Path, name: str, masks: Path) -> Path | None:
     """
     from anymask.io.listing import is_image_folder, list_images
     from anymask.io.registry import image_suffixes
-    from anymask.prompts.pictures import images_of_names
+    from anymask.prompts.image_names import images_of_names
 
     if images.is_file() or is_image_folder(images):
         return images

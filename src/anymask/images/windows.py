@@ -96,7 +96,7 @@ class RgbWindows:
         part = self._image.region(rows.start, columns.start, len(rows), len(columns))
         with noticing():  # told once, for the whole
             if self._how is not None:
-                from anymask.images.rendering import render
+                from anymask.images.render_recipe import render
 
                 return render(part, self._how, self._contrast, limits=self.limits).rgb
             return rendered(planes_of(part, **self._choice), self._contrast, self.limits)
@@ -104,7 +104,7 @@ class RgbWindows:
     def _limits_of_the_whole(self) -> list[tuple[float, float]]:
         """The values for black and white, from the rows that `to_rgb` would look at."""
         if self._how is not None:
-            from anymask.images.rendering import limits_of as limits_of_recipe
+            from anymask.images.render_recipe import limits_of as limits_of_recipe
 
             if self._how.method not in (None, TRUE_COLOUR):
                 raise ImageError(

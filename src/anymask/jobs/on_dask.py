@@ -170,7 +170,7 @@ def _keep_freed_memory() -> None:
     """Have the C library keep 64 MiB of freed memory, as it does outside Dask.
 
     Dask sets ``MALLOC_TRIM_THRESHOLD_`` for its workers. Memory then goes back to the system at
-    once, and a network takes twice the time (see `anymask.model.memory`).
+    once, and a network takes twice the time (see `anymask.model.freed_memory`).
     """
     if "MALLOC_TRIM_THRESHOLD_" in os.environ and sys.platform == "linux":
         with suppress(OSError, AttributeError):

@@ -19,7 +19,7 @@ from anymask.masks.boxes import extents
 from anymask.masks.hulls import hull_of, hull_pixels, widths
 from anymask.masks.intensities import COUNT, INTENSITIES, Picture, intensities_in
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.objects import Crop, objects_of
+from anymask.masks.objects import ObjectCrop, objects_of
 from anymask.masks.perimeters import border_length, crofton_length, step_lengths
 
 PROPERTIES = (
@@ -285,7 +285,10 @@ def _shapes(
 
 
 def _shape(
-    crop: Crop, pixel_size: tuple[float, float], wanted: set[str], lengths: NDArray[np.float64]
+    crop: ObjectCrop,
+    pixel_size: tuple[float, float],
+    wanted: set[str],
+    lengths: NDArray[np.float64],
 ) -> dict[str, float]:
     """Measurements of one object that is not empty."""
     pixels = crop.pixels

@@ -215,7 +215,7 @@ def test_a_model_with_finer_features_and_another_size_works(model_with_skips):
     image = data.chelsea()[:120, 50:250]
     predictor = SamPredictor(model_with_skips)
     predictor.set_image(image)
-    assert len(predictor.features.skips) == 2
+    assert len(predictor.image_features.skips) == 2
     logits, iou, _ = predictor.predict(
         point_coords=[[100, 60]], point_labels=[1], return_logits=True
     )

@@ -33,9 +33,9 @@ from anymask.masks.coco_shapes import fitted
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import joined, outlines, simplified
 from anymask.notices import tell
-from anymask.prompts.parts import Part, collected
 from anymask.prompts.placing import Size
 from anymask.prompts.prompts import Prompts
+from anymask.prompts.rows import Part, collected
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:

@@ -41,9 +41,9 @@ from anymask.io.registry import MaskFormat
 from anymask.io.table_parts import Column, columns_of, part_of, rows_in
 from anymask.masks.measure import Measurements
 from anymask.notices import tell
-from anymask.prompts.parts import Part, collected
 from anymask.prompts.placing import PIXELS, WGS84
 from anymask.prompts.prompts import Prompts, listed
+from anymask.prompts.rows import Part, collected
 from anymask.wording import counted
 
 # Each column of prompts, and its other names, in lower case.

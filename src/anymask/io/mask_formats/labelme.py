@@ -30,12 +30,12 @@ from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.objects import Crop, counts_of_crop
+from anymask.masks.objects import ObjectCrop, counts_of_crop
 from anymask.masks.polygons import fill_polygons, joined, outlines, simplified, union_of_counts
 from anymask.masks.rle import Counts
 from anymask.notices import tell
-from anymask.prompts.parts import Part, collected
 from anymask.prompts.prompts import Prompts
+from anymask.prompts.rows import Part, collected
 
 # The version of the LabelMe format that is written.
 _VERSION = "5.5.0"
@@ -232,7 +232,7 @@ def _painted(text: str, points: NDArray[np.float64], size: tuple[int, int], path
     inside = pixels[max(0, -top) : max(0, size[0] - top), max(0, -left) : max(0, size[1] - left)]
     if not inside.size:
         return fill_polygons([], size)
-    return counts_of_crop(Crop(inside, max(top, 0), max(left, 0)), size)
+    return counts_of_crop(ObjectCrop(inside, max(top, 0), max(left, 0)), size)
 
 
 def _sniff(file: MaskFile) -> bool:

@@ -32,8 +32,8 @@ from anymask.io.yolo_classes import LABELS, YAML, YoloClasses, classes_near, rea
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import fill_polygons, joined, outlines, simplified
 from anymask.notices import tell
-from anymask.prompts.parts import Part, collected
 from anymask.prompts.prompts import Prompts
+from anymask.prompts.rows import Part, collected
 
 _IMAGES = "images"
 _NO_CLASS = "object"

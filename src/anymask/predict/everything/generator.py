@@ -334,7 +334,7 @@ class SamAutomaticMaskGenerator:
         model = predictor.model
         predictor.set_image(pixels[crop.y0 : crop.y1, crop.x0 : crop.x1])
         assert predictor.input_size is not None
-        assert predictor.features is not None
+        assert predictor.image_features is not None
         x0, y0 = tile.x0 + crop.x0, tile.y0 + crop.y0
         box = (x0, y0, tile.x0 + crop.x1, tile.y0 + crop.y1)
         points = self.point_grids[crop.layer] * crop.size[::-1]
@@ -343,7 +343,7 @@ class SamAutomaticMaskGenerator:
         found = list(
             ask(
                 model,
-                predictor.features,
+                predictor.image_features,
                 asked,
                 Frame(model.config.image_size, predictor.input_size, box, size, tile.box),
                 Criteria(
