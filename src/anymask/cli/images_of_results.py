@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Picture:
+class MasksOfImage:
     """The masks of one image in a result file.
 
     Attributes
@@ -40,7 +40,7 @@ class Picture:
 
 def pictures_in(
     result: Result, images: Path | None, size: tuple[int, int] | None = None
-) -> Iterator[Picture]:
+) -> Iterator[MasksOfImage]:
     """Read the masks of each image in a result file, at the size of the image if it is given.
 
     Parameters
@@ -76,7 +76,7 @@ def pictures_in(
         if found is None and images is not None:
             raise AnymaskError(f"{images} has no image for {result.path}; check the names.")
         image, view = found or (None, None)
-        yield Picture(name, newest_masks(result.path, masks), image, view)
+        yield MasksOfImage(name, newest_masks(result.path, masks), image, view)
 
 
 def _image_for(
