@@ -168,6 +168,22 @@ def test_a_data_set_of_several_images_comes_back_from_one_coco_file(tmp_path):
     assert same_masks(load_masks(path, picture="day 2/b.tif"), pictures["day 2/b.tif"])
 
 
+def test_a_coco_file_is_parsed_once_for_all_its_images_until_it_changes(tmp_path, monkeypatch):
+    from anymask.io import mask_file
+
+    parsed, read = [], mask_file.read_json
+    monkeypatch.setattr(mask_file, "read_json", lambda path: parsed.append(path) or read(path))
+    labels = {f"{number}.png": np.eye(4, dtype=int) * number for number in (1, 2, 3)}
+    pictures = {name: MaskSet.from_labels(each) for name, each in labels.items()}
+    (path,) = save_dataset(pictures.items(), tmp_path, "coco")
+    for name, masks in pictures.items():
+        assert same_masks(load_masks(path, picture=name), masks)
+    assert len(parsed) == 1
+    changed = {"1.png": MaskSet.from_labels(np.ones((4, 4), int)), "2.png": pictures["2.png"]}
+    save_dataset(changed.items(), tmp_path, "coco", overwrite=True)
+    assert load_masks(path, picture="1.png").areas.tolist() == [16]
+
+
 @pytest.mark.parametrize("form", ["yolo", "voc"])
 def test_a_data_set_numbers_classes_alike_in_all_images(tmp_path, form):
     label = np.array([[1, 1, 0], [0, 0, 0], [0, 0, 0]])

@@ -231,33 +231,22 @@ def clean(
 def _clean_one(result: Result, options: dict[str, Any]) -> None:
     """Clean the masks of every image in one file, and write them."""
     from anymask.cli.cleaned_results import stem_of, write_cleaned
-    from anymask.cli.convert import image_for
-    from anymask.io.corrected import newest_masks
-    from anymask.io.read_masks import load_dataset, scale_of
+    from anymask.cli.images_of_results import pictures_in
+    from anymask.io.read_masks import scale_of
     from anymask.io.recorded_view import recorded_image
     from anymask.io.write_context import lacked
 
-    places: Path | None = options["images"]
-    found = None if places is None else image_for(places, result.name, result.path)
     is_labels = _is_label_image(result.path)
     with err.status(f"Cleaning {result.path.name}"):
-        by_image = [
-            (name, newest_masks(result.path, masks))
-            for name, masks in load_dataset(result.path, image=found[0] if found else None)
-        ]
-        if len(by_image) == 1:  # a label image does not say which image it is of
-            ((name, masks),) = by_image
-            by_image = [(recorded_image(result.path) or name, masks)]
+        pictures = list(pictures_in(result, options["images"]))
         scale = scale_of(result.path)
-        for name, masks in by_image:
-            known = found
-            if known is None and places is not None:
-                known = image_for(places, Path(name).with_suffix(""), result.path)
-            if known is None and places is not None:
-                raise AnymaskError(f"{places} has no image for {result.path}; check the names.")
-            own, view = known or (None, None)
+        for picture in pictures:
+            masks, own, view = picture.masks, picture.image, picture.view
+            name = picture.name
+            if len(pictures) == 1:  # a label image does not say which image it is of
+                name = recorded_image(result.path) or name
             facts = lacked(own, scale)
-            stem = stem_of(result, options, None if len(by_image) == 1 else name)
+            stem = stem_of(result, options, None if len(pictures) == 1 else name)
             cleaned = _cleaned(masks, options, own, facts, as_labels=is_labels)
             written = write_cleaned(stem, cleaned, result, options, own, view, name, facts)
             changed = f"{len(masks)} → {counted(len(cleaned), 'mask')}"

@@ -24,7 +24,7 @@ from anymask.io.gathering import Result, gather_results
 from anymask.io.guards import reading
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import mask_formats
-from anymask.io.results import CLEANED, JSON, LABELS, stem_of
+from anymask.io.results import CLEANED, JSON, LABELS, LABELS_ZARR, stem_of
 from anymask.jobs.inputs import Inputs, WorkItem
 from anymask.jobs.report import Outcome
 from anymask.notices import tell
@@ -54,7 +54,7 @@ class MaskedItem(WorkItem):
         A label image may be corrected, and a JSON file says how the image was shown.
         """
         stem = stem_of(self.masks)
-        beside = [self.masks.with_name(stem + ending) for ending in (JSON, LABELS)]
+        beside = [self.masks.with_name(stem + ending) for ending in (JSON, LABELS, LABELS_ZARR)]
         beside.append(self.masks.with_name(stem.removesuffix(CLEANED) + JSON))
         made = {}
         for path in dict.fromkeys((self.masks, *beside)):

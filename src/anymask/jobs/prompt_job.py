@@ -54,6 +54,11 @@ class PromptJob(FolderJob):
                 f"{others[0]}= is for every object of an image; leave it out with prompts=."
             )
 
+    @property
+    def finds_everything(self) -> bool:
+        """Not every object, but those that prompts show."""
+        return False
+
     def finder(self, sam: Sam) -> Finder:
         """Return what answers the prompts of each image."""
         return Answers(sam, self.prompts, self.keep_clicked, self.options)

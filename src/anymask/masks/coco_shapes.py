@@ -12,6 +12,9 @@ from anymask.notices import tell
 Size = tuple[int, int]
 """Height and width."""
 
+# Pixels that an outline may extend outside an image: a few megabytes for pycocotools.
+_REACH = 50_000
+
 
 def counts_of_shape(shape: Any, size: Size, what: str = "A mask") -> tuple[rle.Counts, Size]:
     """Read the pixels of one annotation.
@@ -80,8 +83,8 @@ def draw_polygons(polygons: Sequence[Any], image_size: Size) -> dict[str, Any]:
     Raises
     ------
     AnymaskError
-        If a polygon is malformed, or extends farther outside the image than the image is long:
-        pycocotools allocates memory for every pixel of an outline.
+        If a polygon is malformed, or extends very far outside the image: pycocotools allocates
+        memory for every pixel of an outline.
 
     Examples
     --------
@@ -90,13 +93,13 @@ def draw_polygons(polygons: Sequence[Any], image_size: Size) -> dict[str, Any]:
     """
     from pycocotools import mask as coco_mask
 
-    side = max(image_size)
+    reach = max(_REACH, *image_size)
     try:
         outlines = [[float(value) for value in polygon] for polygon in polygons]
     except (TypeError, ValueError):
         outlines = [[]]
     if not all(len(o) >= 6 and len(o) % 2 == 0 for o in outlines) or not all(
-        -side <= value <= 2 * side for outline in outlines for value in outline
+        -reach <= value <= 2 * reach for outline in outlines for value in outline
     ):
         raise AnymaskError(
             f"The polygons {str(polygons)[:60]} are not lists x0, y0, x1, y1, … with at least "

@@ -122,7 +122,7 @@ def read_prompts(file: MaskFile) -> Prompts:
         if is_crowd and drop_crowds:
             tell(f"{what} is marked iscrowd, a group of objects, and is left out.")
         elif not _is_box(annotation.get("bbox")):
-            tell(f"{what} has no box and is left out.")
+            tell(f"{what} has no box, or one without area, and is left out.")
         else:
             by_image.setdefault(str(annotation.get("image_id")), []).append(annotation)
     return collected(
@@ -137,9 +137,11 @@ def read_prompts(file: MaskFile) -> Prompts:
 
 
 def _is_box(box: Any) -> bool:
-    """Whether this is XYWH."""
-    numbers = isinstance(box, Sequence) and len(box) == 4
-    return numbers and all(isinstance(v, int | float) and math.isfinite(v) for v in box)
+    """Whether this is XYWH, and has an area."""
+    if not isinstance(box, Sequence) or len(box) != 4:
+        return False
+    numbers = all(isinstance(v, int | float) and math.isfinite(v) for v in box)
+    return numbers and box[2] > 0 and box[3] > 0
 
 
 def _corners(box: Sequence[float]) -> list[tuple[float, float]]:
@@ -153,6 +155,7 @@ def _at_size(file: MaskFile, data: Mapping[str, Any], image_id: Any) -> Mapping[
     own = [image for image in data["images"] if image["id"] == image_id]
     if not own:
         return data
+    mine = file.annotations_of.get(str(image_id), [])
     stated = coco.stated_size(own[0])
     known = file.image_size or stated
     if known is None:
@@ -160,7 +163,6 @@ def _at_size(file: MaskFile, data: Mapping[str, Any], image_id: Any) -> Mapping[
             f"{file.path} does not say how large the image is; give its size (height, width)."
         )
     size = check_size(*known)
-    mine = [a for a in data["annotations"] if str(a["image_id"]) == str(image_id)]
     what = str(own[0].get("file_name") or image_id)
     shapes = fitted(
         [a.get("segmentation") or [] for a in mine], stated, size, what, turned=file.is_turned
