@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from anymask.masks.mask_set import MaskSet
     from anymask.measuring import measure
     from anymask.model.sam import Sam
-    from anymask.painting import overlay
     from anymask.onnx_export.export import export_onnx
+    from anymask.painting import overlay
     from anymask.predict.class_map import class_map
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
     from anymask.predict.predict_text import predict_text

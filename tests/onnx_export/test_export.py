@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import torch
 
+import onnx
 from anymask import SamAutomaticMaskGenerator, SamPredictor, load
 from anymask.errors import AnymaskError, CheckpointError, OutputError
 from anymask.model.embedding import ImageEmbedding
@@ -49,7 +49,9 @@ def test_an_encoder_of_any_kind_gives_the_embedding_of_torch(exported: tuple[Sam
     np.testing.assert_array_equal(ready, sam.preprocess(pixels).numpy())
     actual = model.encode_image(ready)
     assert len(actual.skips) == len(expected.skips)
-    for one, other in zip((actual.embedding, *actual.skips), (expected.embedding, *expected.skips)):
+    for one, other in zip(
+        (actual.embedding, *actual.skips), (expected.embedding, *expected.skips), strict=True
+    ):
         assert largest(one, other) < ROUNDING
 
 
@@ -75,7 +77,7 @@ def test_any_prompts_in_any_number_give_the_masks_of_torch(exported: tuple[Sam, 
             expected = sam.decode(image, **given, multimask_output=several)
             arrays: dict[str, Any] = {name: value.numpy() for name, value in given.items()}
             actual = model.decode(in_numpy(image), **arrays, multimask_output=several)
-            for one, other in zip(actual, expected):
+            for one, other in zip(actual, expected, strict=True):
                 assert largest(one, other) < ROUNDING, (count, points, box, mask, several)
             asked += 1
     assert asked == 48
@@ -207,7 +209,7 @@ def test_a_file_of_the_folder_stands_for_the_folder(small_export: tuple[Sam, Pat
 def test_an_onnx_file_without_its_facts_is_refused(small_export: tuple[Sam, Path], tmp_path: Path):
     _, folder = small_export
     (tmp_path / "encoder.onnx").write_bytes((folder / "encoder.onnx").read_bytes())
-    with pytest.raises(CheckpointError, match="lies without the model.json"):
+    with pytest.raises(CheckpointError, match=r"lies without the model\.json"):
         load(tmp_path / "encoder.onnx")
 
 
@@ -216,7 +218,7 @@ def test_a_damaged_network_is_refused(small_export: tuple[Sam, Path], tmp_path: 
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "decoder.onnx").write_bytes(b"no network")
-    with pytest.raises(CheckpointError, match="cannot read .*decoder.onnx"):
+    with pytest.raises(CheckpointError, match=r"cannot read .*decoder\.onnx"):
         load(tmp_path)
 
 
@@ -241,9 +243,7 @@ def test_a_folder_that_is_no_export_is_never_replaced(tmp_path: Path):
     ("options", "message"),
     [({"weights": "int4"}, "weights is 'int4'"), ({"single_mask": True}, "goes with meta only")],
 )
-def test_options_that_do_not_fit_are_refused(
-    options: dict[str, Any], message: str, tmp_path: Path
-):
+def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str, tmp_path: Path):
     with pytest.raises(AnymaskError, match=message):
         export_onnx(Sam(_config()), tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()

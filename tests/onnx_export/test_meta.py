@@ -107,7 +107,10 @@ def test_the_model_with_finer_features_runs_in_programs_for_metas_export(tmp_pat
     predictor.set_image(twice)
     scaled = ResizeLongestSide(1024).apply_coords(POINTS, SIZE)
     expected, _, _ = predictor.predict(scaled, LABELS, multimask_output=False)
-    rows, columns = (np.linspace(0, n - 1, m).round().astype(int) for n, m in zip(twice.shape, SIZE))
+    rows, columns = (
+        np.linspace(0, n - 1, m).round().astype(int)
+        for n, m in zip(twice.shape[:2], SIZE, strict=True)
+    )
     same = (masks[0, 0] > 0) == expected[0][np.ix_(rows, columns)]
     assert same.mean() > 0.9
 

@@ -87,7 +87,8 @@ def load(
     anymask.errors.CheckpointError: There is no file no_such_model.pth; check the path, or use \
 one of the names small, vit_b, vit_l, vit_h or vit_t.
     """
-    folder = exported_folder(source)
+    # Only an installation without torch comes with an exported model.
+    folder = shipped_export() if source in (None, SHIPPED) else exported_folder(source)
     if folder is not None:
         _refuse_for_exported(folder, variant, image_size, compile)
         # It has what predicting needs of a `Sam`, and not what training needs.
@@ -97,13 +98,10 @@ one of the names small, vit_b, vit_l, vit_h or vit_t.
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        shipped = shipped_export() if source in (None, SHIPPED) else None
-        if shipped is None:
-            raise AnymaskError(
-                "This installation has no torch, so it can only load models that were exported to "
-                "ONNX; give the folder of one, or install torch with pip install torch."
-            ) from error
-        return cast("Sam", open_exported(shipped, device))
+        raise AnymaskError(
+            "This installation has no torch, so it can only load models that were exported to "
+            "ONNX; give the folder of one, or install torch with pip install torch."
+        ) from error
     return build(source, variant, image_size, device, dtype, compile)
 
 

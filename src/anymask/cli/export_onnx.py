@@ -43,7 +43,8 @@ def export_onnx(
     image_size: Annotated[
         int | None,
         typer.Option(
-            metavar="PIXELS", help="Side of the square that the encoder sees. [default: the model's]"
+            metavar="PIXELS",
+            help="Side of the square that the encoder sees. [default: the model's]",
         ),
     ] = None,
     meta: Annotated[
@@ -104,7 +105,9 @@ def export_onnx(
         table.add_row(name, f"{size / 1e6:,.1f} MB")
     parity = found.parity
     table.add_row("Prompts compared", str(parity.prompts))
-    table.add_row("IoU with torch's masks", f"{parity.mask_iou:.4f}, least {parity.least_mask_iou:.4f}")
+    table.add_row(
+        "IoU with torch's masks", f"{parity.mask_iou:.4f}, least {parity.least_mask_iou:.4f}"
+    )
     table.add_row("Difference of logits", f"{parity.logits:.1e} of the largest")
     table.add_row("Difference of the embedding", f"{parity.embedding:.1e} of the largest")
     table.add_row("Difference of a predicted IoU", f"{parity.predicted_iou:.1e}")

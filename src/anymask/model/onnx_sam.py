@@ -146,7 +146,9 @@ class OnnxSam:
                 **dict(zip(self._skips, one.skips, strict=True)),
                 "point_coords": coords[of],
                 "point_labels": labels[of],
-                "mask_input": np.zeros((1, 1, side, side), np.float32) if given is None else given[of],
+                "mask_input": np.zeros((1, 1, side, side), np.float32)
+                if given is None
+                else given[of],
                 "has_mask_input": np.array([given is not None], np.float32),
             }
             found.append(self._decoder.run(["low_res_masks", "iou_predictions"], inputs))

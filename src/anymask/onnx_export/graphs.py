@@ -95,6 +95,4 @@ def save_graph(graph: ModelProto, path: Path, most_bytes: int = _MOST_BYTES_IN_O
     if size <= most_bytes:
         package.save(graph, str(path))
         return
-    package.save(
-        graph, str(path), save_as_external_data=True, location=f"{path.name}.data"
-    )
+    package.save(graph, str(path), save_as_external_data=True, location=f"{path.name}.data")

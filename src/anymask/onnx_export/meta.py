@@ -49,7 +49,9 @@ class MetaEncoder(nn.Module):
         if not isinstance(features, tuple):
             return features
         embedding, eighth, quarter = features
-        return torch.cat([embedding, F.pixel_unshuffle(eighth, 2), F.pixel_unshuffle(quarter, 4)], 1)
+        return torch.cat(
+            [embedding, F.pixel_unshuffle(eighth, 2), F.pixel_unshuffle(quarter, 4)], 1
+        )
 
 
 class MetaDecoder(nn.Module):

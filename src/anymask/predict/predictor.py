@@ -300,7 +300,10 @@ class SamPredictor(PredictorImages):
                 inputs = [self._inputs(prompts[i], images[i].original_size) for i in some]
                 low_res, iou = self.model.decode(
                     joined([images[i].features for i in some], self._arrays),
-                    **{key: self._arrays.joined([each[key] for each in inputs]) for key in inputs[0]},
+                    **{
+                        key: self._arrays.joined([each[key] for each in inputs])
+                        for key in inputs[0]
+                    },
                     multimask_output=multimask_output,
                 )
                 for i, logits, scores in zip(some, low_res, iou, strict=True):

@@ -142,9 +142,7 @@ def _filled_up(values: Any, count: int, arrays: Arrays) -> Any:
     return arrays.joined([values, *[values[-1:]] * (count - len(values))])
 
 
-def _good(
-    low_res: Any, iou: Any, first: int, pred_iou_thresh: float, arrays: Arrays
-) -> _LowRes:
+def _good(low_res: Any, iou: Any, first: int, pred_iou_thresh: float, arrays: Arrays) -> _LowRes:
     """The masks of one pass with sufficient predicted IoU; its first prompt is number `first`."""
     scores = arrays.numpy(iou)
     keep_all = pred_iou_thresh <= 0
