@@ -13,8 +13,9 @@ import pytest
 import torch
 
 import onnx
-from anymask import SamAutomaticMaskGenerator, SamPredictor, load
+from anymask import SamAutomaticMaskGenerator, SamPredictor, load, save
 from anymask.errors import AnymaskError, CheckpointError, OutputError
+from anymask.evaluation.protocols import PromptedImage
 from anymask.model.embedding import ImageEmbedding
 from anymask.model.onnx_sam import OnnxSam
 from anymask.model.sam import Sam
@@ -258,3 +259,13 @@ def _config() -> Any:
     from tests.onnx_export.conftest import CONFIGS
 
     return CONFIGS["vit"]
+
+
+def test_what_needs_torch_refuses_an_exported_model(small_export: tuple[Sam, Path], tmp_path: Path):
+    model = load(small_export[1])
+    with pytest.raises(AnymaskError, match="cannot be saved as a checkpoint"):
+        save(model, tmp_path / "model.safetensors")
+    with pytest.raises(AnymaskError, match="cannot be evaluated"):
+        PromptedImage(model, drawn_image(64))
+    with pytest.raises(AnymaskError, match="cannot be exported again"):
+        export_onnx(small_export[1], tmp_path / "again")

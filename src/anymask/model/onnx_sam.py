@@ -157,6 +157,20 @@ class OnnxSam:
         return np.ascontiguousarray(low_res[:, chosen]), np.ascontiguousarray(iou[:, chosen])
 
 
+def refuse_exported(model: object, purpose: str) -> None:
+    """Refuse a model in ONNX Runtime for what needs torch.
+
+    Raises
+    ------
+    AnymaskError
+        If `model` is an `OnnxSam`.
+    """
+    if isinstance(model, OnnxSam):
+        raise AnymaskError(
+            f"An exported model cannot be {purpose}; give the model that it was made from."
+        )
+
+
 def _tokens(
     point_coords: ArrayLike | None, point_labels: ArrayLike | None, boxes: ArrayLike | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

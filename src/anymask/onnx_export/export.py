@@ -19,6 +19,7 @@ from anymask.errors import AnymaskError
 from anymask.files import check_free, whole_folder
 from anymask.images.image import Image
 from anymask.images.normalize import rgb_of
+from anymask.model.onnx_sam import refuse_exported
 from anymask.model.sam import Sam
 from anymask.onnx_export.graphs import graph_of, onnx, save_graph
 from anymask.onnx_export.meta import MetaDecoder, MetaEncoder
@@ -132,8 +133,7 @@ def _in_torch(model: str | os.PathLike[str] | Sam | None, image_size: int | None
             raise AnymaskError("image_size is for models to be loaded; give a file or a name.")
         return copy.deepcopy(model).to("cpu", torch.float32).eval()
     sam = load(model, image_size=image_size, device="cpu", dtype="float32")
-    if not isinstance(sam, Sam):
-        raise AnymaskError(f"{model} is exported already; give the model that it was made from.")
+    refuse_exported(sam, "exported again")
     return sam
 
 
