@@ -79,7 +79,7 @@ class Attention(nn.Module):
             return self(q, k, v)
         # The bias of k_proj adds the same to all scores of a query, which softmax ignores.
         queries = self._widen(self.q_proj(q) * self.head_width**-0.5, self.k_proj.weight)
-        scores = rows_by_rows(queries.view(k.shape[0], -1, dim), k)  # (M, N/M·heads·T, S)
+        scores = rows_by_rows(_side_by_side(queries, k), k)  # (M, N/M·heads·T, S)
         means = rows_by_columns(torch.softmax(scores, -1), v).view(N, self.num_heads, T, dim)
         weight = self.v_proj.weight.unflatten(0, (self.num_heads, -1))  # (heads, d, dim)
         y = means.transpose(0, 1).flatten(1, 2) @ weight.transpose(1, 2)  # (heads, N·T, d)
@@ -100,12 +100,12 @@ class Attention(nn.Module):
         -------
         (N, S, dim) tensor
         """
-        N, T, dim = k.shape
+        N, T, _ = k.shape
         if not self._is_less_work(k, v, q, plus):
             return add_shared(self(q, k, v), plus)
         k = self.k_proj(k) * self.head_width**-0.5
         keys = self._widen(k, self.q_proj.weight)
-        scores = rows_by_rows(keys.view(q.shape[0], -1, dim), q).view(N, self.num_heads, T, -1)
+        scores = rows_by_rows(_side_by_side(keys, q), q).view(N, self.num_heads, T, -1)
         by_bias = (k * self.q_proj.bias).view(N, T, self.num_heads, -1).sum(3).transpose(1, 2)
         shares = softmax_of_columns(scores + by_bias[..., None]).flatten(1, 2)  # (N, heads·T, S)
         # A head's shares sum to one, so a part of the bias in each of its values adds just that.
@@ -132,6 +132,13 @@ class Attention(nn.Module):
         by_head = x.view(N * T, self.num_heads, -1).transpose(0, 1)  # (heads, N·T, d)
         wide = by_head @ weight.unflatten(0, (self.num_heads, -1))
         return wide.unflatten(1, (N, T)).transpose(0, 1).flatten(1, 2)
+
+
+def _side_by_side(rows: Tensor, images: Tensor) -> Tensor:
+    """Rows (N, R, dim) of prompts that share one of M images as rows of one product."""
+    if len(rows) == len(images):
+        return rows
+    return rows.view(len(images), -1, rows.shape[2])
 
 
 class TokenMLP(nn.Module):
