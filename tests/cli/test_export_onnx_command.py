@@ -27,6 +27,9 @@ def test_the_files_and_their_difference_to_torch_are_printed(tmp_path: Path):
         assert part in result.output
     facts = json.loads((tmp_path / "out" / "model.json").read_text())
     assert facts["weights"] == "int8"
+    shown = CliRunner().invoke(app, ["info", str(tmp_path / "out" / "decoder.onnx")])
+    assert "mine, exported to ONNX" in shown.output
+    assert "int8" in shown.output
     again = CliRunner().invoke(app, words)
     assert again.exit_code == 2
     assert "exists already" in again.output

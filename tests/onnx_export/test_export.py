@@ -223,6 +223,11 @@ def test_a_damaged_network_is_refused(small_export: tuple[Sam, Path], tmp_path: 
         load(tmp_path)
 
 
+def test_a_device_that_is_not_there_is_named(small_export: tuple[Sam, Path]):
+    with pytest.raises(AnymaskError, match="finds no device 'mps'"):
+        load(small_export[1], device="mps")
+
+
 @pytest.mark.parametrize("option", [{"variant": "vit_b"}, {"image_size": 64}, {"compile": True}])
 def test_what_was_settled_on_export_cannot_be_chosen_on_loading(
     small_export: tuple[Sam, Path], option: dict[str, Any]

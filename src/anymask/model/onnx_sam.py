@@ -82,9 +82,13 @@ class OnnxSam:
     ) -> None:
         self.config = config
         self.weights_hash = weights_hash
-        self.device = _device_of(device)
-        self._encoder = _session(encoder, self.device, threads)
-        self._decoder = _session(decoder, self.device, threads)
+        kind = _kind_of(device)
+        self._encoder = _session(encoder, kind, threads)
+        self._decoder = _session(decoder, kind, threads)
+        # ONNX Runtime goes on without a GPU that it cannot use.
+        self.device = OnnxDevice(_kind_in_use(self._encoder))
+        if self.device.type != kind and device != "auto":
+            raise _no_device(device)
         self._skips = [x.name for x in self._decoder.get_inputs() if x.name.startswith("skip_")]
 
     def preprocess(self, x: ArrayLike) -> NDArray[np.float32]:
@@ -198,21 +202,29 @@ def _tokens(
     )
 
 
-def _device_of(name: str) -> OnnxDevice:
-    runtime = _runtime()
-    there = runtime.get_available_providers()
-    kind = str(name).partition(":")[0]
+def _kind_of(device: str) -> str:
+    """The kind of device to try."""
+    there = _runtime().get_available_providers()
+    kind = device.partition(":")[0]
     if kind == "auto":
-        kind = "cuda" if _PROVIDERS["cuda"] in there else "cpu"
+        return "cuda" if _PROVIDERS["cuda"] in there else "cpu"
     if _PROVIDERS.get(kind) not in there:
-        raise AnymaskError(
-            f"This ONNX Runtime has no device {name!r}; use 'cpu' or 'auto', or install "
-            "onnxruntime-gpu for 'cuda'."
-        )
-    return OnnxDevice(kind)
+        raise _no_device(device)
+    return kind
 
 
-def _session(path: Path, device: OnnxDevice, threads: int) -> Any:
+def _kind_in_use(session: Any) -> str:
+    return "cuda" if _PROVIDERS["cuda"] in session.get_providers() else "cpu"
+
+
+def _no_device(name: str) -> AnymaskError:
+    return AnymaskError(
+        f"ONNX Runtime finds no device {name!r} on this machine; use 'cpu' or 'auto', or install "
+        "onnxruntime-gpu for 'cuda'."
+    )
+
+
+def _session(path: Path, kind: str, threads: int) -> Any:
     runtime = _runtime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -220,7 +232,8 @@ def _session(path: Path, device: OnnxDevice, threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return runtime.InferenceSession(path, options, providers=[_PROVIDERS[device.type]])
+        providers = dict.fromkeys((_PROVIDERS[kind], _PROVIDERS["cpu"]))
+        return runtime.InferenceSession(path, options, providers=list(providers))
     except Exception as error:  # its errors have no common class
         reason = str(error).strip().splitlines()[0]
         raise CheckpointError(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from anymask.model.arrays import DType
+if TYPE_CHECKING:
+    from anymask.model.arrays import DType
 
 _DTYPES = {"float32": torch.float32, "int64": torch.int64}
 
