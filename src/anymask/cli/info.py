@@ -36,8 +36,8 @@ def info(
         str,
         typer.Argument(
             metavar="FILE",
-            help="A checkpoint file, a Hugging Face folder, the folder of an exported model, or the "
-            "name of a shipped or cached model.",
+            help="A checkpoint file, a Hugging Face folder, the folder of an exported model, or "
+            "the name of a shipped or cached model.",
             show_default=False,
         ),
     ],

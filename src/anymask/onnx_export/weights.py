@@ -1,9 +1,9 @@
 """Weights stored in fewer bits than they are computed with.
 
 A weight becomes a smaller constant and the steps that restore it: a cast, and for 8 bits a product
-with one factor a channel. A runtime takes these steps once, when it loads the file, and then
-computes in float32. So a file half or a quarter as large runs as fast, on any processor and in any
-runtime, and no value can overflow on the way.
+with one factor for each group of values. A runtime takes these steps once, when it loads the file,
+and then computes in float32. So a file half or a quarter as large runs as fast, on any processor
+and in any runtime, and no value can overflow on the way.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ Stored = Literal["float32", "float16", "int8"]
 # Smaller constants, such as biases and norms, stay as they are: they weigh nothing.
 _LEAST_VALUES = 1024
 _LARGEST_INT8 = 127
+# A step for a whole channel would be set by its one largest weight; a step for 32 weights is finer,
+# and its factors take a sixteenth more. Channels that cannot be grouped, such as those of depthwise
+# filters, stay in 16 bits.
+_LARGEST_GROUP, _LEAST_GROUP = 32, 8
 
 
 def store(model: ModelProto, stored: Stored) -> None:
@@ -30,8 +34,8 @@ def store(model: ModelProto, stored: Stored) -> None:
     ----------
     model : onnx.ModelProto
     stored : {"float32", "float16", "int8"}
-        "float32" changes nothing. With "int8" a matrix or filter is rounded to 255 steps for each
-        of its output channels; other weights become float16.
+        "float32" changes nothing. With "int8" each group of 32 values of a matrix or filter is
+        rounded to 255 steps; other weights become float16.
     """
     from onnx import TensorProto, numpy_helper
 
@@ -41,19 +45,17 @@ def store(model: ModelProto, stored: Stored) -> None:
     axes = _channel_axes(model)
     kept, added, nodes = [], [], []
     for weight in graph.initializer:
-        values = None
-        if weight.data_type == TensorProto.FLOAT and np.prod(weight.dims) >= _LEAST_VALUES:
-            values = numpy_helper.to_array(weight)
-        if values is None:
+        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < _LEAST_VALUES:
             kept.append(weight)
-        elif stored == "int8" and weight.name in axes:
-            parts, steps = _in_8_bits(weight.name, values, axes[weight.name])
-            added += parts
-            nodes += steps
-        else:
+            continue
+        values, axis = numpy_helper.to_array(weight), axes.get(weight.name)
+        group = None if axis is None or stored != "int8" else _group_of(values, axis)
+        if axis is None or group is None:
             parts, steps = _in_16_bits(weight.name, values)
-            added += parts
-            nodes += steps
+        else:
+            parts, steps = _in_8_bits(weight.name, values, axis, group)
+        added += parts
+        nodes += steps
     del graph.initializer[:]
     graph.initializer.extend(kept + added)
     steps = [*nodes, *graph.node]
@@ -67,8 +69,6 @@ def _channel_axes(model: ModelProto) -> dict[str, int]:
     for node in model.graph.node:
         if node.op_type == "Conv":
             axes[node.input[1]] = 0
-        elif node.op_type == "ConvTranspose":
-            axes[node.input[1]] = 1
         elif node.op_type == "MatMul":
             axes[node.input[1]] = -1
         elif node.op_type == "Gemm":
@@ -88,20 +88,37 @@ def _in_16_bits(
 
 
 def _in_8_bits(
-    name: str, values: NDArray[np.float32], axis: int
+    name: str, values: NDArray[np.float32], axis: int, group: int
 ) -> tuple[list[TensorProto], list[NodeProto]]:
+    """Constants and steps of a weight in groups of so many values of an output channel."""
     from onnx import TensorProto, helper, numpy_helper
 
-    others = tuple(i for i in range(values.ndim) if i != axis % values.ndim)
-    largest = np.abs(values).max(others, keepdims=True)
-    step = np.where(largest > 0, largest / _LARGEST_INT8, 1).astype(np.float32)
-    small, scale, whole = f"{name}.int8", f"{name}.step", f"{name}.rounded"
+    channels_first = np.moveaxis(values, axis, 0)
+    groups = channels_first.reshape(len(channels_first), -1, group)
+    step = (np.abs(groups).max(2, keepdims=True) / _LARGEST_INT8).astype(np.float16)
+    step[step == 0] = 1
+    steps = np.rint(groups / step.astype(np.float32)).clip(-_LARGEST_INT8, _LARGEST_INT8)
+    small, size, shape = f"{name}.int8", f"{name}.step", f"{name}.shape"
     constants = [
-        numpy_helper.from_array(np.rint(values / step).astype(np.int8), small),
-        numpy_helper.from_array(step, scale),
+        numpy_helper.from_array(steps.astype(np.int8), small),
+        numpy_helper.from_array(step, size),
+        numpy_helper.from_array(np.array(channels_first.shape, np.int64), shape),
     ]
+    turned = axis % values.ndim != 0
+    whole = f"{name}.channels_first" if turned else name
     nodes = [
-        helper.make_node("Cast", [small], [whole], to=TensorProto.FLOAT),
-        helper.make_node("Mul", [whole, scale], [name]),
+        helper.make_node("Cast", [small], [f"{small}.float32"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [size], [f"{size}.float32"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{small}.float32", f"{size}.float32"], [f"{name}.groups"]),
+        helper.make_node("Reshape", [f"{name}.groups", shape], [whole]),
     ]
+    if turned:
+        nodes.append(helper.make_node("Transpose", [whole], [name], perm=[1, 0]))
     return constants, nodes
+
+
+def _group_of(values: NDArray[np.float32], axis: int) -> int | None:
+    """How many values of a channel share a step: the most that fit, or None if they are few."""
+    each = values.size // values.shape[axis]
+    most = max(n for n in range(1, _LARGEST_GROUP + 1) if each % n == 0)
+    return most if most >= _LEAST_GROUP else None
