@@ -1,9 +1,10 @@
 """From a network in torch to a file in ONNX.
 
 Networks are exported by tracing (`torch.onnx.export` with `dynamo=False`). Its successor, which
-goes by `torch.export`, gives the same numbers at the same speed for an encoder, takes several times
-as long, and holds a decoder to the number of prompts that it was shown. What tracing needs is that
-no step depends on the number of prompts, which `anymask.onnx_export.networks` sees to.
+goes by `torch.export`, gave the same numbers at the same speed, took several times as long, and with
+an axis of any length fixed that length or failed for two of three encoders. What tracing needs is
+that no step depends on the number of prompts, and that quotients of shapes are of positive numbers,
+as ONNX rounds them towards zero (`anymask.model.layers.missing`).
 """
 
 from __future__ import annotations
