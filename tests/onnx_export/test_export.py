@@ -148,11 +148,11 @@ def test_an_embedding_saved_by_torch_is_read_by_the_exported_model(
 
 
 def test_weights_in_fewer_bits_make_smaller_files_and_close_masks(tmp_path: Path):
-    # The shapes of the shipped model's decoder, whose weights are most of its file.
-    matrix = torch.nn.Linear(256, 300)
+    # A matrix that is rounded to 8 bits, and filters that stay in 16.
+    matrix = torch.nn.Linear(512, 600)
     torch.manual_seed(0)
     torch.nn.init.normal_(matrix.weight)
-    x = torch.randn(5, 256)
+    x = torch.randn(5, 512)
 
     class Network(torch.nn.Module):
         inputs, outputs = ("x",), ("y",)

@@ -20,6 +20,9 @@ Stored = Literal["float32", "float16", "int8"]
 
 # Smaller constants, such as biases and norms, stay as they are: they weigh nothing.
 _LEAST_VALUES = 1024
+# With int8, weights of fewer values than this become float16: they weigh little, and those of the
+# layers that see fine detail, and give masks their edges, are among them.
+_LEAST_VALUES_IN_8_BITS = 150_000
 _LARGEST_INT8 = 127
 # A step for a whole channel would be set by its one largest weight; a step for 32 weights is finer,
 # and its factors take a sixteenth more. Channels that cannot be grouped, such as those of depthwise
@@ -34,8 +37,8 @@ def store(model: ModelProto, stored: Stored) -> None:
     ----------
     model : onnx.ModelProto
     stored : {"float32", "float16", "int8"}
-        "float32" changes nothing. With "int8" each group of 32 values of a matrix or filter is
-        rounded to 255 steps; other weights become float16.
+        "float32" changes nothing. With "int8" each group of 32 values of a large matrix or filter
+        is rounded to 255 steps; other weights become float16.
     """
     from onnx import TensorProto, numpy_helper
 
@@ -118,7 +121,9 @@ def _in_8_bits(
 
 
 def _group_of(values: NDArray[np.float32], axis: int) -> int | None:
-    """How many values of a channel share a step: the most that fit, or None if they are few."""
+    """How many values of a channel share a step; None if the weight is for 16 bits."""
+    if values.size < _LEAST_VALUES_IN_8_BITS:
+        return None
     each = values.size // values.shape[axis]
     most = max(n for n in range(1, _LARGEST_GROUP + 1) if each % n == 0)
     return most if most >= _LEAST_GROUP else None
