@@ -1,10 +1,10 @@
 """From a network in torch to a file in ONNX.
 
 Networks are exported by tracing (`torch.onnx.export` with `dynamo=False`). Its successor, which
-goes by `torch.export`, gave the same numbers at the same speed, took several times as long, and with
-an axis of any length fixed that length or failed for two of three encoders. What tracing needs is
-that no step depends on the number of prompts, and that quotients of shapes are of positive numbers,
-as ONNX rounds them towards zero (`anymask.model.layers.missing`).
+goes by `torch.export`, gave the same numbers at the same speed, took several times as long, and
+fixed the length of an axis that may have any length, or failed, for encoders that were tried with
+one. What tracing needs is that no step depends on the number of prompts, and that quotients of
+shapes are of positive numbers, as ONNX rounds them towards zero (`anymask.model.layers.missing`).
 """
 
 from __future__ import annotations
