@@ -12,9 +12,9 @@ from torch.overrides import TorchFunctionMode
 
 from anymask.checkpoints.formats import CheckpointNotice, SamState, name_some
 from anymask.checkpoints.geometry import config_from_shapes, describe
+from anymask.checkpoints.position_tables import fit_tables
 from anymask.checkpoints.reading import RawCheckpoint
 from anymask.checkpoints.registry import find_entry
-from anymask.checkpoints.tables import fit_tables
 from anymask.errors import AnymaskError, CheckpointError
 from anymask.model.config import SamConfig
 from anymask.model.sam import Sam

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anymask.errors import PromptError
@@ -14,6 +14,7 @@ from anymask.model.embedding import ImageEmbedding
 from anymask.model.layers import Float32Buffers
 from anymask.model.mask_decoder import MaskDecoder
 from anymask.model.prompt_encoder import PromptEncoder
+from anymask.model.transformer import TwoWayTransformer
 
 __all__ = ["ImageEmbedding", "Sam", "cut_at_boxes"]
 
@@ -27,6 +28,8 @@ class Sam(Float32Buffers):
     Parameters
     ----------
     config : SamConfig
+    image_encoder, prompt_encoder, mask_decoder : torch.nn.Module, optional
+        Parts that exist already, with this geometry; by default they are built.
 
     Attributes
     ----------
@@ -44,13 +47,25 @@ class Sam(Float32Buffers):
     pixel_mean: Tensor
     pixel_std: Tensor
 
-    def __init__(self, config: SamConfig) -> None:
+    def __init__(
+        self,
+        config: SamConfig,
+        image_encoder: nn.Module | None = None,
+        prompt_encoder: PromptEncoder | None = None,
+        mask_decoder: MaskDecoder | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.rounded_from: torch.dtype | None = None
-        self.image_encoder = config.image_encoder.build(config.image_size, config.prompt_dim)
-        self.prompt_encoder = PromptEncoder(config)
-        self.mask_decoder = MaskDecoder(config)
+        if image_encoder is None:
+            image_encoder = config.image_encoder.build(config.image_size, config.prompt_dim)
+        if prompt_encoder is None:
+            prompt_encoder = _prompt_encoder(config)
+        if mask_decoder is None:
+            mask_decoder = _mask_decoder(config)
+        self.image_encoder = image_encoder
+        self.prompt_encoder: PromptEncoder = prompt_encoder
+        self.mask_decoder: MaskDecoder = mask_decoder
         for name in ("pixel_mean", "pixel_std"):
             values = torch.tensor(getattr(config, name), dtype=torch.float32).view(3, 1, 1)
             self.register_buffer(name, values, persistent=False)
@@ -212,6 +227,32 @@ class Sam(Float32Buffers):
                 }
             )
         return outputs
+
+
+def _prompt_encoder(config: SamConfig) -> PromptEncoder:
+    return PromptEncoder(
+        config.prompt_dim,
+        (config.embedding_size, config.embedding_size),
+        (config.image_size, config.image_size),
+        config.mask_in_chans,
+        draw_prompts=config.dense_prompts,
+    )
+
+
+def _mask_decoder(config: SamConfig) -> MaskDecoder:
+    return MaskDecoder(
+        transformer_dim=config.prompt_dim,
+        transformer=TwoWayTransformer(
+            config.decoder_depth,
+            config.prompt_dim,
+            config.decoder_heads,
+            config.decoder_mlp_dim,
+        ),
+        num_multimask_outputs=config.num_multimask_outputs,
+        iou_head_depth=config.iou_head_depth,
+        iou_head_hidden_dim=config.iou_head_hidden_dim,
+        iou_from_masks=config.iou_from_masks,
+    )
 
 
 def cut_at_boxes(low_res: Tensor, boxes: Tensor, config: SamConfig) -> Tensor:

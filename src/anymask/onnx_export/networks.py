@@ -95,7 +95,7 @@ class DecoderNetwork(nn.Module):
         """
         *skips, coords, labels, masks, has_masks = others
         encoder = self.prompt_encoder
-        sparse = encoder._embed_points(coords, labels, pad=False)
+        sparse = self._embed(coords, labels)
         each = 0 * coords.sum((1, 2)).view(-1, 1, 1, 1)  # one for each prompt
         no_mask = encoder.no_mask_embed.weight.view(1, -1, 1, 1)
         dense = torch.where(has_masks > 0.5, encoder.mask_downscaling(masks), no_mask) + each
@@ -114,6 +114,14 @@ class DecoderNetwork(nn.Module):
             cut = cut_at_boxes(low_res, boxes, self.config)
             low_res = torch.where(has_box[:, None, None, None], cut, low_res)
         return low_res, iou
+
+    def _embed(self, coords: Tensor, labels: Tensor) -> Tensor:
+        """Embed tokens of any kind: padding, points and corners of boxes."""
+        encoder = self.prompt_encoder
+        places = torch.where((labels == _PADDING)[..., None], 0.0, encoder._encode(coords))
+        padding = encoder.not_a_point_embed.weight
+        kinds = torch.cat([padding, *encoder.point_embeddings.parameters()])
+        return places + kinds[labels.long() + 1]
 
 
 def _boxes(coords: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -101,9 +101,9 @@ def _decode(
         coords = predictor.transform.apply_coords(coords, size)
     if boxes is not None:
         boxes = predictor.transform.apply_boxes(boxes, size)
-    assert predictor.features is not None
+    assert predictor.image_features is not None
     low_res, iou = model.decode(
-        predictor.features,
+        predictor.image_features,
         point_coords=given(coords),
         point_labels=given(prompts.point_labels, "int64"),
         boxes=given(boxes),

@@ -33,7 +33,7 @@ _PROMPTS_PER_PASS = {"cpu": 8}
 _PROMPTS_PER_PASS_ELSEWHERE = 64
 
 
-class Found(NamedTuple):
+class FoundMask(NamedTuple):
     """A mask to keep: the index of its prompt, its scores, and its run lengths in the image."""
 
     prompt: int
@@ -58,7 +58,7 @@ def ask(
     pred_iou_thresh: float,
     prompts_in_flight: int,
     advance: Callable[[int], None],
-) -> Iterator[Found]:
+) -> Iterator[FoundMask]:
     """Prompt the model with points or boxes in a crop, and keep the good masks.
 
     Parameters
@@ -81,7 +81,7 @@ def ask(
 
     Yields
     ------
-    Found
+    FoundMask
         In the order of the prompts.
     """
     total = len(next(iter(prompts.values())))
@@ -102,9 +102,9 @@ def ask(
         )
         return _good(low_res[:count], iou[:count], start, pred_iou_thresh, arrays)
 
-    def judge(masks: _LowRes) -> list[Found]:
+    def judge(masks: _LowRes) -> list[FoundMask]:
         return [
-            Found(
+            FoundMask(
                 int(masks.prompts[survivor.index]),
                 float(masks.iou[survivor.index]),
                 survivor.stability_score,
@@ -114,7 +114,7 @@ def ask(
         ]
 
     on_cpu = model.device.type == "cpu"
-    waiting: deque[tuple[int, Future[list[Found]]]] = deque()
+    waiting: deque[tuple[int, Future[list[FoundMask]]]] = deque()
     with workers(in_flight) as pool:
         for start in starts:
             if on_cpu:
@@ -152,8 +152,8 @@ def _good(low_res: Any, iou: Any, first: int, pred_iou_thresh: float, arrays: Ar
 
 
 def _finished(
-    waiting: deque[tuple[int, Future[list[Found]]]], advance: Callable[[int], None]
-) -> Iterator[Found]:
+    waiting: deque[tuple[int, Future[list[FoundMask]]]], advance: Callable[[int], None]
+) -> Iterator[FoundMask]:
     """The masks of the pass that has waited longest."""
     count, judged = waiting.popleft()
     yield from judged.result()
