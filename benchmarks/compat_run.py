@@ -72,7 +72,7 @@ def _prepare(kind: str) -> None:
 
 
 def _make_torchvision_importable() -> None:
-    """Torchvision's wheel is for one build of torch; with another, its own operator is missing.
+    """Torchvision's wheel is for one build of torch; with another, its own operators are missing.
 
     Non-maximum suppression is then that of `benchmarks.side_by_side.peers`, for both packages.
     """
@@ -85,7 +85,8 @@ def _make_torchvision_importable() -> None:
         for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
     library = torch.library.Library("torchvision", "FRAGMENT")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     boxes = importlib.import_module("torchvision.ops.boxes")
     from benchmarks.side_by_side import peers
 
