@@ -52,24 +52,6 @@ _LABELLED_THROUGHOUT = frozenset(
         "magnetic_tile",
     }
 )
-# Photographs in which only whole objects are labelled, so a mask of a part may be right too.
-_WHOLES_ONLY = frozenset(
-    {
-        "caltech_animals",
-        "coco128",
-        "coco_tiny",
-        "duts_tr",
-        "duts_tr_many",
-        "duts_tr_small",
-        "human_seg",
-        "penn_fudan",
-        "voc2007_inst",
-        "voc2012_all",
-        "voc2012_animals",
-        "voc2012_sbd",
-        "weizmann_objects",
-    }
-)
 # Smaller regions, as a fraction of the view, are no targets.
 _MIN_AREA = 1 / 3000
 _MAX_AREA = 0.9
@@ -92,15 +74,12 @@ class Batch:
         Never empty; a view with few regions has some of them twice.
     throughout : (B,) bool tensor
         Whether all objects of the view are labelled, so that a point elsewhere has no object.
-    wholes_only : (B,) bool tensor
-        Whether the parts of the objects are not labelled, so that a mask within one may be right.
     """
 
     images: Tensor
     labels: Tensor
     masks: Tensor
     throughout: Tensor
-    wholes_only: Tensor
 
 
 class BatchMaker:
@@ -185,12 +164,11 @@ class BatchMaker:
             return None
         # Views without a target are replaced by copies of others, so that sizes stay fixed.
         order = torch.tensor([kept[i % len(kept)] for i in range(len(rows))], device=views.device)
-        names = [self._caches[c].set_names[i] for c, i in rows]
-        throughout, wholes_only = (
-            torch.tensor([name in chosen for name in names], device=views.device)[order]
-            for chosen in (_LABELLED_THROUGHOUT, _WHOLES_ONLY)
+        throughout = torch.tensor(
+            [self._caches[c].set_names[i] in _LABELLED_THROUGHOUT for c, i in rows],
+            device=views.device,
         )
-        return Batch(views[order], ids[order], masks[order], throughout, wholes_only)
+        return Batch(views[order], ids[order], masks[order], throughout[order])
 
     def _canvases(self, c: int, rows: list[int]) -> tuple[Tensor, Tensor]:
         """Images and label maps of some rows of a cache, on the device."""
