@@ -15,31 +15,10 @@ from anymask.errors import ImageError
 from recipes.small.augment import random_views
 from recipes.small.cache import ImageCache
 
-# A set is drawn in proportion to this power of its size, times its weight here. Photographs with
-# instances have higher weights, because most users segment photographs. Sets with parts and with
-# microscopy have higher weights too, and sets that label one salient whole have lower ones: with
-# equal weights a click on a part answers with the whole.
+# A set is drawn in proportion to this power of its size, times its weight here. Photographs have
+# higher weights, because most users segment photographs.
 _SIZE_POWER = 0.35
-_SET_WEIGHTS = {
-    "voc2012_sbd": 1.5,
-    "voc2012_all": 0.6,
-    "voc2012_animals": 0.6,
-    "coco128": 1.7,
-    "coco_tiny": 1.3,
-    "duts_tr": 0.5,
-    "duts_tr_many": 0.7,
-    "duts_tr_small": 0.5,
-    "human_seg": 0.7,
-    "car_parts": 1.5,
-    "ccp_clothing": 1.5,
-    "ccp_clothing_more": 1.2,
-    "fasseg_faces": 1.8,
-    "wbc": 1.5,
-    "dsb2018_nuclei": 1.8,
-    "em_membrane": 1.3,
-    "kvasir_polyp": 1.3,
-    "magnetic_tile": 1.4,
-}
+_SET_WEIGHTS = {"voc2012_sbd": 1.8, "coco128": 1.5}
 # Sets in which everything without a label is background, so a point there has no object.
 _LABELLED_THROUGHOUT = frozenset(
     {
