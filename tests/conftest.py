@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import threading
 import types
 import zlib
 from pathlib import Path
@@ -120,14 +121,20 @@ def remember_embeddings(sam: Sam, most: int = 12) -> Sam:
     """
     encode = sam.image_encoder.forward
     known: dict[bytes, Any] = {}  # the last ones, in the order of their use
+    lock = threading.Lock()
 
     def forward(images: torch.Tensor) -> Any:
         content = images.detach().contiguous().view(torch.uint8).numpy()
         key = hashlib.sha256(content).digest() + str((images.shape, images.dtype)).encode()
-        known[key] = known.pop(key, None) or encode(images)
-        if len(known) > most:
-            del known[next(iter(known))]
-        return known[key]
+        with lock:
+            answer = known.pop(key, None)
+        if answer is None:
+            answer = encode(images)
+        with lock:
+            known[key] = answer
+            if len(known) > most:
+                del known[next(iter(known))]
+        return answer
 
     sam.image_encoder.forward = forward
     return sam

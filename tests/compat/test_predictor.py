@@ -147,6 +147,19 @@ def test_features_of_another_shape_are_refused_and_c_h_w_taken(predictors, ours)
     same_masks((other, predictors[1]), **arrays(TAKEN["a box"]))
 
 
+def test_a_class_that_leaves_out_metas_init_works(predictors, ours, scene):
+    # As segment-geospatial's predictor does.
+    class Own(SamPredictor):
+        def __init__(self, sam_model):
+            self.model = sam_model
+            self.transform = predictors[0].transform
+
+    other = Own(ours)
+    assert other.features is None
+    other.set_image(scene)
+    same_masks((other, predictors[1]), **arrays(TAKEN["points"]))
+
+
 def test_without_an_image_there_is_metas_kind_of_error(ours):
     with pytest.raises(RuntimeError, match="call set_image"):
         SamPredictor(ours).predict(box=np.array([1, 2, 3, 4]))

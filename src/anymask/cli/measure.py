@@ -236,7 +236,7 @@ def _measure_one(
     """Measure the objects of one image, and write or show them."""
     from anymask.cli.measured_table import print_table
     from anymask.files import check_free
-    from anymask.io.table_parts import table_format
+    from anymask.io.table_formats import table_format
     from anymask.jobs.matching import MaskedItem
 
     form = None if output is None else table_format(output, in_parts=False)

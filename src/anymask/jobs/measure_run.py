@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anymask.errors import AnymaskError, ImageError, OutputError
 from anymask.files import check_free, check_writable, remove_leftovers
-from anymask.io.table_parts import table_format
+from anymask.io.table_formats import table_format
 from anymask.jobs.inputs import Inputs
 from anymask.jobs.matching import MaskedItem, match
 from anymask.jobs.measure_job import Measured, MeasureJob

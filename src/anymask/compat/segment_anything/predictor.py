@@ -15,6 +15,7 @@ from anymask.compat.segment_anything.utils.transforms import ResizeLongestSide
 from anymask.errors import PromptError
 from anymask.model.sam import ImageEmbedding
 from anymask.predict.checked_prompts import check_prompts
+from anymask.predict.embeddings import EncodedImage
 from anymask.predict.predictor import SamPredictor as OwnPredictor
 
 __all__ = ["NoImageError", "ResizeLongestSide", "Sam", "SamPredictor"]
@@ -31,6 +32,16 @@ class SamPredictor(OwnPredictor):
     ----------
     sam_model : Sam
     """
+
+    # Classes of other programs set the model and its transform and leave out this class's own
+    # __init__; the rest is then as it is without an image.
+    keep_clicked = False
+    is_image_set = False
+    original_size: tuple[int, int] | None = None
+    input_size: tuple[int, int] | None = None
+    _features: ImageEmbedding | None = None
+    _encoded: list[EncodedImage] = []  # noqa: RUF012 - replaced, never changed
+    _selected = 0
 
     def __init__(self, sam_model: Sam) -> None:
         super().__init__(sam_model)
@@ -80,17 +91,10 @@ class SamPredictor(OwnPredictor):
         if box is not None:
             boxes = self.transform.apply_boxes(box, original_size)
         results = self.predict_torch(
-            *(
-                None
-                if given is None
-                else torch.as_tensor(given, device=self.device)[None].to(dtype)
-                for given, dtype in (
-                    (coords, torch.float32),
-                    (None if point_labels is None else np.asarray(point_labels), torch.int32),
-                    (boxes, torch.float32),
-                    (None if mask_input is None else np.asarray(mask_input), torch.float32),
-                )
-            ),
+            self._one(coords),
+            self._one(point_labels, torch.int32),
+            self._one(boxes),
+            self._one(mask_input),
             multimask_output,
             return_logits,
         )
@@ -113,6 +117,12 @@ class SamPredictor(OwnPredictor):
         return super().predict_torch(
             point_coords, point_labels, boxes, mask_input, multimask_output, return_logits
         )
+
+    def _one(self, given: ArrayLike | None, dtype: torch.dtype = torch.float32) -> Tensor | None:
+        """A part of a prompt as a batch of one, on the model's device."""
+        if given is None:
+            return None
+        return torch.as_tensor(np.asarray(given), dtype=dtype, device=self.device)[None]
 
     def _warn_of_prompts(self, *prompts: ArrayLike | None) -> None:
         """Warn if `anymask.SamPredictor` would refuse the prompts of one object."""
