@@ -139,8 +139,12 @@ class WholeImage:
             return
         for done in plan.parts.iterdir():
             done.unlink()
-        sized = {"pixel_size": image.pixel_size, "unit": image.unit}
-        context = WriteContext(self._item.path.name, **sized, **place_of(image.geo))
+        context = WriteContext(
+            self._item.path.name,
+            pixel_size=image.pixel_size,
+            unit=image.unit,
+            **place_of(image.geo),
+        )
         with whole_folder(plan.labels) as part:
             create(part, Objects(plan.objects, plan.size[0]).dtype, self._masks, context)
 
