@@ -94,11 +94,11 @@ def done(config: dict[str, Any]) -> dict[str, Any]:
     def run(step: str, *words: str | Path) -> None:
         app([step, *map(str, words)], standalone_mode=False)
 
-    def work(photos: Path, out: Path) -> None:
+    def work(photos: Path, out: Path, *quickly: str) -> None:
         masks, cleaned, table = out / "masks", out / "cleaned", out / "all.csv"
         tidy = ("--fill-holes", "all", "--min-part", "50", "--smooth", "2")
         words: dict[str, tuple[str | Path, ...]] = {
-            "everything": (photos, "-o", masks),
+            "everything": (photos, "-o", masks, *quickly),
             "clean": (masks, "--images", photos, *tidy, "-o", cleaned),
             "measure": (photos, cleaned, "-o", table, "--value", VALUE),
         }
@@ -108,7 +108,7 @@ def done(config: dict[str, Any]) -> dict[str, Any]:
             seconds[step] += time.process_time() - began
 
     with tempfile.TemporaryDirectory() as folder:
-        work(Path(config["warm_up"]), Path(folder))  # imports
+        work(Path(config["warm_up"]), Path(folder), "--points-per-side", "4")  # imports
         seconds.clear()
         out, began = Path(folder) / "out", time.perf_counter()
         work(photos, out)
@@ -140,7 +140,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         draw(folder / "warm_up", 2)
-        for images in (max(2, options.images // 4), options.images):
+        for images in sorted({max(2, options.images // 4), options.images}):
             photos = folder / str(images)
             draw(photos, images)
             config = {"photos": str(photos), "warm_up": str(folder / "warm_up")}

@@ -329,4 +329,4 @@ def test_boxes_without_area_in_coco_are_left_out_and_told(tmp_path: Path) -> Non
     with noticing() as notices:
         prompts = read_prompts(written(tmp_path / "x.json", json.dumps(data)))
     assert prompts.ids.tolist() == [1]
-    assert [notice.count("without area, and is left out") for notice in notices] == [1, 1]
+    assert "without area, and is left out" in notices[0]

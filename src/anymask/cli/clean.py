@@ -203,6 +203,7 @@ def clean(
             "'anymask clean --help'."
         )
     from anymask.io.gathering import gather_results
+    from anymask.io.registry import image_suffixes
 
     found = [
         result
@@ -214,22 +215,29 @@ def clean(
             f"{images} is the image of one result, but there are {len(found)}; give --images the "
             "folder with all of them."
         )
-    failures = 0
-    for result in found:
+    failures: dict[Path, str] = {}
+    used: set[Path] = set()
+    # A folder may hold images beside files that name them, and a gray one looks like a label image.
+    for result in sorted(found, key=lambda each: each.path.suffix.lower() in image_suffixes()):
+        if result.path in used:
+            continue
         try:
-            _clean_one(result, options)
+            used |= _clean_one(result, options) - {result.path}
         except AnymaskError as error:
             if len(found) == 1:
                 raise
-            complain(f"{result.path}: {error}")
-            failures += 1
-    if failures:
-        complain(f"{failures} of {len(found)} results could not be cleaned.")
+            said = str(error)
+            failures[result.path] = said if str(result.path) in said else f"{result.path}: {said}"
+    reasons = [reason for path, reason in failures.items() if path not in used]
+    for reason in reasons:
+        complain(reason)
+    if reasons:
+        complain(f"{len(reasons)} of {len(found)} results could not be cleaned.")
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _clean_one(result: Result, options: dict[str, Any]) -> None:
-    """Clean the masks of every image in one file, and write them."""
+def _clean_one(result: Result, options: dict[str, Any]) -> set[Path]:
+    """Clean the masks of every image in one file, write them, and return the images used."""
     from anymask.cli.cleaned_results import stem_of, write_cleaned
     from anymask.cli.images_of_results import pictures_in
     from anymask.io.read_masks import scale_of
@@ -251,6 +259,8 @@ def _clean_one(result: Result, options: dict[str, Any]) -> None:
             written = write_cleaned(stem, cleaned, result, options, own, view, name, facts)
             changed = f"{len(masks)} → {counted(len(cleaned), 'mask')}"
             out.print(Text(f"{written}  {changed}"), soft_wrap=True)
+    paths = (picture.image.path for picture in pictures if picture.image is not None)
+    return {path for path in paths if path is not None}
 
 
 def _cleaned(

@@ -62,7 +62,7 @@ def row_areas(
     transform = geo.get("transform")
     if transform is None or transform[2] or transform[4] or not transform[5]:
         return None
-    edges = float(transform[3]) + float(transform[5]) * np.arange(height + 1)
+    edges = float(transform[3]) + float(transform[5]) * np.arange(height + 1, dtype=np.float64)
     latitude = _latitude(edges, 0.0 if crs in _WEB_MERCATOR else _E)
     strips = np.abs(np.diff(_from_equator(latitude)))
     areas: NDArray[np.float64] = strips * (abs(float(transform[1])) / _A)

@@ -291,6 +291,19 @@ def limits_of(
     """
     channels = planes.channels if channels is None else channels
     joint = planes.joint if contrast.joint is None else contrast.joint
+    return find_limits(channels, _wanted(planes, contrast), joint=joint)
+
+
+def fixed_limits(planes: Planes, contrast: Contrast) -> list[tuple[float, float]] | None:
+    """Return the values for black and white; None if they depend on those of the image."""
+    wanted = _wanted(planes, contrast)
+    if any(isinstance(limit, str) for pair in wanted for limit in pair):
+        return None
+    return [(float(low), float(high)) for low, high in wanted]
+
+
+def _wanted(planes: Planes, contrast: Contrast) -> list[tuple[Limit, Limit]]:
+    """The limits of each channel, which may be percentiles."""
     low: Limit = LOW
     high: Limit = HIGH
     stored = None if contrast.background else planes.dtype
@@ -302,7 +315,7 @@ def limits_of(
         low, high = 0.0, 1.0
     if contrast.is_open and contrast.background:
         low, high = "0%", HIGH
-    return find_limits(channels, contrast.limits(len(channels), low, high), joint=joint)
+    return contrast.limits(len(planes.channels), low, high)
 
 
 def _spectral(image: Image, contrast: Contrast) -> NDArray[np.uint8]:

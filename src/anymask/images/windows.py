@@ -7,7 +7,7 @@ the slice is in memory. Its limits of contrast are those of the whole image.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from anymask.errors import ImageError
 from anymask.images.contrast import MOST_VALUES, Contrast
 from anymask.images.image import Image, take
-from anymask.images.normalize import contrast_of, limits_of, rendered
+from anymask.images.normalize import contrast_of, fixed_limits, limits_of, rendered
 from anymask.images.planes import is_spectral, planes_of
 from anymask.images.recipes import TRUE_COLOUR, Recipe
 from anymask.notices import noticing
@@ -36,6 +36,8 @@ class RgbWindows:
         As for :func:`anymask.to_rgb`; with a recipe, as for :func:`anymask.pseudo_rgb`.
     how : Recipe, optional
         A pseudo-RGB.
+    limits : sequence of (float, float), optional
+        Those of the same image, found before; so each of many processes need not look for them.
 
     Attributes
     ----------
@@ -43,6 +45,8 @@ class RgbWindows:
         (H, W, 3).
     dtype : dtype
         ``uint8``.
+    limits : tuple of (float, float)
+        The values for black and white of each channel.
 
     Raises
     ------
@@ -58,7 +62,11 @@ class RgbWindows:
     """
 
     def __init__(
-        self, image: Image, options: Mapping[str, Any] | None = None, how: Recipe | None = None
+        self,
+        image: Image,
+        options: Mapping[str, Any] | None = None,
+        how: Recipe | None = None,
+        limits: Sequence[tuple[float, float]] | None = None,
     ) -> None:
         self.shape = (image.height, image.width, 3)
         self.dtype = np.dtype(np.uint8)
@@ -72,12 +80,13 @@ class RgbWindows:
         self._image = image
         self._choice = {name: options.pop(name, None) for name in ("channels", "colors")}
         self._contrast: Contrast = contrast_of(**options)
-        if how is None and is_spectral(image) and not any(self._choice.values()):
+        unchosen = all(choice is None for choice in self._choice.values())
+        if how is None and is_spectral(image) and unchosen:
             from anymask.images.pseudo_rgb import default_recipe
 
             how = default_recipe(image)
         self._how = how
-        self._limits = self._limits_of_the_whole()
+        self.limits = tuple(self._limits_of_the_whole() if limits is None else limits)
 
     def __getitem__(self, index: tuple[slice, slice]) -> NDArray[np.uint8]:
         """Return the pixels of a slice of rows and a slice of columns, without steps."""
@@ -89,8 +98,8 @@ class RgbWindows:
             if self._how is not None:
                 from anymask.images.render_recipe import render
 
-                return render(part, self._how, self._contrast, limits=self._limits).rgb
-            return rendered(planes_of(part, **self._choice), self._contrast, self._limits)
+                return render(part, self._how, self._contrast, limits=self.limits).rgb
+            return rendered(planes_of(part, **self._choice), self._contrast, self.limits)
 
     def _limits_of_the_whole(self) -> list[tuple[float, float]]:
         """The values for black and white, from the rows that `to_rgb` would look at."""
@@ -103,6 +112,9 @@ class RgbWindows:
                     "by part; name bands or expressions, or crop or shrink the image."
                 )
             return limits_of_recipe(self._image, self._how, self._contrast)
+        first = planes_of(self._image.region(0, 0, 1, 1), **self._choice)
+        if (fixed := fixed_limits(first, self._contrast)) is not None:
+            return fixed
         image, step = self._image, math.ceil(self.shape[0] * self.shape[1] / MOST_VALUES)
         ends = (self._contrast.low, self._contrast.high)
         if step > 1 and any(each in ("0%", "100%", "0.0%", "100.0%") for each in ends):
@@ -116,4 +128,5 @@ class RgbWindows:
             some = take(image.array, tuple(picks))
             valid = None if image.valid is None else take(image.valid, (slice(None, None, step),))
             image = image.with_array(some, valid=valid)
-        return limits_of(planes_of(image, **self._choice), self._contrast)
+        with noticing():  # told above
+            return limits_of(planes_of(image, **self._choice), self._contrast)

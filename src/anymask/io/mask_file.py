@@ -10,6 +10,9 @@ from typing import Any
 from anymask.errors import ImageError
 from anymask.images.image import Transform
 from anymask.io.guards import open_zip, read_json
+from anymask.masks.coco import key_of
+from anymask.notices import tell
+from anymask.wording import counted
 
 _BEGINNING = 4096
 _ZIP = (b"PK\3\4", b"PK\5\6")
@@ -99,10 +102,17 @@ class MaskFile:
 
     @cached_property
     def annotations_of(self) -> dict[str, list[Any]]:
-        """The annotations in a COCO data set, by the id of their image."""
+        """The annotations in a COCO data set, by the key of their image."""
         found: dict[str, list[Any]] = {}
         for annotation in self.json["annotations"]:
-            found.setdefault(str(annotation["image_id"]), []).append(annotation)
+            found.setdefault(key_of(annotation["image_id"]), []).append(annotation)
+        listed = {key_of(image["id"]) for image in self.json["images"]}
+        if others := [key for key in found if key not in listed]:
+            number = sum(len(found[key]) for key in others)
+            tell(
+                f"{counted(number, 'annotation')} of images that the file does not list "
+                f"({', '.join(others)[:60]}) {'is' if number == 1 else 'are'} left out."
+            )
         return found
 
     @cached_property

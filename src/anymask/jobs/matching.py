@@ -195,13 +195,13 @@ class _Masks:
 
 def _owner(masks: _Masks, images: dict[str, WorkItem]) -> str | None:
     """The name of the image that masks belong to."""
-    for name in _possible_names(masks.name):
+    for name in possible_names(masks.name):
         if name in images and images[name].path != masks.path:
             return name
     return None
 
 
-def _possible_names(name: Path) -> list[str]:
+def possible_names(name: Path) -> list[str]:
     """What the image of masks may be called, the longest first."""
     pieces = name.name.split(".")
     stems = [".".join(pieces[:count]) for count in range(len(pieces), 0, -1)]
@@ -221,7 +221,7 @@ def _by_file_name(
     left = []
     for one in rest:
         alone = _Masks(one.path, Path(one.name.name), one.key)
-        owners = (bare[name] for name in _possible_names(alone.name) if name in bare)
+        owners = (bare[name] for name in possible_names(alone.name) if name in bare)
         owner = next(iter(owners), [])
         if len(owner) == 1 and images[owner[0]].path != one.path:
             found[owner[0]].append(one)

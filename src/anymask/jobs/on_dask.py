@@ -251,7 +251,14 @@ def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch)
                     if left_out := missing(worker):
                         yield left_out
                 elif result is None:  # cancelled, as all are without a scheduler
-                    raise _gone(address)
+                    present = _workers(client)
+                    if present is None:
+                        raise _gone(address)
+                    if worker in present:  # its result was lost on the way
+                        del tasks[task.key]
+                        submit(worker, index)
+                    elif left_out := missing(worker):
+                        yield left_out
                 elif isinstance(result, BaseException):
                     raise result
                 elif index is None:

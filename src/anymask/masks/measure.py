@@ -199,7 +199,9 @@ def _lacking(masks: MaskSet, bright: Mapping[str, Mapping[str, NDArray[Any]]]) -
     if not number:
         return []
     whose = f"{number} of {len(masks)} objects {'has' if number == 1 else 'have'}"
-    return [f"{whose} pixels without data, which are left out; {COUNT} counts the others."]
+    return [
+        f"{whose} pixels without data, which are left out; the property {COUNT} counts the others."
+    ]
 
 
 def _areas(masks: MaskSet, row_areas: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -124,6 +124,10 @@ def read_prompts(file: MaskFile) -> Prompts:
     return collected(parts, image_sizes={"": (1.0, 1.0)})
 
 
+# Labels reach beyond the image a little, where augmentation moved them.
+_FARTHEST = 3.0
+
+
 def _rows(path: Path) -> Iterator[tuple[int, list[float]]]:
     """The numbers of each line that has any, and its number from 1."""
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -134,6 +138,12 @@ def _rows(path: Path) -> Iterator[tuple[int, list[float]]]:
             raise ImageError(
                 f"Line {number} of {path} does not begin with the number of a class; export the "
                 "labels again."
+            )
+        if max(values[1:], default=0) > _FARTHEST:
+            raise ImageError(
+                f"Line {number} of {path} has the coordinate {max(values[1:]):g}, which seems to "
+                "be in pixels; YOLO's are fractions of the image, so divide by its width and "
+                "height."
             )
         yield number, values
 

@@ -32,10 +32,13 @@ class TileJob:
     ----------
     job : FolderJob
     plan : Plan
+    limits : tuple of (float, float)
+        The image's limits of contrast.
     """
 
     job: FolderJob
     plan: Plan
+    limits: tuple[tuple[float, float], ...]
 
     def start(self, load: Callable[[], Sam] | None = None) -> Work:
         """Load the model, open the image, and return what does a tile.
@@ -51,7 +54,7 @@ class TileJob:
         sam = self.job.load() if load is None else load()
         generator = SamAutomaticMaskGenerator(sam, **options)
         view, item = self.job.view, self.plan.item
-        rgb = view.in_parts(view.image(item.path), item.recipe)
+        rgb = view.in_parts(view.image(item.path), item.recipe, self.limits)
         tiles = generator.tiles(self.plan.size)
 
         def do(item: TileItem, advance: Advance) -> Outcome:

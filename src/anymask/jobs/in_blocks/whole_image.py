@@ -108,6 +108,7 @@ class WholeImage:
         self._made_with = job.made_with(self._item)
         with noticing() as notices:
             self._image = job.view.image(path)
+            self._limits = job.view.in_parts(self._image, self._item.recipe).limits
         self._plan = Plan.of(job.stem(self._item), self._item, self._image)
         self._plan.begin(self._made_with)
         given = {name: value for name, value in job.options.items() if value is not None}
@@ -123,7 +124,7 @@ class WholeImage:
 
     def _tiles(self) -> Outcome | None:
         """Find the masks of the tiles."""
-        job = self._tile_job = TileJob(self._job, self._plan)
+        job = self._tile_job = TileJob(self._job, self._plan, self._limits)
         return self._stage(job, self._tile_items, job.path)
 
     def _join(self) -> None:
