@@ -25,7 +25,7 @@ from tests.io.dicom_files import write as write_dicom
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS.parent / "examples"
-PAGES = ("reading", "spectral", "masks", "export", "everything", "prompts", "cluster")
+PAGES = ("reading", "spectral", "masks", "export", "everything", "prompts", "cluster", "onnx")
 
 
 def text_of(page: str) -> str:

@@ -233,7 +233,7 @@ def test_a_killed_command_is_resumed_without_doing_finished_tiles_again(
     work = [*command, "everything", str(image), "-o", "out", "-m", str(model), "--blocks", *options]
     tiles = tmp_path / "out" / ".scene.blocks" / "tiles"
     with subprocess.Popen([*work, *how], **anywhere, start_new_session=True) as first:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while len(list(tiles.glob("0*.npz"))) < 2 and time.monotonic() < until:
             time.sleep(0.02)
         first.kill()

@@ -15,6 +15,7 @@ from anymask.checkpoints.fitting import CONFIG_KEY
 from anymask.checkpoints.formats import CheckpointNotice
 from anymask.errors import OutputError
 from anymask.files import whole_file
+from anymask.model.onnx_sam import refuse_exported
 from anymask.model.sam import Sam
 
 
@@ -49,6 +50,7 @@ def save(sam: Sam, path: str | os.PathLike[str]) -> None:
     >>> load(file).config.name
     'vit_t'
     """
+    refuse_exported(sam, "saved as a checkpoint")
     target = Path(path).expanduser()
     suffix = target.suffix.lower()
     if suffix not in (".safetensors", ".pth", ".pt"):

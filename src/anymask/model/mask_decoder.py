@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from anymask.model.as_built import is_own
 from anymask.model.layers import MLP, LayerNorm2d
 from anymask.model.mask_quality import MaskQualityHead
-from anymask.model.pieces import Piece, cut, prompts_in_a_piece
+from anymask.model.pieces import WHOLE, Piece, cut, prompts_in_a_piece
 from anymask.model.products import (
     add_shared,
     gelu,
@@ -138,7 +138,7 @@ class MaskDecoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """As `forward`, for any `chosen` run of the mask tokens; by default for all of them."""
         chosen = range(self.num_mask_tokens) if chosen is None else chosen
-        N, (B, _, h, w) = len(sparse_prompt_embeddings), image_embeddings.shape
+        N, (_, _, h, w) = sparse_prompt_embeddings.shape[0], image_embeddings.shape
         output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat(
             [output_tokens.expand(N, -1, -1), sparse_prompt_embeddings], 1
@@ -153,7 +153,7 @@ class MaskDecoder(nn.Module):
             image = add_shared(dense_prompt_embeddings, image_embeddings)
             image_pe = image_pe.to(image.dtype).expand_as(image)
             tokens, updated = transformer(image, image_pe, tokens)
-            parts, pieces = [updated], [Piece(slice(0, N), slice(0, B))]
+            parts, pieces = [updated], [WHOLE]
 
         mask_tokens = tokens[:, 1 + chosen.start : 1 + chosen.stop]  # (N, M, C)
         weights = self._weights(tokens, chosen)  # (N, M, C/8)
@@ -177,7 +177,7 @@ class MaskDecoder(nn.Module):
         image = _to_tokens(image_embeddings)
         image_pe = _to_tokens(image_pe).to(image.dtype)
         on_cpu = image.device.type == "cpu" and in_inference(image, self.iou_token.weight)
-        pieces = cut(N, B, prompts_in_a_piece(image) if on_cpu else N)
+        pieces = cut(N, B, prompts_in_a_piece(image)) if on_cpu else [WHOLE]
         if dense.stride(0) == 0:
             # The same for all prompts: the image side is then shared until they first differ.
             image = add_shared(_to_tokens(dense[:1]), image)  # (B, h·w, C)
@@ -209,9 +209,9 @@ class MaskDecoder(nn.Module):
         assert isinstance(first, nn.ConvTranspose2d)
         assert isinstance(norm, LayerNorm2d)
         assert isinstance(second, nn.ConvTranspose2d)
-        n, S = len(weights), image.shape[1]
-        if len(image) < n:  # after a transformer of no layers
-            image = image.repeat_interleave(n // len(image), 0)
+        n, S = weights.shape[0], image.shape[1]
+        if image.shape[0] < n:  # after a transformer of no layers
+            image = image.repeat_interleave(n // image.shape[0], 0)
         if skips:
             x = linear_plus_shared(image, *_as_product(first), _beside(skips[0], S))
         else:
@@ -254,4 +254,4 @@ def _as_product(conv: nn.ConvTranspose2d) -> tuple[Tensor, Tensor | None]:
 
 def _beside(cells: Tensor, rows: int) -> Tensor:
     """Pixels in token order as rows of four, as the product that they are added to has them."""
-    return cells.reshape(len(cells), rows, -1)
+    return cells.reshape(cells.shape[0], rows, -1)

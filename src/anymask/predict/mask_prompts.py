@@ -36,7 +36,7 @@ def mask_logits(mask: np.ndarray, side: int) -> np.ndarray:
     """
     from PIL import Image
 
-    from anymask.images.resize import ResizeLongestSide  # imports torch
+    from anymask.images.resize import ResizeLongestSide
 
     height, width = ResizeLongestSide.get_preprocess_shape(mask.shape[0], mask.shape[1], side)
     small = Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
