@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from anymask.checkpoints.loading import load
 from anymask.checkpoints.registry import CHECKPOINTS, SHIPPED, find_entry
+from anymask.model.building import build_model
 from anymask.model.config import VARIANTS
 from anymask.model.sam import Sam
 
@@ -20,7 +21,8 @@ class SamModelRegistry(Mapping[str, Callable[..., Sam]]):
     Examples
     --------
     >>> list(sam_model_registry)
-    ['default', 'small', 'vit_b', 'vit_l', 'vit_h', 'vit_t']
+    ['default', 'small', 'vit_b', 'vit_l', 'vit_h', 'vit_t', 'sam2.1_hiera_tiny', \
+'sam2.1_hiera_small', 'sam2.1_hiera_base_plus', 'sam2.1_hiera_large']
     """
 
     def __getitem__(self, name: str) -> Callable[..., Sam]:
@@ -28,7 +30,7 @@ class SamModelRegistry(Mapping[str, Callable[..., Sam]]):
 
         def build(checkpoint: str | None = None) -> Sam:
             if checkpoint is None and variant != SHIPPED:
-                return Sam(VARIANTS[variant]).eval()
+                return build_model(VARIANTS[variant]).eval()
             return load(checkpoint, variant=variant, device="cpu", dtype="float32")
 
         build.__name__ = f"build_sam_{variant}"

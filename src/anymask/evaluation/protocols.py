@@ -33,7 +33,7 @@ from anymask.evaluation.records import (
     set_weights,
     targets_of,
 )
-from anymask.images.resize import ResizeLongestSide
+from anymask.images.resize import resize_for
 from anymask.model.sam import Sam
 
 # Objects decoded at a time; limits the memory for images with hundreds of objects.
@@ -71,7 +71,7 @@ class PromptedImage:
     def __init__(self, sam: Sam, image: NDArray[np.uint8], score_size: int = SCORE_SIZE) -> None:
         self.sam = sam
         self.size = scored_size(image, score_size)
-        resized = ResizeLongestSide(sam.config.image_size).apply_image(image)
+        resized = resize_for(sam.config.image_size, sam.config.stretches).apply_image(image)
         self.input_size = resized.shape[:2]
         pixels = torch.from_numpy(resized).permute(2, 0, 1)
         with torch.inference_mode():

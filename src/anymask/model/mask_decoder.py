@@ -107,10 +107,36 @@ class MaskDecoder(nn.Module):
         skips: tuple[Tensor, ...] = (),
     ) -> tuple[Tensor, Tensor]:
         """As `forward`, for any `chosen` run of the mask tokens."""
+        masks, tokens = self._decoded(
+            image_embeddings,
+            image_pe,
+            sparse_prompt_embeddings,
+            dense_prompt_embeddings,
+            chosen,
+            skips,
+        )
+        if self.iou_from_masks:
+            mask_tokens = tokens[:, 1 + chosen.start : 1 + chosen.stop]
+            return masks, self.mask_quality_head(tokens[:, 0], mask_tokens, masks)
+        return masks, self.iou_prediction_head(tokens[:, 0])[:, chosen.start : chosen.stop]
+
+    def _output_tokens(self) -> Tensor:
+        """The learnt tokens, (1 + masks or more, C): one for the IoU, the masks', any others."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+
+    def _decoded(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse_prompt_embeddings: Tensor,
+        dense_prompt_embeddings: Tensor,
+        chosen: range,
+        skips: tuple[Tensor, ...],
+    ) -> tuple[Tensor, Tensor]:
+        """Masks (N, M, 4·h, 4·w), and what became of all tokens, (N, T, C)."""
         N, (B, _, h, w) = len(sparse_prompt_embeddings), image_embeddings.shape
-        output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat(
-            [output_tokens.expand(N, -1, -1), sparse_prompt_embeddings], 1
+            [self._output_tokens().expand(N, -1, -1), sparse_prompt_embeddings], 1
         )  # (N, 1 + masks + T, C)
         image = _to_tokens(image_embeddings)
         image_pe = _to_tokens(image_pe).to(image.dtype)
@@ -138,9 +164,7 @@ class MaskDecoder(nn.Module):
                 for part, (of, images) in zip(parts, pieces, strict=True)
             ]
         )
-        if self.iou_from_masks:
-            return masks, self.mask_quality_head(tokens[:, 0], mask_tokens, masks)
-        return masks, self.iou_prediction_head(tokens[:, 0])[:, chosen.start : chosen.stop]
+        return masks, tokens
 
     def _masks(
         self, image: Tensor, weights: Tensor, skips: list[Tensor], size: tuple[int, int]

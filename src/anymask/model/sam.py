@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,14 +59,16 @@ class Sam(Float32Buffers):
     image_format: str = "RGB"
     pixel_mean: Tensor
     pixel_std: Tensor
+    _prompt_encoder: ClassVar[type[PromptEncoder]] = PromptEncoder
+    _mask_decoder: ClassVar[type[MaskDecoder]] = MaskDecoder
 
     def __init__(self, config: SamConfig) -> None:
         super().__init__()
         self.config = config
         self.rounded_from: torch.dtype | None = None
         self.image_encoder = config.image_encoder.build(config.image_size, config.prompt_dim)
-        self.prompt_encoder = PromptEncoder(config)
-        self.mask_decoder = MaskDecoder(config)
+        self.prompt_encoder = self._prompt_encoder(config)
+        self.mask_decoder = self._mask_decoder(config)
         for name in ("pixel_mean", "pixel_std"):
             values = torch.tensor(getattr(config, name), dtype=torch.float32).view(3, 1, 1)
             self.register_buffer(name, values, persistent=False)

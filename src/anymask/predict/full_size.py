@@ -56,7 +56,13 @@ def _masks_by_boundary(
 ) -> Tensor:
     """The same boolean masks, computed only from the logits on their boundaries."""
     height, width = original_size
-    frame = Frame(model.config.image_size, input_size, (0, 0, width, height), original_size)
+    frame = Frame(
+        model.config.image_size,
+        input_size,
+        (0, 0, width, height),
+        original_size,
+        stretched=model.config.stretches,
+    )
     only_mask = Criteria(model.mask_threshold, 0, 0)
     prompts, candidates = low_res.shape[:2]
     flat = low_res.flatten(0, 1).contiguous().numpy()
