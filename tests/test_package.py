@@ -107,7 +107,7 @@ LAYERS = (
     ("measuring", "painting", "prompts"),
     ("checkpoints", "show"),
     ("predict", "io", "samples"),
-    ("datasets",),
+    ("datasets", "tracking"),
     ("evaluation", "jobs"),
     ("reports",),
     ("training",),
