@@ -224,11 +224,13 @@ def config_of(shapes: Shapes, hf_config: Mapping[str, Any], source: str) -> Sam2
 
 def _alike(config: Sam2Config, variant: Sam2Config) -> bool:
     """Whether a geometry is a published one, perhaps for another input size or without memory."""
-    memory = config.memory and variant.memory
-    same = {"name": "", "image_size": 0, "memory": memory}
-    return config.memory in (None, variant.memory) and replace(config, **same) == replace(
-        variant, **same
+    known = replace(
+        variant,
+        name=config.name,
+        image_size=config.image_size,
+        memory=config.memory and variant.memory,
     )
+    return config == known
 
 
 def _config_of(shapes: Shapes, hf_config: Mapping[str, Any]) -> Sam2Config:

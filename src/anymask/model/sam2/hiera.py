@@ -237,8 +237,10 @@ def join_windows(windows: Tensor, count: tuple[int, int]) -> Tensor:
 
 def _pooled(x: Tensor) -> Tensor:
     """Largest of every 2×2 tokens of a (B, H, W, C) map with even sides."""
-    B, H, W, C = x.shape
-    return x.reshape(B, H // 2, 2, W // 2, 2, C).amax((2, 4))
+    x = x.unflatten(1, (-1, 2)).unflatten(3, (-1, 2))  # (B, H/2, 2, W/2, 2, C)
+    # Two at a time: torch's own maximum over several axes is many times slower.
+    x = torch.maximum(x[:, :, 0], x[:, :, 1])
+    return torch.maximum(x[:, :, :, 0], x[:, :, :, 1])
 
 
 class FpnNeck(nn.Module):
@@ -248,15 +250,18 @@ class FpnNeck(nn.Module):
         super().__init__()
         # From the coarsest stage to the finest, as in Meta's files.
         self.convs = nn.ModuleList(Lateral(width, out_chans) for width in reversed(widths))
+        self.stages = len(widths)
 
     def forward(self, sixteenth: Tensor, last: Tensor) -> Tensor:
         """Join the maps at 1/16 and 1/32 to the embedding (B, out_chans, h, w)."""
-        coarse = self.convs[0].conv(last)
-        return self.convs[1].conv(sixteenth) + F.interpolate(coarse, scale_factor=2.0)
+        coarse = self.lateral(self.stages - 1)(last)
+        return self.lateral(self.stages - 2)(sixteenth) + F.interpolate(coarse, scale_factor=2.0)
 
     def lateral(self, stage: int) -> PointwiseConv2d:
         """Return the projection of a stage, counted from the finest."""
-        return self.convs[len(self.convs) - 1 - stage].conv
+        lateral = self.convs[self.stages - 1 - stage]
+        assert isinstance(lateral, Lateral)
+        return lateral.conv
 
 
 class Lateral(nn.Module):

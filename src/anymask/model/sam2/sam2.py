@@ -17,6 +17,7 @@ from anymask.model.layers import MLP, Linear
 from anymask.model.mask_decoder import MaskDecoder
 from anymask.model.prompt_encoder import PromptEncoder
 from anymask.model.sam import ImageEmbedding, Sam
+from anymask.model.sam2.hiera import FpnNeck
 from anymask.model.sam2.mask_decoder import Sam2MaskDecoder
 from anymask.model.sam2.memory_attention import MemoryAttention
 from anymask.model.sam2.memory_encoder import MemoryEncoder
@@ -77,7 +78,9 @@ class Sam2(Sam):
         The result is in the decoder's dtype.
         """
         embedding, eighth, quarter = self.image_encoder(x.to(self.device, self.dtype))
-        skips = self.mask_decoder.skips(self.image_encoder.neck, eighth, quarter)
+        neck = self.image_encoder.neck
+        assert isinstance(neck, FpnNeck)
+        skips = self.mask_decoder.skips(neck, eighth, quarter)
         return ImageEmbedding(embedding.to(skips[0].dtype), skips)
 
     def postprocess_masks(
