@@ -6,59 +6,37 @@ wrong. Each object is followed on its own: what is remembered of one does not ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
-from torch.nn import functional as F
+from numpy.typing import ArrayLike
 
-from anymask.errors import PromptError
 from anymask.images.resize import resize_for
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.model.sam2.following import (
-    FramePrompt,
     answer,
     answer_by_mask,
     memory_of,
     remembered_map,
 )
 from anymask.model.sam2.sam2 import Sam2
-from anymask.predict.checked_prompts import check_prompts
 from anymask.tracking.errors import TrackingError
 from anymask.tracking.frames import Frames, frame_of, open_frames
 from anymask.tracking.memory_bank import MemoryBank, Remembered
+from anymask.tracking.meta_names import MetaNames
+from anymask.tracking.said import Said, frame_prompt, joined, mask_tensor
 from anymask.tracking.tracked_frame import TrackedFrame
+from anymask.tracking.undo import FollowedObject, Removal, Step
 
 Direction = Literal["forward", "backward", "both"]
-_Record = TypeVar("_Record")
 
 # Logits of an earlier answer are cut at this when it is corrected, as in Meta's code.
 _MOST_CERTAIN = 32.0
 
 
-@dataclass(frozen=True, eq=False)
-class _Prompts:
-    """All that was said about one object in one frame, in pixels of the frame."""
-
-    coords: NDArray[np.float64] | None = None
-    labels: NDArray[np.int64] | None = None
-    box: NDArray[np.float64] | None = None
-    mask: NDArray[np.bool_] | None = None
-
-
-@dataclass
-class _Object:
-    """One object: its prompts by frame, and what is remembered of it."""
-
-    prompts: dict[int, _Prompts]
-    bank: MemoryBank
-
-
-class SamTracker:
+class SamTracker(MetaNames):
     """Follow objects through frames.
 
     Memory holds one frame, its embedding, and what is remembered of the last frames; all else is
@@ -104,8 +82,8 @@ class SamTracker:
         self.model = model
         self.frames: Frames | None = None
         self._transform = resize_for(model.config.image_size, model.config.stretches)
-        self._objects: dict[int, _Object] = {}
-        self._undo: list[Callable[[], None]] = []
+        self._objects: dict[int, FollowedObject] = {}
+        self._undo: list[Step | Removal] = []
         self._encoded: tuple[int, ImageEmbedding] | None = None
         self._size: tuple[int, int] = (0, 0)
 
@@ -187,85 +165,30 @@ class SamTracker:
         self._check_frame(frame)
         if isinstance(object, bool) or not isinstance(object, (int, np.integer)) or object < 1:
             raise TrackingError(f"The object {object!r} is no positive number; give 1, 2, ….")
-        each = self._objects.get(object) or _Object({}, MemoryBank())
-        before = _Prompts() if replace_earlier else each.prompts.get(frame, _Prompts())
-        said = self._joined(before, point_coords, point_labels, box, mask)
+        each = self._objects.get(object) or FollowedObject({}, MemoryBank())
+        before = Said() if replace_earlier else each.prompts.get(frame, Said())
+        said = joined(before, self._size, point_coords, point_labels, box, mask)
         self._change(object, each, frame, said)
         return self.known(frame)
 
-    def _joined(
-        self,
-        before: _Prompts,
-        point_coords: ArrayLike | None,
-        point_labels: ArrayLike | None,
-        box: ArrayLike | None,
-        mask: ArrayLike | None,
-    ) -> _Prompts:
-        """Check what is said, and add it to what was said before."""
-        if mask is not None:
-            if not (point_coords is None and point_labels is None and box is None):
-                raise PromptError("A mask was given beside points or a box; give one or the other.")
-            array = np.asarray(mask)
-            if array.shape != self._size:
-                shape = "×".join(map(str, array.shape))
-                raise PromptError(
-                    f"The mask has the shape {shape}, but frames are {self._size[0]} high and "
-                    f"{self._size[1]} wide; give one of that shape."
-                )
-            return _Prompts(mask=array > 0)
-        if point_coords is None and point_labels is None and box is None:
-            raise PromptError("Nothing is said about the object; give points, a box or a mask.")
-        checked = check_prompts(
-            point_coords, point_labels, box, None, image_size=self._size, mask_size=1
-        )
-        if checked.batched:
-            raise PromptError("These are prompts of several objects; add one object at a time.")
-        said = replace(before, mask=None)
-        if checked.point_coords is not None and checked.point_labels is not None:
-            coords, labels = checked.point_coords[0], checked.point_labels[0]
-            if said.coords is not None and said.labels is not None:
-                coords = np.concatenate([said.coords, coords])
-                labels = np.concatenate([said.labels, labels])
-            said = replace(said, coords=coords, labels=labels)
-        if checked.boxes is not None:
-            said = replace(said, box=checked.boxes[0])
-        return said
-
-    def _change(self, object: int, each: _Object, frame: int, said: _Prompts) -> None:
+    def _change(self, object: int, each: FollowedObject, frame: int, said: Said) -> None:
         """Answer by what is said now, and note how to undo it."""
         bank, prompts = each.bank, each.prompts
-        earlier = prompts.get(frame), bank.prompted.get(frame), bank.followed.get(frame)
+        step = Step(
+            object, frame, prompts.get(frame), bank.prompted.get(frame), bank.followed.get(frame)
+        )
         remembered = self._answered(each, frame, said)
         self._objects[object] = each
         prompts[frame] = said
         bank.prompted[frame] = remembered
         bank.followed.pop(frame, None)
+        self._undo.append(step)
 
-        def undo() -> None:
-            self._put_back(object, frame, *earlier)
-
-        self._undo.append(undo)
-
-    def _put_back(
-        self,
-        object: int,
-        frame: int,
-        said: _Prompts | None,
-        prompted: Remembered | None,
-        followed: Remembered | None,
-    ) -> None:
-        each = self._objects[object]
-        _set_or_drop(each.prompts, frame, said)
-        _set_or_drop(each.bank.prompted, frame, prompted)
-        _set_or_drop(each.bank.followed, frame, followed)
-        if not each.prompts:
-            del self._objects[object]
-
-    def _answered(self, each: _Object, frame: int, said: _Prompts) -> Remembered:
+    def _answered(self, each: FollowedObject, frame: int, said: Said) -> Remembered:
         image = self._encode(frame)
         bank = each.bank
         if said.mask is not None:
-            found = answer_by_mask(self.model, image, self._mask_tensor(said.mask))
+            found = answer_by_mask(self.model, image, mask_tensor(said.mask, self.model))
         else:
             corrected = bank.known(frame)
             low_res = None
@@ -274,7 +197,9 @@ class SamTracker:
                 low_res = low_res.clamp(-_MOST_CERTAIN, _MOST_CERTAIN)
             # Only an object that was followed to this frame has a memory there.
             memory = self._memory(bank, frame, 1) if frame in bank.followed else None
-            found = answer(self.model, image, memory, self._frame_prompt(said), low_res)
+            found = answer(
+                self.model, image, memory, frame_prompt(said, self._transform, self._size), low_res
+            )
         return bank.remember(found, remembered_map(self.model, image, found))
 
     @torch.no_grad()
@@ -357,21 +282,12 @@ class SamTracker:
         if frame is not None and frame not in each.prompts:
             raise TrackingError(f"Nothing was said about object {object} in frame {frame}.")
         if frame is None or len(each.prompts) == 1:
-            order = list(self._objects)
-
-            def undo() -> None:
-                self._objects[object] = each
-                self._objects = {i: self._objects[i] for i in order if i in self._objects}
-
+            self._undo.append(Removal(dict(self._objects)))
             del self._objects[object]
-        else:
-            said, prompted = each.prompts.pop(frame), each.bank.prompted.pop(frame)
-            each.bank.followed[frame] = prompted
-
-            def undo() -> None:
-                self._put_back(object, frame, said, prompted, None)
-
-        self._undo.append(undo)
+            return
+        said, prompted = each.prompts.pop(frame), each.bank.prompted.pop(frame)
+        each.bank.followed[frame] = prompted
+        self._undo.append(Step(object, frame, said, prompted, None))
 
     def undo(self) -> bool:
         """Undo the last `add` or `remove`; return whether there was one.
@@ -380,7 +296,7 @@ class SamTracker:
         """
         if not self._undo:
             return False
-        self._undo.pop()()
+        self._objects = self._undo.pop().taken_back(self._objects)
         return True
 
     def known(self, frame: int) -> TrackedFrame:
@@ -411,71 +327,6 @@ class SamTracker:
             np.array(iou, np.float32),
             self._size,
         )
-
-    # Meta's names, so that code written for its video predictor reads the same.
-
-    def init_state(self, video_path: Any, **_: Any) -> SamTracker:
-        """Meta's name of :meth:`start`; the state is the tracker itself."""
-        self.start(video_path)
-        return self
-
-    def add_new_points_or_box(
-        self,
-        inference_state: Any,
-        frame_idx: int,
-        obj_id: int,
-        points: ArrayLike | None = None,
-        labels: ArrayLike | None = None,
-        clear_old_points: bool = True,
-        box: ArrayLike | None = None,
-    ) -> tuple[int, list[int], Tensor]:
-        """Meta's name of :meth:`add`.
-
-        Returns
-        -------
-        frame_idx : int
-        obj_ids : list of int
-        masks : (N, 1, H, W) tensor
-            Logits at the size of the frame.
-        """
-        found = self.add(
-            frame_idx,
-            obj_id,
-            point_coords=points,
-            point_labels=labels,
-            box=box,
-            replace_earlier=clear_old_points,
-        )
-        return _as_meta(found)
-
-    def add_new_mask(
-        self, inference_state: Any, frame_idx: int, obj_id: int, mask: ArrayLike
-    ) -> tuple[int, list[int], Tensor]:
-        """Meta's name of :meth:`add` with a mask; returns what `add_new_points_or_box` does."""
-        return _as_meta(self.add(frame_idx, obj_id, mask=mask))
-
-    def propagate_in_video(
-        self,
-        inference_state: Any = None,
-        start_frame_idx: int | None = None,
-        max_frame_num_to_track: int | None = None,
-        reverse: bool = False,
-    ) -> Iterator[tuple[int, list[int], Tensor]]:
-        """Meta's name of :meth:`propagate`; yields what `add_new_points_or_box` returns."""
-        for found in self.propagate(
-            "backward" if reverse else "forward",
-            start=start_frame_idx,
-            most=max_frame_num_to_track,
-        ):
-            yield _as_meta(found)
-
-    def remove_object(self, inference_state: Any, obj_id: int) -> None:
-        """Meta's name of :meth:`remove`."""
-        self.remove(obj_id)
-
-    def reset_state(self, inference_state: Any = None) -> None:
-        """Meta's name of :meth:`reset`."""
-        self.reset()
 
     @property
     def _count(self) -> int:
@@ -515,37 +366,3 @@ class SamTracker:
             bank.pointers(frame, longest, step),
             longest,
         )
-
-    def _frame_prompt(self, said: _Prompts) -> FramePrompt:
-        coords = labels = boxes = None
-        if said.coords is not None and said.labels is not None:
-            scaled = self._transform.apply_coords(said.coords, self._size)
-            coords = torch.as_tensor(scaled, dtype=torch.float32)[None]
-            labels = torch.as_tensor(said.labels)[None]
-        if said.box is not None:
-            scaled = self._transform.apply_boxes(said.box, self._size)
-            boxes = torch.as_tensor(scaled, dtype=torch.float32)
-        return FramePrompt(coords, labels, boxes)
-
-    def _mask_tensor(self, mask: NDArray[np.bool_]) -> Tensor:
-        """The mask stretched to the encoder's input, (1, 1, S, S), 0 and 1."""
-        values = torch.from_numpy(mask).float()[None, None].to(self.model.device)
-        size = (self.model.config.image_size,) * 2
-        if values.shape[2:] != size:
-            values = F.interpolate(
-                values, size, mode="bilinear", align_corners=False, antialias=True
-            )
-        return (values >= 0.5).float()
-
-
-def _set_or_drop(records: dict[int, _Record], frame: int, value: _Record | None) -> None:
-    records.pop(frame, None)
-    if value is not None:
-        records[frame] = value
-
-
-def _as_meta(found: TrackedFrame) -> tuple[int, list[int], Tensor]:
-    numbers: Iterable[int] = range(len(found.ids))
-    logits = [torch.from_numpy(found.logits(number))[None] for number in numbers]
-    masks = torch.stack(logits) if logits else torch.empty(0, 1, *found.image_size)
-    return found.frame, list(found.ids), masks
