@@ -82,10 +82,10 @@ def boxes_in_one_image(count: int) -> dict[str, Any]:
 
     @torch.no_grad()
     def decode(rows: NDArray[np.int64]) -> None:
-        assert predictor.features is not None
+        assert predictor.image_features is not None
         for start in range(0, len(rows), per_pass):
             some = asked[rows[start : start + per_pass]]
-            sam.decode(predictor.features, boxes=some, multimask_output=False)
+            sam.decode(predictor.image_features, boxes=some, multimask_output=False)
 
     def answer(rows: NDArray[np.int64]) -> None:
         predictor.predict_many(anymask.Prompts(boxes[rows]))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
+import threading
 import types
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
@@ -20,6 +24,12 @@ from anymask.model.config import SamConfig, ViTConfig
 from anymask.model.sam import Sam
 from anymask.samples import sample
 from benchmarks.side_by_side import peers
+
+# Drawn examples differ from run to run, so each run needs few; `./test --all` takes many. A limit
+# of time would fail on a busy machine.
+settings.register_profile("few", max_examples=20, deadline=None)
+settings.register_profile("many", max_examples=100, deadline=None)
+settings.load_profile("few")
 
 # A screen's width is fixed by this when the command line is imported; tests set their own.
 os.environ.pop("COLUMNS", None)
@@ -102,6 +112,32 @@ def relative_l2(actual: torch.Tensor | NDArray, expected: torch.Tensor | NDArray
     """‖actual − expected‖ / ‖expected‖ in float64."""
     a, e = (torch.as_tensor(x).double() for x in (actual, expected))
     return float((a - e).norm() / e.norm())
+
+
+def remember_embeddings(sam: Sam, most: int = 12) -> Sam:
+    """Have a model encode equal images once; what it answers stays the same.
+
+    Encoding takes most of the time of a test that clicks.
+    """
+    encode = sam.image_encoder.forward
+    known: dict[bytes, Any] = {}  # the last ones, in the order of their use
+    lock = threading.Lock()
+
+    def forward(images: torch.Tensor) -> Any:
+        content = images.detach().contiguous().view(torch.uint8).numpy()
+        key = hashlib.sha256(content).digest() + str((images.shape, images.dtype)).encode()
+        with lock:
+            answer = known.pop(key, None)
+        if answer is None:
+            answer = encode(images)
+        with lock:
+            known[key] = answer
+            if len(known) > most:
+                del known[next(iter(known))]
+        return answer
+
+    sam.image_encoder.forward = forward
+    return sam
 
 
 def draw_weights_by_rule(sam: Sam) -> None:

@@ -107,7 +107,7 @@ LAYERS = (
     ("measuring", "painting", "prompts"),
     ("checkpoints", "show"),
     ("predict", "io", "samples"),
-    ("datasets", "tracking"),
+    ("compat", "datasets", "tracking"),
     ("evaluation", "jobs"),
     ("reports",),
     ("training",),
@@ -117,6 +117,14 @@ LAYERS = (
     ("cli",),
     ("__main__",),
 )
+
+
+def test_the_page_on_architecture_shows_these_layers():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    block = next(part for part in page.split("```") if "\n errors.py\n" in part)
+    shown = [{Path(name).stem for name in line.split()} for line in block.strip().splitlines()]
+    layers = [{name for name in layer if not name.startswith("_")} for layer in LAYERS]
+    assert shown[::-1] == [layer for layer in layers if layer]
 
 
 def imports_of(path: Path) -> set[str]:

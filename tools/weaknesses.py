@@ -18,7 +18,7 @@ from tools.everything_sheet import captioned, sheet
 from anymask import load
 from anymask.datasets.types import Example
 from anymask.evaluation.protocols import evaluate_interactive
-from anymask.reports.pictures import draw_answer, extremes
+from anymask.reports.page_images import draw_answer, extremes
 from recipes.small.synthetic import KINDS, NEEDS_PHOTOS, draw_scene
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "weaknesses.jpg"

@@ -80,14 +80,14 @@ class _RecordedDecoder(nn.Module):
         sam = load(config["model"], device="cpu", dtype=config["cpu_dtype"])
         predictor = SamPredictor(sam)
         predictor.set_image(picture)
-        assert predictor.features is not None
+        assert predictor.image_features is not None
         height, width = picture.shape[:2]
         grid = point_grid(config["settings"]["points_per_side"]) * (width, height)
         coords = torch.from_numpy(predictor.transform.apply_coords(grid, (height, width)))
         labels = torch.ones((len(coords), 1), dtype=torch.int64)
         with torch.inference_mode():
             self.low_res, self.iou = decoded(
-                sam, predictor.features, coords.float()[:, None], labels
+                sam, predictor.image_features, coords.float()[:, None], labels
             )
         self._rows = {tuple(point): row for row, point in enumerate(coords.float().tolist())}
         self._at = 0

@@ -45,8 +45,9 @@ def measure(
         Height and width of a pixel in `unit`, or one number for square pixels. Areas and lengths
         are then in this unit, otherwise in pixels. By default that of the image.
     unit : str, optional
-        "µm", "mm", …; required with `pixel_size`. Degrees are not a length: areas are then in m²
-        if `row_areas` or an image tells where on the Earth the pixels are, and lengths in pixels.
+        "µm", "mm", …; required with `pixel_size`. Degrees are not a length, and the metres of
+        Mercator's projection are not those on the ground: areas are then in m² if `row_areas` or an
+        image tells where on the Earth the pixels are, and lengths in pixels.
     properties : iterable of str, optional
         Names from `anymask.masks.measure.PROPERTIES`. By default all, with intensities only if
         there is an image, and "intensity_pixels", the number of pixels with a value, only if an
@@ -58,7 +59,8 @@ def measure(
     channel_names : sequence of C str, optional
         By default those of the image, or numbers from 0.
     row_areas : (H,) array_like, optional
-        Area of one pixel of each row in m², for `unit` "degree"; by default from the image.
+        Area of one pixel of each row in m², for `unit` "degree" and for maps that stretch areas
+        (Mercator's projection, as of web maps); by default from the image.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from anymask.checkpoints import load, save
 from anymask.checkpoints.devices import resolve_dtype
 from anymask.checkpoints.geometry import config_from_shapes
-from anymask.checkpoints.tables import resize_absolute, resize_relative
+from anymask.checkpoints.position_tables import resize_absolute, resize_relative
 from anymask.errors import CheckpointError
 from anymask.model.config import VARIANTS, SamConfig, SmallEncoderConfig, TinyViTConfig, ViTConfig
 from anymask.model.sam import Sam

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from functools import partial
 
@@ -378,3 +379,49 @@ def test_mistakes_give_one_sentence(run, results, monkeypatch, arguments, what):
     assert what in result.stderr
     assert result.stderr.count("\n") == 1
     assert sorted(results.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["convert", "clean"])
+def test_images_beside_their_masks_are_no_masks_and_masks_are_no_images(cli, tmp_path, command):
+    folder, out = tmp_path / "cells", tmp_path / "out"
+    folder.mkdir()
+    labels = labels_with(3, 5)
+    Picture.fromarray(labels.astype(np.uint8)).save(folder / "a_cp_masks.png")
+    Picture.fromarray(np.full(SHAPE, 200, np.uint8)).save(folder / "a.png")
+    steps = ("--min-area", 1) if command == "clean" else ()
+    result = cli(command, folder, "--images", folder, "--to", "csv", "-o", out, *steps)
+    assert result.exit_code == 0, result.stderr
+    (table,) = out.rglob("*.csv")
+    rows = list(csv.DictReader(table.open()))
+    assert [(row["id"], float(row["intensity_mean"])) for row in rows] == [("3", 200), ("5", 200)]
+
+
+@pytest.mark.parametrize("size", [{}, {"width": None, "height": None}, {"width": 60, "height": 40}])
+def test_images_are_found_by_the_names_in_a_coco_file_and_give_its_size(run, tmp_path, size):
+    (tmp_path / "photos").mkdir()
+    for name in ("my leaf.png", "b.png"):
+        Picture.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "photos" / name)
+    factor = 2 if size.get("width") else 1
+    outline = [factor * number for number in (2, 2, 12, 2, 12, 8, 2, 8)]
+    names = ["day 1\\my%20leaf.jpg", "/data/b.png"]
+    coco = {
+        "images": [{"id": n, "file_name": name, **size} for n, name in enumerate(names)],
+        "categories": [{"id": 1, "name": "leaf"}],
+        "annotations": [
+            {"id": n + 1, "image_id": n, "category_id": 1, "segmentation": [outline]}
+            for n in range(2)
+        ],
+    }
+    (tmp_path / "x.json").write_text(json.dumps(coco))
+    result = run(
+        tmp_path / "x.json",
+        "--to",
+        "labels",
+        "--images",
+        tmp_path / "photos",
+        "-o",
+        tmp_path / "out",
+    )
+    assert result.exit_code == 0, result.stderr
+    found = [load_masks(path) for path in (tmp_path / "out").rglob("*.tif")]
+    assert [(m.image_size, m.areas.tolist()) for m in found] == [((20, 30), [60])] * 2

@@ -15,7 +15,7 @@ import anymask
 from anymask.cli.after_training import advice
 from anymask.cli.finetune import finetune
 from anymask.model.sam import Sam
-from anymask.training.finetune.results import FineTuned
+from anymask.training.finetune.finetune_results import FineTuned
 from tests.training.finetune.conftest import TINY
 
 app = typer.Typer()

@@ -8,9 +8,11 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from anymask.io import save_masks
 from anymask.jobs.job_journal import JobJournal, read_job
 
 QUICK = ("--points-per-side", "3", "--pred-iou-thresh", "0.1", "--stability-score-thresh", "0.1")
@@ -90,6 +92,32 @@ def test_one_image_is_no_job(cli, scene_file, model, tmp_path):
     refused = cli("job", "status", out)
     assert refused.exit_code == 2
     assert "has no job.jsonl; name the folder that a run over several images" in refused.stderr
+
+
+def test_a_table_of_many_images_is_a_job_until_it_is_complete(cli, photos, tmp_path, monkeypatch):
+    labels = np.zeros((180, 240), np.uint8)
+    labels[20:60, 30:90] = 1
+    for name in ("one", "two", "broken"):
+        save_masks(labels, tmp_path / "masks" / f"{name}.labels.tif")
+    monkeypatch.chdir(tmp_path)
+    table = tmp_path / "all.csv"
+    assert cli("measure", "photos", "masks", "-o", "all.csv").exit_code == 1
+    monkeypatch.chdir("/")
+    told = cli("job", "status", table)
+    assert told.exit_code == 1
+    assert "all.csv: complete; 2 of 3 images done, 1 failed." in told.stdout
+    assert "broken.png is not an image" in told.stdout
+    facts = json.loads(cli("job", "status", f"{table}.unfinished", "--json").stdout)
+    assert (facts["images"], facts["done"], facts["failed"], facts["left"]) == (3, 2, 1, 0)
+    assert facts["settings"]["by"] == "object"
+
+    shutil.copy(photos / "one.png", photos / "broken.png")
+    resumed = cli("job", "retry-failed", table)
+    assert resumed.exit_code == 0
+    assert "1 done, 2 kept; 3 rows in" in resumed.stdout
+    refused = cli("job", "resume", table)
+    assert refused.exit_code == 2
+    assert "all.csv is complete: no image is left to measure." in refused.stderr
 
 
 @pytest.mark.slow

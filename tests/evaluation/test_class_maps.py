@@ -7,7 +7,7 @@ import pytest
 
 from anymask.errors import AnymaskError
 from anymask.evaluation.class_maps import (
-    ClassRecord,
+    ClassMapRecord,
     called,
     class_numbers,
     compare_classes,
@@ -20,7 +20,7 @@ CLASSES = ("leaf", "soil")
 def record(overlap, answered, true, image="a", set_name="s"):
     """A record with the given fractions of two classes."""
     shares = [np.array(values, float) for values in (overlap, answered, true)]
-    return ClassRecord(set_name, image, *shares, np.full(2, 0.5), np.zeros((4, 6), np.uint8))
+    return ClassMapRecord(set_name, image, *shares, np.full(2, 0.5), np.zeros((4, 6), np.uint8))
 
 
 def test_classes_are_matched_by_name_and_unknown_ones_raise_an_error():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anymask.evaluation.clicks import Click
 from anymask.evaluation.compare import (
     Pair,
     compare_everything,
@@ -14,8 +13,9 @@ from anymask.evaluation.compare import (
     ratio,
 )
 from anymask.evaluation.everything import EverythingRecord, everything_figures
-from anymask.evaluation.matching import Overlaps
+from anymask.evaluation.object_matching import Overlaps
 from anymask.evaluation.records import ObjectRecord, Score
+from anymask.evaluation.simulated_clicks import Click
 
 
 def records(ious: dict[str, list[float]], set_name: str = "a", add: float = 0.0):

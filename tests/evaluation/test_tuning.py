@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
 from anymask.evaluation.candidates import Candidates, is_judged
-from anymask.evaluation.matching import pairwise_iou
+from anymask.evaluation.object_matching import pairwise_iou
 from anymask.evaluation.threshold_grid import (
     MATCH_THRESHOLDS,
     ThresholdGrid,

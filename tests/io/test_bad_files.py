@@ -59,9 +59,7 @@ def test_a_file_cut_short_is_refused_in_one_sentence(tmp_path, masks, form):
 
 
 @pytest.mark.parametrize("form", [*READABLE, "yolo"])
-@settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_with_wrong_bytes_gives_masks_or_a_sentence(tmp_path, masks, form, data):
     path = tmp_path / ("a" + FORMATS[form].suffix)

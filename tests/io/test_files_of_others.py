@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import roifile
 
-from anymask.errors import ImageError
-from anymask.io import load_masks
+from anymask.errors import AnymaskError, ImageError
+from anymask.io import load_dataset, load_masks
+from anymask.notices import noticing
 
 A = [[10, 10], [30, 10], [30, 20], [10, 20]]
 """The outline of columns 10 to 29, rows 10 to 19: 200 pixels."""
@@ -57,7 +58,8 @@ def test_labelme_objects_are_what_has_the_same_label_and_group(tmp_path, group):
 )
 def test_labelme_points_and_lines_are_left_out_by_name(tmp_path, kind, points):
     path = labelme(tmp_path, ("polygon", A, {}), (kind, points, {"label": "tip"}))
-    with pytest.warns(UserWarning, match=rf"a.json: Shape 2, a {kind} called 'tip', covers no"):
+    why = "is of a kind that anymask does not know" if kind == "cuboid" else "covers no pixels"
+    with pytest.warns(UserWarning, match=rf"a.json: Shape 2, a {kind} called 'tip', {why} and"):
         masks = load_masks(path)
     assert (masks.areas.tolist(), masks.class_names) == ([200], ("cell",))
 
@@ -162,3 +164,59 @@ def test_the_only_array_of_an_npz_is_its_label_image_whatever_its_name(tmp_path)
     np.savez(tmp_path / "two.npz", cells=labels, nuclei=labels)
     with pytest.raises(ImageError, match="has the arrays cells, nuclei but no masks"):
         load_masks(tmp_path / "two.npz")
+
+
+def coco_file(tmp_path, *annotations, **fields):
+    """Write a COCO file of one image and one category."""
+    data = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 48}],
+        "categories": [{"id": 1, "name": "cell"}],
+        "annotations": [{"id": n, **each} for n, each in enumerate(annotations, 1)],
+    }
+    path = tmp_path / "coco.json"
+    path.write_text(json.dumps(data | fields))
+    return path
+
+
+FLAT = [number for point in A for number in point]
+
+
+@pytest.mark.parametrize(("image", "category"), [(1, 1), ("1", "1"), (1.0, 1.0)])
+def test_ids_of_coco_may_be_numbers_or_text(tmp_path, image, category):
+    one = {"image_id": image, "category_id": category, "segmentation": [FLAT]}
+    path = coco_file(tmp_path, one)
+    for masks in (load_masks(path), dict(load_dataset(path))["a.png"]):
+        assert (masks.areas.tolist(), masks.class_names) == ([200], ("cell",))
+
+
+@pytest.mark.parametrize("shape", [[A], A, [A, B]])
+def test_polygons_of_coco_may_be_pairs(tmp_path, shape):
+    masks = load_masks(coco_file(tmp_path, {"image_id": 1, "segmentation": shape}))
+    assert masks.areas.tolist() == [500 if B in shape else 200]
+
+
+def test_coco_annotations_of_unlisted_images_and_categories_are_told(tmp_path):
+    path = coco_file(
+        tmp_path,
+        {"image_id": 7, "category_id": 1, "segmentation": [FLAT]},
+        {"image_id": 1, "category_id": 9, "segmentation": [FLAT]},
+    )
+    with noticing() as notices:
+        masks = load_masks(path)
+    assert (masks.ids.tolist(), masks.class_names) == ([2], ("9",))
+    assert "1 annotation of images that the file does not list (7) is left out." in notices[0]
+    assert "does not declare the category 9, so objects of it are called by" in notices[1]
+
+
+def test_a_polygon_may_reach_far_beyond_its_image(tmp_path):
+    far = [-200, 10, 30, 10, 30, 20, -200, 20]
+    assert load_masks(coco_file(tmp_path, {"image_id": 1, "segmentation": [far]})).areas == [300]
+
+
+def test_fractions_in_place_of_pixels_and_pixels_in_place_of_fractions_are_refused(tmp_path):
+    shares = [number / (64, 48)[index % 2] for index, number in enumerate(FLAT)]
+    with pytest.raises(AnymaskError, match="seem to be fractions of the image"):
+        load_masks(coco_file(tmp_path, {"image_id": 1, "segmentation": [shares]}))
+    (tmp_path / "a.txt").write_text(f"0 {' '.join(map(str, FLAT))}")
+    with pytest.raises(ImageError, match="coordinate 30, which seems to be in pixels"):
+        load_masks(tmp_path / "a.txt", SIZE)

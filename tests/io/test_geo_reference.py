@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import pytest
 import tifffile
 
@@ -102,6 +103,33 @@ def test_pixels_in_degrees_have_the_area_of_the_ellipsoid() -> None:
     assert small[0] == pytest.approx(84_630_185.434641, rel=1e-12)  # pyproj.Geod
     for turned in ((0, 1, 0.1, 0, 0, -1), (0, 1, 0, 95, 0, -1)):
         assert row_areas({"transform": turned}, 3) is None
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:3395"])
+def test_pixels_of_mercators_projection_have_the_area_of_the_ellipsoid(crs: str) -> None:
+    transform = (1_000_000.0, 500.0, 0.0, 8_000_000.0, 0.0, -500.0)
+    areas = row_areas({"transform": transform, "crs": crs}, 3, "m")
+    assert areas is not None
+    x, y = (
+        [1_000_000, 1_000_500, 1_000_500, 1_000_000],
+        [7_999_500, 7_999_500, 7_999_000, 7_999_000],
+    )
+    corners = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
+    expected, _ = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(*corners)
+    assert areas[1] == pytest.approx(abs(expected), rel=1e-6)
+    assert areas[1] < 0.3 * 500**2
+    assert row_areas({"transform": transform, "crs": "EPSG:32632"}, 3, "m") is None
+
+
+def test_areas_of_a_web_map_are_those_on_the_ground_and_said() -> None:
+    geo = {"transform": (0.0, 1.0, 0.0, 8_399_738.0, 0.0, -1.0), "crs": "EPSG:3857"}
+    image = Image(LABELS, "YX", geo=geo, pixel_size=(1.0, 1.0), unit="m")
+    found = anymask.measure(LABELS, image)
+    assert found["area"][0] == pytest.approx(60 * 0.251, rel=0.01)  # at 60° north
+    assert (found.units["area"], found.units["feret_diameter_max"]) == ("m²", "pixels")
+    assert found.notes[0].startswith("The map's projection stretches pixels: areas are in m² on")
+    stated = anymask.measure(LABELS, image, pixel_size=1.0, unit="m")
+    assert (stated["area"][0], stated.units["feret_diameter_max"]) == (60, "m")
 
 
 def test_areas_of_a_map_in_degrees_are_in_square_metres_and_said(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import zarr
 from spectral.io import envi
 
 import anymask
+from anymask.datasets.label_files import read_labels
 from anymask.images.band_math import band_math
 from anymask.images.image import Image
 from anymask.images.spectral import smooth
@@ -272,3 +273,35 @@ def test_a_hole_in_a_bad_band_spoils_no_smoothed_band() -> None:
     smoothed = smooth(image, window=3, order=1).numpy()
     assert np.isnan(smoothed[0, 0]).tolist() == bad.tolist()
     np.testing.assert_allclose(smoothed[0, 0, ~bad], smoothed[1, 1, ~bad])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata"),
+    [("u1", 255), ("u2", 65535), ("i2", -9999), ("f4", -3.4028235e38), ("f4", float("nan"))],
+)
+def test_no_data_in_a_label_image_is_background_in_every_door(
+    tmp_path: Path, dtype: str, nodata: float
+) -> None:
+    labels = np.where(LABELS == 0, np.array(nodata, dtype), LABELS.astype(dtype))
+    path = tiff(tmp_path, labels, f"{nodata:.9g}")
+    assert anymask.load_masks(path).ids.tolist() == [4]
+    assert anymask.load_masks(path).areas.tolist() == [36]
+    np.testing.assert_array_equal(read_labels(path), LABELS)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_the_value_of_chunks_never_written_is_no_data_in_zarr(tmp_path: Path, version: int) -> None:
+    values = scene("i2", -32768)
+    array = zarr.create_array(
+        str(tmp_path / "a.zarr"), shape=values.shape, dtype="i2", fill_value=-32768,
+        zarr_format=version,
+    )  # fmt: skip
+    array[:] = values
+    found = anymask.measure(LABELS, anymask.read(tmp_path / "a.zarr"))
+    assert (found["intensity_min"][0], found["intensity_pixels"][0]) == (50, 30)
+    white = zarr.create_array(
+        str(tmp_path / "b.zarr"), shape=values.shape, dtype="u1", fill_value=255,
+        zarr_format=version,
+    )  # fmt: skip
+    white[:] = scene("u1", 255)
+    assert anymask.measure(LABELS, anymask.read(tmp_path / "b.zarr"))["intensity_max"][0] == 255

@@ -287,6 +287,8 @@ def test_a_folder_has_a_file_for_each_image_and_says_what_it_cannot_read(tmp_pat
         ("x.csv", "x,y,label\n1,2,cup\n", "label is 'cup', but a label is 1"),
         ("x.csv", "x0,y0,x1,y1\n9,9,1,1\n", "ends before it begins"),
         ("x.csv", "id,x0,y0,x1,y1\n1,1,1,9,9\n1,2,2,8,8\n", "The object 1 has two boxes"),
+        ("x.csv", "x,y,width,height\n1,2,3,4\n", "x and y may be a corner or the centre"),
+        ("x.csv", "x0,y0,x1,y1\n0,0,1,1\n.1,.2,.5,.6\n", "seem to be fractions of the image"),
         ("x.csv", "x,y,lon,lat\n1,2,3,4\n", "gives places in two ways, lon and x"),
         ("x.csv", "x,x,y\n1,2,3\n", "in two ways, x"),
         ("x.json", "{}", "has no boxes or points in a known format"),
@@ -313,3 +315,18 @@ def test_a_reference_system_for_a_file_of_pixels_is_refused(tmp_path):
     path = written(tmp_path / "a.txt", "0 .5 .5 .2 .2")
     with pytest.raises(PromptError, match="has pixels; crs='EPSG:4326' is for GeoJSON and CSV"):
         read_prompts(path, crs="EPSG:4326")
+
+
+def test_a_second_corner_may_be_called_x2_y2(tmp_path: Path) -> None:
+    prompts = read_prompts(written(tmp_path / "x.csv", "x1,y1,x2,y2\n1,2,10,20\n"))
+    assert prompts.boxes.tolist() == [[1, 2, 10, 20]]
+
+
+def test_boxes_without_area_in_coco_are_left_out_and_told(tmp_path: Path) -> None:
+    boxes = ([0, 0, 10, 10], [5, 5, 0, 3], [5, 5, -3, 4])
+    annotations = [{"id": n, "image_id": 1, "bbox": box} for n, box in enumerate(boxes, 1)]
+    data = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": annotations}
+    with noticing() as notices:
+        prompts = read_prompts(written(tmp_path / "x.json", json.dumps(data)))
+    assert prompts.ids.tolist() == [1]
+    assert "without area, and is left out" in notices[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -23,7 +23,6 @@ SUFFIX = {name: entry.suffix for name, entry in FORMATS.items()}
 
 letters = string.ascii_letters + string.digits + " .,:;-_'\"{}[]()<>&#%äßπ中"
 names = st.text(letters, min_size=1, max_size=12).filter(lambda name: name.strip() == name)
-quick = settings(deadline=None, max_examples=60)
 
 
 @st.composite
@@ -65,27 +64,23 @@ def same_masks(a: MaskSet, b: MaskSet) -> bool:
     return a.image_size == b.image_size and by_id(a) == by_id(b)
 
 
-@quick
 @given(mask_sets())
 @pytest.mark.parametrize("form", ["coco", "npz", "geojson", "gpkg", "shapefile"])
 def test_ids_classes_and_pixels_of_any_masks_come_back(form, masks):
     assert same_masks(save_and_load(masks, form), masks)
 
 
-@quick
 @given(mask_sets(empty=False))
 @pytest.mark.parametrize("form", ["imagej", "labelme"])
 def test_ids_classes_and_pixels_of_masks_with_pixels_come_back(form, masks):
     assert same_masks(save_and_load(masks, form), masks)
 
 
-@quick
 @given(mask_sets())
 def test_coco_polygons_give_back_every_pixel(masks):
     assert same_masks(save_and_load(masks, "coco", polygons=True), masks)
 
 
-@quick
 @given(mask_sets(empty=False))
 def test_yolo_gives_back_pixels_and_classes_in_the_order_of_the_ids(masks):
     with tempfile.TemporaryDirectory() as folder:
@@ -96,7 +91,6 @@ def test_yolo_gives_back_pixels_and_classes_in_the_order_of_the_ids(masks):
     assert same_masks(again, ordered)
 
 
-@quick
 @given(mask_sets(overlapping=False, largest_id=65_535))
 @pytest.mark.parametrize("form", LABELS)
 def test_label_images_give_back_ids_classes_and_pixels(form, masks):
@@ -105,14 +99,12 @@ def test_label_images_give_back_ids_classes_and_pixels(form, masks):
     np.testing.assert_array_equal(again.to_labels(), masks.to_labels())
 
 
-@quick
 @given(mask_sets(overlapping=False))
 @pytest.mark.parametrize("form", ["labels", "labels-npz", "zarr"])
 def test_large_ids_are_unchanged_in_label_images(form, masks):
     assert same_masks(save_and_load(masks, form), masks)
 
 
-@quick
 @given(mask_sets(), st.data())
 def test_npz_gives_back_scores_points_and_crops(masks, data):
     n = len(masks)
@@ -140,7 +132,6 @@ def test_scores_come_back_and_unknown_ones_stay_unknown(form):
     assert np.isnan(found[int(masks.ids[1])])
 
 
-@quick
 @given(mask_sets(empty=False), st.floats(0.05, 0.49))
 @pytest.mark.parametrize("form", ["geojson", "labelme"])
 def test_simplified_outlines_stay_within_the_tolerance(form, masks, simplify):
@@ -175,6 +166,22 @@ def test_a_data_set_of_several_images_comes_back_from_one_coco_file(tmp_path):
     assert again.keys() == pictures.keys()
     assert all(same_masks(again[name], pictures[name]) for name in pictures)
     assert same_masks(load_masks(path, picture="day 2/b.tif"), pictures["day 2/b.tif"])
+
+
+def test_a_coco_file_is_parsed_once_for_all_its_images_until_it_changes(tmp_path, monkeypatch):
+    from anymask.io import mask_file
+
+    parsed, read = [], mask_file.read_json
+    monkeypatch.setattr(mask_file, "read_json", lambda path: parsed.append(path) or read(path))
+    labels = {f"{number}.png": np.eye(4, dtype=int) * number for number in (1, 2, 3)}
+    pictures = {name: MaskSet.from_labels(each) for name, each in labels.items()}
+    (path,) = save_dataset(pictures.items(), tmp_path, "coco")
+    for name, masks in pictures.items():
+        assert same_masks(load_masks(path, picture=name), masks)
+    assert len(parsed) == 1
+    changed = {"1.png": MaskSet.from_labels(np.ones((4, 4), int)), "2.png": pictures["2.png"]}
+    save_dataset(changed.items(), tmp_path, "coco", overwrite=True)
+    assert load_masks(path, picture="1.png").areas.tolist() == [16]
 
 
 @pytest.mark.parametrize("form", ["yolo", "voc"])

@@ -48,6 +48,9 @@ class SmallJob:
         if dies:
             os.kill(os.getpid(), signal.SIGKILL)
         advance(1, 1)
+        while name.startswith("advances") and not (self.folder / "go").exists():
+            advance(1, 2)
+            time.sleep(0.01)
         (self.folder / f"{name}.txt").write_text(name)
         return Outcome(str(item.name), "done", str(item.path), masks=len(name))
 

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,22 @@ def test_items_that_end_their_process_twice_are_left_out_and_the_others_done(
     }  # fmt: skip
     processes = (tmp_path / "started").read_text().split()
     assert len(processes) == len(set(processes)) <= 5 + spare
+
+
+def test_the_progress_of_an_item_is_told_while_it_is_done(
+    executor: Executor, tmp_path: Path
+) -> None:
+    seen = []
+
+    def look(step) -> None:
+        seen.append((step.item.name.name, step.points, step.points_in_all))
+        if seen[-1] == ("advances", 1, 2):
+            (tmp_path / "go").touch()
+
+    todo = items("advances")
+    work_through(SmallJob(tmp_path), todo, FolderReport(tmp_path), executor=executor, progress=look)
+    assert ("advances", 1, 2) in seen
+    assert not todo
 
 
 def test_a_job_that_cannot_start_is_told_in_its_sentence(
@@ -186,6 +203,42 @@ def test_without_its_scheduler_a_run_ends_with_a_sentence_and_can_be_completed(
     (tmp_path / "go").touch()
     work_through(SmallJob(tmp_path), todo, report)
     assert [each.name for each in report.done] == ["a", "b", "waits", "c"]
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_forget_the_job_of_a_command_that_was_killed(tmp_path: Path) -> None:
+    path = os.pathsep.join([str(Path(anymask.__file__).parents[1]), str(Path(__file__).parents[2])])
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        code = (
+            "from pathlib import Path\n"
+            "from anymask.jobs.on_dask import OnDask\n"
+            "from anymask.jobs.report import FolderReport\n"
+            "from anymask.jobs.work_through import work_through\n"
+            "from tests.jobs.small_job import SmallJob, items\n"
+            f"work_through(SmallJob(Path({str(tmp_path)!r})), items('waits'), "
+            f"FolderReport(Path()), executor=OnDask({cluster.scheduler_address!r}))\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": path}
+        with subprocess.Popen([sys.executable, "-c", code], env=environment) as command:
+            until = time.monotonic() + 120
+            while not (tmp_path / "waits.begun").exists() and time.monotonic() < until:
+                time.sleep(0.05)
+            assert any(name.startswith("anymask-") for name in plugins(client))
+            command.kill()
+        (tmp_path / "go").touch()
+        while any(name.startswith("anymask-") for name in plugins(client)):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert not [n for n in cluster.scheduler.worker_plugins if n.startswith("anymask-")]
+
+
+def plugins(client: Client) -> list[str]:
+    """Names of the plug-ins of all workers."""
+    found = client.run(lambda dask_worker: list(dask_worker.plugins))
+    return [name for names in found.values() for name in names]
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anymask.jobs.inputs import gather
@@ -50,7 +50,6 @@ parts = st.sampled_from(["a", "A", "b", "a.png", "b-2"])
 paths = st.tuples(st.lists(parts, max_size=3), parts, st.sampled_from([".png", ".jpg", ".tif"]))
 
 
-@settings(deadline=None)
 @given(st.lists(paths, unique_by=repr, max_size=12), st.integers(0, 3))
 def test_names_are_unique_whatever_the_images(found, depth):
     pairs = {}

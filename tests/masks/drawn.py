@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from anymask.masks.mask_set import MaskSet
 
-few = settings(max_examples=50, deadline=None)
 shapes = st.tuples(st.integers(1, 18), st.integers(1, 18))
 
 

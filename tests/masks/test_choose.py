@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from anymask.errors import AnymaskError, ExpressionError
 from anymask.masks.choose import binarise, choose, keep, keep_classes, names_ids, parse_ids
 from anymask.masks.mask_set import MaskSet
-from tests.masks.drawn import few, label_images, mask_sets, same
+from tests.masks.drawn import label_images, mask_sets, same
 
 LABELS = np.array([[3, 3, 3, 0, 0], [3, 3, 0, 8, 8], [0, 5, 0, 8, 12]])
 
@@ -23,7 +23,6 @@ def kept_ids(masks, choice, **options) -> list[int]:
 # Ids
 
 
-@few
 @given(st.sets(st.integers(1, 300), min_size=1))
 def test_ids_written_as_ranges_are_read_as_the_same_ids(ids):
     ordered = sorted(ids)
@@ -69,7 +68,6 @@ def test_what_compares_is_a_condition_and_what_begins_with_a_digit_is_ids():
     assert not names_ids("area")
 
 
-@few
 @given(label_images(), st.sets(st.integers(1, 250)))
 def test_keeping_ids_leaves_just_their_pixels(labels, ids):
     kept = keep(labels, ids, missing_ids=True)
@@ -139,7 +137,6 @@ def test_columns_of_ones_own_go_before_those_measured():
     assert kept_ids(LABELS, "ndvi > 0.5 and area > 2", table={"ndvi": [0, 1, 1, 0]}) == [8]
 
 
-@few
 @given(mask_sets())
 def test_a_condition_and_its_opposite_share_the_masks_between_them(masks):
     small, large = keep(masks, "area <= 9"), keep(masks, "area > 9")
@@ -177,7 +174,6 @@ def test_conditions_that_mean_nothing_are_told_with_the_place(condition, positio
 # All of them
 
 
-@few
 @given(mask_sets())
 def test_all_masks_as_one_are_their_union(masks):
     expected = np.zeros(masks.image_size, bool)

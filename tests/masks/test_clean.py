@@ -19,7 +19,7 @@ from anymask.masks.clean import (
     smooth,
 )
 from anymask.masks.mask_set import MaskSet
-from tests.masks.drawn import few, label_images, mask_sets, same
+from tests.masks.drawn import label_images, mask_sets, same
 
 EIGHT = np.ones((3, 3))
 OPERATIONS = {
@@ -42,7 +42,6 @@ def components(mask: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@few
 @given(labels=label_images())
 def test_ids_dtype_and_size_of_a_label_image_stay(name, labels):
     cleaned = OPERATIONS[name](labels)
@@ -52,7 +51,6 @@ def test_ids_dtype_and_size_of_a_label_image_stay(name, labels):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@few
 @given(labels=label_images())
 def test_doing_it_twice_changes_no_more_than_once(name, labels):
     once = OPERATIONS[name](labels)
@@ -60,7 +58,6 @@ def test_doing_it_twice_changes_no_more_than_once(name, labels):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@few
 @given(masks=mask_sets())
 def test_doing_it_twice_changes_a_mask_set_no_more_than_once(name, masks):
     once = OPERATIONS[name](masks)
@@ -68,7 +65,6 @@ def test_doing_it_twice_changes_a_mask_set_no_more_than_once(name, masks):
 
 
 @pytest.mark.parametrize("name", ["fill", "fill small", "small objects", "border"])
-@few
 @given(labels=label_images(), turns=st.integers(1, 3))
 def test_a_rotated_image_gives_the_rotated_result(name, labels, turns):
     rotated = OPERATIONS[name](np.rot90(labels, turns))
@@ -76,7 +72,6 @@ def test_a_rotated_image_gives_the_rotated_result(name, labels, turns):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-@few
 @given(labels=label_images())
 def test_the_input_is_not_changed(name, labels):
     before = labels.copy()
@@ -84,7 +79,6 @@ def test_the_input_is_not_changed(name, labels):
     np.testing.assert_array_equal(labels, before)
 
 
-@few
 @given(mask_sets(max_masks=1))
 def test_a_boolean_mask_gives_what_its_set_gives(masks):
     mask = masks[0] if len(masks) else np.zeros(masks.image_size, bool)
@@ -109,7 +103,6 @@ def test_scores_and_classes_come_along():
 # Holes
 
 
-@few
 @given(mask_sets())
 def test_filled_masks_are_those_of_scipy(masks):
     filled = fill_holes(masks)
@@ -144,7 +137,6 @@ def test_what_lies_in_a_hole_keeps_its_pixels_and_the_rest_is_filled():
 # Small things
 
 
-@few
 @given(mask_sets(), st.integers(0, 20))
 def test_objects_below_the_area_go_and_all_others_stay_as_they_are(masks, min_area):
     kept = remove_small_objects(masks, min_area)
@@ -152,7 +144,6 @@ def test_objects_below_the_area_go_and_all_others_stay_as_they_are(masks, min_ar
     assert same(kept, wanted)
 
 
-@few
 @given(mask_sets(), st.integers(1, 10))
 def test_each_component_left_is_large_or_the_largest(masks, min_area):
     for mask in remove_small_components(masks, min_area):
@@ -161,7 +152,6 @@ def test_each_component_left_is_large_or_the_largest(masks, min_area):
         assert count == 1 or sizes.min() >= min_area
 
 
-@few
 @given(mask_sets())
 def test_one_component_stays_and_it_is_the_largest(masks):
     originals = [mask for mask in masks if mask.any()]
@@ -174,7 +164,6 @@ def test_one_component_stays_and_it_is_the_largest(masks):
 # Outlines
 
 
-@few
 @given(st.integers(3, 12), st.sampled_from([1, 2, 3.5]), st.integers(0, 2**32 - 1))
 def test_a_smoothed_object_keeps_its_area(radius, smoothing, seed):
     mask = disc(radius, 40)
@@ -183,7 +172,6 @@ def test_a_smoothed_object_keeps_its_area(radius, smoothing, seed):
     assert abs(int(smooth(ragged, smoothing).sum()) - int(ragged.sum())) <= 4
 
 
-@few
 @given(label_images(), st.integers(1, 3), st.sampled_from([1, 2.5, 4]))
 def test_a_rotated_image_is_smoothed_to_the_rotated_outlines(labels, turns, radius):
     mask = labels > 0
@@ -192,14 +180,12 @@ def test_a_rotated_image_is_smoothed_to_the_rotated_outlines(labels, turns, radi
     )
 
 
-@few
 @given(label_images(), st.sampled_from([0.5, 2, 6]))
 def test_no_object_is_smoothed_away(labels, radius):
     for mask in (labels == i for i in np.unique(labels) if i):
         assert smooth(mask, radius).any()
 
 
-@few
 @given(label_images(), st.sampled_from([1, 3]))
 def test_smoothed_labels_have_the_same_ids_and_dtype(labels, radius):
     smoothed = smooth(labels, radius)
@@ -234,7 +220,6 @@ def test_radius_0_changes_nothing():
 # Edges
 
 
-@few
 @given(label_images())
 def test_no_object_is_left_at_the_edge_and_all_others_are(labels):
     cleared = clear_border(labels)

@@ -12,7 +12,7 @@ from anymask.masks.flatten import RULES, remove_overlaps, to_label_image
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.objects import union_of
 from anymask.masks.overlap import overlaps
-from tests.masks.drawn import few, label_images, mask_sets, same
+from tests.masks.drawn import label_images, mask_sets, same
 
 SCORED = st.sampled_from([rule for rule in RULES if rule != "score"])
 
@@ -22,7 +22,6 @@ def disc(x: float, y: float, radius: float) -> np.ndarray:
     return np.hypot(rows - y, columns - x) <= radius
 
 
-@few
 @given(mask_sets(max_masks=6), SCORED)
 def test_a_pixel_has_the_id_of_a_mask_that_covers_it(masks, rule):
     labels = to_label_image(masks, rule)
@@ -31,7 +30,6 @@ def test_a_pixel_has_the_id_of_a_mask_that_covers_it(masks, rule):
         assert mask[labels == number].all()
 
 
-@few
 @given(mask_sets(max_masks=6))
 def test_the_smallest_on_top_is_what_a_mask_set_paints(masks):
     labels = to_label_image(masks, "smallest")
@@ -39,7 +37,6 @@ def test_the_smallest_on_top_is_what_a_mask_set_paints(masks):
     assert labels.dtype == masks.to_labels().dtype
 
 
-@few
 @given(mask_sets(max_masks=6))
 def test_each_rule_gives_a_shared_pixel_to_the_one_it_names(masks):
     order = np.arange(len(masks))
@@ -57,7 +54,6 @@ def test_each_rule_gives_a_shared_pixel_to_the_one_it_names(masks):
         np.testing.assert_array_equal(chosen, best)
 
 
-@few
 @given(mask_sets(max_masks=6), SCORED)
 def test_without_overlaps_all_rules_agree_and_the_union_stays(masks, rule):
     apart = remove_overlaps(masks, rule)
@@ -67,7 +63,6 @@ def test_without_overlaps_all_rules_agree_and_the_union_stays(masks, rule):
     assert same(remove_overlaps(apart, rule), apart)
 
 
-@few
 @given(label_images(), SCORED)
 def test_a_label_image_comes_back_by_every_rule(labels, rule):
     np.testing.assert_array_equal(to_label_image(MaskSet.from_labels(labels), rule), labels)

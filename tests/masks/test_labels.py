@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from anymask.errors import AnymaskError
-from anymask.masks.labels import counts_by_label, label_dtype, paint_labels, stacking_ids
+from anymask.masks.labels import (
+    counts_by_label,
+    label_dtype,
+    paint_labels,
+    paint_window,
+    stacking_ids,
+)
 from anymask.masks.rle import counts_of, mask_of
 
 stacks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=3, max_dims=3, max_side=8))
@@ -21,7 +27,6 @@ label_images = hnp.arrays(
 )
 
 
-@settings(deadline=None)
 @given(st.data(), stacks)
 def test_a_pixel_holds_the_smallest_mask_that_covers_it_and_of_equals_the_best(data, masks):
     n = len(masks)
@@ -54,7 +59,6 @@ def test_ids_are_in_order_of_decreasing_area(areas):
     assert by_id == sorted(areas, reverse=True)
 
 
-@settings(deadline=None)
 @given(label_images)
 def test_a_label_image_taken_apart_and_painted_again_is_the_same(labels):
     ids, counts = counts_by_label(labels)
@@ -102,3 +106,17 @@ def test_anything_but_a_label_image_is_refused_in_one_sentence(bad, part):
 def test_whole_numbers_are_ids_in_any_type(dtype):
     ids, counts = counts_by_label(np.array([[0, 7], [2, 7]], dtype))
     assert (ids.tolist(), [c.tolist() for c in counts]) == ([2, 7], [[1, 1, 2], [2, 2]])
+
+
+@settings(deadline=None)
+@given(st.data(), stacks)
+def test_a_window_is_a_part_of_the_label_image_or_every_so_many_of_its_pixels(data, masks):
+    height, width = masks.shape[1:]
+    ids = np.arange(1, len(masks) + 1)
+    counts = [counts_of(m) for m in masks]
+    labels = paint_labels(counts, ids, (height, width))
+    y0, y1 = sorted(data.draw(st.lists(st.integers(0, height), min_size=2, max_size=2)))
+    x0, x1 = sorted(data.draw(st.lists(st.integers(0, width), min_size=2, max_size=2)))
+    step = data.draw(st.integers(1, 4))
+    found = paint_window(counts, ids, height, (x0, y0, x1, y1), labels.dtype, step)
+    np.testing.assert_array_equal(found, labels[y0:y1:step, x0:x1:step])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
@@ -134,7 +134,6 @@ def test_table_rows_are_in_order_of_ids_and_measure_pixels(masks):
     assert rows[1]["centroid"] == (34.5, 24.5)
 
 
-@settings(deadline=None)
 @given(stacks)
 def test_pycocotools_reads_the_same_pixels_from_the_coco_data_set(stack):
     masks = MaskSet.from_records([{"segmentation": m} for m in stack])

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.measure import regionprops_table
@@ -40,7 +40,6 @@ def disc(radius: float, high: float = 1, wide: float = 1) -> np.ndarray:
     return ((y * high) ** 2 + (x * wide) ** 2 <= radius**2).astype(np.uint8)
 
 
-@settings(deadline=None)
 @given(objects, st.sampled_from([(1, 1), (0.5, 0.5), (0.5, 2)]))
 def test_shapes_are_those_of_scikit_image(pixels, size):
     labels = np.zeros((20, 22), np.uint8)
@@ -63,7 +62,6 @@ def test_shapes_are_those_of_scikit_image(pixels, size):
     assert box == [top, left, bottom - top, right - left]
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(np.uint8, (7, 8), elements=st.integers(0, 3)).filter(np.any),
     hnp.arrays(np.float32, (7, 8, 2), elements=st.floats(-1e3, 1e3, width=32)),
@@ -194,12 +192,12 @@ def test_unknown_properties_are_refused_in_one_sentence(options, what):
     assert str(caught.value).endswith(".")
 
 
-def test_thousands_of_objects_are_all_measured():
-    labels = np.zeros((2000, 2000), np.uint16)
+def test_more_objects_than_a_byte_can_count_are_all_measured():
+    labels = np.zeros((800, 800), np.uint16)
     spot = disc(9)
-    for number in range(2500):
-        y, x = divmod(number, 50)
+    for number in range(400):
+        y, x = divmod(number, 20)
         labels[y * 40 : y * 40 + 23, x * 40 : x * 40 + 23] = spot * np.uint16(number + 1)
-    found = measure(labels, np.ones((2000, 2000), np.float32))
-    assert len(found["id"]) == 2500
+    found = measure(labels, np.ones((800, 800), np.float32))
+    assert len(found["id"]) == 400
     assert set(PROPERTIES) - {"centroid", "bbox", "area_px", "intensity_pixels"} <= found.keys()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from anymask.errors import AnymaskError
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.nesting import nesting
-from tests.masks.drawn import few, label_images, mask_sets
+from tests.masks.drawn import label_images, mask_sets
 
 
 def squares(*sides: tuple[int, int], **columns: object) -> MaskSet:
@@ -21,7 +21,6 @@ def squares(*sides: tuple[int, int], **columns: object) -> MaskSet:
     return MaskSet.from_masks(stack, **columns)
 
 
-@few
 @given(mask_sets(max_masks=7), st.sampled_from([0.0, 0.2, 0.6]))
 def test_a_parent_is_the_smallest_mask_that_holds_its_child(masks, tolerance):
     tree = nesting(masks, tolerance=tolerance)
@@ -44,7 +43,6 @@ def test_a_parent_is_the_smallest_mask_that_holds_its_child(masks, tolerance):
             assert inside[place[int(parent)]] >= (1 - tolerance) * masks.areas[index]
 
 
-@few
 @given(mask_sets(max_masks=7), st.sampled_from([0.0, 0.5]))
 def test_a_depth_is_the_number_of_ancestors_and_no_mask_is_its_own(masks, tolerance):
     tree = nesting(masks, tolerance=tolerance)
@@ -86,7 +84,6 @@ def test_in_a_label_image_an_object_in_a_hole_is_inside():
     assert nesting(masks, filled=True).parents.tolist() == [0, 4]
 
 
-@few
 @given(label_images(), st.integers(1, 3))
 def test_a_rotated_image_has_the_same_tree(labels, turns):
     one, other = nesting(labels), nesting(np.rot90(labels, turns))

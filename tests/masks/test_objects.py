@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from anymask.errors import AnymaskError
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.objects import as_set, counts_of_crop, map_objects, objects_of, union_of
-from tests.masks.drawn import few, label_images, mask_sets, same
+from tests.masks.drawn import label_images, mask_sets, same
 
 
-@few
 @given(mask_sets(), st.integers(0, 3))
 def test_a_crop_holds_the_pixels_of_its_mask_and_no_other_pixel_is_set(masks, margin):
     seen = []
@@ -25,7 +24,6 @@ def test_a_crop_holds_the_pixels_of_its_mask_and_no_other_pixel_is_set(masks, ma
     assert seen == np.flatnonzero(masks.areas).tolist()
 
 
-@few
 @given(mask_sets(), st.integers(0, 3))
 def test_a_crop_that_is_put_back_gives_the_same_run_lengths(masks, margin):
     for index, crop in objects_of(masks, margin):
@@ -39,7 +37,6 @@ def test_a_margin_ends_where_the_image_ends():
     assert (crop.top, crop.left, crop.pixels.shape) == (0, 0, (3, 4))
 
 
-@few
 @given(label_images())
 def test_changing_nothing_gives_the_same_label_image_in_the_same_dtype(labels):
     back = map_objects(labels, lambda pixels: pixels.copy())
@@ -47,7 +44,6 @@ def test_changing_nothing_gives_the_same_label_image_in_the_same_dtype(labels):
     np.testing.assert_array_equal(back, labels)
 
 
-@few
 @given(mask_sets())
 def test_changing_nothing_gives_the_same_masks_without_the_empty_ones(masks):
     wanted = masks.with_ids(masks.ids).select(masks.areas > 0)
@@ -83,7 +79,6 @@ def test_a_pixel_that_an_object_gives_up_goes_to_the_one_that_wants_it():
     np.testing.assert_array_equal(map_objects(labels, change, margin=1), [[1, 1, 2, 2, 2]])
 
 
-@few
 @given(mask_sets())
 def test_the_union_is_every_pixel_of_any_mask(masks):
     expected = np.zeros(masks.image_size, bool)

@@ -12,7 +12,7 @@ from anymask.masks import overlap
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.objects import union_of
 from anymask.masks.overlap import merge_overlapping, overlaps
-from tests.masks.drawn import few, label_images, mask_sets, same
+from tests.masks.drawn import label_images, mask_sets, same
 
 
 def bars(*spans: tuple[int, int], **columns: object) -> MaskSet:
@@ -23,7 +23,6 @@ def bars(*spans: tuple[int, int], **columns: object) -> MaskSet:
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 2**22])
-@few
 @given(masks=mask_sets(max_masks=7))
 def test_shared_pixels_are_counted_for_each_pair(at_once, masks):
     with pytest.MonkeyPatch.context() as patch:
@@ -39,7 +38,6 @@ def test_shared_pixels_are_counted_for_each_pair(at_once, masks):
 
 @pytest.mark.parametrize("by", ["iou", "containment"])
 @pytest.mark.parametrize("keep", ["union", "largest", "best"])
-@few
 @given(masks=mask_sets(max_masks=7), threshold=st.sampled_from([0.1, 0.5, 1.0]))
 def test_merged_masks_overlap_less_than_the_threshold(by, keep, masks, threshold):
     merged = merge_overlapping(masks, threshold, by=by, keep=keep)
@@ -49,14 +47,12 @@ def test_merged_masks_overlap_less_than_the_threshold(by, keep, masks, threshold
     assert same(merge_overlapping(merged, threshold, by=by, keep=keep), merged)
 
 
-@few
 @given(mask_sets(max_masks=7), st.sampled_from([0.1, 0.5, 1.0]))
 def test_unions_cover_what_the_masks_covered(masks, threshold):
     merged = merge_overlapping(masks, threshold)
     np.testing.assert_array_equal(union_of(merged), union_of(masks))
 
 
-@few
 @given(mask_sets(max_masks=7))
 def test_what_is_kept_in_place_of_a_union_is_one_of_the_masks(masks):
     place = {int(i): n for n, i in enumerate(masks.ids)}
@@ -96,7 +92,6 @@ def test_containment_joins_a_part_and_its_whole_and_iou_does_not():
     assert merge_overlapping(masks, 0.9, by="iou").ids.tolist() == [1, 2]
 
 
-@few
 @given(label_images())
 def test_a_label_image_has_nothing_to_merge(labels):
     np.testing.assert_array_equal(merge_overlapping(labels, 0.1), labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco_mask
@@ -23,20 +23,17 @@ from anymask.masks.polygons import (
 from anymask.masks.rle import counts_of, mask_of
 
 masks = hnp.arrays(np.bool_, st.tuples(*[st.integers(1, 12)] * 2))
-quick = settings(deadline=None)
 
 
 def filled(polygons, shape) -> np.ndarray:
     return mask_of(fill_polygons(polygons, shape), shape)
 
 
-@quick
 @given(masks)
 def test_filling_outlines_gives_back_every_pixel(mask):
     np.testing.assert_array_equal(filled(polygons_of(mask), mask.shape), mask)
 
 
-@quick
 @given(masks, st.randoms(use_true_random=False))
 def test_corners_moved_by_less_than_half_a_pixel_change_no_pixel(mask, random):
     moved = [
@@ -46,7 +43,6 @@ def test_corners_moved_by_less_than_half_a_pixel_change_no_pixel(mask, random):
     np.testing.assert_array_equal(filled(moved, mask.shape), mask)
 
 
-@quick
 @given(masks)
 def test_rings_are_simple_and_turn_as_they_should(mask):
     polygons = polygons_of(mask)
@@ -63,7 +59,6 @@ def test_rings_are_simple_and_turn_as_they_should(mask):
     assert sum(areas) == mask.sum()
 
 
-@quick
 @given(masks)
 def test_each_polygon_is_one_part_connected_through_sides(mask):
     parts, _ = ndimage.label(mask)
@@ -73,7 +68,6 @@ def test_each_polygon_is_one_part_connected_through_sides(mask):
         np.testing.assert_array_equal(own, parts == parts[own][0])
 
 
-@quick
 @given(masks.filter(np.any))
 def test_one_ring_for_all_fills_to_the_same_pixels_for_pycocotools_too(mask):
     ring = joined(polygons_of(mask))
@@ -89,7 +83,6 @@ def test_a_mask_with_a_thousand_holes_becomes_one_ring():
     np.testing.assert_array_equal(filled([[ring]], mask.shape), mask)
 
 
-@quick
 @given(hnp.arrays(np.bool_, (3, 6, 7)))
 def test_a_set_is_outlined_in_the_coordinates_of_the_image(stack):
     found = dict(outlines(MaskSet.from_masks(stack)))
@@ -98,7 +91,6 @@ def test_a_set_is_outlined_in_the_coordinates_of_the_image(stack):
         np.testing.assert_array_equal(filled(polygons, (6, 7)), stack[index])
 
 
-@quick
 @given(
     hnp.arrays(np.float64, (5, 2), elements=st.floats(-3, 12)),
     hnp.arrays(np.float64, (4, 2), elements=st.floats(-3, 12)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -37,7 +37,6 @@ def painted(shape, regions):
     return mask
 
 
-@settings(deadline=None)
 @given(masks, areas)
 def test_small_background_regions_are_filled_and_no_other(mask, area):
     cleaned, changed = remove_small_regions(mask, area, "holes")
@@ -46,7 +45,6 @@ def test_small_background_regions_are_filled_and_no_other(mask, area):
     assert changed == bool(small)
 
 
-@settings(deadline=None)
 @given(masks, areas)
 def test_small_islands_go_but_the_largest_of_all_small_ones_stays(mask, area):
     cleaned, changed = remove_small_regions(mask, area, "islands")

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from anymask.errors import AnymaskError
 from anymask.masks.restrict import region_mask, restrict
-from tests.masks.drawn import few, label_images, mask_sets, same
+from tests.masks.drawn import label_images, mask_sets, same
 
 
-@few
 @given(label_images(), st.integers(0, 2**32 - 1))
 def test_cutting_leaves_what_is_in_the_region(labels, seed):
     region = np.random.default_rng(seed).random(labels.shape) < 0.5
@@ -23,7 +22,6 @@ def test_cutting_leaves_what_is_in_the_region(labels, seed):
     np.testing.assert_array_equal(restrict(cut, region), cut)
 
 
-@few
 @given(mask_sets(), st.integers(0, 2**32 - 1))
 def test_whole_objects_stay_whole_or_go(masks, seed):
     region = np.random.default_rng(seed).random(masks.image_size) < 0.7

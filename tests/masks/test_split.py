@@ -11,7 +11,7 @@ from scipy import ndimage
 from anymask.errors import AnymaskError
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.split import split_components, split_touching
-from tests.masks.drawn import few, label_images, mask_sets
+from tests.masks.drawn import label_images, mask_sets
 
 EIGHT = np.ones((3, 3))
 
@@ -23,7 +23,6 @@ def discs(*places: tuple[float, float, float], size: tuple[int, int] = (60, 90))
 
 
 @pytest.mark.parametrize("split", [split_touching, split_components])
-@few
 @given(labels=label_images())
 def test_parts_cover_what_the_object_covered_and_the_largest_keeps_its_id(split, labels):
     parts = split(labels)
@@ -37,7 +36,6 @@ def test_parts_cover_what_the_object_covered_and_the_largest_keeps_its_id(split,
         assert not np.isin(parts[labels != number], values).any()
 
 
-@few
 @given(mask_sets())
 def test_new_parts_come_last_with_the_numbers_after_the_largest_id(masks):
     parts = split_components(masks)
@@ -47,7 +45,6 @@ def test_new_parts_come_last_with_the_numbers_after_the_largest_id(masks):
     assert parts.areas.sum() == masks.areas.sum()
 
 
-@few
 @given(label_images())
 def test_components_are_those_of_scipy(labels):
     mask = labels > 0
@@ -59,14 +56,12 @@ def test_components_are_those_of_scipy(labels):
 
 
 @pytest.mark.parametrize("split", [split_touching, split_components])
-@few
 @given(labels=label_images())
 def test_splitting_components_again_changes_nothing(split, labels):
     once = split_components(split(labels))
     np.testing.assert_array_equal(split_components(once), once)
 
 
-@few
 @given(st.integers(9, 14), st.integers(9, 14), st.floats(0.8, 0.95), st.integers(0, 3))
 def test_two_discs_that_overlap_a_little_are_cut_between_them(left, right, apart, turns):
     distance = apart * (left + right)
@@ -81,7 +76,6 @@ def test_two_discs_that_overlap_a_little_are_cut_between_them(left, right, apart
     assert np.mean(nearer_left == in_left) > 0.93
 
 
-@few
 @given(st.integers(3, 25), st.integers(3, 25), st.floats(0, 3.14))
 def test_an_ellipse_stays_whole(a, b, angle):
     y, x = np.mgrid[-28:29, -28:29]

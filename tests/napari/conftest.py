@@ -18,6 +18,8 @@ from PIL import Image
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
+from tests.conftest import remember_embeddings
+
 _SCREEN = "1366x768x24"
 # Seconds to wait for something before a test fails; plenty on a machine with ten times its load.
 _PATIENCE = 600
@@ -102,7 +104,7 @@ def shipped(window: Any) -> Any:
     from anymask.checkpoints.loading import load
     from anymask.napari.model_loading import Choice
 
-    window.control.sam = load("small", device="cpu", dtype="float32")
+    window.control.sam = remember_embeddings(load("small", device="cpu", dtype="float32"))
     window.control.model_source = "small"
     window.models.loaded = Choice(dtype="float32")
     window.control.model_changed.emit()

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qtpy.QtCore import Qt
 
-from anymask.masks.objects import Crop
+from anymask.masks.objects import ObjectCrop
 from anymask.session import LayerKey
 
 KEY = LayerKey("i1", "rgb")
-_DOT = Crop(np.ones((1, 1), bool), 2, 2)
+_DOT = ObjectCrop(np.ones((1, 1), bool), 2, 2)
 SQUARES = [(40, 45), (70, 95)]
 UNDO = Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier
 
@@ -107,7 +107,7 @@ class _Held:
 def two(clicking):
     """A photograph with the objects 1 and 2 of nine pixels each."""
     for corner in (0, 10):
-        clicking.control.session.edits.place(KEY, Crop(np.ones((3, 3), bool), corner, corner))
+        clicking.control.session.edits.place(KEY, ObjectCrop(np.ones((3, 3), bool), corner, corner))
     return clicking
 
 

@@ -72,10 +72,12 @@ def test_models_with_finer_maps_keep_them(tmp_path: Path, tall: np.ndarray) -> N
     predictor.set_image(tall)
     predictor.save_embedding(tmp_path / "e.safetensors")
     other.load_embedding(tmp_path / "e.safetensors", tall)
-    assert predictor.features is not None
-    assert other.features is not None
-    assert len(other.features.skips) == len(predictor.features.skips) == 2
-    for found, expected in zip(other.features.skips, predictor.features.skips, strict=True):
+    assert predictor.image_features is not None
+    assert other.image_features is not None
+    assert len(other.image_features.skips) == len(predictor.image_features.skips) == 2
+    for found, expected in zip(
+        other.image_features.skips, predictor.image_features.skips, strict=True
+    ):
         assert torch.equal(found, expected)
     prompt = {"point_coords": [[9, 9]], "point_labels": [1]}
     for found, expected in zip(other.predict(**prompt), predictor.predict(**prompt), strict=True):

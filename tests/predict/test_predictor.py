@@ -181,7 +181,7 @@ def test_without_a_prompt_the_answer_is_that_of_the_empty_prompt(predictor: SamP
     masks, iou, low_res = predictor.predict()
     assert (masks.shape, iou.shape, low_res.shape) == ((3, 180, 240), (3,), (3, 64, 64))
     with torch.no_grad():
-        expected, _ = predictor.model.decode(predictor.features)
+        expected, _ = predictor.model.decode(predictor.image_features)
     np.testing.assert_array_equal(low_res, expected[0].numpy())
 
 

@@ -104,7 +104,7 @@ point_sets = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(sets=point_sets, data=st.data())
 def test_point_sets_give_the_same_masks_however_batched_and_padded(
     predictor: SamPredictor, sets: list[list[tuple[float, float, int]]], data: Any

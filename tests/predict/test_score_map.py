@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import anymask
@@ -85,7 +85,6 @@ def test_prompts_that_mean_nothing_are_told(predictor, small_reference_sam):
 # Thresholds
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 9), st.floats(-8, 8), st.floats(-8, 8))
 def test_a_higher_threshold_gives_a_mask_within_the_lower_one_s(seed, one, other):
     scores = low_res(seed)

@@ -10,7 +10,7 @@ import pytest
 from anymask import Image, Prompts
 from anymask.errors import PromptError
 from anymask.notices import noticing
-from anymask.prompts.pictures import images_of_names
+from anymask.prompts.image_names import images_of_names
 
 NAN = float("nan")
 

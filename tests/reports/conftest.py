@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from anymask.datasets.types import Example
-from anymask.evaluation.class_maps import ClassRecord, called, compare_classes
-from anymask.evaluation.clicks import Click
+from anymask.evaluation.class_maps import ClassMapRecord, called, compare_classes
 from anymask.evaluation.compare import Difference
 from anymask.evaluation.records import ObjectRecord, Score
+from anymask.evaluation.simulated_clicks import Click
 from anymask.masks.rle import counts_of
 from anymask.model.sam import Sam
 from anymask.reports.verdict import PROMPTED, ClassVerdict, ObjectVerdict
@@ -74,11 +74,11 @@ def verdict_of(before: list[float], after: list[float], low: float, high: float)
     )
 
 
-def class_record(image: str, right: float, size: tuple[int, int] = (90, 120)) -> ClassRecord:
+def class_record(image: str, right: float, size: tuple[int, int] = (90, 120)) -> ClassMapRecord:
     """Half leaf, half soil, of which a share was predicted right, and the rest as no class."""
     labels = np.repeat(np.arange(1, 3, dtype=np.uint8), size[1] // 2)[None].repeat(size[0], 0)
     share = np.full(2, 0.5)
-    return ClassRecord("a", image, share * right, share * right, share, np.full(2, 0.8), labels)
+    return ClassMapRecord("a", image, share * right, share * right, share, np.full(2, 0.8), labels)
 
 
 def class_verdict_of(before: list[float] | None, after: list[float]) -> ClassVerdict:

@@ -13,7 +13,7 @@ from rich.console import Console
 from anymask.datasets.types import LeftOut, Skipped
 from anymask.evaluation.baselines import evaluate_baselines
 from anymask.evaluation.everything import EverythingRecord
-from anymask.evaluation.matching import Overlaps
+from anymask.evaluation.object_matching import Overlaps
 from anymask.evaluation.protocols import evaluate_interactive
 from anymask.evaluation.records import merged
 from anymask.reports.evaluation_report import EvaluationReport

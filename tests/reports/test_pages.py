@@ -14,14 +14,14 @@ from PIL import Image
 
 from anymask.datasets.types import Example, LeftOut, Skipped
 from anymask.evaluation.everything import EverythingRecord
-from anymask.evaluation.matching import Overlaps
+from anymask.evaluation.object_matching import Overlaps
 from anymask.evaluation.protocols import evaluate_interactive
 from anymask.masks.mask_set import MaskSet
 from anymask.palette import palette
 from anymask.reports import pages
 from anymask.reports.evaluation_report import EvaluationReport
+from anymask.reports.page_images import PICTURED
 from anymask.reports.pages import evaluation_page, verdict_page
-from anymask.reports.pictures import PICTURED
 from tests.reports.conftest import class_verdict_of, record, verdict_of
 
 VOID = ("meta", "img")

@@ -16,6 +16,7 @@ import anymask
 from anymask.images.geotiff_tags import geo_tags
 from anymask.model.sam import Sam
 from anymask.session import LayerKey, Session
+from tests.conftest import remember_embeddings
 
 
 def blobs(size: tuple[int, int], circles: list[tuple[int, int, int]], seed: int = 0) -> np.ndarray:
@@ -32,7 +33,7 @@ def blobs(size: tuple[int, int], circles: list[tuple[int, int, int]], seed: int 
 @pytest.fixture(scope="session")
 def shipped() -> Sam:
     """The shipped model in float32, which gives the same results everywhere."""
-    return anymask.load(dtype="float32", device="cpu")
+    return remember_embeddings(anymask.load(dtype="float32", device="cpu"))
 
 
 @pytest.fixture

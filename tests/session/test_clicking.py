@@ -15,8 +15,8 @@ from PIL import Image
 from anymask.errors import PromptError
 from anymask.predict.predictor import SamPredictor
 from anymask.session import (
+    ClickPrompts,
     LayerKey,
-    Prompts,
     Region,
     Session,
     SessionError,
@@ -40,7 +40,7 @@ def test_a_click_gives_what_the_predictor_gives(session, layer, ready, clicks, s
     predictor = SamPredictor(shipped, keep_clicked=True)
     predictor.set_image(session.images.rgb(layer))
     masks, scores, _ = predictor.predict(np.array([[36, 30]]), np.array([1]))
-    preview = clicks.predict(ready, Prompts().with_point(36, 30))
+    preview = clicks.predict(ready, ClickPrompts().with_point(36, 30))
     np.testing.assert_array_equal(preview.masks, masks)
     np.testing.assert_array_equal(preview.scores, scores)
     assert preview.chosen == int(np.argmax(scores))
@@ -51,14 +51,14 @@ def test_regions_without_a_click_can_be_kept_and_the_journal_says_which_it_was(
 ):
     predictor = SamPredictor(shipped, keep_clicked=False)
     predictor.set_image(session.images.rgb(layer))
-    everything = Prompts(((36, 30),), (1,), keep_clicked=False)
+    everything = ClickPrompts(((36, 30),), (1,), keep_clicked=False)
     masks, _, _ = predictor.predict(np.array([[36, 30]]), np.array([1]))
     np.testing.assert_array_equal(clicks.predict(ready, everything).masks, masks)
-    for prompts in (everything, Prompts().with_point(36, 30)):
-        assert Prompts.from_json(json.loads(json.dumps(prompts.to_json()))) == prompts
-    old = Prompts().with_point(36, 30).to_json()
+    for prompts in (everything, ClickPrompts().with_point(36, 30)):
+        assert ClickPrompts.from_json(json.loads(json.dumps(prompts.to_json()))) == prompts
+    old = ClickPrompts().with_point(36, 30).to_json()
     del old["keep_clicked"]  # as 0.1.0 wrote it, which kept all
-    assert not Prompts.from_json(old).keep_clicked
+    assert not ClickPrompts.from_json(old).keep_clicked
 
 
 @pytest.mark.parametrize("step", [1, 2])
@@ -73,7 +73,7 @@ def test_the_object_has_the_regions_that_are_shown(session, layer, shipped, monk
     monkeypatch.setattr(SamPredictor, "predict", with_a_corner)
     ready = session.clicks.prepare(shipped, layer, 0, Region(0, 0, 90, 120, step))
     for keep_clicked in (True, False):
-        prompts = Prompts(((90, 60),), (1,), keep_clicked=keep_clicked)
+        prompts = ClickPrompts(((90, 60),), (1,), keep_clicked=keep_clicked)
         preview = session.clicks.predict(ready, prompts)
         session.clicks.commit(preview)
         found = session.layers.labels(layer) == 1
@@ -116,7 +116,7 @@ def test_two_images_with_the_same_pixels_are_encoded_once_and_clicked_separately
     monkeypatch.setattr(SamPredictor, "set_image", None)
     ready = clicks.prepare(shipped, LayerKey(copy, "rgb"))
     assert ready.layer == LayerKey(copy, "rgb")
-    clicks.commit(clicks.predict(ready, Prompts().with_point(36, 30)))
+    clicks.commit(clicks.predict(ready, ClickPrompts().with_point(36, 30)))
     assert len(session.layers.objects(LayerKey(copy, "rgb"))) == 1
     assert len(session.layers.objects(layer)) == 0
 
@@ -150,20 +150,20 @@ def test_if_one_thread_fails_to_encode_the_other_tries(session, layer, shipped, 
 
 
 def test_candidates_are_cycled_by_score(clicks, ready):
-    preview = clicks.predict(ready, Prompts().with_point(36, 30))
+    preview = clicks.predict(ready, ClickPrompts().with_point(36, 30))
     seen = [preview]
     for _ in range(3):
         seen.append(clicks.cycle(seen[-1]))
     scores = [p.score for p in seen]
     assert scores[:3] == sorted(scores[:3], reverse=True)
     assert seen[3].chosen == seen[0].chosen
-    one = clicks.predict(ready, Prompts(box=(10, 10, 60, 50)))
+    one = clicks.predict(ready, ClickPrompts(box=(10, 10, 60, 50)))
     assert len(one.scores) == 1
     assert len(clicks.cycle(one).scores) == 3
 
 
 def test_the_chosen_mask_becomes_an_object_and_can_be_undone(session, layer, ready, clicks):
-    preview = clicks.predict(ready, Prompts(box=(20, 14, 52, 46)))
+    preview = clicks.predict(ready, ClickPrompts(box=(20, 14, 52, 46)))
     change = clicks.commit(preview, class_name="disc")
     np.testing.assert_array_equal(session.layers.labels(layer) == 1, preview.shown)
     assert change.ids == (1,)
@@ -180,7 +180,7 @@ def test_a_new_object_takes_pixels_of_others_only_with_overwrite(
     session, layer, ready, clicks, paint
 ):
     paint(session, layer, 5, slice(20, 30), slice(20, 40))
-    preview = clicks.predict(ready, Prompts(box=(20, 14, 52, 46)))
+    preview = clicks.predict(ready, ClickPrompts(box=(20, 14, 52, 46)))
     overlap = preview.shown & (session.layers.labels(layer) == 5)
     assert overlap.any()
     clicks.commit(preview)
@@ -195,12 +195,12 @@ def test_a_new_object_takes_pixels_of_others_only_with_overwrite(
 def test_a_mask_covered_by_other_objects_is_refused(session, layer, ready, clicks, paint):
     paint(session, layer, 5, slice(0, 90), slice(0, 120))
     with pytest.raises(SessionError, match="Other objects cover this whole mask"):
-        clicks.commit(clicks.predict(ready, Prompts(box=(16, 10, 60, 50))))
+        clicks.commit(clicks.predict(ready, ClickPrompts(box=(16, 10, 60, 50))))
 
 
 def test_committing_to_an_id_replaces_that_object(session, layer, ready, clicks):
-    clicks.commit(clicks.predict(ready, Prompts(box=(16, 10, 60, 50))), class_name="disc")
-    other = clicks.predict(ready, Prompts(box=(70, 40, 112, 82)))
+    clicks.commit(clicks.predict(ready, ClickPrompts(box=(16, 10, 60, 50))), class_name="disc")
+    other = clicks.predict(ready, ClickPrompts(box=(70, 40, 112, 82)))
     clicks.commit(other, id=1)
     np.testing.assert_array_equal(session.layers.labels(layer) == 1, other.shown)
     assert session.layers.class_names(layer) == {1: "disc"}
@@ -211,7 +211,7 @@ def test_many_boxes_are_one_step(session, layer, ready, clicks):
     previews = clicks.predict_boxes(ready, boxes)
     clicks.commit_many(previews, overwrite=True)
     assert session.layers.objects(layer).ids.tolist() == [1, 2]
-    single = clicks.predict(ready, Prompts(box=boxes[1]))
+    single = clicks.predict(ready, ClickPrompts(box=boxes[1]))
     np.testing.assert_array_equal(previews[1].shown, single.shown)
     session.edits.undo(layer)
     assert not session.layers.labels(layer).any()
@@ -219,35 +219,36 @@ def test_many_boxes_are_one_step(session, layer, ready, clicks):
 
 def test_an_object_of_the_layer_can_be_a_prompt(session, layer, ready, clicks, paint):
     paint(session, layer, 3, slice(20, 45), slice(22, 52))
-    alone = clicks.predict(ready, Prompts(object_id=3))
-    both = clicks.predict(ready, Prompts(points=((36, 30),), labels=(1,), object_id=3))
+    alone = clicks.predict(ready, ClickPrompts(object_id=3))
+    both = clicks.predict(ready, ClickPrompts(points=((36, 30),), labels=(1,), object_id=3))
     assert alone.masks.shape == both.masks.shape == (1, 90, 120)
     assert not np.array_equal(
-        both.low_res, clicks.predict(ready, Prompts().with_point(36, 30), multimask=False).low_res
+        both.low_res,
+        clicks.predict(ready, ClickPrompts().with_point(36, 30), multimask=False).low_res,
     )
     with pytest.raises(SessionError, match="no pixel in view"):
-        clicks.predict(ready, Prompts(object_id=77))
+        clicks.predict(ready, ClickPrompts(object_id=77))
 
 
 def test_prompts_that_make_no_sense_are_refused(session, layer, ready, clicks):
     with pytest.raises(PromptError, match="no prompt"):
-        clicks.predict(ready, Prompts())
+        clicks.predict(ready, ClickPrompts())
     with pytest.raises(PromptError, match="outside"):
-        clicks.predict(ready, Prompts().with_point(500, 3))
+        clicks.predict(ready, ClickPrompts().with_point(500, 3))
     with pytest.raises(PromptError, match="outside"):
-        clicks.predict(ready, Prompts(box=(200, 3, 300, 9)))
+        clicks.predict(ready, ClickPrompts(box=(200, 3, 300, 9)))
     with pytest.raises(PromptError, match="2 points but 1 labels"):
-        Prompts(((1, 2), (3, 4)), (1,))
+        ClickPrompts(((1, 2), (3, 4)), (1,))
 
 
 def test_an_encoded_image_is_reused_in_the_next_session(session, layer, ready, clicks, shipped):
-    expected = clicks.predict(ready, Prompts().with_point(36, 30))
+    expected = clicks.predict(ready, ClickPrompts().with_point(36, 30))
     assert not ready.from_cache
     session.close()
     with Session.open(session.folder) as again:
         found = again.clicks.prepare(shipped, layer)
         assert found.from_cache
-        answer = again.clicks.predict(found, Prompts().with_point(36, 30))
+        answer = again.clicks.predict(found, ClickPrompts().with_point(36, 30))
         np.testing.assert_array_equal(answer.low_res, expected.low_res)
         assert again.clicks.is_prepared(shipped, layer)
         assert not again.clicks.is_prepared(shipped, again.layers[1])
@@ -274,7 +275,7 @@ def test_another_model_encodes_again(session, layer, ready, clicks, small_refere
     other = clicks.prepare(small_reference_sam, layer)
     assert not other.from_cache
     assert other.predictor is not ready.predictor
-    point = Prompts().with_point(36, 30)
+    point = ClickPrompts().with_point(36, 30)
     first = clicks.predict(ready, point)  # the prepared image still works, with its own model
     assert not np.array_equal(first.scores, clicks.predict(other, point).scores)
     assert not clicks.is_prepared(ready.model.sam, layer)
@@ -315,10 +316,10 @@ def test_a_view_that_moves_a_little_keeps_its_region():
 @pytest.mark.parametrize(
     "prompts",
     [
-        Prompts().with_point(58, 46),
-        Prompts().with_point(58, 46).with_point(80, 40, 0),
-        Prompts(box=(44, 34, 74, 61)),
-        Prompts(points=((58, 46),), labels=(1,), box=(44, 34, 74, 61)),
+        ClickPrompts().with_point(58, 46),
+        ClickPrompts().with_point(58, 46).with_point(80, 40, 0),
+        ClickPrompts(box=(44, 34, 74, 61)),
+        ClickPrompts(points=((58, 46),), labels=(1,), box=(44, 34, 74, 61)),
     ],
     ids=["point", "points", "box", "box and point"],
 )
@@ -357,7 +358,7 @@ def test_several_boxes_in_a_zoomed_region_are_at_the_right_places(session, layer
 
 def test_a_mask_shown_at_half_size_is_committed_at_full_size(session, layer, clicks, shipped):
     ready = clicks.prepare(shipped, layer, 0, Region(0, 0, 90, 120, 2))
-    preview = clicks.predict(ready, Prompts(box=(20, 14, 52, 46)))
+    preview = clicks.predict(ready, ClickPrompts(box=(20, 14, 52, 46)))
     assert preview.shown.shape == (45, 60)
     clicks.commit(preview)
     full = session.layers.labels(layer) == 1

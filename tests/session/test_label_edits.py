@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anymask.masks.objects import Crop
+from anymask.masks.objects import ObjectCrop
 from anymask.session import LayerKey
 from anymask.session.label_edits import edited, edited_part, placed, window_around
-from anymask.session.store.boxes import boxes_of
 from anymask.session.store.deltas import Delta
+from anymask.session.store.object_boxes import boxes_of
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -18,7 +18,7 @@ def test_a_mask_placed_in_its_window_is_the_mask_placed_in_the_whole_image(label
     rng = np.random.default_rng(5)
     labels = np.zeros((300, 400), np.uint16)
     labels[20:60, 300:390], labels[90:130, 60:120], labels[120:170, 100:160] = 3, 4, 5
-    crop = Crop(rng.random((50, 70)) < 0.7, 100, 90)
+    crop = ObjectCrop(rng.random((50, 70)) < 0.7, 100, 90)
     boxes = [box for i, box in boxes_of(labels).items() if i == label]
     window = window_around(labels.shape, [crop], boxes)
     part = placed(labels[window], crop.within(window), label, overwrite=overwrite)
@@ -66,7 +66,7 @@ def test_the_box_of_an_object_is_right_after_any_edit_and_undo(session):
         kind = rng.choice(["place", "place", "erase", "merge", "undo", "redo"])
         if kind == "place":
             (height, width), top, left = rng.integers(1, 30, 2), *rng.integers(0, 60, 2)
-            crop = Crop(np.ones((height, width), bool), int(top), int(left))
+            crop = ObjectCrop(np.ones((height, width), bool), int(top), int(left))
             session.edits.place(key, crop, overwrite=True)
         elif kind == "erase" and there:
             session.edits.erase(key, [rng.choice(there)])
@@ -92,8 +92,8 @@ def test_boxes_of_many_objects_and_of_large_ids_are_found():
 
 def test_an_edit_tells_the_window_it_changed(session):
     key = LayerKey("i1", "rgb")
-    session.edits.place(key, Crop(np.ones((4, 6), bool), 10, 20))
-    change = session.edits.place(key, Crop(np.ones((2, 2), bool), 60, 90), 1)
+    session.edits.place(key, ObjectCrop(np.ones((4, 6), bool), 10, 20))
+    change = session.edits.place(key, ObjectCrop(np.ones((2, 2), bool), 60, 90), 1)
     assert change.window == (slice(10, 62), slice(20, 92))
     labels = session.layers.labels(key)
     assert np.argwhere(labels).tolist() == [[60, 90], [60, 91], [61, 90], [61, 91]]

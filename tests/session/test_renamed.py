@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import anymask.session
-from anymask.session import LayerKey, Prompts, RunProgress, RunResult, Session
+from anymask.session import ClickPrompts, LayerKey, RunProgress, RunResult, Session
 from anymask.session.renamed import _CHANGED, _MOVED
 
 # All public names of `Session` in 0.1.0.
@@ -48,7 +48,7 @@ def test_an_old_name_warns_at_the_caller_and_names_the_new_one(session):
 
 @pytest.mark.filterwarnings("ignore:.*is deprecated since anymask 0.2:DeprecationWarning")
 def test_a_script_for_0_1_0_gives_the_same_results(tmp_path, pictures, shipped):
-    from anymask.session import Clicker
+    from anymask.session import Clicker, Prompts
 
     with Session.create(tmp_path / "cells") as session:
         added = session.add_images(pictures)
@@ -77,6 +77,6 @@ def test_a_script_for_0_1_0_gives_the_same_results(tmp_path, pictures, shipped):
 
 
 def test_renamed_classes_also_warn():
-    for old, new in (("Progress", RunProgress), ("Run", RunResult)):
+    for old, new in (("Progress", RunProgress), ("Prompts", ClickPrompts), ("Run", RunResult)):
         with pytest.warns(DeprecationWarning, match=f"use anymask.session.{new.__name__}"):
             assert getattr(anymask.session, old) is new

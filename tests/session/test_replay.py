@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import anymask
 from anymask.cli.export import export
 from anymask.cli.replay import replay as replay_command
-from anymask.session import LayerKey, Prompts, Session, Thresholds, replay
+from anymask.session import ClickPrompts, LayerKey, Session, Thresholds, replay
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,10 @@ def _work_on(session, layer, sam):
     session.runs.set_thresholds(layer, Thresholds(0.5, 0.6, 0.5, min_area=50))
     edits.erase(layer, [int(session.layers.objects(layer).ids[0])])
     ready = clicks.prepare(sam, layer)
-    clicks.commit(clicks.predict(ready, Prompts().with_point(90, 60)).next(), overwrite=True)
+    clicks.commit(clicks.predict(ready, ClickPrompts().with_point(90, 60)).next(), overwrite=True)
     clicks.commit_many(clicks.predict_boxes(ready, [(16, 10, 60, 50)]), overwrite=True)
     committed = session.layers.next_id(layer) - 1
-    clicks.commit(clicks.predict(ready, Prompts(object_id=committed)), id=committed)
+    clicks.commit(clicks.predict(ready, ClickPrompts(object_id=committed)), id=committed)
     for label, rows in ((50, slice(0, 9)), (51, slice(12, 20))):
         painted = session.layers.labels(layer).copy()
         painted[rows, :30] = label
@@ -156,7 +156,7 @@ def test_each_step_is_repeated_with_the_model_it_was_made_with(
             anymask.save(sam, file)
             session.runs.use_model(sam, file.name)  # as typed, in this working directory
             ready = session.clicks.prepare(sam, session.layers[0])
-            preview = session.clicks.predict(ready, Prompts().with_point(x, 60))
+            preview = session.clicks.predict(ready, ClickPrompts().with_point(x, 60))
             session.clicks.commit(preview, overwrite=True)
         assert len(session.runs.models) == 2
     monkeypatch.chdir("/")
@@ -191,7 +191,7 @@ def test_semantic_runs_and_stacks_are_repeated(tmp_path, stack_file, shipped):
         session.runs.segment(shipped, [LayerKey("i1", "semantic")])
         session.runs.set_semantic_threshold(LayerKey("i1", "semantic"), 0.5)
         ready = session.clicks.prepare(shipped, key, 1)
-        session.clicks.commit(session.clicks.predict(ready, Prompts(box=(22, 20, 64, 60))))
+        session.clicks.commit(session.clicks.predict(ready, ClickPrompts(box=(22, 20, 64, 60))))
         session.clicks.propagate(shipped, key, 1, 1)
         labels = np.array(session.layers.labels(key))
         labels[4, 30:50, 40:70] = 2

@@ -307,12 +307,12 @@ def test_each_plane_of_a_stack_is_shown(tmp_path, stack_file):
 
 
 def test_only_the_region_of_a_very_large_image_is_read(session, monkeypatch):
-    from anymask.session import Region, rendered
+    from anymask.session import Region, kept_pixels
 
     key = session.layers[0]
     whole = session.images.rgb(key)
     session.images._rendered._kept.clear()
-    monkeypatch.setattr(rendered, "_MOST_PIXELS", 100)
+    monkeypatch.setattr(kept_pixels, "_MOST_PIXELS", 100)
     part = session.images.rgb_part(key, 0, Region(10, 20, 30, 40))
     np.testing.assert_array_equal(part, whole[10:40, 20:60])
     assert not session.images._rendered._kept

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from anymask.training.prompts import boxes_of, corrective_clicks, points_in
+from anymask.training.simulated_prompts import boxes_of, corrective_clicks, points_in
 
 
 def _disks(count: int, side: int, seed: int) -> torch.Tensor:
@@ -26,7 +26,6 @@ def _generator(seed: int = 0) -> torch.Generator:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
 def test_a_box_without_jitter_is_the_bounding_box(seed: int) -> None:
     masks = _disks(3, 48, seed)
     boxes = boxes_of(masks, 0.0, _generator())
@@ -55,7 +54,6 @@ def test_each_box_can_have_its_own_jitter() -> None:
 
 
 @given(seed=st.integers(0, 10_000), central=st.booleans())
-@settings(max_examples=30, deadline=None)
 def test_points_lie_on_the_object(seed: int, central: bool) -> None:
     masks = _disks(4, 48, seed)
     points = points_in(masks, torch.full((4,), central), _generator(seed)).long()

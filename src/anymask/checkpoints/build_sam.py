@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
+from typing import NoReturn
 
 from anymask.checkpoints.loading import load
 from anymask.checkpoints.registry import CHECKPOINTS, SHIPPED, find_entry
@@ -11,12 +12,18 @@ from anymask.model.config import VARIANTS
 from anymask.model.sam import Sam
 
 
-class SamModelRegistry(Mapping[str, Callable[..., Sam]]):
-    """Builders of models by name, used like Meta's dictionary of the same name.
+class SamModelRegistry(dict[str, Callable[..., Sam]]):
+    """Builders of models by name, as in Meta's dictionary of the same name.
 
     `registry[name](checkpoint=None)` returns a float32 `Sam` on the CPU in evaluation mode, with
     the weights of `checkpoint` (anything that `load` takes), or untrained without one. Only "small"
-    is always trained, because its weights come with the package. "default" is ViT-H.
+    is always trained, because its weights come with the package. "default" is ViT-H. Builders of
+    other models may be added.
+
+    Raises
+    ------
+    UnknownModelError
+        If there is no model of that name.
 
     Examples
     --------
@@ -25,23 +32,22 @@ class SamModelRegistry(Mapping[str, Callable[..., Sam]]):
 'sam2.1_hiera_small', 'sam2.1_hiera_base_plus', 'sam2.1_hiera_large']
     """
 
-    def __getitem__(self, name: str) -> Callable[..., Sam]:
-        variant = find_entry("vit_h" if name == "default" else name).config
-
-        def build(checkpoint: str | None = None) -> Sam:
-            if checkpoint is None and variant != SHIPPED:
-                return build_model(VARIANTS[variant]).eval()
-            return load(checkpoint, variant=variant, device="cpu", dtype="float32")
-
-        build.__name__ = f"build_sam_{variant}"
-        return build
-
-    def __iter__(self) -> Iterator[str]:
-        yield "default"
-        yield from CHECKPOINTS
-
-    def __len__(self) -> int:
-        return 1 + len(CHECKPOINTS)
+    def __missing__(self, name: str) -> NoReturn:
+        find_entry(name)  # says which names there are
+        raise KeyError(name)
 
 
-sam_model_registry = SamModelRegistry()
+def _builder(variant: str) -> Callable[..., Sam]:
+    def build(checkpoint: str | None = None) -> Sam:
+        if checkpoint is None and variant != SHIPPED:
+            return build_model(VARIANTS[variant]).eval()
+        return load(checkpoint, variant=variant, device="cpu", dtype="float32")
+
+    build.__name__ = f"build_sam_{variant}"
+    return build
+
+
+sam_model_registry = SamModelRegistry(
+    {"default": _builder("vit_h")}
+    | {name: _builder(entry.config) for name, entry in CHECKPOINTS.items()}
+)

@@ -12,10 +12,10 @@ from torch.overrides import TorchFunctionMode
 
 from anymask.checkpoints.formats import CheckpointNotice, SamState, name_some
 from anymask.checkpoints.geometry import config_from_shapes, describe
+from anymask.checkpoints.position_tables import fit_tables
 from anymask.checkpoints.reading import RawCheckpoint
 from anymask.checkpoints.registry import find_entry
 from anymask.checkpoints.sam2_layouts import config_of
-from anymask.checkpoints.tables import fit_tables
 from anymask.errors import AnymaskError, CheckpointError
 from anymask.model.building import build_model
 from anymask.model.config import SamConfig

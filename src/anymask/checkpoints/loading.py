@@ -15,7 +15,7 @@ from anymask.checkpoints.reading import RawCheckpoint, read_checkpoint
 from anymask.checkpoints.sources import resolve
 from anymask.errors import CheckpointError
 from anymask.model.config import SamConfig
-from anymask.model.memory import keep_freed_memory
+from anymask.model.freed_memory import keep_freed_memory
 from anymask.model.sam import Sam
 
 _WEIGHTS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)

@@ -15,8 +15,8 @@ from anymask.errors import AnymaskError
 if TYPE_CHECKING:
     from anymask.datasets.types import Example
     from anymask.reports.verdict import Verdict
+    from anymask.training.finetune.finetune_results import FineTuned
     from anymask.training.finetune.progress import Progress
-    from anymask.training.finetune.results import FineTuned
 
 FULL, PROMPTS, NONE = "full", "prompts", "none"
 

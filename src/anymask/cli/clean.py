@@ -15,9 +15,7 @@ from anymask.io.results import CLEANED
 from anymask.wording import counted
 
 if TYPE_CHECKING:
-    from anymask.images.image import Image
     from anymask.io.gathering import Result
-    from anymask.io.view import View
     from anymask.masks.mask_set import MaskSet
 
 _STEPS = (
@@ -205,6 +203,7 @@ def clean(
             "'anymask clean --help'."
         )
     from anymask.io.gathering import gather_results
+    from anymask.io.registry import image_suffixes
 
     found = [
         result
@@ -216,132 +215,58 @@ def clean(
             f"{images} is the image of one result, but there are {len(found)}; give --images the "
             "folder with all of them."
         )
-    failures = 0
-    for result in found:
+    failures: dict[Path, str] = {}
+    used: set[Path] = set()
+    # A folder may hold images beside files that name them, and a gray one looks like a label image.
+    for result in sorted(found, key=lambda each: each.path.suffix.lower() in image_suffixes()):
+        if result.path in used:
+            continue
         try:
-            _clean_one(result, options)
+            used |= _clean_one(result, options) - {result.path}
         except AnymaskError as error:
             if len(found) == 1:
                 raise
-            complain(f"{result.path}: {error}")
-            failures += 1
-    if failures:
-        complain(f"{failures} of {len(found)} results could not be cleaned.")
+            said = str(error)
+            failures[result.path] = said if str(result.path) in said else f"{result.path}: {said}"
+    reasons = [reason for path, reason in failures.items() if path not in used]
+    for reason in reasons:
+        complain(reason)
+    if reasons:
+        complain(f"{len(reasons)} of {len(found)} results could not be cleaned.")
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _clean_one(result: Result, options: dict[str, Any]) -> None:
-    """Clean the masks of every image in one file, and write them."""
-    from anymask.cli.convert import image_for
-    from anymask.io.corrected import newest_masks
-    from anymask.io.read_masks import load_dataset, scale_of
+def _clean_one(result: Result, options: dict[str, Any]) -> set[Path]:
+    """Clean the masks of every image in one file, write them, and return the images used."""
+    from anymask.cli.cleaned_results import stem_of, write_cleaned
+    from anymask.cli.images_of_results import pictures_in
+    from anymask.io.read_masks import scale_of
     from anymask.io.recorded_view import recorded_image
     from anymask.io.write_context import lacked
 
-    places: Path | None = options["images"]
-    found = None if places is None else image_for(places, result.name, result.path)
     is_labels = _is_label_image(result.path)
     with err.status(f"Cleaning {result.path.name}"):
-        pictures = [
-            (name, newest_masks(result.path, masks))
-            for name, masks in load_dataset(result.path, image=found[0] if found else None)
-        ]
-        if len(pictures) == 1:  # a label image does not say which image it is of
-            ((name, masks),) = pictures
-            pictures = [(recorded_image(result.path) or name, masks)]
+        pictures = list(pictures_in(result, options["images"]))
         scale = scale_of(result.path)
-        for name, masks in pictures:
-            known = found
-            if known is None and places is not None:
-                known = image_for(places, Path(name).with_suffix(""), result.path)
-            if known is None and places is not None:
-                raise AnymaskError(f"{places} has no image for {result.path}; check the names.")
-            own, view = known or (None, None)
+        for picture in pictures:
+            masks, own, view = picture.masks, picture.image, picture.view
+            name = picture.name
+            if len(pictures) == 1:  # a label image does not say which image it is of
+                name = recorded_image(result.path) or name
             facts = lacked(own, scale)
-            stem = _stem(result, options, None if len(pictures) == 1 else name)
+            stem = stem_of(result, options, None if len(pictures) == 1 else name)
             cleaned = _cleaned(masks, options, own, facts, as_labels=is_labels)
-            written = _write(stem, cleaned, result, options, own, view, name, facts)
+            written = write_cleaned(stem, cleaned, result, options, own, view, name, facts)
             changed = f"{len(masks)} → {counted(len(cleaned), 'mask')}"
             out.print(Text(f"{written}  {changed}"), soft_wrap=True)
-
-
-def _write(
-    stem: Path,
-    masks: MaskSet,
-    result: Result,
-    options: dict[str, Any],
-    image: Image | None,
-    view: View | None,
-    name: str,
-    facts: dict[str, Any],
-) -> Path:
-    """Write cleaned masks in the chosen form; return the file to name."""
-    from anymask.files import check_free
-    from anymask.io.results import BINARY, LABELS, SUFFIXES, result_path
-    from anymask.io.write_masks import save_masks
-
-    if options["binary"]:
-        target = result_path(stem.with_name(stem.name.removesuffix(CLEANED)), BINARY)
-        check_free(target, options["overwrite"])
-        _write_binary(target, masks)
-        return target
-    if options["to"] is not None:
-        target = result_path(stem, _ending(options["to"]))
-        check_free(target, options["overwrite"])
-        known = name if image is None else image
-        save_masks(masks, target, options["to"], image=known, overwrite=True, **facts)
-        return target
-    for suffix in SUFFIXES:
-        check_free(result_path(stem, suffix), options["overwrite"])
-    _write_results(stem, masks, result, image, view, name, facts)
-    return result_path(stem, LABELS)
-
-
-def _write_results(
-    stem: Path,
-    masks: MaskSet,
-    result: Result,
-    image: Image | None,
-    view: View | None,
-    name: str,
-    facts: dict[str, Any],
-) -> None:
-    """Write what 'anymask everything' writes, with its record of how the masks were found."""
-    from anymask.io.recorded_view import recorded
-    from anymask.io.results import write_results
-    from anymask.io.view import View
-
-    seen = None
-    if image is not None:
-        view = view or View()
-        seen, _ = view.picture(image, next(iter(view.recipes), None))
-    write_results(
-        stem,
-        seen,
-        masks,
-        image_name=name if image is None or image.path is None else image.path.name,
-        info=recorded(result.path),
-        pixel_size=facts.get("pixel_size", image.pixel_size if image else None),
-        unit=facts.get("unit", image.unit if image else None),
-        geo=facts.get("geo_reference", image.geo if image else None),
-    )
-
-
-def _write_binary(path: Path, masks: MaskSet) -> None:
-    """Write all masks as one image, white where there is an object."""
-    import numpy as np
-
-    from anymask.files import whole_file
-    from anymask.io.results import save_png
-
-    with whole_file(path) as part:
-        save_png(part, (masks.to_labels() > 0).astype(np.uint8) * 255)
+    paths = (picture.image.path for picture in pictures if picture.image is not None)
+    return {path for path in paths if path is not None}
 
 
 def _cleaned(
     masks: MaskSet,
     options: dict[str, Any],
-    picture: Any,
+    image: Any,
     scale: dict[str, Any],
     *,
     as_labels: bool,
@@ -355,7 +280,7 @@ def _cleaned(
         masks = keep_classes(masks, options["class_name"])
     # Label images are cleaned as label images, so that objects never take each other's pixels.
     state: Any = masks.to_labels() if as_labels else masks
-    for step in steps_of(options, picture, masks.image_size, scale):
+    for step in steps_of(options, image, masks.image_size, scale):
         state = step(state)
     if isinstance(state, MaskSet):
         return state
@@ -387,19 +312,3 @@ def _is_label_image(path: Path) -> bool:
     suffix = path.suffix.lower()
     forms = [form for form in mask_formats().values() if suffix in form.suffixes]
     return bool(forms) and all(form.is_label_image for form in forms)
-
-
-def _stem(result: Result, options: dict[str, Any], picture: str | None) -> Path:
-    """Folder and NAME of the results of one image."""
-    name = result.name if picture is None else result.name / Path(picture).stem
-    folder = options["output"]
-    if folder is None:
-        folder, name = result.path.parent, name.relative_to(result.name.parent)
-    return folder / name.with_name(f"{name.name}{CLEANED}")
-
-
-def _ending(to: str) -> str:
-    from anymask.io.registry import format_named
-
-    form = format_named(to)
-    return {"coco": ".masks", "labels": ".labels"}.get(form.name, "") + form.suffix

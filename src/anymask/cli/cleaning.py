@@ -97,7 +97,7 @@ def parse_region(text: str, size: tuple[int, int]) -> Any:
 
 def steps_of(
     options: dict[str, Any],
-    picture: Any,
+    image: Any,
     size: tuple[int, int],
     scale: Mapping[str, Any] | None = None,
 ) -> list[Step]:
@@ -107,7 +107,7 @@ def steps_of(
     ----------
     options : dict
         The options of ``anymask clean`` by name; options not given are None or False.
-    picture : Image or None
+    image : Image or None
         The image, for conditions on brightness or on areas in physical units.
     size : tuple of int
         Height and width of the masks.
@@ -146,7 +146,7 @@ def steps_of(
     if options["min_area"] is not None:
         steps.append(lambda masks: clean.remove_small_objects(masks, options["min_area"]))
     if options["keep"] is not None:
-        steps.append(lambda masks: _kept(masks, options["keep"], picture, scale or {}))
+        steps.append(lambda masks: _kept(masks, options["keep"], image, scale or {}))
     if options["overlaps"] is not None:
         from anymask.masks.flatten import remove_overlaps
 
@@ -155,14 +155,14 @@ def steps_of(
 
 
 def _kept(
-    masks: MaskSet | NDArray[Any], choice: str, picture: Any, scale: Mapping[str, Any]
+    masks: MaskSet | NDArray[Any], choice: str, image: Any, scale: Mapping[str, Any]
 ) -> MaskSet | NDArray[Any]:
     """Keep masks by ids, or by a condition in the units of the image, else of the masks' file."""
     from anymask.io.tables import measure_in_image
     from anymask.masks.choose import keep, names_ids, properties_in
     from anymask.masks.objects import as_set
 
-    if names_ids(choice) or (picture is None and not scale):
+    if names_ids(choice) or (image is None and not scale):
         return keep(masks, choice)
-    table = measure_in_image(as_set(masks), picture, properties=properties_in(choice), **scale)
+    table = measure_in_image(as_set(masks), image, properties=properties_in(choice), **scale)
     return keep(masks, choice, table=table)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, out
 from anymask.cli.data_set import print_losses
+from anymask.cli.images_of_results import pictures_in
 from anymask.cli.options import OverwriteOption
 from anymask.errors import AnymaskError
 
@@ -140,7 +141,7 @@ def convert(
     }
     found = gather_results(results)
     loaded: list[_Loaded] = []
-    failures = 0
+    failed: list[tuple[Path, str]] = []
     with err.status(f"Reading {len(found)} results"):
         for result in found:
             try:
@@ -148,8 +149,11 @@ def convert(
             except AnymaskError as error:
                 if len(found) == 1:
                     raise
-                complain(str(error))
-                failures += 1
+                failed.append((result.path, str(error)))
+    loaded, used = _without_images(loaded)
+    reasons = [reason for path, reason in failed if path not in used]
+    for reason in reasons:
+        complain(reason)
     if not loaded:
         raise AnymaskError("None of the results could be read, so nothing was written.")
     loaded = _with_unique_names(loaded)
@@ -161,8 +165,8 @@ def convert(
     lacking = form.dataset_lacks(output) if form.dataset_lacks and not is_file else None
     if lacking is not None:
         err.print(Text(lacking, style="yellow"), soft_wrap=True)
-    if failures:
-        complain(f"{failures} of {len(found)} results could not be read.")
+    if reasons:
+        complain(f"{len(reasons)} of {len(found)} results could not be read.")
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
@@ -226,25 +230,30 @@ class _Loaded:
 
 def _load(result: Result, images: Path | None, size: tuple[int, int] | None) -> list[_Loaded]:
     """Load the masks of each image in one result, with the images themselves if given."""
-    from anymask.io.corrected import newest_masks
-    from anymask.io.read_masks import load_dataset, scale_of
+    from anymask.io.read_masks import scale_of
 
-    found = None if images is None else image_for(images, result.name, result.path)
-    image = None if found is None else found[0]
-    size = size if image is None or size is not None else (image.height, image.width)
     scale = scale_of(result.path)
-    loaded: list[_Loaded] = []
-    for name, masks in load_dataset(result.path, size, image=image):
-        masks = newest_masks(result.path, masks)
-        own = found
-        if own is None and images is not None:
-            own = image_for(images, Path(name).with_suffix(""), result.path)
-        if images is not None and own is None:
-            raise AnymaskError(f"{images} has no image for {result.path}; check the names.")
-        name = (result.name.parent / name).as_posix()
-        image, view = own or (None, None)
-        loaded.append(_Loaded(name, result, masks, image, view, scale))
-    return loaded
+    return [
+        _Loaded(
+            (result.name.parent / each.name).as_posix(),
+            result,
+            each.masks,
+            each.image,
+            each.view,
+            scale,
+        )
+        for each in pictures_in(result, images, size)
+    ]
+
+
+def _without_images(loaded: Sequence[_Loaded]) -> tuple[list[_Loaded], set[Path]]:
+    """Leave out files that are the image of another result, and return the files of images.
+
+    A folder may hold images beside masks, and a gray one looks like a label image.
+    """
+    pairs = [(one, None if one.image is None else one.image.path) for one in loaded]
+    used = {path for one, path in pairs if path is not None and path != one.result.path}
+    return [one for one in loaded if one.result.path not in used], used
 
 
 def _with_unique_names(loaded: Sequence[_Loaded]) -> list[_Loaded]:
@@ -254,58 +263,6 @@ def _with_unique_names(loaded: Sequence[_Loaded]) -> list[_Loaded]:
         replace(one, name=one.result.name.as_posix()) if times[one.name] > 1 else one
         for one in loaded
     ]
-
-
-def image_for(images: Path, name: Path, masks: Path) -> tuple[Image, View | None] | None:
-    """Read the image of a result: the given file, or the one of that name in the given folder.
-
-    Parameters
-    ----------
-    images : Path
-    name : Path
-        The name of the result.
-    masks : Path
-        Its file.
-
-    Returns
-    -------
-    image : Image
-        As the masks were found: of a stack, the plane that the model saw.
-    view : View or None
-        How the model saw it, if that is recorded.
-
-    Raises
-    ------
-    AnymaskError
-        If there is no such file or folder, or the image cannot be read.
-    """
-    from anymask.io.recorded_view import recorded_view
-    from anymask.io.view import View
-
-    path = _path_of_image(images, name)
-    if path is None:
-        return None
-    view = recorded_view(masks, path, View())
-    return (view or View()).image(path), view
-
-
-def _path_of_image(images: Path, name: Path) -> Path | None:
-    from anymask.io.listing import is_image_folder
-    from anymask.io.registry import image_suffixes
-
-    if images.is_file() or is_image_folder(images):
-        return images
-    if not images.is_dir():
-        raise AnymaskError(f"There is no image or folder {images}; check the name.")
-    for folder in (images / name.parent, images):
-        for suffix in image_suffixes():
-            # Names may contain dots, so the suffix is appended and never replaced.
-            for path in (folder / f"{name.name}{suffix}", folder / f"{name.name}{suffix.upper()}"):
-                if path.exists():
-                    return path
-        if (folder / name.name).is_file():  # results of both a.png and a.jpg keep the suffix
-            return folder / name.name
-    return None
 
 
 def _write(

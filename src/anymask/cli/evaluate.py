@@ -223,7 +223,7 @@ def _ask(
     from anymask.evaluation.baselines import evaluate_baselines
     from anymask.evaluation.protocols import evaluate_interactive
     from anymask.evaluation.records import merged
-    from anymask.reports.pictures import PICTURED
+    from anymask.reports.page_images import PICTURED
 
     if not clicks and not box:
         return []

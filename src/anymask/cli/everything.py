@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, err, errors_as_sentences, typed
+from anymask.cli.console import errors_as_sentences
+from anymask.cli.folder_command import Leaving, leave_out, segment
 from anymask.cli.option_parameters import with_options
 from anymask.cli.options import (
     DaskOption,
@@ -22,12 +22,10 @@ from anymask.cli.options import (
     SkipFailedOption,
     load_model,
 )
-from anymask.cli.replacing import check_replacing
 from anymask.cli.view import with_view
 from anymask.io.view import View
 from anymask.jobs.inputs import gather
 from anymask.predict.everything.options import GROUPS, EverythingOptions
-from anymask.wording import counted
 
 _OF_NO_MASKS = "; lower --pred-iou-thresh and --stability-score-thresh to keep more"
 
@@ -74,6 +72,15 @@ def everything(
             "a C++ compiler.",
         ),
     ] = False,
+    blocks: Annotated[
+        bool,
+        typer.Option(
+            "--blocks",
+            help="Share out single images too: each of their tiles (--tile-size, 1024 if not "
+            "given) is a task for --jobs and --dask, and labels are written as OME-Zarr. Images of "
+            "more than 178,956,970 pixels are always done so.",
+        ),
+    ] = False,
     jobs: JobsOption = None,
     dask: DaskOption = None,
     as_json: JsonOption = False,
@@ -89,6 +96,9 @@ def everything(
     - NAME.labels.tif: a label image, one id per pixel
     - NAME.masks.csv: a table, one row per mask
     - NAME.masks.json: COCO format
+
+    An image of more than 178,956,970 pixels is read and segmented tile by tile, whatever memory
+    there is; its labels are NAME.labels.zarr (OME-Zarr), and its overlay is a smaller one.
 
     Existing results of the same NAME are replaced only if you agree, or with --overwrite.
 
@@ -118,6 +128,7 @@ def everything(
     anymask everything photos/ -o more/ --add-to corrected/
     anymask everything 'scans/**/*.tif' -o masks/ --points-per-side 64
     anymask everything slide.tif -o masks/ --tile-size 2048
+    anymask everything slide.tif -o masks/ --blocks --jobs 4
     anymask everything cube.hdr -o masks/ --rgb "nm(860)" "nm(680)" "nm(550)" --rgb ndvi
     anymask everything cells.ome.tif -o masks/ --channels 0=blue,1=green --z max
     ```
@@ -125,40 +136,23 @@ def everything(
     inputs = gather(images, view)
 
     # Imported late, so that help and mistakes in the command are answered at once.
-    from anymask.cli.folder_report import print_summary, shown
     from anymask.jobs.executors import executor_for
     from anymask.jobs.folder_job import FolderJob
     from anymask.jobs.folder_run import FolderRun
+    from anymask.jobs.in_blocks.plan import TILE_SIZE
     from anymask.jobs.matching import masks_by_image
 
     executor = executor_for(jobs, dask)
     kept = {} if add_to is None else masks_by_image(inputs, add_to)
-    job = FolderJob(output, model or "small", options, view, device, dtype, compiled, kept)
+    if blocks:
+        options.setdefault("tile_size", TILE_SIZE)
+    job = FolderJob(output, model or "small", options, view, device, dtype, compiled, kept, blocks)
     run = FolderRun(job, inputs)
-    if inputs.own_results:
-        err.print(
-            f"Skipped {counted(inputs.own_results, 'file')} that anymask wrote (overlays, labels)."
-        )
-    for outcome in run.report.failed:
-        complain(outcome.reason)
-    if skip_existing:
-        run.skip_finished()
-    if skip_failed:
-        run.skip_failed()
-    keep = "" if skip_existing else "keep those with the same settings with --skip-existing, "
-    check_replacing([job.stem(item) for item in run.todo], overwrite, keep)
-    try:
-        with shown(len(run.todo)) as progress:
-            run.segment(
-                lambda: load_model(model, device, dtype, compiled),
-                progress,
-                executor=executor,
-                command=typed.get(),
-            )
-    finally:
-        if as_json:
-            typer.echo(json.dumps(run.report.to_dict(), indent=1, ensure_ascii=False))
-        else:
-            print_summary(run.report, _OF_NO_MASKS)
-    if run.report.failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
+    leave_out(run, Leaving(skip_existing, skip_failed, overwrite))
+    segment(
+        run,
+        lambda: load_model(model, device, dtype, compiled),
+        executor,
+        as_json=as_json,
+        of_no_masks=_OF_NO_MASKS,
+    )

@@ -27,8 +27,8 @@ from anymask.cli.options import DeviceOption, DtypeOption, ModelOption
 from anymask.errors import AnymaskError
 
 if TYPE_CHECKING:
+    from anymask.training.finetune.finetune_results import FineTuned
     from anymask.training.finetune.progress import Progress as FineTuneProgress
-    from anymask.training.finetune.results import FineTuned
 
 _SHOWN = {
     "val_box_iou": "IoU from boxes",
@@ -219,11 +219,11 @@ def finetune(
         raise AnymaskError(f"--also is {also!r}; it can only be hugging-face.")
     # Imported late, so that help and mistakes in the command are answered at once.
     from anymask.training.finetune.loop import finetune as run
-    from anymask.training.finetune.processes import Processes
+    from anymask.training.finetune.training_processes import TrainingProcesses
 
     after = after_training(verdict, tune, curve, test=bool(test), semantic=semantic)
-    is_main = Processes(device).is_main
-    if curve is not None and Processes(device).count > 1:
+    is_main = TrainingProcesses(device).is_main
+    if curve is not None and TrainingProcesses(device).count > 1:
         raise AnymaskError("--learning-curve runs in one process; start without accelerate.")
     settings: dict[str, Any] = {
         "epochs": epochs,

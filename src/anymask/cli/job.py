@@ -31,7 +31,8 @@ JobArgument = Annotated[
     Path,
     typer.Argument(
         metavar="JOB",
-        help="The folder that 'anymask everything' or 'anymask segment --prompts' writes to.",
+        help="The folder that 'anymask everything' or 'anymask segment --prompts' writes to, or "
+        "the table of 'anymask measure'.",
         show_default=False,
     ),
 ]
@@ -44,7 +45,8 @@ def job() -> None:
     """Look at a run over many images, and go on with it.
 
     Each run over several images keeps a journal in its folder, OUT/job.jsonl: what is done, what
-    failed and why, the settings, and hashes of the model and of the images.
+    failed and why, the settings, and hashes of the model and of the images. A table of many images
+    has one until it is complete, TABLE.unfinished.
     """
 
 
@@ -60,9 +62,15 @@ def status(folder: JobArgument, as_json: JsonOption = False) -> None:
     ```
     """
     from anymask.jobs.job_journal import is_running, read_job
+    from anymask.jobs.table_journal import read_table_job, table_is_running
 
-    state = read_job(folder)
-    running = is_running(state.folder)
+    state = read_table_job(folder)
+    if state is not None:
+        running = table_is_running(state.folder)
+    else:
+        _check_unfinished(folder)
+        state = read_job(folder)
+        running = is_running(state.folder)
     if as_json:
         typer.echo(json.dumps(_as_json(state, running), indent=1, ensure_ascii=False))
     else:
@@ -79,10 +87,11 @@ def resume(
     """Do the images of a job that are left, with the same settings.
 
     Images that failed are left out unless their files have changed; see 'anymask job
-    retry-failed'. Nothing that is finished is done again.
+    retry-failed'. Nothing that is finished is done again. A table tries failed images again.
 
     ```
     anymask job resume masks/
+    anymask job resume all.csv
     anymask job resume masks/ --jobs 4
     ```
     """
@@ -112,16 +121,24 @@ def _again(
 ) -> None:
     """Run the command of a job again."""
     from anymask.jobs.job_journal import read_job
+    from anymask.jobs.table_journal import read_table_job
 
-    state = read_job(folder)
+    state = read_table_job(folder)
+    option = "--skip-existing"
+    if state is not None:
+        option, options = "--resume", ["--resume"]
+    else:
+        _check_unfinished(folder)
+        state = read_job(folder)
     if state.command is None:
+        python = f"{option.removeprefix('--').replace('-', '_')}=True"
         raise AnymaskError(
-            f"The job in {folder} was begun in Python; repeat that call with skip_existing=True."
+            f"The job in {folder} was begun in Python; repeat that call with {python}."
         )
     if not state.began_in.is_dir():
         raise AnymaskError(
             f"The job in {folder} was begun in {state.began_in}, which is missing; repeat its "
-            "command with --skip-existing."
+            f"command with {option}."
         )
     words = state.command
     if jobs is not None or dask is not None:
@@ -136,6 +153,12 @@ def _again(
         context.find_root().command.main(words, prog_name="anymask")
     finally:
         os.chdir(before)
+
+
+def _check_unfinished(place: Path) -> None:
+    """Refuse a table that is complete."""
+    if place.is_file() and place.suffix.lower() in (".csv", ".parquet"):
+        raise AnymaskError(f"{place} is complete: no image is left to measure.")
 
 
 def _without(words: Sequence[str], options: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from anymask.cli.console import (
     errors_as_sentences,
     note,
     out,
+    typed,
 )
 from anymask.cli.convert import parse_pixel_size, plain_unit
 from anymask.cli.options import DaskOption, JobsOption, OverwriteOption
@@ -151,7 +152,8 @@ def measure(
     The masks of a.tif are those called a.masks.json, a.labels.tif, a.ndvi.labels.tif, a_masks.png
     and so on, or those of a.tif in a COCO file. If an image cannot be measured, it is reported and
     the others continue; the exit code is then 1. Ctrl-C stops with exit code 130. Finished images
-    are kept in OUT.unfinished, whatever ends the run, and --resume goes on with them.
+    are kept in OUT.unfinished, whatever ends the run, and --resume goes on with them; 'anymask job
+    status OUT' says how far it is.
 
     What is recorded of how masks were found, such as --z max or --rgb ndvi, is used again.
 
@@ -234,7 +236,7 @@ def _measure_one(
     """Measure the objects of one image, and write or show them."""
     from anymask.cli.measured_table import print_table
     from anymask.files import check_free
-    from anymask.io.table_parts import table_format
+    from anymask.io.table_formats import table_format
     from anymask.jobs.matching import MaskedItem
 
     form = None if output is None else table_format(output, in_parts=False)
@@ -271,7 +273,7 @@ def _measure_many(run: MeasureRun, as_json: bool, executor: Executor | None) -> 
         complain(outcome.reason)
     try:
         with shown(len(run.todo), notes=False, what="object") as progress:
-            run.measure(progress, executor=executor)
+            run.measure(progress, executor=executor, command=typed.get())
     finally:
         for said in merged(said for each in report.outcomes for said in each.notes):
             note(said)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from anymask.cli.console import EXIT_SOME_FAILED, complain, note, typed
+from anymask.cli.console import note
 from anymask.cli.data_set import DataSet
-from anymask.cli.replacing import check_replacing
+from anymask.cli.folder_command import Leaving, leave_out, segment
 from anymask.io.view import View
 from anymask.jobs.inputs import gather
 from anymask.notices import merged, noticing
-from anymask.wording import counted
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -67,7 +63,6 @@ def segment_from_file(
     inputs = gather(images, view)
 
     # Imported late, so that help and mistakes in the command are answered at once.
-    from anymask.cli.folder_report import print_summary, shown
     from anymask.io.prompt_files import read_prompts
     from anymask.jobs.executors import executor_for
     from anymask.jobs.folder_run import FolderRun
@@ -93,27 +88,19 @@ def segment_from_file(
     )
     run = FolderRun(job, inputs)
     items = list(run.todo)
-    if inputs.own_results:
-        note(f"Skipped {counted(inputs.own_results, 'file')} that anymask wrote.")
-    for outcome in run.report.failed:
-        complain(outcome.reason)
-    if skip_existing:
-        run.skip_finished()
-    if skip_failed:
-        run.skip_failed()
-    keep = "" if skip_existing else "keep those with the same settings with --skip-existing, "
-    check_replacing([job.stem(item) for item in run.todo], overwrite, keep)
+    leave_out(run, Leaving(skip_existing, skip_failed, overwrite))
     if data_set is not None:
         data_set.check_free(items)
-    try:
-        with shown(len(run.todo)) as progress:
-            run.segment(load, progress, executor=executor, command=typed.get())
+
+    def write_data_set() -> None:
         if data_set is not None:
             data_set.write([item for item in items if job.has_results(item)], view)
-    finally:
-        if as_json:
-            typer.echo(json.dumps(run.report.to_dict(), indent=1, ensure_ascii=False))
-        else:
-            print_summary(run.report, of_no_masks=", as the file names no object there")
-    if run.report.failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
+
+    segment(
+        run,
+        load,
+        executor,
+        as_json=as_json,
+        of_no_masks=", as the file names no object there",
+        afterwards=write_data_set,
+    )

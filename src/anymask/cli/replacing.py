@@ -10,7 +10,7 @@ import typer
 
 from anymask.cli.console import err
 from anymask.errors import OutputError
-from anymask.io.results import SUFFIXES, result_path
+from anymask.io.results import has_results
 
 
 def check_replacing(stems: Sequence[Path], overwrite: bool, otherwise: str) -> None:
@@ -34,7 +34,7 @@ def check_replacing(stems: Sequence[Path], overwrite: bool, otherwise: str) -> N
     """
     if overwrite:
         return
-    there = [s for s in stems if all(result_path(s, suffix).exists() for suffix in SUFFIXES)]
+    there = [stem for stem in stems if has_results(stem)]
     if not there:
         return
     named = f"results for {there[0].name}"

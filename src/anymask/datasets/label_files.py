@@ -16,7 +16,7 @@ from anymask.datasets.packed_masks import PackedMasks
 from anymask.datasets.types import Objects, Truth
 from anymask.errors import ImageError
 from anymask.images.memory import check_fits
-from anymask.io.label_images import only_page
+from anymask.io.label_images import only_page, without_nodata
 from anymask.io.mask_formats.voc import png_paths
 from anymask.io.read_masks import load_masks
 from anymask.label_ids import checked_labels
@@ -55,7 +55,7 @@ def read_labels(path: Path) -> NDArray[Any]:
                 page = only_page(tiff, path)
                 advice = "check that the file is whole"
                 check_fits(page.shape, np.dtype(page.dtype).itemsize, str(path), advice)
-                labels = page.asarray()
+                labels = without_nodata(page.asarray(), page)
         else:
             with Image.open(path) as picture:
                 grey = picture.convert("L") if path.suffix.lower() in JPEG else picture

@@ -17,7 +17,6 @@ from scipy import ndimage
 
 from anymask.datasets.types import Example
 from anymask.errors import AnymaskError
-from anymask.evaluation.clicks import Click
 from anymask.evaluation.records import (
     SCORE_SIZE,
     ObjectRecord,
@@ -27,6 +26,7 @@ from anymask.evaluation.records import (
     scored_size,
     targets_of,
 )
+from anymask.evaluation.simulated_clicks import Click
 from anymask.masks.rle import check_mask
 
 Rgb = NDArray[np.uint8]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anymask.datasets.packed_masks import PackedMasks
 from anymask.datasets.types import Example
-from anymask.evaluation.matching import Overlaps, pairwise_iou
+from anymask.evaluation.object_matching import Overlaps, pairwise_iou
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import Counts, compress
 from anymask.model.config import EverythingConfig

@@ -36,7 +36,7 @@ MAP_SIZE = 320
 
 
 @dataclass(frozen=True, eq=False)
-class ClassRecord:
+class ClassMapRecord:
     """The measured class map of one image.
 
     Attributes
@@ -101,7 +101,7 @@ def true_masks(example: Example, number_of: Mapping[int, int], classes: int) -> 
     return masks
 
 
-def called(record: ClassRecord, number: int) -> ClassRecord:
+def called(record: ClassMapRecord, number: int) -> ClassMapRecord:
     """Return the record of a map in which every pixel has the same class."""
     alone = np.zeros_like(record.true)
     alone[number] = 1.0
@@ -114,7 +114,7 @@ def called(record: ClassRecord, number: int) -> ClassRecord:
     )
 
 
-def class_reliability(records: Sequence[ClassRecord]) -> Reliability:
+def class_reliability(records: Sequence[ClassMapRecord]) -> Reliability:
     """Compare predicted and true IoU of the classes that are present in each image."""
     seen = [(record, k) for record in records for k in np.flatnonzero(record.true)]
     predicted, true = (
@@ -125,7 +125,7 @@ def class_reliability(records: Sequence[ClassRecord]) -> Reliability:
 
 def map_classes(
     sam: Sam, examples: Iterable[Example], number_of: Mapping[int, int], classes: int
-) -> list[ClassRecord]:
+) -> list[ClassMapRecord]:
     """Predict the class map of every image and measure it.
 
     Parameters
@@ -148,7 +148,7 @@ def map_classes(
         true = true_masks(example, number_of, classes)
         answered = labels == np.arange(1, classes + 1)[:, None, None]
         records.append(
-            ClassRecord(
+            ClassMapRecord(
                 example.set_name,
                 example.name,
                 (answered & true).mean((1, 2)),
@@ -161,7 +161,7 @@ def map_classes(
     return records
 
 
-def most_common_class(records: Sequence[ClassRecord]) -> int:
+def most_common_class(records: Sequence[ClassMapRecord]) -> int:
     """Return the class with the largest mean area; every set has the same weight."""
     sets = {record.set_name for record in records}
     shares = [np.mean([r.true for r in records if r.set_name == name], 0) for name in sets]
@@ -169,8 +169,8 @@ def most_common_class(records: Sequence[ClassRecord]) -> int:
 
 
 def compare_classes(
-    before: Sequence[ClassRecord],
-    after: Sequence[ClassRecord],
+    before: Sequence[ClassMapRecord],
+    after: Sequence[ClassMapRecord],
     classes: Sequence[int],
     figure: str = "IoU",
     *,
@@ -181,7 +181,7 @@ def compare_classes(
 
     Parameters
     ----------
-    before, after : sequences of ClassRecord
+    before, after : sequences of ClassMapRecord
         Of the same images in the same order.
     classes : sequence of int
         Which classes; in each set, those present in its images count.
@@ -210,7 +210,7 @@ def _reduced(labels: NDArray[Any]) -> NDArray[Any]:
     return labels[::step, ::step].copy()
 
 
-def _sums(records: Sequence[ClassRecord], members: list[list[int]], k: int) -> Floats:
+def _sums(records: Sequence[ClassMapRecord], members: list[list[int]], k: int) -> Floats:
     """Return intersection, prediction and truth of a class, (3, units)."""
     return np.array(
         [

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from anymask.evaluation.everything import EverythingRecord
-from anymask.evaluation.matching import Overlaps, area_under, matched_f1, rank
+from anymask.evaluation.object_matching import Overlaps, area_under, matched_f1, rank
 from anymask.evaluation.records import ObjectRecord
 
 RESAMPLES = 2000

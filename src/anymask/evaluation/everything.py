@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from anymask.datasets.packed_masks import PackedMasks
 from anymask.datasets.types import Example
-from anymask.evaluation.matching import (
+from anymask.evaluation.object_matching import (
     Overlaps,
     average_precision,
     average_recall,

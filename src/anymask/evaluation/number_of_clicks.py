@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from anymask.datasets.types import Example
-from anymask.evaluation.clicks import next_click
 from anymask.evaluation.metrics import mask_iou
 from anymask.evaluation.protocols import PromptedImage
 from anymask.evaluation.records import Target, targets_of
+from anymask.evaluation.simulated_clicks import next_click
 from anymask.masks.clicked import keep_clicked
 from anymask.model.sam import Sam
 

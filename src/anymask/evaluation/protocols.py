@@ -19,7 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from anymask.datasets.types import Example
-from anymask.evaluation.clicks import next_click
 from anymask.evaluation.metrics import Reliability, mask_iou, reliability
 from anymask.evaluation.records import (
     SCORE_SIZE,
@@ -33,6 +32,7 @@ from anymask.evaluation.records import (
     set_weights,
     targets_of,
 )
+from anymask.evaluation.simulated_clicks import next_click
 from anymask.images.resize import resize_for
 from anymask.model.sam import Sam
 

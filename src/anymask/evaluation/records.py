@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from anymask.datasets.packed_masks import PackedMasks
 from anymask.datasets.sampling import choose_objects
 from anymask.datasets.types import Example
-from anymask.evaluation.clicks import Click, first_click
 from anymask.evaluation.metrics import boundary_f_score, dice_of_iou, mask_iou
+from anymask.evaluation.simulated_clicks import Click, first_click
 from anymask.images.resize import ResizeLongestSide
 from anymask.masks.boxes import boxes_of_masks
 from anymask.masks.rle import Counts, counts_of, mask_of

@@ -311,8 +311,8 @@ class Image:
             yield labels[index], self.without_nodata(channel)
 
     def row_areas(self) -> NDArray[np.float64] | None:
-        """Area of one pixel of each row in m², for an image in degrees; None for any other."""
-        return row_areas(self.geo, self.height) if self.unit == "degree" else None
+        """Area of one pixel of each row in m², if `pixel_size` does not tell it; see `earth`."""
+        return row_areas(self.geo, self.height, self.unit)
 
     def plane(self, t: Choice = None, z: Choice = None) -> Image:
         """Choose one time and one depth; the result has neither axis.

@@ -153,17 +153,27 @@ def to_rgb(
     >>> to_rgb(cells, colors=["green", "#ff00ff"], low=0, high=4000).tolist()
     [[[0, 255, 0], [255, 0, 255]]]
     """
-    low, high = _one_pair(low, high, percentiles, window)
-    contrast = Contrast(low, high, joint, gamma, 0.01 if clahe is True else clahe, background)
+    contrast = contrast_of(low, high, percentiles, window, joint, gamma, clahe, background)
     if isinstance(image, Image):
         image = image.plane(t, z)
         if channels is None and colors is None and is_spectral(image):
             return _spectral(image, contrast)
-    planes = planes_of(image, channels, colors)
-    if _is_finished(planes, contrast):
-        assert planes.whole is not None
-        return planes.whole
-    return _rendered(planes, contrast)
+    return rendered(planes_of(image, channels, colors), contrast)
+
+
+def contrast_of(
+    low: Any = None,
+    high: Any = None,
+    percentiles: tuple[float, float] | None = None,
+    window: tuple[float, float] | None = None,
+    joint: bool | None = None,
+    gamma: float = 1.0,
+    clahe: bool | float = False,
+    background: float = 0.0,
+) -> Contrast:
+    """Return the contrast that options of `to_rgb` ask for."""
+    low, high = _one_pair(low, high, percentiles, window)
+    return Contrast(low, high, joint, gamma, 0.01 if clahe is True else clahe, background)
 
 
 def _one_pair(
@@ -222,13 +232,34 @@ def _is_finished(planes: Planes, contrast: Contrast) -> bool:
     return planes.whole is not None and planes.window is None and contrast == Contrast()
 
 
-def _rendered(planes: Planes, contrast: Contrast) -> NDArray[np.uint8]:
+def rendered(
+    planes: Planes, contrast: Contrast, limits: Sequence[tuple[float, float]] | None = None
+) -> NDArray[np.uint8]:
+    """Show channels.
+
+    Parameters
+    ----------
+    planes : Planes
+    contrast : Contrast
+    limits : sequence of (float, float), optional
+        The values for black and white of each channel, as `limits_of` found them; by default those
+        of these channels.
+
+    Returns
+    -------
+    ndarray
+        ``uint8`` H×W×3.
+    """
+    if _is_finished(planes, contrast):
+        assert planes.whole is not None
+        return planes.whole
     channels = planes.channels
     if contrast.background:
         # One channel after another, because each takes as much memory as the image in float32.
         channels = [subtract_background(channel, contrast.background) for channel in channels]
-    joint = planes.joint if contrast.joint is None else contrast.joint
-    pairs = zip(channels, _limits(planes, channels, contrast, joint), strict=True)
+    if limits is None:
+        limits = limits_of(planes, contrast, channels)
+    pairs = zip(channels, limits, strict=True)
     parts = (scaled(channel, limits, contrast.gamma) for channel, limits in pairs)
     if planes.colors is not None:
         if contrast.clahe:
@@ -246,9 +277,33 @@ def _rendered(planes: Planes, contrast: Contrast) -> NDArray[np.uint8]:
     return rgb
 
 
-def _limits(
-    planes: Planes, channels: Sequence[NDArray[Any]], contrast: Contrast, joint: bool
+def limits_of(
+    planes: Planes, contrast: Contrast, channels: Sequence[NDArray[Any]] | None = None
 ) -> list[tuple[float, float]]:
+    """Return the values for black and white of each channel.
+
+    Parameters
+    ----------
+    planes : Planes
+    contrast : Contrast
+    channels : sequence of array, optional
+        Its channels without their background, if that is subtracted.
+    """
+    channels = planes.channels if channels is None else channels
+    joint = planes.joint if contrast.joint is None else contrast.joint
+    return find_limits(channels, _wanted(planes, contrast), joint=joint)
+
+
+def fixed_limits(planes: Planes, contrast: Contrast) -> list[tuple[float, float]] | None:
+    """Return the values for black and white; None if they depend on those of the image."""
+    wanted = _wanted(planes, contrast)
+    if any(isinstance(limit, str) for pair in wanted for limit in pair):
+        return None
+    return [(float(low), float(high)) for low, high in wanted]
+
+
+def _wanted(planes: Planes, contrast: Contrast) -> list[tuple[Limit, Limit]]:
+    """The limits of each channel, which may be percentiles."""
     low: Limit = LOW
     high: Limit = HIGH
     stored = None if contrast.background else planes.dtype
@@ -260,7 +315,7 @@ def _limits(
         low, high = 0.0, 1.0
     if contrast.is_open and contrast.background:
         low, high = "0%", HIGH
-    return find_limits(channels, contrast.limits(len(channels), low, high), joint=joint)
+    return contrast.limits(len(planes.channels), low, high)
 
 
 def _spectral(image: Image, contrast: Contrast) -> NDArray[np.uint8]:

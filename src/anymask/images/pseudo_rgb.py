@@ -11,7 +11,7 @@ from anymask.errors import AnymaskError
 from anymask.images.bands import TOLERANCE, as_cube
 from anymask.images.contrast import Contrast, Limit
 from anymask.images.recipes import METHODS, Recipe, check_names, default_recipe, recipe
-from anymask.images.rendering import PseudoRgb, render
+from anymask.images.render_recipe import PseudoRgb, render
 
 __all__ = [
     "METHODS",

@@ -17,7 +17,7 @@ from anymask.errors import AnymaskError, ImageError
 from anymask.io.guards import read_json
 from anymask.io.label_images import pixels_sha256
 from anymask.io.read_masks import load_masks
-from anymask.io.results import JSON, LABELS
+from anymask.io.results import JSON, LABELS, LABELS_ZARR, result_path
 from anymask.masks.mask_set import MaskSet
 from anymask.notices import tell
 from anymask.wording import counted
@@ -50,8 +50,11 @@ def newest_masks(path: Path, masks: MaskSet) -> MaskSet:
     ImageError
         If both files were changed, and do not show the same.
     """
-    beside = path.with_name(path.name.removesuffix(JSON) + LABELS)
-    if not path.name.endswith(JSON) or not beside.is_file():
+    stem = path.with_name(path.name.removesuffix(JSON))
+    beside = result_path(stem, LABELS)
+    if not beside.is_file():
+        beside = result_path(stem, LABELS_ZARR)
+    if not path.name.endswith(JSON) or not beside.exists():
         return masks
     content = read_json(path)
     if not isinstance(content, Mapping) or len(content.get("images") or ()) != 1:

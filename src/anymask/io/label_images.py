@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from anymask.errors import ImageError
 from anymask.images.memory import check_fits
+from anymask.images.nodata import holes, parse_nodata
 from anymask.io.guards import check_size
 from anymask.label_ids import checked_labels
 from anymask.masks.mask_set import MaskSet
@@ -29,6 +30,7 @@ KEY = "anymask"
 ADVICE = "save the masks as COCO or NPZ, which hold run lengths"
 """Advice for a label image that does not fit into memory."""
 
+_GDAL_NODATA = 42113  # the tag of TIFF
 _REDUCED_OR_MASK = 1 | 4  # values of TIFF's tag NewSubfileType
 _PNG_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I;16N", "I")
 
@@ -71,8 +73,14 @@ def check_plain(path: Path, shape: tuple[int, ...], dtype: Any) -> None:
         )
 
 
-def pixels_sha256(labels: NDArray[Any]) -> str:
+def pixels_sha256(labels: Any, rows: int | None = None) -> str:
     """Return the SHA-256 of a label image's ids, the same for any dtype and file.
+
+    Parameters
+    ----------
+    labels : (H, W) array, or anything that is sliced like one
+    rows : int, optional
+        How many rows are looked at together; by default about a million pixels.
 
     Examples
     --------
@@ -81,7 +89,7 @@ def pixels_sha256(labels: NDArray[Any]) -> str:
     True
     """
     digest = hashlib.sha256(f"{labels.shape[0]}x{labels.shape[1]}".encode())
-    step = max(1, (1 << 20) // max(1, labels.shape[1]))
+    step = rows or max(1, (1 << 20) // max(1, labels.shape[1]))
     for top in range(0, labels.shape[0], step):
         digest.update(labels[top : top + step].astype("<i8").tobytes())
     return digest.hexdigest()
@@ -119,6 +127,15 @@ def only_page(tiff: tifffile.TiffFile, path: Path) -> tifffile.TiffPage:
             f"{path} has {len(pages)} pages, but a label image has one; save one alone."
         )
     return own[0]
+
+
+def without_nodata(labels: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
+    """Put background where GDAL's tag says that there is no data, such as 65535 or -9999."""
+    nodata = parse_nodata(page.tags.valueof(_GDAL_NODATA))
+    if nodata is None:
+        return labels
+    missing = np.isnan(labels) if nodata != nodata else holes(labels, nodata)
+    return labels if missing is None else np.where(missing, labels.dtype.type(0), labels)
 
 
 def read_png(path: Path) -> tuple[NDArray[Any], bool, str | None]:

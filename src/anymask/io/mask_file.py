@@ -10,6 +10,9 @@ from typing import Any
 from anymask.errors import ImageError
 from anymask.images.image import Transform
 from anymask.io.guards import open_zip, read_json
+from anymask.masks.coco import key_of
+from anymask.notices import tell
+from anymask.wording import counted
 
 _BEGINNING = 4096
 _ZIP = (b"PK\3\4", b"PK\5\6")
@@ -59,6 +62,14 @@ class MaskFile:
         if not self.is_folder and not path.is_file():
             raise ImageError(f"There is no file {path}; check the name and the folder.")
 
+    def with_facts_of(self, other: MaskFile) -> MaskFile:
+        """Return this file with what the caller of another knows; nothing is read again."""
+        same = copy.copy(other)
+        for name in ("start", "text", "json", "members", "annotations_of"):
+            if name in vars(self):
+                vars(same)[name] = vars(self)[name]
+        return same
+
     def of_picture(self, picture: str | None) -> MaskFile:
         """Return the same file for another of its images; nothing is read again."""
         other = copy.copy(self)
@@ -88,6 +99,21 @@ class MaskFile:
             If it begins like JSON and is damaged or too large.
         """
         return read_json(self.path) if self.text.startswith(("{", "[")) else None
+
+    @cached_property
+    def annotations_of(self) -> dict[str, list[Any]]:
+        """The annotations in a COCO data set, by the key of their image."""
+        found: dict[str, list[Any]] = {}
+        for annotation in self.json["annotations"]:
+            found.setdefault(key_of(annotation["image_id"]), []).append(annotation)
+        listed = {key_of(image["id"]) for image in self.json["images"]}
+        if others := [key for key in found if key not in listed]:
+            number = sum(len(found[key]) for key in others)
+            tell(
+                f"{counted(number, 'annotation')} of images that the file does not list "
+                f"({', '.join(others)[:60]}) {'is' if number == 1 else 'are'} left out."
+            )
+        return found
 
     @cached_property
     def members(self) -> tuple[str, ...] | None:

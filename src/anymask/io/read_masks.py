@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from anymask.io.write_context import place_of
 from anymask.masks.mask_set import MaskSet
 
 _JPEG = b"\xff\xd8\xff"
+
+
+_last: tuple[tuple[Path, int, int], MaskFile] | None = None
 
 
 def load_masks(
@@ -74,7 +77,23 @@ def load_masks(
     mask_formats()
     with reading(path, "masks"):
         file = MaskFile(path, picture=picture, **facts)
+        if picture is not None:
+            file = _parsed_before(file)
         return _read(_identify(file), file)
+
+
+def _parsed_before(file: MaskFile) -> MaskFile:
+    """Return a file with the masks of several images, parsed once for all of them.
+
+    The last one is kept, until it changes or another is read.
+    """
+    global _last
+    status = file.path.stat()
+    mark = (file.path.absolute(), status.st_size, status.st_mtime_ns)
+    if _last is not None and _last[0] == mark:
+        return _last[1].with_facts_of(file)
+    _last = (mark, file)
+    return file
 
 
 def load_dataset(
@@ -82,6 +101,7 @@ def load_dataset(
     image_size: tuple[int, int] | None = None,
     *,
     image: Image | str | os.PathLike[str] | Any = None,
+    image_of: Callable[[str], Image | None] | None = None,
 ) -> Iterator[tuple[str, MaskSet]]:
     """Read the masks of every image in a file: all of a COCO data set, otherwise the only one.
 
@@ -92,6 +112,8 @@ def load_dataset(
         As in `load_masks`.
     image : Image, array or path-like, optional
         As in `load_masks`, for a file with the masks of one image.
+    image_of : callable, optional
+        Returns the image of a name in the file, or None; for files with the masks of several.
 
     Yields
     ------
@@ -105,18 +127,24 @@ def load_dataset(
         As in `load_masks`.
     """
     path = Path(path)
-    facts = _facts_of(image, image_size)
     mask_formats()
+    facts = _facts_of(image, image_size)
     with reading(path, "masks"):
         file = MaskFile(path, **facts)
         form = _identify(file)
         images = [(None, None)] if form.images_in is None else form.images_in(file)
     for key, name in images:
+        stored = str(name) if name and isinstance(name, str) else stem_of(path)
+        own = None if image_of is None else image_of(stored)
         with reading(path, "masks"):
-            masks = _read(form, file.of_picture(key))
+            one = file.of_picture(key)
+            if own is not None:
+                told = MaskFile(path, picture=key, **_facts_of(own, image_size))
+                one = file.with_facts_of(told)
+            masks = _read(form, one)
         if key is None:  # the only image; its stored name may be a path on another machine
-            name = _without_folders(name) if name and isinstance(name, str) else stem_of(path)
-        yield str(name), masks
+            stored = _without_folders(stored)
+        yield stored, masks
 
 
 def scale_of(path: Path) -> dict[str, Any]:

@@ -15,16 +15,17 @@ corrected afterwards, its masks are used from then on (`corrected.py`).
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anymask.files import whole_file
 from anymask.images.earth import row_areas
+from anymask.io.coco_file import in_portions, write_coco
 from anymask.io.label_images import class_notes, pixels_sha256
 from anymask.io.mask_formats.label_tiff import write_tiff
 from anymask.io.registry import mask_formats
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from anymask.masks.measure import Measurements
 
 OVERLAY, LABELS, CSV, JSON = ".overlay.png", ".labels.tif", ".masks.csv", ".masks.json"
+LABELS_ZARR = ".labels.zarr"
+"""The labels of an image too large for one TIFF; see io/large_results.py."""
 SUFFIXES = (OVERLAY, LABELS, CSV, JSON)
 BINARY, SEMANTIC = ".binary.png", ".semantic.png"
 """White on black: the union of all masks of an image, and all pixels of a class."""
@@ -67,6 +70,13 @@ def result_path(stem: Path, suffix: str) -> Path:
     'out/scan.v2.labels.tif'
     """
     return stem.with_name(stem.name + suffix)
+
+
+def has_results(stem: Path) -> bool:
+    """Whether all results of an image exist; its labels may be TIFF or Zarr."""
+    there = {suffix: result_path(stem, suffix).is_file() for suffix in SUFFIXES}
+    there[LABELS] |= result_path(stem, LABELS_ZARR).is_dir()
+    return all(there.values())
 
 
 def stem_of(path: Path) -> str:
@@ -138,7 +148,6 @@ def write_results(
     labels = masks.to_labels()
     # With this, each of the two tells whether it was changed since; see io/corrected.py.
     info = {**(info or {}), "labels_sha256": pixels_sha256(labels)}
-    coco = {"info": info, **masks.to_coco(image_name)}
     if painted is None and image is not None:
         painted = overlay(image, labels, scale=enlargement(labels.shape))
     suffixes = SUFFIXES if painted is not None else SUFFIXES[1:]
@@ -152,8 +161,9 @@ def write_results(
             result_path(stem, OVERLAY).unlink(missing_ok=True)
         context = WriteContext(image_name, pixel_size=pixel_size, unit=unit, **place_of(geo))
         save_labels(part[LABELS], labels, context, class_notes(masks))
-        save_table(part[CSV], masks, _sizes(masks, pixel_size, unit, geo))
-        part[JSON].write_text(json.dumps(coco, allow_nan=False), encoding="utf-8")
+        save_table(part[CSV], masks, sizes_of(masks, pixel_size, unit, geo))
+        write_coco(part[JSON], masks, image_name, info)
+    rmtree(result_path(stem, LABELS_ZARR), ignore_errors=True)  # of an earlier run in blocks
     return list(targets.values())
 
 
@@ -187,7 +197,7 @@ def save_table(path: Path, masks: MaskSet, sizes: Measurements | None = None) ->
         writer = csv.writer(file)
         named = masks.class_names is not None
         writer.writerow([*_COLUMNS, *["class_name"] * named, *added])
-        for row in masks.to_table():
+        for row in (row for portion in in_portions(masks) for row in portion.to_table()):
             centroid = (_rounded(v, 2) for v in row["centroid"])
             scores = (_rounded(row[name], 4) for name in _COLUMNS[-2:])
             name = [row["class_name"]] if named else []
@@ -195,7 +205,7 @@ def save_table(path: Path, masks: MaskSet, sizes: Measurements | None = None) ->
             writer.writerow([row["id"], row["area"], *row["bbox"], *centroid, *scores, *name, *own])
 
 
-def _sizes(
+def sizes_of(
     masks: MaskSet,
     pixel_size: tuple[float, float] | None,
     unit: str | None,
@@ -206,9 +216,9 @@ def _sizes(
 
     if pixel_size is None or not unit:
         return None
-    areas = row_areas(geo, masks.image_size[0])
+    areas = row_areas(geo, masks.image_size[0], unit)
     found = measure(masks, pixel_size=pixel_size, unit=unit, properties=SIZES, row_areas=areas)
-    # Of pixels in degrees, some sizes are in pixels still.
+    # Where pixels are in degrees or stretched, some sizes are in pixels still.
     units = {name: unit for name, unit in found.units.items() if unit != "pixels"}
     return Measurements({name: found[name] for name in units}, units)
 

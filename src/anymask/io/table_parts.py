@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from anymask.errors import OutputError
-from anymask.io.registry import MaskFormat, written_formats
 from anymask.masks.measure import Measurements
 
 Kind = Literal["int", "float", "text"]
@@ -53,34 +50,6 @@ def part_of(table: Measurements) -> dict[str, list[Any]]:
 def rows_in(part: Part) -> int:
     """Number of rows in a part."""
     return max((len(values) for values in part.values()), default=0)
-
-
-def table_format(path: Path, *, in_parts: bool) -> MaskFormat:
-    """Return the format of a new table, by its name, and check that it can be written.
-
-    Parameters
-    ----------
-    path : Path
-    in_parts : bool
-        Whether it must be one that is written part by part.
-
-    Raises
-    ------
-    OutputError
-        If no such format has this suffix, or a package that it needs is not installed.
-    """
-    forms = [
-        form
-        for form in written_formats().values()
-        if (form.write_parts if in_parts else form.write_table) is not None
-    ]
-    for form in forms:
-        if path.suffix.lower() in form.suffixes:
-            if form.check is not None:
-                form.check()
-            return form
-    suffixes = " nor a ".join(suffix for form in forms for suffix in form.suffixes)
-    raise OutputError(f"{path} is neither a {suffixes}; give it one of these names.")
 
 
 def gathered(parts: Iterable[Part], rows: int) -> Iterator[list[Part]]:

@@ -35,7 +35,8 @@ def measure_in_image(
     pixel_size, unit, properties, values
         As in `anymask.measure`; the first two override the image's own.
     geo_reference : mapping, optional
-        As in `Image.geo`, for the areas of pixels in degrees; overrides the image's own.
+        As in `Image.geo`, for areas on the ground where `pixel_size` does not tell them; overrides
+        the image's own.
 
     Returns
     -------
@@ -56,7 +57,7 @@ def measure_in_image(
         unit=unit,
         properties=properties,
         values=values,
-        row_areas=row_areas(geo_reference, masks.image_size[0]),
+        row_areas=row_areas(geo_reference, masks.image_size[0], unit),
     )
 
 
@@ -64,12 +65,13 @@ def measured(masks: MaskSet, context: WriteContext) -> Measurements:
     """Measure masks with the settings of a context: one row per mask, ordered by id."""
     if isinstance(context.image, Image):
         check_same_size(masks, context.image.plane())
+    geo = {"transform": context.transform, "crs": context.crs}
     found = measure(
         masks,
         context.image,
         pixel_size=context.pixel_size,
         unit=context.unit,
         properties=context.properties,
-        row_areas=row_areas({"transform": context.transform}, masks.image_size[0]),
+        row_areas=row_areas(geo, masks.image_size[0], context.unit),
     )
     return found.select(np.argsort(found["id"]))

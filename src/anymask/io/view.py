@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from anymask.images.image import Image
     from anymask.images.recipes import Recipe
+    from anymask.images.windows import RgbWindows
     from anymask.io.references import References
 
 
@@ -95,6 +96,30 @@ class View:
 
         made = pseudo_rgb(image, recipe, **self.options)
         return made.rgb, tuple(f"{image.path} ({made.name}): {note}" for note in made.notes)
+
+    def in_parts(
+        self,
+        image: Image,
+        recipe: Recipe | None,
+        limits: Sequence[tuple[float, float]] | None = None,
+    ) -> RgbWindows:
+        """Return the RGB image that the model sees, computed where it is sliced.
+
+        Parameters
+        ----------
+        image : Image
+        recipe : Recipe, optional
+        limits : sequence of (float, float), optional
+            Its limits of contrast, if they are known.
+
+        Raises
+        ------
+        ImageError
+            If it cannot be shown part by part.
+        """
+        from anymask.images.windows import RgbWindows
+
+        return RgbWindows(image, self.options, recipe, limits)
 
     def as_seen(self, image: Image) -> Image:
         """Return the RGB image that the model saw, as an image without a file of its own."""

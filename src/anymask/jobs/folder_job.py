@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 from anymask.checkpoints.identify import WEIGHT_SUFFIXES
 from anymask.checkpoints.registry import CHECKPOINTS
 from anymask.files import sha256
+from anymask.images.image import Image
+from anymask.io.corrected import newest_masks
 from anymask.io.fingerprint import fingerprint
-from anymask.io.results import JSON, SUFFIXES, result_path
+from anymask.io.read_masks import load_masks
+from anymask.io.results import JSON, has_results, result_path
 from anymask.io.view import View
 from anymask.jobs.finders import Everything, Finder
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.matching import MaskedItem
+from anymask.masks.mask_set import MaskSet
 from anymask.model.config import EverythingConfig
 from anymask.predict.everything.options import EverythingOptions
 
@@ -48,6 +52,9 @@ class FolderJob:
         As in `anymask.load`.
     add_to : mapping of Path to MaskedItem
         Images with masks that are kept; what these do not cover is added.
+    blocks : bool
+        Whether images with several tiles are done in blocks (`anymask.jobs.in_blocks`), as images
+        too large to be read at once always are.
 
     Raises
     ------
@@ -63,9 +70,29 @@ class FolderJob:
     dtype: str = "auto"
     compile: bool = False
     add_to: Mapping[Path, MaskedItem] = field(default_factory=dict)
+    blocks: bool = False
 
     def __post_init__(self) -> None:
         EverythingOptions.for_model(EverythingConfig(), self.options)
+
+    @property
+    def finds_everything(self) -> bool:
+        """Whether every object is looked for, which can be done in blocks."""
+        return True
+
+    def load(self) -> Sam:
+        """Load the model."""
+        from anymask.checkpoints import load
+
+        return load(self.model, device=self.device, dtype=self.dtype, compile=self.compile)
+
+    def earlier_masks(self, item: WorkItem, image: Image) -> MaskSet | None:
+        """Return the masks of an item that are kept; None if there are none."""
+        known = self.add_to.get(item.path)
+        if known is None:
+            return None
+        masks = load_masks(known.masks, picture=known.picture, image=image)
+        return newest_masks(known.masks, masks)
 
     def finder(self, sam: Sam) -> Finder:
         """Return what finds the masks of each image.
@@ -100,7 +127,7 @@ class FolderJob:
 
     def has_results(self, item: WorkItem) -> bool:
         """Whether all results of an item exist, with any settings."""
-        return all(result_path(self.stem(item), suffix).is_file() for suffix in SUFFIXES)
+        return has_results(self.stem(item))
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that all results depend on, for the record of the job.

@@ -7,14 +7,21 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from anymask.errors import AnymaskError, ImageError
+from anymask.errors import AnymaskError, ImageError, OutputError
 from anymask.files import check_writable, remove_leftovers
 from anymask.io.fingerprint import fingerprint
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.inputs import Inputs, WorkItem
 from anymask.jobs.job_journal import JobJournal, as_json, check_not_running, read_job
 from anymask.jobs.report import FolderReport, Outcome
-from anymask.jobs.work_through import Executor, InThisProcess, OnProgress, work_through
+from anymask.jobs.work_through import (
+    Cancelled,
+    Executor,
+    InThisProcess,
+    OnProgress,
+    Watch,
+    work_through,
+)
 from anymask.jobs.worker import Segmenting, Worker
 
 if TYPE_CHECKING:
@@ -139,9 +146,12 @@ class FolderRun:
             return
         for folder in {self.job.stem(item).parent for item in self.todo}:
             remove_leftovers(folder)
+        blocks = executor
         if executor is None:
             executor = InThisProcess(lambda: Worker(self.job, load).segment)
-        journal = self._journal(command)
+        # One image needs no journal, unless it is large.
+        several, items = len(self.todo) + len(self.report.outcomes) > 1, list(self.todo)
+        journal = self._begin_journal(command) if several else None
         try:
             work_through(
                 Segmenting(self.job),
@@ -152,15 +162,45 @@ class FolderRun:
                 cancel=cancel,
                 keep=None if journal is None else partial(self._keep, journal),
             )
+            if self.todo and not self.report.cancelled:
+                if journal is None:
+                    journal = self._begin_journal(command)
+                self._segment_large(items, journal, load, progress, cancel, blocks)
         finally:
             if journal is not None:
                 journal.close()
 
-    def _journal(self, command: Sequence[str] | None) -> JobJournal | None:
-        """Begin the journal of this run; one image needs none."""
+    def _segment_large(
+        self,
+        items: Sequence[WorkItem],
+        journal: JobJournal,
+        load: Callable[[], Sam] | None,
+        progress: OnProgress | None,
+        cancel: Callable[[], bool] | None,
+        executor: Executor | None,
+    ) -> None:
+        """Segment those of all items that are left in blocks, one after another."""
+        from anymask.jobs.in_blocks.whole_image import WholeImage
+
+        watch = Watch(items, progress, cancel)
+        for item in list(self.todo):
+            index = items.index(item)
+            watch.tell(index)
+            image = WholeImage(self.job, item, executor, load, partial(watch.tell, index), cancel)
+            try:
+                outcome = image.segment()
+            except Cancelled:
+                self.report.cancelled = True
+                return
+            outcome = self._keep(journal, item, outcome)
+            watch.tell(index, outcome=outcome)
+            self.report.outcomes.append(outcome)
+            self.todo.remove(item)
+            if outcome.ends_run:
+                raise OutputError(outcome.reason)
+
+    def _begin_journal(self, command: Sequence[str] | None) -> JobJournal:
         images = len(self.todo) + len(self.report.outcomes)
-        if images == 1:
-            return None
         settings = as_json(self.job.settings())
         kept = len(self.report.kept)
         journal = JobJournal(self.job.output, images, kept, settings, command)

@@ -47,7 +47,7 @@ class HandingOut(Generic[Who]):
 
     def __init__(self, items: Sequence[WorkItem], watch: Watch, ahead: int = 0) -> None:
         self._items, self._watch, self._ahead = items, watch, ahead
-        self._waiting = deque(range(len(items)))
+        self._waiting = _Waiting(len(items))
         self._deaths: Counter[int] = Counter()
         # Items of workers that died. Each is done by a worker that has no other, so that nothing is
         # held against it that another did.
@@ -84,7 +84,7 @@ class HandingOut(Generic[Who]):
         has = self.busy.pop(worker, [])
         given: list[int] = []
         while self._waiting and (not has or self._may_have_another(has)):
-            index = self._waiting.popleft()
+            index = self._waiting.pop()
             has.append(index)
             given.append(index)
             self._watch.tell(index)
@@ -100,7 +100,7 @@ class HandingOut(Generic[Who]):
         return (
             len(has) <= self._ahead
             and len(self._waiting) > len(self.busy)
-            and self._suspects.isdisjoint((*has, self._waiting[0]))
+            and self._suspects.isdisjoint((*has, self._waiting.first))
         )
 
     def ended(self, worker: Who, how: str) -> tuple[int, Outcome] | None:
@@ -125,10 +125,10 @@ class HandingOut(Generic[Who]):
             return None
         index, *others = had
         self._suspects.update(had)
-        self._waiting.extendleft(reversed(others))
+        self._waiting.put_back(others)
         self._deaths[index] += 1
         if self._deaths[index] < MOST_DEATHS:
-            self._waiting.appendleft(index)
+            self._waiting.put_back([index])
             return None
         self.left -= 1
         item = self._items[index]
@@ -137,3 +137,32 @@ class HandingOut(Generic[Who]):
             f"({how}); perhaps it needs more memory than there is."
         )
         return index, Outcome(str(item.name), "failed", str(item.path), reason=reason)
+
+
+class _Waiting:
+    """The indices of items that wait, in order; those of dead workers first.
+
+    There may be millions, so those that no worker had are a range.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._back: deque[int] = deque()
+        self._next, self._count = 0, count
+
+    def __len__(self) -> int:
+        return len(self._back) + self._count - self._next
+
+    @property
+    def first(self) -> int:
+        return self._back[0] if self._back else self._next
+
+    def pop(self) -> int:
+        """Take the first out."""
+        if self._back:
+            return self._back.popleft()
+        self._next += 1
+        return self._next - 1
+
+    def put_back(self, indices: Sequence[int]) -> None:
+        """Put some before all others."""
+        self._back.extendleft(reversed(indices))

@@ -141,7 +141,7 @@ class JobState:
     Attributes
     ----------
     folder : Path
-        That of the results.
+        That of the results, or the table.
     images : int
         How many images the job has.
     done : int

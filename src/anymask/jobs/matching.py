@@ -24,7 +24,7 @@ from anymask.io.gathering import Result, gather_results
 from anymask.io.guards import reading
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import mask_formats
-from anymask.io.results import CLEANED, JSON, LABELS, stem_of
+from anymask.io.results import CLEANED, JSON, LABELS, LABELS_ZARR, stem_of
 from anymask.jobs.inputs import Inputs, WorkItem
 from anymask.jobs.report import Outcome
 from anymask.notices import tell
@@ -54,7 +54,7 @@ class MaskedItem(WorkItem):
         A label image may be corrected, and a JSON file says how the image was shown.
         """
         stem = stem_of(self.masks)
-        beside = [self.masks.with_name(stem + ending) for ending in (JSON, LABELS)]
+        beside = [self.masks.with_name(stem + ending) for ending in (JSON, LABELS, LABELS_ZARR)]
         beside.append(self.masks.with_name(stem.removesuffix(CLEANED) + JSON))
         made = {}
         for path in dict.fromkeys((self.masks, *beside)):
@@ -195,13 +195,13 @@ class _Masks:
 
 def _owner(masks: _Masks, images: dict[str, WorkItem]) -> str | None:
     """The name of the image that masks belong to."""
-    for name in _possible_names(masks.name):
+    for name in possible_names(masks.name):
         if name in images and images[name].path != masks.path:
             return name
     return None
 
 
-def _possible_names(name: Path) -> list[str]:
+def possible_names(name: Path) -> list[str]:
     """What the image of masks may be called, the longest first."""
     pieces = name.name.split(".")
     stems = [".".join(pieces[:count]) for count in range(len(pieces), 0, -1)]
@@ -221,7 +221,7 @@ def _by_file_name(
     left = []
     for one in rest:
         alone = _Masks(one.path, Path(one.name.name), one.key)
-        owners = (bare[name] for name in _possible_names(alone.name) if name in bare)
+        owners = (bare[name] for name in possible_names(alone.name) if name in bare)
         owner = next(iter(owners), [])
         if len(owner) == 1 and images[owner[0]].path != one.path:
             found[owner[0]].append(one)

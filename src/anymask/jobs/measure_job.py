@@ -195,15 +195,11 @@ class MeasureJob:
         return replace(self, view=joined(recorded, self.view), values=values)
 
     def _table(self, item: MaskedItem, image: Image, masks: MaskSet) -> Measurements:
-        given = {}
+        facts = lacked(image, scale_of(item.masks))
         if self.pixel_size is not None:
-            given = {"pixel_size": self.pixel_size, "unit": self.unit}
+            facts = {"pixel_size": self.pixel_size, "unit": self.unit}
         table = measure_in_image(
-            masks,
-            image,
-            properties=self.properties,
-            values=self.values,
-            **lacked(image, scale_of(item.masks)) | given,
+            masks, image, properties=self.properties, values=self.values, **facts
         )
         if self.unit is not None:
             table = in_unit(table, self.unit)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anymask.errors import AnymaskError, ImageError, OutputError
 from anymask.files import check_free, check_writable, remove_leftovers
-from anymask.io.table_parts import table_format
+from anymask.io.table_formats import table_format
 from anymask.jobs.inputs import Inputs
 from anymask.jobs.matching import MaskedItem, match
 from anymask.jobs.measure_job import Measured, MeasureJob
@@ -105,6 +105,7 @@ class MeasureRun:
         progress: OnProgress | None = None,
         cancel: Callable[[], bool] | None = None,
         executor: Executor | None = None,
+        command: Sequence[str] | None = None,
     ) -> None:
         """Measure the remaining images, then write the table.
 
@@ -120,6 +121,8 @@ class MeasureRun:
         executor : Executor, optional
             Where images are measured; by default one after another in this process. The table is
             written by this process alone.
+        command : sequence of str, optional
+            The words after ``anymask`` that began the run, for ``anymask job resume``.
 
         Raises
         ------
@@ -130,6 +133,9 @@ class MeasureRun:
         if self._journal is None:
             return
         try:
+            self._journal.begin_run(len(self.todo) + len(self.report.outcomes), command)
+            for outcome in self.report.failed:
+                self._journal.note_failed(outcome)
             work_through(
                 self.job,
                 self.todo,
@@ -162,6 +168,7 @@ class MeasureRun:
         """Put the rows of an item into the journal."""
         assert self._journal is not None
         if isinstance(result, Outcome):  # of an item that ended its process
+            self._journal.note_failed(result)
             return result
         if result.rows is not None:
             count = result.outcome.masks or 0
@@ -170,6 +177,8 @@ class MeasureRun:
             except OutputError as error:
                 # All rows go to one file, so the next ones would fail too.
                 return replace(failed(item, error), ends_run=True)
+        else:
+            self._journal.note_failed(result.outcome)
         return result.outcome
 
     def _write(self, journal: TableJournal) -> None:

@@ -20,7 +20,16 @@ from importlib.metadata import version
 from itertools import count
 from typing import Any
 
-from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, get_worker
+from distributed import (
+    Client,
+    Future,
+    KilledWorker,
+    LocalCluster,
+    SchedulerPlugin,
+    Worker,
+    WorkerPlugin,
+    get_worker,
+)
 from distributed.client import FutureCancelledError, FuturesCancelledError
 from distributed.utils import silence_logging_cmgr
 
@@ -39,6 +48,8 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _AHEAD = 2  # items that a worker has beside the one that it does
 _CONNECT = 30.0  # seconds for the scheduler to answer
 _REACH = 10.0  # seconds for results to arrive
+_TELL = 0.5  # seconds between two messages of a worker on how far its item is
+_TELL_OF_EACH = 0.02  # seconds between two messages of any of them
 
 
 class OnDask:
@@ -64,7 +75,9 @@ class OnDask:
             If the scheduler cannot be reached or is gone, or a worker cannot start the job.
         """
         with _client(self._where, self._workers or cores_here()) as client:
-            plugin = _JobPlugin(job)
+            # However many workers there are, the scheduler passes some tens of messages a second.
+            every = max(_TELL, _TELL_OF_EACH * len(_workers(client) or ()))
+            plugin = _JobPlugin(job, every)
             try:
                 client.register_plugin(plugin)
             except AnymaskError:
@@ -74,25 +87,30 @@ class OnDask:
                     f"The Dask workers cannot take the job ({type(error).__name__}: {error}); they "
                     f"need anymask {version('anymask')}, as this machine has."
                 ) from error
+            # A scheduler without anymask cannot take this; it then keeps the job of a killed run.
+            with suppress(Exception), silence_logging_cmgr(logging.CRITICAL):
+                client.register_plugin(_Forget(client.id, plugin.name))
             try:
                 yield from _results(client, plugin.name, items, watch)
             finally:
                 with suppress(Exception):
                     if client.status == "running":
                         client.unregister_worker_plugin(plugin.name)
+                        client.unregister_scheduler_plugin(_forget(plugin.name))
 
 
 class _JobPlugin(WorkerPlugin):
     """The job on a worker."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, tell_every: float) -> None:
         self.name = f"anymask-{secrets.token_hex(8)}"
         self._job, self._folder, self._version = job, os.getcwd(), version("anymask")
+        self._tell_every, self._told = tell_every, 0.0
         self._work: Work | None = None
 
     def setup(self, worker: Worker) -> None:
         """Refuse a worker that would find other files, or give other results."""
-        self._address = worker.address
+        self._worker, self._address = worker, worker.address
         if self._version != version("anymask"):
             raise AnymaskError(
                 f"The Dask worker at {self._address} has anymask {version('anymask')}, this "
@@ -115,17 +133,44 @@ class _JobPlugin(WorkerPlugin):
         self._work = work
         return [said] if isinstance(said, str) else said
 
-    def do(self, item: WorkItem) -> Any:
+    def do(self, index: int, item: WorkItem) -> Any:
         """Do an item."""
         assert self._work is not None
-        return self._work(item, lambda points, in_all: None)
+        return self._work(item, partial(self._advance, index))
+
+    def teardown(self, worker: Worker) -> None:
+        """Free the memory of the model."""
+        self._work = None
+
+    def _advance(self, index: int, points: int, in_all: int) -> None:
+        """Tell how far an item is, now and then."""
+        if time.monotonic() - self._told >= self._tell_every:
+            self._told = time.monotonic()
+            self._worker.log_event(self.name, [index, points, in_all])
+
+
+class _Forget(SchedulerPlugin):
+    """Has the workers forget a job when the run that began it has ended, in whatever way."""
+
+    def __init__(self, client: str, job: str) -> None:
+        self.name, self._client, self._job = _forget(job), client, job
+
+    def remove_client(self, scheduler: Any, client: str) -> None:
+        """A client is gone."""
+        if client == self._client and self._job in scheduler.worker_plugins:
+            scheduler.loop.add_callback(scheduler.unregister_worker_plugin, None, self._job)
+            scheduler.loop.add_callback(scheduler.unregister_scheduler_plugin, self.name)
+
+
+def _forget(job: str) -> str:
+    return f"{job}-forget"
 
 
 def _keep_freed_memory() -> None:
     """Have the C library keep 64 MiB of freed memory, as it does outside Dask.
 
     Dask sets ``MALLOC_TRIM_THRESHOLD_`` for its workers. Memory then goes back to the system at
-    once, and a network takes twice the time (see `anymask.model.memory`).
+    once, and a network takes twice the time (see `anymask.model.freed_memory`).
     """
     if "MALLOC_TRIM_THRESHOLD_" in os.environ and sys.platform == "linux":
         with suppress(OSError, AttributeError):
@@ -134,10 +179,10 @@ def _keep_freed_memory() -> None:
             mallopt(_MMAP_THRESHOLD, 32 << 20)
 
 
-def _do(name: str, item: WorkItem | None) -> Any:
+def _do(name: str, index: int | None, item: WorkItem | None) -> Any:
     """The task: does an item, or starts the job if there is none."""
     plugin: Any = get_worker().plugins[name]
-    return plugin.start() if item is None else plugin.do(item)
+    return plugin.start() if item is None else plugin.do(index, item)
 
 
 def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch) -> Results:
@@ -156,6 +201,7 @@ def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch)
         task = client.submit(
             _do,
             name,
+            index,
             None if index is None else items[index],
             key=f"{name}-{number}",
             workers=[worker],
@@ -176,9 +222,13 @@ def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch)
         for index in indices:
             submit(worker, index)
 
+    told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    with suppress(Exception):
+        client.subscribe_topic(name, told.put)
     try:
         while out.left:
             watch.check()
+            _tell_progress(told, watch, {index for _, _, index in tasks.values()})
             if time.monotonic() - looked > _LOOK_FOR_WORKERS:
                 looked = time.monotonic()
                 present = _workers(client)
@@ -201,7 +251,14 @@ def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch)
                     if left_out := missing(worker):
                         yield left_out
                 elif result is None:  # cancelled, as all are without a scheduler
-                    raise _gone(address)
+                    present = _workers(client)
+                    if present is None:
+                        raise _gone(address)
+                    if worker in present:  # its result was lost on the way
+                        del tasks[task.key]
+                        submit(worker, index)
+                    elif left_out := missing(worker):
+                        yield left_out
                 elif isinstance(result, BaseException):
                     raise result
                 elif index is None:
@@ -217,7 +274,17 @@ def _results(client: Client, name: str, items: Sequence[WorkItem], watch: Watch)
     finally:
         with suppress(Exception):
             if client.status == "running":
+                client.unsubscribe_topic(name)
                 client.cancel([task for task, _, _ in tasks.values()])
+
+
+def _tell_progress(told: queue.SimpleQueue[Any], watch: Watch, at_work: set[int | None]) -> None:
+    """Pass on what workers said of items that are not finished."""
+    with suppress(queue.Empty):
+        while True:
+            _, (index, points, in_all) = told.get_nowait()
+            if index in at_work:
+                watch.tell(index, points, in_all)
 
 
 def _fetched(client: Client, ended: queue.SimpleQueue[Future]) -> Iterator[tuple[Future, Any]]:
@@ -234,7 +301,7 @@ def _fetched(client: Client, ended: queue.SimpleQueue[Future]) -> Iterator[tuple
     for task in tasks:
         if (status := task.status) == "finished":
             good.append(task)
-        elif status == "pending":  # lost with its worker
+        elif status in ("pending", "lost"):  # with its worker
             task.add_done_callback(ended.put)
         else:
             yield task, task.exception() if status == "error" else None

@@ -114,7 +114,8 @@ class OverlayJob:
             return painted, masks
         facts = lacked(image, scale_of(item.masks))
         size, unit = facts.get("pixel_size", image.pixel_size), facts.get("unit", image.unit)
-        if size is None or not unit or unit == "degree":
-            tell(f"{item.path} has no scale bar, because the size of its pixels is unknown.")
+        if size is None or not unit or unit == "degree" or image.row_areas() is not None:
+            why = "unknown" if size is None or not unit else "not the same everywhere"
+            tell(f"{item.path} has no scale bar, because the size of its pixels is {why}.")
             return painted, masks
         return draw_scale_bar(painted, size, unit, scale=scale), masks

@@ -14,8 +14,8 @@ from anymask.jobs.finders import Answers, Finder
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.inputs import Inputs, WorkItem
 from anymask.notices import tell
-from anymask.prompts.pictures import images_of_names
-from anymask.prompts.placing import UNSTATED, Target
+from anymask.prompts.image_names import images_of_names
+from anymask.prompts.placing import UNSTATED, TargetImage
 from anymask.prompts.prompts import Prompts, listed
 from anymask.wording import counted
 
@@ -53,6 +53,11 @@ class PromptJob(FolderJob):
             raise AnymaskError(
                 f"{others[0]}= is for every object of an image; leave it out with prompts=."
             )
+
+    @property
+    def finds_everything(self) -> bool:
+        """Not every object, but those that prompts show."""
+        return False
 
     def finder(self, sam: Sam) -> Finder:
         """Return what answers the prompts of each image."""
@@ -168,7 +173,7 @@ def _by_place(
             image = view.open(path)
         except AnymaskError:
             image = None
-        on_map = image is not None and Target.of(image).is_on_map
+        on_map = image is not None and TargetImage.of(image).is_on_map
         if image is not None and not on_map and prompts.crs == UNSTATED:
             raise PromptError(
                 f"{called} does not say which image its prompts are for, and {path.name} is on no "

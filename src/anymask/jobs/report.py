@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Status = Literal["done", "kept", "failed"]
+Status = Literal["done", "kept", "failed", "large"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class Outcome:
     name : str
         The name of its results, relative to the output folder; for an input that is not an image,
         the input itself.
-    status : {"done", "kept", "failed"}
-        "kept": earlier results were left as they are.
+    status : {"done", "kept", "failed", "large"}
+        "kept": earlier results were left as they are. "large": it is not done yet, because it is
+        too large for one task; runs do such items in blocks and report what becomes of them.
     path : str or None
         The image's file.
     size : tuple of int or None

@@ -15,6 +15,7 @@ from anymask.io.view import View
 from anymask.jobs.executors import executor_for
 from anymask.jobs.folder_job import FolderJob
 from anymask.jobs.folder_run import FolderRun
+from anymask.jobs.in_blocks.plan import TILE_SIZE
 from anymask.jobs.inputs import gather
 from anymask.jobs.matching import masks_by_image
 from anymask.jobs.prompt_job import PromptJob, with_prompts
@@ -49,6 +50,7 @@ def segment_folder(
     device: str = "auto",
     dtype: str = "auto",
     compile: bool = False,
+    blocks: bool = False,
     jobs: int | None = None,
     dask: Any = None,
     progress: OnProgress | None = None,
@@ -102,6 +104,10 @@ def segment_folder(
         image: images are turned into reflectance first, as by `anymask.reflectance`.
     device, dtype, compile
         As in `anymask.load`.
+    blocks : bool
+        Share out images that have several tiles too: each tile is a task, and labels are written
+        as OME-Zarr. `tile_size` is 1024 then, if it is not given. Images of more than 178,956,970
+        pixels are always done so.
     jobs : int, optional
         Work in this many processes of this machine, which share its cores. The results are the
         same.
@@ -161,8 +167,14 @@ def segment_folder(
     if prompts is None:
         if class_name is not None or crs is not None:
             raise AnymaskError("class_name= and crs= are about prompts; give prompts= too.")
-        job = FolderJob(Path(output), name, given, view, device, dtype, compile, earlier)
+        if blocks:
+            given.setdefault("tile_size", TILE_SIZE)
+        job = FolderJob(Path(output), name, given, view, device, dtype, compile, earlier, blocks)
     else:
+        if blocks:
+            raise AnymaskError(
+                "blocks= is for every object of an image; leave it out with prompts=."
+            )
         called = "The prompts" if isinstance(prompts, Prompts) else Path(prompts).name
         if not isinstance(prompts, Prompts):
             prompts = read_prompts(prompts, crs=crs)

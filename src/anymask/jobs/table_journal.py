@@ -4,14 +4,19 @@
 each other line has the rows of one image and the hashes of the files that they come from. It
 survives any end of the process; only the image in work is lost. The table itself appears whole,
 made from the journal, and is the same however often the run was stopped.
+
+Each run also adds a line that says how it was begun, and one for each image that failed, for
+``anymask job``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +24,9 @@ import numpy as np
 
 from anymask.errors import OutputError
 from anymask.io.table_parts import Column, columns_of
+from anymask.jobs.job_journal import JobState
 from anymask.jobs.one_run import OneRun
+from anymask.jobs.report import Outcome
 from anymask.journal import Journal, Line
 from anymask.masks.measure import Measurements
 
@@ -86,10 +93,7 @@ class TableJournal:
         self.finished: dict[str, Finished] = {}
         self._columns: dict[tuple[Column, ...], tuple[Column, ...]] = {}
         self._journal: Journal | None = None
-        self._only = OneRun(
-            table.with_name(f".{table.name}.lock"),
-            f"Another process is measuring into {table}; wait for it, or name another table.",
-        )
+        self._only = _only_run(table)
         try:
             self._open({"format": _FORMAT, "settings": json.loads(json.dumps(settings))}, anew)
         except BaseException:
@@ -107,9 +111,35 @@ class TableJournal:
             journal = self._journal = Journal(self.path, writable=True, error=OutputError)
             lines = []
         for line in lines[1:]:
-            self._note(line)
+            if "values" in line.step:
+                self._note(line)
         if not lines:
             journal.append(header)
+
+    def begin_run(self, images: int, command: Sequence[str] | None) -> None:
+        """Say how a run over so many images was begun.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        assert self._journal is not None
+        run = {
+            "anymask": version("anymask"),
+            "began": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": None if command is None else list(command),
+            "folder": str(Path.cwd()),
+            "images": images,
+        }
+        self._journal.append({"run": run})
+
+    def note_failed(self, outcome: Outcome) -> None:
+        """Say that an image failed; a full disk does not matter for that."""
+        step = {"failed": outcome.name, "path": outcome.path, "reason": outcome.reason}
+        assert self._journal is not None
+        with suppress(OutputError):
+            self._journal.append(step)
 
     def append(
         self, image: str, made_of: Mapping[str, str], objects: int, table: Measurements
@@ -166,6 +196,58 @@ class TableJournal:
         self.finished[step["image"]] = Finished(
             step["rows"], columns, step["made_of"], step["objects"], line.offset, line.length
         )
+
+
+def read_table_job(place: Path) -> JobState | None:
+    """Read how far a table is; None if the place is no unfinished table.
+
+    Parameters
+    ----------
+    place : Path
+        The table, whether it exists or not, or its journal.
+    """
+    table = place.with_name(place.name.removesuffix(SUFFIX))
+    path = journal_path(table)
+    if not path.is_file():
+        return None
+    journal, state, finished = Journal(path, writable=False), None, set()
+    try:
+        steps = (line.step for line in journal.lines())
+        settings = next(steps, {}).get("settings")
+        for step in steps:
+            if "values" in step:
+                finished.add(step["image"])
+                if state is not None:
+                    state.failed.pop(step["image"], None)
+            elif state is not None and "failed" in step:
+                state.failed[step["failed"]] = {"image": step["failed"], **step}
+            elif "run" in step:
+                run = step["run"]
+                state = JobState(
+                    table, run["images"], 0, run["command"], Path(run["folder"]), run["began"],
+                    run["anymask"], settings or {},
+                )  # fmt: skip
+    finally:
+        journal.close()
+    if state is not None:
+        state.done = len(finished - state.failed.keys())
+    return state
+
+
+def table_is_running(table: Path) -> bool:
+    """Whether a process is measuring into a table."""
+    try:
+        _only_run(table).end()
+    except OutputError as error:
+        return error.__cause__ is None
+    return False
+
+
+def _only_run(table: Path) -> OneRun:
+    return OneRun(
+        table.with_name(f".{table.name}.lock"),
+        f"Another process is measuring into {table}; wait for it, or name another table.",
+    )
 
 
 def _plain(column: np.ndarray) -> list[Any]:

@@ -163,7 +163,8 @@ def work_through(
     ----------
     job : Job
     todo : list of WorkItem
-        Those that are finished are taken out, however the run ends.
+        Those that are finished are taken out, however the run ends; those too large for one task
+        stay.
     report : FolderReport
         Gets the outcomes, in the order of the items.
     executor : Executor, optional
@@ -189,6 +190,8 @@ def work_through(
     results = (executor or InThisProcess()).results(job, items, watch)
     try:
         for index, result in results:
+            if isinstance(result, Outcome) and result.status == "large":
+                continue
             outcome: Outcome = result if keep is None else keep(items[index], result)
             finished[index] = outcome
             watch.tell(index, outcome=outcome)

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anymask.images.image import Image
-from anymask.io.corrected import newest_masks
-from anymask.io.read_masks import load_masks
+from anymask.io.image_formats.photo import check_pixels
 from anymask.io.results import write_results
 from anymask.jobs.folder_job import FolderJob
+from anymask.jobs.in_blocks.plan import needs_blocks
 from anymask.jobs.inputs import WorkItem
 from anymask.jobs.report import Outcome
 from anymask.jobs.work_through import Advance, Work, failed
 from anymask.masks.adding import add_to
-from anymask.masks.mask_set import MaskSet
 from anymask.notices import noticing
 
 if TYPE_CHECKING:
@@ -53,12 +52,14 @@ class Worker:
 
     def __init__(self, job: FolderJob, load: Callable[[], Sam] | None = None) -> None:
         self.job = job
-        self._finder = job.finder(load() if load is not None else _load(job))
+        self._finder = job.finder(load() if load is not None else job.load())
         # The last opened file, reused for its next pseudo-RGB.
         self._opened: tuple[Path, Image] | None = None
 
     def segment(self, item: WorkItem, advance: Advance | None = None) -> Outcome:
         """Segment an item and write its results; an error becomes a failed outcome.
+
+        The outcome of an image that is done in blocks is "large", and nothing is written.
 
         Parameters
         ----------
@@ -76,8 +77,11 @@ class Worker:
         made_with = self.job.made_with(item)
         with noticing() as notices:
             image = self._open(item.path)
+            if self._is_large(image):
+                return Outcome(str(item.name), "large", str(item.path))
+            check_pixels(item.path, image.width, image.height)
             rgb, notes = self.job.view.picture(image, item.recipe)
-            earlier = self._earlier(item, image)
+            earlier = self.job.earlier_masks(item, image)
             masks = self._finder.find(item, image, rgb, advance)
         if earlier is not None:
             masks = add_to(earlier, masks)
@@ -105,22 +109,13 @@ class Worker:
             sha256=made_with["sha256"],
         )
 
-    def _earlier(self, item: WorkItem, image: Image) -> MaskSet | None:
-        """The masks of an item that are kept."""
-        known = self.job.add_to.get(item.path)
-        if known is None:
-            return None
-        masks = load_masks(known.masks, picture=known.picture, image=image)
-        return newest_masks(known.masks, masks)
-
     def _open(self, path: Path) -> Image:
         if self._opened is None or self._opened[0] != path:
             self._opened = None  # so that two are never in memory at once
-            self._opened = (path, self.job.view.open(path))
+            self._opened = (path, self.job.view.image(path))
         return self._opened[1]
 
-
-def _load(job: FolderJob) -> Sam:
-    from anymask.checkpoints import load
-
-    return load(job.model, device=job.device, dtype=job.dtype, compile=job.compile)
+    def _is_large(self, image: Image) -> bool:
+        """Whether an image is not done here, but in blocks."""
+        tile_size = self.job.options.get("tile_size")
+        return self.job.finds_everything and needs_blocks(image, self.job.blocks, tile_size)

@@ -112,23 +112,21 @@ def records_of(
         If there is no such image, or the data set lacks a required field.
     """
     try:
-        images = {image["id"]: image for image in dataset["images"]}
-        if image_id is None and images:
-            image_id = next(iter(images))
-        if image_id not in images:
-            known = ", ".join(map(str, list(images)[:5])) or "none at all"
+        images = {key_of(image["id"]): image for image in dataset["images"]}
+        key = next(iter(images), "") if image_id is None else key_of(image_id)
+        if key not in images:
+            known = ", ".join(list(images)[:5]) or "none at all"
             raise AnymaskError(
                 f"The COCO data set has no image with id {image_id}; it has {known}."
             )
-        size = (int(images[image_id]["height"]), int(images[image_id]["width"]))
-        # Some programs write ids as text in one place and as numbers in another.
-        annotations = [a for a in dataset["annotations"] if str(a["image_id"]) == str(image_id)]
-        names = {c["id"]: class_of(c) for c in dataset.get("categories") or []}
+        size = (int(images[key]["height"]), int(images[key]["width"]))
+        annotations = [a for a in dataset["annotations"] if key_of(a["image_id"]) == key]
+        names = classes_of(dataset.get("categories") or [], annotations)
         records = [
             {
                 "segmentation": _run_lengths(annotation, size),
                 "id": number,
-                "class_name": names.get(annotation.get("category_id")),
+                "class_name": names.get(key_of(annotation.get("category_id"))),
                 **{k: annotation[k] for k in _SCORES + _PLACES if annotation.get(k) is not None},
             }
             for annotation, number in zip(annotations, ids_of(annotations), strict=True)
@@ -168,6 +166,35 @@ def stated_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
             f"The image {image.get('file_name')} has the size {sides[1]!r}×{sides[0]!r} in the "
             "COCO data set; these must be whole numbers."
         ) from None
+
+
+def key_of(number: Any) -> str:
+    """An id for comparing: programs write 1, "1" and 1.0 in different places of one file.
+
+    >>> key_of(1) == key_of("1") == key_of(1.0), key_of("a")
+    (True, 'a')
+    """
+    whole = isinstance(number, float) and number.is_integer()
+    return str(int(number) if whole else number)
+
+
+def classes_of(
+    categories: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str, Any]]
+) -> dict[str, str | None]:
+    """Return the classes of annotations by the key of their category.
+
+    A category that the file does not declare is called by its number, and told.
+    """
+    names = {key_of(category["id"]): class_of(category) for category in categories}
+    used = (a.get("category_id") for a in annotations)
+    lacking = [key for key in dict.fromkeys(key_of(c) for c in used if c is not None)]
+    lacking = [key for key in lacking if key not in names] if names else []
+    if lacking:
+        tell(
+            f"The file does not declare the category {', '.join(lacking)}, so objects of it are "
+            "called by the number."
+        )
+    return names | {key: key for key in lacking}
 
 
 def class_of(category: Mapping[str, Any]) -> str | None:

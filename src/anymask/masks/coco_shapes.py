@@ -12,6 +12,9 @@ from anymask.notices import tell
 Size = tuple[int, int]
 """Height and width."""
 
+# Pixels that an outline may extend outside an image: a few megabytes for pycocotools.
+_REACH = 50_000
+
 
 def counts_of_shape(shape: Any, size: Size, what: str = "A mask") -> tuple[rle.Counts, Size]:
     """Read the pixels of one annotation.
@@ -58,8 +61,19 @@ def counts_of_shape(shape: Any, size: Size, what: str = "A mask") -> tuple[rle.C
     if lines:
         count = "a part" if lines == 1 else f"{lines} parts"
         tell(f"{what} has {count} of fewer than three points, and so without pixels.")
-    drawn = draw_polygons([part for part in parts if not _is_line(part)], size)
-    return rle.read_rle(drawn)
+    areas = [part for part in parts if not _is_line(part)]
+    if any(areas) and _are_fractions(areas):
+        raise AnymaskError(
+            f"{what} has coordinates from 0 to 1 only, which seem to be fractions of the image; "
+            "multiply them by its width and height."
+        )
+    return rle.read_rle(draw_polygons(areas, size))
+
+
+def _are_fractions(polygons: Sequence[Any]) -> bool:
+    """Whether these are no pixels, because all are in 0 to 1 and some are not whole."""
+    numbers = [number for polygon in _numbers([polygons]) for number in polygon]
+    return all(0 <= n <= 1 for n in numbers) and any(n != round(n) for n in numbers)
 
 
 def draw_polygons(polygons: Sequence[Any], image_size: Size) -> dict[str, Any]:
@@ -80,8 +94,8 @@ def draw_polygons(polygons: Sequence[Any], image_size: Size) -> dict[str, Any]:
     Raises
     ------
     AnymaskError
-        If a polygon is malformed, or extends farther outside the image than the image is long:
-        pycocotools allocates memory for every pixel of an outline.
+        If a polygon is malformed, or extends very far outside the image: pycocotools allocates
+        memory for every pixel of an outline.
 
     Examples
     --------
@@ -90,13 +104,13 @@ def draw_polygons(polygons: Sequence[Any], image_size: Size) -> dict[str, Any]:
     """
     from pycocotools import mask as coco_mask
 
-    side = max(image_size)
+    reach = max(_REACH, *image_size)
     try:
         outlines = [[float(value) for value in polygon] for polygon in polygons]
     except (TypeError, ValueError):
         outlines = [[]]
     if not all(len(o) >= 6 and len(o) % 2 == 0 for o in outlines) or not all(
-        -side <= value <= 2 * side for outline in outlines for value in outline
+        -reach <= value <= 2 * reach for outline in outlines for value in outline
     ):
         raise AnymaskError(
             f"The polygons {str(polygons)[:60]} are not lists x0, y0, x1, y1, … with at least "
@@ -183,9 +197,30 @@ def fitted(
 
 
 def _parts(shape: Any) -> list[Any]:
-    """The parts of a shape; the numbers of a single polygon are one part."""
+    """The parts of a shape; the numbers of a single polygon are one part.
+
+    Some programs write the points of a polygon as pairs.
+    """
     parts = list(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else [shape]
-    return [parts] if parts and all(isinstance(part, int | float) for part in parts) else parts
+    if parts and all(isinstance(part, int | float) for part in parts):
+        return [parts]
+    if _are_pairs(parts):
+        return [[number for pair in parts for number in pair]]
+    return [[n for pair in part for n in pair] if _are_pairs(part) else part for part in parts]
+
+
+def _are_pairs(points: Any) -> bool:
+    """Whether these are three points or more, each [x, y]."""
+    return (
+        isinstance(points, Sequence)
+        and len(points) > 2
+        and all(
+            isinstance(point, Sequence)
+            and len(point) == 2
+            and all(isinstance(number, int | float) for number in point)
+            for point in points
+        )
+    )
 
 
 def _is_line(part: Any) -> bool:

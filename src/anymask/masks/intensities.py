@@ -31,7 +31,7 @@ class Picture(Protocol):
         """Return the only plane."""
 
     def row_areas(self) -> NDArray[np.float64] | None:
-        """Return the area of one pixel of each row in m², for an image in degrees."""
+        """Return the area of one pixel of each row in m², if `pixel_size` does not tell it."""
 
     def measured_channels(
         self, names: Sequence[str] | None = None

@@ -5,13 +5,13 @@ Masks may overlap, but a label image has one id per pixel: the mask painted last
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.label_ids import checked_labels
-from anymask.masks.rle import Counts, counts_of_changes, runs_of
+from anymask.masks.rle import Counts, column_by_column, counts_of_changes, runs_of
 
 
 def stacking_ids(areas: ArrayLike, scores: ArrayLike) -> NDArray[np.int64]:
@@ -87,6 +87,62 @@ def paint_labels(
     return np.ascontiguousarray(labels.reshape(width, height).T)
 
 
+def paint_window(
+    counts: Iterable[Counts],
+    ids: Iterable[int],
+    height: int,
+    window: tuple[int, int, int, int],
+    dtype: np.dtype,
+    step: int = 1,
+) -> NDArray[np.unsignedinteger]:
+    """Paint a part of a label image, or every so many pixels of it, without the rest.
+
+    Parameters
+    ----------
+    counts : iterable of arrays
+        Run lengths in the whole image of the masks that may lie there, the topmost last.
+    ids : iterable of int
+        One positive id per mask.
+    height : int
+        That of the whole image.
+    window : tuple of int
+        XYXY in the whole image, x1 and y1 exclusive.
+    dtype : dtype
+    step : int
+        Every how many rows and columns from the window's corner.
+
+    Returns
+    -------
+    array
+        ``labels[y0:y1:step, x0:x1:step]`` of the whole.
+
+    Examples
+    --------
+    >>> from anymask.masks.rle import counts_of
+    >>> mask = np.tri(4, dtype=bool)
+    >>> paint_window([counts_of(mask)], [7], 4, (1, 0, 4, 4), np.dtype(np.uint8))
+    array([[0, 0, 0],
+           [7, 0, 0],
+           [7, 7, 0],
+           [7, 7, 7]], dtype=uint8)
+    """
+    x0, y0, x1, y1 = window
+    wide, high = -(-(x1 - x0) // step), -(-(y1 - y0) // step)
+    labels = np.zeros(wide * high, dtype)
+    for lengths, number in zip(counts, ids, strict=True):
+        starts, stops = runs_of(lengths)
+        starts, stops = np.maximum(starts, x0 * height), np.minimum(stops, x1 * height)
+        starts, stops = starts[starts < stops], stops[starts < stops]
+        starts, stops = column_by_column(starts, stops, height)
+        column = starts // height
+        above, below = starts - column * height - y0, stops - column * height - y0
+        above, below = -(-np.maximum(above, 0) // step), -(-np.minimum(below, y1 - y0) // step)
+        shown = (above < below) & ((column - x0) % step == 0)
+        place = (column[shown] - x0) // step * high
+        labels[_pixels(place + above[shown], place + below[shown])] = number
+    return np.ascontiguousarray(labels.reshape(wide, high).T)
+
+
 def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:
     """Split a label image into one mask per id.
 
@@ -131,7 +187,11 @@ def counts_by_label(labels: NDArray) -> tuple[NDArray[np.int64], list[Counts]]:
 
 def _pixels_of(counts: Counts) -> NDArray[np.int64]:
     """Column-major indices of the pixels of a run-length mask."""
-    starts, stops = runs_of(counts)
+    return _pixels(*runs_of(counts))
+
+
+def _pixels(starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices of the pixels of runs."""
     lengths = stops - starts
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(lengths.sum())

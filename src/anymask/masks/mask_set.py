@@ -14,8 +14,13 @@ from anymask.errors import AnymaskError
 from anymask.masks import coco, rle
 from anymask.masks.boxes import extents
 from anymask.masks.columns import check_length, checked_ids, filled, joined_class_names, joined_ids
+from anymask.masks.generator_records import (
+    OutputMode,
+    read_records,
+    records_of_masks,
+    table_of_masks,
+)
 from anymask.masks.labels import counts_by_label, paint_labels, stacking_ids
-from anymask.masks.records import OutputMode, read_records, records_of_masks, table_of_masks
 from anymask.wording import counted
 
 

@@ -8,7 +8,7 @@ objects may overlap. Positions are always in pixels, (x, y) from the centre of t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from anymask.masks.boxes import extents
 from anymask.masks.hulls import hull_of, hull_pixels, widths
 from anymask.masks.intensities import COUNT, INTENSITIES, Picture, intensities_in
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.objects import Crop, objects_of
+from anymask.masks.objects import ObjectCrop, objects_of
 from anymask.masks.perimeters import border_length, crofton_length, step_lengths
 
 PROPERTIES = (
@@ -151,16 +151,18 @@ def measure(
         image = image.plane()
         if pixel_size is None and image.pixel_size is not None and (unit or image.unit):
             pixel_size, unit = image.pixel_size, unit or image.unit
-        row_areas = image.row_areas() if row_areas is None else row_areas
+            row_areas = image.row_areas() if row_areas is None else row_areas
+        elif unit == "degree" and row_areas is None:
+            row_areas = image.row_areas()
     size, unit = _calibration(pixel_size, unit)
-    in_degrees = unit == "degree"
-    if in_degrees:
+    in_degrees, stretched = unit == "degree", row_areas is not None
+    if in_degrees or stretched:
         size, unit = (1.0, 1.0), None
     columns: dict[str, NDArray[Any]] = {"id": masks.ids}
     if masks.class_names is not None:
         columns["class_name"] = np.array(masks.class_names, np.str_)
     shapes = _shapes(masks, size, {name for name in wanted if name not in INTENSITIES})
-    on_earth = in_degrees and row_areas is not None and bool(_BY_AREA & wanted)
+    on_earth = stretched and bool(_BY_AREA & wanted)
     if on_earth:
         _put_areas(shapes, _areas(masks, np.asarray(row_areas, np.float64)))
     bright: dict[str, dict[str, NDArray[Any]]] = {}
@@ -179,8 +181,15 @@ def measure(
     units = _units(columns, unit)
     if on_earth:
         units |= {name: _EARTH_UNITS[name] for name in _BY_AREA & columns.keys()}
-    notes = [*_notes_on_degrees(on_earth)] * (in_degrees and bool(wanted & set(SIZES))) + lacking
+    notes = list(lacking)
+    if (in_degrees or stretched) and wanted & set(SIZES):
+        what = "Pixels are in degrees" if in_degrees else "The map's projection stretches pixels"
+        notes.insert(0, what + (_ON_EARTH if on_earth else _NO_SIZES))
     return Measurements(columns, units, notes)
+
+
+_ON_EARTH = ": areas are in m² on the ground, and other sizes in pixels."
+_NO_SIZES = ", which measure no areas or lengths: sizes are in pixels."
 
 
 def _lacking(masks: MaskSet, bright: Mapping[str, Mapping[str, NDArray[Any]]]) -> list[str]:
@@ -190,14 +199,9 @@ def _lacking(masks: MaskSet, bright: Mapping[str, Mapping[str, NDArray[Any]]]) -
     if not number:
         return []
     whose = f"{number} of {len(masks)} objects {'has' if number == 1 else 'have'}"
-    return [f"{whose} pixels without data, which are left out; {COUNT} counts the others."]
-
-
-def _notes_on_degrees(on_earth: bool) -> Iterator[str]:
-    if on_earth:
-        yield "Pixels are in degrees: areas are in m² on the ground, and other sizes in pixels."
-    else:
-        yield "Pixels are in degrees, which measure no areas or lengths: sizes are in pixels."
+    return [
+        f"{whose} pixels without data, which are left out; the property {COUNT} counts the others."
+    ]
 
 
 def _areas(masks: MaskSet, row_areas: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -281,7 +285,10 @@ def _shapes(
 
 
 def _shape(
-    crop: Crop, pixel_size: tuple[float, float], wanted: set[str], lengths: NDArray[np.float64]
+    crop: ObjectCrop,
+    pixel_size: tuple[float, float],
+    wanted: set[str],
+    lengths: NDArray[np.float64],
 ) -> dict[str, float]:
     """Measurements of one object that is not empty."""
     pixels = crop.pixels

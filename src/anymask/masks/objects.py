@@ -29,7 +29,7 @@ EIGHT_NEIGHBOURS = np.ones((3, 3), np.int64)
 
 
 @dataclass(frozen=True)
-class Crop:
+class ObjectCrop:
     """The part of an image around one object.
 
     Attributes
@@ -49,12 +49,12 @@ class Crop:
         height, width = self.pixels.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
-    def within(self, window: tuple[slice, slice]) -> Crop:
+    def within(self, window: tuple[slice, slice]) -> ObjectCrop:
         """Return the same object in the coordinates of a part of the image."""
-        return Crop(self.pixels, self.top - window[0].start, self.left - window[1].start)
+        return ObjectCrop(self.pixels, self.top - window[0].start, self.left - window[1].start)
 
 
-def boxed(mask: NDArray[np.bool_]) -> Crop:
+def boxed(mask: NDArray[np.bool_]) -> ObjectCrop:
     """Crop a mask (H, W) to its box; an empty mask gives an empty crop.
 
     Examples
@@ -65,12 +65,12 @@ def boxed(mask: NDArray[np.bool_]) -> Crop:
     """
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
-        return Crop(mask[:0, :0], 0, 0)
+        return ObjectCrop(mask[:0, :0], 0, 0)
     top, left = int(rows[0]), int(columns[0])
-    return Crop(mask[top : rows[-1] + 1, left : columns[-1] + 1], top, left)
+    return ObjectCrop(mask[top : rows[-1] + 1, left : columns[-1] + 1], top, left)
 
 
-def crop_of(counts: Counts, box: ArrayLike, size: tuple[int, int]) -> Crop:
+def crop_of(counts: Counts, box: ArrayLike, size: tuple[int, int]) -> ObjectCrop:
     """Unpack the part of a mask within a box.
 
     Parameters
@@ -100,21 +100,21 @@ def crop_of(counts: Counts, box: ArrayLike, size: tuple[int, int]) -> Crop:
     lengths = np.diff(changes, prepend=0, append=height * width)
     values = np.zeros(len(lengths), np.bool_)
     values[1::2] = True
-    return Crop(np.repeat(values, lengths).reshape(width, height).T, y0, x0)
+    return ObjectCrop(np.repeat(values, lengths).reshape(width, height).T, y0, x0)
 
 
-def counts_of_crop(crop: Crop, size: tuple[int, int]) -> Counts:
+def counts_of_crop(crop: ObjectCrop, size: tuple[int, int]) -> Counts:
     """Run lengths, in the whole image, of a mask that is empty outside a crop.
 
     Parameters
     ----------
-    crop : Crop
+    crop : ObjectCrop
     size : tuple of int
         Height and width of the image.
 
     Examples
     --------
-    >>> counts_of_crop(Crop(np.ones((2, 2), bool), 1, 2), (4, 5))
+    >>> counts_of_crop(ObjectCrop(np.ones((2, 2), bool), 1, 2), (4, 5))
     array([9, 2, 2, 2, 5], dtype=uint32)
     """
     if crop.pixels.shape == size:
@@ -130,7 +130,7 @@ def counts_of_crop(crop: Crop, size: tuple[int, int]) -> Counts:
 
 def objects_of(
     masks: MaskSet, margin: int = 0, order: NDArray[np.int64] | None = None
-) -> Iterator[tuple[int, Crop]]:
+) -> Iterator[tuple[int, ObjectCrop]]:
     """Yield the index and crop of each mask that is not empty.
 
     Parameters

@@ -62,9 +62,25 @@ class ViTConfig(EncoderConfig):
 
     def build(self, image_size: int, out_chans: int) -> nn.Module:
         """Build `ImageEncoderViT`."""
+        from functools import partial
+
+        from torch import nn
+
         from anymask.model.image_encoder import ImageEncoderViT
 
-        return ImageEncoderViT(self, image_size, out_chans)
+        return ImageEncoderViT(
+            image_size,
+            self.patch_size,
+            embed_dim=self.width,
+            depth=self.depth,
+            num_heads=self.num_heads,
+            mlp_ratio=self.mlp_ratio,
+            out_chans=out_chans,
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            use_rel_pos=True,
+            window_size=self.window_size,
+            global_attn_indexes=self.global_attn_indexes,
+        )
 
     @classmethod
     def from_shapes(cls, shapes: Shapes) -> tuple[ViTConfig, int | None] | None:

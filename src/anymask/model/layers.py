@@ -10,17 +10,36 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anymask.model.as_built import is_own
 from anymask.model.products import Activation, linear
 
 
-class Linear(nn.Linear):
-    """`torch.nn.Linear` by the fastest product, with what mostly follows it in the same pass."""
+def apply_linear(
+    layer: nn.Module,
+    x: Tensor,
+    *,
+    activation: Activation = "none",
+    plus: Tensor | None = None,
+) -> Tensor:
+    """Return activation(layer(x)) + plus, by the fastest product if the layer is `nn.Linear`.
 
-    def forward(
-        self, x: Tensor, *, activation: Activation = "none", plus: Tensor | None = None
-    ) -> Tensor:
-        """Return activation(x·Wᵀ + b) + plus, see `anymask.model.products.linear`."""
-        return linear(x, self.weight, self.bias, activation=activation, plus=plus)
+    Any other module in its place, and one with hooks, is called.
+
+    Parameters
+    ----------
+    layer : torch.nn.Module
+        Maps (…, K) to (…, R).
+    x : (…, K) tensor
+    activation, plus
+        As in `anymask.model.products.linear`.
+    """
+    if is_own(layer, nn.Linear):
+        assert isinstance(layer, nn.Linear)
+        return linear(x, layer.weight, layer.bias, activation=activation, plus=plus)
+    y = layer(x)
+    if activation == "gelu":
+        y = F.gelu(y)
+    return y if plus is None else y + plus
 
 
 class PointwiseConv2d(nn.Conv2d):
@@ -55,29 +74,54 @@ class LayerNorm2d(nn.Module):
 
 
 class MLPBlock(nn.Module):
-    """Two linear layers with a GELU between them, and a shortcut around them."""
+    """Two linear layers with an activation between them.
 
-    def __init__(self, dim: int, mlp_dim: int) -> None:
+    Parameters
+    ----------
+    embedding_dim, mlp_dim : int
+        Channels outside and between the layers.
+    act : type of torch.nn.Module
+    """
+
+    def __init__(
+        self, embedding_dim: int, mlp_dim: int, act: Callable[[], nn.Module] = nn.GELU
+    ) -> None:
         super().__init__()
-        self.lin1 = Linear(dim, mlp_dim)
-        self.lin2 = Linear(mlp_dim, dim)
+        self.lin1 = nn.Linear(embedding_dim, mlp_dim)
+        self.lin2 = nn.Linear(mlp_dim, embedding_dim)
+        self.act = act()
 
-    def forward(self, x: Tensor, plus: Tensor) -> Tensor:
-        return self.lin2(self.lin1(x, activation="gelu"), plus=plus)
+    def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        """Map (…, embedding_dim) to the same shape; `plus` is a shortcut to add."""
+        if is_own(self.act, nn.GELU) and getattr(self.act, "approximate", "") == "none":
+            x = apply_linear(self.lin1, x, activation="gelu")
+        else:
+            x = self.act(apply_linear(self.lin1, x))
+        return apply_linear(self.lin2, x, plus=plus)
 
 
 class MLP(nn.Module):
-    """`depth` linear layers with ReLU between them."""
+    """`num_layers` linear layers with ReLU between them, and a sigmoid at the end if wanted."""
 
-    def __init__(self, in_dim: int, hidden_dim: int, out_dim: int, depth: int) -> None:
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        output_dim: int,
+        num_layers: int,
+        sigmoid_output: bool = False,
+    ) -> None:
         super().__init__()
-        dims = [in_dim] + [hidden_dim] * (depth - 1) + [out_dim]
-        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(dims))
+        self.num_layers = num_layers
+        self.sigmoid_output = sigmoid_output
+        dims = [input_dim] + [hidden_dim] * (num_layers - 1) + [output_dim]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(dims))
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
-            x = F.relu(layer(x))
-        return self.layers[-1](x)
+            x = F.relu(apply_linear(layer, x))
+        x = apply_linear(self.layers[-1], x)
+        return torch.sigmoid(x) if self.sigmoid_output else x
 
 
 class Float32Buffers(nn.Module):

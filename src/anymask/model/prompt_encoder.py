@@ -8,41 +8,75 @@ embedding.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from anymask.model.config import SamConfig
 from anymask.model.dense_prompts import DensePrompts
 from anymask.model.layers import Float32Buffers, LayerNorm2d
 
+# Rows of the table of kinds: no point, background, object, two corners, and a label that is none of
+# these, which adds nothing to the place.
+_UNKNOWN_KIND = 5
+
 
 class PromptEncoder(nn.Module):
-    """Encode points, boxes and masks, or their absence."""
+    """Encode points, boxes and masks, or their absence.
 
-    def __init__(self, config: SamConfig) -> None:
+    The parameters are those of Meta's class, and one of our own.
+
+    Parameters
+    ----------
+    embed_dim : int
+        Channels of the embedding.
+    image_embedding_size : (int, int)
+        Height and width of the image embedding, in cells.
+    input_image_size : (int, int)
+        Height and width of the encoder's input, in pixels.
+    mask_in_chans : int
+        Channels inside the encoder of mask prompts.
+    activation : callable
+        Makes the activation of that encoder.
+    draw_prompts : bool
+        Whether points and boxes are also drawn as maps.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        image_embedding_size: tuple[int, int],
+        input_image_size: tuple[int, int],
+        mask_in_chans: int,
+        activation: Callable[[], nn.Module] = nn.GELU,
+        *,
+        draw_prompts: bool = False,
+    ) -> None:
         super().__init__()
-        dim, chans = config.prompt_dim, config.mask_in_chans
+        dim, chans = embed_dim, mask_in_chans
         self.embed_dim = dim
-        self.image_size = config.image_size
-        self.image_embedding_size = (config.embedding_size, config.embedding_size)
+        self.input_image_size = input_image_size
+        self.image_embedding_size = image_embedding_size
+        self.mask_input_size = (4 * image_embedding_size[0], 4 * image_embedding_size[1])
         self.pe_layer = PositionEmbeddingRandom(dim // 2)
         # In this order: negative point, positive point, first box corner, second box corner.
-        self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(4))
+        self.num_point_embeddings = 4
+        self.point_embeddings = nn.ModuleList(
+            nn.Embedding(1, dim) for _ in range(self.num_point_embeddings)
+        )
         self.not_a_point_embed = nn.Embedding(1, dim)
         self.mask_downscaling = nn.Sequential(
             nn.Conv2d(1, chans // 4, 2, stride=2),
             LayerNorm2d(chans // 4),
-            nn.GELU(),
+            activation(),
             nn.Conv2d(chans // 4, chans, 2, stride=2),
             LayerNorm2d(chans),
-            nn.GELU(),
+            activation(),
             nn.Conv2d(chans, dim, 1),
         )
         self.no_mask_embed = nn.Embedding(1, dim)
-        self.dense_prompts = (
-            DensePrompts(dim, config.image_encoder.patch_size) if config.dense_prompts else None
-        )
+        cell = input_image_size[0] // image_embedding_size[0]
+        self.dense_prompts = DensePrompts(dim, cell) if draw_prompts else None
 
     def get_dense_pe(self) -> Tensor:
         """Return the positional encoding of the image embedding, (1, C, h, w)."""
@@ -60,7 +94,8 @@ class PromptEncoder(nn.Module):
         ----------
         points : tuple of (N, P, 2) and (N, P) tensors, or None
             Coordinates (x, y) in pixels of the encoder's input, pixel centres at integers, and
-            labels: 1 for a point of the object, 0 of the background, -1 for no point.
+            labels: 1 for a point of the object, 0 of the background, -1 for no point. Any other
+            label adds nothing to the place, as in Meta's class.
         boxes : (N, 4) tensor or None
             XYXY in the same frame.
         masks : (N, 1, 4·h, 4·w) tensor or None
@@ -84,7 +119,7 @@ class PromptEncoder(nn.Module):
 
         h, w = self.image_embedding_size
         if masks is not None:
-            dense = self.mask_downscaling(masks.to(dtype))
+            dense = self._embed_masks(masks.to(dtype))
         else:
             dense = self.no_mask_embed.weight.view(1, -1, 1, 1).expand(count, -1, h, w)
         if self.dense_prompts is not None:
@@ -98,28 +133,54 @@ class PromptEncoder(nn.Module):
             labels = torch.cat([labels, -labels.new_ones(len(labels), 1)], 1)
         places = self._encode(coords)
         places = torch.where((labels == -1)[..., None], 0.0, places)
-        kinds = torch.cat([self.not_a_point_embed.weight, *self.point_embeddings.parameters()])
-        return places + kinds[labels.long() + 1]
+        nothing = places.new_zeros(1, self.embed_dim, dtype=self.not_a_point_embed.weight.dtype)
+        kinds = torch.cat(
+            [self.not_a_point_embed.weight, *self.point_embeddings.parameters(), nothing]
+        )
+        known = (labels >= -1) & (labels <= 1)
+        return places + kinds[torch.where(known, labels.long() + 1, _UNKNOWN_KIND)]
 
     def _embed_boxes(self, boxes: Tensor) -> Tensor:
-        corners = self._encode(boxes.view(-1, 2, 2))
+        corners = self._encode(boxes.reshape(-1, 2, 2))
         return corners + torch.cat(list(self.point_embeddings[2:].parameters()))
+
+    def _embed_masks(self, masks: Tensor) -> Tensor:
+        return self.mask_downscaling(masks)
 
     def _encode(self, coords: Tensor) -> Tensor:
         # Half a pixel is added because the code's frame has pixel centres at 0.5, 1.5, …
-        return self.pe_layer.encode((coords.float() + 0.5) / self.image_size)
+        return self.pe_layer.forward_with_coords(coords.float() + 0.5, self.input_image_size)
 
 
 class PositionEmbeddingRandom(Float32Buffers):
-    """Positions to sines and cosines of random frequencies (arXiv 2006.10739)."""
+    """Positions to sines and cosines of random frequencies (arXiv 2006.10739).
+
+    Parameters
+    ----------
+    num_pos_feats : int
+        Half of the channels of a code.
+    scale : float, optional
+        Standard deviation of the frequencies, 1; values that are not positive are 1 too.
+    """
 
     positional_encoding_gaussian_matrix: Tensor
 
-    def __init__(self, num_pos_feats: int) -> None:
+    def __init__(self, num_pos_feats: int = 64, scale: float | None = None) -> None:
         super().__init__()
-        self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, num_pos_feats))
+        if scale is None or scale <= 0:
+            scale = 1.0
+        frequencies = scale * torch.randn(2, num_pos_feats)
+        self.register_buffer("positional_encoding_gaussian_matrix", frequencies)
 
-    def encode(self, coords: Tensor) -> Tensor:
+    def forward_with_coords(self, coords_input: Tensor, image_size: tuple[int, int]) -> Tensor:
+        """Encode places (…, 2) in pixels (x, y) of an image of `image_size` (height, width)."""
+        height, width = image_size
+        if height == width:
+            return self._pe_encoding(coords_input.float() / height)
+        sides = torch.tensor([width, height], dtype=torch.float32, device=coords_input.device)
+        return self._pe_encoding(coords_input.float() / sides)
+
+    def _pe_encoding(self, coords: Tensor) -> Tensor:
         """Encode (…, 2) float32 coordinates (x, y) in [0, 1] as (…, 2·num_pos_feats)."""
         angles = 2 * math.pi * ((2 * coords - 1) @ self.positional_encoding_gaussian_matrix)
         return torch.cat([angles.sin(), angles.cos()], -1)
@@ -131,4 +192,4 @@ class PositionEmbeddingRandom(Float32Buffers):
         y = (torch.arange(h, device=device, dtype=torch.float32) + 0.5) / h
         x = (torch.arange(w, device=device, dtype=torch.float32) + 0.5) / w
         grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)  # (h, w, 2)
-        return self.encode(grid).permute(2, 0, 1)
+        return self._pe_encoding(grid).permute(2, 0, 1)

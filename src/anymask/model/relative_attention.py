@@ -22,22 +22,29 @@ _MOST_TOKENS_FOR_COLUMNS = 512
 _SCORES_AT_A_TIME = 1 << 20
 
 
-def attend_on_grid(qkv: Tensor, rel_pos_h: Tensor, rel_pos_w: Tensor) -> Tensor:
+def attend_on_grid(
+    qkv: Tensor, rel_pos_h: Tensor | None = None, rel_pos_w: Tensor | None = None
+) -> Tensor:
     """Attend within each grid of a batch.
 
     Parameters
     ----------
     qkv : (B, H, W, 3, heads, D) tensor
         Queries, keys and values.
-    rel_pos_h, rel_pos_w : (2·H - 1, D) and (2·W - 1, D) tensors
-        A vector for every difference of two rows and of two columns.
+    rel_pos_h, rel_pos_w : (2·H - 1, D) and (2·W - 1, D) tensors, or None
+        A vector for every difference of two rows and of two columns; tables of another length are
+        interpolated. None for attention without positions.
 
     Returns
     -------
     (B, H, W, heads·D) tensor
     """
     B, H, W, _, heads, D = qkv.shape
-    rows, cols = _table(rel_pos_h, H), _table(rel_pos_w, W)
+    if rel_pos_h is None or rel_pos_w is None:
+        q, k, v = qkv.reshape(B, H * W, 3, heads, D).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return y.transpose(1, 2).reshape(B, H, W, heads * D)
+    rows, cols = relative_positions(rel_pos_h, H), relative_positions(rel_pos_w, W)
     if qkv.device.type != "cpu" or not in_inference(qkv, rel_pos_h, rel_pos_w):
         q, k, v = qkv.view(B, H * W, 3, heads, D).permute(2, 0, 3, 1, 4).flatten(1, 2)
         q, k = _with_columns(q, k, *_position_scores(q, rows, cols))
@@ -96,7 +103,24 @@ def _with_columns(q: Tensor, k: Tensor, by_row: Tensor, by_col: Tensor) -> tuple
     return torch.cat([q * D**-0.5, by_row, by_col], 2), torch.cat([k, places], 2)
 
 
-def _table(rel_pos: Tensor, side: int) -> Tensor:
-    """Vectors for every pair of positions along one axis, as (query, key, channel)."""
+def relative_positions(rel_pos: Tensor, side: int) -> Tensor:
+    """Vectors for every pair of positions along one axis, as (query, key, channel).
+
+    Parameters
+    ----------
+    rel_pos : (L, D) tensor
+        For the differences of positions, from the lowest. If there are not 2·side - 1 of them, as
+        with a window or an image of another size, they are interpolated linearly.
+    side : int
+        Number of positions.
+    """
+    rel_pos = resized_table(rel_pos, 2 * side - 1)
     positions = torch.arange(side, device=rel_pos.device)
     return rel_pos[positions[:, None] - positions[None, :] + side - 1]
+
+
+def resized_table(rel_pos: Tensor, length: int) -> Tensor:
+    """A table (L, D) of relative positions interpolated linearly to (length, D)."""
+    if len(rel_pos) == length:
+        return rel_pos
+    return F.interpolate(rel_pos.t()[None], length, mode="linear")[0].t()

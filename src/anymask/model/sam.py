@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anymask.errors import PromptError
@@ -13,6 +13,7 @@ from anymask.model.config import SamConfig
 from anymask.model.layers import Float32Buffers
 from anymask.model.mask_decoder import MaskDecoder
 from anymask.model.prompt_encoder import PromptEncoder
+from anymask.model.transformer import TwoWayTransformer
 
 # What a logit outside the box of a box prompt becomes: certainly not the object.
 _OUTSIDE_BOX = -20.0
@@ -43,6 +44,8 @@ class Sam(Float32Buffers):
     Parameters
     ----------
     config : SamConfig
+    image_encoder, prompt_encoder, mask_decoder : torch.nn.Module, optional
+        Parts that exist already, with this geometry; by default they are built.
 
     Attributes
     ----------
@@ -59,16 +62,28 @@ class Sam(Float32Buffers):
     image_format: str = "RGB"
     pixel_mean: Tensor
     pixel_std: Tensor
-    _prompt_encoder: ClassVar[type[PromptEncoder]] = PromptEncoder
-    _mask_decoder: ClassVar[type[MaskDecoder]] = MaskDecoder
+    _prompt_encoder_kind: ClassVar[type[PromptEncoder]] = PromptEncoder
+    _mask_decoder_kind: ClassVar[type[MaskDecoder]] = MaskDecoder
 
-    def __init__(self, config: SamConfig) -> None:
+    def __init__(
+        self,
+        config: SamConfig,
+        image_encoder: nn.Module | None = None,
+        prompt_encoder: PromptEncoder | None = None,
+        mask_decoder: MaskDecoder | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.rounded_from: torch.dtype | None = None
-        self.image_encoder = config.image_encoder.build(config.image_size, config.prompt_dim)
-        self.prompt_encoder = self._prompt_encoder(config)
-        self.mask_decoder = self._mask_decoder(config)
+        if image_encoder is None:
+            image_encoder = config.image_encoder.build(config.image_size, config.prompt_dim)
+        if prompt_encoder is None:
+            prompt_encoder = _prompt_encoder(config, self._prompt_encoder_kind)
+        if mask_decoder is None:
+            mask_decoder = _mask_decoder(config, self._mask_decoder_kind)
+        self.image_encoder = image_encoder
+        self.prompt_encoder: PromptEncoder = prompt_encoder
+        self.mask_decoder: MaskDecoder = mask_decoder
         for name in ("pixel_mean", "pixel_std"):
             values = torch.tensor(getattr(config, name), dtype=torch.float32).view(3, 1, 1)
             self.register_buffer(name, values, persistent=False)
@@ -230,6 +245,32 @@ class Sam(Float32Buffers):
                 }
             )
         return outputs
+
+
+def _prompt_encoder(config: SamConfig, kind: type[PromptEncoder]) -> PromptEncoder:
+    return kind(
+        config.prompt_dim,
+        (config.embedding_size, config.embedding_size),
+        (config.image_size, config.image_size),
+        config.mask_in_chans,
+        draw_prompts=config.dense_prompts,
+    )
+
+
+def _mask_decoder(config: SamConfig, kind: type[MaskDecoder]) -> MaskDecoder:
+    return kind(
+        transformer_dim=config.prompt_dim,
+        transformer=TwoWayTransformer(
+            config.decoder_depth,
+            config.prompt_dim,
+            config.decoder_heads,
+            config.decoder_mlp_dim,
+        ),
+        num_multimask_outputs=config.num_multimask_outputs,
+        iou_head_depth=config.iou_head_depth,
+        iou_head_hidden_dim=config.iou_head_hidden_dim,
+        iou_from_masks=config.iou_from_masks,
+    )
 
 
 def cut_at_boxes(low_res: Tensor, boxes: Tensor, config: SamConfig) -> Tensor:

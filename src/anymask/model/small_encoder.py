@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anymask.model.attention import attend
-from anymask.model.layers import LayerNorm2d, Linear, MLPBlock, PointwiseConv2d
+from anymask.model.layers import LayerNorm2d, MLPBlock, PointwiseConv2d, apply_linear
 
 if TYPE_CHECKING:
     from anymask.model.encoder_configs import SmallEncoderConfig
@@ -133,8 +133,8 @@ class AttentionBlock(nn.Module):
         self.num_heads = num_heads
         self.position = nn.Conv2d(width, width, 3, padding=1, groups=width)
         self.norm1 = nn.LayerNorm(width)
-        self.qkv = Linear(width, 3 * width)
-        self.proj = Linear(width, width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
         self.norm2 = nn.LayerNorm(width)
         self.mlp = MLPBlock(width, int(width * mlp_ratio))
         for layer in (self.proj, self.mlp.lin2):
@@ -144,10 +144,12 @@ class AttentionBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         B, C, H, W = x.shape
         tokens = (x + self.position(x)).permute(0, 2, 3, 1).reshape(B, H * W, C)
-        qkv = self.qkv(self.norm1(tokens)).view(B, H * W, 3, self.num_heads, C // self.num_heads)
+        qkv = apply_linear(self.qkv, self.norm1(tokens)).view(
+            B, H * W, 3, self.num_heads, C // self.num_heads
+        )
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         y = attend(q, k, v).transpose(1, 2).reshape(B, H * W, C)
-        tokens = self.proj(y, plus=tokens)
+        tokens = apply_linear(self.proj, y, plus=tokens)
         tokens = self.mlp(self.norm2(tokens), plus=tokens)
         return tokens.view(B, H, W, C).permute(0, 3, 1, 2)
 

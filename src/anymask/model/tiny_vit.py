@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anymask.model.layers import LayerNorm2d, Linear, PointwiseConv2d
+from anymask.model.layers import LayerNorm2d, PointwiseConv2d, apply_linear
 
 if TYPE_CHECKING:
     from anymask.model.encoder_configs import TinyViTConfig
@@ -241,21 +241,21 @@ class WindowAttention(nn.Module):
             raise ValueError(f"Stage width {width} is not a multiple of its {num_heads} heads.")
         self.num_heads = num_heads
         self.norm = nn.LayerNorm(width)
-        self.qkv = Linear(width, 3 * width)
-        self.proj = Linear(width, width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
         self.attention_biases = nn.Parameter(torch.zeros(num_heads, window_size**2))
         self.offset_index: Tensor
         self.register_buffer("offset_index", _offset_index(window_size), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         windows, tokens, chans = x.shape
-        qkv = self.qkv(self.norm(x))
+        qkv = apply_linear(self.qkv, self.norm(x))
         # Each head's query, key and value lie side by side: (windows, tokens, heads, 3·head width).
         qkv = qkv.view(windows, tokens, self.num_heads, -1).transpose(1, 2)
         q, k, v = qkv.chunk(3, dim=-1)  # (windows, heads, tokens, head width)
         bias = self.attention_biases[None, :, self.offset_index]  # (1, heads, tokens, tokens)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return self.proj(x.transpose(1, 2).reshape(windows, tokens, chans))
+        return apply_linear(self.proj, x.transpose(1, 2).reshape(windows, tokens, chans))
 
 
 class Mlp(nn.Module):
@@ -264,11 +264,11 @@ class Mlp(nn.Module):
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.fc1 = Linear(width, hidden)
-        self.fc2 = Linear(hidden, width)
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.fc1(self.norm(x), activation="gelu"))
+        return apply_linear(self.fc2, apply_linear(self.fc1, self.norm(x), activation="gelu"))
 
 
 class CarriedTensors(nn.Module):

@@ -12,30 +12,51 @@ update that depends on the prompt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from anymask.model.as_built import is_own
 from anymask.model.attention import attend, softmax_of_columns
-from anymask.model.layers import Linear
+from anymask.model.layers import MLPBlock, apply_linear
 from anymask.model.pieces import Piece
 from anymask.model.products import add_shared, rows_by_columns, rows_by_rows, wants_gradient
 
 
 class Attention(nn.Module):
-    """Multi-head attention whose inner width may be smaller than its outer width."""
+    """Multi-head attention whose inner width may be smaller than its outer width.
 
-    def __init__(self, dim: int, num_heads: int, downsample_rate: int = 1) -> None:
+    Parameters
+    ----------
+    embedding_dim : int
+        The outer width.
+    num_heads : int
+    downsample_rate : int
+        How many times smaller the inner width is.
+    """
+
+    def __init__(self, embedding_dim: int, num_heads: int, downsample_rate: int = 1) -> None:
         super().__init__()
-        inner = dim // downsample_rate
+        inner = embedding_dim // downsample_rate
+        if inner % num_heads:
+            raise ValueError(
+                f"The inner width of the attention, {inner}, is not a multiple of its {num_heads} "
+                "heads."
+            )
+        self.embedding_dim = embedding_dim
+        self.internal_dim = inner
         self.num_heads = num_heads
         self.head_width = inner // num_heads
-        self.q_proj = Linear(dim, inner)
-        self.k_proj = Linear(dim, inner)
-        self.v_proj = Linear(dim, inner)
-        self.out_proj = Linear(inner, dim)
+        self.q_proj = nn.Linear(embedding_dim, inner)
+        self.k_proj = nn.Linear(embedding_dim, inner)
+        self.v_proj = nn.Linear(embedding_dim, inner)
+        self.out_proj = nn.Linear(inner, embedding_dim)
+
+    def is_as_built(self) -> bool:
+        """Whether this attention and its projections are our own (see `as_built`)."""
+        projections = (self.q_proj, self.k_proj, self.v_proj, self.out_proj)
+        return is_own(self, Attention) and all(is_own(p, nn.Linear) for p in projections)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend.
@@ -50,7 +71,9 @@ class Attention(nn.Module):
         -------
         (max(N, M), T, dim) tensor
         """
-        q, k, v = self.q_proj(q), self.k_proj(k), self.v_proj(v)
+        q = apply_linear(self.q_proj, q)
+        k = apply_linear(self.k_proj, k)
+        v = apply_linear(self.v_proj, v)
         N, T, inner = q.shape
         M = k.shape[0]
         if N > M:
@@ -59,7 +82,7 @@ class Attention(nn.Module):
         elif M > N:
             q = q[:, None].expand(N, M // N, T, inner).reshape(M, T, inner)
         y = attend(*(x.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v)))
-        return self.out_proj(y.transpose(1, 2).reshape(max(N, M), T, inner))
+        return apply_linear(self.out_proj, y.transpose(1, 2).reshape(max(N, M), T, inner))
 
     def read(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend from a few tokens to many, as `forward` does with more work.
@@ -78,13 +101,14 @@ class Attention(nn.Module):
         if not self._is_less_work(q, k, v):
             return self(q, k, v)
         # The bias of k_proj adds the same to all scores of a query, which softmax ignores.
-        queries = self._widen(self.q_proj(q) * self.head_width**-0.5, self.k_proj.weight)
+        q = apply_linear(self.q_proj, q) * self.head_width**-0.5
+        queries = self._widen(q, self.k_proj.weight)
         scores = rows_by_rows(queries.view(len(k), -1, dim), k)  # (M, N/M·heads·T, S)
         means = rows_by_columns(torch.softmax(scores, -1), v).view(N, self.num_heads, T, dim)
         weight = self.v_proj.weight.unflatten(0, (self.num_heads, -1))  # (heads, d, dim)
         y = means.transpose(0, 1).flatten(1, 2) @ weight.transpose(1, 2)  # (heads, N·T, d)
         y = y.transpose(0, 1).reshape(N, T, -1) + self.v_proj.bias
-        return self.out_proj(y)
+        return apply_linear(self.out_proj, y)
 
     def write(self, q: Tensor, k: Tensor, v: Tensor, plus: Tensor) -> Tensor:
         """Attend from many tokens to a few, and add the result to the many.
@@ -103,14 +127,14 @@ class Attention(nn.Module):
         N, T, dim = k.shape
         if not self._is_less_work(k, v, q, plus):
             return add_shared(self(q, k, v), plus)
-        k = self.k_proj(k) * self.head_width**-0.5
+        k = apply_linear(self.k_proj, k) * self.head_width**-0.5
         keys = self._widen(k, self.q_proj.weight)
         scores = rows_by_rows(keys.view(len(q), -1, dim), q).view(N, self.num_heads, T, -1)
         by_bias = (k * self.q_proj.bias).view(N, T, self.num_heads, -1).sum(3).transpose(1, 2)
         shares = softmax_of_columns(scores + by_bias[..., None]).flatten(1, 2)  # (N, heads·T, S)
         # A head's shares sum to one, so a part of the bias in each of its values adds just that.
         bias = self.out_proj.bias / self.num_heads
-        values = self._widen(self.v_proj(v), self.out_proj.weight.t()) + bias
+        values = self._widen(apply_linear(self.v_proj, v), self.out_proj.weight.t()) + bias
         return rows_by_rows(shares.transpose(1, 2), values.transpose(1, 2), plus=plus)
 
     def _is_less_work(self, few: Tensor, *others: Tensor) -> bool:
@@ -134,34 +158,62 @@ class Attention(nn.Module):
         return wide.unflatten(1, (N, T)).transpose(0, 1).flatten(1, 2)
 
 
-class TokenMLP(nn.Module):
-    """Two linear layers with a ReLU between them."""
-
-    def __init__(self, dim: int, mlp_dim: int) -> None:
-        super().__init__()
-        self.lin1 = Linear(dim, mlp_dim)
-        self.lin2 = Linear(mlp_dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.lin2(F.relu(self.lin1(x)))
-
-
 class TwoWayAttentionBlock(nn.Module):
-    """Tokens attend to themselves, then to the image; an MLP; the image attends to the tokens."""
+    """Tokens attend to themselves, then to the image; an MLP; the image attends to the tokens.
 
-    def __init__(self, dim: int, num_heads: int, mlp_dim: int, skip_first_layer_pe: bool) -> None:
+    Parameters
+    ----------
+    embedding_dim, num_heads, mlp_dim : int
+        Width of the tokens, heads of attention, inner width of the MLP.
+    activation : callable
+        Makes the MLP's activation.
+    attention_downsample_rate : int
+        How many times narrower attention between tokens and image is.
+    skip_first_layer_pe : bool
+        Whether tokens attend to themselves without their positional encoding.
+    """
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        num_heads: int,
+        mlp_dim: int = 2048,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+        attention_downsample_rate: int = 2,
+        skip_first_layer_pe: bool = False,
+    ) -> None:
         super().__init__()
+        dim, rate = embedding_dim, attention_downsample_rate
         self.self_attn = Attention(dim, num_heads)
         self.norm1 = nn.LayerNorm(dim)
-        self.cross_attn_token_to_image = Attention(dim, num_heads, downsample_rate=2)
+        self.cross_attn_token_to_image = Attention(dim, num_heads, downsample_rate=rate)
         self.norm2 = nn.LayerNorm(dim)
-        self.mlp = TokenMLP(dim, mlp_dim)
+        self.mlp = MLPBlock(dim, mlp_dim, activation)
         self.norm3 = nn.LayerNorm(dim)
         self.norm4 = nn.LayerNorm(dim)
-        self.cross_attn_image_to_token = Attention(dim, num_heads, downsample_rate=2)
+        self.cross_attn_image_to_token = Attention(dim, num_heads, downsample_rate=rate)
         self.skip_first_layer_pe = skip_first_layer_pe
 
+    def is_as_built(self) -> bool:
+        """Whether the parts that `update` takes apart are our own (see `as_built`)."""
+        return (
+            is_own(self, TwoWayAttentionBlock)
+            and is_own(self.norm4, nn.LayerNorm)
+            and _as_built(self.cross_attn_token_to_image, Attention)
+            and _as_built(self.cross_attn_image_to_token, Attention)
+        )
+
     def forward(
+        self, queries: Tensor, keys: Tensor, query_pe: Tensor, key_pe: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Update tokens (N, T, C) and image tokens (N, h·w, C); with positional encodings."""
+        queries = self._attend_to_tokens(queries, query_pe)
+        read = self.cross_attn_token_to_image(q=queries + query_pe, k=keys + key_pe, v=keys)
+        queries = self._take_in(queries, read)
+        written = self.cross_attn_image_to_token(q=keys + key_pe, k=queries + query_pe, v=queries)
+        return queries, self.norm4(keys + written)
+
+    def update(
         self,
         tokens: Tensor,
         token_pe: Tensor,
@@ -169,27 +221,37 @@ class TwoWayAttentionBlock(nn.Module):
         image_pe: Tensor,
         pieces: Sequence[Piece],
     ) -> tuple[Tensor, list[Tensor]]:
-        """Update tokens and image, which are as in `TwoWayTransformer.forward`."""
-        if self.skip_first_layer_pe:
-            tokens = self.self_attn(tokens, tokens, tokens)
-        else:
-            q = tokens + token_pe
-            tokens = tokens + self.self_attn(q, q, tokens)
-        tokens = self.norm1(tokens)
+        """Update tokens and image, which are as in `TwoWayTransformer.update`."""
+        tokens = self._attend_to_tokens(tokens, token_pe)
         q = tokens + token_pe
         placed = _plus_each(image, image_pe)
         read = [
             self.cross_attn_token_to_image.read(q[of], keys, x)
             for x, keys, (of, _) in zip(image, placed, pieces, strict=True)
         ]
-        tokens = self.norm2(tokens + torch.cat(read))
-        tokens = self.norm3(tokens + self.mlp(tokens))
+        tokens = self._take_in(tokens, torch.cat(read))
         k = tokens + token_pe
         updated = [
             self.norm4(self.cross_attn_image_to_token.write(queries, k[of], tokens[of], plus=x))
             for x, queries, (of, _) in zip(image, placed, pieces, strict=True)
         ]
         return tokens, updated
+
+    def _attend_to_tokens(self, tokens: Tensor, token_pe: Tensor) -> Tensor:
+        if self.skip_first_layer_pe:
+            tokens = self.self_attn(q=tokens, k=tokens, v=tokens)
+        else:
+            q = tokens + token_pe
+            tokens = tokens + self.self_attn(q=q, k=q, v=tokens)
+        return self.norm1(tokens)
+
+    def _take_in(self, tokens: Tensor, read: Tensor) -> Tensor:
+        tokens = self.norm2(tokens + read)
+        return self.norm3(tokens + self.mlp(tokens))
+
+
+def _as_built(part: nn.Module, kind: type[Attention] | type[TwoWayAttentionBlock]) -> bool:
+    return isinstance(part, kind) and part.is_as_built()
 
 
 def _plus_each(parts: Sequence[Tensor], shift: Tensor) -> list[Tensor]:
@@ -199,25 +261,88 @@ def _plus_each(parts: Sequence[Tensor], shift: Tensor) -> list[Tensor]:
 
 
 class TwoWayTransformer(nn.Module):
-    """A stack of `TwoWayAttentionBlock` and a last attention of the tokens to the image."""
+    """A stack of `TwoWayAttentionBlock` and a last attention of the tokens to the image.
 
-    def __init__(self, depth: int, dim: int, num_heads: int, mlp_dim: int) -> None:
+    Parameters
+    ----------
+    depth : int
+        Number of blocks.
+    embedding_dim, num_heads, mlp_dim, activation, attention_downsample_rate
+        As in `TwoWayAttentionBlock`.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        embedding_dim: int,
+        num_heads: int,
+        mlp_dim: int,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+        attention_downsample_rate: int = 2,
+    ) -> None:
         super().__init__()
+        self.depth = depth
+        self.embedding_dim = embedding_dim
+        self.num_heads = num_heads
+        self.mlp_dim = mlp_dim
+        rate = attention_downsample_rate
         self.layers = nn.ModuleList(
-            TwoWayAttentionBlock(dim, num_heads, mlp_dim, skip_first_layer_pe=i == 0)
+            TwoWayAttentionBlock(
+                embedding_dim, num_heads, mlp_dim, activation, rate, skip_first_layer_pe=i == 0
+            )
             for i in range(depth)
         )
-        self.final_attn_token_to_image = Attention(dim, num_heads, downsample_rate=2)
-        self.norm_final_attn = nn.LayerNorm(dim)
+        self.final_attn_token_to_image = Attention(embedding_dim, num_heads, downsample_rate=rate)
+        self.norm_final_attn = nn.LayerNorm(embedding_dim)
+
+    def is_as_built(self) -> bool:
+        """Whether `update` may take the place of `forward` (see `as_built`)."""
+        return is_own(self, TwoWayTransformer) and self._has_own_parts()
+
+    def _has_own_parts(self) -> bool:
+        return _as_built(self.final_attn_token_to_image, Attention) and all(
+            _as_built(layer, TwoWayAttentionBlock) for layer in self.layers
+        )
 
     def forward(
+        self, image_embedding: Tensor, image_pe: Tensor, point_embedding: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Update prompt tokens and an image of each prompt by each other, as Meta's class does.
+
+        Parameters
+        ----------
+        image_embedding, image_pe : (N, C, h, w) tensors
+        point_embedding : (N, T, C) tensor
+
+        Returns
+        -------
+        tokens : (N, T, C) tensor
+        image_tokens : (N, h·w, C) tensor
+        """
+        image, image_pe = (
+            x.flatten(2).transpose(1, 2).contiguous() for x in (image_embedding, image_pe)
+        )
+        if self._has_own_parts():
+            all_of_them = [Piece(slice(None), slice(None))]
+            tokens, parts = self.update([image], image_pe, point_embedding, all_of_them)
+            return tokens, parts[0]
+        tokens = point_embedding
+        for layer in self.layers:
+            tokens, image = layer(
+                queries=tokens, keys=image, query_pe=point_embedding, key_pe=image_pe
+            )
+        q = tokens + point_embedding
+        read = self.final_attn_token_to_image(q=q, k=image + image_pe, v=image)
+        return self.norm_final_attn(tokens + read), image
+
+    def update(
         self,
         parts: Sequence[Tensor],
         image_pe: Tensor,
         tokens: Tensor,
         pieces: Sequence[Piece],
     ) -> tuple[Tensor, Sequence[Tensor]]:
-        """Update prompt tokens and image tokens by each other.
+        """Update prompt tokens and image tokens by each other, in pieces that share images.
 
         Parameters
         ----------
@@ -239,7 +364,8 @@ class TwoWayTransformer(nn.Module):
         """
         token_pe = tokens
         for layer in self.layers:
-            tokens, parts = layer(tokens, token_pe, parts, image_pe, pieces)
+            assert isinstance(layer, TwoWayAttentionBlock)
+            tokens, parts = layer.update(tokens, token_pe, parts, image_pe, pieces)
         q = tokens + token_pe
         read = [
             self.final_attn_token_to_image.read(q[of], x + image_pe, x)

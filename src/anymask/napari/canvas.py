@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 
 from anymask.napari.colours import cyclic, listed, of_objects
-from anymask.napari.layer_data import Planes, draw_part, empty, set_visible
+from anymask.napari.layer_data import StackPlanes, draw_part, empty, set_visible
 from anymask.napari.spare_layers import SpareLayers
 from anymask.napari.strokes import Strokes
 from anymask.napari.warm_up import warm_up
@@ -112,7 +112,7 @@ class Canvas(QObject):
                 picture = None
                 if key == current and key not in self.pictures:
                     stack = session.images[key.image].planes > 1
-                    picture = Planes(session, key) if stack else session.images.rgb(key)
+                    picture = StackPlanes(session, key) if stack else session.images.rgb(key)
                     if stack:
                         session.images.rgb(key, 0)
                 found.append((key, picture, labels))

@@ -10,7 +10,7 @@ from napari.layers import Labels, Points, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 
 from anymask.palette import colours_of
-from anymask.session import Fit, Preview, Prompts
+from anymask.session import ClickPrompts, MaskFit, Preview
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -120,7 +120,7 @@ class ClickLayers:
 
     def hide(self) -> None:
         """Hide the layers; napari would take half a second to remove them and to add new ones."""
-        self.draw(Prompts(), [])
+        self.draw(ClickPrompts(), [])
         self.show_masks([], [])
         self._is_shown = False
         for layer in (self.preview, self.boxes, self.points):
@@ -137,7 +137,7 @@ class ClickLayers:
                 self._viewer.layers.remove(layer)
         self.preview = self.boxes = self.points = None
 
-    def draw(self, prompts: Prompts, boxes: list[Box]) -> None:
+    def draw(self, prompts: ClickPrompts, boxes: list[Box]) -> None:
         """Show prompts."""
         if self._is_shown and self.points is not None:
             places = [(y, x) for x, y in prompts.points]
@@ -156,7 +156,7 @@ class ClickLayers:
             self.boxes.data = [_corners(box) for box in boxes]
             self._is_quiet = False
 
-    def show_masks(self, previews: list[Preview], fits: list[Fit]) -> None:
+    def show_masks(self, previews: list[Preview], fits: list[MaskFit]) -> None:
         """Show masks of one region, and which parts other objects keep; [] clears the preview."""
         if not self._is_shown or self.preview is None:
             return

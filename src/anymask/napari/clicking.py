@@ -15,8 +15,8 @@ from anymask.napari.erasing import erase_at, is_inside
 from anymask.napari.preparing import Preparing
 from anymask.napari.turn_queue import SELECT_ONE, TurnQueue
 from anymask.napari.turns import Box, Commit, Turn
-from anymask.session import Preview, Prompts, points_along
-from anymask.session.fitting import held
+from anymask.session import ClickPrompts, Preview, points_along
+from anymask.session.mask_fit import held
 
 if TYPE_CHECKING:
     from anymask.napari.canvas import Canvas
@@ -80,7 +80,7 @@ class Clicking(QObject):
         self._ahead = EncodingAhead(control, canvas, lambda: self.is_on)
 
     @property
-    def prompts(self) -> Prompts:
+    def prompts(self) -> ClickPrompts:
         """The prompts for the next object."""
         return self._turn.prompts
 
@@ -267,7 +267,7 @@ class Clicking(QObject):
         self._look.start()  # the view may have changed while there were prompts
 
     def _next_turn(self) -> Turn:
-        return Turn(Prompts(keep_clicked=self._keep_clicked))
+        return Turn(ClickPrompts(keep_clicked=self._keep_clicked))
 
     def set_keep_clicked(self, wanted: bool) -> None:
         """Choose whether masks consist only of the regions that were clicked."""
@@ -281,7 +281,7 @@ class Clicking(QObject):
         self.layers.show_masks(turn.previews, turn.fits)
         self.changed.emit()
 
-    def _change(self, prompts: Prompts, boxes: list[Box]) -> None:
+    def _change(self, prompts: ClickPrompts, boxes: list[Box]) -> None:
         """Draw other prompts, and predict."""
         self._turn.change(prompts, boxes)
         self.layers.draw(prompts, boxes)

@@ -64,10 +64,14 @@ class ListedColours(DirectLabelColormap):
     """A colour for each label of a list, and one for all others."""
 
     def _map_without_cache(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """Look all colours up at once; napari takes its time over the 65,536 labels of uint16."""
-        table = np.empty((int(values.max(initial=0)) + 1, 4), np.float32)
-        table[:] = self.color_dict[None]
-        for label, colour in self.color_dict.items():
-            if label is not None and 0 <= label < len(table):
-                table[label] = colour
-        return table[values]
+        """Look all colours up at once; napari takes its time over the 65,536 labels of uint16.
+
+        Memory does not grow with the largest label, which may be four billion.
+        """
+        labels = np.array(sorted(label for label in self.color_dict if label is not None), np.int64)
+        colours = [self.color_dict[label] for label in labels.tolist()]
+        table = np.array([*colours, self.color_dict[None]], np.float32)
+        values = np.asarray(values, np.int64)
+        place = np.minimum(np.searchsorted(labels, values), max(0, len(labels) - 1))
+        is_listed = labels[place] == values if len(labels) else np.zeros(values.shape, np.bool_)
+        return table[np.where(is_listed, place, len(labels))]

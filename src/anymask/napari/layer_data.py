@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MOST_PLACES = 2**20
 
 
-class Planes:
+class StackPlanes:
     """A stack as an array for napari, (planes, H, W, 3), whose planes are read on demand."""
 
     def __init__(self, session: Session, key: LayerKey) -> None:

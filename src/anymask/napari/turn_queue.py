@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from anymask.napari.tasks import Latest
-from anymask.napari.turns import Answer, Commit, Turn
+from anymask.napari.turns import Commit, Turn, TurnAnswer
 
 if TYPE_CHECKING:
     from anymask.napari.controller import Controller
@@ -57,13 +57,13 @@ class TurnQueue:
             self._do(self._waiting.popleft())
         return True
 
-    def ask(self, turn: Turn, work: Callable[[], Answer]) -> None:
+    def ask(self, turn: Turn, work: Callable[[], TurnAnswer]) -> None:
         """Ask the model for a turn in a thread, unless that is being done."""
         if self._asked is turn:
             return
         self._asked = turn
 
-        def done(answer: Answer) -> None:
+        def done(answer: TurnAnswer) -> None:
             self._asked = None
             turn.take(answer)
             self._answered(turn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from anymask.session import Fit, LayerKey, Prepared, Preview, Prompts, Session
+from anymask.session import ClickPrompts, LayerKey, MaskFit, Prepared, Preview, Session
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -20,14 +20,14 @@ class Turn:
 
     Attributes
     ----------
-    prompts : Prompts
+    prompts : ClickPrompts
     boxes : list of (x0, y0, x1, y1)
         All boxes; one alone is in the prompts too.
     cycles : list of int
         Steps to other candidates that are still to be done.
     previews : list of Preview
         The last answer; it may be older than the prompts.
-    fits : list of Fit
+    fits : list of MaskFit
         What of each preview would become an object.
     is_current : bool
         Whether the previews are for these prompts.
@@ -35,11 +35,11 @@ class Turn:
         The encoded image to ask, once that is settled.
     """
 
-    prompts: Prompts = field(default_factory=Prompts)
+    prompts: ClickPrompts = field(default_factory=ClickPrompts)
     boxes: list[Box] = field(default_factory=list)
     cycles: list[int] = field(default_factory=list)
     previews: list[Preview] = field(default_factory=list)
-    fits: list[Fit] = field(default_factory=list)
+    fits: list[MaskFit] = field(default_factory=list)
     is_current: bool = False
     ready: Prepared | None = None
 
@@ -56,13 +56,13 @@ class Turn:
         corners = [place for x0, y0, x1, y1 in self.boxes for place in ((x0, y0), (x1, y1))]
         return all(region.holds(x, y) for x, y in (*self.prompts.points, *corners))
 
-    def change(self, prompts: Prompts, boxes: list[Box]) -> None:
+    def change(self, prompts: ClickPrompts, boxes: list[Box]) -> None:
         """Replace the prompts; other candidates were of the old ones."""
         self.prompts, self.boxes = prompts, boxes
         self.is_current = False
         self.cycles.clear()
 
-    def ask(self, session: Session, ready: Prepared, overwrite: bool | None) -> Answer:
+    def ask(self, session: Session, ready: Prepared, overwrite: bool | None) -> TurnAnswer:
         """Ask the model; changes nothing, so that it can run in a thread."""
         clicks, boxes, cycles = session.clicks, list(self.boxes), list(self.cycles)
         if self.is_current:
@@ -75,14 +75,14 @@ class Turn:
             for by in cycles:
                 previews = [clicks.cycle(previews[0], by)]
         fits = clicks.fit(previews, id=self.prompts.object_id, overwrite=overwrite)
-        return Answer(ready, previews, fits, len(cycles))
+        return TurnAnswer(ready, previews, fits, len(cycles))
 
     def fail(self) -> None:
         """Note that there is no answer to these prompts."""
         self.previews, self.fits, self.is_current = [], [], True
         self.cycles.clear()
 
-    def take(self, answer: Answer) -> None:
+    def take(self, answer: TurnAnswer) -> None:
         """Keep an answer."""
         self.ready, self.previews, self.fits = answer.ready, answer.previews, answer.fits
         self.is_current = True
@@ -90,12 +90,12 @@ class Turn:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class TurnAnswer:
     """What the model said to a turn, and how many steps to other candidates it did."""
 
     ready: Prepared
     previews: list[Preview]
-    fits: list[Fit]
+    fits: list[MaskFit]
     cycles: int
 
 
@@ -113,7 +113,7 @@ class Commit:
     sam: Sam
     region: Region
 
-    def ask(self) -> Answer:
+    def ask(self) -> TurnAnswer:
         """Ask the model for the turn, and encode the image first if that is not done yet."""
         ready = self.turn.ready
         if ready is None:

@@ -112,6 +112,31 @@ def model_hash(model: Sam) -> str:
     return digest.hexdigest()
 
 
+def assigned_embedding(embedding: Tensor, model: Sam) -> ImageEmbedding:
+    """A tensor alone, 1×C×h×w or C×h×w, as an embedding that this model can be prompted with.
+
+    Raises
+    ------
+    ImageError
+        If it has another shape than the model's, or the model needs finer features too.
+    """
+    config = model.config
+    shape = (1, config.prompt_dim, config.embedding_size, config.embedding_size)
+    if embedding.dim() == 3:
+        embedding = embedding[None]
+    if tuple(embedding.shape) != shape:
+        wanted = "×".join(map(str, shape))
+        raise ImageError(
+            f"The embedding has the shape {tuple(embedding.shape)}; this model needs {wanted}."
+        )
+    if config.use_skips:
+        raise ImageError(
+            f"The model {config.name} also needs finer features of the image than its embedding "
+            "holds; use set_image, or save_embedding and load_embedding."
+        )
+    return ImageEmbedding(embedding)
+
+
 def write_embedding(path: str | os.PathLike[str], image: EncodedImage, model: Sam) -> None:
     """Save an encoded image; the file appears whole or not at all.
 

@@ -1,8 +1,9 @@
 """Masks of thousands of prompts in one image, as run lengths and in bounded memory.
 
 Prompts go through the decoder and through the judging of masks as the points of "everything" do
-(`everything/decoder_passes.py`): no mask is ever painted, and memory holds a few passes and the
-run lengths that are kept. Prompts of one shape, such as boxes, or two points each, share passes.
+(`predict/everything/decoder_passes.py`): no mask is ever painted, and memory holds a few passes and
+the run lengths that are kept. Prompts of one shape, such as boxes, or two points each, share
+passes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from anymask.errors import PromptError
 from anymask.masks.clicked import keep_clicked_counts
 from anymask.masks.mask_set import MaskSet
 from anymask.model.sam import ImageEmbedding, Sam
-from anymask.predict.everything.decoder_passes import Found, ask
+from anymask.predict.everything.decoder_passes import FoundMask, ask
 from anymask.predict.everything.filtering import Criteria, Frame
 from anymask.prompts.edges import boxes_seen, cut_at_edges, points_inside
 from anymask.prompts.prompts import PADDING, Prompts
@@ -67,7 +68,7 @@ def masks_of_prompts(
     size = frame.image_size
     _check_inside(prompts, size)
     criteria = Criteria(model.mask_threshold, model.config.everything.stability_score_offset, 0)
-    found: list[Found | None] = [None] * len(prompts)
+    found: list[FoundMask | None] = [None] * len(prompts)
     done = 0
 
     def advance(count: int) -> None:

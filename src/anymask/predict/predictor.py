@@ -55,8 +55,8 @@ class SamPredictor(PredictorImages):
     transform : ResizeLongestSide
         Converts images and coordinates to the frame of the encoder's input.
     is_image_set : bool
-    features : ImageEmbedding or None
-        The selected image as the encoder sees it.
+    features : torch.Tensor or None
+        Embedding of the selected image, 1×C×h×w. May be assigned.
     original_size, input_size : tuple of int, or None
         Height and width of the selected image, and of its resized copy without padding.
 
@@ -287,6 +287,11 @@ class SamPredictor(PredictorImages):
         """
         self._image()
         images = self._encoded
+        if not images:
+            raise PromptError(
+                "predict_each needs the images themselves, not an assigned embedding; call "
+                "set_images(images) first."
+            )
         prompts = check_each(
             point_coords,
             point_labels,
@@ -334,7 +339,7 @@ class SamPredictor(PredictorImages):
         self, prompts: CheckedPrompts, multimask_output: bool, return_logits: bool
     ) -> list[NDArray[Any]]:
         """Masks, predicted IoU and logits of prompts, each asked again."""
-        pixels = self._encoded[self._selected].pixels
+        pixels = self._encoded[self._selected].pixels if self._encoded else None
         if pixels is None:
             raise PromptError(
                 "quality='high' encodes parts of the image, of which only the embedding is known "

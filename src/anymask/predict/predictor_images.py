@@ -20,7 +20,13 @@ from anymask.images.image import Image
 from anymask.images.normalize import check_rgb, rgb_of
 from anymask.images.resize import resize_for
 from anymask.model.sam import ImageEmbedding, Sam
-from anymask.predict.embeddings import EncodedImage, image_hash, read_embedding, write_embedding
+from anymask.predict.embeddings import (
+    EncodedImage,
+    assigned_embedding,
+    image_hash,
+    read_embedding,
+    write_embedding,
+)
 
 
 class PredictorImages:
@@ -42,11 +48,39 @@ class PredictorImages:
     def reset_image(self) -> None:
         """Forget all images."""
         self.is_image_set = False
-        self.features: ImageEmbedding | None = None
+        self._features: ImageEmbedding | None = None
         self.original_size: tuple[int, int] | None = None
         self.input_size: tuple[int, int] | None = None
         self._encoded: list[EncodedImage] = []
         self._selected = 0
+
+    @property
+    def features(self) -> Tensor | None:
+        """Embedding of the selected image, 1×C×h×w; None if no image is set.
+
+        An embedding that was stored elsewhere, also C×h×w, can be assigned. As with Meta's class,
+        `original_size`, `input_size` and `is_image_set` are then to be assigned too.
+
+        Raises
+        ------
+        ImageError
+            If a tensor is assigned that is no embedding of this model. The shipped model's decoder
+            also needs finer features: assign the tensor that `features` returned while they are
+            known, or use :meth:`save_embedding` and :meth:`load_embedding`.
+        """
+        return None if self._features is None else self._features.embedding
+
+    @features.setter
+    def features(self, embedding: Tensor | None) -> None:
+        if embedding is not None and self.features is embedding:
+            return
+        self._features = None if embedding is None else assigned_embedding(embedding, self.model)
+        self._encoded, self._selected = [], 0
+
+    @property
+    def image_features(self) -> ImageEmbedding | None:
+        """All that the decoder needs of the selected image: `features`, and finer maps if any."""
+        return self._features
 
     def set_image(self, image: NDArray[np.uint8] | Image, image_format: str = "RGB") -> None:
         """Encode an image for later calls of :meth:`predict`.
@@ -203,7 +237,7 @@ class PredictorImages:
             )
         image = self._encoded[index]
         self._selected = index
-        self.features = image.features
+        self._features = image.features
         self.original_size, self.input_size = image.original_size, image.input_size
         self.is_image_set = True
 
@@ -233,6 +267,11 @@ class PredictorImages:
             The file cannot be written.
         """
         self._image()
+        if not self._encoded:
+            raise PromptError(
+                "The image of an embedding that was assigned is not known, so it cannot be saved "
+                "with the embedding; call set_image(image) first."
+            )
         write_embedding(path, self._encoded[self._selected], self.model)
 
     def load_embedding(
@@ -287,6 +326,7 @@ class PredictorImages:
 
     def _image(self) -> tuple[ImageEmbedding, tuple[int, int], tuple[int, int]]:
         """Features, original size and input size of the selected image."""
-        if self.features is None or self.original_size is None or self.input_size is None:
+        if self._features is None or self.original_size is None or self.input_size is None:
             raise PromptError("No image is set to predict masks of; call set_image(image) first.")
-        return self.features, self.original_size, self.input_size
+        (height, width), (input_height, input_width) = self.original_size, self.input_size
+        return self._features, (int(height), int(width)), (int(input_height), int(input_width))

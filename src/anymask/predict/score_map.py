@@ -21,7 +21,7 @@ from scipy import sparse
 from anymask.errors import ImageError, OutputError, PromptError
 from anymask.files import whole_file
 from anymask.images.geotiff_tags import geo_tags
-from anymask.masks.objects import Crop
+from anymask.masks.objects import ObjectCrop
 
 # Full-size logits computed at a time: some megabytes, whatever the image size.
 _VALUES_AT_ONCE = 2**22
@@ -122,14 +122,14 @@ class ScoreMap:
             np.greater(logits, threshold, out=mask[rows])
         return mask
 
-    def crop(self, threshold: float = 0.0) -> Crop | None:
+    def crop(self, threshold: float = 0.0) -> ObjectCrop | None:
         """Return the pixels whose score is above a threshold, cropped to their box.
 
         The same pixels as those of `mask`, in the time of the box, not of the image.
 
         Returns
         -------
-        Crop or None
+        ObjectCrop or None
             None if there is no such pixel.
         """
         down, across = self._enlargements()
@@ -145,7 +145,7 @@ class ScoreMap:
         if not len(tall):
             return None
         part = pixels[tall[0] : tall[-1] + 1, wide[0] : wide[-1] + 1]
-        return Crop(part, int(rows[0] + tall[0]), int(columns[0] + wide[0]))
+        return ObjectCrop(part, int(rows[0] + tall[0]), int(columns[0] + wide[0]))
 
     def full_size(self) -> NDArray[np.float32]:
         """Return the logits at the size of the image, (H, W)."""

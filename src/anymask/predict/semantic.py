@@ -97,9 +97,9 @@ def _decode(
         coords = predictor.transform.apply_coords(coords, size)
     if boxes is not None:
         boxes = predictor.transform.apply_boxes(boxes, size)
-    assert predictor.features is not None
+    assert predictor.image_features is not None
     low_res, iou = model.decode(
-        predictor.features,
+        predictor.image_features,
         point_coords=tensor(coords),
         point_labels=tensor(prompts.point_labels, torch.int64),
         boxes=tensor(boxes),

@@ -69,12 +69,12 @@ def masks_in_tiles(
 
         predictor.set_image(part_of(image, tile.box))
         try:
-            assert predictor.features is not None
+            assert predictor.image_features is not None
             assert predictor.input_size is not None
             config = predictor.model.config
             masks = masks_of_prompts(
                 predictor.model,
-                predictor.features,
+                predictor.image_features,
                 Frame(
                     config.image_size,
                     predictor.input_size,

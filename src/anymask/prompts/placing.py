@@ -32,7 +32,7 @@ ToPixels = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetImage:
     """The image that prompts are placed in.
 
     Attributes
@@ -50,7 +50,7 @@ class Target:
     geo: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, image: Any) -> Target:
+    def of(cls, image: Any) -> TargetImage:
         """Take what is needed of an `Image`, or of an array (H, W) or (H, W, C)."""
         if isinstance(image, Image):
             path = image.path or (Path(image.name) if image.name else None)
@@ -78,13 +78,13 @@ class Target:
 
 
 def to_pixels(
-    target: Target, crs: str | None, stated: Size | None, points: NDArray[np.float64]
+    target: TargetImage, crs: str | None, stated: Size | None, points: NDArray[np.float64]
 ) -> ToPixels:
     """Find the way from the coordinates of a file to the pixels of an image.
 
     Parameters
     ----------
-    target : Target
+    target : TargetImage
     crs : str or None
         See the top of this module.
     stated : tuple of float or None
@@ -140,7 +140,7 @@ def crs_name(text: str) -> str:
     return short.upper() if re.fullmatch(r"\w+:\w+", short) else short
 
 
-def _guessed(target: Target, points: NDArray[np.float64]) -> str | None:
+def _guessed(target: TargetImage, points: NDArray[np.float64]) -> str | None:
     """The reference system of GeoJSON that names none.
 
     The specification says longitude and latitude. QuPath writes pixels, which are meant if the
@@ -157,7 +157,7 @@ def _guessed(target: Target, points: NDArray[np.float64]) -> str | None:
     return OF_IMAGE
 
 
-def _change(crs: str, own: Any, target: Target) -> ToPixels:
+def _change(crs: str, own: Any, target: TargetImage) -> ToPixels:
     """The way from one reference system to that of the image."""
     if crs == OF_IMAGE or (isinstance(own, str) and same_crs(crs, own)):
         return lambda given: given
@@ -201,7 +201,7 @@ def _shown(crs: str) -> str:
     return quoted[1] if quoted else crs[:40]
 
 
-def _scales(target: Target, stated: Size | None, points: NDArray[np.float64]) -> Size:
+def _scales(target: TargetImage, stated: Size | None, points: NDArray[np.float64]) -> Size:
     """Pixels of the image for each pixel that the file means, by row and by column.
 
     Prompts are often made on a reduced copy. Some programs state the size of a photograph before

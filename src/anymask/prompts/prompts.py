@@ -14,8 +14,8 @@ from anymask.errors import PromptError
 from anymask.notices import tell
 from anymask.prompts.checks import checked_boxes, checked_ids, checked_names, checked_points
 from anymask.prompts.edges import boxes_seen, points_inside
-from anymask.prompts.pictures import images_of_names
-from anymask.prompts.placing import Size, Target, to_pixels
+from anymask.prompts.image_names import images_of_names
+from anymask.prompts.placing import Size, TargetImage, to_pixels
 from anymask.wording import counted
 
 PADDING = -1
@@ -195,7 +195,7 @@ class Prompts:
         >>> prompts.for_image(np.zeros((100, 200))).boxes
         array([[149.5,  99.5, 199.5, 124.5]])
         """
-        target = Target.of(image)
+        target = TargetImage.of(image)
         own = self._for_target(target)
         placed, rows, outside = own._placed(target)
         if len(own) and not len(placed):
@@ -220,7 +220,7 @@ class Prompts:
 
         All are looked at, whatever image they are said to be in.
         """
-        _, rows, _ = self._placed(Target.of(image))
+        _, rows, _ = self._placed(TargetImage.of(image))
         inside = np.zeros(len(self), np.bool_)
         inside[rows] = True
         return inside
@@ -269,7 +269,7 @@ class Prompts:
         sizes = {image: next(iter(self.image_sizes.values()), None)}
         return self._with(images=[image] * len(self), image_sizes=sizes)
 
-    def _for_target(self, target: Target) -> Prompts:
+    def _for_target(self, target: TargetImage) -> Prompts:
         """The objects of an image; all of them if the file does not say which image they are in."""
         names = [name for name in self.image_sizes if name]
         if not names:
@@ -285,7 +285,7 @@ class Prompts:
             )
         return self.of(str(target.path))
 
-    def _placed(self, target: Target) -> tuple[Prompts, NDArray[np.int64], int]:
+    def _placed(self, target: TargetImage) -> tuple[Prompts, NDArray[np.int64], int]:
         """The objects that lie in an image, in its pixels; their indices; their points outside."""
         stated = next(iter(self.image_sizes.values()), None)
         real = self.point_labels != PADDING

@@ -15,14 +15,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from anymask.datasets.types import Example
-from anymask.evaluation.class_maps import ClassRecord
+from anymask.evaluation.class_maps import ClassMapRecord
 from anymask.evaluation.compare import Difference
 from anymask.evaluation.everything import EverythingRecord, extremes_of_everything
 from anymask.evaluation.records import ObjectRecord
 from anymask.palette import palette
 from anymask.reports.calibration import calibration_sentence
 from anymask.reports.evaluation_report import EvaluationReport
-from anymask.reports.pictures import (
+from anymask.reports.page_images import (
     PICTURED,
     Find,
     Pair,
@@ -280,7 +280,7 @@ def _galleries_of_classes(verdict: ClassVerdict, find: Find, count: int) -> Iter
         yield _Gallery(f"{which} images by mean IoU", note, shown, is_wide=True)
 
 
-def _map(records: Sequence[ClassRecord], verdict: ClassVerdict, find: Find) -> tuple[str, str]:
+def _map(records: Sequence[ClassMapRecord], verdict: ClassVerdict, find: Find) -> tuple[str, str]:
     after = records[-1]
     example: Example = find(after.set_name, after.image)
     drawn = draw_maps(example, records, verdict.numbers, len(verdict.classes))
@@ -292,5 +292,5 @@ def _key(record: ObjectRecord) -> tuple[str, str, int]:
     return record.set_name, record.image, record.index
 
 
-def _place(record: ObjectRecord | EverythingRecord | ClassRecord) -> str:
+def _place(record: ObjectRecord | EverythingRecord | ClassMapRecord) -> str:
     return f"{record.set_name} / {record.image}" if record.set_name else record.image

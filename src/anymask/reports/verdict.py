@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.table import Table
 
-from anymask.evaluation.class_maps import ClassRecord, class_reliability
+from anymask.evaluation.class_maps import ClassMapRecord, class_reliability
 from anymask.evaluation.compare import Difference, Word
 from anymask.evaluation.everything import EverythingRecord
 from anymask.evaluation.records import ObjectRecord
@@ -224,15 +224,15 @@ class ClassVerdict(Verdict):
         All classes that the model was trained for.
     constant : str or None
         The class that "before" gives to every pixel; None if "before" is the starting model.
-    before, after : sequences of ClassRecord
+    before, after : sequences of ClassMapRecord
     numbers : mapping
         From the class ids of the images to indices into `classes`; see `class_numbers`.
     """
 
     classes: tuple[str, ...]
     constant: str | None
-    before: Sequence[ClassRecord]
-    after: Sequence[ClassRecord]
+    before: Sequence[ClassMapRecord]
+    after: Sequence[ClassMapRecord]
     numbers: Mapping[int, int] = field(default_factory=dict)
 
     @property

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anymask.session.bug_reports import bug_report
-    from anymask.session.click_prompts import Prompts, points_along
+    from anymask.session.click_prompts import ClickPrompts, points_along
     from anymask.session.errors import EditedError, SessionError
     from anymask.session.export import Saved
-    from anymask.session.fitting import Fit
     from anymask.session.image_files import Added, Failure
+    from anymask.session.mask_fit import MaskFit
     from anymask.session.object_table import ObjectTable
-    from anymask.session.options import OPTION_RANGES, Options, Thresholds
     from anymask.session.previews import Prepared, Preview
     from anymask.session.records import (
         DEFAULT_RECIPE,
@@ -30,13 +29,14 @@ if TYPE_CHECKING:
         ObjectInfo,
         RecipeAdded,
     )
-    from anymask.session.regions import Region, region_for
     from anymask.session.rendering import Problem, check_expressions
     from anymask.session.replaying import Replay, replay
-    from anymask.session.runs import RunProgress, RunResult
+    from anymask.session.run_options import OPTION_RANGES, Options, Thresholds
+    from anymask.session.run_result import RunProgress, RunResult
     from anymask.session.session import Session
     from anymask.session.stacks import Propagated
     from anymask.session.training_data import session_dataset, session_examples
+    from anymask.session.visible_region import Region, region_for
 
 _RECORDS = (
     "CancelToken", "Change", "ClassRecord", "DEFAULT_RECIPE", "Event", "ImageRecord", "LayerKey",
@@ -44,29 +44,29 @@ _RECORDS = (
 )  # fmt: skip
 _HOMES = dict.fromkeys(_RECORDS, "records") | {
     "Added": "image_files",
+    "ClickPrompts": "click_prompts",
     "EditedError": "errors",
     "Failure": "image_files",
-    "Fit": "fitting",
-    "OPTION_RANGES": "options",
+    "MaskFit": "mask_fit",
+    "OPTION_RANGES": "run_options",
     "ObjectTable": "object_table",
-    "Options": "options",
+    "Options": "run_options",
     "Prepared": "previews",
     "Preview": "previews",
     "Problem": "rendering",
-    "Prompts": "click_prompts",
     "Propagated": "stacks",
-    "Region": "regions",
+    "Region": "visible_region",
     "Replay": "replaying",
-    "RunProgress": "runs",
-    "RunResult": "runs",
+    "RunProgress": "run_result",
+    "RunResult": "run_result",
     "Saved": "export",
     "Session": "session",
     "SessionError": "errors",
-    "Thresholds": "options",
+    "Thresholds": "run_options",
     "bug_report": "bug_reports",
     "check_expressions": "rendering",
     "points_along": "click_prompts",
-    "region_for": "regions",
+    "region_for": "visible_region",
     "replay": "replaying",
     "session_dataset": "training_data",
     "session_examples": "training_data",
@@ -74,8 +74,8 @@ _HOMES = dict.fromkeys(_RECORDS, "records") | {
 
 __all__ = [
     "DEFAULT_RECIPE", "OPTION_RANGES", "Added", "CancelToken", "Change", "ClassRecord",
-    "EditedError", "Event", "Failure", "Fit", "ImageRecord", "LayerKey", "ModelRecord",
-    "ObjectInfo", "ObjectTable", "Options", "Prepared", "Preview", "Problem", "Prompts",
+    "ClickPrompts", "EditedError", "Event", "Failure", "ImageRecord", "LayerKey", "MaskFit",
+    "ModelRecord", "ObjectInfo", "ObjectTable", "Options", "Prepared", "Preview", "Problem",
     "Propagated", "RecipeAdded", "Region", "Replay", "RunProgress", "RunResult", "Saved", "Session",
     "SessionError", "Thresholds", "bug_report", "check_expressions", "points_along", "region_for",
     "replay", "session_dataset", "session_examples",
@@ -83,7 +83,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Clicker", "Progress", "Run"):
+    if name in ("Clicker", "Progress", "Prompts", "Run"):
         from anymask.session.renamed import renamed_class
 
         return renamed_class(name)

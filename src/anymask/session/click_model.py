@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from anymask.errors import PromptError
 from anymask.masks.clicked import keep_clicked
-from anymask.session.click_prompts import Prompts
+from anymask.session.click_prompts import ClickPrompts
 from anymask.session.embedding_folder import EmbeddingFolder
 from anymask.session.errors import SessionError
 from anymask.session.images import Images
 from anymask.session.previews import Prepared, Preview
 from anymask.session.records import LayerKey
-from anymask.session.regions import Region, region_for
+from anymask.session.visible_region import Region, region_for
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -106,7 +106,7 @@ class ClickModel:
     def predict(
         self,
         ready: Prepared,
-        prompts: Prompts,
+        prompts: ClickPrompts,
         multimask: bool | None = None,
         mask: NDArray[np.bool_] | None = None,
     ) -> Preview:
@@ -115,7 +115,7 @@ class ClickModel:
         Parameters
         ----------
         ready : Prepared
-        prompts : Prompts
+        prompts : ClickPrompts
             In pixels of the whole image.
         multimask : bool, optional
             Return three masks instead of one. By default only for a single point, which is
@@ -173,7 +173,9 @@ class ClickModel:
             masks, scores, low_res = ready.predictor.predict(
                 box=inner, multimask_output=False, batched=True
             )
-        prompts = [Prompts(box=(float(a), float(b), float(c), float(d))) for a, b, c, d in boxes]
+        prompts = [
+            ClickPrompts(box=(float(a), float(b), float(c), float(d))) for a, b, c, d in boxes
+        ]
         answers = zip(prompts, masks, scores, low_res, strict=True)
         return [Preview(ready, prompt, m, s, low) for prompt, m, s, low in answers]
 

@@ -13,7 +13,7 @@ from anymask.errors import PromptError
 
 
 @dataclass(frozen=True)
-class Prompts:
+class ClickPrompts:
     """Prompts that together describe one object.
 
     Attributes
@@ -30,7 +30,7 @@ class Prompts:
 
     Examples
     --------
-    >>> prompts = Prompts().with_point(10, 20).with_point(40, 20, 0)
+    >>> prompts = ClickPrompts().with_point(10, 20).with_point(40, 20, 0)
     >>> prompts.points, prompts.labels, prompts.is_ambiguous
     (((10.0, 20.0), (40.0, 20.0)), (1, 0), False)
     """
@@ -72,16 +72,16 @@ class Prompts:
         points = np.array(self.points, np.float64).reshape(-1, 2)
         return points[np.array(self.labels, np.int64) == 1]
 
-    def with_point(self, x: float, y: float, label: int = 1) -> Prompts:
+    def with_point(self, x: float, y: float, label: int = 1) -> ClickPrompts:
         """Return a copy with one more point; label 1 is on the object, 0 off it."""
         return replace(self, points=(*self.points, (x, y)), labels=(*self.labels, label))
 
-    def with_points(self, points: Sequence[tuple[float, float]], label: int = 1) -> Prompts:
+    def with_points(self, points: Sequence[tuple[float, float]], label: int = 1) -> ClickPrompts:
         """Return a copy with more points of one label, such as those of `points_along`."""
         labels = (*self.labels, *[label] * len(points))
         return replace(self, points=(*self.points, *points), labels=labels)
 
-    def without_last(self) -> Prompts:
+    def without_last(self) -> ClickPrompts:
         """Return a copy without the last point, or without the box if there is no point."""
         if self.points:
             return replace(self, points=self.points[:-1], labels=self.labels[:-1])
@@ -98,7 +98,7 @@ class Prompts:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Prompts:
+    def from_json(cls, data: Mapping[str, Any]) -> ClickPrompts:
         """Read what `to_json` wrote; anymask 0.1.0 kept all regions."""
         box = data.get("box")
         return cls(

@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from anymask.masks.objects import boxed
 from anymask.session.click_model import ClickModel
-from anymask.session.click_prompts import Prompts
+from anymask.session.click_prompts import ClickPrompts
 from anymask.session.edits import Edits
 from anymask.session.errors import SessionError
-from anymask.session.fitting import Fit, fit, grown, margin_of, named, told
 from anymask.session.images import Images
 from anymask.session.label_edits import window_around
 from anymask.session.layers import Layers
+from anymask.session.mask_fit import MaskFit, fit, grown, margin_of, named, told
 from anymask.session.previews import Prepared, Preview
 from anymask.session.records import CancelToken, Change, LayerKey, ObjectInfo
-from anymask.session.regions import Region, region_for
 from anymask.session.runs import Runs
 from anymask.session.stacks import Projection, Propagated, followed
 from anymask.session.store.store import Store
+from anymask.session.visible_region import Region, region_for
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -87,7 +87,7 @@ class Clicks:
     def predict(
         self,
         ready: Prepared,
-        prompts: Prompts,
+        prompts: ClickPrompts,
         *,
         multimask: bool | None = None,
         mask: NDArray[np.bool_] | None = None,
@@ -97,7 +97,7 @@ class Clicks:
         Parameters
         ----------
         ready : Prepared
-        prompts : Prompts
+        prompts : ClickPrompts
             In pixels of the whole image. With an `object_id`, that object's mask is part of the
             prompt.
         multimask : bool, optional
@@ -127,7 +127,7 @@ class Clicks:
 
     def fit(
         self, previews: Sequence[Preview], *, id: int | None = None, overwrite: bool | None = None
-    ) -> list[Fit]:
+    ) -> list[MaskFit]:
         """Find out what of each mask would become an object, as `commit` decides it.
 
         Parameters
@@ -139,7 +139,7 @@ class Clicks:
 
         Returns
         -------
-        list of Fit
+        list of MaskFit
             In pixels of the region: of `Preview.shown`, and of every `region.step`-th label.
         """
         if not previews:
@@ -150,7 +150,7 @@ class Clicks:
             automatic = self._layers.automatic(layer) if overwrite is None else set()
             part = self._layers.labels(layer, previews[0].plane)[region.window]
             new = np.array(part[::step, ::step])
-        fits: list[Fit] = []
+        fits: list[MaskFit] = []
         for number, preview in enumerate(previews):
             crop, new_label = boxed(preview.shown), label + number
             fits.append(fit(new, crop, new_label, overwrite=overwrite, automatic=automatic))
@@ -223,7 +223,7 @@ class Clicks:
             crops = [crop.within(window) for crop in crops]
             new = np.array(labels[window])
             automatic = self._layers.automatic(layer) if overwrite is None else set()
-            fits: list[Fit] = []
+            fits: list[MaskFit] = []
             for preview, crop, wanted in zip(previews, crops, ids, strict=True):
                 label = following if wanted is None else int(wanted)
                 following = max(following, label + 1)
@@ -315,7 +315,7 @@ class Clicks:
         return model.model_hash
 
 
-def _refusal(fitted: Fit) -> str:
+def _refusal(fitted: MaskFit) -> str:
     """Say why a mask makes no object."""
     if sum(fitted.kept.values()) == fitted.wanted:
         return (
@@ -328,7 +328,7 @@ def _refusal(fitted: Fit) -> str:
     )
 
 
-def _click_to_json(preview: Preview, fitted: Fit) -> dict[str, Any]:
+def _click_to_json(preview: Preview, fitted: MaskFit) -> dict[str, Any]:
     """Return a click as JSON data for the journal, with all that is needed to repeat it."""
     region = preview.region
     return {
@@ -349,7 +349,7 @@ def clicked_again(
     new = labels.copy()
     for click in args["clicks"]:
         ready = model.prepare(layer, plane, Region(*click["region"]))
-        prompts, mask = Prompts.from_json(click["prompts"]), None
+        prompts, mask = ClickPrompts.from_json(click["prompts"]), None
         if prompts.object_id is not None:
             mask = (labels[plane] if labels.ndim == 3 else labels) == prompts.object_id
         preview = model.predict(ready, prompts, bool(click["several"]), mask)

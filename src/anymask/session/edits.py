@@ -12,7 +12,7 @@ import numpy as np
 
 from anymask.label_ids import checked_labels
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.objects import Crop
+from anymask.masks.objects import ObjectCrop
 from anymask.session.class_colours import coloured
 from anymask.session.errors import SessionError
 from anymask.session.images import Images
@@ -235,7 +235,7 @@ class Edits:
     def place(
         self,
         layer: LayerKey,
-        crop: Crop,
+        crop: ObjectCrop,
         label: int | None = None,
         *,
         plane: int = 0,
@@ -249,7 +249,7 @@ class Edits:
         Parameters
         ----------
         layer : LayerKey
-        crop : Crop
+        crop : ObjectCrop
             The mask, cropped to its box.
         label : int, optional
             An object whose pixels in this plane the mask replaces; a new object by default.

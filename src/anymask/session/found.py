@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from anymask.masks.labels import label_dtype
 from anymask.masks.mask_set import MaskSet
 from anymask.session.errors import SessionError
-from anymask.session.options import Options, Thresholds
 from anymask.session.records import ObjectInfo
+from anymask.session.run_options import Options, Thresholds
 from anymask.session.store.folder import inside
 from anymask.session.store.store import Store
 

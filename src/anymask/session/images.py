@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from anymask.errors import AnymaskError
 from anymask.images.image import Image
 from anymask.images.recipes import Recipe, recipe
-from anymask.session.adding import Adding
 from anymask.session.errors import EditedError, SessionError
 from anymask.session.image_files import Added, ImageFiles, find_moved
+from anymask.session.kept_pixels import KeptPixels
+from anymask.session.new_images import Adding
 from anymask.session.records import (
     CancelToken,
     Event,
@@ -25,10 +26,9 @@ from anymask.session.records import (
     RecipeAdded,
     State,
 )
-from anymask.session.regions import Region
-from anymask.session.rendered import Rendered
 from anymask.session.rendering import check_recipe
 from anymask.session.store.store import Store
+from anymask.session.visible_region import Region
 from anymask.wording import counted
 
 
@@ -42,7 +42,7 @@ class Images:
         self._store = store
         self._files = ImageFiles(store)
         self._adding = Adding(store, self._files)
-        self._rendered = Rendered(store, self._files)
+        self._rendered = KeptPixels(store, self._files)
 
     def _records(self) -> tuple[ImageRecord, ...]:
         return tuple(self._store.state.images.values())

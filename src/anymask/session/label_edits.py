@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from anymask.masks import clean as cleaning
 from anymask.masks.labels import label_dtype
-from anymask.masks.objects import Crop
+from anymask.masks.objects import ObjectCrop
 from anymask.masks.split import split_components, split_touching
 from anymask.session.errors import SessionError
-from anymask.session.store.boxes import around
 from anymask.session.store.deltas import Window
+from anymask.session.store.object_boxes import around
 
 Labels = NDArray[Any]
 _MARGIN = 8  # pixels around what is edited
@@ -85,7 +85,7 @@ def edited_part(
     return window, new
 
 
-def placed(labels: Labels, crop: Crop, label: int, *, overwrite: bool) -> Labels:
+def placed(labels: Labels, crop: ObjectCrop, label: int, *, overwrite: bool) -> Labels:
     """Replace the pixels of an object by a mask; return the labels of the plane."""
     dtype = labels.dtype if label <= np.iinfo(labels.dtype).max else label_dtype(label)
     new = np.where(labels == label, 0, labels).astype(dtype)
@@ -95,7 +95,7 @@ def placed(labels: Labels, crop: Crop, label: int, *, overwrite: bool) -> Labels
 
 
 def window_around(
-    size: tuple[int, int], crops: Iterable[Crop], boxes: Iterable[Window] = ()
+    size: tuple[int, int], crops: Iterable[ObjectCrop], boxes: Iterable[Window] = ()
 ) -> tuple[slice, slice]:
     """Return the rows and columns that masks and objects lie in, with a margin.
 
@@ -105,7 +105,7 @@ def window_around(
     ----------
     size : tuple of int
         Height and width of the labels.
-    crops : iterable of Crop
+    crops : iterable of ObjectCrop
     boxes : iterable of tuple of slice
         Boxes of objects whose pixels are inside as well; in a stack, planes come first.
 

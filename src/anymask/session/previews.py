@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from anymask.errors import PromptError
 from anymask.masks.clicked import keep_clicked
-from anymask.masks.objects import Crop, boxed
-from anymask.session.click_prompts import Prompts
+from anymask.masks.objects import ObjectCrop, boxed
+from anymask.session.click_prompts import ClickPrompts
 from anymask.session.records import LayerKey
-from anymask.session.regions import Region
+from anymask.session.visible_region import Region
 
 if TYPE_CHECKING:
     from anymask.predict.predictor import SamPredictor
@@ -55,7 +55,7 @@ class Preview:
     ----------
     ready : Prepared
         The encoded image.
-    prompts : Prompts
+    prompts : ClickPrompts
     masks : (C, h, w) bool array
         Masks of the region; each pixel stands for `region.step` image pixels in both directions.
     scores : (C,) float32 array
@@ -67,7 +67,7 @@ class Preview:
     """
 
     ready: Prepared
-    prompts: Prompts
+    prompts: ClickPrompts
     masks: NDArray[np.bool_] = field(repr=False)
     scores: NDArray[np.float32]
     low_res: NDArray[np.float32] = field(repr=False)
@@ -128,7 +128,7 @@ class Preview:
         return replace(self, chosen=min(index, len(self.scores) - 1))
 
     @property
-    def mask(self) -> Crop:
+    def mask(self) -> ObjectCrop:
         """The chosen mask in image pixels, cropped to its box.
 
         Raises
@@ -154,4 +154,4 @@ class Preview:
         crop = boxed(pixels)
         if not crop.pixels.size:
             raise PromptError("The model found nothing there; click on the object, or draw a box.")
-        return Crop(crop.pixels, region.top + top + crop.top, region.left + left + crop.left)
+        return ObjectCrop(crop.pixels, region.top + top + crop.top, region.left + left + crop.left)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from anymask.session.embedding_folder import EmbeddingFolder
 from anymask.session.records import Event, LayerKey
-from anymask.session.regions import Region, region_for
+from anymask.session.visible_region import Region, region_for
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
-    from anymask.session.click_prompts import Prompts
+    from anymask.session.click_prompts import ClickPrompts
     from anymask.session.previews import Prepared, Preview
     from anymask.session.session import Session
 
@@ -155,7 +155,9 @@ class Clicker:
         """Choose the encoded image that `predict` uses."""
         self.selected = prepared
 
-    def predict(self, prompts: Prompts, *, on: Prepared | None = None, **options: Any) -> Preview:
+    def predict(
+        self, prompts: ClickPrompts, *, on: Prepared | None = None, **options: Any
+    ) -> Preview:
         """Predict masks for the selected image, or for `on`."""
         return self.session.clicks.predict(on or self._need(), prompts, **options)
 
@@ -183,11 +185,12 @@ def renamed_class(name: str) -> Any:
     AttributeError
         If there was no such class.
     """
-    from anymask.session.runs import RunProgress, RunResult
+    from anymask.session.click_prompts import ClickPrompts
+    from anymask.session.run_result import RunProgress, RunResult
 
     if name == "Clicker":
         return Clicker  # warns when an instance is made
-    new = {"Progress": RunProgress, "Run": RunResult}.get(name)
+    new = {"Progress": RunProgress, "Prompts": ClickPrompts, "Run": RunResult}.get(name)
     if new is None:
         raise AttributeError(f"module 'anymask.session' has no attribute {name!r}")
     _warn(f"anymask.session.{name}", f"anymask.session.{new.__name__}")

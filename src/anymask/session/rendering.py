@@ -15,7 +15,7 @@ from anymask.images.image import Image
 from anymask.images.normalize import to_rgb
 from anymask.images.pseudo_rgb import pseudo_rgb
 from anymask.images.recipes import Recipe, recipe
-from anymask.images.rendering import check_fits
+from anymask.images.render_recipe import check_fits
 from anymask.session.records import DEFAULT_RECIPE
 
 

@@ -6,7 +6,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,9 @@ from anymask.session.found import (
 )
 from anymask.session.images import Images
 from anymask.session.layers import Layers
-from anymask.session.options import Options, Thresholds
 from anymask.session.records import CancelToken, Change, Event, LayerKey, ModelRecord
+from anymask.session.run_options import Options, Thresholds
+from anymask.session.run_result import RunProgress, RunResult
 from anymask.session.store.store import Store
 
 if TYPE_CHECKING:
@@ -38,49 +39,6 @@ if TYPE_CHECKING:
 
 # Layers to keep in memory during a run, which may cover hundreds of images.
 _MOST_LAYERS = 8
-
-
-@dataclass(frozen=True)
-class RunProgress:
-    """Progress of a run.
-
-    Attributes
-    ----------
-    layer : LayerKey
-        The current layer.
-    title : str
-        Its name.
-    index, total : int
-        Index of the layer, from 0, and number of layers.
-    fraction : float
-        Progress of the whole run, from 0 to 1.
-    """
-
-    layer: LayerKey
-    title: str
-    index: int
-    total: int
-    fraction: float
-
-
-@dataclass
-class RunResult:
-    """The result of a run.
-
-    Attributes
-    ----------
-    done : list of LayerKey
-    failed : list of (LayerKey, str)
-        Layers that failed, each with a sentence.
-    cancelled : bool
-        Whether the run was stopped early; finished layers are kept.
-    seconds : float
-    """
-
-    done: list[LayerKey] = field(default_factory=list)
-    failed: list[tuple[LayerKey, str]] = field(default_factory=list)
-    cancelled: bool = False
-    seconds: float = 0.0
 
 
 class Runs:

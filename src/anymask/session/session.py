@@ -14,8 +14,8 @@ from anymask.session.edits import Edits
 from anymask.session.export import Export
 from anymask.session.images import Images
 from anymask.session.layers import Layers
-from anymask.session.options import Options
 from anymask.session.records import ModelRecord
+from anymask.session.run_options import Options
 from anymask.session.runs import Runs
 from anymask.session.store.events import Listener
 from anymask.session.store.folder import create_folder, find_folder

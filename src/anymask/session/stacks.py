@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import PromptError
-from anymask.masks.objects import Crop
-from anymask.session.click_prompts import Prompts
+from anymask.masks.objects import ObjectCrop
+from anymask.session.click_prompts import ClickPrompts
 from anymask.session.errors import SessionError, StoppedError
 from anymask.session.label_edits import placed
 from anymask.session.records import CancelToken, Change, LayerKey
@@ -148,7 +148,7 @@ def _next_mask(
     return free
 
 
-def projected(mask: NDArray[np.bool_], how: Projection) -> Prompts:
+def projected(mask: NDArray[np.bool_], how: Projection) -> ClickPrompts:
     """Make prompts for the next plane from the mask in this one."""
     from scipy.ndimage import distance_transform_edt
 
@@ -167,14 +167,14 @@ def projected(mask: NDArray[np.bool_], how: Projection) -> Prompts:
         yy, xx = np.ogrid[: depth.shape[0], : depth.shape[1]]
         depth[(yy - y) ** 2 + (xx - x) ** 2 <= (1.5 * radius) ** 2] = 0
     if how == "points":
-        return Prompts().with_points(points)
+        return ClickPrompts().with_points(points)
     dy, dx = (max(1.0, _GROWTH * side) for side in (bottom - top, right - left))
     height, width = mask.shape
     box = (
         max(0.0, left - dx), max(0.0, top - dy),
         min(float(width), right + dx), min(float(height), bottom + dy),
     )  # fmt: skip
-    return Prompts(box=box).with_points(points)
+    return ClickPrompts(box=box).with_points(points)
 
 
 def interpolated(labels: NDArray[Any], label: int, along: int | None = None) -> NDArray[Any]:
@@ -245,9 +245,9 @@ def _depth(part: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
     return np.where(wide, inside - 0.5, 0.5 - outside)
 
 
-def _cut(pixels: NDArray[np.bool_], top: int, left: int, size: Sequence[int]) -> Crop:
+def _cut(pixels: NDArray[np.bool_], top: int, left: int, size: Sequence[int]) -> ObjectCrop:
     """Return the part of a mask that lies within an image of this size."""
     height, width = size
     y0, x0 = max(0, -top), max(0, -left)
     part = pixels[y0 : max(y0, height - top), x0 : max(x0, width - left)]
-    return Crop(part, top + y0, left + x0)
+    return ObjectCrop(part, top + y0, left + x0)

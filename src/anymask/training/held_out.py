@@ -23,7 +23,7 @@ from anymask.evaluation.everything import EverythingRecord, evaluate_everything
 from anymask.evaluation.protocols import evaluate_interactive
 from anymask.model.sam import Sam
 from anymask.predict.everything.generator import SamAutomaticMaskGenerator
-from anymask.reports.pictures import PICTURED
+from anymask.reports.page_images import PICTURED
 from anymask.reports.verdict import CLICKS, PROMPTED, UNPROMPTED, ClassVerdict, ObjectVerdict
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.settings import FineTuneError

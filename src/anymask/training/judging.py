@@ -22,12 +22,12 @@ from anymask.evaluation.compare import GroupOf
 from anymask.evaluation.tuning import Tuning, tune_everything
 from anymask.files import write_together
 from anymask.model.sam import Sam
+from anymask.reports.page_images import Find
 from anymask.reports.pages import verdict_page
-from anymask.reports.pictures import Find
 from anymask.reports.verdict import ClassVerdict, ObjectVerdict, Verdict
 from anymask.training.finetune.curves import CURVES
+from anymask.training.finetune.finetune_results import CARD, MODEL, FineTuned
 from anymask.training.finetune.progress import Progress
-from anymask.training.finetune.results import CARD, MODEL, FineTuned
 from anymask.training.held_out import MOST_IMAGES, compare_on_classes, compare_on_objects
 
 Model = str | os.PathLike[str] | Sam | None

@@ -30,9 +30,9 @@ from anymask.files import whole_file
 from anymask.model.sam import Sam
 from anymask.reports.verdict import PROMPTED
 from anymask.reports.wording import column_title, format_figure, gain_cells, gain_in_words
+from anymask.training.finetune.finetune_results import FineTuned
 from anymask.training.finetune.loop import finetune
 from anymask.training.finetune.progress import Progress
-from anymask.training.finetune.results import FineTuned
 from anymask.training.finetune.settings import FineTuneError, settings_of
 from anymask.training.held_out import MOST_OBJECTS, deciding_prompts
 from anymask.training.judging import Model, group_of

@@ -21,9 +21,7 @@ DTYPES = ("u1", "i2", "i4", "f4", "f8", "c8", "c16", "u2", "u4", "i8", "u8")
 
 
 @pytest.mark.filterwarnings("ignore:line buffering")
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     interleave=st.sampled_from(["bsq", "bil", "bip", "BSQ", "Bil", "BIP"]),
     dtype=st.sampled_from(DTYPES),

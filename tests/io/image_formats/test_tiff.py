@@ -97,11 +97,7 @@ def test_any_layout_is_read_lazily_and_at_once_alike(
     assert image.dtype == np.uint16
 
 
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     tile=st.sampled_from([None, (16, 16), (32, 16)]),
     shape=st.tuples(st.integers(1, 3), st.integers(2, 50), st.integers(2, 50)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from anymask.masks.mask_set import MaskSet
@@ -127,7 +127,6 @@ def test_an_object_at_the_edge_of_the_image_is_not_cut():
     assert as_set(found_in_tiles([corner], 64, 8, reach=4)) == as_set([corner])
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     st.lists(
         st.tuples(st.integers(0, 129), st.integers(0, 89), st.integers(1, 60)),

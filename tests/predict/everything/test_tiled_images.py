@@ -41,14 +41,20 @@ def tiled(small_reference_sam):
     )
 
 
+@pytest.fixture(scope="module")
+def in_tiles(tiled, tall):
+    """What is found in the tall image."""
+    return tiled.generate_masks(tall)
+
+
 def test_an_image_no_larger_than_a_tile_is_segmented_as_without_tiles(small_reference_sam, scene):
     as_one = SamAutomaticMaskGenerator(small_reference_sam, **LOOSE, tile_size=240)
     plain = SamAutomaticMaskGenerator(small_reference_sam, **LOOSE)
     assert_same_masks(as_one.generate_masks(scene), plain.generate_masks(scene))
 
 
-def test_masks_of_tiles_lie_where_each_tile_has_them_by_itself(small_reference_sam, tiled, tall):
-    found = tiled.generate_masks(tall)
+def test_masks_of_tiles_lie_where_each_tile_has_them_by_itself(small_reference_sam, in_tiles, tall):
+    found = in_tiles
     assert found.image_size == (300, 201)
     boxes = np.unique(found.crop_box, axis=0)
     assert len(boxes) > 4
@@ -65,8 +71,8 @@ def test_masks_of_tiles_lie_where_each_tile_has_them_by_itself(small_reference_s
     assert compared > 5
 
 
-def test_masks_cut_by_a_tile_are_merged_or_dropped(tiled, tall):
-    found = tiled.generate_masks(tall)
+def test_masks_cut_by_a_tile_are_merged_or_dropped(in_tiles):
+    found = in_tiles
     single = (found.crop_box[:, 2:] == 128).all(1)
     x0, y0, x1, y1 = found.boxes[single].T
     tile_x, tile_y, width, height = found.crop_box[single].T
@@ -93,13 +99,13 @@ def test_crops_divide_each_tile(small_reference_sam, tall):
     assert any(max(size) >= 160 for size in sizes)
 
 
-def test_an_image_is_read_tile_by_tile(tiled, tall, tmp_path):
+def test_an_image_is_read_tile_by_tile(tiled, in_tiles, tall, tmp_path):
     lazy = Lazy(tall)
-    expected = tiled.generate_masks(tall)
-    assert_same_masks(tiled.generate_masks(lazy), expected)
+    assert_same_masks(tiled.generate_masks(lazy), in_tiles)
     assert lazy.largest == 128 * 128 * 3
     np.save(tmp_path / "tall.npy", tall)
-    assert_same_masks(tiled.generate_masks(np.load(tmp_path / "tall.npy", mmap_mode="r")), expected)
+    mapped = np.load(tmp_path / "tall.npy", mmap_mode="r")
+    assert_same_masks(tiled.generate_masks(mapped), in_tiles)
 
 
 def test_a_lazy_image_needs_no_tiles(small_reference_sam, scene):

@@ -13,8 +13,8 @@ from PIL import Image
 from anymask.datasets.types import Example
 from anymask.model.config import SamConfig, SmallEncoderConfig, TinyViTConfig, ViTConfig
 from anymask.model.sam import Sam
+from anymask.training.finetune.finetune_results import FineTuned
 from anymask.training.finetune.loop import finetune
-from anymask.training.finetune.results import FineTuned
 
 
 def draw_example(seed: int, objects: int = 2, classes: bool = False) -> Example:

@@ -7,8 +7,8 @@ import torch
 
 from anymask.training.finetune import memory_need, setup
 from anymask.training.finetune.cache import EmbeddingCache, embedding_bytes, encode, encoder_hash
-from anymask.training.finetune.images import describe, turned
 from anymask.training.finetune.loop import finetune
+from anymask.training.finetune.training_images import describe, turned
 from tests.training.finetune.conftest import FAST, TINY, draw_example, tiny_sam
 
 

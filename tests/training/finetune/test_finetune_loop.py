@@ -223,9 +223,9 @@ def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_best_weights(
 def test_a_full_disk_keeps_the_previous_state(tune, finished, tmp_path, monkeypatch):
     import errno
 
-    from anymask.training.finetune import state
+    from anymask.training.finetune import training_state
 
-    real, written = state.save, []
+    real, written = training_state.save, []
 
     def fills_up(tensors, metadata=None):
         written.append(1)
@@ -235,8 +235,8 @@ def test_a_full_disk_keeps_the_previous_state(tune, finished, tmp_path, monkeypa
 
     def write(path, tensors, facts):
         kept = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
-        with state.whole_file(path) as temporary:
-            temporary.write_bytes(fills_up(kept, {state._KEY: json.dumps(facts)}))
+        with training_state.whole_file(path) as temporary:
+            temporary.write_bytes(fills_up(kept, {training_state._KEY: json.dumps(facts)}))
 
     _ever_better(monkeypatch)
     monkeypatch.setattr(run, "write_tensors", write)

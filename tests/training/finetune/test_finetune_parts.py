@@ -17,12 +17,16 @@ from anymask.model.config import VARIANTS
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.answers import answer_loss
 from anymask.training.finetune.average import MovingAverage
-from anymask.training.finetune.images import TrainingImage
 from anymask.training.finetune.memory_need import Need, need_of
-from anymask.training.finetune.parts import build_optimizer, rate_at, trained_parameters
 from anymask.training.finetune.prompt_batches import Asked, Batch, first_prompts, generator_of
-from anymask.training.finetune.semantic import ask_for_classes, class_loss
+from anymask.training.finetune.semantic_training import ask_for_classes, class_loss
 from anymask.training.finetune.settings import Settings
+from anymask.training.finetune.trained_parameters import (
+    build_optimizer,
+    rate_at,
+    trained_parameters,
+)
+from anymask.training.finetune.training_images import TrainingImage
 from anymask.training.losses import MASK_LOSSES, mask_losses, true_iou
 from tests.training.finetune.conftest import TINY, tiny_sam
 
@@ -244,7 +248,7 @@ def test_two_processes_together_train_as_one_with_twice_the_batch(tmp_path):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-2000:]
     from anymask.training.finetune.run import LAST
-    from anymask.training.finetune.state import read_tensors
+    from anymask.training.finetune.training_state import read_tensors
 
     one, two = (read_tensors(tmp_path / out / LAST)[0] for out in ("one", "two"))
     start = dict(tiny_sam().named_parameters())

@@ -9,9 +9,9 @@ import torch
 from anymask.masks.boxes import boxes_of_masks
 from anymask.masks.rle import mask_of
 from anymask.model.sam import ImageEmbedding
-from anymask.training.finetune.images import describe, turned
 from anymask.training.finetune.prompt_batches import Batch, corrected, first_prompts, generator_of
 from anymask.training.finetune.settings import Settings
+from anymask.training.finetune.training_images import describe, turned
 from tests.training.finetune.conftest import draw_example
 
 

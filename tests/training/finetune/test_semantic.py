@@ -15,10 +15,10 @@ from anymask.datasets.types import Example
 from anymask.errors import PromptError
 from anymask.predict.class_map import class_map
 from anymask.predict.predictor import SamPredictor
-from anymask.training.finetune.images import describe
 from anymask.training.finetune.loop import finetune
-from anymask.training.finetune.semantic import ask_for_classes, class_names, widen
+from anymask.training.finetune.semantic_training import ask_for_classes, class_names, widen
 from anymask.training.finetune.settings import FineTuneError
+from anymask.training.finetune.training_images import describe
 from tests.training.finetune.conftest import FAST, TINY, draw_example, tiny_sam
 
 

@@ -16,6 +16,7 @@ from anymask.images.chunks import chunked_array
 from anymask.images.image import Image
 from anymask.images.lazy import Box, LazyArray
 from anymask.images.memory import check_fits
+from anymask.images.nodata import Nodata, joined
 from anymask.images.units import unit_symbol
 from anymask.io.arrays import (
     axes_called,
@@ -145,10 +146,29 @@ def _plain_image(
         lazy.shape, lazy.dtype, axes, path
     )
     metadata = {"format": "Zarr", "dataset": dataset or "", "attributes": attributes}
-    nodata = nodata_in(attributes, lazy.dtype)
+    nodata = _nodata(array)
     if nodata is not None:
         metadata["nodata"] = nodata
     return Image(lazy, named, path=path, name=_name(path, dataset), metadata=metadata)
+
+
+def _nodata(array: Any) -> Nodata:
+    """What means "no data": what attributes say, and the value of chunks that were never written.
+
+    0 is the usual value of those in any image, and so is white in 8-bit ones, so these are values.
+    """
+    fill, dtype = array.fill_value, array.dtype
+    stated = nodata_in(array.attrs.asdict(), dtype)
+    if (
+        fill is None
+        or dtype.kind not in "iuf"
+        or dtype == np.uint8
+        or fill in (0, stated)
+        or fill != fill
+    ):
+        return stated
+    several = stated if isinstance(stated, Sequence) else (stated,)
+    return joined([*several, fill.item()])
 
 
 def _ome_image(
@@ -173,7 +193,7 @@ def _ome_image(
         "levels": len(levels),
         "omero": omero or {},
     }
-    nodata = nodata_in(array.attrs.asdict(), array.dtype)
+    nodata = _nodata(array)
     if nodata is not None:
         metadata["nodata"] = nodata
     image = Image(lazy, letters, path=path, name=_name(path, dataset), metadata=metadata)

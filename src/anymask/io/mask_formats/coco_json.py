@@ -33,9 +33,9 @@ from anymask.masks.coco_shapes import fitted
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import joined, outlines, simplified
 from anymask.notices import tell
-from anymask.prompts.parts import Part, collected
 from anymask.prompts.placing import Size
 from anymask.prompts.prompts import Prompts
+from anymask.prompts.rows import Part, collected
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
@@ -80,7 +80,7 @@ def load(file: MaskFile) -> MaskSet:
     if "images" not in data:
         return _load_sa1b(data)
     images = data["images"]
-    known = {str(image["id"]): image["id"] for image in images}
+    known = {coco.key_of(image["id"]): image["id"] for image in images}
     known |= {str(image.get("file_name")): image["id"] for image in images}
     if picture is None:
         if len(images) > 1:
@@ -104,16 +104,21 @@ def read_prompts(file: MaskFile) -> Prompts:
     data = file.json
     if isinstance(data, list):  # what a detector found, without the images and categories
         annotations = data
-        names = {str(a["image_id"]): str(a.get("file_name") or a["image_id"]) for a in data}
+        names = {
+            coco.key_of(a["image_id"]): str(a.get("file_name") or coco.key_of(a["image_id"]))
+            for a in data
+        }
         sizes: dict[str, Size | None] = {}
-        classes = {str(a.get("category_id")): str(a.get("category_id", "")) for a in data}
+        numbers = [coco.key_of(a.get("category_id", "")) for a in data]
+        classes: dict[str, str | None] = {number: number for number in numbers}
     else:
         annotations = data["annotations"]
         images = data["images"] if "images" in data else [{"id": None, **data["image"]}]
-        names = {str(image["id"]): str(image.get("file_name") or image["id"]) for image in images}
-        sizes = {names[str(image["id"])]: coco.stated_size(image) for image in images}
-        listed = data.get("categories") or []
-        classes = {str(c["id"]): coco.class_of(c) or "" for c in listed}
+        names = {
+            coco.key_of(image["id"]): str(image.get("file_name") or image["id"]) for image in images
+        }
+        sizes = {names[coco.key_of(image["id"])]: coco.stated_size(image) for image in images}
+        classes = coco.classes_of(data.get("categories") or [], annotations)
     crowds = [coco.is_crowd(annotation) for annotation in annotations]
     drop_crowds = any(crowds) and not all(crowds)
     by_image: dict[str, list[Any]] = {}
@@ -122,24 +127,26 @@ def read_prompts(file: MaskFile) -> Prompts:
         if is_crowd and drop_crowds:
             tell(f"{what} is marked iscrowd, a group of objects, and is left out.")
         elif not _is_box(annotation.get("bbox")):
-            tell(f"{what} has no box and is left out.")
+            tell(f"{what} has no box, or one without area, and is left out.")
         else:
-            by_image.setdefault(str(annotation.get("image_id")), []).append(annotation)
+            by_image.setdefault(coco.key_of(annotation.get("image_id")), []).append(annotation)
     return collected(
         (
             Part(_corners(annotation["bbox"]), key=key, class_name=name, image=names[image])
             for image, own in by_image.items()
             for annotation, key in zip(own, coco.ids_of(own), strict=True)
-            for name in [classes.get(str(annotation.get("category_id")), "")]
+            for name in [classes.get(coco.key_of(annotation.get("category_id"))) or ""]
         ),
         image_sizes=sizes,
     )
 
 
 def _is_box(box: Any) -> bool:
-    """Whether this is XYWH."""
-    numbers = isinstance(box, Sequence) and len(box) == 4
-    return numbers and all(isinstance(v, int | float) and math.isfinite(v) for v in box)
+    """Whether this is XYWH, and has an area."""
+    if not isinstance(box, Sequence) or len(box) != 4:
+        return False
+    numbers = all(isinstance(v, int | float) and math.isfinite(v) for v in box)
+    return numbers and box[2] > 0 and box[3] > 0
 
 
 def _corners(box: Sequence[float]) -> list[tuple[float, float]]:
@@ -150,9 +157,11 @@ def _corners(box: Sequence[float]) -> list[tuple[float, float]]:
 
 def _at_size(file: MaskFile, data: Mapping[str, Any], image_id: Any) -> Mapping[str, Any]:
     """The annotations of one image, at the size of the image itself if that is known."""
-    own = [image for image in data["images"] if image["id"] == image_id]
+    key = coco.key_of(image_id)
+    own = [image for image in data["images"] if coco.key_of(image["id"]) == key]
     if not own:
         return data
+    mine = file.annotations_of.get(key, [])
     stated = coco.stated_size(own[0])
     known = file.image_size or stated
     if known is None:
@@ -160,7 +169,6 @@ def _at_size(file: MaskFile, data: Mapping[str, Any], image_id: Any) -> Mapping[
             f"{file.path} does not say how large the image is; give its size (height, width)."
         )
     size = check_size(*known)
-    mine = [a for a in data["annotations"] if str(a["image_id"]) == str(image_id)]
     what = str(own[0].get("file_name") or image_id)
     shapes = fitted(
         [a.get("segmentation") or [] for a in mine], stated, size, what, turned=file.is_turned
@@ -229,7 +237,7 @@ def _images_in(file: MaskFile) -> list[tuple[str | None, str | None]]:
     data = _mapping(file.json)
     if "images" in data:
         return [
-            (str(image["id"]), str(image.get("file_name") or image["id"]))
+            (coco.key_of(image["id"]), str(image.get("file_name") or coco.key_of(image["id"])))
             for image in data["images"]
         ]
     return [(None, _mapping(data.get("image")).get("file_name"))]

@@ -13,7 +13,7 @@ names, are
 ``class_name``
 ``x``, ``y``                    a point, with (0, 0) at the centre of the first pixel
 ``label``                       1 for a point on the object (the default), 0 for one off it
-``x0``, ``y0``, ``x1``, ``y1``  a box: left, top, right, bottom
+``x0``, ``y0``, ``x1``, ``y1``  a box: left, top, right, bottom; also ``x1`` to ``y2``
 ``bbox_x``, ``bbox_y``,         a box as in the tables that anymask writes: its first pixel, and how
 ``bbox_width``, ``bbox_height`` many pixels it is wide and high
 ``lon``, ``lat``                a point by longitude and latitude, in degrees
@@ -41,9 +41,9 @@ from anymask.io.registry import MaskFormat
 from anymask.io.table_parts import Column, columns_of, part_of, rows_in
 from anymask.masks.measure import Measurements
 from anymask.notices import tell
-from anymask.prompts.parts import Part, collected
 from anymask.prompts.placing import PIXELS, WGS84
 from anymask.prompts.prompts import Prompts, listed
+from anymask.prompts.rows import Part, collected
 from anymask.wording import counted
 
 # Each column of prompts, and its other names, in lower case.
@@ -69,6 +69,7 @@ _POINT, _DEGREES = ("x", "y"), ("lon", "lat")
 _BOX, _XYWH = ("x0", "y0", "x1", "y1"), ("bbox_x", "bbox_y", "bbox_width", "bbox_height")
 _PLACES = {*_POINT, *_DEGREES, *_BOX, *_XYWH}
 _SEPARATORS = ",;\t"
+_SIDES = (("width", "height"), ("w", "h"))
 
 
 def write_csv(path: Path, table: Measurements) -> list[Path]:
@@ -109,7 +110,8 @@ def read_prompts(file: MaskFile) -> Prompts:
     header = text.partition("\n")[0]
     separator = max(_SEPARATORS, key=header.count)
     rows = csv.reader(io.StringIO(text), delimiter=separator)
-    names = [_known(name) for name in next(rows, [])]
+    names = _with_second_corner([_known(name) for name in next(rows, [])])
+    _check_sides(names, path)
     kinds = [kind for kind in (_POINT, _DEGREES, _BOX, _XYWH) if set(kind) <= set(names)]
     if not kinds:
         raise PromptError(
@@ -139,16 +141,48 @@ def read_prompts(file: MaskFile) -> Prompts:
     corner = 0.5 if crs is None else 0.0
     images: set[str] = set()
     parts: list[Part] = []
+    places: list[float] = []
     for row in rows:
         cells = {name: cell.strip() for name, cell in zip(names, row, strict=False)}
         if not any(cells.values()):
             continue
         if separator == ";":  # where this is usual, numbers have a decimal comma
             cells |= {name: cells[name].replace(",", ".") for name in _PLACES & cells.keys()}
+        places += [_number(cells[name]) for name in _PLACES & cells.keys() if cells[name]]
         images.add(cells.get("image", ""))
         key = cells.get("id") or ("line", rows.line_num)
         parts += _parts(cells, key, f"Line {rows.line_num} of {path}", corner)
+    if crs is None and _are_fractions(places):
+        raise PromptError(
+            f"{path} has coordinates from 0 to 1 only, which seem to be fractions of the image; "
+            "multiply them by its width and height."
+        )
     return collected(parts, image_sizes=dict.fromkeys(images), crs=crs, one_box=True)
+
+
+def _with_second_corner(names: list[str]) -> list[str]:
+    """Take x1, y1, x2, y2 for left, top, right and bottom, as some programs count corners."""
+    if {"x1", "y1", "x2", "y2"} <= {*names} and not {"x0", "y0"} & {*names}:
+        first = {"x1": "x0", "y1": "y0", "x2": "x1", "y2": "y1"}
+        return [first.get(name, name) for name in names]
+    return names
+
+
+def _check_sides(names: Sequence[str], path: Path) -> None:
+    """Refuse boxes of which nobody knows whether x and y are a corner or the centre."""
+    low = {name.lower() for name in names}
+    sides = next((pair for pair in _SIDES if {*pair} <= low), None)
+    if sides is not None and {*_POINT} <= low and not {"bbox_width", "bx"} & low:
+        raise PromptError(
+            f"{path} has the columns x, y, {sides[0]} and {sides[1]}, and x and y may be a corner "
+            "or the centre of a box; call them bbox_x, bbox_y, bbox_width and bbox_height if they "
+            "are the upper left corner, or give x0, y0, x1 and y1."
+        )
+
+
+def _are_fractions(numbers: Sequence[float]) -> bool:
+    """Whether these are no pixels, because all are in 0 to 1 and some are not whole."""
+    return all(0 <= n <= 1 for n in numbers) and any(n != round(n) for n in numbers)
 
 
 def _known(name: str) -> str:

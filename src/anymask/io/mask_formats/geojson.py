@@ -38,9 +38,9 @@ from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
 from anymask.notices import tell
 from anymask.palette import colours_of
-from anymask.prompts.parts import Part, collected
 from anymask.prompts.placing import OF_IMAGE, PIXELS, UNSTATED, crs_name
 from anymask.prompts.prompts import Prompts
+from anymask.prompts.rows import Part, collected
 
 _KEY = "anymask"
 _TYPES = (

@@ -28,8 +28,8 @@ from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import Polygon, fill_polygons, outlines, simplified
 from anymask.notices import tell
-from anymask.prompts.parts import Part, collected
 from anymask.prompts.prompts import Prompts
+from anymask.prompts.rows import Part, collected
 
 _ROI = ".roi"
 _KEY = "anymask"

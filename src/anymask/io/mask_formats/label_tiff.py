@@ -21,6 +21,7 @@ from anymask.io.label_images import (
     classes_in,
     masks_of_labels,
     only_page,
+    without_nodata,
 )
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
@@ -147,7 +148,7 @@ def load(file: MaskFile) -> MaskSet:
                 f"{path} has {len(page.dataoffsets)} of {math.prod(page.chunked)} parts of its "
                 "pixels; it may be damaged or unfinished, so copy or save it again."
             )
-        labels = page.asarray()
+        labels = without_nodata(page.asarray(), page)
         info = (tiff.imagej_metadata or {}).get("Info") if tiff.is_imagej else None
     return masks_of_labels(path, labels, classes_in(info))
 

@@ -30,12 +30,12 @@ from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.objects import Crop, counts_of_crop
+from anymask.masks.objects import ObjectCrop, counts_of_crop
 from anymask.masks.polygons import fill_polygons, joined, outlines, simplified, union_of_counts
 from anymask.masks.rle import Counts
 from anymask.notices import tell
-from anymask.prompts.parts import Part, collected
 from anymask.prompts.prompts import Prompts
+from anymask.prompts.rows import Part, collected
 
 # The version of the LabelMe format that is written.
 _VERSION = "5.5.0"
@@ -44,7 +44,9 @@ _UNNAMED = "no class"  # distinguishes no class from a class named "object"
 _NEGATIVE = "negative"
 _CIRCLE_CORNERS = 360
 # Shapes whose points are corners; the last three are X-AnyLabeling's and LabelMe's turned boxes.
+_FLAT = ("point", "line", "linestrip", "points")
 _OUTLINES = ("polygon", "rectangle", "rotation", "quadrilateral", "oriented_rectangle")
+_AREAS = (*_OUTLINES, "circle", "mask")
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
@@ -105,20 +107,26 @@ def load(file: MaskFile) -> MaskSet:
     size = check_size(*known)
     parts: dict[tuple[Any, ...], list[Counts]] = {}
     names: dict[tuple[Any, ...], str] = {}
-    alone = False
+    alone, left_out = False, set()
     for number, shape in enumerate(data["shapes"], start=1):
         pixels = _pixels(shape, size, path)
         if pixels is None:
             kind, name = shape.get("shape_type") or "polygon", str(shape.get("label"))[:30]
             what = f"a {str(kind)[:20]} called {name!r}"
-            tell(f"Shape {number}, {what}, covers no pixels and is left out.")
+            unknown = kind not in (*_FLAT, *_AREAS)
+            why = "is of a kind that anymask does not know" if unknown else "covers no pixels"
+            tell(f"Shape {number}, {what}, {why} and is left out.")
+            left_out.add(str(kind)[:20])
             continue
         key = _key(number, shape)
         alone |= len(key) == 1
         parts.setdefault(key, []).append(pixels)
         names.setdefault(key, _class_of(shape))
     if data["shapes"] and not parts:
-        raise ImageError(f"{path} has only points and lines, which cover no pixels; draw polygons.")
+        raise ImageError(
+            f"{path} has nothing that covers pixels, but shapes of the kind "
+            f"{', '.join(sorted(left_out))}; draw polygons."
+        )
     ids = [key[-1] for key in parts]
     if not _are_ids(ids) or alone:
         ids = list(range(1, len(parts) + 1))
@@ -224,7 +232,7 @@ def _painted(text: str, points: NDArray[np.float64], size: tuple[int, int], path
     inside = pixels[max(0, -top) : max(0, size[0] - top), max(0, -left) : max(0, size[1] - left)]
     if not inside.size:
         return fill_polygons([], size)
-    return counts_of_crop(Crop(inside, max(top, 0), max(left, 0)), size)
+    return counts_of_crop(ObjectCrop(inside, max(top, 0), max(left, 0)), size)
 
 
 def _sniff(file: MaskFile) -> bool:

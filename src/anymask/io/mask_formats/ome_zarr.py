@@ -1,8 +1,7 @@
 """OME-Zarr labels (NGFF 0.4): a chunked label image with its pyramid.
 
 A path inside an image, such as ``image.zarr/labels/cells``, adds the label image to the image's
-list of labels. Any other path makes a folder of its own, which viewers open too. Each level takes
-every second pixel of the one before, so that no level has ids that do not exist. Class names are
+list of labels. Any other path makes a folder of its own, which viewers open too. Class names are
 properties of the labels.
 """
 
@@ -19,15 +18,12 @@ from anymask.images.image import Image
 from anymask.images.memory import check_fits
 from anymask.io.guards import check_size, needs
 from anymask.io.label_images import masks_of_labels
+from anymask.io.label_pyramid import create
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
 from anymask.masks.mask_set import MaskSet
-from anymask.palette import colours_of
 
-_CHUNK = 1024
-_SMALLEST = 256  # the last level has sides of at most this length
-_VERSION = "0.4"
 _LABELS = "labels"
 _METADATA = (".zarray", "zarr.json")
 # Codecs for the bytes of a chunk. A file may name others; one of them, pickle, would execute code
@@ -37,13 +33,6 @@ _SAFE_CODECS = {
     "fixedscaleoffset", "astype", "crc32", "crc32c", "adler32", "bytes", "transpose",
     "sharding_indexed",
 }  # fmt: skip
-_UNITS = {
-    "nm": "nanometer",
-    "µm": "micrometer",
-    "mm": "millimeter",
-    "cm": "centimeter",
-    "m": "meter",
-}
 
 
 def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
@@ -61,22 +50,10 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
             "image, give a path such as image.zarr/labels/cells."
         )
     zarr = needs("zarr", "formats", "Writing OME-Zarr", OutputError)
-    compressor = needs("numcodecs", "formats", "Writing OME-Zarr", OutputError).Blosc("zstd")
     level = masks.to_labels()
     # Write to memory first: Zarr writes files in threads, and some continue after one has failed.
     files: dict[str, Any] = {}
-    group = zarr.create_group(zarr.storage.MemoryStore(files), zarr_format=2)
-    group.attrs.update(_attributes(masks, context, _levels(level.shape)))
-    for number in range(_levels(level.shape)):
-        array = group.create_array(
-            str(number),
-            shape=level.shape,
-            chunks=tuple(min(_CHUNK, side) for side in level.shape),
-            dtype=level.dtype,
-            fill_value=0,
-            compressors=compressor,
-            chunk_key_encoding={"name": "v2", "separator": "/"},
-        )
+    for array in create(zarr.storage.MemoryStore(files), level.dtype, masks, context):
         array[:] = level
         level = level[::2, ::2]
     with whole_folder(path) as part:
@@ -146,58 +123,6 @@ def _codecs_in(metadata: Any) -> list[str]:
         names += _codecs_in(inner)
         names += _codecs_in({"codecs": (inner or {}).get("index_codecs")})
     return names
-
-
-def _levels(shape: tuple[int, ...]) -> int:
-    number, side = 1, max(shape)
-    while side > _SMALLEST:
-        number, side = number + 1, (side + 1) // 2
-    return number
-
-
-def _attributes(masks: MaskSet, context: WriteContext, levels: int) -> dict[str, Any]:
-    sized = context.pixel_size is not None and context.unit is not None
-    y, x = context.pixel_size if context.pixel_size is not None and sized else (1.0, 1.0)
-    unit = (
-        {"unit": _UNITS.get(context.unit, context.unit)}
-        if context.unit is not None and sized
-        else {}
-    )
-    datasets = [
-        {
-            "path": str(number),
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [y * 2**number, x * 2**number]}
-            ],
-        }
-        for number in range(levels)
-    ]
-    ids, names = masks.ids.tolist(), masks.class_names or ("",) * len(masks)
-    colours = colours_of(masks.ids).tolist() if len(masks) else []
-    return {
-        "multiscales": [
-            {
-                "version": _VERSION,
-                "name": context.image_name,
-                "axes": [{"name": axis, "type": "space", **unit} for axis in "yx"],
-                "datasets": datasets,
-                "type": "nearest",
-            }
-        ],
-        "image-label": {
-            "version": _VERSION,
-            "colors": [
-                {"label-value": id_, "rgba": [*map(int, colour), 255]}
-                for id_, colour in zip(ids, colours, strict=True)
-            ],
-            "properties": [
-                {"label-value": id_, "class": name}
-                for id_, name in zip(ids, names, strict=True)
-                if name
-            ],
-            "source": {"image": "../../"},
-        },
-    }
 
 
 def _enlist(path: Path) -> None:

@@ -33,8 +33,8 @@ from anymask.io.write_context import WriteContext
 from anymask.masks.labels import paint_labels, stacking_ids
 from anymask.masks.mask_set import MaskSet
 from anymask.notices import tell
-from anymask.prompts.parts import Part, collected
 from anymask.prompts.prompts import Prompts
+from anymask.prompts.rows import Part, collected
 
 ANNOTATIONS, _IMAGES = "Annotations", "JPEGImages"
 _MAP = "labelmap.txt"

@@ -32,8 +32,8 @@ from anymask.io.yolo_classes import LABELS, YAML, YoloClasses, classes_near, rea
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.polygons import fill_polygons, joined, outlines, simplified
 from anymask.notices import tell
-from anymask.prompts.parts import Part, collected
 from anymask.prompts.prompts import Prompts
+from anymask.prompts.rows import Part, collected
 
 _IMAGES = "images"
 _NO_CLASS = "object"
@@ -124,6 +124,10 @@ def read_prompts(file: MaskFile) -> Prompts:
     return collected(parts, image_sizes={"": (1.0, 1.0)})
 
 
+# Labels reach beyond the image a little, where augmentation moved them.
+_FARTHEST = 3.0
+
+
 def _rows(path: Path) -> Iterator[tuple[int, list[float]]]:
     """The numbers of each line that has any, and its number from 1."""
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -134,6 +138,12 @@ def _rows(path: Path) -> Iterator[tuple[int, list[float]]]:
             raise ImageError(
                 f"Line {number} of {path} does not begin with the number of a class; export the "
                 "labels again."
+            )
+        if max(values[1:], default=0) > _FARTHEST:
+            raise ImageError(
+                f"Line {number} of {path} has the coordinate {max(values[1:]):g}, which seems to "
+                "be in pixels; YOLO's are fractions of the image, so divide by its width and "
+                "height."
             )
         yield number, values
 

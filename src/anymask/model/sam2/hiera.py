@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anymask.model.layers import Linear, PointwiseConv2d
+from anymask.model.layers import PointwiseConv2d, apply_linear
 from anymask.model.products import in_inference
 from anymask.model.sam2.attention import attend_tokens
 from anymask.model.sam2.hiera_config import HieraConfig
@@ -138,7 +138,7 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim_out, eps=1e-6)
         self.mlp = HieraMLP(dim_out, int(dim_out * mlp_ratio))
         if dim != dim_out:
-            self.proj = Linear(dim, dim_out)
+            self.proj = nn.Linear(dim, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, dim) to the same or, pooled, to (B, H/2, W/2, dim_out)."""
@@ -151,7 +151,7 @@ class Block(nn.Module):
         y = self.norm1(x)
         shortcut = x
         if hasattr(self, "proj"):
-            shortcut = self.proj(y)
+            shortcut = apply_linear(self.proj, y)
             if self.pools:
                 shortcut = _pooled(shortcut)
         x = self.attn(y, self.window, plus=shortcut)
@@ -171,10 +171,11 @@ class HieraMLP(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList([Linear(dim, hidden), Linear(hidden, dim)])
+        self.layers = nn.ModuleList([nn.Linear(dim, hidden), nn.Linear(hidden, dim)])
 
     def forward(self, x: Tensor, plus: Tensor) -> Tensor:
-        return self.layers[1](self.layers[0](x, activation="gelu"), plus=plus)
+        hidden = apply_linear(self.layers[0], x, activation="gelu")
+        return apply_linear(self.layers[1], hidden, plus=plus)
 
 
 class MultiScaleAttention(nn.Module):
@@ -184,8 +185,8 @@ class MultiScaleAttention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.pools = pools
-        self.qkv = Linear(dim, 3 * dim_out)
-        self.proj = Linear(dim_out, dim_out)
+        self.qkv = nn.Linear(dim, 3 * dim_out)
+        self.proj = nn.Linear(dim_out, dim_out)
 
     def forward(self, x: Tensor, window: int, plus: Tensor) -> Tensor:
         """Attend within windows, or over the whole map if `window` is 0.
@@ -204,12 +205,12 @@ class MultiScaleAttention(nn.Module):
         H, W = x.shape[1:3]
         side = (window, window) if window else (H, W)
         x = split_windows(x, side)
-        q, k, v = self.qkv(x).chunk(3, -1)  # each (B·n, *side, dim_out)
+        q, k, v = apply_linear(self.qkv, x).chunk(3, -1)  # each (B·n, *side, dim_out)
         if self.pools:
             q = _pooled(q)
         y = attend_tokens(q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2), self.num_heads)
         y = join_windows(y.view(*q.shape), (-(-H // side[0]), -(-W // side[1])))
-        return self.proj(y[:, : plus.shape[1], : plus.shape[2]], plus=plus)
+        return apply_linear(self.proj, y[:, : plus.shape[1], : plus.shape[2]], plus=plus)
 
 
 def split_windows(x: Tensor, side: tuple[int, int]) -> Tensor:

@@ -7,12 +7,11 @@ one mask is asked for and it is unstable, the best of the three candidates is gi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from anymask.model.config import SamConfig
 from anymask.model.layers import MLP, PointwiseConv2d
 from anymask.model.mask_decoder import MaskDecoder
 from anymask.model.products import linear
@@ -46,9 +45,9 @@ class AllMasks(NamedTuple):
 class Sam2MaskDecoder(MaskDecoder):
     """Predict masks, their IoU and the object's presence."""
 
-    def __init__(self, config: SamConfig) -> None:
-        super().__init__(config)
-        dim = config.prompt_dim
+    def __init__(self, *parts: Any, **options: Any) -> None:
+        super().__init__(*parts, **options)
+        dim = self.transformer_dim
         self.conv_s0 = PointwiseConv2d(dim, dim // 8)
         self.conv_s1 = PointwiseConv2d(dim, dim // 4)
         self.obj_score_token = nn.Embedding(1, dim)
@@ -87,7 +86,7 @@ class Sam2MaskDecoder(MaskDecoder):
         image_pe: Tensor,
         sparse_prompt_embeddings: Tensor,
         dense_prompt_embeddings: Tensor,
-        chosen: range,
+        chosen: range | None = None,
         skips: tuple[Tensor, ...] = (),
     ) -> tuple[Tensor, Tensor]:
         """As `forward`, for any `chosen` run of the mask tokens."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anymask.model.config import Sam2Config
-from anymask.model.layers import Linear
+from anymask.model.layers import apply_linear
 from anymask.model.products import wants_gradient
 from anymask.model.sam2.attention import attend_tokens
 from anymask.model.sam2.positions import rotated, rotations, sine_positions
@@ -84,8 +84,8 @@ class MemoryAttentionLayer(nn.Module):
         super().__init__()
         self.self_attn = RotaryAttention(dim, dim)
         self.cross_attn_image = RotaryAttention(dim, memory_dim)
-        self.linear1 = Linear(dim, mlp_dim)
-        self.linear2 = Linear(mlp_dim, dim)
+        self.linear1 = nn.Linear(dim, mlp_dim)
+        self.linear2 = nn.Linear(mlp_dim, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
@@ -107,7 +107,8 @@ class MemoryAttentionLayer(nn.Module):
         y = self.norm1(x)
         x = x + self.self_attn(y, y, y, turns)
         x = x + self.cross_attn_image(self.norm2(x), placed, tokens, turns, pointers)
-        return self.linear2(F.relu(self.linear1(self.norm3(x))), plus=x)
+        hidden = F.relu(apply_linear(self.linear1, self.norm3(x)))
+        return apply_linear(self.linear2, hidden, plus=x)
 
 
 class RotaryAttention(nn.Module):
@@ -115,10 +116,10 @@ class RotaryAttention(nn.Module):
 
     def __init__(self, dim: int, memory_dim: int) -> None:
         super().__init__()
-        self.q_proj = Linear(dim, dim)
-        self.k_proj = Linear(memory_dim, dim)
-        self.v_proj = Linear(memory_dim, dim)
-        self.out_proj = Linear(dim, dim)
+        self.q_proj = nn.Linear(dim, dim)
+        self.k_proj = nn.Linear(memory_dim, dim)
+        self.v_proj = nn.Linear(memory_dim, dim)
+        self.out_proj = nn.Linear(dim, dim)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, turns: Tensor, unplaced: int = 0) -> Tensor:
         """Attend.
@@ -131,11 +132,11 @@ class RotaryAttention(nn.Module):
         turns : (T, C // 2) complex tensor
         unplaced : int
         """
-        q, k = self.q_proj(q), self.k_proj(k)
+        q, k = apply_linear(self.q_proj, q), apply_linear(self.k_proj, k)
         placed = k.shape[1] - unplaced
         maps = placed // len(turns)
         q = rotated(q, turns)
         k = torch.cat([rotated(k[:, :placed], turns.repeat(maps, 1)), k[:, placed:]], 1)
         late = v.shape[2] < q.shape[2] and not wants_gradient(v, self.v_proj.weight)
-        y = attend_tokens(q, k, v if late else self.v_proj(v), 1)
-        return self.out_proj(self.v_proj(y) if late else y)
+        y = attend_tokens(q, k, v if late else apply_linear(self.v_proj, v), 1)
+        return apply_linear(self.out_proj, apply_linear(self.v_proj, y) if late else y)

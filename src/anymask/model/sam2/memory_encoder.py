@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from anymask.model.config import Sam2Config
-from anymask.model.layers import LayerNorm2d, Linear, PointwiseConv2d
+from anymask.model.layers import LayerNorm2d, PointwiseConv2d, apply_linear
 
 _HALVINGS = 4
 # Masks, as probabilities, are stretched and moved to about logits.
@@ -87,11 +86,11 @@ class ConvNeXtBlock(nn.Module):
         super().__init__()
         self.dwconv = nn.Conv2d(dim, dim, 7, padding=3, groups=dim)
         self.norm = LayerNorm2d(dim)
-        self.pwconv1 = Linear(dim, 4 * dim)
-        self.pwconv2 = Linear(4 * dim, dim)
+        self.pwconv1 = nn.Linear(dim, 4 * dim)
+        self.pwconv2 = nn.Linear(4 * dim, dim)
         self.gamma = nn.Parameter(torch.full((dim,), 1e-6))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)
-        y = self.pwconv2(F.gelu(self.pwconv1(y)))
+        y = apply_linear(self.pwconv2, apply_linear(self.pwconv1, y, activation="gelu"))
         return x + (self.gamma * y).permute(0, 3, 1, 2)

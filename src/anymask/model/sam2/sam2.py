@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anymask.model.config import MemoryConfig, Sam2Config
-from anymask.model.layers import MLP, Linear
+from anymask.model.layers import MLP
 from anymask.model.mask_decoder import MaskDecoder
 from anymask.model.prompt_encoder import PromptEncoder
 from anymask.model.sam import ImageEmbedding, Sam
@@ -34,8 +34,8 @@ class Sam2(Sam):
     config : Sam2Config
     """
 
-    _prompt_encoder: ClassVar[type[PromptEncoder]] = Sam2PromptEncoder
-    _mask_decoder: ClassVar[type[MaskDecoder]] = Sam2MaskDecoder
+    _prompt_encoder_kind: ClassVar[type[PromptEncoder]] = Sam2PromptEncoder
+    _mask_decoder_kind: ClassVar[type[MaskDecoder]] = Sam2MaskDecoder
     config: Sam2Config
     prompt_encoder: Sam2PromptEncoder
     mask_decoder: Sam2MaskDecoder
@@ -64,7 +64,7 @@ class Sam2(Sam):
             nn.init.trunc_normal_(vector, std=0.02)
         self.obj_ptr_proj = MLP(dim, dim, dim, 3)
         if memory.pointer_positions:
-            self.obj_ptr_tpos_proj = Linear(dim, memory.channels)
+            self.obj_ptr_tpos_proj = nn.Linear(dim, memory.channels)
 
     def encode_image(self, x: Tensor) -> ImageEmbedding:
         """See `Sam.encode_image`."""

@@ -8,8 +8,8 @@ import numpy as np
 from qtpy.QtWidgets import QCheckBox, QLabel
 
 from anymask.images.object_spectra import object_spectra
+from anymask.napari.curve_plot import Curve, Plot
 from anymask.napari.dialogs import choose_new_file
-from anymask.napari.plot import Line, Plot
 from anymask.napari.tasks import Latest
 from anymask.napari.widgets import Page, button, hint, row
 from anymask.palette import colours_of
@@ -35,8 +35,8 @@ class SpectraPage(Page):
         self.follow = QCheckBox("Pixel under the cursor")
         self.follow.setChecked(True)
         self.place = QLabel("")
-        self._cursor: Line | None = None
-        self._means: list[Line] = []
+        self._cursor: Curve | None = None
+        self._means: list[Curve] = []
         self._spectra: Any = None
         self.put(
             row(self.follow, 1, self.place),
@@ -100,7 +100,7 @@ class SpectraPage(Page):
 
         def done(values: Any) -> None:
             if len(values) == record.bands:
-                self._cursor = Line("cursor", _CURSOR, values)
+                self._cursor = Curve("cursor", _CURSOR, values)
                 self.place.setText(f"x {column}, y {row_}")
                 self._draw()
 
@@ -134,14 +134,14 @@ class SpectraPage(Page):
 
         self._objects.ask(work, done, control.fail)
 
-    def _mean(self, spectra: Any, at: int) -> Line:
+    def _mean(self, spectra: Any, at: int) -> Curve:
         record = self._control.record
         assert record is not None
         mean, std = np.full(record.bands, np.nan), np.full(record.bands, np.nan)
         mean[spectra.bands], std[spectra.bands] = spectra.mean[at], spectra.std[at]
         label = int(spectra.ids[at])
         r, g, b = colours_of(np.array(label)).tolist()
-        return Line(f"object {label}", f"#{r:02x}{g:02x}{b:02x}", mean, std)
+        return Curve(f"object {label}", f"#{r:02x}{g:02x}{b:02x}", mean, std)
 
     def _clear(self) -> None:
         self._pixel.forget()
@@ -172,5 +172,5 @@ class SpectraPage(Page):
             control.guarded(lambda: spectra.to_csv(path))
 
 
-def _with(axis: tuple[Any, str], lines: list[Line]) -> tuple[Any, list[Line], str]:
+def _with(axis: tuple[Any, str], lines: list[Curve]) -> tuple[Any, list[Curve], str]:
     return axis[0], lines, axis[1]

@@ -29,7 +29,7 @@ _PROMPTS_PER_PASS = {"cpu": 8}
 _PROMPTS_PER_PASS_ELSEWHERE = 64
 
 
-class Found(NamedTuple):
+class FoundMask(NamedTuple):
     """A mask to keep: the index of its prompt, its scores, and its run lengths in the image."""
 
     prompt: int
@@ -54,7 +54,7 @@ def ask(
     pred_iou_thresh: float,
     prompts_in_flight: int,
     advance: Callable[[int], None],
-) -> Iterator[Found]:
+) -> Iterator[FoundMask]:
     """Prompt the model with points or boxes in a crop, and keep the good masks.
 
     Parameters
@@ -77,7 +77,7 @@ def ask(
 
     Yields
     ------
-    Found
+    FoundMask
         In the order of the prompts.
     """
     total = len(next(iter(prompts.values())))
@@ -98,9 +98,9 @@ def ask(
             )
             return _good(low_res[:count], iou[:count], start, pred_iou_thresh)
 
-    def judge(masks: _LowRes) -> list[Found]:
+    def judge(masks: _LowRes) -> list[FoundMask]:
         return [
-            Found(
+            FoundMask(
                 int(masks.prompts[survivor.index]),
                 float(masks.iou[survivor.index]),
                 survivor.stability_score,
@@ -110,7 +110,7 @@ def ask(
         ]
 
     on_cpu = model.device.type == "cpu"
-    waiting: deque[tuple[int, Future[list[Found]]]] = deque()
+    waiting: deque[tuple[int, Future[list[FoundMask]]]] = deque()
     with workers(in_flight) as pool:
         for start in starts:
             if on_cpu:
@@ -147,8 +147,8 @@ def _good(low_res: Tensor, iou: Tensor, first: int, pred_iou_thresh: float) -> _
 
 
 def _finished(
-    waiting: deque[tuple[int, Future[list[Found]]]], advance: Callable[[int], None]
-) -> Iterator[Found]:
+    waiting: deque[tuple[int, Future[list[FoundMask]]]], advance: Callable[[int], None]
+) -> Iterator[FoundMask]:
     """The masks of the pass that has waited longest."""
     count, judged = waiting.popleft()
     yield from judged.result()

@@ -31,7 +31,7 @@ from anymask.predict.everything.grids import Crop, Tile, crops_of, tiles_of
 from anymask.predict.everything.grids import point_grids as regular_grids
 from anymask.predict.everything.options import EverythingOptions, check_point_grids
 from anymask.predict.everything.pixel_source import PixelSource, check_pixel_source, part_of
-from anymask.predict.everything.small_regions import clean
+from anymask.predict.everything.small_regions import without_small
 from anymask.predict.predictor import SamPredictor
 
 OnPoints = Callable[[int, int], None]
@@ -233,16 +233,10 @@ class SamAutomaticMaskGenerator:
 
         Parameters and errors are those of `generate`, and so are the masks and their order.
         """
-        options, grids = self.options, self.point_grids
         pixels: PixelSource = rgb_of(image)
         size = check_pixel_source(pixels)
-        tiles = [Tile(0, 0, 0, 0, size[1], size[0])]
-        if options.tile_size is not None and max(size) > options.tile_size:
-            overlap = options.tile_overlap or max(1, options.tile_size // 8)
-            tiles = tiles_of(size, options.tile_size, overlap)
-        crops = crops_of(tiles[0].size, options.crop_n_layers, options.crop_overlap_ratio)
-        total = len(tiles) * sum(len(grids[crop.layer]) for crop in crops)
-        done = 0
+        tiles = self.tiles(size)
+        total, done = len(tiles) * self.points_of_tile(tiles[0]), 0
 
         def advance(points: int) -> None:
             nonlocal done
@@ -251,37 +245,73 @@ class SamAutomaticMaskGenerator:
                 progress(done, total)
 
         advance(0)
+        return self.joined([(t, self.masks_of_tile(pixels, t, advance)) for t in tiles], size)
+
+    def tiles(self, size: tuple[int, int]) -> list[Tile]:
+        """Return the tiles of an image of a height and width; one if it is not cut."""
+        options = self.options
+        if options.tile_size is None or max(size) <= options.tile_size:
+            return [Tile(0, 0, 0, 0, size[1], size[0])]
+        return tiles_of(size, options.tile_size, options.overlap_of_tiles)
+
+    def points_of_tile(self, tile: Tile) -> int:
+        """How many points are asked at in a tile."""
+        return sum(len(self.point_grids[crop.layer]) for crop in self._crops_of(tile))
+
+    @torch.no_grad()
+    def masks_of_tile(
+        self, image: PixelSource, tile: Tile, advance: Callable[[int], None] | None = None
+    ) -> MaskSet:
+        """Find the masks of a tile and of its crops, without duplicates.
+
+        Parameters
+        ----------
+        image : (H, W, 3) uint8 array, or anything that is sliced like one
+            The whole image, of which only the tile is read.
+        tile : Tile
+            One of `tiles`.
+        advance : callable, optional
+            Called with a number of points when they are done.
+
+        Returns
+        -------
+        MaskSet
+            Of the size of the image.
+        """
+        height, width = image.shape[:2]
         try:
-            parts = [
-                (tile, self._masks_of_tile(pixels, size, tile, crops, advance)) for tile in tiles
-            ]
+            return self._masks_of_tile(image, (height, width), tile, advance or (lambda _: None))
         finally:
             self.predictor.reset_image()
-        found = parts[0][1]
-        if len(parts) > 1:
-            # Imported here, because it imports SciPy, which is rarely needed.
-            from anymask.predict.everything.tile_joining import join_tiles
 
-            low_res = self.predictor.model.config.low_res_size
-            found = join_tiles(parts, size, math.ceil(_NEAR_EDGE * max(tiles[0].size) / low_res))
-            found = found.select(without_duplicates(found, options.crop_nms_thresh, options))
-        if options.min_mask_region_area > 0:
-            threshold = max(options.box_nms_thresh, options.crop_nms_thresh)
-            found = clean(found, options.min_mask_region_area, threshold, options.nms_by)
-        return found
+    def joined(self, parts: Sequence[tuple[Tile, MaskSet]], size: tuple[int, int]) -> MaskSet:
+        """Join the masks of all tiles of an image to those of the image."""
+        # Imported here, because it imports SciPy, which images without tiles do not need.
+        from anymask.predict.everything.tile_joining import masks_of_tiles
+
+        if len(parts) > 1:
+            return masks_of_tiles(parts, size, self.options, self.reach(parts[0][0]))
+        return without_small(parts[0][1], self.options)
+
+    def reach(self, tile: Tile) -> int:
+        """How near to an edge of its tile a mask is cut by it, in pixels."""
+        low_res = self.predictor.model.config.low_res_size
+        return math.ceil(_NEAR_EDGE * max(tile.size) / low_res)
+
+    def _crops_of(self, tile: Tile) -> list[Crop]:
+        options = self.options
+        return crops_of(tile.size, options.crop_n_layers, options.crop_overlap_ratio)
 
     def _masks_of_tile(
         self,
         image: PixelSource,
         size: tuple[int, int],
         tile: Tile,
-        crops: list[Crop],
         advance: Callable[[int], None],
     ) -> MaskSet:
-        """Masks of a tile and of its crops, without duplicates."""
-        options, pixels = self.options, part_of(image, tile.box)
+        options, crops, pixels = self.options, self._crops_of(tile), part_of(image, tile.box)
         if tile.size != size and not np.ptp(pixels, axis=(0, 1)).any():
-            advance(sum(len(self.point_grids[crop.layer]) for crop in crops))
+            advance(self.points_of_tile(tile))
             return MaskSet.from_counts(size, [])
         each = [self._masks_of_crop(pixels, size, tile, crop, advance) for crop in crops]
         found = MaskSet.concatenate(each, size)
@@ -304,7 +334,7 @@ class SamAutomaticMaskGenerator:
         model = predictor.model
         predictor.set_image(pixels[crop.y0 : crop.y1, crop.x0 : crop.x1])
         assert predictor.input_size is not None
-        assert predictor.features is not None
+        assert predictor.image_features is not None
         x0, y0 = tile.x0 + crop.x0, tile.y0 + crop.y0
         box = (x0, y0, tile.x0 + crop.x1, tile.y0 + crop.y1)
         points = self.point_grids[crop.layer] * crop.size[::-1]
@@ -313,7 +343,7 @@ class SamAutomaticMaskGenerator:
         found = list(
             ask(
                 model,
-                predictor.features,
+                predictor.image_features,
                 asked,
                 Frame(
                     model.config.image_size,

@@ -128,6 +128,11 @@ class EverythingOptions(EverythingConfig):
                 "must overlap by less than their size."
             )
 
+    @property
+    def overlap_of_tiles(self) -> int:
+        """By how many pixels neighbouring tiles overlap at least."""
+        return self.tile_overlap or max(1, (self.tile_size or 0) // 8)
+
     @classmethod
     def for_model(cls, own: EverythingConfig, given: Mapping[str, Any]) -> EverythingOptions:
         """Complete the given options with a model's own values.

@@ -9,6 +9,15 @@ import numpy as np
 from anymask.masks.distinct import Compared, distinct
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.regions import without_small_regions
+from anymask.predict.everything.options import EverythingOptions
+
+
+def without_small(masks: MaskSet, options: EverythingOptions) -> MaskSet:
+    """Clean the masks of an image, if the options say so."""
+    if options.min_mask_region_area == 0:
+        return masks
+    threshold = max(options.box_nms_thresh, options.crop_nms_thresh)
+    return clean(masks, options.min_mask_region_area, threshold, options.nms_by)
 
 
 def clean(masks: MaskSet, min_area: float, iou_threshold: float, nms_by: Compared) -> MaskSet:

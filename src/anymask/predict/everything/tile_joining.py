@@ -21,7 +21,10 @@ from scipy.sparse.csgraph import connected_components
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.overlap import overlaps
 from anymask.masks.rle import clipped, union
+from anymask.predict.everything.duplicates import without_duplicates
 from anymask.predict.everything.grids import Tile
+from anymask.predict.everything.options import EverythingOptions
+from anymask.predict.everything.small_regions import without_small
 
 # Parts in neighbouring tiles are one object if their IoU in the common strip is at least this; more
 # if one of them is not cut, because an object inside another resembles a part of it.
@@ -29,6 +32,28 @@ _AGREEMENT = 0.5
 _AGREEMENT_WITH_UNCUT = 0.75
 
 _LEFT, _TOP, _RIGHT, _BOTTOM = range(4)
+
+
+def masks_of_tiles(
+    found: Iterable[tuple[Tile, MaskSet]],
+    image_size: tuple[int, int],
+    options: EverythingOptions,
+    reach: float,
+) -> MaskSet:
+    """Return the masks of an image from those of its tiles, each object once, best first.
+
+    Parameters
+    ----------
+    found, image_size, reach
+        As for `join_tiles`.
+    options : EverythingOptions
+    """
+    parts = list(found)
+    if len(parts) == 1:
+        return without_small(parts[0][1], options)
+    masks = join_tiles(parts, image_size, reach)
+    masks = masks.select(without_duplicates(masks, options.crop_nms_thresh, options))
+    return without_small(masks, options)
 
 
 def join_tiles(

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from anymask.masks.labels import label_dtype
 from anymask.session.errors import SessionError
 from anymask.session.records import Change, LayerKey, ObjectInfo
-from anymask.session.store.boxes import Boxes
 from anymask.session.store.deltas import Delta, Window
 from anymask.session.store.history import RUNS
+from anymask.session.store.object_boxes import Boxes
 
 ObjectChanges = dict[int, tuple[ObjectInfo | None, ObjectInfo | None]]
 """Facts about each object before and after a step; None if the object did not exist."""

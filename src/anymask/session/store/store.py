@@ -28,8 +28,8 @@ from anymask.session.store.folder import inside, remove_unfinished
 from anymask.session.store.layer import Layer, Step
 from anymask.session.store.lock import SessionLock
 from anymask.session.store.log import Log
+from anymask.session.store.session_state import Readers, SessionState
 from anymask.session.store.snapshots import read_snapshot, write_snapshot
-from anymask.session.store.state import Readers, SessionState
 from anymask.session.store.steps import facts_of, read_step
 
 # A layer gets a new snapshot after this many steps, or bytes of steps, since the last one.

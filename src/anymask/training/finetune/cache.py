@@ -20,7 +20,7 @@ from torch import Tensor
 
 from anymask.files import whole_file
 from anymask.model.sam import ImageEmbedding, Sam
-from anymask.training.finetune.images import TrainingImage, turned
+from anymask.training.finetune.training_images import TrainingImage, turned
 
 _DTYPE = torch.float16  # embeddings are normalised and need precision more than range
 

@@ -26,15 +26,15 @@ import torch
 
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.answers import answer, answer_loss
-from anymask.training.finetune.images import TrainingImage
-from anymask.training.finetune.parts import rate_at
+from anymask.training.finetune.finetune_results import FineTuned, finish
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.prompt_batches import Batch, corrected, first_prompts, generator_of
-from anymask.training.finetune.results import FineTuned, finish
 from anymask.training.finetune.run import Run
-from anymask.training.finetune.semantic import ask_for_classes, class_answers, class_loss
+from anymask.training.finetune.semantic_training import ask_for_classes, class_answers, class_loss
 from anymask.training.finetune.settings import FineTuneError, Settings, settings_of
 from anymask.training.finetune.setup import Data, prepare
+from anymask.training.finetune.trained_parameters import rate_at
+from anymask.training.finetune.training_images import TrainingImage
 
 _CLIP = 1.0  # maximum norm of the gradient
 

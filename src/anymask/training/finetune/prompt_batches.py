@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from anymask.model.sam import ImageEmbedding
 from anymask.training.finetune.settings import Settings
 from anymask.training.losses_in_use import targets_in_use
-from anymask.training.prompts import boxes_of, corrective_clicks, points_in
+from anymask.training.simulated_prompts import boxes_of, corrective_clicks, points_in
 
 _CENTRAL_POINTS = 0.5
 _MOST_CLICKS = 3  # per round

@@ -17,12 +17,17 @@ from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.average import MovingAverage
 from anymask.training.finetune.cache import EmbeddingCache, encode
 from anymask.training.finetune.curves import CURVES, draw_curves, write_metrics
-from anymask.training.finetune.images import TrainingImage, resized, turned
-from anymask.training.finetune.parts import build_optimizer, trained_parameters
-from anymask.training.finetune.processes import Processes
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.settings import FineTuneError, Settings
-from anymask.training.finetune.state import read_tensors, restore, state_tensors, write_tensors
+from anymask.training.finetune.trained_parameters import build_optimizer, trained_parameters
+from anymask.training.finetune.training_images import TrainingImage, resized, turned
+from anymask.training.finetune.training_processes import TrainingProcesses
+from anymask.training.finetune.training_state import (
+    read_tensors,
+    restore,
+    state_tensors,
+    write_tensors,
+)
 from anymask.training.finetune.validation import ClassValidation, Validation
 
 LAST = "last.safetensors"
@@ -75,7 +80,7 @@ class Run:
         facts: dict[str, Any],
         dtype: torch.dtype,
         cache_dir: Path | None,
-        processes: Processes,
+        processes: TrainingProcesses,
         progress: Progress,
     ) -> None:
         self.settings, self.out, self.sam = settings, out, sam

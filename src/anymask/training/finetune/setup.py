@@ -23,13 +23,13 @@ from anymask.datasets.types import Example
 from anymask.files import check_writable, whole_file
 from anymask.model.sam import Sam
 from anymask.predict.embeddings import model_hash
-from anymask.training.finetune.images import TrainingImage, describe, fingerprint
 from anymask.training.finetune.memory_need import need_of
-from anymask.training.finetune.processes import Processes
 from anymask.training.finetune.progress import Progress
 from anymask.training.finetune.run import LAST, Material, Run
-from anymask.training.finetune.semantic import class_names, widen
+from anymask.training.finetune.semantic_training import class_names, widen
 from anymask.training.finetune.settings import FineTuneError, Settings
+from anymask.training.finetune.training_images import TrainingImage, describe, fingerprint
+from anymask.training.finetune.training_processes import TrainingProcesses
 
 Places = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Data = Places | Sequence[Example]
@@ -61,7 +61,7 @@ def prepare(
             f"{out} already has a fine-tuning; continue it (--resume, or resume=True in "
             "Python), or give another folder."
         )
-    processes = Processes(device)
+    processes = TrainingProcesses(device)
     arithmetic = _arithmetic(dtype, processes.device)
     sam = _load(model, processes.device)
     if sam.config.stretches:

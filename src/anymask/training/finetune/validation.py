@@ -17,15 +17,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anymask.datasets.sampling import choose_objects
-from anymask.evaluation.clicks import first_click
 from anymask.evaluation.metrics import dice_of_iou
 from anymask.evaluation.records import mean_over_sets
+from anymask.evaluation.simulated_clicks import first_click
 from anymask.masks.boxes import boxes_of_masks
 from anymask.masks.rle import mask_of
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.answers import answer
-from anymask.training.finetune.images import TrainingImage
 from anymask.training.finetune.prompt_batches import Asked
+from anymask.training.finetune.training_images import TrainingImage
 from anymask.training.losses import true_iou
 
 # Objects per image, evenly spread by area: many images say more than many objects.
@@ -136,7 +136,7 @@ class ClassValidation:
         self, sam: Sam, encoded: Callable[[TrainingImage], ImageEmbedding], dtype: torch.dtype
     ) -> dict[str, float]:
         """Compute IoU of each class over all pixels of all images, and mean IoU and Dice."""
-        from anymask.training.finetune.semantic import ask_for_classes, class_answers
+        from anymask.training.finetune.semantic_training import ask_for_classes, class_answers
 
         overlap, union = np.zeros(self._classes), np.zeros(self._classes)
         for image in self._images:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anymask.masks.objects import Crop
-from anymask.session import LayerKey, Prompts, Session, SessionError, Thresholds, replay
-from anymask.session.fitting import fit
+from anymask.masks.objects import ObjectCrop
+from anymask.session import ClickPrompts, LayerKey, Session, SessionError, Thresholds, replay
+from anymask.session.mask_fit import fit
 
 SIZE = (60, 80)
 
 
 def _square(top, left, side):
-    return Crop(np.ones((side, side), bool), top, left)
+    return ObjectCrop(np.ones((side, side), bool), top, left)
 
 
 def _labels(**parts):
@@ -83,7 +83,7 @@ def test_a_commit_inside_automatic_masks_is_whole_and_says_what_it_took(
     segmented: Session, layer: LayerKey, shipped
 ):
     before = np.array(segmented.layers.labels(layer))
-    preview = _click(segmented, layer, shipped, Prompts(box=(20, 14, 52, 46)))
+    preview = _click(segmented, layer, shipped, ClickPrompts(box=(20, 14, 52, 46)))
     met = set(np.unique(before[preview.shown]).tolist()) - {0}
     assert met
     (shown,) = segmented.clicks.fit([preview])
@@ -112,7 +112,7 @@ def test_what_was_committed_or_edited_is_not_automatic(segmented, layer, shipped
     segmented.close()
     with Session.open(folder) as again:  # the journal says so
         assert again.layers.automatic(layer) == automatic - {first}
-        inside = Prompts(((float(columns.mean()), float(rows.mean())),), (1,))
+        inside = ClickPrompts(((float(columns.mean()), float(rows.mean())),), (1,))
         preview = _click(again, layer, shipped, inside)
         again.clicks.commit(preview, overwrite=True)
         (new,) = set(again.layers.objects(layer).ids.tolist()) - automatic
@@ -122,7 +122,7 @@ def test_what_was_committed_or_edited_is_not_automatic(segmented, layer, shipped
 
 
 def test_a_replay_repeats_what_a_click_took(segmented, layer, shipped):
-    preview = _click(segmented, layer, shipped, Prompts(box=(20, 14, 52, 46)))
+    preview = _click(segmented, layer, shipped, ClickPrompts(box=(20, 14, 52, 46)))
     assert "Object" in segmented.clicks.commit(preview).note
     (again,) = replay(segmented, sam=shipped).layers
     assert again.status == "same"

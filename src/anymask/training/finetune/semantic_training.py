@@ -21,9 +21,9 @@ from anymask.masks.rle import mask_of
 from anymask.model.config import SamConfig
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.answers import answer
-from anymask.training.finetune.images import TrainingImage, on_canvas, turned
 from anymask.training.finetune.prompt_batches import Asked
 from anymask.training.finetune.settings import FineTuneError
+from anymask.training.finetune.training_images import TrainingImage, on_canvas, turned
 from anymask.training.losses_in_use import losses_in_use
 
 

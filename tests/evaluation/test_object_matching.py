@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from anymask.evaluation.matching import (
+from anymask.evaluation.object_matching import (
     COCO_THRESHOLDS,
     Overlaps,
     average_precision,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anymask.evaluation.clicks import Click, centre_of, first_click, next_click
+from anymask.evaluation.simulated_clicks import Click, centre_of, first_click, next_click
 
 
 def farthest_by_hand(region: np.ndarray) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from anymask.datasets.types import Example
-from anymask.evaluation.clicks import Click
 from anymask.evaluation.records import ObjectRecord, Score
+from anymask.evaluation.simulated_clicks import Click
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import counts_of
-from anymask.reports.pictures import (
+from anymask.reports.page_images import (
     PICTURED,
     draw_answer,
     draw_everything,

@@ -11,7 +11,7 @@ from anymask.checkpoints.devices import resolve_device
 from anymask.training.finetune.settings import FineTuneError
 
 
-class Processes:
+class TrainingProcesses:
     """The processes that train together, as seen from this one.
 
     Parameters

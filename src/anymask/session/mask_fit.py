@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from anymask.masks.objects import EIGHT_NEIGHBOURS, Crop
+from anymask.masks.objects import EIGHT_NEIGHBOURS, ObjectCrop
 from anymask.session.label_edits import placed
 from anymask.wording import counted
 
@@ -22,7 +22,7 @@ _NARROWEST = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class MaskFit:
     """What becomes of a mask among the objects of its plane.
 
     Attributes
@@ -31,22 +31,22 @@ class Fit:
         The object that the mask is for.
     wanted : int
         Number of pixels of the mask.
-    crop : Crop
+    crop : ObjectCrop
         The pixels that it gets, in the box of the whole mask.
     taken : dict of int to int
         Objects that give up pixels, and how many.
     kept : dict of int to int
         Objects that keep pixels of the mask, and how many.
-    cleared : Crop or None
+    cleared : ObjectCrop or None
         Slivers of the objects in `taken`, which become background.
     """
 
     label: int
     wanted: int
-    crop: Crop
+    crop: ObjectCrop
     taken: dict[int, int] = field(default_factory=dict)
     kept: dict[int, int] = field(default_factory=dict)
-    cleared: Crop | None = None
+    cleared: ObjectCrop | None = None
 
     @property
     def count(self) -> int:
@@ -63,19 +63,19 @@ class Fit:
 
 def fit(
     labels: Labels,
-    crop: Crop,
+    crop: ObjectCrop,
     label: int,
     *,
     overwrite: bool | None = None,
     automatic: Collection[int] = (),
-) -> Fit:
+) -> MaskFit:
     """Find out which pixels a mask gets.
 
     Parameters
     ----------
     labels : (H, W) array
         The labels of the plane.
-    crop : Crop
+    crop : ObjectCrop
         The mask.
     label : int
         The object that it is for, whose pixels are free.
@@ -92,7 +92,7 @@ def fit(
     taken = {i: met[i] for i in takes}
     held = mask & np.isin(part, list(kept))
     got = mask & ~held
-    fitted = Fit(label, int(np.count_nonzero(mask)), replace(crop, pixels=got), taken, kept)
+    fitted = MaskFit(label, int(np.count_nonzero(mask)), replace(crop, pixels=got), taken, kept)
     if overwrite is not None or not met:
         return fitted
     side = _side_of(mask)
@@ -103,7 +103,7 @@ def fit(
     return _with_slivers_cleared(labels, fitted, side)
 
 
-def margin_of(crops: Sequence[Crop]) -> int:
+def margin_of(crops: Sequence[ObjectCrop]) -> int:
     """How far beyond the masks `fit` looks."""
     return max(_side_of(crop.pixels) for crop in crops) + 2
 
@@ -128,7 +128,7 @@ def _side_of(mask: Mask) -> int:
     return max(_NARROWEST, round(_SLIVER * float(np.sqrt(np.count_nonzero(mask)))))
 
 
-def _with_slivers_cleared(labels: Labels, fitted: Fit, side: int) -> Fit:
+def _with_slivers_cleared(labels: Labels, fitted: MaskFit, side: int) -> MaskFit:
     """Drop what is left of the objects that give up pixels, where it is only a sliver."""
     rows, columns = fitted.crop.window
     tops = [max(s.start - side - 1, 0) for s in (rows, columns)]
@@ -151,7 +151,7 @@ def _with_slivers_cleared(labels: Labels, fitted: Fit, side: int) -> Fit:
         slivers = _slivers(before & ~got, before, got, side, goes_on)
         taken[label] += int(np.count_nonzero(slivers))
         cleared |= slivers
-    crop = Crop(cleared, tops[0], tops[1]) if cleared.any() else None
+    crop = ObjectCrop(cleared, tops[0], tops[1]) if cleared.any() else None
     return replace(fitted, taken=taken, cleared=crop)
 
 
@@ -180,7 +180,7 @@ def _wide(mask: Mask, side: int) -> Mask:
     return found
 
 
-def held(fits: Sequence[Fit]) -> str:
+def held(fits: Sequence[MaskFit]) -> str:
     """Say what other objects keep of masks; "" for nothing."""
     kept = sorted({label for each in fits for label in each.kept})
     if not kept:
@@ -192,12 +192,12 @@ def held(fits: Sequence[Fit]) -> str:
     return f"{named(kept)} {verb} {max(share, 0.01):.0%} of {what} (red)."
 
 
-def told(fits: Sequence[Fit], areas: dict[int, int]) -> str:
+def told(fits: Sequence[MaskFit], areas: dict[int, int]) -> str:
     """Say what a commit did besides making its objects; "" for nothing.
 
     Parameters
     ----------
-    fits : sequence of Fit
+    fits : sequence of MaskFit
     areas : dict of int to int
         Pixels of each object that is left.
     """

@@ -14,10 +14,10 @@ from anymask.files import whole_file
 from anymask.images.recipes import Recipe
 from anymask.session.image_files import ImageFiles
 from anymask.session.records import ImageId, LayerKey
-from anymask.session.regions import Region
 from anymask.session.rendering import plane_of, render
 from anymask.session.store.folder import inside
 from anymask.session.store.store import Store
+from anymask.session.visible_region import Region
 
 # RGB images in memory: the current one and its neighbours.
 _MOST_IN_MEMORY = 4
@@ -25,7 +25,7 @@ _MOST_IN_MEMORY = 4
 _MOST_PIXELS = 2**26
 
 
-class Rendered:
+class KeptPixels:
     """Images of a session rendered with their pseudo-RGBs."""
 
     def __init__(self, store: Store, files: ImageFiles) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,12 @@ class _Channels:
 
 
 def render(
-    image: Image, how: Recipe, contrast: Contrast, *, tolerance: float = TOLERANCE
+    image: Image,
+    how: Recipe,
+    contrast: Contrast,
+    *,
+    tolerance: float = TOLERANCE,
+    limits: Sequence[tuple[float, float]] | None = None,
 ) -> PseudoRgb:
     """Make the image of one recipe; :func:`anymask.pseudo_rgb` is the public function.
 
@@ -88,6 +93,9 @@ def render(
         An image with one time and depth.
     how, contrast, tolerance
         The recipe; limits and gamma; largest distance between a wavelength and its band.
+    limits
+        The values for black and white of each channel, if the image is a part of one for which
+        :func:`limits_of` found them. Then it may be a part without any value.
 
     Raises
     ------
@@ -95,7 +103,9 @@ def render(
         If the recipe does not fit the image, or no pixel has a value.
     """
     channels = _channels(image, how, tolerance)
-    limits = _limits(image, channels, how, contrast)
+    is_part = limits is not None
+    if limits is None:
+        limits = _limits(image, channels, how, contrast)
     rgb = np.empty((image.height, image.width, 3), np.uint8)
     masked = np.empty((image.height, image.width), bool)
     for rows in blocks_of_rows(image, channels.block):
@@ -117,13 +127,24 @@ def render(
         rgb[rows][unknown] = 0
         masked[rows] = unknown
     count = int(np.count_nonzero(masked))
-    if count == masked.size:
+    if count == masked.size and not is_part:
         raise ImageError(
             f"{called(image)} has no pixel with a finite value of {how.name}; check whether its "
             "bands contain anything but 0 or NaN."
         )
     notes = tuple(_notes(image, channels.maths, count))
     return PseudoRgb(how.name, rgb, masked, tuple(limits), channels.bands, notes)
+
+
+def limits_of(image: Image, how: Recipe, contrast: Contrast) -> list[tuple[float, float]]:
+    """Return the values for black and white of each channel; only some rows are read.
+
+    Raises
+    ------
+    ExpressionError, ImageError
+        As :func:`render`.
+    """
+    return _limits(image, _channels(image, how, TOLERANCE), how, contrast)
 
 
 def check_fits(image: Image, how: Recipe, *, tolerance: float = TOLERANCE) -> None:

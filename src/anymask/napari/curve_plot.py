@@ -18,7 +18,7 @@ _TEXT, _GRID, _GROUND = QColor("#c8ced6"), QColor("#3a424d"), QColor("#1b2027")
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """A curve: name, colour, values, and half the width of the band around it."""
 
     name: str
@@ -39,7 +39,7 @@ class Plot(QWidget):
         super().__init__()
         self.setMinimumHeight(190)
         self._x = np.zeros(0)
-        self.lines: list[Line] = []
+        self.lines: list[Curve] = []
         self._label = ""
         self._empty = ""
 
@@ -47,7 +47,7 @@ class Plot(QWidget):
         """Preferred size."""
         return QSize(340, 240)
 
-    def show_lines(self, x: Sequence[float] | NDArray[Any], lines: list[Line], label: str) -> None:
+    def show_lines(self, x: Sequence[float] | NDArray[Any], lines: list[Curve], label: str) -> None:
         """Show curves over `x`, with `label` below the axis."""
         self._x, self.lines, self._label = np.asarray(x, np.float64), lines, label
         self.update()
@@ -115,7 +115,7 @@ class Plot(QWidget):
             QRectF(area.left(), area.bottom() + 17, area.width(), 15), middle, self._label
         )
 
-    def _curve(self, painter: QPainter, line: Line, at: Any) -> None:
+    def _curve(self, painter: QPainter, line: Curve, at: Any) -> None:
         good = np.isfinite(line.y)
         xs, ys = self._x[good], line.y[good]
         colour = QColor(line.color)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from anymask.datasets.types import Example
 from anymask.evaluation.baselines import BOX_BASELINES
-from anymask.evaluation.class_maps import ClassRecord, true_masks
+from anymask.evaluation.class_maps import ClassMapRecord, true_masks
 from anymask.evaluation.metrics import boundary_of
 from anymask.evaluation.records import ObjectRecord, shrink_mask, spread_over_sets
 from anymask.masks.mask_set import MaskSet
@@ -151,14 +151,14 @@ def draw_pair(example: Example, pair: Pair, name: str) -> NDArray[np.uint8]:
 
 
 def draw_maps(
-    example: Example, records: Sequence[ClassRecord], numbers: Mapping[int, int], classes: int
+    example: Example, records: Sequence[ClassMapRecord], numbers: Mapping[int, int], classes: int
 ) -> NDArray[np.uint8]:
     """Draw an image, its true classes and maps of them side by side.
 
     Parameters
     ----------
     example : Example
-    records : sequence of ClassRecord
+    records : sequence of ClassMapRecord
         Maps of it.
     numbers : mapping
         From the class ids of the example to those of the maps; see `class_numbers`.

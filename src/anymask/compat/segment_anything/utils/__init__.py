@@ -1,0 +1,1 @@
+"""Helpers that programs for `segment_anything` use."""
