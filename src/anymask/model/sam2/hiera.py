@@ -11,6 +11,8 @@ windows at a time, so that what lies between its steps stays in the processor's 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +20,9 @@ from torch.nn import functional as F
 from anymask.model.layers import PointwiseConv2d, apply_linear
 from anymask.model.products import in_inference
 from anymask.model.sam2.attention import attend_tokens
-from anymask.model.sam2.hiera_config import HieraConfig
+
+if TYPE_CHECKING:
+    from anymask.model.sam2.hiera_config import HieraConfig
 
 _TOKENS_IN_A_STRIP = 4096
 
