@@ -25,7 +25,17 @@ from tests.io.dicom_files import write as write_dicom
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS.parent / "examples"
-PAGES = ("reading", "spectral", "masks", "export", "everything", "prompts", "cluster", "onnx")
+PAGES = (
+    "reading",
+    "spectral",
+    "masks",
+    "export",
+    "everything",
+    "prompts",
+    "cluster",
+    "onnx",
+    "tracking",
+)
 
 
 def text_of(page: str) -> str:
@@ -158,6 +168,13 @@ def test_the_page_on_prompts(here) -> None:
     assert names["prompts"].ids.tolist() == [4]
     assert names["masks"].class_names == ("coin", "coin")
     assert [each.status for each in names["report"].outcomes] == ["done"]
+
+
+def test_the_page_on_tracking(here) -> None:
+    names = run_blocks("tracking")
+    assert names["found"].frame == 5
+    assert names["ids"] == (1, 2)
+    assert names["labels"].shape == (60, 80)
 
 
 def test_the_table_of_columns_has_those_that_are_read() -> None:

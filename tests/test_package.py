@@ -107,7 +107,7 @@ LAYERS = (
     ("measuring", "painting", "prompts"),
     ("checkpoints", "show"),
     ("predict", "io", "samples"),
-    ("compat", "datasets"),
+    ("compat", "datasets", "tracking"),
     ("evaluation", "jobs", "onnx_export"),
     ("reports",),
     ("training",),

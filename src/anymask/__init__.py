@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from anymask.predict.predictor import SamPredictor
     from anymask.prompts.prompts import Prompts
     from anymask.samples import sample
+    from anymask.tracking.tracker import SamTracker
     from anymask.training.finetune.loop import finetune
 
 # By default OpenMP's threads spin while they wait for each other. Beside another busy process they
@@ -62,6 +63,7 @@ __all__ = [
     "Sam",
     "SamAutomaticMaskGenerator",
     "SamPredictor",
+    "SamTracker",
     "__version__",
     "band_math",
     "benchmark",
@@ -105,6 +107,7 @@ _HOMES = {
     "Sam": "anymask.model.sam",
     "SamAutomaticMaskGenerator": "anymask.predict.everything.generator",
     "SamPredictor": "anymask.predict.predictor",
+    "SamTracker": "anymask.tracking.tracker",
     "band_math": "anymask.images.band_math",
     "benchmark": "anymask.evaluation.speed",
     "check_dataset": "anymask.datasets",

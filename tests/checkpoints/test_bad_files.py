@@ -230,13 +230,18 @@ def test_tensors_of_another_network_are_refused_with_three_of_their_names(
     assert sentence.count("self_attn.") == 3
 
 
-def test_a_sam_2_checkpoint_is_told_to_be_one(saved: Callable[..., Path]):
+def test_an_incomplete_sam_2_checkpoint_is_told_to_be_one(saved: Callable[..., Path]):
     tensors = {
         "image_encoder.trunk.pos_embed": torch.ones(1, 4, 4, 8),
         "memory_attention.norm.weight": torch.ones(8),
         "sam_mask_decoder.iou_token.weight": torch.ones(1, 8),
     }
-    assert "is a SAM 2 checkpoint" in refusal(saved({"model": tensors}))
+    assert "is an incomplete SAM 2 checkpoint" in refusal(saved({"model": tensors}))
+
+
+def test_a_sam_3_checkpoint_is_told_to_be_one(saved: Callable[..., Path]):
+    tensors = {"detector.backbone.vision_backbone.trunk.pos_embed": torch.ones(1, 4, 4, 8)}
+    assert "is a SAM 3 checkpoint" in refusal(saved(tensors))
 
 
 def test_an_unknown_image_encoder_is_refused(

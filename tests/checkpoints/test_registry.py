@@ -44,7 +44,16 @@ def test_every_entry_is_complete_enough_to_verify_and_to_cite(name: str):
         assert entry.url.endswith(entry.file_name)
         assert re.fullmatch("[0-9a-f]{64}", entry.sha256 or "")
         # The weights are float32, and little else is in the file.
-        parameters = {"vit_b": 93735472, "vit_l": 312342832, "vit_h": 641090608, "vit_t": 10130092}
+        parameters = {
+            "vit_b": 93735472,
+            "vit_l": 312342832,
+            "vit_h": 641090608,
+            "vit_t": 10130092,
+            "sam2.1_hiera_tiny": 38962498,
+            "sam2.1_hiera_small": 46060354,
+            "sam2.1_hiera_base_plus": 80850178,
+            "sam2.1_hiera_large": 224446642,
+        }
         assert entry.size is not None
         assert 0 < entry.size - 4 * parameters[name] < 400_000
 
@@ -55,7 +64,9 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
 
 
 def test_the_dictionary_of_builders_has_metas_keys_and_ours():
-    assert list(sam_model_registry) == ["default", "small", "vit_b", "vit_l", "vit_h", "vit_t"]
+    sam = ["default", "small", "vit_b", "vit_l", "vit_h", "vit_t"]
+    sam2 = [f"sam2.1_hiera_{size}" for size in ("tiny", "small", "base_plus", "large")]
+    assert list(sam_model_registry) == sam + sam2
     assert set(sam_model_registry.keys()) >= {"default", "vit_h", "vit_l", "vit_b"}
     assert "vit_b" in sam_model_registry
     assert "vit_x" not in sam_model_registry
@@ -65,7 +76,8 @@ def test_a_wrong_key_is_a_key_error_that_reads_as_a_sentence():
     with pytest.raises(KeyError) as caught:
         sam_model_registry["vit_huge"]
     assert str(caught.value) == (
-        "There is no model named 'vit_huge'; the names are small, vit_b, vit_l, vit_h or vit_t."
+        "There is no model named 'vit_huge'; the names are small, vit_b, vit_l, vit_h, vit_t, "
+        "sam2.1_hiera_tiny, sam2.1_hiera_small, sam2.1_hiera_base_plus or sam2.1_hiera_large."
     )
 
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from anymask.checkpoints.loading import load
 from anymask.checkpoints.registry import CHECKPOINTS, SHIPPED, find_entry
+from anymask.model.building import build_model
 from anymask.model.config import VARIANTS
 from anymask.model.sam import Sam
 
@@ -27,7 +28,8 @@ class SamModelRegistry(dict[str, Callable[..., Sam]]):
     Examples
     --------
     >>> list(sam_model_registry)
-    ['default', 'small', 'vit_b', 'vit_l', 'vit_h', 'vit_t']
+    ['default', 'small', 'vit_b', 'vit_l', 'vit_h', 'vit_t', 'sam2.1_hiera_tiny', \
+'sam2.1_hiera_small', 'sam2.1_hiera_base_plus', 'sam2.1_hiera_large']
     """
 
     def __missing__(self, name: str) -> NoReturn:
@@ -38,7 +40,7 @@ class SamModelRegistry(dict[str, Callable[..., Sam]]):
 def _builder(variant: str) -> Callable[..., Sam]:
     def build(checkpoint: str | None = None) -> Sam:
         if checkpoint is None and variant != SHIPPED:
-            return Sam(VARIANTS[variant]).eval()
+            return build_model(VARIANTS[variant]).eval()
         return load(checkpoint, variant=variant, device="cpu", dtype="float32")
 
     build.__name__ = f"build_sam_{variant}"

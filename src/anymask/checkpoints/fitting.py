@@ -15,9 +15,12 @@ from anymask.checkpoints.geometry import config_from_shapes, describe
 from anymask.checkpoints.position_tables import fit_tables
 from anymask.checkpoints.reading import RawCheckpoint
 from anymask.checkpoints.registry import find_entry
+from anymask.checkpoints.sam2_layouts import config_of
 from anymask.errors import AnymaskError, CheckpointError
+from anymask.model.building import build_model
 from anymask.model.config import SamConfig
 from anymask.model.sam import Sam
+from anymask.model.sam2.hiera_config import TRUNK
 
 CONFIG_KEY = "anymask_config"
 """Key in the metadata of a saved safetensors file for the geometry as JSON."""
@@ -67,6 +70,8 @@ def find_config(raw: RawCheckpoint, state: SamState) -> SamConfig:
         except AnymaskError as error:
             raise CheckpointError(f"{raw.path} cannot be used as it was saved: {error}") from error
     shapes = {name: tuple(tensor.shape) for name, tensor in state.tensors.items()}
+    if f"{TRUNK}pos_embed" in shapes:
+        return config_of(shapes, raw.hf_config, str(raw.path))
     config = config_from_shapes(shapes, str(raw.path), _decoder_heads(raw, state))
     mean, std = _three(state, "pixel_mean"), _three(state, "pixel_std")
     if mean is not None and std is not None:
@@ -152,7 +157,7 @@ def _blank_model(raw: RawCheckpoint, config: SamConfig) -> Sam:
     """A model whose weights take no memory until they are written."""
     try:
         with _WithoutInitialValues():
-            return Sam(config)
+            return build_model(config)
     except (ValueError, TypeError, ArithmeticError, AssertionError, RuntimeError) as error:
         raise CheckpointError(
             f"{raw.path} has the geometry of a {describe(config)}, which cannot be built; "

@@ -2,7 +2,8 @@
 
 Supported are Meta's own layout, Hugging Face's `SamModel`, and what training code makes of either:
 the state wrapped in `model`, `state_dict` or similar, prefixes such as `module.` or `sam.`, parts
-in separate dictionaries, and tensors of other heads in addition to the SAM.
+in separate dictionaries, and tensors of other heads in addition to the SAM. `sam2_layouts` has the
+names of SAM 2.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
+from anymask.checkpoints import sam2_layouts
 from anymask.errors import CheckpointError
 
 
@@ -49,7 +51,7 @@ _COMPONENT = re.compile(
 _NORMALISATION = re.compile(r"((?:[^.]+\.)*)(pixel_mean|pixel_std)")
 _TRAINING_STATE = re.compile(r"optim|sched|scaler", re.IGNORECASE)
 _AVERAGED = re.compile(r"(^|[._])(ema|teacher|averaged?)([._]|$)", re.IGNORECASE)
-_SAM2 = re.compile(r"(^|\.)(sam_mask_decoder|memory_attention|memory_encoder)\.|_encoder\.trunk\.")
+_SAM3 = re.compile(r"(model\.)?(detector|detector_model)\..*(vision|backbone|text)_")
 _MAX_NESTING = 16
 
 # Low-rank adaptation (LoRA) puts the adapted layer one level deeper.
@@ -115,12 +117,15 @@ def find_sam(content: dict[str, Any], source: str) -> SamState:
             f"{source} has no named tensors (only {name_some(map(str, content), 'entry')}); "
             f"give a file with a model's state_dict."
         )
-    found = {name: m for name in tensors if (m := _COMPONENT.fullmatch(name))}
-    if any(_SAM2.search(name) for name in tensors):
+    root = sam2_layouts.find_root(tensors)
+    if root is not None:
+        return _sam2(tensors, root)
+    if any(_SAM3.match(name) for name in tensors):
         raise CheckpointError(
-            f"{source} is a SAM 2 checkpoint, which anymask does not read; give one of the first "
-            f"SAM, such as vit_b."
+            f"{source} is a SAM 3 checkpoint, which anymask does not read; give a SAM or SAM 2.1, "
+            f"such as sam2.1_hiera_tiny."
         )
+    found = {name: m for name in tensors if (m := _COMPONENT.fullmatch(name))}
     if not found:
         raise CheckpointError(
             f"{source} has {name_some(tensors, 'tensor')}, none named as in a SAM; give a SAM "
@@ -144,6 +149,15 @@ def find_sam(content: dict[str, Any], source: str) -> SamState:
         state.setdefault(name, tensors[n])  # Hugging Face files may have the position code twice
     extras = tuple(n for n in tensors if n not in names)
     return SamState(state, extras, "Hugging Face" if hugging_face else "Meta")
+
+
+def _sam2(tensors: dict[str, Tensor], root: str) -> SamState:
+    names, layout = sam2_layouts.own_names(tensors, root)
+    state: dict[str, Tensor] = {}
+    for n, name in names.items():
+        state.setdefault(name, tensors[n])  # Hugging Face files may have the position code twice
+    extras = tuple(n for n in tensors if n not in names)
+    return SamState(sam2_layouts.split_point_embeddings(state), extras, layout)
 
 
 def name_some(names: Iterable[str], noun: str) -> str:

@@ -99,7 +99,7 @@ def _encoder(shapes: Shapes, source: str) -> tuple[EncoderConfig, int | None]:
     names = [n for n in shapes if n.startswith(PREFIX)]
     raise CheckpointError(
         f"{source} has an image encoder of a kind unknown to anymask, with "
-        f"{name_some(names, 'tensor')}; give a SAM with a ViT or with MobileSAM's TinyViT."
+        f"{name_some(names, 'tensor')}; give a SAM with a ViT, MobileSAM, or a SAM 2."
     )
 
 

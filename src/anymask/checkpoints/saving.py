@@ -7,14 +7,17 @@ import json
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save as to_safetensors
 
 from anymask.checkpoints.fitting import CONFIG_KEY
 from anymask.checkpoints.formats import CheckpointNotice
+from anymask.checkpoints.sam2_layouts import meta_name
 from anymask.errors import OutputError
 from anymask.files import whole_file
+from anymask.model.config import Sam2Config
 from anymask.model.onnx_sam import refuse_exported
 from anymask.model.sam import Sam
 
@@ -67,12 +70,15 @@ def save(sam: Sam, path: str | os.PathLike[str]) -> None:
             stacklevel=2,
         )
     state = {name: t.detach().cpu().contiguous() for name, t in sam.state_dict().items()}
+    in_meta_layout: dict[str, Any] = state
+    if isinstance(sam.config, Sam2Config):
+        in_meta_layout = {"model": {meta_name(name): t for name, t in state.items()}}
     if suffix == ".safetensors":
         metadata = {"format": "pt", CONFIG_KEY: json.dumps(sam.config.to_dict())}
         content: bytes | memoryview = to_safetensors(state, metadata)
     else:
         buffer = io.BytesIO()
-        torch.save(state, buffer)
+        torch.save(in_meta_layout, buffer)
         content = buffer.getbuffer()
     # We write the bytes: neither library reports errors clearly, and one ignores the umask.
     with whole_file(target) as temporary:

@@ -32,6 +32,7 @@ from anymask.cli.replay import replay
 from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
 from anymask.cli.spectra import spectra
+from anymask.cli.track import track
 from anymask.cli.tune import tune
 from anymask.cli.view import CommandWithRgb
 
@@ -92,6 +93,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (everything, CommandWithRgb),
     (segment, CommandWithObjects),
     (gui, None),
+    (track, CommandWithObjects),
     (semantic, CommandWithRgb),
     (clean, CommandWithFormats),
     (overlay, CommandWithRgb),

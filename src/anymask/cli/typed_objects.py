@@ -212,6 +212,8 @@ def _segment(
 
     predictor = SamPredictor(sam)
     predictor.set_image(picture)
+    side, stretches = sam.config.low_res_size, sam.config.stretches
+    mask_input = None if mask is None else mask_logits(mask, side, stretches)
     counts, scores, stabilities, objects, names = [], [], [], [], []
     offset = sam.config.everything.stability_score_offset
     # One object at a time: the full-size logits of a hundred boxes would fill the memory.
@@ -220,7 +222,7 @@ def _segment(
             point_coords=[(x, y) for x, y, _ in each.points] or None,
             point_labels=[label for _, _, label in each.points] or None,
             box=each.box,
-            mask_input=None if mask is None else mask_logits(mask, sam.config.low_res_size),
+            mask_input=mask_input,
             multimask_output=typed.multimask,
             return_logits=True,
             quality=typed.quality,

@@ -33,7 +33,7 @@ from anymask.evaluation.records import (
     targets_of,
 )
 from anymask.evaluation.simulated_clicks import next_click
-from anymask.images.resize import ResizeLongestSide
+from anymask.images.resize import resize_for
 from anymask.model.onnx_sam import refuse_exported
 from anymask.model.sam import Sam
 
@@ -73,7 +73,7 @@ class PromptedImage:
         refuse_exported(sam, "evaluated")
         self.sam = sam
         self.size = scored_size(image, score_size)
-        resized = ResizeLongestSide(sam.config.image_size).apply_image(image)
+        resized = resize_for(sam.config.image_size, sam.config.stretches).apply_image(image)
         self.input_size = resized.shape[:2]
         pixels = torch.from_numpy(resized).permute(2, 0, 1)
         with torch.inference_mode():

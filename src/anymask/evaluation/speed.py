@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from anymask.checkpoints import load
 from anymask.errors import AnymaskError
+from anymask.model.building import build_model
 from anymask.model.config import VARIANTS
 from anymask.model.sam import Sam
 from anymask.predict.everything.generator import SamAutomaticMaskGenerator
@@ -149,7 +150,7 @@ def _random(model: str | os.PathLike[str] | None) -> Sam:
             f"Random weights need the name of a variant, not {name!r}; the variants are "
             f"{', '.join(VARIANTS)}."
         )
-    return Sam(VARIANTS[name]).eval()
+    return build_model(VARIANTS[name]).eval()
 
 
 def _image() -> NDArray[np.uint8]:

@@ -148,6 +148,37 @@ class ResizeLongestSide:
         return width / old_width, height / old_height
 
 
+class ResizeToSquare(ResizeLongestSide):
+    """Scale images, points and boxes to a square, whatever their proportions, as SAM 2 does.
+
+    Parameters
+    ----------
+    target_length
+        Side of the square in pixels (1024 for the published models).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> transform = ResizeToSquare(256)
+    >>> transform.apply_image(np.zeros((180, 240, 3), np.uint8)).shape
+    (256, 256, 3)
+    >>> transform.apply_coords(np.array([[120.0, 90.0]]), (180, 240))
+    array([[128., 128.]])
+    """
+
+    @staticmethod
+    def get_preprocess_shape(oldh: int, oldw: int, long_side_length: int) -> tuple[int, int]:
+        """Height and width of the resized copy of any image."""
+        return long_side_length, long_side_length
+
+
+def resize_for(target_length: int, stretches: bool) -> ResizeLongestSide:
+    """Return how images are resized for an encoder: stretched to a square, or by their longest
+    side.
+    """
+    return (ResizeToSquare if stretches else ResizeLongestSide)(target_length)
+
+
 def _resized(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Resize an image as Pillow does, in strips of rows if it is large.
 

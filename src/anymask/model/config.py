@@ -8,7 +8,7 @@ of their own (`encoder_configs`).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from anymask.model.encoder_configs import (
     EfficientNetLiteConfig,
@@ -18,6 +18,7 @@ from anymask.model.encoder_configs import (
     encoder_kinds,
 )
 from anymask.model.encoders import EncoderConfig
+from anymask.model.sam2.hiera_config import PUBLISHED_HIERAS, HieraConfig
 from anymask.option_fields import check_options, option
 
 __all__ = [
@@ -25,6 +26,9 @@ __all__ = [
     "EfficientNetLiteConfig",
     "EncoderConfig",
     "EverythingConfig",
+    "HieraConfig",
+    "MemoryConfig",
+    "Sam2Config",
     "SamConfig",
     "SmallEncoderConfig",
     "TinyViTConfig",
@@ -182,6 +186,14 @@ class SamConfig:
     everything: EverythingConfig = EverythingConfig()
 
     @property
+    def stretches(self) -> bool:
+        """Whether images are stretched to the square that the encoder sees, as in SAM 2.
+
+        Otherwise they keep their proportions and are padded.
+        """
+        return False
+
+    @property
     def embedding_size(self) -> int:
         """Side of the image embedding in tokens."""
         return self.image_size // self.image_encoder.patch_size
@@ -213,6 +225,13 @@ class SamConfig:
         AnymaskError
             If an option of "everything" is out of its range.
         """
+        data = dict(data)
+        if data.pop("generation", 1) == Sam2Config.generation:
+            return Sam2Config._from_fields(data)
+        return SamConfig._from_fields(data)
+
+    @classmethod
+    def _from_fields(cls, data: dict[str, Any]) -> Self:
         encoder = dict(data["image_encoder"])
         encoder_class = encoder_kinds()[encoder.pop("kind")]
         fields = {
@@ -220,7 +239,69 @@ class SamConfig:
             "image_encoder": encoder_class(**_lists_to_tuples(encoder)),
             "everything": EverythingConfig(**data.get("everything", {})),
         }
-        return SamConfig(**_lists_to_tuples(fields))
+        return cls(**_lists_to_tuples(fields))
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """How SAM 2 follows objects from frame to frame (arXiv 2408.00714, section 4).
+
+    Attributes
+    ----------
+    frames : int
+        Frames whose maps are remembered: prompted ones, and the last ones before the current.
+    pointers : int
+        Frames whose object pointers are remembered.
+    channels : int
+        Channels of a remembered map.
+    attention_depth, attention_mlp_dim : int
+        The memory attention.
+    fuser_depth : int
+        Convolutional blocks of the memory encoder.
+    occlusion_embedding, pointer_positions : bool
+        What SAM 2.1 added: a vector for frames that do not show the object, and learnt positions of
+        object pointers in time.
+    """
+
+    frames: int = 7
+    pointers: int = 16
+    channels: int = 64
+    attention_depth: int = 4
+    attention_mlp_dim: int = 2048
+    fuser_depth: int = 2
+    occlusion_embedding: bool = True
+    pointer_positions: bool = True
+
+
+@dataclass(frozen=True)
+class Sam2Config(SamConfig):
+    """Everything needed to build a `Sam2` with a given geometry.
+
+    Attributes
+    ----------
+    memory : MemoryConfig or None
+        None for models of single images.
+    """
+
+    generation: ClassVar[int] = 2
+
+    use_skips: bool = True
+    everything: EverythingConfig = EverythingConfig(pred_iou_thresh=0.8)
+    memory: MemoryConfig | None = MemoryConfig()
+
+    @property
+    def stretches(self) -> bool:
+        """True: images are stretched to the square that the encoder sees."""
+        return True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as JSON-ready data; `SamConfig.from_dict` is the inverse."""
+        return {**super().to_dict(), "generation": self.generation}
+
+    @classmethod
+    def _from_fields(cls, data: dict[str, Any]) -> Self:
+        memory = data.get("memory")
+        return super()._from_fields({**data, "memory": memory and MemoryConfig(**memory)})
 
 
 def _lists_to_tuples(fields: dict[str, Any]) -> dict[str, Any]:
@@ -254,4 +335,14 @@ VARIANTS: dict[str, SamConfig] = {
             nms_by="mask",
         ),
     ),
+    **{
+        f"{generation}_hiera_{size}": Sam2Config(
+            f"{generation}_hiera_{size}", encoder, memory=memory
+        )
+        for generation, memory in (
+            ("sam2.1", MemoryConfig()),
+            ("sam2", MemoryConfig(occlusion_embedding=False, pointer_positions=False)),
+        )
+        for size, encoder in PUBLISHED_HIERAS.items()
+    },
 }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from anymask import plugins
 from anymask.model.encoders import PREFIX, EncoderConfig, Shapes, count_children
+from anymask.model.sam2.hiera_config import HieraConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -349,6 +350,7 @@ _OWN_KINDS: tuple[type[EncoderConfig], ...] = (
     TinyViTConfig,
     SmallEncoderConfig,
     EfficientNetLiteConfig,
+    HieraConfig,
 )
 
 

@@ -138,10 +138,36 @@ class MaskDecoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """As `forward`, for any `chosen` run of the mask tokens; by default for all of them."""
         chosen = range(self.num_mask_tokens) if chosen is None else chosen
+        masks, tokens = self._decoded(
+            image_embeddings,
+            image_pe,
+            sparse_prompt_embeddings,
+            dense_prompt_embeddings,
+            chosen,
+            skips,
+        )
+        if self.iou_from_masks:
+            mask_tokens = tokens[:, 1 + chosen.start : 1 + chosen.stop]
+            return masks, self.mask_quality_head(tokens[:, 0], mask_tokens, masks)
+        return masks, self.iou_prediction_head(tokens[:, 0])[:, chosen.start : chosen.stop]
+
+    def _output_tokens(self) -> Tensor:
+        """The learnt tokens, (1 + masks or more, C): one for the IoU, the masks', any others."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+
+    def _decoded(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse_prompt_embeddings: Tensor,
+        dense_prompt_embeddings: Tensor,
+        chosen: range,
+        skips: tuple[Tensor, ...],
+    ) -> tuple[Tensor, Tensor]:
+        """Masks (N, M, 4·h, 4·w), and what became of all tokens, (N, T, C)."""
         N, (_, _, h, w) = sparse_prompt_embeddings.shape[0], image_embeddings.shape
-        output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat(
-            [output_tokens.expand(N, -1, -1), sparse_prompt_embeddings], 1
+            [self._output_tokens().expand(N, -1, -1), sparse_prompt_embeddings], 1
         )  # (N, 1 + masks + T, C)
         transformer = self.transformer
         if isinstance(transformer, TwoWayTransformer) and transformer.is_as_built():
@@ -155,7 +181,6 @@ class MaskDecoder(nn.Module):
             tokens, updated = transformer(image, image_pe, tokens)
             parts, pieces = [updated], [WHOLE]
 
-        mask_tokens = tokens[:, 1 + chosen.start : 1 + chosen.stop]  # (N, M, C)
         weights = self._weights(tokens, chosen)  # (N, M, C/8)
         cells = [pixels_to_token_order(s, (h, w), 2 << i) for i, s in enumerate(skips)]
         masks = torch.cat(
@@ -164,9 +189,7 @@ class MaskDecoder(nn.Module):
                 for part, (of, images) in zip(parts, pieces, strict=True)
             ]
         )
-        if self.iou_from_masks:
-            return masks, self.mask_quality_head(tokens[:, 0], mask_tokens, masks)
-        return masks, self.iou_prediction_head(tokens[:, 0])[:, chosen.start : chosen.stop]
+        return masks, tokens
 
     def _transformed_in_pieces(
         self, image_embeddings: Tensor, image_pe: Tensor, dense: Tensor, tokens: Tensor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,8 @@ class Sam(Float32Buffers):
     image_format: str = "RGB"
     pixel_mean: Tensor
     pixel_std: Tensor
+    _prompt_encoder_kind: ClassVar[type[PromptEncoder]] = PromptEncoder
+    _mask_decoder_kind: ClassVar[type[MaskDecoder]] = MaskDecoder
 
     def __init__(
         self,
@@ -60,9 +62,9 @@ class Sam(Float32Buffers):
         if image_encoder is None:
             image_encoder = config.image_encoder.build(config.image_size, config.prompt_dim)
         if prompt_encoder is None:
-            prompt_encoder = _prompt_encoder(config)
+            prompt_encoder = _prompt_encoder(config, self._prompt_encoder_kind)
         if mask_decoder is None:
-            mask_decoder = _mask_decoder(config)
+            mask_decoder = _mask_decoder(config, self._mask_decoder_kind)
         self.image_encoder = image_encoder
         self.prompt_encoder: PromptEncoder = prompt_encoder
         self.mask_decoder: MaskDecoder = mask_decoder
@@ -229,8 +231,8 @@ class Sam(Float32Buffers):
         return outputs
 
 
-def _prompt_encoder(config: SamConfig) -> PromptEncoder:
-    return PromptEncoder(
+def _prompt_encoder(config: SamConfig, kind: type[PromptEncoder]) -> PromptEncoder:
+    return kind(
         config.prompt_dim,
         (config.embedding_size, config.embedding_size),
         (config.image_size, config.image_size),
@@ -239,8 +241,8 @@ def _prompt_encoder(config: SamConfig) -> PromptEncoder:
     )
 
 
-def _mask_decoder(config: SamConfig) -> MaskDecoder:
-    return MaskDecoder(
+def _mask_decoder(config: SamConfig, kind: type[MaskDecoder]) -> MaskDecoder:
+    return kind(
         transformer_dim=config.prompt_dim,
         transformer=TwoWayTransformer(
             config.decoder_depth,

@@ -88,7 +88,8 @@ def _judged(
 ) -> Iterator[Survivor]:
     """Each of (n, h, w) logits as a mask."""
     box = (0, 0, original_size[1], original_size[0])
-    frame = Frame(model.config.image_size, input_size, box, original_size)
+    config = model.config
+    frame = Frame(config.image_size, input_size, box, original_size, stretched=config.stretches)
     return judge_masks(flat, frame, Criteria(model.mask_threshold, 0, 0))
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import PromptError
-from anymask.images.resize import ResizeLongestSide
 from anymask.masks.clicked import keep_clicked_counts
 from anymask.masks.mask_set import MaskSet
 from anymask.model.arrays import Arrays, arrays_of
@@ -142,7 +141,7 @@ def _alike(
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
     """Groups of prompts that fit into one array: their indices, and what `Sam.decode` takes."""
     x0, y0, x1, y1 = frame.crop_box
-    resize, crop_size = ResizeLongestSide(frame.encoder_size), (y1 - y0, x1 - x0)
+    scale = np.array([frame.input_size[1] / (x1 - x0), frame.input_size[0] / (y1 - y0)])
     numbers = (prompts.point_labels != PADDING).sum(1)
     shapes = np.stack([prompts.has_box, numbers], 1)
     for has_box, count in np.unique(shapes, axis=0):
@@ -150,12 +149,12 @@ def _alike(
         inputs: dict[str, Any] = {}
         if has_box:
             corners = cut_at_edges(prompts.boxes[rows].reshape(-1, 2, 2), frame.image_size)
-            boxes = resize.apply_boxes((corners - (x0, y0)).reshape(-1, 4), crop_size)
+            boxes = ((corners - (x0, y0)) * scale).reshape(-1, 4)
             inputs["boxes"] = arrays.of(boxes, "float32")
         if count:
             real = prompts.point_labels[rows] != PADDING
             points = cut_at_edges(prompts.point_coords[rows][real], frame.image_size) - (x0, y0)
-            coords = resize.apply_coords(points.reshape(len(rows), count, 2), crop_size)
+            coords = (points * scale).reshape(len(rows), count, 2)
             labels = prompts.point_labels[rows][real].reshape(len(rows), count)
             inputs["point_coords"] = arrays.of(coords, "float32")
             inputs["point_labels"] = arrays.of(labels)

@@ -11,7 +11,7 @@ import numpy as np
 _CERTAIN = math.log(0.999 / 0.001)
 
 
-def mask_logits(mask: np.ndarray, side: int) -> np.ndarray:
+def mask_logits(mask: np.ndarray, side: int, stretches: bool = False) -> np.ndarray:
     """Convert a mask to the low-resolution logits that the network takes.
 
     Parameters
@@ -19,11 +19,13 @@ def mask_logits(mask: np.ndarray, side: int) -> np.ndarray:
     mask : ndarray, bool, (H, W)
     side : int
         Height and width of the network's low-resolution masks.
+    stretches : bool
+        Whether the network's images are stretched to a square (`SamConfig.stretches`).
 
     Returns
     -------
     ndarray, float32, (1, side, side)
-        The longer side of the image fills it; the rest outside the image is background.
+        The image fills it, or its longer side does; the rest outside the image is background.
 
     Examples
     --------
@@ -36,9 +38,10 @@ def mask_logits(mask: np.ndarray, side: int) -> np.ndarray:
     """
     from PIL import Image
 
-    from anymask.images.resize import ResizeLongestSide
+    from anymask.images.resize import resize_for
 
-    height, width = ResizeLongestSide.get_preprocess_shape(mask.shape[0], mask.shape[1], side)
+    resize = resize_for(side, stretches)
+    height, width = resize.get_preprocess_shape(mask.shape[0], mask.shape[1], side)
     small = Image.fromarray(mask.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
     share = np.asarray(small, np.float64)
     logits = np.full((1, side, side), -_CERTAIN, np.float32)

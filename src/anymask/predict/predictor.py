@@ -229,7 +229,13 @@ class SamPredictor(PredictorImages):
         return masks_of_prompts(
             self.model,
             features,
-            Frame(self.model.config.image_size, input_size, box, (height, width)),
+            Frame(
+                self.model.config.image_size,
+                input_size,
+                box,
+                (height, width),
+                stretched=self.model.config.stretches,
+            ),
             prompts,
             keep_clicked=self.keep_clicked,
             prompts_per_batch=prompts_per_batch,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from anymask.errors import ImageError, PromptError
 from anymask.images.image import Image
 from anymask.images.normalize import check_rgb, rgb_of
-from anymask.images.resize import ResizeLongestSide
+from anymask.images.resize import resize_for
 from anymask.model.arrays import arrays_of, without_gradients
 from anymask.model.embedding import ImageEmbedding
 from anymask.predict.embeddings import (
@@ -43,7 +43,8 @@ class PredictorImages:
         self.model = sam_model
         own = sam_model.config.keep_clicked
         self.keep_clicked = own if keep_clicked is None else keep_clicked
-        self.transform = ResizeLongestSide(sam_model.config.image_size)
+        config = sam_model.config
+        self.transform = resize_for(config.image_size, config.stretches)
         self.reset_image()
 
     @property
@@ -314,6 +315,25 @@ class PredictorImages:
             expected = image_hash(picture, (pixels.shape[0], pixels.shape[1]))
         self._encoded = [replace(read_embedding(path, self.model, expected), pixels=pixels)]
         self.select(0)
+
+    @property
+    def logits_frame(self) -> tuple[tuple[int, int], int]:
+        """How low-resolution logits of the selected image are enlarged, for `ScoreMap`.
+
+        Height and width of the image within a square, and the square's side, to which logits are
+        enlarged on the way. A model that stretches images has no such way: its square is that of
+        the logits.
+
+        Raises
+        ------
+        PromptError
+            No image is set.
+        """
+        _, _, input_size = self._image()
+        if self.model.config.stretches:
+            side = self.model.config.low_res_size
+            return (side, side), side
+        return input_size, self.model.config.image_size
 
     def _image(self) -> tuple[ImageEmbedding, tuple[int, int], tuple[int, int]]:
         """Features, original size and input size of the selected image."""

@@ -120,6 +120,4 @@ def _image_size(predictor: SamPredictor) -> tuple[int, int]:
 
 
 def _map_of(predictor: SamPredictor, logits: NDArray[np.float32], iou: float) -> ScoreMap:
-    return ScoreMap(
-        logits, _image_size(predictor), predictor.input_size, predictor.transform.target_length, iou
-    )
+    return ScoreMap(logits, _image_size(predictor), *predictor.logits_frame, iou)

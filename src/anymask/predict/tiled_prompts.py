@@ -71,11 +71,18 @@ def masks_in_tiles(
         try:
             assert predictor.image_features is not None
             assert predictor.input_size is not None
-            encoder = predictor.model.config.image_size
+            config = predictor.model.config
             masks = masks_of_prompts(
                 predictor.model,
                 predictor.image_features,
-                Frame(encoder, predictor.input_size, tile.box, size, tile.box),
+                Frame(
+                    config.image_size,
+                    predictor.input_size,
+                    tile.box,
+                    size,
+                    tile.box,
+                    config.stretches,
+                ),
                 prompts.select(rows[-1]),
                 keep_clicked=predictor.keep_clicked,
                 prompts_per_batch=64,

@@ -186,7 +186,7 @@ class ClickModel:
         part = mask[region.window]
         if not part.any():
             raise SessionError("The mask given as a prompt has no pixel in view.")
-        return mask_logits(part, self.sam.config.low_res_size)
+        return mask_logits(part, self.sam.config.low_res_size, self.sam.config.stretches)
 
     def _region(self, layer: LayerKey, region: Region | None) -> Region:
         size = self._images[layer.image].size

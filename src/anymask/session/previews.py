@@ -143,10 +143,8 @@ class Preview:
             from anymask.predict.score_map import ScoreMap
 
             predictor = self.ready.predictor
-            assert predictor.input_size is not None
-            frame = (predictor.input_size, predictor.transform.target_length)
             size = (region.height, region.width)
-            found = ScoreMap(self.low_res[self.chosen], size, *frame).crop()
+            found = ScoreMap(self.low_res[self.chosen], size, *predictor.logits_frame).crop()
             pixels = np.zeros((0, 0), bool)
             if found is not None:
                 pixels, top, left = found.pixels, found.top, found.left

@@ -48,6 +48,9 @@ class Frame:
     whole : tuple of int, optional
         XYXY of what is looked at as a whole, the image or a tile of it: a crop cuts masks off at
         those of its edges that lie within. By default the image.
+    stretched : bool
+        Whether the crop was stretched to the whole square. Its logits are then enlarged to it in
+        one step, not by way of the encoder's input.
     """
 
     encoder_size: int
@@ -55,6 +58,7 @@ class Frame:
     crop_box: tuple[int, int, int, int]
     image_size: tuple[int, int]
     whole: tuple[int, int, int, int] | None = None
+    stretched: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,9 +123,12 @@ def judge_masks(
         In the order of `low_res`.
     """
     x0, y0, x1, y1 = frame.crop_box
-    encoder, (height, width) = frame.encoder_size, frame.input_size
-    rows = axis_of(low_res.shape[1], encoder, height, y1 - y0, repeat_last=True)
-    cols = axis_of(low_res.shape[2], encoder, width, x1 - x0, repeat_last=False)
+    (low_height, low_width), (height, width) = low_res.shape[1:], frame.input_size
+    across = down = frame.encoder_size
+    if frame.stretched:
+        height, width = down, across = low_height, low_width
+    rows = axis_of(low_height, down, height, y1 - y0, repeat_last=True)
+    cols = axis_of(low_width, across, width, x1 - x0, repeat_last=False)
     grid = Grid(rows, cols, (y0, x0), frame.image_size)
     for start in range(0, len(low_res), _MASKS_AT_ONCE):
         few = low_res[start : start + _MASKS_AT_ONCE]

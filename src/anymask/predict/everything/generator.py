@@ -351,7 +351,14 @@ class SamAutomaticMaskGenerator:
                 model,
                 predictor.image_features,
                 asked,
-                Frame(model.config.image_size, predictor.input_size, box, size, tile.box),
+                Frame(
+                    model.config.image_size,
+                    predictor.input_size,
+                    box,
+                    size,
+                    tile.box,
+                    model.config.stretches,
+                ),
                 Criteria(
                     model.mask_threshold,
                     options.stability_score_offset,

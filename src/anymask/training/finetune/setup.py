@@ -65,6 +65,11 @@ def prepare(
     processes = TrainingProcesses(device)
     arithmetic = _arithmetic(dtype, processes.device)
     sam = _load(model, processes.device)
+    if sam.config.stretches:
+        raise FineTuneError(
+            f"{sam.config.name} is a SAM 2, which cannot be fine-tuned here; give a model of the "
+            "first SAM, such as vit_b or small."
+        )
     settings = settings.chosen_for(sam.config)
     start = model_hash(sam)
     train, held_out, drawn = _open(data, validation, settings, group, objects)
