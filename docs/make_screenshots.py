@@ -22,7 +22,7 @@ from PIL import Image
 OUT = Path(__file__).resolve().parent / "images"
 SIZE = (1366, 768)
 # Seconds from a click to its mask, and how often to try.
-_LATENCY, _MOST_CLICKS = 0.1, 100
+_LATENCY, _MOST_CLICKS = 0.1, 20
 
 
 class Show:

@@ -111,8 +111,8 @@ class OnnxSam:
             Of NumPy arrays.
         """
         each = [self._encoder.run(None, {"image": one[None]}) for one in x]
-        embedding, *skips = (np.concatenate(parts) for parts in zip(*each, strict=True))
-        return ImageEmbedding(embedding, tuple(skips))
+        maps: list[Any] = [np.concatenate(parts) for parts in zip(*each, strict=True)]
+        return ImageEmbedding(maps[0], tuple(maps[1:]))
 
     def decode(
         self,

@@ -55,8 +55,15 @@ class Attention(nn.Module):
 
     def is_as_built(self) -> bool:
         """Whether this attention and its projections are our own (see `as_built`)."""
-        projections = (self.q_proj, self.k_proj, self.v_proj, self.out_proj)
-        return is_own(self, Attention) and all(is_own(p, nn.Linear) for p in projections)
+        # Asked at every click: an attribute of a module takes as long as the question itself.
+        parts = self._modules
+        return (
+            is_own(self, Attention)
+            and is_own(parts["q_proj"], nn.Linear)
+            and is_own(parts["k_proj"], nn.Linear)
+            and is_own(parts["v_proj"], nn.Linear)
+            and is_own(parts["out_proj"], nn.Linear)
+        )
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend.

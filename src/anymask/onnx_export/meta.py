@@ -9,6 +9,8 @@ travel inside the embedding, so that the shipped model runs there too.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,6 +26,8 @@ _MANY_TOKENS = 2.5
 class MetaEncoder(nn.Module):
     """From an RGB image of 0 to 255, (H, W, 3), its longer side of 1024 pixels."""
 
+    mean: Tensor
+    std: Tensor
     inputs = ("input_image",)
     outputs = ("image_embeddings",)
     dynamic_axes = {"input_image": {0: "height", 1: "width"}}  # noqa: RUF012
@@ -131,5 +135,6 @@ def _in_image(low_res: Tensor, size: Tensor) -> Tensor:
     logits = F.interpolate(low_res, (FRAME, FRAME), mode="bilinear", align_corners=False)
     height, width = torch.floor(size * (FRAME / size.max()) + 0.5).to(torch.int64).unbind()
     logits = logits[..., :height, :width]
-    whole = size.to(torch.int64)
-    return F.interpolate(logits, (whole[0], whole[1]), mode="bilinear", align_corners=False)
+    # As tensors, so that an exported graph reads them at run time.
+    whole: Any = tuple(size.to(torch.int64).unbind())
+    return F.interpolate(logits, whole, mode="bilinear", align_corners=False)

@@ -46,7 +46,9 @@ def store(model: ModelProto, stored: Stored) -> None:
         return
     graph = model.graph
     axes = _channel_axes(model)
-    kept, added, nodes = [], [], []
+    kept: list[TensorProto] = []
+    added: list[TensorProto] = []
+    nodes: list[NodeProto] = []
     for weight in graph.initializer:
         if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < _LEAST_VALUES:
             kept.append(weight)

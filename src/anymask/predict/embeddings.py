@@ -159,10 +159,9 @@ def write_embedding(path: str | os.PathLike[str], image: EncodedImage, model: Sa
     OutputError
         If the file cannot be written.
     """
-    tensors = {"embedding": image.features.embedding}
+    tensors: dict[str, Any] = {"embedding": image.features.embedding}
     tensors |= {f"skips.{i}": skip for i, skip in enumerate(image.features.skips)}
-    in_numpy = isinstance(image.features.embedding, np.ndarray)
-    if not in_numpy:
+    if not isinstance(image.features.embedding, np.ndarray):
         tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     facts = {
         "version": _VERSION,
@@ -174,11 +173,7 @@ def write_embedding(path: str | os.PathLike[str], image: EncodedImage, model: Sa
         "input_size": image.input_size,
     }
     with whole_file(Path(path)) as temporary:
-        if in_numpy:
-            from safetensors.numpy import save
-        else:
-            from safetensors.torch import save
-        temporary.write_bytes(save(tensors, {_KEY: json.dumps(facts)}))
+        temporary.write_bytes(_as_file(tensors, {_KEY: json.dumps(facts)}))
 
 
 def read_embedding(
@@ -237,6 +232,16 @@ def read_embedding(
         _as_used(embedding, model), tuple(_as_used(skip, model) for skip in skips)
     )
     return EncodedImage(features, original_size, input_size, image)
+
+
+def _as_file(arrays: dict[str, Any], metadata: dict[str, str]) -> bytes:
+    if isinstance(arrays["embedding"], np.ndarray):
+        from safetensors.numpy import save as save_arrays
+
+        return save_arrays(arrays, metadata)
+    from safetensors.torch import save
+
+    return save(arrays, metadata)
 
 
 def _as_used(part: Any, model: Sam) -> Any:
