@@ -40,6 +40,7 @@ from anymask.jobs.work_through import Watch
 from benchmarks.measure import machine, print_table, versions, write_results
 
 HERE = Path(__file__).parent
+JOBS = HERE / "results" / "folder_jobs.json"
 AHEAD = 2  # as on Dask
 START = 20.0
 LIFE = 12 * 3600.0
@@ -198,6 +199,10 @@ def main() -> None:
     parser.add_argument("--recorded", type=Path, default=HERE / "results" / "folder.json")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "folder_cluster.json")
     options = parser.parse_args()
+    if not options.recorded.is_file():
+        parser.error(f"there is no {options.recorded}; run python -m benchmarks.folder first")
+    if options.milliseconds_a_task is None and not JOBS.is_file():
+        parser.error("run python -m benchmarks.folder_jobs first, or give --milliseconds-a-task")
     folder = json.loads(options.recorded.read_text())["runs"][-1]
     recorded = np.array(folder["seconds_of_images"], np.float64)
     cost = options.milliseconds_a_task or measured_milliseconds()
@@ -260,7 +265,7 @@ def main() -> None:
 
 def measured_milliseconds() -> float:
     """What a task costs on Dask, as `benchmarks.folder_jobs` measured it."""
-    found = json.loads((HERE / "results" / "folder_jobs.json").read_text())["found"]
+    found = json.loads(JOBS.read_text())["found"]
     return float(found["Dask, 2 workers"]["milliseconds_a_task"])
 
 
