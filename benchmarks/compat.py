@@ -46,10 +46,13 @@ def main() -> None:
         for name in names:
             rows[name] = _compared(name, folder, options)
             print(_line(name, rows[name]), flush=True)
-    rows = {name: rows[name] for name in PROGRAMS if name in rows}
-    options.output.write_text(json.dumps({"programs": rows}, indent=1) + "\n")
-    options.output.with_suffix(".md").write_text(_table(rows))
+            _write(rows, options.output)
     print(_table(rows))
+
+
+def _write(rows: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps({"programs": rows}, indent=1) + "\n")
+    path.with_suffix(".md").write_text(_table(rows))
 
 
 def _write_inputs(folder: Path) -> None:
@@ -128,11 +131,12 @@ def _table(rows: dict[str, Any]) -> str:
         "| program | runs unchanged | pixels that differ | other numbers | time, anymask / wheel |",
         "|---|---|---|---|---|",
     ]
-    for name, row in rows.items():
-        program = PROGRAMS[name]
-        versions = ", ".join(f"{n} {v}" for n, v in row["versions"].items())
+    for name, program in PROGRAMS.items():
+        row = rows.get(name)
+        versions = ", ".join(f"{n} {v}" for n, v in row["versions"].items()) if row else ""
         title = f"{program.title} ({versions})" if versions else program.title
-        lines.append(f"| {title} | {' | '.join(_cells(row))} |")
+        cells = _cells(row) if row else ["not measured", "–", "–", "–"]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

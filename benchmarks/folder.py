@@ -122,8 +122,8 @@ def done(config: dict[str, Any]) -> dict[str, Any]:
             "cpu_seconds": dict(seconds),
             "peak_mb": peak_mb(),
             "result_bytes": {
-                step: sum(p.stat().st_size for p in (out / step).iterdir())
-                for step in ("masks", "cleaned")
+                what: sum(p.stat().st_size for p in out.rglob(f"*{what}*"))
+                for what in (".overlay.", ".labels.", ".csv", ".json")
             },
             "seconds_of_images": [step["seconds"] for step in steps if "seconds" in step],
         }

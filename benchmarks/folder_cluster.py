@@ -245,10 +245,12 @@ def main() -> None:
     ]
     print_table(title, header, rows)
     hours = min(each["core_hours_a_million"] for each in found)
-    storage = sum(folder["result_bytes"].values()) / folder["images"] / 1000  # GB a million
+    # Kilobytes an image are gigabytes a million.
+    storage = {k: v / folder["images"] / 1000 for k, v in folder["result_bytes"].items()}
     print(
         f"\n  a million images: {hours:,.0f} core hours, {hours * options.price:,.0f} at "
-        f"{options.price} an hour; {storage:,.0f} GB of results"
+        f"{options.price} an hour; GB of results: "
+        + ", ".join(f"{what.strip('.')} {size:,.0f}" for what, size in storage.items())
     )
     results = {"machine": machine(), "versions": versions(), "milliseconds_a_task": cost}
     price = {"price_of_a_core_hour": options.price, "gigabytes_a_million": storage}

@@ -25,7 +25,17 @@ from tests.io.dicom_files import write as write_dicom
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = DOCS.parent / "examples"
-PAGES = ("reading", "spectral", "masks", "export", "everything", "prompts", "cluster", "tracking")
+PAGES = (
+    "reading",
+    "spectral",
+    "masks",
+    "export",
+    "everything",
+    "prompts",
+    "cluster",
+    "onnx",
+    "tracking",
+)
 
 
 def text_of(page: str) -> str:

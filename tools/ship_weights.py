@@ -1,8 +1,9 @@
 """Put trained weights into the package, with the current configuration and a new version.
 
-The registry gets their hash.
+The registry gets their hash. If training started from the weights of earlier runs, their views and
+hours are added to those of the run, for the model card.
 
-Usage: python tools/ship_weights.py RUN/weights.safetensors
+Usage: python tools/ship_weights.py RUN/weights.safetensors [EARLIER_VIEWS EARLIER_HOURS]
 """
 
 from __future__ import annotations
@@ -23,11 +24,15 @@ PACKAGE = Path(__file__).parent.parent / "src" / "anymask" / "checkpoints"
 LIMIT = 24_000_000  # bytes, to keep the package small
 
 
-def main(source: Path) -> None:
+def main(source: Path, earlier_views: int = 0, earlier_hours: float = 0.0) -> None:
     """Replace the shipped weights with `source`, and update version and SHA-256 in the registry."""
     with safe_open(source, "pt") as file:
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         metadata = dict(file.metadata())
+    training = json.loads(metadata["training"])
+    training["images"] += earlier_views
+    training["seconds"] += 3600 * earlier_hours
+    metadata["training"] = json.dumps(training)
     metadata["anymask_config"] = json.dumps(VARIANTS["small"].to_dict())
     target = PACKAGE / "weights" / "small.safetensors"
     version = SMALL_VERSION + 1
@@ -49,6 +54,7 @@ def main(source: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 4):
         sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    earlier = sys.argv[2:]
+    main(Path(sys.argv[1]), *map(int, earlier[:1]), *map(float, earlier[1:]))

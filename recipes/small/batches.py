@@ -15,31 +15,10 @@ from anymask.errors import ImageError
 from recipes.small.augment import random_views
 from recipes.small.cache import ImageCache
 
-# A set is drawn in proportion to this power of its size, times its weight here. Photographs with
-# instances have higher weights, because most users segment photographs. Sets with parts and with
-# microscopy have higher weights too, and sets that label one salient whole have lower ones: with
-# equal weights a click on a part answers with the whole.
+# A set is drawn in proportion to this power of its size, times its weight here. Photographs have
+# higher weights, because most users segment photographs.
 _SIZE_POWER = 0.35
-_SET_WEIGHTS = {
-    "voc2012_sbd": 1.5,
-    "voc2012_all": 0.6,
-    "voc2012_animals": 0.6,
-    "coco128": 1.7,
-    "coco_tiny": 1.3,
-    "duts_tr": 0.5,
-    "duts_tr_many": 0.7,
-    "duts_tr_small": 0.5,
-    "human_seg": 0.7,
-    "car_parts": 1.5,
-    "ccp_clothing": 1.5,
-    "ccp_clothing_more": 1.2,
-    "fasseg_faces": 1.8,
-    "wbc": 1.5,
-    "dsb2018_nuclei": 1.8,
-    "em_membrane": 1.3,
-    "kvasir_polyp": 1.3,
-    "magnetic_tile": 1.4,
-}
+_SET_WEIGHTS = {"voc2012_sbd": 1.8, "coco128": 1.5}
 # Sets in which everything without a label is background, so a point there has no object.
 _LABELLED_THROUGHOUT = frozenset(
     {
@@ -50,24 +29,6 @@ _LABELLED_THROUGHOUT = frozenset(
         "em_membrane",
         "kvasir_polyp",
         "magnetic_tile",
-    }
-)
-# Photographs in which only whole objects are labelled, so a mask of a part may be right too.
-_WHOLES_ONLY = frozenset(
-    {
-        "caltech_animals",
-        "coco128",
-        "coco_tiny",
-        "duts_tr",
-        "duts_tr_many",
-        "duts_tr_small",
-        "human_seg",
-        "penn_fudan",
-        "voc2007_inst",
-        "voc2012_all",
-        "voc2012_animals",
-        "voc2012_sbd",
-        "weizmann_objects",
     }
 )
 # Smaller regions, as a fraction of the view, are no targets.
@@ -92,15 +53,12 @@ class Batch:
         Never empty; a view with few regions has some of them twice.
     throughout : (B,) bool tensor
         Whether all objects of the view are labelled, so that a point elsewhere has no object.
-    wholes_only : (B,) bool tensor
-        Whether the parts of the objects are not labelled, so that a mask within one may be right.
     """
 
     images: Tensor
     labels: Tensor
     masks: Tensor
     throughout: Tensor
-    wholes_only: Tensor
 
 
 class BatchMaker:
@@ -185,12 +143,11 @@ class BatchMaker:
             return None
         # Views without a target are replaced by copies of others, so that sizes stay fixed.
         order = torch.tensor([kept[i % len(kept)] for i in range(len(rows))], device=views.device)
-        names = [self._caches[c].set_names[i] for c, i in rows]
-        throughout, wholes_only = (
-            torch.tensor([name in chosen for name in names], device=views.device)[order]
-            for chosen in (_LABELLED_THROUGHOUT, _WHOLES_ONLY)
+        throughout = torch.tensor(
+            [self._caches[c].set_names[i] in _LABELLED_THROUGHOUT for c, i in rows],
+            device=views.device,
         )
-        return Batch(views[order], ids[order], masks[order], throughout, wholes_only)
+        return Batch(views[order], ids[order], masks[order], throughout[order])
 
     def _canvases(self, c: int, rows: list[int]) -> tuple[Tensor, Tensor]:
         """Images and label maps of some rows of a cache, on the device."""

@@ -39,11 +39,6 @@ _POINTS_ON_NOTHING = 2  # per view
 _LEAST_NOTHING = 0.02  # of the view
 # Prompts of a correction are unambiguous, so the loss of its candidates has a lower weight.
 _CANDIDATE_WEIGHT = {"point": 1.0, "box": 0.5, "refined": 0.25}
-# A candidate that lies within an object whose parts are not labelled may be one of them: at least
-# this fraction of it is in the object, and its IoU is below that value. Its predicted IoU learns
-# only this little of its low IoU with the whole.
-_WITHIN, _NOT_THE_WHOLE, _PART_WEIGHT = 0.9, 0.8, 0.1
-_PART_BELOW_BEST = 0.15  # at most, in the ranking of the candidates
 
 
 @dataclass(frozen=True)
@@ -125,8 +120,7 @@ def training_step(
             others = None
             if kind == "point" and weights.neighbours:
                 others = _neighbours(batch.labels, masks)
-            wholes = batch.wholes_only.repeat_interleave(masks.shape[1])
-            _rounds(sam, image, masks.flatten(0, 1), others, wholes, kind, generator, answers)
+            _rounds(sam, image, masks.flatten(0, 1), others, kind, generator, answers)
         if weights.nothing:
             _ask_nothing(sam, image, batch, generator, answers)
         loss = answers.loss
@@ -142,7 +136,6 @@ def _rounds(
     image: ImageEmbedding,
     masks: Tensor,
     others: Tensor | None,
-    wholes_only: Tensor,
     kind: str,
     generator: torch.Generator,
     answers: _Answers,
@@ -165,8 +158,7 @@ def _rounds(
         if others is not None:
             coords, labels = _with_neighbour(coords, labels, others, answers, generator)
     low_res, iou = answer_prompts(sam, image, coords, labels, boxes, None)
-    parts = _may_be_parts(low_res, targets, wholes_only) if kind == "point" else None
-    actual = _add_losses(low_res, iou, targets, band, kind, answers, parts)
+    actual = _add_losses(low_res, iou, targets, band, kind, answers)
 
     # The mask that a user would correct: after a single point, the candidate predicted to be best.
     index = torch.zeros_like(iou[:, 0], dtype=torch.long)
@@ -254,19 +246,6 @@ def _ask_nothing(
     answers.figures["nothing_iou"] = loss.detach().sqrt()
 
 
-def _may_be_parts(low_res: Tensor, targets: Tensor, wholes_only: Tensor) -> Tensor:
-    """Which candidates (N, M) may be right though they are not the target.
-
-    They lie within it, and the parts of the objects of their image are not labelled. The single
-    mask (the first) is for what a user most probably means, so it is never one of them.
-    """
-    found = low_res.detach() > 0
-    target = F.avg_pool2d(targets[:, None], 2) > 0.5
-    within = (found & target).sum((2, 3)) >= _WITHIN * found.sum((2, 3)).clamp(min=1)
-    within[:, 0] = False
-    return within & wholes_only[:, None]
-
-
 def _add_losses(
     low_res: Tensor,
     iou: Tensor,
@@ -274,25 +253,18 @@ def _add_losses(
     band: Tensor | None,
     kind: str,
     answers: _Answers,
-    parts: Tensor | None = None,
 ) -> Tensor:
     losses, actual = losses_in_use(low_res, targets, emphasis=band)  # (N, 4)
-    taught, ranked = actual, actual
-    if parts is not None:
-        parts = parts & (actual < _NOT_THE_WHOLE)
-        taught = torch.where(parts, torch.lerp(iou.detach(), actual, _PART_WEIGHT), actual)
-        best = actual[:, 1:].amax(1, keepdim=True)
-        ranked = torch.where(parts, actual.maximum(best - _PART_BELOW_BEST), actual)
     answers.loss = (
         answers.loss
         + losses[:, 0].mean()
         + _CANDIDATE_WEIGHT[kind] * ambiguous_loss(losses[:, 1:])
-        + _IOU_WEIGHT * F.mse_loss(iou, taught)
+        + _IOU_WEIGHT * F.mse_loss(iou, actual)
     )
     if answers.weights.smooth:
         answers.loss = answers.loss + answers.weights.smooth * _ripples(low_res, targets)
     if kind == "point" and answers.weights.ranking:
-        ranking = ranking_loss(iou[:, 1:], ranked[:, 1:])
+        ranking = ranking_loss(iou[:, 1:], actual[:, 1:])
         answers.loss = answers.loss + answers.weights.ranking * ranking
     best = actual[:, 1:].amax(1)
     figures = {

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from anymask.masks.mask_set import MaskSet
     from anymask.measuring import measure
     from anymask.model.sam import Sam
+    from anymask.onnx_export.export import export_onnx
     from anymask.painting import overlay
     from anymask.predict.class_map import class_map
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
@@ -70,6 +71,7 @@ __all__ = [
     "class_map",
     "contact_sheet",
     "errors",
+    "export_onnx",
     "finetune",
     "load",
     "load_masks",
@@ -112,6 +114,7 @@ _HOMES = {
     "class_map": "anymask.predict.class_map",
     "contact_sheet": "anymask.datasets",
     "errors": "anymask.errors",
+    "export_onnx": "anymask.onnx_export.export",
     "finetune": "anymask.training.finetune.loop",
     "load": "anymask.checkpoints",
     "load_masks": "anymask.io.read_masks",

@@ -1,4 +1,4 @@
-"""Entry points of other installed packages, by group.
+"""Entry points of other installed packages, by group, and the version of this one.
 
 One broken package must not take the rest with it: what cannot be imported, or is not what its group
 holds, is left out with a `PluginWarning`, which the command line prints as one sentence.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -73,3 +73,11 @@ def _load(entry: EntryPoint, what: str) -> object | None:
     if found is None:
         leave_out(entry, what, f"{entry.value} is None")
     return found
+
+
+def own_version() -> str:
+    """Return the version of anymask that is installed, by either of its distributions."""
+    try:
+        return version("anymask")
+    except PackageNotFoundError:
+        return version("anymask-onnx")

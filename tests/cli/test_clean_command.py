@@ -230,3 +230,18 @@ def test_existing_results_are_kept(cli, label_file):
     assert result.exit_code == 2
     assert "cells.cleaned.masks.csv exists already" in result.stderr
     assert [path.name for path in label_file.parent.glob("*.cleaned.*")] == [beside.name]
+
+
+def test_conditions_on_brightness_say_what_they_lack(cli, tmp_path):
+    labels = np.zeros((12, 16), np.uint8)
+    labels[2:6, 3:9] = 4
+    save_masks(labels, tmp_path / "a.labels.tif")
+    tifffile.imwrite(tmp_path / "a.tif", np.full((12, 16, 3), 9, np.uint8), photometric="rgb")
+    command = ("clean", tmp_path / "a.labels.tif", "-o", tmp_path / "out", "--keep")
+    told = cli(*command, "intensity_mean > 5")
+    assert (told.exit_code, "give it with --images" in told.stderr) == (2, True)
+    told = cli(*command, "intensity_mean_0 > 5", "--images", tmp_path / "a.tif")
+    assert told.exit_code == 2
+    assert "no 'intensity_mean_0'; it has intensity_mean_red, intensity_mean_green" in told.stderr
+    kept = cli(*command, "intensity_mean_red > 5", "--images", tmp_path / "a.tif")
+    assert kept.exit_code == 0, kept.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import anymask
-from anymask.compat import install
 
 # Written as a user of Meta's package would write it, with a model that takes no time.
 SCRIPT = """
@@ -107,7 +107,6 @@ def test_a_script_that_is_not_there_and_none_at_all_are_told(tmp_path):
 def test_installed_packages_stay_unless_they_are_to_be_replaced(tmp_path):
     code = """
 import sys, importlib
-from anymask.compat import install
 print(install())
 import mobile_sam
 print(mobile_sam.SamPredictor.__module__, "segment_anything" in sys.modules)
@@ -126,8 +125,16 @@ print(segment_anything.SamPredictor.__module__)
     ], done.stderr
 
 
-def test_the_names_are_those_of_the_documentation():
-    assert install.__module__ == "anymask.compat.installing"
+def test_the_page_on_moving_works_as_it_stands_there(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "moving.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    shown = "print(SamPredictor.__module__, Sam.__module__, MaskData.__module__)"
+    done = run("-c", block + shown, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(name.startswith("anymask.compat.") for name in done.stdout.split())
+
+
+def test_the_package_can_be_imported_under_its_full_name():
     import anymask.compat.segment_anything as segment_anything
 
     assert segment_anything.sam_model_registry["vit_b"].__name__ == "build_sam_vit_b"

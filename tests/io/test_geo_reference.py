@@ -149,3 +149,15 @@ def test_areas_of_a_map_in_degrees_are_in_square_metres_and_said(tmp_path: Path)
     nowhere = anymask.measure(LABELS, pixel_size=0.1, unit="degree")
     assert (nowhere["area"][0], nowhere.units["area"]) == (60, "pixels")
     assert "measure no areas" in nowhere.notes[0]
+
+
+def test_labels_in_zarr_keep_their_place_on_the_map(tmp_path: Path) -> None:
+    image = Image(LABELS, "YX", geo=UTM, pixel_size=(0.5, 0.5), unit="m")
+    save_masks(LABELS, tmp_path / "a.labels.zarr", image=image)
+    assert scale_of(tmp_path / "a.labels.zarr") == {
+        "pixel_size": (0.5, 0.5),
+        "unit": "m",
+        "geo_reference": {"transform": UTM["transform"], "crs": UTM["crs"]},
+    }
+    save_masks(LABELS, tmp_path / "a.masks.json")
+    assert scale_of(tmp_path / "a.masks.json") == scale_of(tmp_path / "a.labels.zarr")

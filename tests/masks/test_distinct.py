@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from anymask.errors import AnymaskError
 from anymask.masks.distinct import conflicts, distinct
 from anymask.masks.mask_set import MaskSet
+from anymask.masks.neighbours import Neighbours
 from anymask.masks.nms import nms
 from anymask.predict.everything.found_once import suppress
 
@@ -66,3 +67,31 @@ def test_masks_can_be_compared_in_two_ways_only():
     for call in (lambda: distinct(masks, [1], 0.5, "boxes"), lambda: conflicts(masks, "", 0.5)):
         with pytest.raises(AnymaskError, match="choose 'box' or 'mask'"):
             call()
+
+
+@pytest.mark.parametrize("by", ["box", "mask"])
+@given(drawn=STACKS, threshold=THRESHOLDS)
+def test_of_very_many_masks_the_same_stay(drawn, threshold, by):
+    stack, scores = drawn
+    masks = MaskSet.from_masks(stack)
+    expected = distinct(masks, scores, threshold, by)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("nms", "distinct"):
+            patch.setattr(f"anymask.masks.{module}.MANY", -1)
+        patch.setattr("anymask.masks.neighbours._SMALLEST", 1)
+        np.testing.assert_array_equal(distinct(masks, scores, threshold, by), expected)
+
+
+def test_thousands_of_boxes_have_the_neighbours_that_touch_them():
+    rng = np.random.default_rng(0)
+    corners = rng.integers(0, 3000, (2000, 2))
+    sides = rng.integers(1, 60, (2000, 2))
+    sides[:5] = 2500  # some are very large
+    boxes = np.concatenate([corners, corners + sides], 1)
+    near = Neighbours(boxes)
+    for index in range(0, 2000, 97):
+        low, high = boxes[index, :2], boxes[index, 2:]
+        touching = np.flatnonzero(((boxes[:, :2] <= high) & (boxes[:, 2:] >= low)).all(1))
+        found = near.of(index)
+        assert set(touching) <= set(found)
+        assert index < 5 or len(found) < 400

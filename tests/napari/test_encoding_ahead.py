@@ -84,9 +84,14 @@ def test_who_turns_clicking_on_meanwhile_waits_for_that_one(
 def test_only_the_picture_that_somebody_looks_at_is_encoded(
     panel, shipped, photos, idle, wait, encoded, qtbot
 ):
+    look = panel.clicks._ahead._look
+    moment = look.interval()
+    look.setInterval(2**30)  # however slow the machine is, the first is left before the moment ends
     panel.images.add(photos)
     idle()
     panel.control.step(1)
+    idle()
+    look.setInterval(moment)
     wait(lambda: _is_prepared(panel, LayerKey("i2", "rgb")))
     assert [shape for shape, *_ in encoded] == SHAPES[1:]
     panel.control.step(1)

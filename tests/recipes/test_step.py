@@ -9,25 +9,16 @@ from anymask.model.sam import Sam
 from recipes.small.auxiliary import AuxiliaryHead
 from recipes.small.batches import Batch
 from recipes.small.optimizer import orthogonal
-from recipes.small.step import (
-    Weights,
-    _add_losses,
-    _Answers,
-    _may_be_parts,
-    _neighbours,
-    _ripples,
-    training_step,
-)
+from recipes.small.step import Weights, _neighbours, _ripples, training_step
 from tests.recipes.tiny import TINY
 
 
-def _batch(throughout: bool, wholes_only: bool = False) -> Batch:
+def _batch(throughout: bool) -> Batch:
     labels = torch.zeros(2, 64, 64, dtype=torch.long)
     labels[:, 8:28, 8:28], labels[:, 36:56, 36:56] = 1, 2
     images = 60.0 + 90 * labels[:, None].expand(-1, 3, -1, -1)
     masks = torch.stack([labels == 1, labels == 2], 1)
-    flags = (torch.full((2,), flag) for flag in (throughout, wholes_only))
-    return Batch(images, labels, masks, *flags)
+    return Batch(images, labels, masks, torch.full((2,), throughout))
 
 
 def _figures(batch: Batch, weights: Weights) -> dict[str, float]:
@@ -76,31 +67,3 @@ def test_an_update_moves_all_directions_equally(shape: tuple[int, int]) -> None:
     assert sizes.max() < 1.3
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
     assert torch.cosine_similarity(found.flatten(), (u @ v).flatten(), 0) > 0.98
-
-
-def test_a_mask_within_an_object_may_be_a_part_where_only_wholes_are_labelled() -> None:
-    target = torch.zeros(2, 32, 32)
-    target[:, 8:24, 8:24] = 1
-    low_res = torch.full((2, 4, 16, 16), -1.0)
-    low_res[:, 0, 5:8, 5:8] = 1  # the single mask, within the object
-    low_res[:, 1, 5:8, 5:8] = 1  # within it
-    low_res[:, 2, 2:8, 2:8] = 1  # beyond it; the last is empty
-    within = _may_be_parts(low_res, target, torch.tensor([True, False]))
-    assert within.tolist() == [[False, True, False, False], [False] * 4]
-
-
-def test_the_score_of_a_possible_part_learns_a_tenth_of_its_low_iou() -> None:
-    target = torch.zeros(1, 32, 32)
-    target[:, 8:24, 8:24] = 1
-    low_res = torch.full((1, 4, 16, 16), -9.0)
-    low_res[:, 1, 5:8, 5:8] = 9
-    gradients = []
-    for wholes_only in (False, True):
-        iou = torch.full((1, 4), 0.7, requires_grad=True)
-        answers = _Answers(torch.zeros(()), Weights(ranking=0))
-        parts = _may_be_parts(low_res, target, torch.tensor([wholes_only]))
-        _add_losses(low_res, iou, target, None, "point", answers, parts)
-        answers.loss.backward()
-        gradients.append(iou.grad[0])
-    assert gradients[1][1] == pytest.approx(gradients[0][1] / 10)
-    assert torch.equal(gradients[1][2:], gradients[0][2:])

@@ -1,24 +1,23 @@
-"""Load a `Sam` from any checkpoint in one call."""
+"""Load a model from any checkpoint in one call.
+
+This module does not import torch: exported models do without.
+"""
 
 from __future__ import annotations
 
 import os
-import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-import torch
-from torch import Tensor
+from anymask.checkpoints.exported import exported_folder, open_exported, shipped_export
+from anymask.checkpoints.registry import SHIPPED
+from anymask.errors import AnymaskError, CheckpointError
 
-from anymask.checkpoints.devices import resolve_device, resolve_dtype
-from anymask.checkpoints.fitting import Fit, choose_config, fit
-from anymask.checkpoints.formats import CheckpointNotice, SamState, find_sam, name_some
-from anymask.checkpoints.reading import RawCheckpoint, read_checkpoint
-from anymask.checkpoints.sources import resolve
-from anymask.errors import CheckpointError
-from anymask.model.config import SamConfig
-from anymask.model.freed_memory import keep_freed_memory
-from anymask.model.sam import Sam
+if TYPE_CHECKING:
+    import torch
 
-_WEIGHTS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+    from anymask.model.config import SamConfig
+    from anymask.model.sam import Sam
 
 
 def load(
@@ -42,7 +41,8 @@ def load(
         None for the shipped model; a name ("vit_b", "sam2.1_hiera_tiny" and others, see
         `anymask models`), which is downloaded once; a path to a .safetensors, .pth or .pt file; the
         folder of a fine-tuned or Hugging Face model; or an id of the Hugging Face hub, such as
-        "facebook/sam-vit-base" or "facebook/sam2.1-hiera-tiny".
+        "facebook/sam-vit-base" or "facebook/sam2.1-hiera-tiny". Or
+        the folder of a model exported by `anymask.export_onnx`, or one of its .onnx files.
     variant : str, SamConfig or None
         The required variant by name, or a geometry, for files whose shapes do not show everything.
         None takes that of the file.
@@ -63,7 +63,8 @@ def load(
     Returns
     -------
     Sam
-        In evaluation mode.
+        In evaluation mode. For an exported model an `OnnxSam`, which computes in ONNX Runtime and
+        has of a `Sam` what predicting needs; `dtype` then has no effect.
 
     Raises
     ------
@@ -88,93 +89,30 @@ def load(
 one of the names small, vit_b, vit_l, vit_h, vit_t, sam2.1_hiera_tiny, sam2.1_hiera_small, \
 sam2.1_hiera_base_plus or sam2.1_hiera_large.
     """
-    target = resolve_device(device)
-    weights_dtype = resolve_dtype(dtype, target)
-    fitted = _fitted(source, variant, image_size)
-    if target.type == "cpu":
-        keep_freed_memory()
-    sam = fitted.model.to(target, torch.float32).eval()
-    # The rest stays in float32: a rounded decoder lowers the IoU of masks by a hundredth.
-    sam.image_encoder.to(weights_dtype)
-    stored = next(t for n, t in fitted.tensors.items() if n.startswith("image_encoder.")).dtype
-    if torch.finfo(stored).eps < torch.finfo(weights_dtype).eps:
-        sam.rounded_from = stored
-    if compile:
-        from anymask.checkpoints.compiling import compile_network
-
-        compile_network(sam)
-    return sam
-
-
-def load_as_stored(source: str | os.PathLike[str] | None) -> Sam:
-    """Load a model with each weight in the dtype of its file, for saving it again.
-
-    Parameters, errors and warnings are those of `load`. A model with mixed dtypes cannot be run.
-    """
-    fitted = _fitted(source, None, None)
-    for name, parameter in fitted.model.named_parameters():
-        if name in fitted.tensors:
-            parameter.data = parameter.data.to(fitted.tensors[name].dtype)
-    return fitted.model.eval()
+    # Only an installation without torch comes with an exported model.
+    folder = shipped_export() if source in (None, SHIPPED) else exported_folder(source)
+    if folder is not None:
+        _refuse_for_exported(folder, variant, image_size, compile)
+        # It has what predicting needs of a `Sam`, and not what training needs.
+        return cast("Sam", open_exported(folder, device))
+    try:
+        from anymask.checkpoints.building import build
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise AnymaskError(
+            "This installation has no torch, so it can only load models that were exported to "
+            "ONNX; give the folder of one, or install torch with pip install torch."
+        ) from error
+    return build(source, variant, image_size, device, dtype, compile)
 
 
-def _fitted(
-    source: str | os.PathLike[str] | None,
-    variant: str | SamConfig | None,
-    image_size: int | None,
-) -> Fit:
-    """Check the tensors of a checkpoint, and build the model with their values."""
-    raw = read_checkpoint(resolve(source))
-    state = find_sam(raw.content, str(raw.path))
-    config = choose_config(raw, state, variant, image_size)
-    fitted = fit(raw, state, config)
-    _check_values(raw, fitted)
-    _notify(raw, state, fitted)
-    # strict=False, because optional tensors may be absent; `fit` has checked all others.
-    fitted.model.load_state_dict(fitted.tensors, strict=False)
-    return fitted
-
-
-def _check_values(raw: RawCheckpoint, fitted: Fit) -> None:
-    whole = {n: t for n, t in fitted.tensors.items() if not n.endswith(".num_batches_tracked")}
-    foreign = {n: kind for n, t in whole.items() if (kind := _foreign_kind(t))}
-    if foreign:
-        raise CheckpointError(
-            f"{raw.path} has {next(iter(foreign.values()))} in {name_some(foreign, 'tensor')}, "
-            f"perhaps quantised weights; give the file with floating-point weights."
-        )
-    # Minimum and maximum are NaN if any value is, and take one pass and no memory.
-    extremes = {n: torch.stack(torch.aminmax(t)) for n, t in whole.items()}
-    bad = [n for n, e in extremes.items() if not e.isfinite().all()]
-    if bad:
-        raise CheckpointError(
-            f"{raw.path} has NaN or infinite values in {name_some(bad, 'tensor')}; it is "
-            f"damaged or its training diverged, so give another checkpoint."
-        )
-
-
-def _foreign_kind(tensor: Tensor) -> str:
-    """Describe values that a model cannot compute with; empty for 16- to 64-bit floats."""
-    if tensor.is_meta:
-        return "no values"
-    if tensor.layout is not torch.strided:
-        return "sparse values"
-    return "" if tensor.dtype in _WEIGHTS else str(tensor.dtype).removeprefix("torch.")
-
-
-def _notify(raw: RawCheckpoint, state: SamState, fitted: Fit) -> None:
-    """Warn of unused tensors, at the line that called `load`."""
-    if state.extras:
-        warnings.warn(
-            f"{raw.path} also has {name_some(state.extras, 'tensor')} outside the SAM, which are "
-            f"left out.",
-            CheckpointNotice,
-            stacklevel=4,
-        )
-    if fitted.unused:
-        warnings.warn(
-            f"{raw.path} adds {name_some(fitted.unused, 'tensor')} to the SAM, such as adapters, "
-            f"which are left out: its masks are not those of the fine-tuned model.",
-            CheckpointNotice,
-            stacklevel=4,
-        )
+def _refuse_for_exported(folder: Path, variant: object, image_size: object, compile: bool) -> None:
+    """Refuse options that were settled when the model was exported."""
+    given = {"variant": variant is not None, "image_size": image_size is not None}
+    for name, is_given in {**given, "compile": compile}.items():
+        if is_given:
+            raise CheckpointError(
+                f"{folder} is an exported model, of which {name} cannot be chosen any more; "
+                "choose it when you export the model, or leave it out."
+            )

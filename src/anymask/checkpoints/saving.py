@@ -18,6 +18,7 @@ from anymask.checkpoints.sam2_layouts import meta_name
 from anymask.errors import OutputError
 from anymask.files import whole_file
 from anymask.model.config import Sam2Config
+from anymask.model.onnx_sam import refuse_exported
 from anymask.model.sam import Sam
 
 
@@ -52,6 +53,7 @@ def save(sam: Sam, path: str | os.PathLike[str]) -> None:
     >>> load(file).config.name
     'vit_t'
     """
+    refuse_exported(sam, "saved as a checkpoint")
     target = Path(path).expanduser()
     suffix = target.suffix.lower()
     if suffix not in (".safetensors", ".pth", ".pt"):

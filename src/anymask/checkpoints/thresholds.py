@@ -7,8 +7,8 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+from anymask.checkpoints.building import load_as_stored
 from anymask.checkpoints.formats import CheckpointNotice
-from anymask.checkpoints.loading import load_as_stored
 from anymask.checkpoints.saving import save
 from anymask.model.config import EverythingConfig
 

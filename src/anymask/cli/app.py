@@ -17,6 +17,7 @@ from anymask.cli.dataset import app as dataset
 from anymask.cli.evaluate import evaluate
 from anymask.cli.everything import everything
 from anymask.cli.export import export
+from anymask.cli.export_onnx import export_onnx
 from anymask.cli.finetune import finetune
 from anymask.cli.gui import gui
 from anymask.cli.info import info
@@ -106,6 +107,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (finetune, None),
     (tune, None),
     (benchmark, None),
+    (export_onnx, None),
     (info, None),
     (models, None),
 )

@@ -158,11 +158,24 @@ def _kept(
     masks: MaskSet | NDArray[Any], choice: str, image: Any, scale: Mapping[str, Any]
 ) -> MaskSet | NDArray[Any]:
     """Keep masks by ids, or by a condition in the units of the image, else of the masks' file."""
+    from anymask.expressions import parse
     from anymask.io.tables import measure_in_image
     from anymask.masks.choose import keep, names_ids, properties_in
+    from anymask.masks.intensities import INTENSITIES
     from anymask.masks.objects import as_set
 
-    if names_ids(choice) or (image is None and not scale):
+    if names_ids(choice):
         return keep(masks, choice)
-    table = measure_in_image(as_set(masks), image, properties=properties_in(choice), **scale)
+    properties = properties_in(choice)
+    bright = [name for name in properties if name in INTENSITIES]
+    if image is None and bright:
+        raise AnymaskError(f"{bright[0]!r} needs the values of the image; give it with --images.")
+    if image is None and not scale:
+        return keep(masks, choice)
+    table = measure_in_image(as_set(masks), image, properties=properties, **scale)
+    columns = [name for name in table if name.startswith("intensity_")]
+    known = {name.casefold() for name in columns}
+    for name in parse(choice).names():
+        if name.casefold().startswith("intensity_") and name.casefold() not in known:
+            raise AnymaskError(f"The image has no {name!r}; it has {', '.join(columns)}.")
     return keep(masks, choice, table=table)

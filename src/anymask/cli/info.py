@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -36,8 +36,8 @@ def info(
         str,
         typer.Argument(
             metavar="FILE",
-            help="A checkpoint file, a Hugging Face folder, or the name of a shipped or cached "
-            "model.",
+            help="A checkpoint file, a Hugging Face folder, the folder of an exported model, or "
+            "the name of a shipped or cached model.",
             show_default=False,
         ),
     ],
@@ -55,6 +55,12 @@ def info(
     anymask info small --json
     ```
     """
+    from anymask.checkpoints.exported import exported_folder, read_facts
+
+    folder = exported_folder(file)
+    if folder is not None:
+        _show_exported(folder, read_facts(folder), as_json)
+        return
     from anymask.checkpoints.info import info as look_into
 
     found = look_into(file)
@@ -66,6 +72,30 @@ def info(
     table.add_column(overflow="fold")
     for name, value in _as_lines(found).items():
         table.add_row(name, Text(value))
+    out.print(table)
+
+
+def _show_exported(folder: Path, facts: dict[str, Any], as_json: bool) -> None:
+    """Print what is known of a model exported to ONNX."""
+    if as_json:
+        typer.echo(json.dumps({"path": str(folder), **facts}, indent=2))
+        return
+    config, parity = facts.get("config", {}), facts.get("parity_with_torch") or {}
+    for_meta = facts.get("contract") == "meta"
+    size = sum(path.stat().st_size for path in folder.glob("*.onnx*"))
+    lines = {
+        "Folder": f"{folder} ({size:,} bytes)",
+        "Variant": f"{config.get('name')}, exported to ONNX"
+        + (" with Meta's inputs and outputs" if for_meta else ""),
+        "Input size": f"{config.get('image_size')} × {config.get('image_size')} pixels",
+        "Weights": str(facts.get("weights")),
+        "IoU with torch's masks": f"{parity.get('mask_iou')}, least {parity.get('least_mask_iou')}",
+    }
+    table = Table(show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in lines.items():
+        table.add_row(name, value)
     out.print(table)
 
 

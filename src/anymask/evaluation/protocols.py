@@ -34,6 +34,7 @@ from anymask.evaluation.records import (
 )
 from anymask.evaluation.simulated_clicks import next_click
 from anymask.images.resize import resize_for
+from anymask.model.onnx_sam import refuse_exported
 from anymask.model.sam import Sam
 
 # Objects decoded at a time; limits the memory for images with hundreds of objects.
@@ -69,6 +70,7 @@ class PromptedImage:
     """
 
     def __init__(self, sam: Sam, image: NDArray[np.uint8], score_size: int = SCORE_SIZE) -> None:
+        refuse_exported(sam, "evaluated")
         self.sam = sam
         self.size = scored_size(image, score_size)
         resized = resize_for(sam.config.image_size, sam.config.stretches).apply_image(image)
@@ -304,6 +306,7 @@ def _note(
 
 @contextmanager
 def _evaluation_mode(sam: Sam) -> Iterator[None]:
+    refuse_exported(sam, "evaluated")
     was_training = sam.training
     sam.eval()
     try:

@@ -6,16 +6,16 @@ side fills the square (Segment Anything, appendix A, "Image encoder"). Prompts a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from torch import Tensor
-from torch.nn import functional
 
 from anymask.images.normalize import check_rgb, rgb_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Pixels passed to Pillow at a time: it makes a copy with four bytes per pixel.
 _PIXELS_AT_ONCE = 2**23
@@ -102,6 +102,8 @@ class ResizeLongestSide:
         Uses antialiased bilinear interpolation. The result is close to :meth:`apply_image` but not
         identical, because it is not rounded to whole values.
         """
+        from torch.nn import functional
+
         height, width = image.shape[-2:]
         return functional.interpolate(
             image,
@@ -113,6 +115,8 @@ class ResizeLongestSide:
 
     def apply_coords_torch(self, coords: Tensor, original_size: tuple[int, int]) -> Tensor:
         """Scale a tensor …×2 of (x, y) as :meth:`apply_coords` does; returns new ``float32``."""
+        import torch
+
         return coords.to(torch.float32) * coords.new_tensor(
             self._scales(original_size), dtype=torch.float32
         )

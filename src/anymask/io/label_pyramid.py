@@ -20,6 +20,7 @@ from anymask.masks.mask_set import MaskSet
 from anymask.palette import colours_of
 
 VERSION = "0.4"
+PLACE = "anymask_geo_reference"
 CHUNK = 1024
 _SMALLEST = 256  # the last level has sides of at most this length
 # Viewers have colours of their own, and a list of a million would slow them down.
@@ -118,7 +119,11 @@ def _attributes(masks: MaskSet, context: WriteContext, levels: int) -> dict[str,
     ids, names = masks.ids.tolist(), masks.class_names or ("",) * len(masks)
     coloured = 0 < len(masks) <= _MOST_COLOURS
     colours = colours_of(masks.ids).tolist() if coloured else []
+    # NGFF has no place on a map, so it has a field of its own, for anymask to read.
+    on_map = context.transform is not None and context.crs is not None
+    place = {"transform": list(context.transform or ()), "crs": context.crs}
     return {
+        **({PLACE: place} if on_map else {}),
         "multiscales": [
             {
                 "version": VERSION,

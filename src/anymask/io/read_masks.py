@@ -16,7 +16,7 @@ from anymask.io.guards import reading
 from anymask.io.image_formats.photo import is_turned
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat, mask_formats
-from anymask.io.results import JSON, LABELS, stem_of
+from anymask.io.results import JSON, LABELS, LABELS_ZARR, result_path, stem_of
 from anymask.io.write_context import place_of
 from anymask.masks.mask_set import MaskSet
 
@@ -151,11 +151,12 @@ def scale_of(path: Path) -> dict[str, Any]:
     """Read ``pixel_size``, ``unit`` and ``geo_reference`` of a result, for `save_masks`.
 
     Label images in TIFF, OME-Zarr and GeoJSON store them. For ``NAME.masks.json`` they are read
-    from the ``NAME.labels.tif`` beside it. What is unknown is left out.
+    from the ``NAME.labels.tif`` or ``NAME.labels.zarr`` beside it. What is unknown is left out.
     """
-    beside = path.with_name(path.name.removesuffix(JSON) + LABELS)
-    if path.name.endswith(JSON) and beside.is_file():
-        path = beside
+    if path.name.endswith(JSON):
+        stem = path.with_name(path.name.removesuffix(JSON))
+        labels_beside = (result_path(stem, ending) for ending in (LABELS, LABELS_ZARR))
+        path = next((beside for beside in labels_beside if beside.exists()), path)
     suffix = path.suffix.lower()
     labels: Image | None = None
     with suppress(ImageError), reading(path, "masks"):

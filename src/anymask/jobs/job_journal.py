@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from anymask.errors import AnymaskError, OutputError
 from anymask.jobs.one_run import OneRun
 from anymask.jobs.report import Outcome
 from anymask.journal import Journal
+from anymask.plugins import own_version
 
 NAME = "job.jsonl"
 _FORMAT = "anymask job 1"
@@ -93,7 +93,7 @@ class JobJournal:
             self._journal.append(
                 {
                     "format": _FORMAT,
-                    "anymask": version("anymask"),
+                    "anymask": own_version(),
                     "began": datetime.now(UTC).isoformat(timespec="seconds"),
                     "command": None if command is None else list(command),
                     "folder": str(Path.cwd()),

@@ -16,7 +16,6 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from importlib.metadata import version
 from itertools import count
 from typing import Any
 
@@ -41,6 +40,7 @@ from anymask.jobs.processes import cores_here, shared_threads
 from anymask.jobs.report import Outcome
 from anymask.jobs.work_through import Job, Results, Watch, Work
 from anymask.notices import tell
+from anymask.plugins import own_version
 
 _LOOK = 0.1  # seconds between two looks at whether the run is cancelled
 _LOOK_FOR_WORKERS = 1.0  # seconds between two looks at who is there
@@ -85,7 +85,7 @@ class OnDask:
             except Exception as error:
                 raise AnymaskError(
                     f"The Dask workers cannot take the job ({type(error).__name__}: {error}); they "
-                    f"need anymask {version('anymask')}, as this machine has."
+                    f"need anymask {own_version()}, as this machine has."
                 ) from error
             # A scheduler without anymask cannot take this; it then keeps the job of a killed run.
             with suppress(Exception), silence_logging_cmgr(logging.CRITICAL):
@@ -104,16 +104,16 @@ class _JobPlugin(WorkerPlugin):
 
     def __init__(self, job: Job, tell_every: float) -> None:
         self.name = f"anymask-{secrets.token_hex(8)}"
-        self._job, self._folder, self._version = job, os.getcwd(), version("anymask")
+        self._job, self._folder, self._version = job, os.getcwd(), own_version()
         self._tell_every, self._told = tell_every, 0.0
         self._work: Work | None = None
 
     def setup(self, worker: Worker) -> None:
         """Refuse a worker that would find other files, or give other results."""
         self._worker, self._address = worker, worker.address
-        if self._version != version("anymask"):
+        if self._version != own_version():
             raise AnymaskError(
-                f"The Dask worker at {self._address} has anymask {version('anymask')}, this "
+                f"The Dask worker at {self._address} has anymask {own_version()}, this "
                 f"machine {self._version}; install the same on both."
             )
         try:

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from anymask.jobs.one_run import OneRun
 from anymask.jobs.report import Outcome
 from anymask.journal import Journal, Line
 from anymask.masks.measure import Measurements
+from anymask.plugins import own_version
 
 SUFFIX = ".unfinished"
 _FORMAT = "anymask table 1"
@@ -126,7 +126,7 @@ class TableJournal:
         """
         assert self._journal is not None
         run = {
-            "anymask": version("anymask"),
+            "anymask": own_version(),
             "began": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": None if command is None else list(command),
             "folder": str(Path.cwd()),

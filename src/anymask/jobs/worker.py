@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from anymask.jobs.report import Outcome
 from anymask.jobs.work_through import Advance, Work, failed
 from anymask.masks.adding import add_to
 from anymask.notices import noticing
+from anymask.plugins import own_version
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -90,7 +90,7 @@ class Worker:
             rgb,
             masks,
             image_name=item.path.name,
-            info={"description": f"anymask {version('anymask')}", **made_with},
+            info={"description": f"anymask {own_version()}", **made_with},
             pixel_size=image.pixel_size,
             unit=image.unit,
             geo=image.geo,

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import AnymaskError
 from anymask.masks.mask_set import MaskSet
-from anymask.masks.nms import box_iou, nms
+from anymask.masks.nms import MANY, among_neighbours, box_iou, nms
 from anymask.masks.rle import CocoRle, compress
 
 Compared = Literal["box", "mask"]
@@ -60,6 +60,12 @@ def distinct(
     if iou_threshold >= 1:
         return waiting
     overlaps = _MaskOverlaps(masks)
+    if len(masks) > MANY:
+        return among_neighbours(
+            masks.boxes,
+            waiting,
+            lambda one, others: overlaps.of(one, others, iou_threshold) > iou_threshold,
+        )
     chosen = []
     while len(waiting):
         best, waiting = waiting[0], waiting[1:]

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anymask.masks.neighbours import Neighbours
+
 # Number of boxes compared with all others in one step.
 _AT_ONCE = 64
+MANY = 5000
+"""Of more boxes, each is compared with those near it only; the result is the same."""
 
 
 def box_iou(box: ArrayLike, others: ArrayLike) -> NDArray[np.float32]:
@@ -67,6 +74,12 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float) -> NDArray[np
     """
     corners = np.asarray(boxes, np.float32).reshape(-1, 4)
     waiting = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    if len(corners) > MANY:
+        return among_neighbours(
+            corners,
+            waiting,
+            lambda one, others: _overlaps(corners[[one]], corners[others], iou_threshold)[0],
+        )
     kept = []
     while len(waiting):
         best, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
@@ -74,6 +87,46 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float) -> NDArray[np
         kept.append(best)
         waiting = waiting[~_overlaps(corners[best], corners[waiting], iou_threshold).any(0)]
     return np.concatenate(kept) if kept else np.zeros(0, np.int64)
+
+
+def among_neighbours(
+    boxes: NDArray[Any],
+    order: NDArray[np.int64],
+    too_near: Callable[[int, NDArray[np.int64]], NDArray[np.bool_]],
+) -> NDArray[np.int64]:
+    """Keep boxes in an order, dropping those too near a kept one, of which none is far away.
+
+    Parameters
+    ----------
+    boxes : (N, 4) array
+        XYXY. Boxes that do not touch are not too near.
+    order : (N,) int64 array
+        Indices, best first.
+    too_near : callable
+        Takes the index of a box and those of others, and says which of these are too near.
+
+    Returns
+    -------
+    (K,) int64 array
+        Indices of the kept boxes, in order.
+    """
+    corners = np.asarray(boxes)
+    neighbours = Neighbours(
+        np.concatenate([np.floor(corners[:, :2]), np.ceil(corners[:, 2:])], 1).astype(np.int64)
+    )
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    waits = np.ones(len(order), np.bool_)
+    kept = []
+    for index in order.tolist():
+        if not waits[index]:
+            continue
+        kept.append(index)
+        others = neighbours.of(index)
+        others = others[waits[others] & (rank[others] > rank[index])]
+        if len(others):
+            waits[others[too_near(index, others)]] = False
+    return np.array(kept, np.int64)
 
 
 def _overlaps(some: NDArray, others: NDArray, iou_threshold: float) -> NDArray[np.bool_]:

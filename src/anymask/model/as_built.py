@@ -8,13 +8,11 @@ code.
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import nn
+from torch.compiler import is_compiling
 
 
-def is_own(module: nn.Module, kind: type[nn.Module]) -> bool:
+def is_own(module: nn.Module | None, kind: type[nn.Module]) -> bool:
     """Whether a module is of exactly this class, without hooks and without a `forward` of its own.
 
     Examples
@@ -28,9 +26,9 @@ def is_own(module: nn.Module, kind: type[nn.Module]) -> bool:
     """
     if type(module) is not kind:
         return False
-    if torch.compiler.is_compiling():
+    if is_compiling():
         return True
-    own: dict[str, Any] = module.__dict__
+    own = module.__dict__
     return not (
         own["_forward_hooks"]
         or own["_forward_pre_hooks"]

@@ -55,6 +55,24 @@ class DensePrompts(nn.Module):
                 maps[:, i * len(_POINT_SIGMAS) : (i + 1) * len(_POINT_SIGMAS)] = bumps
         if boxes is not None:
             maps[:, -1] = _coverage((boxes.float() + 0.5) / self.patch_size, size)
+        return self._add(maps, onto)
+
+    def draw(
+        self, points: tuple[Tensor, Tensor], boxes: Tensor, has_box: Tensor, onto: Tensor
+    ) -> Tensor:
+        """Draw as `forward` does, with a box for every prompt and whether it counts, (N,) bool.
+
+        The steps do not depend on which prompts there are, so that they can be exported.
+        """
+        size = (onto.shape[2], onto.shape[3])
+        coords = (points[0].float() + 0.5) / self.patch_size
+        bumps = [_bumps(coords, points[1] == label, size) for label in (1, 0)]
+        cover = _coverage((boxes.float() + 0.5) / self.patch_size, size)
+        covered = (cover * has_box[:, None, None])[:, None]
+        return self._add(torch.cat([*bumps, covered], 1), onto)
+
+    def _add(self, maps: Tensor, onto: Tensor) -> Tensor:
+        weight, size = self.proj.weight, (onto.shape[2], onto.shape[3])
         rows = linear_plus_shared(
             maps.to(weight.dtype).flatten(2).transpose(1, 2),
             weight.flatten(1),

@@ -336,7 +336,8 @@ class EfficientNetLiteConfig(EncoderConfig):
 
     def activation_bytes(self, image_size: int, training: bool) -> float:
         """See `EncoderConfig.activation_bytes`."""
-        return _pyramid_bytes(image_size, 2 * self.widths[1], training)
+        # A bottleneck widens its input six times: the widest map, 6·widths[0] channels, is at 1/2.
+        return _pyramid_bytes(image_size, 10 * self.widths[0], training)
 
 
 def _pyramid_bytes(image_size: int, quarter: int, training: bool) -> float:

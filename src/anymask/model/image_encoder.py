@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anymask.model.as_built import is_own
-from anymask.model.layers import LayerNorm2d, MLPBlock, PointwiseConv2d, apply_linear
+from anymask.model.layers import LayerNorm2d, MLPBlock, PointwiseConv2d, apply_linear, missing
 from anymask.model.products import linear
 from anymask.model.relative_attention import attend_on_grid
 
@@ -274,7 +274,7 @@ class Attention(nn.Module):
 def split_windows(x: Tensor, size: int) -> Tensor:
     """Cut a (B, H, W, C) map, zero-padded at right and bottom, into (B·n, size, size, C)."""
     B, H, W, C = x.shape
-    x = F.pad(x, (0, 0, 0, -W % size, 0, -H % size))
+    x = F.pad(x, (0, 0, 0, missing(W, size), 0, missing(H, size)))
     x = x.view(B, x.shape[1] // size, size, x.shape[2] // size, size, C)
     return x.transpose(2, 3).reshape(-1, size, size, C)
 
@@ -283,6 +283,6 @@ def join_windows(windows: Tensor, shape: torch.Size) -> Tensor:
     """The inverse of `split_windows`, for a map of this shape."""
     B, H, W, C = shape
     size = windows.shape[1]
-    rows, cols = -(-H // size), -(-W // size)
+    rows, cols = (H + missing(H, size)) // size, (W + missing(W, size)) // size
     x = windows.reshape(B, rows, cols, size, size, C).transpose(2, 3)
     return x.reshape(B, rows * size, cols * size, C)[:, :H, :W]

@@ -124,6 +124,19 @@ class MLP(nn.Module):
         return torch.sigmoid(x) if self.sigmoid_output else x
 
 
+def missing(length: int, step: int) -> int:
+    """Return how much a length lacks to the next multiple of `step`.
+
+    Of positive numbers throughout: exported to ONNX, a quotient is rounded towards zero, not down.
+
+    Examples
+    --------
+    >>> missing(64, 14), missing(70, 14)
+    (6, 0)
+    """
+    return (step - length % step) % step
+
+
 class Float32Buffers(nn.Module):
     """A module whose own buffers stay float32 when it is cast to half precision.
 

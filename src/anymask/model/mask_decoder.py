@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from anymask.model.as_built import is_own
 from anymask.model.layers import MLP, LayerNorm2d
 from anymask.model.mask_quality import MaskQualityHead
-from anymask.model.pieces import Piece, cut, prompts_in_a_piece
+from anymask.model.pieces import WHOLE, Piece, cut, prompts_in_a_piece
 from anymask.model.products import (
     add_shared,
     gelu,
@@ -165,7 +165,7 @@ class MaskDecoder(nn.Module):
         skips: tuple[Tensor, ...],
     ) -> tuple[Tensor, Tensor]:
         """Masks (N, M, 4·h, 4·w), and what became of all tokens, (N, T, C)."""
-        N, (B, _, h, w) = len(sparse_prompt_embeddings), image_embeddings.shape
+        N, (_, _, h, w) = sparse_prompt_embeddings.shape[0], image_embeddings.shape
         tokens = torch.cat(
             [self._output_tokens().expand(N, -1, -1), sparse_prompt_embeddings], 1
         )  # (N, 1 + masks + T, C)
@@ -179,7 +179,7 @@ class MaskDecoder(nn.Module):
             image = add_shared(dense_prompt_embeddings, image_embeddings)
             image_pe = image_pe.to(image.dtype).expand_as(image)
             tokens, updated = transformer(image, image_pe, tokens)
-            parts, pieces = [updated], [Piece(slice(0, N), slice(0, B))]
+            parts, pieces = [updated], [WHOLE]
 
         weights = self._weights(tokens, chosen)  # (N, M, C/8)
         cells = [pixels_to_token_order(s, (h, w), 2 << i) for i, s in enumerate(skips)]
@@ -200,7 +200,7 @@ class MaskDecoder(nn.Module):
         image = _to_tokens(image_embeddings)
         image_pe = _to_tokens(image_pe).to(image.dtype)
         on_cpu = image.device.type == "cpu" and in_inference(image, self.iou_token.weight)
-        pieces = cut(N, B, prompts_in_a_piece(image) if on_cpu else N)
+        pieces = cut(N, B, prompts_in_a_piece(image)) if on_cpu else [WHOLE]
         if dense.stride(0) == 0:
             # The same for all prompts: the image side is then shared until they first differ.
             image = add_shared(_to_tokens(dense[:1]), image)  # (B, h·w, C)
@@ -232,9 +232,9 @@ class MaskDecoder(nn.Module):
         assert isinstance(first, nn.ConvTranspose2d)
         assert isinstance(norm, LayerNorm2d)
         assert isinstance(second, nn.ConvTranspose2d)
-        n, S = len(weights), image.shape[1]
-        if len(image) < n:  # after a transformer of no layers
-            image = image.repeat_interleave(n // len(image), 0)
+        n, S = weights.shape[0], image.shape[1]
+        if image.shape[0] < n:  # after a transformer of no layers
+            image = image.repeat_interleave(n // image.shape[0], 0)
         if skips:
             x = linear_plus_shared(image, *_as_product(first), _beside(skips[0], S))
         else:
@@ -277,4 +277,4 @@ def _as_product(conv: nn.ConvTranspose2d) -> tuple[Tensor, Tensor | None]:
 
 def _beside(cells: Tensor, rows: int) -> Tensor:
     """Pixels in token order as rows of four, as the product that they are added to has them."""
-    return cells.reshape(len(cells), rows, -1)
+    return cells.reshape(cells.shape[0], rows, -1)

@@ -20,6 +20,10 @@ class Piece(NamedTuple):
     images: slice
 
 
+WHOLE = Piece(slice(None), slice(None))
+"""All prompts and all images, which need not be counted."""
+
+
 def cut(prompts: int, images: int, most: int) -> list[Piece]:
     """Cut N = B·P prompts of B images, in order, into pieces of about `most` prompts.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,32 +10,16 @@ from torch.nn import functional as F
 
 from anymask.errors import PromptError
 from anymask.model.config import SamConfig
+from anymask.model.embedding import ImageEmbedding
 from anymask.model.layers import Float32Buffers
 from anymask.model.mask_decoder import MaskDecoder
 from anymask.model.prompt_encoder import PromptEncoder
 from anymask.model.transformer import TwoWayTransformer
 
+__all__ = ["ImageEmbedding", "Sam", "cut_at_boxes"]
+
 # What a logit outside the box of a box prompt becomes: certainly not the object.
 _OUTSIDE_BOX = -20.0
-
-
-class ImageEmbedding(NamedTuple):
-    """What the image encoder knows of a batch of images.
-
-    Attributes
-    ----------
-    embedding : (B, C, h, w) tensor
-    skips : tuple of tensors
-        (B, C/4, 2·h, 2·w) and (B, C/8, 4·h, 4·w) where the model has them, else nothing.
-    """
-
-    embedding: Tensor
-    skips: tuple[Tensor, ...] = ()
-
-    def image(self, index: int) -> ImageEmbedding:
-        """Return one image of the batch, as a batch of one."""
-        one = slice(index, index + 1)
-        return ImageEmbedding(self.embedding[one], tuple(s[one] for s in self.skips))
 
 
 class Sam(Float32Buffers):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anymask.model.layers import LayerNorm2d, PointwiseConv2d, apply_linear
+from anymask.model.layers import LayerNorm2d, PointwiseConv2d, apply_linear, missing
 
 if TYPE_CHECKING:
     from anymask.model.encoder_configs import TinyViTConfig
@@ -220,7 +220,7 @@ class TinyViTBlock(nn.Module):
         """Attention within each window; tokens that only fill up the last ones take part."""
         batch, height, width, chans = x.shape
         size = self.window_size
-        x = F.pad(x, (0, 0, 0, -width % size, 0, -height % size))
+        x = F.pad(x, (0, 0, 0, missing(width, size), 0, missing(height, size)))
         rows, cols = x.shape[1] // size, x.shape[2] // size
         x = x.view(batch, rows, size, cols, size, chans).transpose(2, 3)
         x = self.attn(x.reshape(batch * rows * cols, size * size, chans))

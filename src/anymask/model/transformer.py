@@ -55,8 +55,15 @@ class Attention(nn.Module):
 
     def is_as_built(self) -> bool:
         """Whether this attention and its projections are our own (see `as_built`)."""
-        projections = (self.q_proj, self.k_proj, self.v_proj, self.out_proj)
-        return is_own(self, Attention) and all(is_own(p, nn.Linear) for p in projections)
+        # Asked at every click: an attribute of a module takes as long as the question itself.
+        parts = self._modules
+        return (
+            is_own(self, Attention)
+            and is_own(parts["q_proj"], nn.Linear)
+            and is_own(parts["k_proj"], nn.Linear)
+            and is_own(parts["v_proj"], nn.Linear)
+            and is_own(parts["out_proj"], nn.Linear)
+        )
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend.
@@ -82,7 +89,7 @@ class Attention(nn.Module):
         elif M > N:
             q = q[:, None].expand(N, M // N, T, inner).reshape(M, T, inner)
         y = attend(*(x.unflatten(2, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v)))
-        return apply_linear(self.out_proj, y.transpose(1, 2).reshape(max(N, M), T, inner))
+        return apply_linear(self.out_proj, y.transpose(1, 2).reshape(-1, T, inner))
 
     def read(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend from a few tokens to many, as `forward` does with more work.
@@ -103,7 +110,7 @@ class Attention(nn.Module):
         # The bias of k_proj adds the same to all scores of a query, which softmax ignores.
         q = apply_linear(self.q_proj, q) * self.head_width**-0.5
         queries = self._widen(q, self.k_proj.weight)
-        scores = rows_by_rows(queries.view(len(k), -1, dim), k)  # (M, N/M·heads·T, S)
+        scores = rows_by_rows(_side_by_side(queries, k), k)  # (M, N/M·heads·T, S)
         means = rows_by_columns(torch.softmax(scores, -1), v).view(N, self.num_heads, T, dim)
         weight = self.v_proj.weight.unflatten(0, (self.num_heads, -1))  # (heads, d, dim)
         y = means.transpose(0, 1).flatten(1, 2) @ weight.transpose(1, 2)  # (heads, N·T, d)
@@ -124,12 +131,12 @@ class Attention(nn.Module):
         -------
         (N, S, dim) tensor
         """
-        N, T, dim = k.shape
+        N, T, _ = k.shape
         if not self._is_less_work(k, v, q, plus):
             return add_shared(self(q, k, v), plus)
         k = apply_linear(self.k_proj, k) * self.head_width**-0.5
         keys = self._widen(k, self.q_proj.weight)
-        scores = rows_by_rows(keys.view(len(q), -1, dim), q).view(N, self.num_heads, T, -1)
+        scores = rows_by_rows(_side_by_side(keys, q), q).view(N, self.num_heads, T, -1)
         by_bias = (k * self.q_proj.bias).view(N, T, self.num_heads, -1).sum(3).transpose(1, 2)
         shares = softmax_of_columns(scores + by_bias[..., None]).flatten(1, 2)  # (N, heads·T, S)
         # A head's shares sum to one, so a part of the bias in each of its values adds just that.
@@ -156,6 +163,13 @@ class Attention(nn.Module):
         by_head = x.view(N * T, self.num_heads, -1).transpose(0, 1)  # (heads, N·T, d)
         wide = by_head @ weight.unflatten(0, (self.num_heads, -1))
         return wide.unflatten(1, (N, T)).transpose(0, 1).flatten(1, 2)
+
+
+def _side_by_side(rows: Tensor, images: Tensor) -> Tensor:
+    """Rows (N, R, dim) of prompts that share one of M images as rows of one product."""
+    if len(rows) == len(images):
+        return rows
+    return rows.view(len(images), -1, rows.shape[2])
 
 
 class TwoWayAttentionBlock(nn.Module):

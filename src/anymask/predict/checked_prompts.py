@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from anymask.errors import PromptError
 from anymask.prompts.edges import boxes_seen, cut_at_edges, points_inside
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PADDING = -1
 """Label of padding points in a batch of point sets with different lengths."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from numpy.typing import ArrayLike
 
 from anymask.errors import PromptError
-from anymask.model.sam import ImageEmbedding
+from anymask.model.embedding import ImageEmbedding
 from anymask.predict.checked_prompts import CheckedPrompts, check_prompts
+
+if TYPE_CHECKING:
+    from anymask.model.arrays import Arrays
 
 
 def check_each(
@@ -73,9 +75,11 @@ def check_each(
     return checked
 
 
-def joined(images: Sequence[ImageEmbedding]) -> ImageEmbedding:
+def joined(images: Sequence[ImageEmbedding], arrays: Arrays) -> ImageEmbedding:
     """Several images as one batch."""
     return ImageEmbedding(
-        torch.cat([image.embedding for image in images]),
-        tuple(torch.cat(skips) for skips in zip(*(image.skips for image in images), strict=True)),
+        arrays.joined([image.embedding for image in images]),
+        tuple(
+            arrays.joined(skips) for skips in zip(*(image.skips for image in images), strict=True)
+        ),
     )

@@ -14,18 +14,20 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from anymask.errors import ImageError
 from anymask.files import whole_file
-from anymask.model.sam import ImageEmbedding, Sam
+from anymask.model.embedding import ImageEmbedding
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from anymask.model.sam import Sam
 
 # All metadata are in one JSON text under this key, because safetensors writes several keys in
 # random order, and the same image must give the same file.
@@ -59,7 +61,7 @@ class EncodedImage:
     pixels: NDArray[np.uint8] | None = None
 
 
-def image_hash(resized: Tensor, original_size: tuple[int, int]) -> str:
+def image_hash(resized: Tensor | NDArray[Any], original_size: tuple[int, int]) -> str:
     """SHA-256 of an image as the encoder sees it, and of its original size.
 
     Parameters
@@ -69,7 +71,7 @@ def image_hash(resized: Tensor, original_size: tuple[int, int]) -> str:
     original_size
         Height and width before resizing.
     """
-    head = json.dumps([str(resized.dtype), list(resized.shape), list(original_size)])
+    head = json.dumps([_dtype_name(resized), list(resized.shape), list(original_size)])
     digest = hashlib.sha256(head.encode())
     _hash_tensor(digest, resized)
     return digest.hexdigest()
@@ -97,6 +99,9 @@ def model_hash(model: Sam) -> str:
     str
         64 hexadecimal digits.
     """
+    stated: str | None = getattr(model, "weights_hash", None)
+    if stated is not None:  # of an exported model, whose file names the one it was made from
+        return stated
     state = model.state_dict()
     stamp = tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in state.values())
     known = _model_hashes.get(model)
@@ -122,7 +127,7 @@ def assigned_embedding(embedding: Tensor, model: Sam) -> ImageEmbedding:
     """
     config = model.config
     shape = (1, config.prompt_dim, config.embedding_size, config.embedding_size)
-    if embedding.dim() == 3:
+    if embedding.ndim == 3:
         embedding = embedding[None]
     if tuple(embedding.shape) != shape:
         wanted = "×".join(map(str, shape))
@@ -154,9 +159,10 @@ def write_embedding(path: str | os.PathLike[str], image: EncodedImage, model: Sa
     OutputError
         If the file cannot be written.
     """
-    tensors = {"embedding": image.features.embedding}
+    tensors: dict[str, Any] = {"embedding": image.features.embedding}
     tensors |= {f"skips.{i}": skip for i, skip in enumerate(image.features.skips)}
-    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    if not isinstance(image.features.embedding, np.ndarray):
+        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     facts = {
         "version": _VERSION,
         "model": model.config.name,
@@ -167,7 +173,7 @@ def write_embedding(path: str | os.PathLike[str], image: EncodedImage, model: Sa
         "input_size": image.input_size,
     }
     with whole_file(Path(path)) as temporary:
-        temporary.write_bytes(save(tensors, {_KEY: json.dumps(facts)}))
+        temporary.write_bytes(_as_file(tensors, {_KEY: json.dumps(facts)}))
 
 
 def read_embedding(
@@ -197,7 +203,8 @@ def read_embedding(
     if not os.path.isfile(path):
         raise ImageError(f"There is no embedding file {path}; save one with save_embedding.")
     try:
-        with safe_open(path, "pt") as file:
+        in_numpy = hasattr(model, "arrays")
+        with safe_open(path, "np" if in_numpy else "pt") as file:
             facts = json.loads((file.metadata() or {}).get(_KEY, "{}"))
             if facts.get("version") != _VERSION:
                 raise ImageError(
@@ -222,10 +229,26 @@ def read_embedding(
         )
     skips = tuple(tensors[f"skips.{i}"] for i in range(len(tensors) - 1))
     features = ImageEmbedding(
-        embedding.to(model.device, model.dtype),
-        tuple(skip.to(model.device, model.dtype) for skip in skips),
+        _as_used(embedding, model), tuple(_as_used(skip, model) for skip in skips)
     )
     return EncodedImage(features, original_size, input_size, image)
+
+
+def _as_file(arrays: dict[str, Any], metadata: dict[str, str]) -> bytes:
+    if isinstance(arrays["embedding"], np.ndarray):
+        from safetensors.numpy import save as save_arrays
+
+        return save_arrays(arrays, metadata)
+    from safetensors.torch import save
+
+    return save(arrays, metadata)
+
+
+def _as_used(part: Any, model: Sam) -> Any:
+    """A stored array where the model is, in its dtype."""
+    if isinstance(part, np.ndarray):
+        return part.astype(np.float32, copy=False)
+    return part.to(model.device, model.dtype)
 
 
 def _check_model(path: str | os.PathLike[str], facts: Mapping[str, Any], model: Sam) -> None:
@@ -248,11 +271,21 @@ def _damaged(path: str | os.PathLike[str]) -> ImageError:
 def _hash_tensors(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for key in sorted(tensors):
-        digest.update(f"{key} {tensors[key].dtype} {list(tensors[key].shape)}".encode())
+        digest.update(f"{key} {_dtype_name(tensors[key])} {list(tensors[key].shape)}".encode())
         _hash_tensor(digest, tensors[key])
     return digest.hexdigest()
 
 
-def _hash_tensor(digest: Any, tensor: Tensor) -> None:
+def _dtype_name(tensor: Any) -> str:
+    """The dtype as torch writes it, so that hashes are the same without torch."""
+    return f"torch.{tensor.dtype}" if isinstance(tensor, np.ndarray) else str(tensor.dtype)
+
+
+def _hash_tensor(digest: Any, tensor: Any) -> None:
+    if isinstance(tensor, np.ndarray):
+        digest.update(np.ascontiguousarray(tensor).tobytes())
+        return
+    import torch
+
     # Bytes through a uint8 view, because NumPy has no bfloat16.
     digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

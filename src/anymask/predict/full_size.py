@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from anymask.masks.rle import mask_of
-from anymask.model.sam import Sam
-from anymask.predict.everything.filtering import Criteria, Frame, judge_masks
+from anymask.predict.everything.enlarging import whole_logits
+from anymask.predict.everything.filtering import Criteria, Frame, Survivor, judge_masks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from anymask.model.sam import Sam
 
 # At most this many values while logits are enlarged, which limits a call to some hundred megabytes
 # in addition to its result.
@@ -16,17 +25,17 @@ _VALUES_AT_ONCE = 2**26
 
 def full_size_masks(
     model: Sam,
-    low_res: Tensor,
+    low_res: Any,
     input_size: tuple[int, int],
     original_size: tuple[int, int],
     return_logits: bool,
-) -> Tensor:
+) -> Any:
     """Enlarge masks to the original image.
 
     Parameters
     ----------
     model : Sam
-    low_res : (N, C, h, w) float32 tensor
+    low_res : (N, C, h, w) float32 tensor, or NumPy array
         Logits, C masks per prompt.
     input_size, original_size : tuple of int
         Height and width of the image as resized for the encoder, and of the original.
@@ -34,9 +43,13 @@ def full_size_masks(
 
     Returns
     -------
-    (N, C, H, W) tensor
+    (N, C, H, W) tensor, or NumPy array
         Boolean, or float32 logits.
     """
+    if isinstance(low_res, np.ndarray):
+        return _numpy_masks(model, low_res, input_size, original_size, return_logits)
+    import torch
+
     if low_res.device.type == "cpu" and not return_logits:
         return _masks_by_boundary(model, low_res, input_size, original_size)
     height, width = original_size
@@ -55,19 +68,45 @@ def _masks_by_boundary(
     model: Sam, low_res: Tensor, input_size: tuple[int, int], original_size: tuple[int, int]
 ) -> Tensor:
     """The same boolean masks, computed only from the logits on their boundaries."""
+    import torch
+
     height, width = original_size
-    frame = Frame(
-        model.config.image_size,
-        input_size,
-        (0, 0, width, height),
-        original_size,
-        stretched=model.config.stretches,
-    )
-    only_mask = Criteria(model.mask_threshold, 0, 0)
     prompts, candidates = low_res.shape[:2]
     flat = low_res.flatten(0, 1).contiguous().numpy()
     masks = torch.empty((len(flat), height, width), dtype=torch.bool)
-    for survivor in judge_masks(flat, frame, only_mask):
+    for survivor in _judged(model, flat, input_size, original_size):
         # Run lengths are column-major, and PyTorch transposes twice as fast as NumPy.
         masks[survivor.index].copy_(torch.from_numpy(mask_of(survivor.counts, original_size)))
     return masks.view(prompts, candidates, height, width)
+
+
+def _judged(
+    model: Sam,
+    flat: NDArray[np.float32],
+    input_size: tuple[int, int],
+    original_size: tuple[int, int],
+) -> Iterator[Survivor]:
+    """Each of (n, h, w) logits as a mask."""
+    box = (0, 0, original_size[1], original_size[0])
+    stretched = model.config.stretches
+    frame = Frame(model.config.image_size, input_size, box, original_size, stretched=stretched)
+    return judge_masks(flat, frame, Criteria(model.mask_threshold, 0, 0))
+
+
+def _numpy_masks(
+    model: Sam,
+    low_res: NDArray[np.float32],
+    input_size: tuple[int, int],
+    original_size: tuple[int, int],
+    return_logits: bool,
+) -> NDArray[np.bool_] | NDArray[np.float32]:
+    """The same without torch."""
+    flat = np.ascontiguousarray(low_res.reshape(-1, *low_res.shape[2:]))
+    if return_logits:
+        side = model.config.image_size
+        logits = [whole_logits(each, side, input_size, original_size) for each in flat]
+        return np.stack(logits).reshape(*low_res.shape[:2], *original_size)
+    masks = np.empty((len(flat), *original_size), np.bool_)
+    for survivor in _judged(model, flat, input_size, original_size):
+        masks[survivor.index] = mask_of(survivor.counts, original_size)
+    return masks.reshape(*low_res.shape[:2], *original_size)

@@ -9,20 +9,23 @@ passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from anymask.errors import PromptError
 from anymask.masks.clicked import keep_clicked_counts
 from anymask.masks.mask_set import MaskSet
-from anymask.model.sam import ImageEmbedding, Sam
+from anymask.model.arrays import Arrays, arrays_of
+from anymask.model.embedding import ImageEmbedding
 from anymask.predict.everything.decoder_passes import FoundMask, ask
 from anymask.predict.everything.filtering import Criteria, Frame
 from anymask.prompts.edges import boxes_seen, cut_at_edges, points_inside
 from anymask.prompts.prompts import PADDING, Prompts
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
 
 OnPrompts = Callable[[int, int], None]
 """Called with the number of prompts done and the number in all."""
@@ -78,7 +81,7 @@ def masks_of_prompts(
             progress(done, len(prompts))
 
     advance(0)
-    for rows, inputs in _alike(prompts, frame):
+    for rows, inputs in _alike(prompts, frame, arrays_of(model)):
         answers = ask(
             model,
             features,
@@ -133,24 +136,26 @@ def _check_inside(prompts: Prompts, size: tuple[int, int]) -> None:
         )
 
 
-def _alike(prompts: Prompts, frame: Frame) -> Iterator[tuple[NDArray[np.int64], dict[str, Tensor]]]:
-    """Groups of prompts that fit into one tensor: their indices, and what `Sam.decode` takes."""
+def _alike(
+    prompts: Prompts, frame: Frame, arrays: Arrays
+) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
+    """Groups of prompts that fit into one array: their indices, and what `Sam.decode` takes."""
     x0, y0, x1, y1 = frame.crop_box
     scale = np.array([frame.input_size[1] / (x1 - x0), frame.input_size[0] / (y1 - y0)])
     numbers = (prompts.point_labels != PADDING).sum(1)
     shapes = np.stack([prompts.has_box, numbers], 1)
     for has_box, count in np.unique(shapes, axis=0):
         rows = np.flatnonzero((shapes == (has_box, count)).all(1))
-        inputs: dict[str, Tensor] = {}
+        inputs: dict[str, Any] = {}
         if has_box:
             corners = cut_at_edges(prompts.boxes[rows].reshape(-1, 2, 2), frame.image_size)
             boxes = ((corners - (x0, y0)) * scale).reshape(-1, 4)
-            inputs["boxes"] = torch.as_tensor(boxes, dtype=torch.float32)
+            inputs["boxes"] = arrays.of(boxes, "float32")
         if count:
             real = prompts.point_labels[rows] != PADDING
             points = cut_at_edges(prompts.point_coords[rows][real], frame.image_size) - (x0, y0)
             coords = (points * scale).reshape(len(rows), count, 2)
             labels = prompts.point_labels[rows][real].reshape(len(rows), count)
-            inputs["point_coords"] = torch.as_tensor(coords, dtype=torch.float32)
-            inputs["point_labels"] = torch.as_tensor(labels)
+            inputs["point_coords"] = arrays.of(coords, "float32")
+            inputs["point_labels"] = arrays.of(labels)
         yield rows, inputs

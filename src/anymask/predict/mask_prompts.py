@@ -38,7 +38,7 @@ def mask_logits(mask: np.ndarray, side: int, stretches: bool = False) -> np.ndar
     """
     from PIL import Image
 
-    from anymask.images.resize import resize_for  # imports torch
+    from anymask.images.resize import resize_for
 
     resize = resize_for(side, stretches)
     height, width = resize.get_preprocess_shape(mask.shape[0], mask.shape[1], side)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.errors import PromptError
 from anymask.masks.mask_set import MaskSet
 from anymask.masks.rle import counts_of
-from anymask.model.sam import Sam
 from anymask.predict.predictor import SamPredictor
 from anymask.predict.prompters import Detections, the_prompter
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
 
 
 def predict_text(

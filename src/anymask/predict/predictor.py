@@ -8,16 +8,15 @@ many prompts in one call and several images, and stores encoded images in files.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from anymask.errors import PromptError
 from anymask.masks.clicked import keep_clicked
 from anymask.masks.mask_set import MaskSet
+from anymask.model.arrays import without_gradients
 from anymask.predict.checked_prompts import CheckedPrompts, check_prompts, check_tensors
 from anymask.predict.each_image import check_each, joined
 from anymask.predict.everything.filtering import Frame
@@ -26,6 +25,9 @@ from anymask.predict.many_prompts import OnPrompts, masks_of_prompts
 from anymask.predict.predictor_images import PredictorImages
 from anymask.predict.refining import Prompt, refined
 from anymask.prompts.prompts import Prompts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Prompts decoded in one pass, which limits a call to some hundred megabytes in addition to its
 # result, however many prompts it has.
@@ -240,7 +242,7 @@ class SamPredictor(PredictorImages):
             progress=progress,
         )
 
-    @torch.no_grad()
+    @without_gradients
     def predict_each(
         self,
         point_coords: Sequence[ArrayLike] | None = None,
@@ -308,15 +310,18 @@ class SamPredictor(PredictorImages):
                 some = alike[start : start + _PROMPTS_PER_PASS]
                 inputs = [self._inputs(prompts[i], images[i].original_size) for i in some]
                 low_res, iou = self.model.decode(
-                    joined([images[i].features for i in some]),
-                    **{key: torch.cat([each[key] for each in inputs]) for key in inputs[0]},
+                    joined([images[i].features for i in some], self._arrays),
+                    **{
+                        key: self._arrays.joined([each[key] for each in inputs])
+                        for key in inputs[0]
+                    },
                     multimask_output=multimask_output,
                 )
                 for i, logits, scores in zip(some, low_res, iou, strict=True):
                     sizes = images[i].input_size, images[i].original_size
                     masks = full_size_masks(self.model, logits[None], *sizes, return_logits)
-                    clicked = self._clicked(masks.cpu().numpy(), prompts[i])[0]
-                    found[i] = clicked, scores.cpu().numpy(), logits.cpu().numpy()
+                    clicked = self._clicked(self._arrays.numpy(masks), prompts[i])[0]
+                    found[i] = clicked, *(self._arrays.numpy(each) for each in (scores, logits))
         return found
 
     def _predict_rows(
@@ -332,7 +337,7 @@ class SamPredictor(PredictorImages):
             multimask_output,
             return_logits,
         )
-        masks, iou, low_res = (result.cpu().numpy() for result in results)
+        masks, iou, low_res = (self._arrays.numpy(result) for result in results)
         return [self._clicked(masks, prompts), iou, low_res]
 
     def _refined(
@@ -388,15 +393,15 @@ class SamPredictor(PredictorImages):
             boxes = self.transform.apply_boxes(boxes, original_size)
         given = {"point_coords": coords, "boxes": boxes, "masks": prompts.masks}
         inputs = {
-            name: torch.as_tensor(array, dtype=torch.float32, device=self.device)
+            name: self._arrays.of(array, "float32")
             for name, array in given.items()
             if array is not None
         }
         if prompts.point_labels is not None:
-            inputs["point_labels"] = torch.as_tensor(prompts.point_labels, device=self.device)
+            inputs["point_labels"] = self._arrays.of(prompts.point_labels)
         return inputs
 
-    @torch.no_grad()
+    @without_gradients
     def predict_torch(
         self,
         point_coords: Tensor | None,
@@ -458,7 +463,7 @@ class SamPredictor(PredictorImages):
             if len(low_res) == count:
                 return found
             if not results:  # filled pass by pass; joining at the end would need twice the memory
-                results = [part.new_empty((count, *part.shape[1:])) for part in found]
+                results = [self._arrays.empty_like(part, count) for part in found]
             for whole, part in zip(results, found, strict=True):
                 whole[rows] = part
         masks, iou, low_res = results

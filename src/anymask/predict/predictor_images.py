@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from anymask.errors import ImageError, PromptError
 from anymask.images.image import Image
 from anymask.images.normalize import check_rgb, rgb_of
 from anymask.images.resize import resize_for
-from anymask.model.sam import ImageEmbedding, Sam
+from anymask.model.arrays import arrays_of, without_gradients
+from anymask.model.embedding import ImageEmbedding
 from anymask.predict.embeddings import (
     EncodedImage,
     assigned_embedding,
@@ -27,6 +27,13 @@ from anymask.predict.embeddings import (
     read_embedding,
     write_embedding,
 )
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from anymask.model.arrays import Arrays
+    from anymask.model.sam import Sam
 
 
 class PredictorImages:
@@ -39,6 +46,10 @@ class PredictorImages:
         config = sam_model.config
         self.transform = resize_for(config.image_size, config.stretches)
         self.reset_image()
+
+    @property
+    def _arrays(self) -> Arrays:
+        return arrays_of(self.model)
 
     @property
     def device(self) -> torch.device:
@@ -182,7 +193,7 @@ class PredictorImages:
 
     def _resize(
         self, image: NDArray[np.uint8] | Image, image_format: str
-    ) -> tuple[Tensor, NDArray[np.uint8]]:
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return an image as 1×3×h×w in the encoder's size, and as H×W×3, in the model's order."""
         if image_format not in ("RGB", "BGR"):
             raise ImageError(f"image_format is {image_format!r}; it must be 'RGB' or 'BGR'.")
@@ -190,23 +201,23 @@ class PredictorImages:
         check_rgb(rgb)
         if ("RGB" if isinstance(image, Image) else image_format) != self.model.image_format:
             rgb = rgb[..., ::-1]
-        pixels = torch.from_numpy(self.transform.apply_image(rgb))
-        return pixels.permute(2, 0, 1)[None], rgb
+        return self.transform.apply_image(rgb).transpose(2, 0, 1)[None], rgb
 
-    @torch.no_grad()
+    @without_gradients
     def _encode(
         self,
-        resized: list[Tensor],
+        resized: Sequence[Any],
         original_sizes: list[tuple[int, int]],
         batch_size: int,
         pixels: Sequence[NDArray[np.uint8] | None],
     ) -> None:
-        """Encode 1×3×h×w images and select the first."""
+        """Encode 1×3×h×w images, NumPy arrays or tensors, and select the first."""
+        arrays = self._arrays
         encoded: list[EncodedImage] = []
         for start in range(0, len(resized), batch_size):
             part = resized[start : start + batch_size]
             # All are padded to the same square, so that sizes may differ.
-            batch = torch.cat([self.model.preprocess(picture) for picture in part])
+            batch = arrays.joined([self.model.preprocess(arrays.of(picture)) for picture in part])
             features = self.model.encode_image(batch)
             for i, picture in enumerate(part):
                 height, width = original_sizes[start + i]

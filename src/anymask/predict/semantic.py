@@ -7,11 +7,13 @@ masks at any threshold without running the model again.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import PromptError
+from anymask.model.arrays import DType, arrays_of, without_gradients
 from anymask.predict.checked_prompts import check_prompts
 from anymask.predict.predictor import SamPredictor
 from anymask.predict.score_map import ScoreMap
@@ -70,7 +72,7 @@ def score_map(
     return _map_of(predictor, logits[0], float(iou[0]))
 
 
-@torch.no_grad()
+@without_gradients
 def _decode(
     predictor: SamPredictor,
     point_coords: ArrayLike | None,
@@ -89,8 +91,10 @@ def _decode(
         mask_size=model.config.low_res_size,
     )
 
-    def tensor(array: NDArray | None, dtype: torch.dtype = torch.float32) -> torch.Tensor | None:
-        return None if array is None else torch.as_tensor(array, dtype=dtype, device=model.device)
+    arrays = arrays_of(model)
+
+    def given(array: NDArray | None, dtype: DType = "float32") -> Any:
+        return None if array is None else arrays.of(array, dtype)
 
     coords, boxes = prompts.point_coords, prompts.boxes
     if coords is not None:
@@ -100,13 +104,13 @@ def _decode(
     assert predictor.image_features is not None
     low_res, iou = model.decode(
         predictor.image_features,
-        point_coords=tensor(coords),
-        point_labels=tensor(prompts.point_labels, torch.int64),
-        boxes=tensor(boxes),
-        masks=tensor(prompts.masks),
+        point_coords=given(coords),
+        point_labels=given(prompts.point_labels, "int64"),
+        boxes=given(boxes),
+        masks=given(prompts.masks),
         multimask_output=False,
     )
-    return low_res[:, 0].cpu().numpy(), iou[:, 0].cpu().numpy()
+    return arrays.numpy(low_res[:, 0]), arrays.numpy(iou[:, 0])
 
 
 def _image_size(predictor: SamPredictor) -> tuple[int, int]:

@@ -27,7 +27,7 @@ __all__ = [
     "sam_model_registry",
 ]
 
-# The other modules are those of `segment_anything`, put where Python puts modules of a package.
+# The other modules are those of `segment_anything`, where Python would have put files of theirs.
 for _short, _module in shared_modules().items():
     _parent, _, _name = f"{__name__}.{_short}".rpartition(".")
     sys.modules[f"{_parent}.{_name}"] = _module

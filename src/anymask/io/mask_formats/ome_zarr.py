@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from anymask.images.image import Image
 from anymask.images.memory import check_fits
 from anymask.io.guards import check_size, needs
 from anymask.io.label_images import masks_of_labels
-from anymask.io.label_pyramid import create
+from anymask.io.label_pyramid import PLACE, create
 from anymask.io.mask_file import MaskFile
 from anymask.io.registry import MaskFormat
 from anymask.io.write_context import WriteContext
@@ -188,7 +189,11 @@ def _scale(path: Path) -> Image:
 
     path = _label_image_of(path)
     _check_codecs(path)
-    return zarr_store.read(path)
+    image, place = zarr_store.read(path), _attributes_in(path).get(PLACE)
+    if not isinstance(place, Mapping):
+        return image
+    transform = tuple(float(number) for number in place["transform"])
+    return replace(image, geo={"transform": transform, "crs": str(place["crs"])})
 
 
 FORMAT = MaskFormat(

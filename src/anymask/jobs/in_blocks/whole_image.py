@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,6 +38,7 @@ from anymask.masks.mask_set import MaskSet
 from anymask.model.config import EverythingConfig
 from anymask.notices import noticing
 from anymask.painting import overlay
+from anymask.plugins import own_version
 from anymask.predict.everything.grids import tiles_of
 from anymask.predict.everything.options import EverythingOptions
 from anymask.wording import counted
@@ -139,8 +139,12 @@ class WholeImage:
             return
         for done in plan.parts.iterdir():
             done.unlink()
-        sized = {"pixel_size": image.pixel_size, "unit": image.unit}
-        context = WriteContext(self._item.path.name, **sized, **place_of(image.geo))
+        context = WriteContext(
+            self._item.path.name,
+            pixel_size=image.pixel_size,
+            unit=image.unit,
+            **place_of(image.geo),
+        )
         with whole_folder(plan.labels) as part:
             create(part, Objects(plan.objects, plan.size[0]).dtype, self._masks, context)
 
@@ -162,7 +166,7 @@ class WholeImage:
             plan.labels,
             overlay(self._seen, shown),
             image_name=self._item.path.name,
-            info={"description": f"anymask {version('anymask')}", **self._made_with},
+            info={"description": f"anymask {own_version()}", **self._made_with},
             pixel_size=image.pixel_size,
             unit=image.unit,
             geo=image.geo,

@@ -12,17 +12,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from anymask.masks.rle import Counts
-from anymask.model.sam import ImageEmbedding, Sam
+from anymask.model.arrays import Arrays, arrays_of, without_gradients
+from anymask.model.embedding import ImageEmbedding
 from anymask.predict.everything.filtering import Criteria, Frame, judge_masks
 from anymask.predict.everything.workers import workers
+
+if TYPE_CHECKING:
+    import torch
+
+    from anymask.model.sam import Sam
 
 # Prompts decoded in one pass. On a CPU, small passes stay in the caches.
 _PROMPTS_PER_PASS = {"cpu": 8}
@@ -46,7 +50,7 @@ def prompts_per_pass(device: torch.device) -> int:
 def ask(
     model: Sam,
     features: ImageEmbedding,
-    prompts: Mapping[str, Tensor],
+    prompts: Mapping[str, Any],
     frame: Frame,
     criteria: Criteria,
     *,
@@ -62,8 +66,8 @@ def ask(
     model : Sam
     features : ImageEmbedding
         The crop, encoded.
-    prompts : mapping of str to (N, …) tensor
-        As `Sam.decode` takes them, in the frame of the encoder's input.
+    prompts : mapping of str to (N, …) array
+        As the model's `decode` takes them, in the frame of the encoder's input.
     frame : Frame
     criteria : Criteria
     multimask_output : bool
@@ -81,22 +85,22 @@ def ask(
         In the order of the prompts.
     """
     total = len(next(iter(prompts.values())))
-    per_pass = prompts_per_pass(model.device)
+    arrays, per_pass = arrays_of(model), prompts_per_pass(model.device)
     starts = range(0, total, per_pass)
     in_flight = min(-(-prompts_in_flight // per_pass), len(starts))
     if not starts:
         return
 
+    @without_gradients
     def decode(start: int) -> _LowRes:
         part = {name: values[start : start + per_pass] for name, values in prompts.items()}
         count = min(per_pass, total - start)
-        with torch.no_grad():
-            low_res, iou = model.decode(
-                features,
-                **{name: _filled_up(values, per_pass) for name, values in part.items()},
-                multimask_output=multimask_output,
-            )
-            return _good(low_res[:count], iou[:count], start, pred_iou_thresh)
+        low_res, iou = model.decode(
+            features,
+            **{name: _filled_up(values, per_pass, arrays) for name, values in part.items()},
+            multimask_output=multimask_output,
+        )
+        return _good(low_res[:count], iou[:count], start, pred_iou_thresh, arrays)
 
     def judge(masks: _LowRes) -> list[FoundMask]:
         return [
@@ -133,17 +137,18 @@ class _LowRes(NamedTuple):
     prompts: NDArray[np.int64]
 
 
-def _filled_up(values: Tensor, count: int) -> Tensor:
+def _filled_up(values: Any, count: int, arrays: Arrays) -> Any:
     """Repeat the last row until there are so many."""
-    missing = count - len(values)
-    return torch.cat([values, values[-1:].expand(missing, *values.shape[1:])])
+    return arrays.joined([values, *[values[-1:]] * (count - len(values))])
 
 
-def _good(low_res: Tensor, iou: Tensor, first: int, pred_iou_thresh: float) -> _LowRes:
+def _good(low_res: Any, iou: Any, first: int, pred_iou_thresh: float, arrays: Arrays) -> _LowRes:
     """The masks of one pass with sufficient predicted IoU; its first prompt is number `first`."""
-    good = iou > pred_iou_thresh if pred_iou_thresh > 0 else torch.ones_like(iou, dtype=torch.bool)
-    prompts = torch.arange(first, first + len(iou), device=iou.device)[:, None].expand_as(iou)
-    return _LowRes(*(values[good].cpu().numpy() for values in (low_res, iou, prompts)))
+    scores = arrays.numpy(iou)
+    keep_all = pred_iou_thresh <= 0
+    good = np.ones(scores.shape, np.bool_) if keep_all else scores > np.float32(pred_iou_thresh)
+    prompt = first + np.nonzero(good)[0]
+    return _LowRes(arrays.numpy(low_res[arrays.of(good)]), scores[good], prompt)
 
 
 def _finished(

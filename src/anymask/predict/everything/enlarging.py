@@ -242,6 +242,50 @@ def exact_logits(
     return _interpolated(encoder_input, y, x, rows.outer, cols.outer)
 
 
+def whole_logits(
+    low_res: NDArray[np.float32],
+    encoder: int,
+    input_size: tuple[int, int],
+    size: tuple[int, int],
+) -> NDArray[np.float32]:
+    """Logits of a whole image, as two calls of PyTorch's `interpolate` give them but for rounding.
+
+    Parameters
+    ----------
+    low_res : (h, w) float32 array
+    encoder : int
+        Side of the encoder's input.
+    input_size, size : tuple of int
+        Height and width of the image in the encoder's input, and of the image.
+
+    Returns
+    -------
+    (H, W) float32 array
+
+    Examples
+    --------
+    >>> whole_logits(np.array([[0, 4], [0, 4]], np.float32), 2, (2, 2), (1, 4))
+    array([[0., 1., 3., 4.]], dtype=float32)
+    """
+    logits = low_res
+    for axis in (0, 1):
+        logits = _along(logits, _bilinear(low_res.shape[axis], encoder), axis)
+    logits = logits[: input_size[0], : input_size[1]]
+    for axis in (0, 1):
+        logits = _along(logits, _bilinear(input_size[axis], size[axis]), axis)
+    return logits
+
+
+def _along(values: NDArray[np.float32], taps: Taps, axis: int) -> NDArray[np.float32]:
+    """Interpolate rows (axis 0) or columns (axis 1)."""
+    low, high = (
+        values.take(source, axis) * np.expand_dims(weights, 1 - axis)
+        for source, weights in zip(taps.source, taps.weights, strict=True)
+    )
+    low += high
+    return low
+
+
 def _interpolated(
     source: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]],
     y: NDArray[np.int64],

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import AnymaskError
@@ -22,7 +21,7 @@ from anymask.images.image import Image
 from anymask.images.normalize import rgb_of
 from anymask.masks.distinct import distinct
 from anymask.masks.mask_set import MaskSet, OutputMode
-from anymask.model.sam import Sam
+from anymask.model.arrays import arrays_of, without_gradients
 from anymask.option_fields import options_of
 from anymask.predict.everything.decoder_passes import ask
 from anymask.predict.everything.duplicates import without_duplicates
@@ -33,6 +32,9 @@ from anymask.predict.everything.options import EverythingOptions, check_point_gr
 from anymask.predict.everything.pixel_source import PixelSource, check_pixel_source, part_of
 from anymask.predict.everything.small_regions import without_small
 from anymask.predict.predictor import SamPredictor
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
 
 OnPoints = Callable[[int, int], None]
 """Called with the number of points done and the number in all."""
@@ -225,7 +227,7 @@ class SamAutomaticMaskGenerator:
         """
         return self.generate_masks(image, progress).to_records(self.output_mode)
 
-    @torch.no_grad()
+    @without_gradients
     def generate_masks(
         self, image: PixelSource | Image, progress: OnPoints | None = None
     ) -> MaskSet:
@@ -258,7 +260,7 @@ class SamAutomaticMaskGenerator:
         """How many points are asked at in a tile."""
         return sum(len(self.point_grids[crop.layer]) for crop in self._crops_of(tile))
 
-    @torch.no_grad()
+    @without_gradients
     def masks_of_tile(
         self, image: PixelSource, tile: Tile, advance: Callable[[int], None] | None = None
     ) -> MaskSet:
@@ -338,8 +340,12 @@ class SamAutomaticMaskGenerator:
         x0, y0 = tile.x0 + crop.x0, tile.y0 + crop.y0
         box = (x0, y0, tile.x0 + crop.x1, tile.y0 + crop.y1)
         points = self.point_grids[crop.layer] * crop.size[::-1]
-        coords = torch.from_numpy(predictor.transform.apply_coords(points, crop.size)).float()
-        asked = {"point_coords": coords[:, None], "point_labels": torch.ones(len(coords), 1).long()}
+        coords = predictor.transform.apply_coords(points, crop.size)[:, None]
+        arrays = arrays_of(model)
+        asked = {
+            "point_coords": arrays.of(coords, "float32"),
+            "point_labels": arrays.of(np.ones((len(coords), 1), np.int64)),
+        }
         found = list(
             ask(
                 model,

@@ -6,12 +6,11 @@ must wait for each other every time; threads with their own pass do not.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-
-import torch
 
 # Each needs the memory of a pass, so their number is limited on large machines.
 _MOST = 4
@@ -20,7 +19,7 @@ _starting = threading.Lock()
 
 @contextmanager
 def workers(passes: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads that divide PyTorch's CPU threads among them.
+    """A pool of threads that divide PyTorch's CPU threads among them, if it is in use.
 
     Parameters
     ----------
@@ -32,6 +31,17 @@ def workers(passes: int) -> Iterator[ThreadPoolExecutor]:
     ThreadPoolExecutor
         If an error leaves the block, waiting tasks are not started.
     """
+    if "torch" not in sys.modules:
+        # ONNX Runtime has threads of its own, which share the steps of a pass; a second pass is
+        # there to be judged while the first is decoded.
+        with ThreadPoolExecutor(min(passes, 2), "anymask-pass") as pool:
+            try:
+                yield pool
+            finally:
+                pool.shutdown(cancel_futures=True)
+        return
+    import torch
+
     with _starting:  # while the number is that of new threads, as this one may be
         threads = torch.get_num_threads()
     count = min(passes, _MOST, threads)
@@ -50,6 +60,8 @@ def _started(shares: list[int]) -> ThreadPoolExecutor:
     the first time afterwards. So the old number is restored at once, from a separate thread, and
     two pools are never started at the same time.
     """
+    import torch
+
     waiting, ready = list(shares), threading.Barrier(len(shares) + 1)
 
     def start() -> None:

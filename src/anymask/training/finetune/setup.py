@@ -21,6 +21,7 @@ from anymask.datasets.dataset import Dataset
 from anymask.datasets.opening import open_dataset
 from anymask.datasets.types import Example
 from anymask.files import check_writable, whole_file
+from anymask.model.onnx_sam import refuse_exported
 from anymask.model.sam import Sam
 from anymask.predict.embeddings import model_hash
 from anymask.training.finetune.memory_need import need_of
@@ -122,7 +123,9 @@ def _arithmetic(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
 
 def _load(model: str | os.PathLike[str] | Sam | None, device: torch.device) -> Sam:
     if not isinstance(model, Sam):
-        return load(model, device=device, dtype="float32")
+        loaded = load(model, device=device, dtype="float32")
+        refuse_exported(loaded, "trained")
+        return loaded
     sam = copy.deepcopy(model).to(device, torch.float32).eval()
     sam.rounded_from = None  # save the weights as exactly as they were trained
     return sam.requires_grad_(True)
