@@ -115,7 +115,7 @@ class SamAutomaticMaskGenerator(OwnGenerator):
 
     @point_grids.setter
     def point_grids(self, grids: Sequence[NDArray[np.float64]]) -> None:
-        self._own_grids = list(grids)
+        self._own_grids = tuple(grids)
 
     # The signature is Meta's; progress is in anymask.SamAutomaticMaskGenerator.
     def generate(self, image: Any) -> list[dict[str, Any]]:  # type: ignore[override]
@@ -238,7 +238,7 @@ class SamAutomaticMaskGenerator(OwnGenerator):
 
     @staticmethod
     def postprocess_small_regions(
-        mask_data: MaskData, min_area: int, nms_thresh: float
+        mask_data: MaskData, min_area: float, nms_thresh: float
     ) -> MaskData:
         """Fill small holes, remove small islands, and drop duplicates, in place.
 
