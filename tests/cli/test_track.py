@@ -70,6 +70,8 @@ def test_without_a_prompt_or_with_a_first_sam_it_says_what_to_do(stack: Path, tm
     ran = CliRunner().invoke(app, ["track", str(stack), "-o", out])
     assert ran.exit_code == 2
     assert "No prompt is given" in ran.output
+    assert "--object" in ran.output
+    assert "--prompts" not in ran.output  # an option of other commands
     ran = CliRunner().invoke(
         app, ["track", str(stack), "--box", "5,5,30,30", "-m", "small", "-o", out]
     )

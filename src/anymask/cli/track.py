@@ -26,6 +26,7 @@ from anymask.cli.prompts import (
     parse_point,
     read_mask,
 )
+from anymask.errors import PromptError
 from anymask.files import check_free, check_writable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def track(
         str,
         typer.Argument(
             metavar="VIDEO",
-            help="A video file, a folder of images in the order of their names, or a file with "
+            help="A video file, a folder of images in the order of their numbers, or a file with "
             "time points or planes such as a TIFF stack or an OME-Zarr.",
             show_default=False,
         ),
@@ -153,6 +154,11 @@ def track(
 def _asked(
     point: list[str] | None, box: list[str] | None, objects: list[str] | None, mask: Path | None
 ) -> list[TypedObject]:
+    if not (point or box or objects or mask):
+        raise PromptError(
+            "No prompt is given: show the object with --point x,y, --box x0,y0,x1,y1 or --mask "
+            "FILE, or each of several objects with --object."
+        )
     points = [parse_point(text) for text in point or []]
     boxes = [parse_box(text) for text in box or []]
     typed = [parse_object(text) for text in objects or []]
