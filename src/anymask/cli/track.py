@@ -88,6 +88,27 @@ def track(
     frame: Annotated[
         int, typer.Option(metavar="N", min=0, help="The frame with the prompts, from 0.")
     ] = 0,
+    t: Annotated[
+        int | None,
+        typer.Option(
+            "--t",
+            metavar="N",
+            min=0,
+            help="Of a file with time points and planes: go through the planes of this time "
+            "point, from 0.",
+            show_default=False,
+        ),
+    ] = None,
+    z: Annotated[
+        int | None,
+        typer.Option(
+            "--z",
+            metavar="N",
+            min=0,
+            help="Of a file with time points and planes: follow this plane through time, from 0.",
+            show_default=False,
+        ),
+    ] = None,
     direction: Annotated[
         Literal["forward", "backward", "both"],
         typer.Option(help="Which way to follow from there."),
@@ -134,7 +155,7 @@ def track(
     for name in (LABELS, TABLE, FILM)[: 3 if video else 2]:
         check_free(output / name, overwrite)
     video = video and _can_write_films()
-    opened = open_frames(frames)
+    opened = open_frames(frames, t=t, z=z)
     tracker = SamTracker(load_model(model, device, dtype))
     tracker.start(opened)
     _add(tracker, frame, asked, mask)
