@@ -70,8 +70,22 @@ def test_without_a_prompt_or_with_a_first_sam_it_says_what_to_do(stack: Path, tm
     ran = CliRunner().invoke(app, ["track", str(stack), "-o", out])
     assert ran.exit_code == 2
     assert "No prompt is given" in ran.output
+    assert "--object" in ran.output
+    assert "--prompts" not in ran.output  # an option of other commands
     ran = CliRunner().invoke(
         app, ["track", str(stack), "--box", "5,5,30,30", "-m", "small", "-o", out]
     )
     assert ran.exit_code == 2
     assert "cannot follow objects" in ran.output
+
+
+def test_of_time_points_and_planes_options_choose_what_is_followed(model: Path, tmp_path: Path):
+    stack, out = tmp_path / "stack.ome.tif", tmp_path / "out"
+    tifffile.imwrite(stack, np.zeros((2, 3, 40, 60), np.uint8), metadata={"axes": "TZYX"})
+    given = ["track", str(stack), "--box", "5,5,30,30", "-m", str(model), "-o", str(out)]
+    ran = CliRunner().invoke(app, given)
+    assert ran.exit_code == 2
+    assert "(--z)" in " ".join(ran.output.split())
+    ran = CliRunner().invoke(app, [*given, "--t", "1", "--no-video"])
+    assert ran.exit_code == 0, ran.output
+    assert tifffile.imread(out / "labels.tif").shape == (3, 40, 60)

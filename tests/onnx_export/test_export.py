@@ -16,6 +16,8 @@ import onnx
 from anymask import SamAutomaticMaskGenerator, SamPredictor, load, save
 from anymask.errors import AnymaskError, CheckpointError, OutputError
 from anymask.evaluation.protocols import PromptedImage
+from anymask.model.building import build_model
+from anymask.model.config import HieraConfig, Sam2Config
 from anymask.model.embedding import ImageEmbedding
 from anymask.model.onnx_sam import OnnxSam
 from anymask.model.sam import Sam
@@ -252,6 +254,16 @@ def test_a_folder_that_is_no_export_is_never_replaced(tmp_path: Path):
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str, tmp_path: Path):
     with pytest.raises(AnymaskError, match=message):
         export_onnx(Sam(_config()), tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sam_2_is_refused_before_anything_is_written(tmp_path: Path):
+    encoder = HieraConfig(width=16, depths=(1, 1, 1, 1), global_attn_indexes=(2,))
+    sam = build_model(Sam2Config("followed", encoder, image_size=64)).eval()
+    save(sam, tmp_path / "sam2.safetensors")
+    for model in (sam, tmp_path / "sam2.safetensors"):
+        with pytest.raises(AnymaskError, match="is a SAM 2, which cannot be exported to ONNX"):
+            export_onnx(model, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -57,6 +57,11 @@ def test_of_time_points_and_planes_one_must_be_chosen():
         open_frames(image, z=5)
 
 
+def test_a_folder_has_no_planes_to_choose_from(tmp_path: Path):
+    with pytest.raises(TrackingError, match="is a folder, and t and z choose from a file"):
+        open_frames(tmp_path, z=0)
+
+
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [

@@ -26,6 +26,7 @@ from anymask.cli.prompts import (
     parse_point,
     read_mask,
 )
+from anymask.errors import PromptError
 from anymask.files import check_free, check_writable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def track(
         str,
         typer.Argument(
             metavar="VIDEO",
-            help="A video file, a folder of images in the order of their names, or a file with "
+            help="A video file, a folder of images in the order of their numbers, or a file with "
             "time points or planes such as a TIFF stack or an OME-Zarr.",
             show_default=False,
         ),
@@ -87,6 +88,27 @@ def track(
     frame: Annotated[
         int, typer.Option(metavar="N", min=0, help="The frame with the prompts, from 0.")
     ] = 0,
+    t: Annotated[
+        int | None,
+        typer.Option(
+            "--t",
+            metavar="N",
+            min=0,
+            help="Of a file with time points and planes: go through the planes of this time "
+            "point, from 0.",
+            show_default=False,
+        ),
+    ] = None,
+    z: Annotated[
+        int | None,
+        typer.Option(
+            "--z",
+            metavar="N",
+            min=0,
+            help="Of a file with time points and planes: follow this plane through time, from 0.",
+            show_default=False,
+        ),
+    ] = None,
     direction: Annotated[
         Literal["forward", "backward", "both"],
         typer.Option(help="Which way to follow from there."),
@@ -133,7 +155,7 @@ def track(
     for name in (LABELS, TABLE, FILM)[: 3 if video else 2]:
         check_free(output / name, overwrite)
     video = video and _can_write_films()
-    opened = open_frames(frames)
+    opened = open_frames(frames, t=t, z=z)
     tracker = SamTracker(load_model(model, device, dtype))
     tracker.start(opened)
     _add(tracker, frame, asked, mask)
@@ -153,6 +175,11 @@ def track(
 def _asked(
     point: list[str] | None, box: list[str] | None, objects: list[str] | None, mask: Path | None
 ) -> list[TypedObject]:
+    if not (point or box or objects or mask):
+        raise PromptError(
+            "No prompt is given: show the object with --point x,y, --box x0,y0,x1,y1 or --mask "
+            "FILE, or each of several objects with --object."
+        )
     points = [parse_point(text) for text in point or []]
     boxes = [parse_box(text) for text in box or []]
     typed = [parse_object(text) for text in objects or []]

@@ -19,6 +19,7 @@ from anymask.errors import AnymaskError
 from anymask.files import check_free, whole_folder
 from anymask.images.image import Image
 from anymask.images.normalize import rgb_of
+from anymask.model.config import Sam2Config
 from anymask.model.onnx_sam import refuse_exported
 from anymask.model.sam import Sam
 from anymask.onnx_export.graphs import graph_of, onnx, save_graph
@@ -131,10 +132,20 @@ def _in_torch(model: str | os.PathLike[str] | Sam | None, image_size: int | None
     if isinstance(model, Sam):
         if image_size is not None:
             raise AnymaskError("image_size is for models to be loaded; give a file or a name.")
+        _refuse_sam2(model)
         return copy.deepcopy(model).to("cpu", torch.float32).eval()
     sam = load(model, image_size=image_size, device="cpu", dtype="float32")
     refuse_exported(sam, "exported again")
+    _refuse_sam2(sam)
     return sam
+
+
+def _refuse_sam2(sam: Sam) -> None:
+    if isinstance(sam.config, Sam2Config):
+        raise AnymaskError(
+            f"{sam.config.name} is a SAM 2, which cannot be exported to ONNX; give a model of the "
+            "first SAM, such as small or vit_b."
+        )
 
 
 def _write(sam: Sam, folder: Path, weights: Stored, pixels: NDArray[np.uint8]) -> Parity:

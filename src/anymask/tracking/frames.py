@@ -88,11 +88,18 @@ def open_frames(source: Any, *, t: int | None = None, z: int | None = None) -> F
 def _opened(source: Any, t: int | None, z: int | None) -> Frames:
     if isinstance(source, (str, os.PathLike)):
         path = Path(source).expanduser()
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+        is_video = path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+        is_folder = path.is_dir() and not is_image_folder(path)
+        if (is_video or is_folder) and not (t is None and z is None):
+            raise TrackingError(
+                f"{path} is a {'video' if is_video else 'folder'}, and t and z choose from a file "
+                "with time points and planes; leave them out."
+            )
+        if is_video:
             from anymask.tracking.video import VideoFrames
 
             return VideoFrames(path)
-        if path.is_dir() and not is_image_folder(path):
+        if is_folder:
             return _Files(sorted(list_images(path), key=_natural))
         return _Planes.of(read(path), t, z)
     if isinstance(source, Image):
