@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from anymask.checkpoints import load, save
 from anymask.checkpoints.devices import resolve_dtype
+from anymask.checkpoints.fitting import _WithoutInitialValues
 from anymask.checkpoints.geometry import config_from_shapes
 from anymask.checkpoints.position_tables import resize_absolute, resize_relative
 from anymask.errors import CheckpointError
@@ -323,3 +324,10 @@ def test_the_loaded_model_does_not_depend_on_its_file(tiny_sam: Sam, state: Stat
     path.write_bytes(b"\0" * path.stat().st_size)
     path.unlink()
     assert_same_model(sam, tiny_sam)
+
+
+def test_values_that_are_drawn_until_they_fit_do_not_hang_the_building_of_a_model():
+    memory = torch.full((3,), torch.inf)  # as memory that nobody wrote may be
+    with _WithoutInitialValues():
+        torch.nn.init.trunc_normal_(memory, std=0.02)
+    assert memory.tolist() == [0, 0, 0]

@@ -22,7 +22,7 @@ from anymask.errors import AnymaskError
 COMMANDS = (
     *("everything", "segment", "gui", "semantic", "clean", "overlay", "measure", "spectra"),
     *("plot", "convert", "export", "replay", "evaluate", "finetune", "tune", "benchmark", "info"),
-    *("models", "dataset", "job"),
+    *("models", "dataset", "job", "track", "export-onnx"),
 )
 
 

@@ -106,7 +106,8 @@ def test_a_script_that_is_not_there_and_none_at_all_are_told(tmp_path):
 
 def test_installed_packages_stay_unless_they_are_to_be_replaced(tmp_path):
     code = """
-import sys, importlib
+import sys
+from anymask.compat import install
 print(install())
 import mobile_sam
 print(mobile_sam.SamPredictor.__module__, "segment_anything" in sys.modules)

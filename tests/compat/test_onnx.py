@@ -45,7 +45,9 @@ def test_masks_and_scores_are_the_wheels(ours, theirs, metas_package, prompt, op
     for mine, published in zip(found, expected, strict=True):
         assert mine.shape == published.shape
         assert torch.equal(mine.isnan(), published.isnan())  # the stability of an empty mask
-        assert relative_l2(mine.nan_to_num(), published.nan_to_num()) < 1e-5
+        # Scores may be zero throughout, so nothing is divided by them.
+        difference = (mine - published).nan_to_num().norm()
+        assert difference <= 1e-5 * published.nan_to_num().norm()
 
 
 @pytest.mark.filterwarnings(
