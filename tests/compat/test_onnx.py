@@ -46,8 +46,8 @@ def test_masks_and_scores_are_the_wheels(ours, theirs, metas_package, prompt, op
         assert mine.shape == published.shape
         assert torch.equal(mine.isnan(), published.isnan())  # the stability of an empty mask
         # Scores may be zero throughout, so nothing is divided by them.
-        difference = (mine - published).nan_to_num().norm()
-        assert difference <= 1e-5 * published.nan_to_num().norm()
+        difference = (mine - published).double().nan_to_num().norm()
+        assert difference <= 1e-5 * published.double().nan_to_num().norm()
 
 
 @pytest.mark.filterwarnings(
