@@ -47,6 +47,15 @@ def test_16_bit_planes_share_one_contrast(drawn: NDArray[np.uint8]):
     assert np.all(np.diff(means) > 0)  # each is brighter than the last, as in the file
 
 
+def test_16_bit_files_and_arrays_share_one_contrast(tmp_path: Path, drawn: NDArray[np.uint8]):
+    dim = [(drawn[0, :, :, 0].astype(np.uint16) + 1) * factor for factor in (10, 5, 20)]
+    for number, frame in enumerate(dim):
+        tifffile.imwrite(tmp_path / f"{number}.tif", frame)
+    for frames in (open_frames(tmp_path), open_frames(dim)):
+        means = [float(frame.mean()) for frame in frames]
+        assert means[1] < 0.7 * means[0] < 0.7 * means[2]
+
+
 def test_of_time_points_and_planes_one_must_be_chosen():
     image = Image(np.zeros((4, 5, 30, 40), np.uint8), "TZYX")
     with pytest.raises(TrackingError, match="has 4 time points of 5 planes; choose"):

@@ -6,7 +6,7 @@ A source is read a frame at a time, when it is needed, so that memory does not h
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from anymask.tracking.errors import TrackingError
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 """Files that are read as videos."""
 
-# Frames from which the contrast of a whole stack is taken, and every how many pixels of them.
+# Frames from which the contrast of all is taken, and every how many values of them.
 _SAMPLED_FRAMES, _SAMPLED_STEP = 8, 4
 _PERCENTILES = (0.5, 99.5)
 
@@ -64,7 +64,7 @@ def open_frames(source: Any, *, t: int | None = None, z: int | None = None) -> F
     -------
     Frames
         8-bit images keep their values. Others are stretched with limits common to all frames, so
-        that brightness does not flicker.
+        that brightness does not flicker; images of several channels each by themselves.
 
     Raises
     ------
@@ -126,12 +126,16 @@ class _Files:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = paths
+        self.limits = _limits_of(read(paths[i]) for i in _sampled(len(paths)))
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return read_rgb(self.paths[index])
+        if self.limits is None:
+            return read_rgb(self.paths[index])
+        low, high = self.limits
+        return to_rgb(read(self.paths[index]), low=low, high=high)
 
 
 class _Arrays:
@@ -139,12 +143,16 @@ class _Arrays:
 
     def __init__(self, arrays: Sequence[Any]) -> None:
         self.arrays = arrays
+        flat = (np.asarray(arrays[i]) for i in _sampled(len(arrays)))
+        self.limits = _limits_of(Image(each, "YX") for each in flat if each.ndim == 2)
 
     def __len__(self) -> int:
         return len(self.arrays)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return to_rgb(self.arrays[index])
+        frame = np.asarray(self.arrays[index])
+        low, high = self.limits if self.limits and frame.ndim == 2 else (None, None)
+        return to_rgb(frame, low=low, high=high)
 
 
 class _Planes:
@@ -189,18 +197,39 @@ class _Planes:
 
 def _limits(image: Image, axis: str) -> tuple[float, float] | None:
     """Limits of the contrast of all frames; None where each value is shown as it is."""
-    if image.dtype in (np.uint8, np.bool_) or image.axes.replace("S", "").count("C"):
-        return None
     place = image.axes.index(axis)
-    count = image.shape[place]
-    sampled = np.unique(np.linspace(0, count - 1, min(count, _SAMPLED_FRAMES)).astype(int))
-    values = []
-    for index in sampled:
+
+    def frame(index: int) -> Image:
         at: list[Any] = [slice(None)] * image.ndim
-        at[place] = int(index)
-        plane = image.without_nodata(np.asarray(take(image.array, tuple(at))))
-        values.append(plane[..., ::_SAMPLED_STEP].ravel())
-    known = np.concatenate(values)
+        at[place] = slice(index, index + 1)
+        values = image.without_nodata(np.asarray(take(image.array, tuple(at))))
+        return Image(values, image.axes)
+
+    if _is_shown_by_itself(image):
+        return None
+    return _limits_of(frame(i) for i in _sampled(image.shape[place]))
+
+
+def _sampled(count: int) -> list[int]:
+    """Indices of the frames from which the contrast of all is taken."""
+    return [
+        *map(int, np.unique(np.linspace(0, count - 1, min(count, _SAMPLED_FRAMES))).astype(int))
+    ]
+
+
+def _is_shown_by_itself(image: Image) -> bool:
+    return image.dtype in (np.uint8, np.bool_) or "C" in image.axes
+
+
+def _limits_of(images: Iterable[Image]) -> tuple[float, float] | None:
+    """Limits of contrast common to images; None if any is 8-bit or has channels of its own."""
+    values = []
+    for image in images:
+        if _is_shown_by_itself(image):
+            return None
+        known = image.without_nodata(np.asarray(image.array))
+        values.append(known.ravel()[::_SAMPLED_STEP])
+    known = np.concatenate(values) if values else np.zeros(0)
     known = known[np.isfinite(known)]
     if not known.size:
         return None
