@@ -13,7 +13,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 # About half of all time. What is in no folder of these is in the second half.
-FIRST_HALF = [TESTS / "napari", TESTS / "cli"]
+FIRST_HALF = [TESTS / "napari", TESTS / "cli", TESTS / "session"]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
