@@ -40,6 +40,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace existing results without asking.")
 ]
+BoxesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--box",
+        "-b",
+        metavar="X0,Y0,X1,Y1",
+        help="A box around an object: left, top, right and bottom in pixels. May be repeated; "
+        "each box is one object.",
+    ),
+]
 OutputOption = Annotated[
     Path,
     typer.Option("--out", "-o", metavar="OUT", help="Output folder; created if missing."),

@@ -12,6 +12,7 @@ import typer
 from anymask.cli.console import errors_as_sentences
 from anymask.cli.data_set import DataSet
 from anymask.cli.options import (
+    BoxesOption,
     DaskOption,
     DeviceOption,
     DtypeOption,
@@ -59,16 +60,7 @@ def segment(
             "object, 0 is off it. May be repeated; all points describe one object.",
         ),
     ] = None,
-    box: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--box",
-            "-b",
-            metavar="X0,Y0,X1,Y1",
-            help="A box around an object: left, top, right and bottom in pixels. May be repeated; "
-            "each box is one object.",
-        ),
-    ] = None,
+    box: BoxesOption = None,
     objects: Annotated[
         list[str] | None,
         typer.Option(

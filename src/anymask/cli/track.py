@@ -12,6 +12,7 @@ from rich.text import Text
 
 from anymask.cli.console import err, errors_as_sentences, note, out
 from anymask.cli.options import (
+    BoxesOption,
     DeviceOption,
     DtypeOption,
     OutputOption,
@@ -58,16 +59,7 @@ def track(
             "object.",
         ),
     ] = None,
-    box: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--box",
-            "-b",
-            metavar="X0,Y0,X1,Y1",
-            help="A box around an object: left, top, right and bottom in pixels. May be repeated; "
-            "each box is one object.",
-        ),
-    ] = None,
+    box: BoxesOption = None,
     objects: Annotated[
         list[str] | None,
         typer.Option(
