@@ -23,7 +23,7 @@ from anymask.predict.everything.filtering import Frame
 from anymask.predict.full_size import full_size_masks
 from anymask.predict.many_prompts import OnPrompts, masks_of_prompts
 from anymask.predict.predictor_images import PredictorImages
-from anymask.predict.refining import Prompt, refined
+from anymask.predict.refining import refined_each
 from anymask.prompts.prompts import Prompts
 
 if TYPE_CHECKING:
@@ -351,25 +351,10 @@ class SamPredictor(PredictorImages):
                 "here; call set_image(image) first."
             )
         part = SamPredictor(self.model, keep_clicked=False)
-        found: list[Any] = [None] * len(prompts)
-        for index, group in prompts.without_padding():
-            for row in range(len(index)):
-                one = Prompt(
-                    *(
-                        None if array is None else array[row]
-                        for array in (
-                            group.point_coords,
-                            group.point_labels,
-                            group.boxes,
-                            group.masks,
-                        )
-                    )
-                )
-                format_ = self.model.image_format
-                logits, *rest = refined(self, part, pixels, format_, one, multimask_output)
-                # At once, so that the full-size logits of many boxes are never in memory together.
-                mask = logits if return_logits else logits > self.model.mask_threshold
-                found[index[row]] = (mask, *rest)
+        threshold = None if return_logits else self.model.mask_threshold
+        found = refined_each(
+            self, part, pixels, self.model.image_format, prompts, multimask_output, threshold
+        )
         masks, iou, low_res = (np.stack(column) for column in zip(*found, strict=True))
         return [self._clicked(masks, prompts), iou, low_res]
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.masks.clicked import keep_clicked
+from anymask.predict.checked_prompts import CheckedPrompts
 
 # The part that is encoded on its own reaches this far beyond the object, in its longer sides. It is
 # left out where it would be larger than this fraction of the image, which would show nothing new.
@@ -49,6 +50,30 @@ class Prompt:
     point_labels: NDArray[Any] | None = None
     box: NDArray[Any] | None = None
     mask_input: NDArray[Any] | None = None
+
+
+def refined_each(
+    whole: Predictor,
+    part: Predictor,
+    image: NDArray[np.uint8],
+    image_format: str,
+    prompts: CheckedPrompts,
+    multimask_output: bool,
+    threshold: float | None,
+) -> list[Any]:
+    """Predict the masks of several objects with higher quality, each as by `refined`.
+
+    With a threshold the masks are bool; None keeps their logits. They are cut at once, so that the
+    full-size logits of many boxes are never in memory together.
+    """
+    found: list[Any] = [None] * len(prompts)
+    for index, group in prompts.without_padding():
+        given = (group.point_coords, group.point_labels, group.boxes, group.masks)
+        for row in range(len(index)):
+            one = Prompt(*(None if array is None else array[row] for array in given))
+            logits, *rest = refined(whole, part, image, image_format, one, multimask_output)
+            found[index[row]] = (logits if threshold is None else logits > threshold, *rest)
+    return found
 
 
 def refined(
