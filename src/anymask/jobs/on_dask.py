@@ -6,12 +6,10 @@ of them travel. The job is a plug-in of the workers, which Dask also gives to th
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import queue
 import secrets
-import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -44,7 +42,6 @@ from anymask.plugins import own_version
 
 _LOOK = 0.1  # seconds between two looks at whether the run is cancelled
 _LOOK_FOR_WORKERS = 1.0  # seconds between two looks at who is there
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _AHEAD = 2  # items that a worker has beside the one that it does
 _CONNECT = 30.0  # seconds for the scheduler to answer
 _REACH = 10.0  # seconds for results to arrive
@@ -126,7 +123,6 @@ class _JobPlugin(WorkerPlugin):
 
     def start(self) -> list[str]:
         """Start the job, and return what was said about it."""
-        _keep_freed_memory()
         work, said = started(self._job)
         if work is None:
             raise AnymaskError(f"The Dask worker at {self._address} cannot begin: {said}")
@@ -164,19 +160,6 @@ class _Forget(SchedulerPlugin):
 
 def _forget(job: str) -> str:
     return f"{job}-forget"
-
-
-def _keep_freed_memory() -> None:
-    """Have the C library keep 64 MiB of freed memory, as it does outside Dask.
-
-    Dask sets ``MALLOC_TRIM_THRESHOLD_`` for its workers. Memory then goes back to the system at
-    once, and a network takes twice the time (see `anymask.model.freed_memory`).
-    """
-    if "MALLOC_TRIM_THRESHOLD_" in os.environ and sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            mallopt = ctypes.CDLL(None).mallopt
-            mallopt(_TRIM_THRESHOLD, 64 << 20)
-            mallopt(_MMAP_THRESHOLD, 32 << 20)
 
 
 def _do(name: str, index: int | None, item: WorkItem | None) -> Any:
