@@ -46,7 +46,7 @@ def config_of(backbone: str) -> SamConfig:
     """
     if backbone not in LITE:
         raise AnymaskError(f"There is no backbone {backbone!r}; choose one of {', '.join(LITE)}.")
-    return replace(VARIANTS["small"], image_encoder=LITE[backbone][0], keep_clicked=True)
+    return replace(VARIANTS["small"], image_encoder=LITE[backbone][0])
 
 
 def imagenet_file(name: str) -> Path:

@@ -12,14 +12,23 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 from anymask.checkpoints import load, save
 from anymask.checkpoints.devices import resolve_dtype
 from anymask.checkpoints.fitting import _WithoutInitialValues
 from anymask.checkpoints.geometry import config_from_shapes
+from anymask.checkpoints.info import info
 from anymask.checkpoints.position_tables import resize_absolute, resize_relative
 from anymask.errors import CheckpointError
-from anymask.model.config import VARIANTS, SamConfig, SmallEncoderConfig, TinyViTConfig, ViTConfig
+from anymask.model.config import (
+    VARIANTS,
+    EfficientNetLiteConfig,
+    SamConfig,
+    SmallEncoderConfig,
+    TinyViTConfig,
+    ViTConfig,
+)
 from anymask.model.sam import Sam
 from anymask.predict.predictor import SamPredictor
 from tests.checkpoints.conftest import TINY, assert_same_model, outputs
@@ -53,9 +62,14 @@ OTHER_GEOMETRIES = {
     "small": replace(
         VARIANTS["small"],
         name="custom",
-        image_encoder=replace(
-            VARIANTS["small"].image_encoder, widths=(16, 24, 32, 72), depths=(1, 2, 1, 3)
+        image_encoder=EfficientNetLiteConfig(
+            16, (8, 8, 16, 16, 24, 24, 32), (1, 1, 2, 1, 1, 1, 1), 32, 2, neck_widths=(16, 8)
         ),
+    ),
+    "small of 0.1": replace(
+        VARIANTS["small_0_1"],
+        name="custom",
+        image_encoder=SmallEncoderConfig(widths=(16, 24, 32, 72), depths=(1, 2, 1, 3)),
     ),
     "vit_b at 512": replace(VARIANTS["vit_b"], image_size=512),
     "vit_b whose windows are the image": replace(VARIANTS["vit_b"], image_size=224),
@@ -69,9 +83,24 @@ def test_shapes_tell_any_geometry(geometry: str):
     assert config_from_shapes(shapes_of(config), "file") == config
 
 
-def test_the_shipped_geometry_is_told_from_shapes():
-    assert isinstance(VARIANTS["small"].image_encoder, SmallEncoderConfig)
-    assert config_from_shapes(shapes_of(VARIANTS["small"]), "file") == VARIANTS["small"]
+@pytest.mark.parametrize("name", ["small", "small_0_1"])
+def test_the_shipped_geometries_are_told_from_shapes(name: str):
+    assert config_from_shapes(shapes_of(VARIANTS[name]), "file") == VARIANTS[name]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_model_tuned_from_the_one_that_0_1_shipped_loads_as_it_did(tmp_path: Path, suffix: str):
+    # 0.1 named it "small" in the file, and had no word for dropping regions without a click.
+    sam, path = Sam(VARIANTS["small_0_1"]), tmp_path / f"tuned{suffix}"
+    old = VARIANTS["small_0_1"].to_dict() | {"name": "small"}
+    del old["keep_clicked"], old["everything"]["order_by"]
+    if suffix == ".pth":
+        torch.save(sam.state_dict(), path)
+    else:
+        save_file(sam.state_dict(), path, {"format": "pt", "anymask_config": json.dumps(old)})
+    assert load(path).config == VARIANTS["small_0_1"]
+    assert load(path, variant="small").config == VARIANTS["small_0_1"]
+    assert info(path).variant == "small_0_1"
 
 
 def test_the_file_name_does_not_decide_the_variant(tiny_sam: Sam, state: State, saved: Save):

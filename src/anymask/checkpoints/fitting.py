@@ -14,11 +14,12 @@ from anymask.checkpoints.formats import CheckpointNotice, SamState, name_some
 from anymask.checkpoints.geometry import config_from_shapes, describe
 from anymask.checkpoints.position_tables import fit_tables
 from anymask.checkpoints.reading import RawCheckpoint
-from anymask.checkpoints.registry import find_entry
+from anymask.checkpoints.registry import SHIPPED, find_entry
 from anymask.checkpoints.sam2_layouts import config_of
 from anymask.errors import AnymaskError, CheckpointError
 from anymask.model.building import build_model
-from anymask.model.config import SamConfig
+from anymask.model.config import SMALL_0_1, SamConfig
+from anymask.model.encoder_configs import SmallEncoderConfig
 from anymask.model.sam import Sam
 from anymask.model.sam2.hiera_config import TRUNK
 
@@ -62,7 +63,7 @@ def find_config(raw: RawCheckpoint, state: SamState) -> SamConfig:
     """
     if CONFIG_KEY in raw.metadata:
         try:
-            return SamConfig.from_dict(json.loads(raw.metadata[CONFIG_KEY]))
+            return _named_as_now(SamConfig.from_dict(json.loads(raw.metadata[CONFIG_KEY])))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise CheckpointError(
                 f"{raw.path} was saved by a newer version of anymask; install the newest anymask."
@@ -77,6 +78,12 @@ def find_config(raw: RawCheckpoint, state: SamState) -> SamConfig:
     if mean is not None and std is not None:
         config = replace(config, pixel_mean=mean, pixel_std=std)
     return config
+
+
+def _named_as_now(config: SamConfig) -> SamConfig:
+    """Tell the model that 0.1 shipped, and what was fine-tuned from it, from today's."""
+    is_old = config.name == SHIPPED and isinstance(config.image_encoder, SmallEncoderConfig)
+    return replace(config, name=SMALL_0_1) if is_old else config
 
 
 def choose_config(
@@ -103,7 +110,9 @@ def choose_config(
     else:
         wanted = None if variant is None else find_entry(variant).config
         config = find_config(raw, state)
-        if wanted is not None and config.name != wanted:
+        # What 0.1 shipped, and models fine-tuned from it, were asked for as "small".
+        fits = (wanted, SMALL_0_1) if wanted == SHIPPED else (wanted,)
+        if wanted is not None and config.name not in fits:
             raise CheckpointError(
                 f"{raw.path} is a {describe(config)}, not a {wanted}; leave out variant= or give "
                 f"a {wanted} file."

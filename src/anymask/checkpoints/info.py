@@ -28,7 +28,8 @@ class CheckpointInfo:
     size : int
         Size of its files in bytes.
     variant : str
-        "vit_b", "vit_l", "vit_h", "vit_t", "small" or "custom".
+        "vit_b", "vit_l", "vit_h", "vit_t", "small" or "custom"; "small_0_1" is the model that
+        anymask 0.1 shipped, or one that was fine-tuned from it.
     config : SamConfig
         The geometry.
     parameters : int

@@ -19,6 +19,7 @@ from rich.text import Text
 from anymask.checkpoints.registry import SHIPPED, SMALL_VERSION
 from anymask.cli.console import errors_as_sentences, out
 from anymask.cli.options import JsonOption
+from anymask.model.config import SMALL_0_1
 
 if TYPE_CHECKING:
     from anymask.checkpoints.info import CheckpointInfo
@@ -139,6 +140,8 @@ def _as_lines(found: CheckpointInfo) -> dict[str, str]:
     known = f", the published {found.known_as}" if found.known_as else ""
     if found.known_as == SHIPPED:
         known = f", shipped with anymask, version {SMALL_VERSION}"
+    elif found.variant == SMALL_0_1:
+        known = ", the model that anymask 0.1 shipped, or fine-tuned from it"
     lines = {
         "File": f"{found.path} ({found.size:,} bytes)",
         "Variant": f"{found.variant}{known}",

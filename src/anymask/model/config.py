@@ -7,7 +7,7 @@ of their own (`encoder_configs`).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 from anymask.model.encoder_configs import (
@@ -22,6 +22,7 @@ from anymask.model.sam2.hiera_config import PUBLISHED_HIERAS, HieraConfig
 from anymask.option_fields import check_options, option
 
 __all__ = [
+    "SMALL_0_1",
     "VARIANTS",
     "EfficientNetLiteConfig",
     "EncoderConfig",
@@ -308,6 +309,9 @@ def _lists_to_tuples(fields: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
 
 
+SMALL_0_1 = "small_0_1"
+"""Name of the geometry that anymask 0.1 shipped, under the name "small"."""
+
 VARIANTS: dict[str, SamConfig] = {
     "vit_b": SamConfig("vit_b", ViTConfig(768, 12, 12, (2, 5, 8, 11))),
     "vit_l": SamConfig("vit_l", ViTConfig(1024, 24, 16, (5, 11, 17, 23))),
@@ -315,7 +319,7 @@ VARIANTS: dict[str, SamConfig] = {
     "vit_t": SamConfig("vit_t", TinyViTConfig()),
     "small": SamConfig(
         "small",
-        SmallEncoderConfig(),
+        EfficientNetLiteConfig(),
         image_size=512,
         prompt_dim=128,
         decoder_heads=4,
@@ -325,6 +329,7 @@ VARIANTS: dict[str, SamConfig] = {
         dense_prompts=True,
         iou_from_masks=True,
         box_margin=0.05,
+        keep_clicked=True,
         everything=EverythingConfig(
             pred_iou_thresh=0.5,
             stability_score_thresh=0.6,
@@ -346,3 +351,7 @@ VARIANTS: dict[str, SamConfig] = {
         for size, encoder in PUBLISHED_HIERAS.items()
     },
 }
+# The model that anymask 0.1 shipped: checkpoints that were fine-tuned from it are of this kind.
+VARIANTS[SMALL_0_1] = replace(
+    VARIANTS["small"], name=SMALL_0_1, image_encoder=SmallEncoderConfig(), keep_clicked=False
+)

@@ -1,4 +1,4 @@
-"""The shipped model's image encoder: fast on a laptop, with fine features for sharp edges.
+"""The image encoder that anymask 0.1 shipped: fast on a laptop, fine features for sharp edges.
 
 Residual 3×3 convolutions at 1/4, 1/8 and 1/16 of the input, global attention at 1/32, and a
 neck that joins them at 1/16. Features at 1/8 and 1/4 go straight to the mask decoder's
