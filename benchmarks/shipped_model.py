@@ -1,17 +1,18 @@
 """Quality and speed of the shipped model: figures by set with baselines, and times.
 
 Usage: python -m benchmarks.shipped_model --data FOLDER_OF_SETS [--per-set N]
-       [--everything-per-set N] [--model FILE] [--threads N] [--same-baselines]
+       [--everything-per-set N] [--model FILE] [--threads N] [--same-baselines] [--no-times]
        python -m benchmarks.shipped_model --only-times [--threads N]
 
 Quality is measured on the validation images listed in the repository
 (`recipes/small/validation_split.json`), so the folder must contain the sets named there. Prompts
 follow the interactive protocol (`anymask.evaluation.protocols`) with three objects per image; the
 baselines get the same prompts. Baselines do not depend on the model: `--same-baselines` takes their
-figures from the existing results, if these used the same number of images. "Everything" runs with
-the model's own thresholds. Times need a quiet machine, but the rest, half an hour of it, does not:
-`--only-times` measures only them and keeps all other results. `tools/card.py` writes the results
-into the model card, if they were measured with the shipped weights.
+figures from the existing results, if these used the same number of images, and measures only those
+of sets that are new. "Everything" runs with the model's own thresholds. Times need a quiet machine,
+but the rest, half an hour of it, does not: `--no-times` leaves them out, `--only-times` measures
+only them and keeps all other results. `tools/card.py` writes the results into the model card, if
+they were measured with the shipped weights.
 """
 
 from __future__ import annotations
@@ -77,12 +78,13 @@ def held_out(data: Path, per_set: int | None) -> Dataset:
 
 
 def quality(
-    sam: Sam, examples: Dataset, baselines: dict[str, dict[str, float]] | None
+    sam: Sam, examples: Dataset, known: dict[str, dict[str, float]]
 ) -> dict[str, dict[str, float]]:
-    """Mean figures by set, including those of the baselines, which are measured if not given."""
+    """Mean figures by set, with those of the baselines, measured for sets where none are known."""
     means, by_set = quick_figures(sam, examples)
-    if baselines is None:
-        baselines = means_by_set(evaluate_baselines(examples, available_baselines()))
+    new = (example for example in examples if example.set_name not in known)
+    measured = means_by_set(evaluate_baselines(new, available_baselines()))
+    baselines = {name: (known | measured)[name] for name in by_set}
     by_set = {name: {**figures, **baselines[name]} for name, figures in by_set.items()}
     by_set[MEAN] = {**means, **mean_over_sets(baselines)}
     return by_set
@@ -172,6 +174,7 @@ def main() -> None:
         "--same-baselines", action="store_true", help="take baselines from the existing results"
     )
     parser.add_argument("--only-times", action="store_true", help="measure times, keep the rest")
+    parser.add_argument("--no-times", action="store_true", help="measure everything but times")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -191,7 +194,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Measure and print everything."""
     sam = load(options.model)
     earlier = json.loads(options.output.read_text()) if options.same_baselines else None
-    baselines = None if earlier is None else baselines_in(earlier, options.per_set)
+    baselines = {} if earlier is None else baselines_in(earlier, options.per_set)
     by_set = quality(sam, held_out(options.data, options.per_set), baselines)
     print_table("Mean IoU, and boundary F of the masks by box", *rows_of(by_set, COLUMNS))
     means = by_set[MEAN]
@@ -206,7 +209,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             f"Everything: {json.dumps(asdict(sam.config.everything))}",
             *rows_of(found, EVERYTHING_COLUMNS),
         )
-    return {
+    results = {
         "machine": machine(),
         "versions": versions("anymask", "torch", "numpy"),
         **model_facts(sam, options.model),  # includes "weights_sha256"
@@ -217,8 +220,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "thresholds": asdict(sam.config.everything),
             "by_set": found,
         },
-        "times": all_times(options.model, options.threads),
     }
+    if not options.no_times:
+        results["times"] = all_times(options.model, options.threads)
+    return results
 
 
 def all_times(model: str | None, threads: int) -> dict[str, Any]:

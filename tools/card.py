@@ -102,7 +102,7 @@ def figures(results: Mapping[str, Any]) -> str:
             "Without a network, for the same prompts:",
             table(by_set, BASELINES),
             paragraph(f"By box the model is below {below}."),
-            paragraph(times(results)),
+            paragraph(calibration(results) + times(results)),
         ]
     )
 
@@ -111,15 +111,24 @@ def _below(by_set: Figures, baseline: str) -> list[str]:
     return [s for s, f in by_set.items() if s != MEAN and f["box"] < f[baseline]]
 
 
+def calibration(results: Mapping[str, Any]) -> str:
+    """How far predicted IoU is from the true one, as text."""
+    means = results["by_set"][MEAN]
+    return (
+        f"Predicted IoU: expected calibration error {means['iou_calibration_error']:.3f} and bias "
+        f"{means['iou_bias']:+.3f} on average over sets."
+    )
+
+
 def times(results: Mapping[str, Any]) -> str:
-    """Calibration and speed as text."""
-    means, milliseconds = results["by_set"][MEAN], results["times"]["milliseconds"]
+    """Speed as text; nothing if it was not measured."""
+    if "times" not in results:
+        return ""
+    milliseconds = results["times"]["milliseconds"]
     bf16, f32 = milliseconds["bfloat16"], milliseconds["float32"]
     threads = results["times"]["threads"]
     return (
-        f"Predicted IoU: expected calibration error {means['iou_calibration_error']:.3f} and bias "
-        f"{means['iou_bias']:+.3f} on average over sets. "
-        f"On {threads} thread{'s' * (threads > 1)} of {results['times']['machine']['cpu']}: "
+        f" On {threads} thread{'s' * (threads > 1)} of {results['times']['machine']['cpu']}: "
         f"encoder {bf16['encoder']:.0f} ms in bfloat16 and "
         f"{f32['encoder']:.0f} ms in float32, a click {bf16['click']:.0f} and "
         f"{f32['click']:.0f} ms, 1,024 prompts {bf16['1024 prompts'] / 1000:.1f} and "

@@ -92,6 +92,12 @@ def test_a_baseline_that_was_not_run_has_no_column(results):
     assert "GrabCut" not in figures(results)
 
 
+def test_times_that_were_not_measured_are_left_out(results):
+    del results["times"]
+    words = " ".join(figures(results).split())
+    assert words.endswith("bias -0.013 on average over sets.")
+
+
 def test_precision_is_reported_only_where_everything_is_labelled(results):
     complete, sparse = everything(results).split("Where only some are")
     assert "AP50" in complete
