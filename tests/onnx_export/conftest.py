@@ -37,7 +37,15 @@ _OURS = replace(
     decoder_heads=2,
     decoder_mlp_dim=64,
     iou_head_hidden_dim=32,
-    image_encoder=SmallEncoderConfig((8, 16, 16, 18), (1, 1, 1, 1)),
+    image_encoder=EfficientNetLiteConfig(
+        stem_width=8,
+        widths=(8,) * 7,
+        depths=(1,) * 7,
+        attention_width=16,
+        attention_depth=1,
+        num_heads=2,
+        neck_widths=(8, 8),
+    ),
 )
 CONFIGS = {
     "vit": _PLAIN,
@@ -46,17 +54,8 @@ CONFIGS = {
         image_encoder=TinyViTConfig((16, 16, 32, 32), (1, 1, 1, 1), (2, 2, 2, 2), (3, 3, 5, 3)),
     ),
     "small": _OURS,
-    "efficientnet_lite": replace(
-        _OURS,
-        image_encoder=EfficientNetLiteConfig(
-            stem_width=8,
-            widths=(8,) * 7,
-            depths=(1,) * 7,
-            attention_width=16,
-            attention_depth=1,
-            num_heads=2,
-            neck_widths=(8, 8),
-        ),
+    "small_0_1": replace(
+        _OURS, image_encoder=SmallEncoderConfig((8, 16, 16, 18), (1, 1, 1, 1)), keep_clicked=False
     ),
 }
 

@@ -14,7 +14,7 @@ from skimage import data
 from anymask.errors import ImageError
 from anymask.masks import rle
 from anymask.masks.nms import nms
-from anymask.model.config import VARIANTS, SmallEncoderConfig
+from anymask.model.config import VARIANTS, EfficientNetLiteConfig
 from anymask.model.sam import Sam
 from anymask.predict.everything.generator import SamAutomaticMaskGenerator
 from anymask.predict.predictor import SamPredictor
@@ -34,7 +34,9 @@ def model_with_skips() -> Sam:
     torch.manual_seed(0)
     config = dataclasses.replace(
         VARIANTS["small"],
-        image_encoder=SmallEncoderConfig((16, 24, 32, 32), (1, 1, 1, 1), num_heads=4),
+        image_encoder=EfficientNetLiteConfig(
+            16, (16, 16, 24, 24, 32, 32, 32), (1, 1, 1, 1, 1, 1, 1), 32, 1, 4, neck_widths=(16, 8)
+        ),
         image_size=128,
         prompt_dim=32,
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anymask.datasets.types import Example
-from anymask.model.config import SamConfig, SmallEncoderConfig, TinyViTConfig, ViTConfig
+from anymask.model.config import EfficientNetLiteConfig, SamConfig, TinyViTConfig, ViTConfig
 from anymask.model.sam import Sam
 from anymask.training.finetune.finetune_results import FineTuned
 from anymask.training.finetune.loop import finetune
@@ -64,7 +64,9 @@ TINY = {
     ),
     "small": SamConfig(
         "tiny_small",
-        SmallEncoderConfig((8, 16, 24, 32), (1, 1, 1, 1), 2),
+        EfficientNetLiteConfig(
+            8, (8, 8, 16, 16, 16, 32, 32), (1, 1, 1, 1, 1, 1, 1), 32, 1, 2, neck_widths=(16, 8)
+        ),
         use_skips=True,
         dense_prompts=True,
         iou_from_masks=True,
