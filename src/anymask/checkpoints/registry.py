@@ -14,10 +14,10 @@ from anymask.errors import CheckpointError
 SHIPPED = "small"
 """Name of the model that comes with the package."""
 
-SMALL_SHA256 = "ee16f647cf77c2148442f19d5a3e436fc1c4c6fda1969ffdd7249ee4f5acd286"
+SMALL_SHA256 = "02e7e58f299e1f8004e8ad8b83e9a2c73a6269cfb750b85527f5ca42f89364dd"
 """SHA-256 of weights/small.safetensors."""
 
-SMALL_VERSION = 8
+SMALL_VERSION = 9
 """Version of those weights, increased when they are replaced."""
 
 _SAM_CITATION = (
