@@ -1,4 +1,4 @@
-"""A correction. One click finds her head, a second adds the suit, a red one drops the helmet."""
+"""A correction. Two clicks find her, with part of the helmet; a red one drops the helmet."""
 
 import skimage
 
@@ -6,7 +6,7 @@ import anymask
 from anymask.painting import draw_prompts
 
 image = skimage.data.astronaut()
-points, labels = [[220, 110], [230, 300], [420, 430]], [1, 1, 0]
+points, labels = [[220, 110], [200, 420], [420, 430]], [1, 1, 0]
 predictor = anymask.SamPredictor(anymask.load())
 predictor.set_image(image)
 masks, _, _ = predictor.predict(points, labels, multimask_output=False)

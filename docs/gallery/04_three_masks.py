@@ -1,4 +1,4 @@
-"""Three answers. A click can mean a part, a thing or a group: `multimask_output` gives all."""
+"""Three answers. A click may mean her head, her, or her with the helmet: all three are given."""
 
 import numpy as np
 import skimage

@@ -9,6 +9,7 @@ from anymask.masks.clean import keep_largest_component
 image = skimage.data.astronaut()
 predictor = anymask.SamPredictor(anymask.load())
 predictor.set_image(image)
-masks, _, _ = predictor.predict(box=[0, 0, 400, 511], multimask_output=False)
+points, labels = [[220, 110], [200, 420], [420, 430]], [1, 1, 0]
+masks, _, _ = predictor.predict(points, labels, multimask_output=False)
 person = keep_largest_component(masks[0])
 shown = np.where(person[..., None], image, np.uint8(255))

@@ -82,7 +82,7 @@ def anymask(
 
     ```
     anymask everything photos/ -o masks/
-    anymask segment coffee.png --point 285,165 -o masks/
+    anymask segment coffee.png --point 300,60 -o masks/
     anymask info sam_vit_b_01ec64.pth
     ```
     """

@@ -83,8 +83,8 @@ def parse_object(text: str) -> TypedObject:
 
     Examples
     --------
-    >>> parse_object("285,165 320,360,0").points
-    [(285.0, 165.0, 1), (320.0, 360.0, 0)]
+    >>> parse_object("300,60 320,360,0").points
+    [(300.0, 60.0, 1), (320.0, 360.0, 0)]
     >>> parse_object("tea cup: 15,60,180,330")
     TypedObject(points=[], box=(15.0, 60.0, 180.0, 330.0), class_name='tea cup')
     """

@@ -67,7 +67,7 @@ def segment(
             "--object",
             metavar="[NAME:] X,Y[,LABEL]...",
             help="One of several objects: its points and at most one box, separated by spaces, and "
-            "its class if it has one, such as --object cup: 285,165 320,360,0. May be repeated.",
+            "its class if it has one, such as --object cup: 300,60 320,360,0. May be repeated.",
         ),
     ] = None,
     mask: Annotated[
@@ -201,11 +201,11 @@ def segment(
     JSON; a leaf in a spectral cube; boxes of a detector into masks; trees on a map:
 
     ```
-    anymask segment coffee.png --point 285,165 -o masks/
-    anymask segment coffee.png -p 285,165 -p 320,360,0 -o masks/
+    anymask segment coffee.png --point 300,60 -o masks/
+    anymask segment coffee.png -p 300,60 -p 320,360,0 -o masks/
     anymask segment cats.png --box 15,60,180,330 --box 200,70,390,380 -o masks/
-    anymask segment coffee.png --object cup: 285,165 320,360,0 --object spoon: 430,250 -o masks/
-    anymask segment coffee.png -p 285,165 --multimask --json
+    anymask segment coffee.png --object cup: 300,60 320,360,0 --object spoon: 365,285 -o masks/
+    anymask segment coffee.png -p 300,60 --multimask --json
     anymask segment cube.hdr -p 62,62 -o masks/ --rgb "nm(860)" "nm(680)" "nm(550)"
     anymask segment photos/ --prompts boxes.json -o set/ --to yolo
     anymask segment scene.tif --prompts trees.geojson --class-name tree -o masks/
