@@ -14,7 +14,7 @@ from anymask.errors import CheckpointError
 SHIPPED = "small"
 """Name of the model that comes with the package."""
 
-SMALL_SHA256 = "02e7e58f299e1f8004e8ad8b83e9a2c73a6269cfb750b85527f5ca42f89364dd"
+SMALL_SHA256 = "f8f359748bb738f73609cccde1aa7915f364e79751a035c202d8746c8a3d73dd"
 """SHA-256 of weights/small.safetensors."""
 
 SMALL_VERSION = 9

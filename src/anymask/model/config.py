@@ -331,7 +331,7 @@ VARIANTS: dict[str, SamConfig] = {
         box_margin=0.05,
         keep_clicked=True,
         everything=EverythingConfig(
-            pred_iou_thresh=0.5,
+            pred_iou_thresh=0.4,
             stability_score_thresh=0.6,
             stability_score_offset=0.6,
             box_nms_thresh=0.35,
@@ -353,5 +353,9 @@ VARIANTS: dict[str, SamConfig] = {
 }
 # The model that anymask 0.1 shipped: checkpoints that were fine-tuned from it are of this kind.
 VARIANTS[SMALL_0_1] = replace(
-    VARIANTS["small"], name=SMALL_0_1, image_encoder=SmallEncoderConfig(), keep_clicked=False
+    VARIANTS["small"],
+    name=SMALL_0_1,
+    image_encoder=SmallEncoderConfig(),
+    keep_clicked=False,
+    everything=replace(VARIANTS["small"].everything, pred_iou_thresh=0.5),
 )
