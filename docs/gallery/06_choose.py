@@ -1,4 +1,4 @@
-"""Choose by shape. Conditions on measurements keep the coins and drop patches of background."""
+"""Choose by shape. Conditions on measurements keep the large round coins."""
 
 import skimage
 
@@ -8,5 +8,5 @@ from anymask.masks.choose import keep
 image = anymask.to_rgb(skimage.data.coins())
 generator = anymask.SamAutomaticMaskGenerator(anymask.load())
 masks = generator.generate_masks(image)
-coins = keep(masks, "circularity > .85 and area > 500")
+coins = keep(masks, "circularity > .85 and area > 1800")
 shown = anymask.overlay(image, coins)

@@ -1,4 +1,4 @@
-"""All pixels of a kind. One prompt for the whole image, and a score for every pixel."""
+"""All pixels of a kind. A point on the soil scores every pixel; what is no soil is a leaf."""
 
 import numpy as np
 
@@ -9,5 +9,5 @@ cube = anymask.read(anymask.sample("leaf_cube"))
 image = anymask.pseudo_rgb(cube, "ndvi", low=-0.2, high=1).rgb
 predictor = anymask.SamPredictor(anymask.load())
 predictor.set_image(image)
-scores = score_map(predictor, [[62, 62], [118, 82], [10, 10]], [1, 1, 0])
-shown = np.hstack([image, anymask.overlay(image, scores.mask(0.0))])
+scores = score_map(predictor, [[10, 10]], [1])
+shown = np.hstack([image, anymask.overlay(image, ~scores.mask(0.0))])
