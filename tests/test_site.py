@@ -72,7 +72,7 @@ def test_the_reference_has_every_command_with_its_options(site) -> None:
 def test_the_page_on_the_shipped_model_has_the_figures_of_its_card(site) -> None:
     text = (site / "shipped_model.html").read_text(encoding="utf-8")
     assert "<!-- card" not in text
-    for part in ("Figures", "mean over sets", "AR@1000"):
+    for part in ("Figures", "best of 3", "boundary F, box", "coins"):
         assert part in text
 
 
