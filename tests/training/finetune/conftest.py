@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anymask.datasets.types import Example
-from anymask.model.config import EfficientNetLiteConfig, SamConfig, TinyViTConfig, ViTConfig
+from anymask.model.config import (
+    EfficientNetLiteConfig,
+    SamConfig,
+    SmallEncoderConfig,
+    TinyViTConfig,
+    ViTConfig,
+)
 from anymask.model.sam import Sam
 from anymask.training.finetune.finetune_results import FineTuned
 from anymask.training.finetune.loop import finetune
@@ -64,6 +70,15 @@ TINY = {
     ),
     "small": SamConfig(
         "tiny_small",
+        SmallEncoderConfig((8, 16, 24, 32), (1, 1, 1, 1), 2),
+        use_skips=True,
+        dense_prompts=True,
+        iou_from_masks=True,
+        box_margin=0.05,
+        **_DECODER,
+    ),
+    "efficientnet_lite": SamConfig(
+        "tiny_efficientnet_lite",
         EfficientNetLiteConfig(
             8, (8, 8, 16, 16, 16, 32, 32), (1, 1, 1, 1, 1, 1, 1), 32, 1, 2, neck_widths=(16, 8)
         ),
@@ -89,7 +104,7 @@ def tiny_sam(kind: str = "small") -> Sam:
 
 @pytest.fixture
 def sam() -> Sam:
-    """A tiny model of the shipped kind."""
+    """A tiny model of the kind that 0.1 shipped, which learns from random weights in seconds."""
     return tiny_sam()
 
 

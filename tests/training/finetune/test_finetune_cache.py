@@ -35,7 +35,7 @@ def cache_for(folder, sam, pixels, dtype=torch.float32):
     return EmbeddingCache(folder, sam, dtype, lambda image: pixels)
 
 
-@pytest.mark.parametrize("kind", ["small", "vit", "tiny_vit"])
+@pytest.mark.parametrize("kind", ["small", "efficientnet_lite", "vit", "tiny_vit"])
 @pytest.mark.parametrize("view", [0, 5])
 def test_a_read_embedding_equals_that_of_the_encoder(tmp_path, image, kind, view):
     (image, pixels), sam = image, tiny_sam(kind)
