@@ -113,7 +113,7 @@ LAYERS = (
     ("training",),
     ("__init__", "export"),
     ("session",),
-    ("napari",),
+    ("napari", "web"),
     ("cli",),
     ("__main__",),
 )
