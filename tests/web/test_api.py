@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import skimage.io
 import tifffile
+from PIL import Image
 
 import anymask
 from anymask.session import Session
@@ -164,9 +165,7 @@ def test_pictures_are_those_of_the_file(client, photos):
 
 def test_an_image_that_is_sent_is_kept_and_one_that_is_none_is_not(client, photos):
     file = io.BytesIO()
-    skimage.io.imsave(
-        file, np.zeros((20, 30), np.uint8), plugin="pil", format_str="png", check_contrast=False
-    )
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(file, "png")
     sent = client.post("/v1/images?name=../../new.png", content=file.getvalue())
     assert (sent.status_code, sent.json()["width"]) == (201, 30)
     assert (photos / "new.png").read_bytes() == file.getvalue()

@@ -77,9 +77,9 @@ __all__ = [
     "DEFAULT_RECIPE", "OPTION_RANGES", "Added", "CancelToken", "Change", "ClassRecord",
     "ClickPrompts", "EditedError", "Event", "Failure", "ImageRecord", "LayerKey", "MaskFit",
     "ModelRecord", "ObjectInfo", "ObjectTable", "Options", "Prepared", "Preview", "Problem",
-    "Propagated", "RecipeAdded", "Region", "Replay", "RevisionError", "RunProgress", "RunResult", "Saved",
-    "Session", "SessionError", "Thresholds", "bug_report", "check_expressions", "points_along", "region_for",
-    "replay", "session_dataset", "session_examples",
+    "Propagated", "RecipeAdded", "Region", "Replay", "RevisionError", "RunProgress", "RunResult",
+    "Saved", "Session", "SessionError", "Thresholds", "bug_report", "check_expressions",
+    "points_along", "region_for", "replay", "session_dataset", "session_examples",
 ]  # fmt: skip
 
 

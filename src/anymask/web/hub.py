@@ -35,7 +35,7 @@ class Hub:
         """Whether there are as many streams as there may be."""
         return len(self._streams) >= _MOST_STREAMS
 
-    def tell(self, kind: str, **facts: Any) -> None:
+    def tell(self, kind: str, /, **facts: Any) -> None:
         """Send an event to all pages."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._put, _event(kind, facts))

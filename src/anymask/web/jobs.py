@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -69,10 +70,17 @@ class Job:
 
 
 class Jobs:
-    """The jobs of a server, the last of them also after their end."""
+    """The jobs of a server, the last of them also after their end.
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    Parameters
+    ----------
+    hub : Hub
+    log : callable
+        Takes the traceback of a failure that nobody foresaw.
+    """
+
+    def __init__(self, hub: Hub, log: Callable[[str], None]) -> None:
+        self._hub, self._log = hub, log
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._guard = threading.Lock()
 
@@ -115,6 +123,15 @@ class Jobs:
             job.state = "cancelled"
             self.tell(job)
 
+    def fail(self, job: Job, error: Exception) -> None:
+        """Note that a job failed, and why."""
+        job.state, job.sentence = "failed", str(error)
+        if not isinstance(error, AnymaskError):
+            self._log("".join(traceback.format_exception(error)))
+            first = (str(error).splitlines() or [""])[0]
+            job.sentence = f"It failed ({type(error).__name__}: {first}); the log says more."
+        self.tell(job)
+
     def do(self, job: Job, work: Callable[[], str]) -> None:
         """Do the work of a job in this thread; it returns a sentence."""
         if job.is_over:  # cancelled while it waited
@@ -125,12 +142,7 @@ class Jobs:
             job.sentence = work()
             job.state = "cancelled" if job.cancel.is_cancelled else "done"
             job.fraction = job.fraction if job.cancel.is_cancelled else 1.0
-        except AnymaskError as error:
-            job.state, job.sentence = "failed", str(error)
         except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            job.state = "failed"
-            job.sentence = f"It failed ({type(error).__name__}: {first}); the log says more."
-            raise
-        finally:
+            self.fail(job, error)
+        else:
             self.tell(job)

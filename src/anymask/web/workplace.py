@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from anymask.session import ClickPrompts, Event, LayerKey, Preview, Region, RunProgress
 from anymask.web.hub import Hub
 from anymask.web.jobs import Job, Jobs
-from anymask.web.model_queue import ModelQueue
+from anymask.web.model_queue import BusyError, ModelQueue
 from anymask.web.places import Place
 from anymask.web.shapes import Outlines
 from anymask.web.tiles import Tiles
@@ -55,7 +55,7 @@ class Workplace:
     def __init__(self, place: Place, sam: Sam, source: str | Path | None = None) -> None:
         self.place, self.session, self.sam = place, place.session, sam
         self.queue, self.hub, self.outlines = ModelQueue(), Hub(), Outlines()
-        self.jobs = Jobs(self.hub)
+        self.jobs = Jobs(self.hub, self.session.log)
         self.tiles = Tiles(self.session)
         self._files = TemporaryDirectory(prefix="anymask-exports-")
         self._previews: OrderedDict[str, Preview] = OrderedDict()
@@ -157,7 +157,11 @@ class Workplace:
         def task() -> None:
             self.jobs.do(job, work)
 
-        self.queue.ask(user, task, long=True)
+        try:
+            self.queue.ask(user, task, long=True)
+        except BusyError as error:
+            self.jobs.fail(job, error)
+            raise
 
     def _region(self, layer: LayerKey, view: View | None) -> Region:
         given = None if view is None else (view[1], view[0], view[3], view[2])

@@ -107,7 +107,11 @@ export function step(what, body = {}, { checked = true } = {}) {
     try {
       const given = checked ? { ...body, revision: state.revision } : body;
       const answer = await post(of(state.image.id, what, state.rgb, state.plane), given);
-      if (place === here()) take(answer);
+      if (place === here()) {
+        const missed = answer.before !== state.revision; // someone else was at it too
+        take(answer);
+        if (missed) await loadObjects();
+      }
       return answer;
     } catch (error) {
       if (error.code === "revision" && place === here()) await loadObjects();

@@ -20,7 +20,6 @@ function imageRow(image) {
     "aria-current": String(image === state.image),
     "aria-label": `${image.name}, ${words}`,
     title: image.name,
-    on: { click: () => tell("open", image) },
   },
   make("img", { src: `/v1/images/${image.id}/thumbnail?picture=${key}`, alt: "", loading: "lazy", width: 64, height: 48 }),
   make("span", {}, make("span", { className: "name", textContent: image.name }),

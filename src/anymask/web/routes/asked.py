@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -84,14 +85,25 @@ def _where(
 At = Annotated[Where, Depends(_where)]
 
 
-def changed(work: Workplace, at: Where, change: Change | None) -> dict[str, Any]:
-    """Return what a step did as JSON data: the objects that changed, and ids that are gone."""
-    ids = () if change is None else change.ids
+def changed(
+    work: Workplace, at: Where, revision: int | None, step: Callable[[], Change | None]
+) -> dict[str, Any]:
+    """Do a step unless someone else has changed the layer since a revision.
+
+    Returns what the step did as JSON data: the objects that changed, ids that are gone, and the
+    revision before it, so that a page knows whether it missed something.
+    """
+    with work.session.layers.held_at(at.layer, revision) as before:
+        return {**_told(work, at, step()), "before": before}
+
+
+def _told(work: Workplace, at: Where, change: Change | None) -> dict[str, Any]:
+    ids = set() if change is None else {*change.ids, *change.touched}
     answer = objects_of(work.session, at.layer, work.outlines, at.plane, ids=ids)
     there = {each["id"] for each in answer["objects"]}
     return {
         **answer,
-        "gone": [label for label in ids if label not in there],
+        "gone": sorted(ids - there),
         "note": "" if change is None else change.note,
         "nothing": change is None or change.is_empty,
     }

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from anymask.errors import AnymaskError
-from anymask.files import check_free, whole_file
+from anymask.files import whole_file
 from anymask.io.registry import image_format_by_suffix, image_suffixes
 from anymask.session import DEFAULT_RECIPE, ImageRecord, LayerKey
 from anymask.web.bodies import PseudoRgb
@@ -54,12 +54,12 @@ async def send_image(
     if form is None or form.is_folder:
         known = ", ".join(image_suffixes())
         raise AnymaskError(f"{path.name} is no kind of image that can be sent; send {known}.")
-    check_free(path, overwrite=False)
+    _check_new(path)
     with whole_file(path) as part:
         with part.open("wb") as file:
             async for block in request.stream():
                 await run_in_threadpool(file.write, block)
-        check_free(path, overwrite=False)
+        _check_new(path)
     return await run_in_threadpool(_added, work, path)
 
 
@@ -145,6 +145,11 @@ def _safe(name: str) -> str:
     if not kept:
         raise AnymaskError("The image has no name; send the name of its file.")
     return kept
+
+
+def _check_new(path: FilePath) -> None:
+    if os.path.lexists(path):
+        raise AnymaskError(f"There is a file {path.name} already; give yours another name.")
 
 
 def _added(work: Workplace, path: FilePath) -> dict[str, Any]:

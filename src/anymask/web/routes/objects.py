@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -43,61 +42,61 @@ def get_labels(work: Work, at: At) -> Response:
 @routes.post("/undo")
 def undo(work: Work, at: At, body: Revised | None = None) -> dict[str, Any]:
     """Undo the last step of this image, whoever did it."""
-    return _do(work, at, body or Revised(), lambda: work.session.edits.undo(at.layer))
+    return changed(
+        work, at, None if body is None else body.revision, lambda: work.session.edits.undo(at.layer)
+    )
 
 
 @routes.post("/redo")
 def redo(work: Work, at: At, body: Revised | None = None) -> dict[str, Any]:
     """Redo the step that was undone last."""
-    return _do(work, at, body or Revised(), lambda: work.session.edits.redo(at.layer))
+    return changed(
+        work, at, None if body is None else body.revision, lambda: work.session.edits.redo(at.layer)
+    )
 
 
 @routes.post("/delete")
 def delete(work: Work, at: At, body: Chosen) -> dict[str, Any]:
     """Remove objects; in a stack, from this plane."""
-    return _do(work, at, body, lambda: work.session.edits.erase(at.layer, body.ids, at.plane))
+    return changed(
+        work, at, body.revision, lambda: work.session.edits.erase(at.layer, body.ids, at.plane)
+    )
 
 
 @routes.post("/merge")
 def merge(work: Work, at: At, body: Chosen) -> dict[str, Any]:
     """Merge objects into the one with the smallest id."""
-    return _do(work, at, body, lambda: work.session.edits.merge(at.layer, body.ids))
+    return changed(work, at, body.revision, lambda: work.session.edits.merge(at.layer, body.ids))
 
 
 @routes.post("/split")
 def split(work: Work, at: At, body: Split) -> dict[str, Any]:
     """Split an object into its pieces, or at its necks."""
     edits = work.session.edits
-    return _do(work, at, body, lambda: edits.split(at.layer, body.id, at.plane, body.how))
+    return changed(
+        work, at, body.revision, lambda: edits.split(at.layer, body.id, at.plane, body.how)
+    )
 
 
 @routes.post("/classify")
 def classify(work: Work, at: At, body: Classified) -> dict[str, Any]:
     """Set the class of objects; a new class gets a colour."""
     edits, name = work.session.edits, body.class_name.strip()
-    return _do(work, at, body, lambda: edits.classify(at.layer, body.ids, name))
+    return changed(work, at, body.revision, lambda: edits.classify(at.layer, body.ids, name))
 
 
 @routes.post("/review")
 def review(work: Work, at: At, body: Reviewed) -> dict[str, Any]:
     """Note that objects were looked at."""
     edits = work.session.edits
-    return _do(work, at, body, lambda: edits.review(at.layer, body.ids, body.reviewed))
+    return changed(work, at, body.revision, lambda: edits.review(at.layer, body.ids, body.reviewed))
 
 
 @routes.post("/paint")
 def paint(work: Work, at: At, body: Painting) -> dict[str, Any]:
     """Draw pixels by hand: a new object, more of one, or background."""
     pixels = _pixels(body.mask, body.left, body.top, at.size)
-    return _do(work, at, body, lambda: _painted(work, at, body, pixels))
-
-
-def _do(
-    work: Workplace, at: Where, body: Revised, step: Callable[[], Change | None]
-) -> dict[str, Any]:
-    """Do a step unless someone else has changed the layer; return what changed."""
-    with work.session.layers.held_at(at.layer, body.revision):
-        return changed(work, at, step())
+    return changed(work, at, body.revision, lambda: _painted(work, at, body, pixels))
 
 
 def _pixels(mask: Rle, left: int, top: int, size: tuple[int, int]) -> np.ndarray:

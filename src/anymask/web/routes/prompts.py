@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from anymask.masks.objects import counts_of_crop
 from anymask.masks.rle import mask_of as pixels_of
-from anymask.session import Preview
+from anymask.session import Change, Preview
 from anymask.web.bodies import Body, Box, Commit, Prediction
 from anymask.web.routes.asked import At, MissingError, User, Where, Work, changed
 from anymask.web.shapes import candidates_of
@@ -77,8 +77,9 @@ async def _asked(work: Workplace, user: str, at: Where, body: Prediction) -> tup
 
 
 def _committed(work: Workplace, at: Where, preview: Preview, body: Commit) -> dict[str, Any]:
-    with work.session.layers.held_at(at.layer, body.revision):
-        change = work.session.clicks.commit(
+    def step() -> Change:
+        return work.session.clicks.commit(
             preview, id=body.id, class_name=body.class_name.strip(), overwrite=body.overwrite
         )
-        return changed(work, at, change)
+
+    return changed(work, at, body.revision, step)

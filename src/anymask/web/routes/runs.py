@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from anymask.session import EditedError, LayerKey, SessionError, Thresholds
+from anymask.session import Change, EditedError, LayerKey, SessionError, Thresholds
 from anymask.web.bodies import Everything, Selecting
 from anymask.web.jobs import Job
 from anymask.web.routes.asked import At, MissingError, User, Where, Work, changed, image_record
@@ -62,9 +62,11 @@ def set_thresholds(work: Work, at: At, body: Selecting) -> dict[str, Any]:
     thresholds = replace(runs.thresholds(at.layer), **given)
     if body.preview:
         return _previewed(work, at, thresholds)
-    with work.session.layers.held_at(at.layer, body.revision):
-        change = runs.set_thresholds(at.layer, thresholds, replace=body.replace)
-        return changed(work, at, change)
+
+    def step() -> Change:
+        return runs.set_thresholds(at.layer, thresholds, replace=body.replace)
+
+    return changed(work, at, body.revision, step)
 
 
 @routes.get("/jobs")
