@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,19 @@ from playwright.sync_api import Page, sync_playwright
 
 OUT = Path(__file__).resolve().parent / "images"
 PHOTOGRAPHS = ("coffee.png", "coins.png", "chelsea.png", "rocket.jpg", "astronaut.png")
+# Places of coins in the photograph of that name.
+LARGE = ((42, 255), (330, 175), (157, 248))
+SMALL = ((36, 128), (90, 128), (132, 130), (182, 125), (290, 128), (36, 192))
 SIZES = {"desk": (1440, 900), "tablet": (1024, 768), "phone": (390, 844)}
 _TO_SCREEN = """async ([u, v]) => {
     const view = await import("/page/view.js");
     const box = document.querySelector("#overlay").getBoundingClientRect();
     const [x, y] = view.toScreen(u, v);
     return [x + box.left, y + box.top];
+}"""
+_OPEN = """async (name) => {
+    const { state, tell } = await import("/page/state.js");
+    tell("open", state.images.find((image) => image.name === name));
 }"""
 
 
@@ -43,50 +51,52 @@ def start(folder: Path) -> tuple[str, subprocess.Popen[str]]:
     return process.stdout.readline().strip(), process
 
 
-def click(page: Page, u: float, v: float, **more: Any) -> None:
+def click(page: Page, u: float, v: float, modifiers: Sequence[str] = ()) -> None:
     """Click on a place of the image."""
-    page.mouse.click(*page.evaluate(_TO_SCREEN, [u, v]), **more)
+    for key in modifiers:
+        page.keyboard.down(key)
+    page.mouse.click(*page.evaluate(_TO_SCREEN, [u, v]))
+    for key in modifiers:
+        page.keyboard.up(key)
 
 
 def settle(page: Page) -> None:
     """Wait until the picture is there and nothing is said."""
-    page.wait_for_function("document.querySelector('#encoding').hidden")
-    page.wait_for_function("!document.querySelector('#said').children.length")
+    page.wait_for_function("() => document.querySelector('#encoding').hidden")
+    page.wait_for_function("() => !document.querySelector('#said').children.length")
     page.wait_for_timeout(400)
 
 
-def commit(page: Page) -> None:
-    """Make an object of the offered mask."""
-    page.wait_for_selector("#commit:not([disabled])")
-    page.keyboard.press("c")
-    page.wait_for_selector("#offer", state="hidden")
-
-
 def work(page: Page) -> None:
-    """Make some objects with classes in the first photographs."""
-    for name in ("cup", "spoon", "table"):
+    """Find the coins, put some into classes, and offer a mask in another photograph."""
+    show(page, "coins")
+    page.keyboard.press("a")
+    page.click("#everything-dialog button.main")
+    page.wait_for_selector("#sliders:not([hidden])")
+    for name in ("large coin", "small coin"):
         page.fill("#class-name", name)
         page.press("#class-name", "Enter")
         page.wait_for_function(
             "name => document.querySelector('#class-list').innerText.includes(name)", arg=name
         )
     page.locator("#overlay").focus()
-    page.click("#image-list li:has-text('coins') button")
-    page.wait_for_function("document.querySelector('#image-name').textContent === 'coins'")
-    settle(page)
-    page.keyboard.press("a")
-    page.click("#everything-dialog button.main")
-    page.wait_for_selector("#sliders:not([hidden])")
-    page.click("#image-list li:has-text('coffee') button")
-    page.wait_for_function("document.querySelector('#image-name').textContent === 'coffee'")
-    settle(page)
-    page.keyboard.press("1")
-    click(page, 285, 165)
-    commit(page)
-    page.keyboard.press("2")
+    page.keyboard.press("v")
+    for key, places in {"1": LARGE, "2": SMALL}.items():
+        for place in places:
+            click(page, *place, modifiers=["Shift"])
+        page.keyboard.press(key)
+        page.wait_for_timeout(300)
+        page.keyboard.press("Escape")
     page.keyboard.press("p")
-    click(page, 455, 300)
-    commit(page)
+
+
+def show(page: Page, name: str) -> None:
+    """Open an image by its name."""
+    page.evaluate(_OPEN, name)
+    page.wait_for_function(
+        "name => document.querySelector('#image-name').textContent === name", arg=name
+    )
+    settle(page)
 
 
 def main() -> None:
@@ -109,10 +119,12 @@ def main() -> None:
             page.goto(address)
             page.wait_for_selector("#image-list button")
             work(page)
-            click(page, 120, 60)
+            click(page, 267, 150)
             page.wait_for_selector("#commit:not([disabled])")
+            page.mouse.move(5, 5)
             settle(page)
             page.screenshot(path=args.out / "serve.png")
+            page.close()
             if args.all:
                 for scheme in ("light", "dark"):
                     for size in SIZES:
@@ -136,23 +148,19 @@ def _one_size(browser: Any, address: str, size: str, scheme: str, out: Path) -> 
     page = context.new_page()
     page.set_default_timeout(300_000)
     page.goto(address)
-    page.wait_for_function("document.querySelector('#image-name').textContent")
+    page.wait_for_function("() => document.querySelector('#image-name').textContent")
 
     def shot(name: str) -> None:
         page.wait_for_timeout(350)
         page.screenshot(path=out / f"{size}-{scheme}-{name}.png")
 
-    page.evaluate("import('/page/state.js').then(m => m.tell('open', m.state.images[2]))")
-    page.wait_for_function("document.querySelector('#image-name').textContent === 'coffee'")
-    settle(page)
-    click(page, 120, 60)
+    show(page, "coffee")
+    click(page, 285, 165)
     page.wait_for_selector("#commit:not([disabled])")
     shot("offer")
     page.keyboard.press("Escape")
-    page.evaluate("import('/page/state.js').then(m => m.tell('open', m.state.images[3]))")
-    page.wait_for_function("document.querySelector('#image-name').textContent === 'coins'")
+    show(page, "coins")
     page.wait_for_selector("#object-list button", state="attached")
-    settle(page)
     page.keyboard.press("v")
     page.wait_for_timeout(100)
     page.evaluate(

@@ -177,7 +177,7 @@ def test_a_finger_clicks_commits_and_pinches_on_a_phone(browser, serve, folder):
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(address)
-    page.wait_for_function("document.querySelector('#image-name').textContent")
+    page.wait_for_function("() => document.querySelector('#image-name').textContent")
     page.touchscreen.tap(*place_of(page, *CUP))
     page.wait_for_selector("#commit:not([disabled])")
     page.tap("#commit")

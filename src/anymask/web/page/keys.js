@@ -42,7 +42,7 @@ export function reviewNext() {
   setTool("select");
   select([next.id]);
   showBox(next.box, 120);
-  return say(`${queue.length} to review. Y: it is right; Delete: remove it; R: the next one.`);
+  return say(`${queue.length} to review. Y accepts it, Delete removes it, R skips it.`);
 }
 
 async function accept() {
@@ -88,14 +88,14 @@ export const groups = [
     ["N", "Next candidate", nextCandidate],
     ["Backspace", "Drop the last click", back],
     ["Escape", "Begin anew, let go", cancel],
-    ["1", "… 9: class of the selected or the next objects; 0: none", null],
+    ["1 … 9", "Class of the selected or the next objects; 0: none", null],
   ]],
   ["Objects", [
     ["Delete", "Delete the selected", removeSelected],
     ["M", "Merge the selected", mergeSelected],
     ["S", "Split the selected", splitSelected],
     ["R", "Review: the least certain first", reviewNext],
-    ["Y", "Right: reviewed, and the next", accept],
+    ["Y", "Accept the selected, and the next", accept],
     ["Ctrl+Z", "Undo", undoOne],
     ["Ctrl+Y", "Redo", redo],
   ]],

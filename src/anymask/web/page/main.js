@@ -212,6 +212,7 @@ function listenToButtons() {
     showTool();
   });
   on("brush", showBrush);
+  on("selection", redraw);
   on("opened objects images", showHistory);
   on("open", (image) => open(image).catch(fail));
   on("go", go);

@@ -46,7 +46,7 @@ function drawObjects(context) {
 function drawOffer(context) {
   const offer = prompt.masks[prompt.chosen];
   if (!offer) return;
-  context.globalAlpha = prompt.waits ? 0.3 : 0.45;
+  context.globalAlpha = prompt.waits ? 0.2 : 0.35;
   context.fillStyle = "#ffffff";
   context.fill(offer.path, "evenodd");
   context.globalAlpha = prompt.waits ? 0.6 : 1;

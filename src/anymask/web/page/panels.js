@@ -9,7 +9,7 @@ import { fail, on, say, select, state, tell } from "./state.js";
 import { redraw, showBox } from "./view.js";
 
 const STATES = {
-  new: ["○", "no masks yet"], segmented: ["◐", "segmented"], edited: ["✎", "edited"], saved: ["●", "exported"],
+  new: ["○", "no masks"], segmented: ["◐", "segmented"], edited: ["✎", "edited"], saved: ["●", "exported"],
 };
 const MOST_ROWS = 300;
 

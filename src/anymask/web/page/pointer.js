@@ -179,8 +179,10 @@ export function listen(canvas) {
   canvas.addEventListener("pointerdown", (event) => {
     event.preventDefault();
     canvas.focus({ preventScroll: true });
+    canvas.classList.add("by-pointer"); // whoever points knows where the focus is
     press(event, canvas);
   });
+  canvas.addEventListener("blur", () => canvas.classList.remove("by-pointer"));
   canvas.addEventListener("pointermove", (event) => move(event, canvas));
   canvas.addEventListener("pointerup", (event) => release(event, canvas));
   canvas.addEventListener("pointercancel", (event) => {
