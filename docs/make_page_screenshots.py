@@ -73,6 +73,10 @@ def work(page: Page) -> None:
     page.keyboard.press("a")
     page.click("#everything-dialog button.main")
     page.wait_for_selector("#sliders:not([hidden])")
+    for slider in ("#iou", "#stability"):
+        page.fill(slider, "0.88")
+        page.dispatch_event(slider, "change")
+        page.wait_for_timeout(1000)
     for name in ("large coin", "small coin"):
         page.fill("#class-name", name)
         page.press("#class-name", "Enter")
@@ -119,7 +123,7 @@ def main() -> None:
             page.goto(address)
             page.wait_for_selector("#image-list button")
             work(page)
-            click(page, 267, 150)
+            click(page, 270, 125)
             page.wait_for_selector("#commit:not([disabled])")
             page.mouse.move(5, 5)
             settle(page)

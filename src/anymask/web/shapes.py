@@ -135,7 +135,8 @@ def candidates_of(preview: Preview, size: tuple[int, int], form: Form, outlines:
     """Return the masks of a preview as JSON data, each with its score."""
     answers = []
     for index, score in enumerate(preview.scores.tolist()):
-        one, answer = preview.choose(index), {"score": round(float(score), 4)}
+        one = preview.choose(index)
+        answer: dict[str, Any] = {"score": round(float(score), 4)}
         crop = boxed(one.shown)
         answer["area"] = int(np.count_nonzero(crop.pixels)) * preview.region.step**2
         if form == "outline":

@@ -6,6 +6,7 @@ import { redraw } from "./view.js";
 
 // Told apart also by people who do not see all colours (Okabe and Ito).
 const COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2"];
+const NO_CLASS = "#c6cfcf"; // once there are classes, their colours mean something
 
 export function pathOf(rings) {
   const path = new Path2D();
@@ -32,7 +33,8 @@ export function boxOf(rings) {
 
 export function colourOf(object) {
   const known = object.class && state.classes.find((each) => each.name === object.class);
-  return known ? known.color : COLOURS[(object.id - 1) % COLOURS.length];
+  if (known) return known.color;
+  return state.classes.length ? NO_CLASS : COLOURS[(object.id - 1) % COLOURS.length];
 }
 
 function prepared(object) {
