@@ -308,7 +308,7 @@ def test_ctrl_c_keeps_the_finished_images_and_exits_130(start_process, scene_fil
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Stopped." in stderr
+    assert f"'anymask job resume {out}' goes on with the others.\nStopped." in stderr
     assert "Traceback" not in stderr
     assert " done; results in" in stdout
 

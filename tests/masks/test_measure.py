@@ -136,8 +136,9 @@ def test_no_masks_give_empty_columns():
     assert {len(column) for column in found.values()} == {0}
 
 
-def test_pixels_without_value_are_left_out():
-    image = np.array([[1.0, 2.0, np.nan, 5.0]])
+@pytest.mark.parametrize("no_value", [np.nan, np.inf, -np.inf])
+def test_pixels_without_value_are_left_out(no_value):
+    image = np.array([[1.0, 2.0, no_value, 5.0]])
     found = measure(np.array([[1, 1, 1, 0]]), image)
     assert [found[f"intensity_{k}"][0] for k in ("mean", "std", "min", "max")] == [1.5, 0.5, 1, 2]
     assert np.isnan(measure(np.array([[0, 0, 1, 0]]), image)["intensity_max"][0])

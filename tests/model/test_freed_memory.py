@@ -21,17 +21,17 @@ if "careless" in sys.argv:
 torch.set_num_threads(1)
 sam = anymask.load(device="cpu")
 size = sam.config.image_size
-points, labels = torch.rand(64, 1, 2) * size, torch.ones(64, 1, dtype=torch.long)
+points, labels = torch.rand(32, 1, 2) * size, torch.ones(32, 1, dtype=torch.long)
 with torch.inference_mode():
     image = sam.encode_image(sam.preprocess(torch.zeros(3, size, size))[None])
     for _ in range(2):
         sam.decode(image, point_coords=points, point_labels=labels)
     taken = []
-    for _ in range(5):
+    for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         sam.decode(image, point_coords=points, point_labels=labels)
         taken.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-    print(sorted(taken)[2])
+    print(sorted(taken)[1])
 """
 
 LIMITS_SET = """

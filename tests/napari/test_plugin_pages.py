@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication
 
 from anymask import plugins
 from anymask.napari.plugin_pages import GROUP, plugin_pages
@@ -33,6 +36,7 @@ def test_a_page_follows_the_objects_of_the_image_that_is_shown(
 ) -> None:
     installed(count="more_parts.count_page:PAGE")
     pages = plugin_pages(panel.control, set(panel.pages))
+    gc.collect()
     assert list(pages) == ["Count"]
     text = pages["Count"].column.itemAt(0).widget()
     assert text.text() == "No image yet"
@@ -46,6 +50,12 @@ def test_a_page_follows_the_objects_of_the_image_that_is_shown(
     session.edits.add_class("leaf")
     session.edits.classify(panel.control.current, [2], "leaf")
     wait(lambda: text.text() == "2 objects\nleaf: 1\nno class: 1")
+    panel.message.kind = ""
+    pages["Count"].deleteLater()
+    del pages
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    panel.control.select([1])
+    assert panel.message.kind != "error", panel.message.text.text()
 
 
 def test_a_page_that_cannot_be_built_is_left_out_with_its_reason(panel, installed) -> None:

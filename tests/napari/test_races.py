@@ -170,7 +170,7 @@ def test_thresholds_of_a_session_that_was_closed_are_not_noted_in_the_next(
     before = panel.control.session.runs.options
     held.open()
     assert panel.control.session.runs.options == before
-    assert panel.message.kind != "error", panel.message.text.text()
+    assert panel.message.kind != "error", "\n".join(panel.control.session.log_lines())
 
 
 def test_measurements_come_to_nothing_once_they_are_not_asked_for(shown, gate, wait):

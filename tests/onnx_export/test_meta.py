@@ -63,7 +63,7 @@ def as_a_program_for_metas_export(folder: Path, image: NDArray[np.uint8]) -> tup
     return tuple(decoder.run(["masks", "iou_predictions", "low_res_masks"], inputs))
 
 
-@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("single", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_decoder_has_the_names_shapes_and_numbers_of_metas(
     vit: Sam, single: bool, metas_package: ModuleType, tmp_path: Path
 ):

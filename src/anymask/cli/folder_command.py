@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from anymask.cli.console import EXIT_SOME_FAILED, complain, note, typed
+from anymask.cli.console import EXIT_SOME_FAILED, complain, note, typed, was_interrupted
 from anymask.cli.replacing import check_replacing
 from anymask.wording import counted
 
@@ -84,16 +84,23 @@ def segment(
         Called before the report, if the run was not ended by an error.
     """
     from anymask.cli.folder_report import print_summary, shown
+    from anymask.jobs import job_journal
 
+    stopped = False
     try:
         with shown(len(run.todo)) as progress:
             run.segment(load, progress, executor=executor, command=typed.get())
         if afterwards is not None:
             afterwards()
+    except (Exception, KeyboardInterrupt) as error:
+        stopped = was_interrupted(error)
+        raise
     finally:
         if as_json:
             typer.echo(json.dumps(run.report.to_dict(), indent=1, ensure_ascii=False))
         else:
             print_summary(run.report, of_no_masks)
+        if stopped and (run.job.output / job_journal.NAME).exists():
+            note(f"'anymask job resume {run.job.output}' goes on with the others.")
     if run.report.failed:
         raise typer.Exit(EXIT_SOME_FAILED)

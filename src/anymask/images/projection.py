@@ -83,7 +83,7 @@ def _mean(planes: Any, nodata: Nodata) -> NDArray[Any]:
         if total is None:
             wide = np.float64 if plane.dtype.itemsize > 4 else np.float32
             total, count = np.zeros(plane.shape, np.float64), np.zeros(plane.shape, np.uint32)
-        known = ~np.isnan(plane)
+        known = np.isfinite(plane)
         missing = holes(plane, nodata)
         if missing is not None:
             known &= ~missing

@@ -168,12 +168,13 @@ def _of_one(values: NDArray[Any], kinds: Sequence[str]) -> dict[str, NDArray[np.
     found = {"intensity_min": lowest, "intensity_max": highest}
     known: Any = True
     count: Any = len(values)
-    if values.dtype.kind == "f" and np.isnan(lowest).any():  # the minimum is NaN if any value is
-        known = ~np.isnan(values)
+    # The minimum is NaN if any value is.
+    if values.dtype.kind == "f" and not np.isfinite([lowest, highest]).all():
+        known = np.isfinite(values)
         count = known.sum(0)
-        nothing = count == 0
+        values = np.where(known, values, np.nan)
         for name, limit in (("intensity_min", np.fmin), ("intensity_max", np.fmax)):
-            found[name] = np.where(nothing, np.nan, limit.reduce(values, 0))
+            found[name] = limit.reduce(values, 0)
     with np.errstate(invalid="ignore", over="ignore"):
         mean = values.sum(0, np.float64, where=known) / count
         found["intensity_mean"] = mean

@@ -26,6 +26,17 @@ class PageWindow:
 
     def __init__(self, control: Controller) -> None:
         self._control = control
+        self._following: list[Callable[[], Any]] = []
+        self._signals = [
+            control.session_changed,
+            control.current_changed,
+            control.objects_changed,
+            control.selection_changed,
+        ]
+        # A signal refers to a method of this object only weakly, but strongly to a function.
+        self._call = lambda *_: self._tell()
+        for signal in self._signals:
+            signal.connect(self._call)
 
     @property
     def viewer(self) -> Viewer:
@@ -64,13 +75,17 @@ class PageWindow:
 
     def on_change(self, function: Callable[[], Any]) -> None:
         """Call a function when another image is shown, or objects or the selection change."""
-        for signal in (
-            self._control.session_changed,
-            self._control.current_changed,
-            self._control.objects_changed,
-            self._control.selection_changed,
-        ):
-            signal.connect(lambda *_: self._control.guarded(function))
+        self._following.append(function)
+
+    def leave(self) -> None:
+        """Call nothing any more; the page is gone."""
+        self._following.clear()
+        while self._signals:
+            self._signals.pop().disconnect(self._call)
+
+    def _tell(self) -> None:
+        for function in tuple(self._following):
+            self._control.guarded(function)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +114,18 @@ def plugin_pages(control: Controller, taken: set[str]) -> dict[str, Page]:
         if form.title in taken or form.title in pages:
             plugins.leave_out(entry, "page", f"there is a page called {form.title} already")
             continue
+        window = PageWindow(control)
         try:
-            widget = form.build(PageWindow(control))
+            widget = form.build(window)
         except Exception as error:  # foreign code may raise anything
+            window.leave()
             plugins.leave_out(entry, "page", str(error) or type(error).__name__)
             continue
         if not isinstance(widget, QWidget):
+            window.leave()
             plugins.leave_out(entry, "page", "its build does not return a QWidget")
             continue
+        widget.destroyed.connect(window.leave)
         page = Page()
         page.put(widget)
         pages[form.title] = page

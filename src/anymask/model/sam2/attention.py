@@ -8,8 +8,10 @@ from torch.nn import functional as F
 
 from anymask.model.products import in_inference, in_onednn, linear
 
-# Scores computed at a time, which fit a processor's caches.
+# Scores computed at a time, which fit a processor's caches. For the many keys of a memory there are
+# more: products of few rows are slow.
 _SCORES_AT_A_TIME = 1 << 20
+_LEAST_QUERIES_AT_A_TIME = 256
 # Fewer tokens than this are left to torch's fused kernel.
 _MANY_TOKENS = 512
 
@@ -44,7 +46,7 @@ def attend_tokens(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor:
 def _attend_by_blocks(q: Tensor, k: Tensor, columns: Tensor, out: Tensor) -> None:
     """Write the means for queries (T, d), keys (S, d) and values as columns (D, S) to `out`."""
     scale = q.shape[1] ** -0.5
-    step = max(1, _SCORES_AT_A_TIME // len(k))
+    step = max(_LEAST_QUERIES_AT_A_TIME, _SCORES_AT_A_TIME // len(k))
     for start in range(0, len(q), step):
         block = slice(start, start + step)
         scores = linear(q[block] * scale, k)
