@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import skimage.data
 import skimage.io
+import uvicorn
 from fastapi.testclient import TestClient
 
 import anymask
@@ -20,6 +22,7 @@ from anymask.model.sam import Sam
 from anymask.web.access import Access
 from anymask.web.app import create_app
 from anymask.web.places import open_place
+from anymask.web.server import bound
 from anymask.web.workplace import Workplace
 from tests.conftest import remember_embeddings
 
@@ -83,6 +86,21 @@ def finished(client: TestClient) -> Callable[[httpx.Response], dict[str, Any]]:
         raise AssertionError("The job did not end.")
 
     return wait
+
+
+@pytest.fixture
+def address(work: Workplace) -> Iterator[str]:
+    """The address of a server that listens."""
+    listening = bound("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    app = create_app(work, Access(TOKEN, port=port))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    yield f"http://127.0.0.1:{port}/?token={TOKEN}"
+    server.should_exit = True
+    work.hub.close()
+    thread.join()
 
 
 def pixels_of(rle: dict[str, Any]) -> np.ndarray:
