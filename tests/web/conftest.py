@@ -94,7 +94,7 @@ def address(work: Workplace) -> Iterator[str]:
     listening = bound("127.0.0.1", 0)
     port = listening.getsockname()[1]
     app = create_app(work, Access(TOKEN, port=port))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     yield f"http://127.0.0.1:{port}/?token={TOKEN}"
