@@ -100,7 +100,7 @@ def test_drawing_merging_splitting_and_classes(client):
     assert not labels.any()
 
 
-def test_everything_is_a_job_whose_thresholds_act_without_the_model(client, finished, work):
+def test_everything_is_a_job_whose_thresholds_act_without_the_model(client, finished):
     coins = "/v1/images/i2"
     body = {"images": ["i2"], "points_per_side": 8}
     job = finished(client.post("/v1/jobs/everything", json=body))
@@ -120,10 +120,20 @@ def test_everything_is_a_job_whose_thresholds_act_without_the_model(client, fini
     client.post(f"{coins}/delete", json={"ids": [shown[0]["id"]]})
     refused = client.post("/v1/jobs/everything", json=body)
     assert (refused.status_code, refused.json()["code"]) == (409, "edited")
-    stopped = work.jobs.new("everything", "coins")
-    client.delete(f"/v1/jobs/{stopped.id}")
-    work.jobs.do(stopped, lambda: "never said")
-    assert (stopped.state, stopped.sentence) == ("cancelled", "")
+
+
+def test_a_click_is_answered_while_a_run_goes_on_and_the_run_is_cancelled(client, finished):
+    client.post(f"{IMAGE}/prepare")
+    started = client.post("/v1/jobs/everything", json={"images": ["i1"], "points_per_side": 128})
+    assert client.post(f"{IMAGE}/predict", json=CUP).status_code == 200
+    address = f"/v1/jobs/{started.json()['id']}"
+    assert client.get(address).json()["state"] in ("waiting", "running")
+    client.delete(address)
+    job = finished(started)
+    assert (job["state"], job["result"]["done"]) == ("cancelled", [])
+    assert client.get(f"{IMAGE}/objects").json() == {
+        "revision": 0, "state": "new", "undo": None, "redo": None, "objects": [],
+    }  # fmt: skip
 
 
 def test_every_format_is_offered_and_an_export_is_downloaded(client, finished):

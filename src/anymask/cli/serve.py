@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,6 +101,9 @@ def serve(
 
         def started() -> None:
             out.print(Text(address), soft_wrap=True)
+            if host == "0.0.0.0":
+                name = socket.gethostname()
+                out.print(Text(address.replace(shown, name, 1)), soft_wrap=True)
             err.print(Text(f"Session {found.session.folder}. Ctrl-C stops the server."))
             if not access.is_loopback:
                 note(

@@ -22,7 +22,7 @@ from anymask.files import whole_file
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _WILDCARDS = frozenset({"0.0.0.0", "::"})
 _SHORTEST_TOKEN = 16
-# Wrong tokens in a minute, from all addresses together, before every further one is refused unseen.
+# Wrong tokens in a minute, from all addresses together, before further ones get another answer.
 _MOST_WRONG, _PER_SECONDS = 30, 60.0
 
 
@@ -99,17 +99,19 @@ class Access:
         return origin in self.origins or urlsplit(origin).netloc.lower() == host.lower()
 
     def is_token(self, given: str) -> bool:
-        """Compare a token in constant time; after many wrong ones, refuse for a while."""
-        with self._guard:
-            now = time.monotonic()
-            full = len(self._wrong) == _MOST_WRONG
-            if full and now - self._wrong[0] < _PER_SECONDS:
-                return False
+        """Compare a token in constant time; wrong ones are counted."""
         good = hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
         if not good:
             with self._guard:
-                self._wrong.append(now)
+                self._wrong.append(time.monotonic())
         return good
+
+    @property
+    def is_guessed_at(self) -> bool:
+        """Whether there were very many wrong tokens in the last minute."""
+        with self._guard:
+            full = len(self._wrong) == _MOST_WRONG
+            return full and time.monotonic() - self._wrong[0] < _PER_SECONDS
 
     def is_cookie(self, given: str) -> bool:
         """Compare the value of the cookie in constant time."""

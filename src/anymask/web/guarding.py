@@ -79,6 +79,8 @@ class Guard:
         if scope["method"] == "OPTIONS" and origin in access.origins:
             return None  # a browser asks without a token whether it may ask
         if not path.startswith(_OPEN) and not self._is_known(scope, headers):
+            if access.is_guessed_at:
+                return 429, "There were too many wrong tokens; wait a minute."
             return 401, (
                 "A token is needed; open the address that anymask serve printed, or send the "
                 "header Authorization: Bearer TOKEN."
