@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from anymask.errors import AnymaskError
 from anymask.files import whole_file
-from anymask.io.registry import image_format_by_suffix, image_suffixes
+from anymask.io.registry import image_format_by_suffix
 from anymask.session import DEFAULT_RECIPE, ImageRecord, LayerKey
 from anymask.web.bodies import PseudoRgb
 from anymask.web.guarding import TooLarge
@@ -52,8 +52,9 @@ async def send_image(
     path = work.place.uploads / _safe(name)
     form = image_format_by_suffix(path)
     if form is None or form.is_folder:
-        known = ", ".join(image_suffixes())
-        raise AnymaskError(f"{path.name} is no kind of image that can be sent; send {known}.")
+        raise AnymaskError(
+            f"{path.name} cannot be sent; send an image of one file, such as PNG, JPEG or TIFF."
+        )
     _check_new(path)
     with whole_file(path) as part:
         with part.open("wb") as file:
