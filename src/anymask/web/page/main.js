@@ -57,6 +57,7 @@ function showWhere() {
   document.title = `${image.name} – anymask`;
   $("#image-name").textContent = image.name;
   $("#rgb-field").hidden = image.rgbs.length < 2;
+  $("#new-rgb").hidden = image.bands < 2;
   $("#rgb").replaceChildren(...image.rgbs.map(({ name }) => make("option", { value: name, textContent: name, selected: name === state.rgb })));
   $("#plane-field").hidden = image.planes < 2;
   $("#plane").max = image.planes - 1;
@@ -111,6 +112,23 @@ async function send(files) {
   await loadImages().catch(fail);
   say(files.length === 1 ? `${last.name} was added.` : "The images were added.", "good");
   open(state.images.find((image) => image.id === last.id));
+}
+
+async function addPseudoRgb() {
+  if (!(await asked($("#rgb-dialog")))) return;
+  const texts = [...document.querySelectorAll("#rgb-dialog .expression")].map((field) => field.value.trim());
+  const source = texts.filter((text) => text);
+  try {
+    if (source.length === 2) throw new Error("Give one expression, or one for each of the three colours.");
+    const added = await post("pseudo-rgbs", { source, name: $("#rgb-new-name").value.trim() || null });
+    await loadImages();
+    if (!added.images.includes(state.image.id)) return say(added.refused[0].error, "error");
+    cancelAll();
+    state.rgb = added.name;
+    await open(state.image, true);
+  } catch (error) {
+    fail(error);
+  }
 }
 
 async function showHelp() {
@@ -183,6 +201,7 @@ function listenToButtons() {
     negative: toggleNegative, undo, redo, commit, drop: clearPrompts, merge: mergeSelected, split: splitSelected,
     delete: removeSelected, review: reviewNext, fit: () => fit(), visible: toggleMasks, help: showHelp, theme: () => theme(true),
     accept: () => reviewSelected(true).then(reviewNext), "add-images": () => $("#files").click(),
+    "new-rgb": addPseudoRgb,
   };
   for (const [id, act] of Object.entries(acts)) $(`#${id}`).addEventListener("click", act);
   $("#files").addEventListener("change", (event) => {
