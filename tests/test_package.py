@@ -104,7 +104,7 @@ LAYERS = (
     ("files", "label_ids", "notices", "option_fields", "palette", "plugins", "wording"),
     ("expressions", "journal"),
     ("images", "masks", "model"),
-    ("measuring", "painting", "prompts"),
+    ("client", "measuring", "painting", "prompts"),
     ("checkpoints", "show"),
     ("predict", "io", "samples"),
     ("compat", "datasets", "tracking"),
@@ -113,7 +113,7 @@ LAYERS = (
     ("training",),
     ("__init__", "export"),
     ("session",),
-    ("napari",),
+    ("napari", "web"),
     ("cli",),
     ("__main__",),
 )

@@ -135,3 +135,16 @@ prepare_screen() {
     fi
     touch "$stamp"
 }
+
+# Chromium for the test of the page in the browser, which is left out where it cannot be had.
+prepare_browser() {
+    local stamp=$VENV/anymask-stamp-browser
+    [ -f "$stamp" ] && return
+    if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "Installing Chromium ..."
+        apt-get update -qq >/dev/null &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+                chromium >/dev/null 2>&1 || echo "apt-get could not install chromium."
+    fi
+    touch "$stamp"
+}

@@ -20,7 +20,17 @@ from anymask.cli.console import errors_as_sentences
 from anymask.errors import AnymaskError
 
 COMMANDS = (
-    *("everything", "segment", "gui", "semantic", "clean", "overlay", "measure", "spectra"),
+    *(
+        "everything",
+        "segment",
+        "serve",
+        "gui",
+        "semantic",
+        "clean",
+        "overlay",
+        "measure",
+        "spectra",
+    ),
     *("plot", "convert", "export", "replay", "evaluate", "finetune", "tune", "benchmark", "info"),
     *("models", "dataset", "job", "track", "export-onnx"),
 )

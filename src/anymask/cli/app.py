@@ -31,6 +31,7 @@ from anymask.cli.prompts import CommandWithObjects
 from anymask.cli.replay import replay
 from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
+from anymask.cli.serve import serve
 from anymask.cli.spectra import spectra
 from anymask.cli.track import track
 from anymask.cli.tune import tune
@@ -93,6 +94,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (everything, CommandWithRgb),
     (segment, CommandWithObjects),
     (gui, None),
+    (serve, None),
     (track, CommandWithObjects),
     (semantic, CommandWithRgb),
     (clean, CommandWithFormats),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from anymask.session.bug_reports import bug_report
     from anymask.session.click_prompts import ClickPrompts, points_along
-    from anymask.session.errors import EditedError, SessionError
+    from anymask.session.errors import EditedError, RevisionError, SessionError
     from anymask.session.export import Saved
     from anymask.session.image_files import Added, Failure
     from anymask.session.mask_fit import MaskFit
@@ -57,6 +57,7 @@ _HOMES = dict.fromkeys(_RECORDS, "records") | {
     "Propagated": "stacks",
     "Region": "visible_region",
     "Replay": "replaying",
+    "RevisionError": "errors",
     "RunProgress": "run_result",
     "RunResult": "run_result",
     "Saved": "export",
@@ -76,9 +77,9 @@ __all__ = [
     "DEFAULT_RECIPE", "OPTION_RANGES", "Added", "CancelToken", "Change", "ClassRecord",
     "ClickPrompts", "EditedError", "Event", "Failure", "ImageRecord", "LayerKey", "MaskFit",
     "ModelRecord", "ObjectInfo", "ObjectTable", "Options", "Prepared", "Preview", "Problem",
-    "Propagated", "RecipeAdded", "Region", "Replay", "RunProgress", "RunResult", "Saved", "Session",
-    "SessionError", "Thresholds", "bug_report", "check_expressions", "points_along", "region_for",
-    "replay", "session_dataset", "session_examples",
+    "Propagated", "RecipeAdded", "Region", "Replay", "RevisionError", "RunProgress", "RunResult",
+    "Saved", "Session", "SessionError", "Thresholds", "bug_report", "check_expressions",
+    "points_along", "region_for", "replay", "session_dataset", "session_examples",
 ]  # fmt: skip
 
 

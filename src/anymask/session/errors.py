@@ -25,5 +25,9 @@ class EditedError(SessionError):
         self.layers = tuple(layers)
 
 
+class RevisionError(SessionError):
+    """A layer was changed by someone else since the caller last saw it."""
+
+
 class StoppedError(Exception):
     """The user cancelled, or an object ended; never leaves the package."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, SupportsIndex, overload
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from anymask.masks.choose import binarise, keep
 from anymask.masks.mask_set import MaskSet
-from anymask.session.errors import SessionError
+from anymask.session.errors import RevisionError, SessionError
 from anymask.session.images import Images
 from anymask.session.object_table import ObjectTable, measured, table_of
 from anymask.session.records import ClassRecord, LayerKey, ObjectInfo, State
@@ -59,6 +60,39 @@ class Layers:
         state = self._store.state
         keys = state.layer_keys() if layers is None else layers
         return [key for key in keys if state.history(key).is_edited]
+
+    def revision(self, layer: LayerKey) -> int:
+        """Return the number of the layer's last step; 0 for none. Undo and redo raise it too."""
+        return self._store.state.history(layer).last
+
+    @contextmanager
+    def held_at(self, layer: LayerKey, revision: int | None = None) -> Iterator[int]:
+        """Hold a layer, so that nobody else changes it within the `with` block.
+
+        Parameters
+        ----------
+        layer : LayerKey
+        revision : int, optional
+            What `revision` was when the caller last saw the layer; by default any.
+
+        Yields
+        ------
+        int
+            The revision of the layer.
+
+        Raises
+        ------
+        RevisionError
+            If someone else has changed the layer since then.
+        """
+        with self._store.mutex:
+            now = self.revision(layer)
+            if revision is not None and revision != now:
+                raise RevisionError(
+                    f"{self.title(layer)} was changed by someone else in the meantime; look at it "
+                    "again and repeat the step."
+                )
+            yield now
 
     def with_masks(self) -> Iterator[LayerKey]:
         """Iterate over the layers that have an object."""

@@ -282,6 +282,8 @@ class Change:
     note : str
         A sentence on what else the edit did, such as other objects that gave up pixels; "" for
         nothing.
+    touched : tuple of int
+        Objects that gained or lost pixels, those that were added and removed among them.
     """
 
     layer: LayerKey
@@ -289,6 +291,7 @@ class Change:
     ids: tuple[int, ...]
     whole: bool = False
     note: str = ""
+    touched: tuple[int, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -306,7 +309,9 @@ def joined_changes(changes: Sequence[Change]) -> Change:
             for parts in zip(*windows, strict=True)
         )
     ids = tuple(sorted({label for change in changes for label in change.ids}))
-    return Change(changes[0].layer, window, ids, any(change.whole for change in changes))
+    touched = tuple(sorted({label for change in changes for label in change.touched}))
+    whole = any(change.whole for change in changes)
+    return Change(changes[0].layer, window, ids, whole, touched=touched)
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ class Layer:
 
     def apply(self, step: Step) -> Change:
         """Apply a step."""
-        whole = False
+        whole, touched = False, set[int]()
         window: tuple[slice, ...] = tuple(slice(0, 0) for _ in self.labels.shape)
         if step.delta is not None:
             delta = step.delta
@@ -156,10 +156,12 @@ class Layer:
             changed = delta.changed
             for label, count in _counted(self.labels[window][changed]):
                 self.areas[label] = self.areas.get(label, 0) - count
+                touched.add(label)
             delta.apply(self.labels)
             painted = _counted(delta.after[changed])
             for label, count in painted:
                 self.areas[label] = self.areas.get(label, 0) + count
+                touched.add(label)
             self._boxes.note(delta, [label for label, _ in painted])
             for label in [label for label, area in self.areas.items() if area <= 0]:
                 del self.areas[label]
@@ -170,7 +172,8 @@ class Layer:
                 self.objects[label] = after
         if step.meta is not None:
             self.meta = dict(step.meta[1])
-        return Change(self.key, window, tuple(sorted(step.objects)), whole)
+        ids = tuple(sorted(step.objects))
+        return Change(self.key, window, ids, whole, touched=tuple(sorted(touched)))
 
     def restore(
         self, labels: NDArray[Any], objects: Mapping[int, ObjectInfo], meta: Mapping[str, Any]

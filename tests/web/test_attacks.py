@@ -1,0 +1,184 @@
+"""What the server refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+import pytest
+from fastapi.testclient import TestClient
+
+from anymask.errors import AnymaskError
+from anymask.web import guarding
+from anymask.web.access import Access, token_of
+from tests.web.conftest import HOST, TOKEN
+
+
+def test_nothing_is_told_without_the_token_and_the_address_gives_a_strict_cookie(stranger):
+    for path in ("/", "/v1/images", "/v1/openapi.json", "/v1/events", "/?token=wrong"):
+        assert stranger.get(path).status_code == 401
+    wrong = {"authorization": "Bearer wrong"}
+    assert stranger.get("/v1/images", headers=wrong).status_code == 401
+    opened = stranger.get(f"/?token={TOKEN}")
+    assert opened.status_code == 200
+    cookie = opened.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert TOKEN not in cookie
+    assert stranger.get("/v1/images").status_code == 200  # by the cookie
+    stranger.cookies.clear()
+    assert stranger.get(f"/v1/images?token={TOKEN}").status_code == 401
+
+
+def test_guessing_tokens_is_slowed_down_and_does_not_keep_the_owner_out(stranger):
+    def status(token: str) -> int:
+        given = {"authorization": f"Bearer {token}"}
+        return stranger.get("/v1/status", headers=given).status_code
+
+    assert [status(f"guess {n}") for n in range(32)] == [401] * 29 + [429] * 3
+    assert status(TOKEN) == 200
+    with pytest.raises(AnymaskError, match="too easy to guess"):
+        Access("secret")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.example"}, 421),  # its name was made to point here
+        ({"host": "127.0.0.1.evil.example:8321"}, 421),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://127.0.0.1:9999"}, 403),  # another server on this machine
+        ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, 403),
+        ({"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"}, 403),
+        ({"origin": HOST, "sec-fetch-site": "same-origin"}, 200),
+        ({"host": "localhost:8321"}, 200),
+    ],
+)
+def test_other_sites_and_names_are_refused_even_with_the_token(client, headers, status):
+    assert client.get("/v1/images", headers=headers).status_code == status
+
+
+def test_only_an_allowed_origin_may_read_across_sites(work):
+    from anymask.web.app import create_app
+
+    app = create_app(work, Access(TOKEN, port=8321, origins=["https://lab.example"]))
+    with TestClient(app, base_url=HOST) as client:
+        for origin, allowed in (("https://lab.example", True), ("https://evil.example", False)):
+            asks = {"origin": origin, "access-control-request-method": "POST"}
+            before = client.options("/v1/classes", headers=asks)
+            assert (before.headers.get("access-control-allow-origin") == origin) is allowed
+            given = {"origin": origin, "authorization": f"Bearer {TOKEN}"}
+            assert (client.get("/v1/images", headers=given).status_code == 200) is allowed
+
+
+def test_every_answer_forbids_foreign_code_and_frames(client, stranger):
+    for answer in (client.get("/"), client.get("/v1/images"), client.get("/v1/nothing")):
+        assert answer.headers["content-security-policy"].startswith("default-src 'self';")
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/page/../app.py",
+        "/page/%2e%2e/app.py",
+        "/page/..%2f..%2fsession%2fsession.py",
+        "/v1/images/..%2f..%2fetc/thumbnail",
+        "/v1/exports/../../x/y",
+        "/v1/exports/x/..%2f..%2fpasswd",
+    ],
+)
+def test_no_path_leads_out(client, path):
+    answer = client.get(path)
+    assert answer.status_code in (401, 404)
+    assert "import" not in answer.text
+
+
+def test_bodies_are_bounded_however_they_come(client, photos):
+    large = b"[" + b"1," * (guarding.MOST_BODY // 2) + b"1]"
+    json = {"content-type": "application/json"}
+    assert client.post("/v1/images/i1/merge", content=large, headers=json).status_code == 413
+    pieces = (large[start : start + 2**20] for start in range(0, len(large), 2**20))
+    answer = client.post("/v1/images/i1/merge", content=pieces, headers=json)  # no length is said
+    assert answer.status_code == 413
+    assert client.post("/v1/images?name=a.png", content=bytes(200_001)).status_code == 413
+    assert client.post("/v1/images?name=a.png", content=iter([bytes(200_001)])).status_code == 413
+    assert not list(photos.glob("*a.png"))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("predict", {"points": [[1, 2]], "labels": [7]}),
+        ("predict", {"points": [["NaN", 2]], "labels": [1]}),
+        ("predict", {"points": [[1, 2]] * 2000, "labels": [1] * 2000}),
+        ("predict", {"points": [[1, 2]], "labels": []}),
+        ("predict", {"points": [[9000, 2]], "labels": [1]}),
+        ("predict", {}),
+        ("merge", {"ids": [1]}),
+        ("merge", {"ids": [-1, 2]}),
+        ("merge", {"ids": [1, 2], "more": 1}),
+        (
+            "paint",
+            {"mask": {"size": [99999, 99999], "counts": [0]}, "left": 0, "top": 0, "how": "new"},
+        ),
+        (
+            "paint",
+            {"mask": {"size": [2, 2], "counts": "\x00\xff"}, "left": 0, "top": 0, "how": "new"},
+        ),
+        ("paint", {"mask": {"size": [2, 2], "counts": [0, 9]}, "left": 0, "top": 0, "how": "new"}),
+        ("classify", b"{"),
+        ("classify", b"\xff\xfe"),
+        ("thresholds", {"pred_iou": 0.9}),
+    ],
+)
+def test_malformed_requests_get_one_sentence_and_change_nothing(client, path, body):
+    given = {"content": body} if isinstance(body, bytes) else {"json": body}
+    answer = client.post(f"/v1/images/i1/{path}", **given)
+    assert answer.status_code in (400, 422)
+    assert answer.json()["error"].endswith(".")
+    assert client.get("/v1/images/i1/objects").json()["revision"] == 0
+
+
+def test_an_image_that_would_fill_the_memory_is_refused(client, photos):
+    side = 60_000  # 3.6 thousand million pixels in some kilobytes
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data).to_bytes(4, "big")
+        return len(data).to_bytes(4, "big") + kind + data + check
+
+    head = side.to_bytes(4, "big") * 2 + bytes([1, 0, 0, 0, 0])
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
+    bomb += chunk(b"IDAT", zlib.compress(bytes(10_000_000), 9)) + chunk(b"IEND", b"")
+    answer = client.post("/v1/images?name=bomb.png", content=bomb)
+    assert answer.status_code in (400, 413)
+    assert not (photos / "bomb.png").exists()
+
+
+def test_a_body_that_never_ends_is_given_up(monkeypatch):
+    monkeypatch.setattr(guarding, "_BODY_SECONDS", 0.05)
+
+    async def app(scope, receive, send):
+        await receive()
+
+    async def silence():
+        await asyncio.sleep(3600)
+
+    headers = [(b"host", b"127.0.0.1:8321"), (b"authorization", f"Bearer {TOKEN}".encode())]
+    scope = {"type": "http", "method": "POST", "path": "/v1/images/i1/merge", "headers": headers}
+    guard = guarding.Guard(app, Access(TOKEN, port=8321), 10)
+    with pytest.raises(guarding.TooSlow) as refused:
+        asyncio.run(guard({**scope, "query_string": b""}, silence, silence))
+    assert refused.value.status_code == 408
+
+
+def test_the_token_stays_the_same_until_a_new_one_is_wanted(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANYMASK_HOME", str(tmp_path))
+    first = token_of(tmp_path / "a.anymask")
+    assert token_of(tmp_path / "a.anymask") == first != token_of(tmp_path / "b.anymask")
+    assert token_of(tmp_path / "a.anymask", new=True) != first
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "serve").iterdir()} == {0}
