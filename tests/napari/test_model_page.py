@@ -30,7 +30,7 @@ def test_the_shipped_model_loads_and_says_what_it_is(panel, idle):
     panel.model.load()
     idle()
     assert panel.message.kind == "good"
-    assert panel.message.text.text().startswith("The model is ready: anymask small, 11 million")
+    assert panel.message.text.text().startswith("The model is ready: anymask small, 8 million")
     assert "on cpu in" in panel.model.state.text()
 
 

