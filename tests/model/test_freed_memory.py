@@ -8,11 +8,6 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc",
-    reason="what is asked of glibc is asked of no other C library, which keeps memory as it likes",
-)
-
 PAGES_TAKEN = """
 import resource, sys, torch, anymask
 from anymask.checkpoints import building
@@ -57,10 +52,14 @@ def _printed(program: str, *arguments: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other C libraries keep memory as they like"
+)
 def test_decoding_takes_few_pages_anew():
     assert 10 * int(_printed(PAGES_TAKEN)) < int(_printed(PAGES_TAKEN, "careless"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems are not asked")
 @pytest.mark.parametrize(
     ("environment", "set_limits"),
     [

@@ -77,7 +77,7 @@ class PageWindow:
         """Call a function when another image is shown, or objects or the selection change."""
         self._following.append(function)
 
-    def leave(self) -> None:
+    def _leave(self) -> None:
         """Call nothing any more; the page is gone."""
         self._following.clear()
         while self._signals:
@@ -118,14 +118,14 @@ def plugin_pages(control: Controller, taken: set[str]) -> dict[str, Page]:
         try:
             widget = form.build(window)
         except Exception as error:  # foreign code may raise anything
-            window.leave()
+            window._leave()
             plugins.leave_out(entry, "page", str(error) or type(error).__name__)
             continue
         if not isinstance(widget, QWidget):
-            window.leave()
+            window._leave()
             plugins.leave_out(entry, "page", "its build does not return a QWidget")
             continue
-        widget.destroyed.connect(window.leave)
+        widget.destroyed.connect(window._leave)
         page = Page()
         page.put(widget)
         pages[form.title] = page
