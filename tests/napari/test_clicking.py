@@ -7,6 +7,8 @@ import pytest
 from qtpy.QtCore import Qt
 
 from anymask.napari.click_layers import NAMES
+from anymask.napari.colours import SELECTED, STATES
+from anymask.napari.preferences import preference
 from anymask.predict.predictor import SamPredictor
 from anymask.session import LayerKey, ObjectInfo
 
@@ -48,6 +50,32 @@ def test_a_click_shows_a_mask_at_once_and_c_makes_it_an_object(clicking, mouse, 
     assert np.array_equal(panel.canvas.layer.data, labels)
     assert not panel.clicks.prompts
     assert panel.control.selected == (1,)
+
+
+def test_outlines_and_a_sign_say_what_is_selected_and_what_a_click_did(clicking, mouse, wait):
+    panel, outlines = clicking, clicking.canvas.outlines
+    mouse.click(40, 45)
+    assert panel.clicks.sign.text == "Finding the mask…"  # at once, and no quality of before
+    wait(lambda: _answered(panel))
+    assert panel.clicks.sign.text.startswith("Predicted quality")
+    assert len(outlines.seams.data) >= 4
+    mouse.key(Qt.Key.Key_C)
+    area = panel.control.session.layers.area(KEY, 1)
+    assert panel.clicks.sign.text == f"Committed object 1 ({area:,} px)"
+    wait(lambda: len(outlines.seams.data) and np.allclose(outlines.lines.edge_color[0], SELECTED))
+    panel.control.select([])  # it keeps an outline in its own colour, without a seam
+    wait(lambda: not len(outlines.seams.data) and len(outlines.lines.data))
+    panel.objects.colours.setCurrentIndex(2)
+    assert np.allclose(panel.canvas.layer.colormap.map(np.array([1]))[0], STATES["yours"])
+    zoom = panel.viewer.scene.camera.zoom
+    panel.viewer.scene.camera.zoom = 2 * zoom
+    wait(lambda: np.isclose(outlines.lines.edge_width, 1 / zoom))  # two pixels of the screen
+    listed = panel.viewer.window._qt_viewer.layers
+    rows = range(len(panel.viewer.layers))
+    wait(lambda: sum(not listed.isRowHidden(at) for at in rows) == 2)  # the picture, its masks
+    panel.canvas.layer.opacity = 0.8
+    assert preference("opacity", None) == 0.8
+    panel.canvas.layer.opacity = 0.45
 
 
 def test_right_click_and_shift_exclude_and_w_withdraws(clicking, mouse, wait):

@@ -14,6 +14,8 @@ from qtpy.QtCore import QObject, Signal
 from anymask.napari.colours import cyclic, listed, of_objects
 from anymask.napari.layer_data import StackPlanes, draw_part, empty, set_visible
 from anymask.napari.spare_layers import SpareLayers
+from anymask.napari.outlines import Outlines
+from anymask.napari.preferences import preference, prefer
 from anymask.napari.strokes import Strokes
 from anymask.napari.warm_up import warm_up
 from anymask.session import Event, LayerKey, Session
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from anymask.napari.controller import Controller
 
 _CLICK_PIXELS = 5
+_OPACITY = 0.45
 
 
 class Canvas(QObject):
@@ -46,7 +49,8 @@ class Canvas(QObject):
         self.labels: dict[LayerKey, Labels] = {}
         self._strokes: dict[LayerKey, Strokes] = {}
         self._band: Image | None = None
-        self.by_class = False
+        self.by = ""
+        self.outlines = Outlines(control)
         self._quiet = self._is_removing = False
         self._tool = ("pan_zoom", 10.0)
         self._spare = SpareLayers(self._viewer.layers)
@@ -160,8 +164,9 @@ class Canvas(QObject):
             self._viewer.layers.selection.active = made
             made.mode, made.brush_size = self._tool
             return made
-        layer = Labels(labels, name=name, opacity=0.55)
+        layer = Labels(labels, name=name, opacity=float(preference("opacity", _OPACITY)))
         layer.contour = 0
+        layer.events.opacity.connect(lambda _: prefer(opacity=layer.opacity))
         layer.events.selected_label.connect(lambda _: self.picked(layer.selected_label))
         layer.mouse_drag_callbacks.append(self._clicked)
         self._viewer.add_layer(layer)
@@ -181,6 +186,7 @@ class Canvas(QObject):
             if active in (*self.labels.values(), *self.pictures.values()):
                 self._viewer.layers.selection.active = self.labels[current]
         self._recolour(current)
+        self.outlines.raise_layers()
         self._name_slider()
         self.shown.emit()
 
@@ -302,7 +308,7 @@ class Canvas(QObject):
             self._band.contrast_limits = limits
 
     def _select(self) -> None:
-        """Highlight the selected objects."""
+        """Let napari's tools paint the selected object; `Outlines` shows which it is."""
         layer, selected = self.layer, self._control.selected
         if layer is None:
             return
@@ -310,7 +316,6 @@ class Canvas(QObject):
             self._quiet = True
             layer.selected_label = selected[0]
             self._quiet = False
-        self._recolour(self._control.current)
 
     def picked(self, label: int) -> None:
         """Select the object that the user picked with napari's tool."""
@@ -355,9 +360,9 @@ class Canvas(QObject):
         center = [(side.start + side.stop - 1) / 2 for side in box[-2:]]
         self._viewer.scene.camera.center = (0.0, *center)
 
-    def set_by_class(self, by_class: bool) -> None:
-        """Colour objects by class, or each in its own colour."""
-        self.by_class = by_class
+    def colour_by(self, by: str) -> None:
+        """Colour objects by "class" or "state", or each in its own colour ("")."""
+        self.by = by
         self._recolour(self._control.current)
 
     def _recolour(self, key: LayerKey | None) -> None:
@@ -365,8 +370,7 @@ class Canvas(QObject):
         layer = None if key is None else self.labels.get(key)
         if session is None or key is None or layer is None:
             return
-        selected = self._control.selected if key == self._control.current else ()
-        if not selected and not self.by_class:
+        if not self.by:
             if (
                 not isinstance(layer.colormap, CyclicLabelColormap)
                 or layer.metadata.get("anymask colours") != "own"
@@ -374,7 +378,7 @@ class Canvas(QObject):
                 self._colour(layer, cyclic())
                 layer.metadata["anymask colours"] = "own"
             return
-        colours = of_objects(session, key, selected, by_class=self.by_class)
+        colours = of_objects(session, key, self.by)
         if layer.metadata.get("anymask colours") != colours:
             self._colour(layer, listed(colours))
             layer.metadata["anymask colours"] = colours
@@ -393,4 +397,5 @@ class Canvas(QObject):
         plane = int(self._viewer.dims.current_step[0])
         if plane != self._control.plane and plane < record.planes:
             self._control.plane = plane
+            self.outlines.look_again()
             self.shown.emit()

@@ -9,16 +9,19 @@ import numpy as np
 from napari.layers import Labels, Points, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 
+from anymask.napari.colours import PREVIEW, to_hex
 from anymask.palette import colours_of
 from anymask.session import ClickPrompts, MaskFit, Preview
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from anymask.napari.outlines import Outlines
+
 Box = tuple[float, float, float, float]
 Place = tuple[float, float]
-_COLOURS = {1: "#3ddc84", 0: "#ff5252"}
-_ONE = (1.0, 0.85, 0.2, 1.0)
+# Told apart by their form too, for those who see no difference between green and red.
+_COLOURS, _FORMS = {1: "#3ddc84", 0: "#ff5252"}, {1: "disc", 0: "x"}
 # The label and the colour of what other objects keep of a mask.
 _KEPT_BY_OTHERS, _NOT_TAKEN = 255, (0.95, 0.25, 0.3, 1.0)
 # Up to this distance between press and release, in screen pixels, it is a click, not a drag.
@@ -33,6 +36,7 @@ class ClickLayers:
     Parameters
     ----------
     viewer : napari.Viewer
+    outlines : Outlines
     on_click, on_stroke : callable
         Called with a point (x, y), or with the points of a drag, and whether it excludes.
     on_boxes : callable
@@ -45,12 +49,13 @@ class ClickLayers:
     def __init__(
         self,
         viewer: Viewer,
+        outlines: Outlines,
         on_click: Callable[[Place, bool], None],
         on_stroke: Callable[[list[Place], bool], None],
         on_boxes: Callable[[list[Box]], None],
         on_other_tool: Callable[[Any], None],
     ) -> None:
-        self._viewer, self._on_other_tool = viewer, on_other_tool
+        self._viewer, self._outlines, self._on_other_tool = viewer, outlines, on_other_tool
         self._tool, self._has_told, self._is_shown = "points", False, False
         viewer.mouse_drag_callbacks.append(self._take_over)
         self._on_click, self._on_stroke, self._on_boxes = on_click, on_stroke, on_boxes
@@ -67,12 +72,12 @@ class ClickLayers:
         self._is_shown = True
         layers = self._viewer.layers
         if self.preview is None or self.preview not in layers:
-            self.preview = Labels(np.zeros((1, 1), np.uint8), name=NAMES[0], opacity=0.55)
+            self.preview = Labels(np.zeros((1, 1), np.uint8), name=NAMES[0], opacity=0.35)
             self.preview.colormap = DirectLabelColormap(color_dict=_colours())
             layers.append(self.preview)
         if self.boxes is None or self.boxes not in layers:
             self.boxes = Shapes(
-                ndim=2, name=NAMES[1], edge_color="#ffd633", face_color="transparent", edge_width=2
+                ndim=2, name=NAMES[1], edge_color=to_hex(PREVIEW), face_color="transparent", edge_width=2
             )
             self.boxes.events.data.connect(self._drawn)
             layers.append(self.boxes)
@@ -82,9 +87,10 @@ class ClickLayers:
             )
             self.points.mouse_drag_callbacks.append(self._follow)
             layers.append(self.points)
-        for layer in (self.preview, self.boxes, self.points):
+        for layer in (self.preview, *self._outlines.layers, self.boxes, self.points):
             if layers.index(layer) != len(layers) - 1:
                 layers.move(layers.index(layer), len(layers))
+        for layer in (self.preview, self.boxes, self.points):
             if not layer.visible:
                 layer.visible = True
             for key, act in self.keys.items():
@@ -144,6 +150,7 @@ class ClickLayers:
             self.points.data = np.array(places, np.float64).reshape(-1, 2)
             if places:
                 self.points.face_color = [_COLOURS[label] for label in prompts.labels]
+                self.points.symbol = [_FORMS[label] for label in prompts.labels]
                 self.points.size = self._dot()
         if not self._is_shown or self.boxes is None:
             return
@@ -160,6 +167,7 @@ class ClickLayers:
         """Show masks of one region, and which parts other objects keep; [] clears the preview."""
         if not self._is_shown or self.preview is None:
             return
+        self._outlines.show_preview(previews)
         if not previews:
             if self.preview.data.shape != (1, 1):
                 self.preview.data = np.zeros((1, 1), np.uint8)
@@ -238,8 +246,9 @@ def _corners(box: Box) -> np.ndarray:
 
 
 def _colours() -> dict[int | None, Any]:
-    """Return the colours: yellow for a single preview, different ones for several."""
-    table: dict[int | None, Any] = {None: np.array(_ONE), 0: np.zeros(4), 1: np.array(_ONE)}
+    """Return the colours: cyan for a single preview, different ones for several."""
+    one = np.array(PREVIEW)
+    table: dict[int | None, Any] = {None: one, 0: np.zeros(4), 1: one}
     for number in range(2, 256):
         table[number] = np.array([*(colours_of(np.array(number)) / 255), 1.0])
     table[_KEPT_BY_OTHERS] = np.array(_NOT_TAKEN)

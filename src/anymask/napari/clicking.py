@@ -13,6 +13,7 @@ from anymask.napari.click_layers import ClickLayers
 from anymask.napari.encoding_ahead import EncodingAhead
 from anymask.napari.erasing import erase_at, is_inside
 from anymask.napari.preparing import Preparing
+from anymask.napari.sign import Sign
 from anymask.napari.turn_queue import SELECT_ONE, TurnQueue
 from anymask.napari.turns import Box, Commit, Turn
 from anymask.session import ClickPrompts, Preview, points_along
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 TOOLS = {"points": "Points", "box": "Boxes", "scribble": "Scribble", "eraser": "Eraser"}
 _VIEW_SETTLED_MS = 500
 _PREPARING, _READY = "Preparing the image…", "Ready to click"
+_FINDING, _COMMITTING = "Finding the mask…", "Committing…"
 
 
 class Clicking(QObject):
@@ -48,8 +50,9 @@ class Clicking(QObject):
         self._control, self._canvas, self.models = control, canvas, models
         self._image = Preparing(control, canvas, self._on_prepared, self._on_not_prepared)
         self.layers = ClickLayers(
-            control.viewer, self._on_click, self._on_stroke, self._on_boxes, self._on_other_tool
+            control.viewer, canvas.outlines, self._on_click, self._on_stroke, self._on_boxes, self._on_other_tool
         )
+        self.sign = Sign(control.viewer)
         self.is_on = False
         self.tool = "points"
         self.class_name = ""
@@ -60,7 +63,7 @@ class Clicking(QObject):
         self._asked_at = 0.0
         # The prompts that are shown; commits, and what was pressed after them.
         self._turn = Turn()
-        self._queue = TurnQueue(control, self._answered, self._give_back)
+        self._queue = TurnQueue(control, self._answered, self._committed, self._give_back)
         # Whether the prompts wait for the image to be prepared.
         self._waits = False
         self._place = self._image.now()
@@ -217,6 +220,7 @@ class Clicking(QObject):
 
     def _say(self, status: str) -> None:
         self.status = status
+        self.sign.show(status if self.is_on else "")
         self.changed.emit()
 
     def _on_click(self, place: tuple[float, float], exclude: bool) -> None:
@@ -264,6 +268,8 @@ class Clicking(QObject):
         """Forget prompts and preview; commits that wait for their masks go on."""
         self._queue.forget(self._turn)
         self._begin(self._next_turn())
+        if self.is_on and not self._queue.is_waiting:
+            self._say(_READY if self.is_ready else _PREPARING)
         self._look.start()  # the view may have changed while there were prompts
 
     def _next_turn(self) -> Turn:
@@ -295,9 +301,12 @@ class Clicking(QObject):
         if not turn:
             turn.previews, turn.fits = [], []
             self.layers.show_masks([], [])
-            self.changed.emit()
-        elif not prepared:
-            self._asked_at = time.perf_counter()
+            self._say(_READY)
+        else:
+            if not prepared:
+                self._asked_at = time.perf_counter()
+            if self.is_ready:
+                self._say(_FINDING)  # what was said of the last mask is not so any more
         self._advance(prepared)
 
     def _in_turn(self, act: Callable[[], Any]) -> None:
@@ -325,7 +334,17 @@ class Clicking(QObject):
             self._show()
         elif turn is self._turn:
             self._begin(turn)
+            self._say("No mask")
         self._advance()
+
+    def _committed(self, commit: Commit, ids: tuple[int, ...]) -> None:
+        """Say which objects were made, unless the next one is clicked already."""
+        if self._turn or not self.is_on:
+            return
+        layers = commit.session.layers
+        pixels = sum(layers.area(commit.layer, label) for label in ids)
+        what = f"object {ids[0]}" if len(ids) == 1 else f"{len(ids)} objects"
+        self._say(f"Committed {what} ({pixels:,} px)")
 
     def _show(self) -> None:
         """Show the answer to the current prompts."""
@@ -354,6 +373,8 @@ class Clicking(QObject):
         turn.cycles.append(by)
         if not self._queue.is_asked(turn):
             self._asked_at = time.perf_counter()
+            if self.is_ready:
+                self._say(_FINDING)
             self._advance()
 
     def commit(self, target: int | Literal["selected"] | None = None) -> None:
@@ -389,6 +410,7 @@ class Clicking(QObject):
         how = self.class_name, self._may_take
         self._queue.add(Commit(turn, target, *how, session, layer, control.plane, sam, region))
         self._turn, self._waits = self._next_turn(), False
+        self._say(_COMMITTING)
         self._advance()
         if self._turn.previews or not self._turn:
             self._begin(self._turn)
@@ -403,6 +425,7 @@ class Clicking(QObject):
         here = (commit.session, commit.layer, commit.plane) == self._image.now()[:3]
         if here and self.is_on and not self._turn:
             self._begin(commit.turn)
+            self._say("Not committed")
 
     def _on_other_tool(self, layer: Any) -> None:
         """Say that clicks go to another layer, whose tool was chosen."""

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from numpy.typing import NDArray
 
-from anymask.palette import colours_of, palette
+from anymask.palette import palette
 
 if TYPE_CHECKING:
     from anymask.session import LayerKey, Session
 
 Colour = tuple[float, float, float, float]
-_SELECTED: Colour = (1.0, 1.0, 1.0, 1.0)
+SELECTED: Colour = (1.0, 0.93, 0.2, 1.0)
+"""The outline of selected objects: yellow, which has a dark seam on any ground."""
+PREVIEW: Colour = (0.1, 0.9, 1.0, 1.0)
+"""The preview and its outline: cyan, which no eye confuses with yellow or with leaves."""
+STATES: dict[str, Colour] = {
+    "to review": (0.9, 0.62, 0.0, 1.0),
+    "yours": (0.34, 0.71, 0.91, 1.0),
+    "reviewed": (0.0, 0.62, 0.45, 1.0),
+}
+"""Colours of objects by state (orange, sky blue, green) that colour-blind people tell apart."""
 _NO_CLASS: Colour = (0.6, 0.6, 0.6, 1.0)
 
 
@@ -28,22 +37,27 @@ def cyclic() -> CyclicLabelColormap:
     return CyclicLabelColormap(table)
 
 
-def of_objects(
-    session: Session, key: LayerKey, selected: Collection[int], *, by_class: bool
-) -> dict[int, Colour]:
-    """Return the colour of each object of a layer: that of its class, or its own.
+def of_objects(session: Session, key: LayerKey, by: str) -> dict[int, Colour]:
+    """Return the colour of each object of a layer.
 
-    Selected objects are white, and those without a class grey.
+    Parameters
+    ----------
+    session : Session
+    key : LayerKey
+    by : {"class", "state"}
+        That of its class, grey for none; or that of its state, see `STATES`.
     """
     ids = session.layers.ids(key)
-    if by_class:
-        known = {record.name: _rgba(record.color) for record in session.layers.classes}
-        names = session.layers.class_names(key)
-        colours = {i: known.get(names.get(i, ""), _NO_CLASS) for i in ids}
-    else:
-        own = colours_of(np.array(ids, np.int64)) / 255
-        colours = {i: (*colour, 1.0) for i, colour in zip(ids, own.tolist(), strict=True)}
-    return colours | dict.fromkeys(selected, _SELECTED)
+    if by == "state":
+        waiting, automatic = set(session.layers.review_queue(key)), session.layers.automatic(key)
+        states = {
+            i: "reviewed" if i not in waiting else "to review" if i in automatic else "yours"
+            for i in ids
+        }
+        return {i: STATES[state] for i, state in states.items()}
+    known = {record.name: _rgba(record.color) for record in session.layers.classes}
+    names = session.layers.class_names(key)
+    return {i: known.get(names.get(i, ""), _NO_CLASS) for i in ids}
 
 
 def listed(colours: Mapping[int, Colour]) -> ListedColours:
@@ -52,6 +66,17 @@ def listed(colours: Mapping[int, Colour]) -> ListedColours:
     table |= {0: np.zeros(4), None: np.array(_NO_CLASS)}
     table |= {label: np.array(colour) for label, colour in colours.items()}
     return ListedColours(color_dict=table)
+
+
+def to_hex(colour: Colour) -> str:
+    """Return a colour as "#rrggbb".
+
+    Examples
+    --------
+    >>> to_hex((1.0, 0.5, 0.0, 1.0))
+    '#ff8000'
+    """
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colour[:3])
 
 
 def _rgba(color: str) -> Colour:

@@ -27,6 +27,7 @@ from anymask.napari.canvas import Canvas
 from anymask.napari.clicking import Clicking
 from anymask.napari.controller import Controller
 from anymask.napari.garbage import Collector
+from anymask.napari.internal_layers import InternalLayers
 from anymask.napari.model_loading import Models
 from anymask.napari.pages.cleanup_page import CleanUpPage
 from anymask.napari.pages.click_page import ClickPage
@@ -75,6 +76,7 @@ class Panel(QWidget):
         self._collector = Collector(napari_viewer, self)
         self.control = Controller(napari_viewer, self)
         self.canvas = Canvas(self.control)
+        self._internal = InternalLayers(napari_viewer)
         self.models = Models(self.control)
         self.clicks = Clicking(self.control, self.canvas, self.models)
         self.images = ImagesPage(self.control)
@@ -320,6 +322,8 @@ class Panel(QWidget):
         self.control.close()
         self._collector.stop()
         self.clicks.close()
+        self.canvas.outlines.close()
+        self._internal.close()
         for page in self.pages.values():
             page.shut()
 

@@ -23,6 +23,8 @@ class TurnQueue:
     control : Controller
     answered : callable
         Called with a turn when the model has answered, or has failed to.
+    committed : callable
+        Called with a commit and the ids of the objects that it made or replaced.
     given_back : callable
         Called with a commit that made no object.
     """
@@ -31,9 +33,11 @@ class TurnQueue:
         self,
         control: Controller,
         answered: Callable[[Turn], None],
+        committed: Callable[[Commit, tuple[int, ...]], None],
         given_back: Callable[[Commit], None],
     ) -> None:
         self._control, self._answered, self._given_back = control, answered, given_back
+        self._committed = committed
         self._asking = Latest(control.main, "answers")
         self._asked: Turn | None = None
         self._waiting: deque[Commit | Callable[[], Any]] = deque()
@@ -138,6 +142,9 @@ class TurnQueue:
             return False
         if control.current == commit.layer:
             control.select(change.ids[-1:] if label is None else [label])
+        made = tuple(i for i in change.ids if i in commit.session.layers.ids(commit.layer))
+        own = made[-len(previews) :] if label is None else (label,)
+        self._committed(commit, own)
         if change.note:
             control.say(change.note, "info", ("Undo", control.undo))
         return True

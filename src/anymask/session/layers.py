@@ -138,6 +138,17 @@ class Layers:
         with self._store.mutex:
             return sorted(self._store.layer(layer).areas)
 
+    def area(self, layer: LayerKey, label: int) -> int:
+        """Return the number of pixels of an object, over all planes of a stack.
+
+        Raises
+        ------
+        SessionError
+            If there is no object with that id.
+        """
+        self.check_ids(layer, [label])
+        return self._store.layer(layer).areas[int(label)]
+
     def box(self, layer: LayerKey, label: int) -> Window:
         """Return the smallest box around an object: slices of rows and columns.
 

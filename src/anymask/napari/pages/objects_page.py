@@ -9,17 +9,18 @@ from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt, QTimer
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QCheckBox,
     QColorDialog,
     QComboBox,
+    QLabel,
     QMenu,
     QTableView,
 )
 
+from anymask.napari.colours import STATES, to_hex
 from anymask.napari.dialogs import ask_text
 from anymask.napari.pages.object_rows import ObjectRows
 from anymask.napari.tasks import Latest
-from anymask.napari.widgets import Page, button, chooser, hint, row
+from anymask.napari.widgets import Page, button, chooser, hint, plain, row
 from anymask.wording import counted
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ _MEASURES = {
     "size": "size and position",
     "intensity": "intensity",
 }
+_COLOURS = {"": "each object its own", "class": "by class", "state": "by review state"}
+_LEGEND = " &nbsp; ".join(
+    f"<span style='color: {to_hex(colour)}'>■</span> {name}" for name, colour in STATES.items()
+)
 _MANY = 100
 _WIDTHS = (48, 60, 60, 54, 30, 74)
 _PROPERTIES = {
@@ -78,8 +83,12 @@ class ObjectsPage(Page):
         self.class_box.setEditable(True)
         self.class_box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.class_box.lineEdit().setPlaceholderText("class")
-        self.by_class = QCheckBox("Colour by class")
-        self.by_class.toggled.connect(canvas.set_by_class)
+        self.colours = chooser()
+        for name, title in _COLOURS.items():
+            self.colours.addItem(title, name)
+        self.colours.currentIndexChanged.connect(lambda _: self._colour_by())
+        self.legend = QLabel(_LEGEND)
+        self.legend.hide()
         self._menu = QMenu(self)
         self._menu.aboutToShow.connect(self._list_classes)
         classes = button("Classes", lambda: None, "Names and colours")
@@ -93,7 +102,8 @@ class ObjectsPage(Page):
             row(self.count, 1, self.measures),
             self.table,
             row(self.class_box, button("Set class", self._set_class), classes),
-            self.by_class,
+            row(plain("Colours:"), self.colours),
+            self.legend,
             row(
                 button("Next to review  (U)", self.next_unreviewed, "Lowest quality first"),
                 button("OK  (K)", self.mark_ok, "Reviewed; go to the next one"),
@@ -111,7 +121,8 @@ class ObjectsPage(Page):
             ),
             hint(
                 "While clicking is off, click an object in the image to find its row. Double-click "
-                "a row to see the object. Selected objects are white."
+                "a row to see the object. The selected object has a yellow outline; objects that "
+                "you made or reviewed have one in their own colour."
             ),
         )
         self.column.setStretchFactor(self.table, 1)
@@ -130,6 +141,11 @@ class ObjectsPage(Page):
     def _event(self, event: Any) -> None:
         if event.layer == self._control.current:
             self._soon.start()
+
+    def _colour_by(self) -> None:
+        by = str(self.colours.currentData())
+        self.legend.setVisible(by == "state")
+        self._canvas.colour_by(by)
 
     def refresh(self) -> None:
         """List the objects again."""
