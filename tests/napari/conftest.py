@@ -71,7 +71,10 @@ def qapp_cls(screen: None) -> type:
 def window(qapp: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The panel in a napari window, as `anymask gui` opens it."""
     os.environ["ANYMASK_SESSIONS"] = str(tmp_path_factory.mktemp("sessions"))
+    from anymask.napari.preferences import prefer
     from anymask.napari.window import open_window
+
+    prefer(confirm_model=False)  # its own test turns it on
 
     viewer, panel = open_window()
     viewer.window._qt_window.resize(1366, 768)

@@ -11,6 +11,7 @@ import tifffile
 from qtpy.QtWidgets import QApplication
 
 import anymask.napari
+from anymask.napari.internal_layers import NAMES
 from anymask.session import LayerKey
 
 
@@ -51,19 +52,25 @@ def test_several_pseudo_rgbs_have_buttons_and_masks_of_their_own(leaf, idle, wai
     leaf.pseudo_rgb.add()
     idle()
     wait(lambda: leaf.canvas.picture is not None and leaf.canvas.picture.name == "leaf · cir")
-    assert [made.text() for made in leaf.recipe_buttons.values()] == ["RGB 1-1", "RGB 1-2"]
+    assert [made.text() for made in leaf.recipe_buttons.values()] == [
+        "Pseudo-RGB image 1-1",
+        "Pseudo-RGB image 1-2",
+    ]
     cir = np.asarray(leaf.canvas.picture.data)
     assert cir[20, 20].tolist() == [255, 0, 255]
     assert cir[2, 2].tolist() == [0, 255, 0]
     leaf.canvas.layer.data[10:30, 12:34] = 5
     leaf.canvas.layer.events.paint(value=[])
     leaf.canvas.record()
-    leaf.recipe_buttons["rgb"].click()
+    leaf.recipe_buttons[LayerKey("i1", "rgb")].click()
     idle()
     assert leaf.control.current == LayerKey("i1", "rgb")
     assert not leaf.control.session.layers.labels(LayerKey("i1", "rgb")).any()
-    visible = [layer.name for layer in leaf.viewer.layers if layer.visible]
-    assert visible == ["leaf · rgb", "leaf · rgb · masks"]
+    shown = [layer for layer in leaf.viewer.layers if layer.visible]
+    assert [each.name for each in shown if each.name not in NAMES] == [
+        "leaf · rgb",
+        "leaf · rgb · masks",
+    ]
 
 
 def test_an_index_from_the_presets_is_one_field_in_gray(leaf, idle, wait):

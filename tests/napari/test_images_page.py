@@ -8,9 +8,11 @@ import numpy as np
 from PIL import Image
 from qtpy.QtWidgets import QFileDialog
 
+from anymask.napari.internal_layers import NAMES
+
 
 def _names(panel):
-    return [layer.name for layer in panel.viewer.layers]
+    return [each.name for each in panel.viewer.layers if each.name not in NAMES]
 
 
 def test_images_are_listed_with_thumbnail_and_state_and_shown_with_their_own_layers(
@@ -36,7 +38,7 @@ def test_next_and_previous_go_round_and_replace_the_layers(panel, photos, idle, 
     idle()
     panel.control.step(1)
     wait(lambda: _names(panel) == ["photo2 · rgb", "photo2 · rgb · masks"])
-    assert panel.shown.text() == "photo2  (2 of 2)"
+    assert panel.shown.whole == "photo2  (2 of 2)"
     # The second has another size, and is shown whole.
     assert panel.viewer.layers.extent.world[1].tolist() == [149, 99]
     assert panel.viewer.scene.camera.center == (0, 74.5, 49.5)
@@ -160,6 +162,7 @@ def test_a_long_name_leaves_room_for_the_number_of_the_image(panel, photos, idle
     photos[0].rename(long)
     panel.images.add([long])
     idle()
-    assert panel.shown.text() == "a very long name of …  (1 of 1)"
-    assert panel.shown.toolTip() == long.stem
-    assert panel.shown.width() >= panel.shown.sizeHint().width()
+    assert panel.shown.text().startswith("a very long name")
+    assert "…" in panel.shown.text()
+    assert panel.shown.text().endswith("(1 of 1)")
+    assert panel.shown.toolTip() == str(long)

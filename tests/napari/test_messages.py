@@ -80,7 +80,8 @@ def test_without_an_image_the_keys_of_the_review_say_so_once(panel):
     panel.control.said.connect(lambda text, *_: said.append(text))
     panel.objects.next_unreviewed()
     panel.spectra.measure()
-    assert said == ["Add an image first, on the Images page."] * 2
+    assert said == ["Add an image first."] * 2
+    assert panel.message.action.text() == "Add files…"
 
 
 def test_where_one_is_in_times_and_depths_is_said(panel, tmp_path, idle, wait):

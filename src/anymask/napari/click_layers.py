@@ -77,7 +77,11 @@ class ClickLayers:
             layers.append(self.preview)
         if self.boxes is None or self.boxes not in layers:
             self.boxes = Shapes(
-                ndim=2, name=NAMES[1], edge_color=to_hex(PREVIEW), face_color="transparent", edge_width=2
+                ndim=2,
+                name=NAMES[1],
+                edge_color=to_hex(PREVIEW),
+                face_color="transparent",
+                edge_width=2,
             )
             self.boxes.events.data.connect(self._drawn)
             layers.append(self.boxes)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TOOLS = {"points": "Points", "box": "Boxes", "scribble": "Scribble", "eraser": "Eraser"}
 _VIEW_SETTLED_MS = 500
 _PREPARING, _READY = "Preparing the image…", "Ready to click"
+_BEGIN = "Drop images here, or press Add files… on the right."
 _FINDING, _COMMITTING = "Finding the mask…", "Committing…"
 
 
@@ -50,7 +51,12 @@ class Clicking(QObject):
         self._control, self._canvas, self.models = control, canvas, models
         self._image = Preparing(control, canvas, self._on_prepared, self._on_not_prepared)
         self.layers = ClickLayers(
-            control.viewer, canvas.outlines, self._on_click, self._on_stroke, self._on_boxes, self._on_other_tool
+            control.viewer,
+            canvas.outlines,
+            self._on_click,
+            self._on_stroke,
+            self._on_boxes,
+            self._on_other_tool,
         )
         self.sign = Sign(control.viewer)
         self.is_on = False
@@ -119,7 +125,7 @@ class Clicking(QObject):
     def start(self, then: Callable[[], Any] | None = None) -> None:
         """Start taking clicks, then call a function."""
         if self._control.current is None:
-            self._control.say("Add an image first, on the Images page.")
+            self._control.ask_for_image()
             return
         self.models.with_model(lambda _: self._start(then))
 
@@ -217,6 +223,13 @@ class Clicking(QObject):
         self._waits = False
         self._say("Not ready")
         self._control.fail(error)
+
+    def sign_of_none(self, is_empty: bool) -> None:
+        """Say on the canvas where to begin, while there is no image."""
+        if is_empty:
+            self.sign.show(_BEGIN)
+        elif self.sign.text == _BEGIN:
+            self.sign.show(self.status if self.is_on else "")
 
     def _say(self, status: str) -> None:
         self.status = status

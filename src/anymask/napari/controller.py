@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from anymask.session.edits import Edits
 
 
+NO_IMAGE = "Add an image first."
+"""Said with a button that adds images, where there is none to work on."""
+
+
 class Controller(QObject):
     """The state of the window for a session.
 
@@ -72,7 +76,13 @@ class Controller(QObject):
         self.before_closing: list[Callable[[], None]] = []
         # Does something after what was asked for before it; clicking has a queue.
         self.in_turn: Callable[[Callable[[], Any]], None] = lambda act: act()
+        # Asks for images; the Images page does.
+        self.choose_images: Callable[[], Any] = lambda: None
         self._unsubscribe: Callable[[], None] | None = None
+
+    def ask_for_image(self) -> None:
+        """Say that there is no image yet, with the button that adds some."""
+        self.say(NO_IMAGE, "info", ("Add files…", self.choose_images))
 
     def say(
         self, text: str, kind: str = "info", action: tuple[str, Callable[[], Any]] | None = None

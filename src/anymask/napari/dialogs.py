@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QInputDialog, QMessageBox, QWidget
+
+from anymask.napari.preferences import prefer, preference
 
 
 def ask(parent: QWidget | None, title: str, question: str, choices: Sequence[str]) -> str | None:
@@ -30,6 +32,31 @@ def ask(parent: QWidget | None, title: str, question: str, choices: Sequence[str
     box.exec()
     pressed = box.clickedButton()
     return next((text for button, text in buttons.items() if button is pressed), None)
+
+
+def tell_once(parent: QWidget | None, title: str, sentence: str, name: str) -> None:
+    """Show a message with a tick that turns such messages off; the window goes on meanwhile.
+
+    Parameters
+    ----------
+    parent : QWidget
+    title, sentence : str
+    name : str
+        Name of the preference that says whether to show it.
+    """
+    if not preference(name, True):
+        return
+    box = QMessageBox(parent)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.setIcon(QMessageBox.Icon.Information)
+    box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(sentence)
+    again = QCheckBox("Do not show this again")
+    box.setCheckBox(again)
+    box.addButton(QMessageBox.StandardButton.Ok)
+    box.finished.connect(lambda _: prefer(**{name: not again.isChecked()}))
+    box.open()
 
 
 def ask_text(parent: QWidget | None, title: str, question: str, text: str = "") -> str | None:

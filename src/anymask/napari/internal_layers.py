@@ -15,6 +15,11 @@ NAMES = frozenset({*click_layers.NAMES, *outlines.NAMES})
 """Names of the layers that are not listed."""
 
 
+def napari_part(viewer: Any, name: str) -> Any:
+    """Return a part of napari's own window by its attribute, or None."""
+    return getattr(getattr(viewer.window, "_qt_viewer", None), name, None)
+
+
 class InternalLayers(QObject):
     """Hides rows of the layer list, and the controls of a layer that only anymask uses.
 
@@ -28,10 +33,9 @@ class InternalLayers(QObject):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        shown = getattr(viewer.window, "_qt_viewer", None)
-        self._list: Any = getattr(shown, "layers", None)
-        self._controls: Any = getattr(shown, "dockLayerControls", None)
-        self._list_dock: Any = getattr(shown, "dockLayerList", None)
+        self._list = napari_part(viewer, "layers")
+        self._controls = napari_part(viewer, "dockLayerControls")
+        self._list_dock = napari_part(viewer, "dockLayerList")
         self._hid_controls = False
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)

@@ -61,7 +61,7 @@ class Outlines(QObject):
         control.selection_changed.connect(self._soon.start)
         control.labels_changed.connect(self._forget)
         control.objects_changed.connect(lambda _: self._soon.start())
-        control.current_changed.connect(self._soon.start)
+        control.current_changed.connect(self._follow)
 
     def close(self) -> None:
         """End the thread."""
@@ -113,7 +113,7 @@ class Outlines(QObject):
             self._place = (session, key, plane)
             self._known = {}
         if session is None or key is None:
-            self._take((NO_SEGMENTS, ([], [])))
+            self._remove()
             return
         selected, known = control.selected, self._known
 
@@ -126,6 +126,20 @@ class Outlines(QObject):
                 session.log(f"Outlines were not drawn: {error}")
 
         self._finding.ask(work, self._take, failed)
+
+    def _follow(self) -> None:
+        """Find the outlines of another image; without one, remove the layers."""
+        if self._control.current is None:
+            self._remove()
+        self._soon.start()
+
+    def _remove(self) -> None:
+        self._finding.forget()
+        self._of_selected = self._of_preview = NO_SEGMENTS
+        self._of_others = ([], [])
+        for layer in self.layers:
+            self._viewer.layers.remove(layer)
+        self.seams = self.lines = None
 
     def _take(self, found: tuple[Segments, tuple[list[int], list[Segments]]]) -> None:
         selected, others = found

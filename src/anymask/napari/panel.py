@@ -25,8 +25,9 @@ from qtpy.QtWidgets import (
 
 from anymask.napari.canvas import Canvas
 from anymask.napari.clicking import Clicking
-from anymask.napari.controller import Controller
+from anymask.napari.controller import NO_IMAGE, Controller
 from anymask.napari.garbage import Collector
+from anymask.napari.dropping import Dropping
 from anymask.napari.internal_layers import InternalLayers
 from anymask.napari.model_loading import Models
 from anymask.napari.pages.cleanup_page import CleanUpPage
@@ -41,7 +42,7 @@ from anymask.napari.pages.segment_page import SegmentPage
 from anymask.napari.pages.spectra_page import SpectraPage
 from anymask.napari.plugin_pages import plugin_pages
 from anymask.napari.warm_up import warm_up
-from anymask.napari.widgets import MessageBar, Page, button, plain, row
+from anymask.napari.widgets import Elided, MessageBar, Page, button, hint, plain, row
 from anymask.plugins import PluginWarning
 
 if TYPE_CHECKING:
@@ -49,7 +50,23 @@ if TYPE_CHECKING:
 
     from napari.viewer import Viewer
 
+    from anymask.session import LayerKey
+
 _COLUMNS = 5
+_OF_CUBES = ("Pseudo-RGB", "Spectra")
+_ABOUT = {
+    "Images": "1. Add the images to work on.",
+    "Pseudo-RGB": "Choose the three bands or expressions that a cube is shown and segmented by.",
+    "Model": "2. Choose the model that finds objects; the built-in one is ready to use.",
+    "Segment": "3. Let the model find all objects, then set which of them are kept.",
+    "Click": "4. Add and correct objects with clicks and boxes.",
+    "Objects": "5. Look through the objects: review, classes, erase, merge, split.",
+    "Clean up": "6. Choose objects by a condition, and correct many at once.",
+    "Spectra": "Compare the spectra of objects and pixels.",
+    "Save": "7. Write the masks for other programs.",
+    "Log": "What happened so far, and a report to copy if something went wrong.",
+}
+_MOST_RECIPES = 60  # buttons for the pseudo-RGBs of all images; beyond, those of this image
 _WIDTH = 396
 _RECIPE = """
 QToolButton { padding: 3px 7px; border-radius: 3px; background: #414851; color: #f0f2f4; }
@@ -99,20 +116,22 @@ class Panel(QWidget):
             "Clean up": self.clean_up,
             "Spectra": self.spectra,
             "Save": self.save,
-            "Log": self.log,
         }
         with warnings.catch_warnings(record=True) as left_out:
             warnings.simplefilter("always", PluginWarning)
-            self.pages |= plugin_pages(self.control, set(self.pages))
-        self.message = MessageBar()
+            self.pages |= plugin_pages(self.control, {*self.pages, "Log"})
+        self.pages["Log"] = self.log
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 4, 4, 4)
         column.setSpacing(4)
         column.addLayout(self._tabs())
         column.addWidget(self._shown_now())
-        column.addWidget(self.message)
+        column.addWidget(self.about)
         column.addWidget(self.stack, 1)
+        self.message = MessageBar(self.stack)
         column.addWidget(self._running())
+        canvas = getattr(napari_viewer.window, "_qt_viewer", None)
+        self._dropping = Dropping([self, *([canvas] if canvas else [])], self.images.take)
         self._closed = False
         self._watch: _OnClose | None = None
         self._connect()
@@ -122,27 +141,50 @@ class Panel(QWidget):
             self.control.said.emit(str(warning.message), "error", None)
 
     def _tabs(self) -> QGridLayout:
-        grid = QGridLayout()
+        self._grid = grid = QGridLayout()
         grid.setSpacing(3)
         self.stack = QStackedWidget()
+        self.about = hint("")
         self._group = QButtonGroup(self)
         self.tabs: dict[str, QPushButton] = {}
-        for number, (name, page) in enumerate(self.pages.items()):
+        for name, page in self.pages.items():
             tab = button(name, partial(self.open_page, name))
             tab.setCheckable(True)
             tab.setStyleSheet(_TAB)
             self._group.addButton(tab)
             self.tabs[name] = tab
-            grid.addWidget(tab, number // _COLUMNS, number % _COLUMNS)
             area = QScrollArea()
             area.setWidgetResizable(True)
             area.setFrameShape(QFrame.Shape.NoFrame)
             area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             area.setWidget(page)
             self.stack.addWidget(area)
-        for at in range(_COLUMNS):
-            grid.setColumnStretch(at, 1)
+        self._arrange_tabs()
         return grid
+
+    def _arrange_tabs(self) -> None:
+        """Show the pages that are of use: those for spectra once there is a cube."""
+        session = self.control.session
+        has_cube = session is not None and any(
+            "C" in record.axes and record.bands > 1 for record in session.images
+        )
+        shown = [name for name in self.pages if has_cube or name not in _OF_CUBES]
+        if self.stack.currentIndex() >= 0 and self.page not in shown:
+            self.open_page("Images")
+        for tab in self.tabs.values():
+            self._grid.removeWidget(tab)
+        columns = min(_COLUMNS, -(-len(shown) // 2))
+        for at in range(_COLUMNS):
+            self._grid.setColumnStretch(at, int(at < columns))
+        for number, name in enumerate(shown):
+            self._grid.addWidget(self.tabs[name], number // columns, number % columns)
+        for name, tab in self.tabs.items():
+            tab.setVisible(name in shown)
+
+    @property
+    def page(self) -> str:
+        """The name of the page that is open."""
+        return list(self.pages)[self.stack.currentIndex()]
 
     def _shown_now(self) -> QWidget:
         """Make the row with the image name, buttons for pseudo-RGBs, undo and redo."""
@@ -150,17 +192,26 @@ class Panel(QWidget):
         column = QVBoxLayout(part)
         column.setContentsMargins(2, 2, 2, 2)
         column.setSpacing(3)
-        self.shown = plain("No image yet")
+        self.shown = Elided("No image yet")
         self.shown.setStyleSheet("font-weight: bold;")
         self._undo = _tool("↶", "Undo (Ctrl+Z)", self.control.undo)
         self._redo = _tool("↷", "Redo (Ctrl+Shift+Z)", self.control.redo)
         back = _tool("◀", "Previous image (Page Up)", lambda: self.control.step(-1))
         on = _tool("▶", "Next image (Page Down)", lambda: self.control.step(1))
-        column.addLayout(row(back, on, self.shown, 1, self._undo, self._redo))
-        self._recipes = QHBoxLayout()
+        column.addLayout(row(back, on, self.shown, self._undo, self._redo))
+        self._strip = QScrollArea()
+        self._strip.setWidgetResizable(True)
+        self._strip.setFrameShape(QFrame.Shape.NoFrame)
+        self._strip.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._strip.setFixedHeight(44)
+        buttons = QWidget()
+        self._recipes = QHBoxLayout(buttons)
+        self._recipes.setContentsMargins(0, 0, 0, 0)
         self._recipes.setSpacing(3)
-        column.addLayout(self._recipes)
-        self.recipe_buttons: dict[str, QToolButton] = {}
+        self._strip.setWidget(buttons)
+        self._strip.hide()
+        column.addWidget(self._strip)
+        self.recipe_buttons: dict[LayerKey, QToolButton] = {}
         return part
 
     def _running(self) -> QWidget:
@@ -190,6 +241,8 @@ class Panel(QWidget):
         control.model_changed.connect(self._collector.freeze)
         control.recipes_changed.connect(self._tell)
         control.images_changed.connect(self._tell)
+        for change in (control.images_changed, control.session_changed):
+            change.connect(self._arrange_tabs)
         control.states_changed.connect(self._tell_history)
         self.canvas.shown.connect(self._tell_place)
         tasks.started.connect(self._begin)
@@ -229,10 +282,40 @@ class Panel(QWidget):
         """Show a page."""
         self.tabs[name].setChecked(True)
         self.stack.setCurrentIndex(list(self.pages).index(name))
+        self.about.setText(_ABOUT.get(name, ""))
+        self.about.setVisible(name in _ABOUT)
+        self.message.raise_()
 
     def _tell(self) -> None:
-        record, current = self.control.record, self.control.current
-        session = self.control.session
+        record, session = self.control.record, self.control.session
+        self._list_recipes()
+        if record is None or self.control.current is None or session is None:
+            self.shown.show_text("No image yet")
+        else:
+            self._tell_place()
+        is_empty = session is None or not len(session.images)
+        self.clicks.sign_of_none(is_empty)
+        if not is_empty and self.message.text.text() == NO_IMAGE:
+            self.message.hide()
+        self._tell_history()
+
+    def _list_recipes(self) -> None:
+        """Make a button for each pseudo-RGB, of all images if these are not too many."""
+        session, current = self.control.session, self.control.current
+        keys: list[LayerKey] = [] if session is None or current is None else list(session.layers)
+        if session is not None and len(keys) <= len(session.images):
+            keys = []  # one for each image: there is nothing to choose
+        if current is not None and len(keys) > _MOST_RECIPES:
+            keys = [key for key in keys if key.image == current.image]
+        if keys != list(self.recipe_buttons):
+            self._make_recipe_buttons(keys)
+        self._strip.setVisible(bool(keys))
+        for key, made in self.recipe_buttons.items():
+            made.setChecked(key == current)
+            if key == current:
+                self._strip.ensureWidgetVisible(made)
+
+    def _make_recipe_buttons(self, keys: list[LayerKey]) -> None:
         while self._recipes.count():
             item = self._recipes.takeAt(0)
             widget = None if item is None else item.widget()
@@ -240,29 +323,22 @@ class Panel(QWidget):
                 widget.hide()  # until it is deleted it would cover the others
                 widget.deleteLater()
         self.recipe_buttons = {}
-        if record is None or current is None or session is None:
-            self.shown.setText("No image yet")
-            self.shown.setToolTip("")
-            self._tell_history()
-            return
-        ids = [each.id for each in session.images]
-        number = ids.index(record.id) + 1
-        self._tell_place()
-        if len(record.recipes) > 1:
-            for at, how in enumerate(record.recipes):
-                made = _tool(
-                    f"RGB {number}-{at + 1}",
-                    f"{how.name}: {'; '.join(how.source)}",
-                    partial(self.control.show, record.id, how.name),
-                )
-                made.setCheckable(True)
-                made.setChecked(how.name == current.recipe)
-                made.setStyleSheet(_RECIPE)
-                self._recipes.addWidget(made)
-                self.recipe_buttons[how.name] = made
-            self._recipes.addWidget(plain(current.recipe))
-            self._recipes.addStretch(1)
-        self._tell_history()
+        session = self.control.session
+        for key in keys:
+            assert session is not None
+            record = session.images[key.image]
+            number = session.images.ids.index(key.image) + 1
+            at = [how.name for how in record.recipes].index(key.recipe) + 1
+            made = _tool(
+                f"Pseudo-RGB image {number}-{at}",
+                f"{record.name}, {key.recipe}: {'; '.join(record.recipe(key.recipe).source)}",
+                partial(self.control.show, key.image, key.recipe),
+            )
+            made.setCheckable(True)
+            made.setStyleSheet(_RECIPE)
+            self._recipes.addWidget(made)
+            self.recipe_buttons[key] = made
+        self._recipes.addStretch(1)
 
     def _go_on(self) -> None:
         """Hide an earlier error once a mask is shown."""
@@ -275,12 +351,9 @@ class Panel(QWidget):
         if record is None or session is None:
             return
         ids = [each.id for each in session.images]
-        name = record.name if len(record.name) < 22 else record.name[:20] + "…"
         place = record.place_of(self.control.plane)
-        self.shown.setToolTip(record.name)
-        self.shown.setText(
-            f"{name}  ({ids.index(record.id) + 1} of {len(ids)})" + (f"\n{place}" if place else "")
-        )
+        name = f"{record.name}  ({ids.index(record.id) + 1} of {len(ids)})"
+        self.shown.show_text(f"{name}\n{place}" if place else name, str(record.path))
 
     def _tell_history(self) -> None:
         session, key = self.control.session, self.control.current
@@ -324,6 +397,7 @@ class Panel(QWidget):
         self.clicks.close()
         self.canvas.outlines.close()
         self._internal.close()
+        self._dropping.close()
         for page in self.pages.values():
             page.shut()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -28,6 +30,28 @@ _SEEN_SECONDS = 4.0
 
 # Light text on a saturated background, readable in napari's dark and light themes.
 _GROUNDS = {"info": "#2d4a6b", "good": "#23603a", "error": "#8a2f2f"}
+
+
+_BEGINS = re.compile(r"(?<![\w.:/])(?:/|[A-Za-z]:[\\/])")
+_ENDS = re.compile(r"(?=[\s,;:!?'\"”)]|\.(?:\s|$)|$)")
+
+
+def without_folders(text: str) -> str:
+    """Return a sentence in which files are named without their folders.
+
+    Names may have spaces, so that only what exists is known to be a name up to there; otherwise
+    it ends at the first space.
+    """
+    done = ""
+    while (found := _BEGINS.search(text)) is not None:
+        rest = text[found.start() :]
+        ends = [end.start() for end in _ENDS.finditer(rest)][:40]
+        there = [end for end in ends if end > 1 and os.path.exists(rest[:end])]
+        end = max(there, default=next((end for end in ends if end > 1), len(rest)))
+        name = re.split(r"[\\/]", rest[:end].rstrip("\\/"))[-1]
+        done += text[: found.start()] + name
+        text = rest[end:]
+    return done + text
 
 
 def button(text: str, pressed: Callable[[], Any], tip: str = "") -> QPushButton:
@@ -82,6 +106,39 @@ def chooser(*names: str) -> QComboBox:
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(6)
     return box
+
+
+class Elided(QLabel):
+    """A line of plain text that is cut in its middle where it is too long; the tooltip has all."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._whole, self._tip = "", ""
+        self.show_text(text)
+
+    @property
+    def whole(self) -> str:
+        """The text, uncut."""
+        return self._whole
+
+    def show_text(self, text: str, tip: str = "") -> None:
+        """Show a text; `tip` is the tooltip instead of the text."""
+        self._whole, self._tip = text, tip
+        self._cut()
+
+    def resizeEvent(self, event: Any) -> None:
+        """Cut the text for another width."""
+        super().resizeEvent(event)
+        self._cut()
+
+    def _cut(self) -> None:
+        middle = Qt.TextElideMode.ElideMiddle
+        lines = self._whole.split("\n")
+        cut = [self.fontMetrics().elidedText(line, middle, max(self.width(), 40)) for line in lines]
+        self.setText("\n".join(cut))
+        self.setToolTip(self._tip or (self._whole if cut != lines else ""))
 
 
 class Page(QWidget):
@@ -204,10 +261,19 @@ class SliderRow(QWidget):
 
 
 class MessageBar(QWidget):
-    """A coloured sentence, with an optional button that helps, and a close button."""
+    """A coloured sentence, with an optional button that helps, and a close button.
 
-    def __init__(self) -> None:
-        super().__init__()
+    It lies over the lower end of a widget, so that nothing moves when it comes and goes.
+
+    Parameters
+    ----------
+    over : QWidget
+    """
+
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
+        self._over = over
+        over.installEventFilter(self)
         self.text = plain()
         self.text.setWordWrap(True)
         self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -247,7 +313,9 @@ class MessageBar(QWidget):
     ) -> None:
         """Show a sentence; `kind` is "info", "good" or "error"."""
         self.kind = kind
-        self.text.setText(text)
+        short = without_folders(text)
+        self.text.setText(short)
+        self.text.setToolTip("" if short == text else text)
         ground = _GROUNDS[kind]
         self.setStyleSheet(
             f"MessageBar {{ background: {ground}; border-radius: 4px; }}"
@@ -260,9 +328,25 @@ class MessageBar(QWidget):
             self.action.setText(action[0])
         self._since = time.monotonic()
         self.show()
+        self.place()
+        self.raise_()
         self._fade.stop()
         if kind != "error" and action is None:
             self._fade.start()
+
+    def place(self) -> None:
+        """Lie at the lower end of the widget, as high as the text needs."""
+        width = self._over.width()
+        needed = self.layout().heightForWidth(width) if self.layout() is not None else 0
+        height = min(max(needed, self.sizeHint().height() if needed < 0 else needed),
+                     self._over.height())  # fmt: skip
+        self.setGeometry(0, self._over.height() - height, width, height)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Follow the size of the widget."""
+        if event is not None and event.type() == QEvent.Type.Resize and self.isVisible():
+            self.place()
+        return False
 
     def outdate(self) -> None:
         """Hide a message that was shown long enough to be read, once the user continues."""

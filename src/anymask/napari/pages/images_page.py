@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon, QImage, QPixmap
-from qtpy.QtWidgets import QListWidget, QListWidgetItem, QMenu
+from qtpy.QtWidgets import QFrame, QListWidget, QListWidgetItem, QMenu, QVBoxLayout
 
 from anymask.napari.dialogs import ask, choose_file, choose_files, choose_folder, choose_new_file
 from anymask.napari.recent import recent_sessions, sessions_folder
-from anymask.napari.widgets import Page, button, heading, hint, row
+from anymask.napari.widgets import Elided, Page, button, heading, hint, plain, row
 from anymask.session import Added, LayerKey, Session
+from anymask.session.store.folder import SUFFIX
 
 if TYPE_CHECKING:
     from anymask.napari.controller import Controller
@@ -44,23 +45,39 @@ class ImagesPage(Page):
         # By the hash of the pixels they show.
         self._icons: dict[str, QIcon] = {}
         self._headless: list[Path] = []
-        self.session_name = hint("")
+        self.session_name = Elided()
         self.list = QListWidget()
         self.list.setIconSize(QSize(_SIDE, _SIDE))
         self.list.setUniformItemSizes(True)
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
-        self.list.setMinimumHeight(170)
+        self.list.setMinimumHeight(120)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.currentItemChanged.connect(self._chosen)
+        self.nothing = QFrame()
+        self.nothing.setObjectName("nothing")
+        self.nothing.setStyleSheet("#nothing { border: 2px dashed #6b7683; border-radius: 6px; }")
+        begin = QVBoxLayout(self.nothing)
+        begin.addStretch(1)
+        drop = plain("Drop images here, or")
+        drop.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        begin.addWidget(drop)
+        self.begin = button("Add files…", self.choose_files, "Images, stacks and spectral cubes")
+        self.try_sample = button("Try a sample", self.add_sample, "A spectral cube of leaves")
+        for each in (self.begin, self.try_sample):
+            each.setFixedWidth(170)
+            begin.addWidget(each, alignment=Qt.AlignmentFlag.AlignCenter)
+        begin.addStretch(1)
         self.recent = QMenu(self)
         self.recent.aboutToShow.connect(self._list_recent)
         recent = button("Recent", lambda: None, "Recently opened sessions")
         recent.setMenu(self.recent)
         self.put(
             row(
-                button("Add files…", self._choose_files, "Images, stacks and spectral cubes"),
+                button("Add files…", self.choose_files, "Images, stacks and spectral cubes"),
                 button("Add folder…", self._choose_folder),
                 button("Remove", self._remove, "Remove the selected images from the session"),
             ),
+            self.nothing,
             self.list,
             row(
                 button("◀ Previous", lambda: control.step(-1), "Page Up"),
@@ -76,6 +93,8 @@ class ImagesPage(Page):
             hint("Everything you do is saved in the session at once."),
         )
         self.column.setStretchFactor(self.list, 1)
+        self.column.setStretchFactor(self.nothing, 1)
+        control.choose_images = self.choose_files
         control.session_changed.connect(self._tell_session)
         control.images_changed.connect(self._fill)
         control.recipes_changed.connect(self._fill)
@@ -83,6 +102,14 @@ class ImagesPage(Page):
         control.current_changed.connect(self._follow)
         control.lost.connect(self._tell_lost)
         self._tell_session()
+        self._fill()
+
+    def take(self, paths: Sequence[Path]) -> None:
+        """Take dropped files: a session is opened, everything else is added."""
+        if len(paths) == 1 and paths[0].suffix == SUFFIX and paths[0].is_dir():
+            self.open(paths[0])
+        else:
+            self.add(paths)
 
     def add(self, paths: Sequence[Path | str], header: Path | None = None) -> None:
         """Add files, folders and patterns in the background."""
@@ -143,7 +170,19 @@ class ImagesPage(Page):
         else:
             self.add([path], header)
 
-    def _choose_files(self) -> None:
+    def add_sample(self) -> None:
+        """Add an image that comes with anymask, to try things out."""
+
+        def work(task: Task) -> Path:
+            from anymask.samples import sample
+
+            task.progress(None, "Computing it…")
+            return sample("leaf_cube")
+
+        self._control.run("Getting the sample", work, lambda path: self.add([path]))
+
+    def choose_files(self) -> None:
+        """Ask for images, and add them."""
         paths = choose_files(self._control.window, "Add images")
         if paths:
             self.add(paths)
@@ -269,12 +308,14 @@ class ImagesPage(Page):
         else:
             looked = " (read-only)" if session.read_only else ""
             text = f"{session.name}{looked}"
-        self.session_name.setText(text)
-        self.session_name.setToolTip("" if session is None else str(session.folder))
+        self.session_name.show_text(text, "" if session is None else str(session.folder))
 
     def _fill(self) -> None:
         """List the images again."""
         session = self._control.session
+        is_empty = session is None or not len(session.images)
+        self.nothing.setVisible(is_empty)
+        self.list.setVisible(not is_empty)
         self.list.blockSignals(True)
         self.list.clear()
         for record in () if session is None else session.images:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtGui import QFontDatabase
 from qtpy.QtWidgets import QApplication, QCheckBox, QPlainTextEdit
 
+from anymask.napari.internal_layers import napari_part
 from anymask.napari.widgets import Page, button, heading, row
 from anymask.session import bug_report
 
@@ -31,7 +32,7 @@ class LogPage(Page):
             (self.layer_list, "dockLayerList"),
             (self.layer_controls, "dockLayerControls"),
         ):
-            dock = napari_dock(control.viewer, name)
+            dock = napari_part(control.viewer, name)
             box.setChecked(dock is None or not dock.isHidden())
             box.setEnabled(dock is not None)
             if dock is not None:
@@ -63,11 +64,6 @@ class LogPage(Page):
         self.text.setPlainText("\n".join(line[11:] for line in lines))
         bar = self.text.verticalScrollBar()
         bar.setValue(bar.maximum())
-
-
-def napari_dock(viewer: Any, name: str) -> Any:
-    """Return a dock of napari's own window by its attribute, or None."""
-    return getattr(getattr(viewer.window, "_qt_viewer", None), name, None)
 
 
 def _follow(box: QCheckBox, dock: Any) -> None:

@@ -268,7 +268,7 @@ class ObjectsPage(Page):
         """Select the next object to review, and move it into view."""
         selected = self._control.selected
         if self._control.current is None:
-            self._control.say("Add an image first, on the Images page.")
+            self._control.ask_for_image()
             return
         after = selected[-1] if selected else None
         self._control.edit(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QLineEdit, QListWidget, QListWidgetItem, QSlider
 
 from anymask.images.indices import INDICES
@@ -30,6 +30,7 @@ _HELP = (
     "The first field alone gives a grey image; it can also be an index such as ndvi."
 )
 _CHECK_MS = 150
+_ENTERS = (QEvent.Type.FocusIn, QEvent.Type.MouseButtonPress)
 _EVERYWHERE = 0  # index in the list of scopes
 _WRONG = "border: 1px solid #e05555;"
 
@@ -61,9 +62,13 @@ class PseudoRgbPage(Page):
         self.fields = [QLineEdit() for _ in _FIELDS]
         form = Form()
         form.add("Name", self.name)
+        self._last = self.fields[0]
         for title, field in zip(_FIELDS, self.fields, strict=True):
             form.add(title, field, _HELP)
+            field.installEventFilter(self)
             field.textChanged.connect(lambda _: self._soon.start())
+        for line in (self.name, *self.fields):
+            line.returnPressed.connect(self._enter)
         self.fields[0].setPlaceholderText("nm(860)   or   ndvi, shown in grey")
         self.fields[1].setPlaceholderText("nm(680)")
         self.fields[2].setPlaceholderText("ch[4] / ch[10:20]")
@@ -171,20 +176,34 @@ class PseudoRgbPage(Page):
         self.problem.setStyleSheet("color: #ff8a80; font-family: monospace; font-size: 8pt;")
 
     def _take_preset(self) -> None:
+        """Put an index into the field that was used last; a method takes all three."""
         name = str(self.preset.currentData())
-        if name:
-            self.fields[0].setText(name)
-            self.fields[1].clear()
-            self.fields[2].clear()
+        if name in METHODS:
+            for field, text in zip(self.fields, (name, "", ""), strict=True):
+                field.setText(text)
             self.name.clear()
+        elif name:
+            self._last.setText(name)
+            self._last.setFocus()
         self.preset.setCurrentIndex(0)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Note which field the user is in."""
+        if event is not None and event.type() in _ENTERS:
+            self._last = next((each for each in self.fields if each is watched), self._last)
+        return False
+
+    def _enter(self) -> None:
+        """Add with the Enter key; if the text was not checked yet, the check says what is wrong."""
+        if self.add_button.isEnabled():
+            self.add()
 
     def add(self) -> None:
         """Add the pseudo-RGB in the fields."""
         control, session, current = self._control, self._control.session, self._control.current
         texts, name = self.texts, self.name.text().strip() or None
         if session is None or current is None:
-            control.say("Add an image first, on the Images page.")
+            control.ask_for_image()
             return
         everywhere = self.scope.currentIndex() == _EVERYWHERE
 

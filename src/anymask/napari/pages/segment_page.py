@@ -35,10 +35,12 @@ class SegmentPage(Page):
         self._control, self._canvas, self._models = control, canvas, models
         self._latest = Latest(control.main, "thresholds", in_between=True)
         self._edits = 0
-        self.everything = QRadioButton("Everything")
-        self.semantic = QRadioButton("Semantic")
+        self.everything = QRadioButton("All objects, one by one")
+        self.semantic = QRadioButton("One mask of a class")
         self.everything.setToolTip("All objects, each with its own id")
-        self.semantic.setToolTip("One mask of all pixels of a class, for models trained for that")
+        self.semantic.setToolTip(
+            "All pixels of a class together (semantic), for models trained for that"
+        )
         self._modes = QButtonGroup(self)
         for mode in (self.everything, self.semantic):
             self._modes.addButton(mode)
@@ -56,10 +58,16 @@ class SegmentPage(Page):
         self._options = QWidget()
         form = Form()
         form.add(
-            "Points per side", self.points, "More points find smaller objects, but take longer"
+            "Search points per side",
+            self.points,
+            "The model looks at a grid of points; more find smaller objects, but take longer",
         )
-        form.add("Crop layers", self.crops, "Also search enlarged parts of the image; 0 is off")
-        form.add("Tile size", self.tile, "Segment large images in tiles of this size")
+        form.add(
+            "Search enlarged, levels",
+            self.crops,
+            "Also search enlarged parts of the image; 0 is off",
+        )
+        form.add("Size of tiles, pixels", self.tile, "Segment large images in tiles of this size")
         self._options.setLayout(form)
         self.start = button("Run segmentation", self.run)
         self.start.setStyleSheet("font-weight: bold;")
@@ -72,9 +80,13 @@ class SegmentPage(Page):
         self.logit = SliderRow(-10, 10, 0, decimals=1)
         self._sliders = QWidget()
         sliders = Form()
-        sliders.add("Predicted IoU ≥", self.iou, "The model's own estimate of a mask's quality")
         sliders.add(
-            "Stability ≥", self.stability, "How little a mask depends on the mask threshold"
+            "Quality ≥", self.iou, "The model's own estimate of how good a mask is (predicted IoU)"
+        )
+        sliders.add(
+            "Stability ≥",
+            self.stability,
+            "How little a mask depends on the threshold of its scores",
         )
         sliders.add("Area ≥", self.area, "Pixels of a mask, including those hidden by another mask")
         self._sliders.setLayout(sliders)
@@ -94,7 +106,11 @@ class SegmentPage(Page):
             self._logits,
             self.count,
             row(
-                button("Model's own", self._defaults, "Use the model's default thresholds"),
+                button(
+                    "Back to the model's values",
+                    self._defaults,
+                    "The thresholds that the model was made with",
+                ),
                 button("Same for all images", self._for_all, "Edited layers are not changed"),
             ),
             hint("The sliders take effect at once, without running the model again."),
@@ -209,7 +225,7 @@ class SegmentPage(Page):
         """Segment the chosen layers, after asking about edited ones."""
         control = self._control
         if control.session is None or control.current is None:
-            control.say("Add an image first, on the Images page.")
+            control.ask_for_image()
             return
         control.leave()
         self._changed()

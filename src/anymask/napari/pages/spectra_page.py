@@ -110,7 +110,7 @@ class SpectraPage(Page):
         """Plot the mean spectra of the selected objects."""
         control = self._control
         if control.current is None:
-            control.say("Add an image first, on the Images page.")
+            control.ask_for_image()
             return
         if not control.selected or not self._has_spectra:
             control.say(
