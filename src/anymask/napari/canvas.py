@@ -13,9 +13,9 @@ from qtpy.QtCore import QObject, Signal
 
 from anymask.napari.colours import cyclic, listed, of_objects
 from anymask.napari.layer_data import StackPlanes, draw_part, empty, set_visible
-from anymask.napari.spare_layers import SpareLayers
 from anymask.napari.outlines import Outlines
-from anymask.napari.preferences import preference, prefer
+from anymask.napari.preferences import prefer, preference
+from anymask.napari.spare_layers import SpareLayers
 from anymask.napari.strokes import Strokes
 from anymask.napari.warm_up import warm_up
 from anymask.session import Event, LayerKey, Session

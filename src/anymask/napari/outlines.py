@@ -143,9 +143,9 @@ class Outlines(QObject):
 
     def _take(self, found: tuple[Segments, tuple[list[int], list[Segments]]]) -> None:
         selected, others = found
-        if not len(selected) and not len(self._of_selected) and others[0] == self._of_others[0] and (
-            all(a is b for a, b in zip(others[1], self._of_others[1], strict=True))
-        ):  # fmt: skip
+        known = self._of_others
+        same = others[0] == known[0] and all(map(lambda a, b: a is b, others[1], known[1]))
+        if same and not len(selected) and not len(self._of_selected):
             return
         self._of_selected, self._of_others = found
         self._draw()
@@ -158,9 +158,10 @@ class Outlines(QObject):
         if not any(map(len, lines)) and self.lines is None:
             return
         self._make()
-        assert self.seams is not None and self.lines is not None
-        own = [np.tile([*colour, 1.0], (len(each), 1)) for colour, each in zip(
-            colours_of(np.array(ids, np.int64)) / 255, others, strict=True)]  # fmt: skip
+        assert self.seams is not None
+        assert self.lines is not None
+        paired = zip(colours_of(np.array(ids, np.int64)) / 255, others, strict=True)
+        own = [np.tile([*colour, 1.0], (len(each), 1)) for colour, each in paired]
         colours = [
             *own,
             np.tile(SELECTED, (len(self._of_selected), 1)),

@@ -26,8 +26,8 @@ from qtpy.QtWidgets import (
 from anymask.napari.canvas import Canvas
 from anymask.napari.clicking import Clicking
 from anymask.napari.controller import NO_IMAGE, Controller
-from anymask.napari.garbage import Collector
 from anymask.napari.dropping import Dropping
+from anymask.napari.garbage import Collector
 from anymask.napari.internal_layers import InternalLayers
 from anymask.napari.model_loading import Models
 from anymask.napari.pages.cleanup_page import CleanUpPage

@@ -21,7 +21,10 @@ class Sign:
         self._overlay.position = "top_left"
         self._overlay.font_size = 11
         self._overlay.color = "white"
-        self._overlay.box = True
+        self._overlay.box = False
+        self._layers = viewer.layers
+        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
+            event.connect(lambda _: self._fit_box())
         self._overlay.box_color = (0.1, 0.12, 0.15, 0.85)
 
     @property
@@ -35,3 +38,10 @@ class Sign:
             self._overlay.text = text
         if self._overlay.visible != bool(text):
             self._overlay.visible = bool(text)
+        self._fit_box()
+
+    def _fit_box(self) -> None:
+        """Put a box behind the text; over an empty canvas, Mesa's driver crashes with one."""
+        box = self._overlay.visible and len(self._layers) > 0
+        if self._overlay.box != box:
+            self._overlay.box = box
