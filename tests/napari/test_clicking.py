@@ -311,3 +311,49 @@ def test_what_others_keep_is_shown_and_automatic_masks_give_up_their_pixels(clic
     assert panel.message.text.text() == "Object 1 gave up pixels."
     panel.message.action.click()
     assert np.array_equal(session.layers.labels(KEY), labels)
+
+
+def test_a_clicked_object_is_selected_or_refined_drawn_round_and_painted_on(clicking, mouse, wait):
+    panel, session = clicking, clicking.control.session
+    mouse.key(Qt.Key.Key_L)
+    mouse.drag((14, 14), (66, 14), (66, 76), (14, 76))
+    wait(lambda: _answered(panel))
+    assert not panel.clicks.previews[0].shown[:, 70:].any()
+    mouse.key(Qt.Key.Key_B)
+    mouse.drag((40, 45), (78, 45))  # from the mask to the right
+    wait(lambda: _answered(panel) and panel.clicks.previews[0].shown[45, 76])
+    mouse.key(Qt.Key.Key_C)
+    assert session.layers.labels(KEY)[45, 76] == 1
+    panel.control.select([])
+    mouse.click(40, 45, keys=Qt.KeyboardModifier.AltModifier)
+    assert panel.control.selected == (1,)
+    assert not panel.clicks.prompts
+    mouse.key(Qt.Key.Key_G)
+    mouse.click(40, 45)
+    wait(lambda: _answered(panel))
+    assert panel.clicks.sign.text.endswith("Object 1 is here; R refines it")
+    mouse.key(Qt.Key.Key_R)
+    wait(lambda: _answered(panel))
+    assert panel.clicks.prompts.object_id == 1
+    assert len(panel.clicks.prompts.points) == 1
+    mouse.key(Qt.Key.Key_C)
+    assert session.layers.ids(KEY) == [1]
+
+
+def test_each_point_is_an_object_and_corners_close_to_a_line(clicking, mouse, wait):
+    panel, session = clicking, clicking.control.session
+    panel.click.one_each.setChecked(True)
+    mouse.click(40, 45)
+    mouse.click(70, 95)
+    wait(lambda: len(panel.clicks.previews) == 2)
+    mouse.key(Qt.Key.Key_C)
+    panel.click.one_each.setChecked(False)
+    labels = session.layers.labels(KEY)
+    assert {int(labels[45, 40]), int(labels[95, 70])} == {1, 2}
+    mouse.key(Qt.Key.Key_L)
+    for place in ((100, 20), (150, 20), (150, 60), (155, 70)):
+        mouse.click(*place)
+    mouse.key(Qt.Key.Key_W)  # the last corner again
+    mouse.key(Qt.Key.Key_Return)
+    wait(lambda: len(panel.clicks.prompts.lasso) == 3)
+    wait(lambda: _answered(panel))

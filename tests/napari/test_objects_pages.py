@@ -63,8 +63,21 @@ def test_table_and_canvas_are_linked_both_ways(drawn, wait):
     drawn.canvas.layer.selected_label = 3  # as napari's picker does
     rows = drawn.objects.table.selectionModel().selectedRows()
     assert [index.row() for index in rows] == [2]
-    drawn.canvas.look_at(3)
-    assert np.allclose(drawn.viewer.scene.camera.center[-2:], (81, 81))
+
+
+def test_a_small_object_is_enlarged_and_the_image_stays_in_view(drawn):
+    camera, shown = drawn.viewer.scene.camera, drawn.viewer.window._qt_viewer.canvas.size
+    drawn.viewer.reset_view()
+    before = tuple(camera.center), camera.zoom
+    drawn.canvas.look_at(1)  # well in view
+    assert (tuple(camera.center), camera.zoom) == before
+    camera.zoom = before[1] / 3
+    drawn.canvas.look_at(3)  # 3 pixels wide
+    assert np.isclose(camera.zoom * 3, 90)
+    camera.zoom = before[1] * 3
+    drawn.canvas.look_at(4)  # at the upper border, which stays at the border of the view
+    half = shown[0] / camera.zoom / 2
+    assert camera.center[-2] - half >= -0.51
 
 
 def test_classes_have_names_and_colours_and_show_in_the_canvas(drawn, wait, monkeypatch):

@@ -15,6 +15,7 @@ from PIL import Image
 from anymask.errors import PromptError
 from anymask.predict.predictor import SamPredictor
 from anymask.session import (
+    BrushStroke,
     ClickPrompts,
     LayerKey,
     Region,
@@ -22,8 +23,10 @@ from anymask.session import (
     SessionError,
     points_along,
     region_for,
+    replay,
 )
 from anymask.session.embedding_folder import EmbeddingFolder
+from anymask.session.lasso import inside_of
 
 
 @pytest.fixture
@@ -364,3 +367,33 @@ def test_a_mask_shown_at_half_size_is_committed_at_full_size(session, layer, cli
     full = session.layers.labels(layer) == 1
     coarse = preview.shown.repeat(2, 0).repeat(2, 1)
     assert (full & coarse).sum() / (full | coarse).sum() > 0.9
+
+
+def test_a_lasso_bounds_the_mask_and_brush_strokes_correct_it_at_any_scale(
+    session, layer, ready, clicks, shipped
+):
+    lasso = ((10.0, 10.0), (60.0, 10.0), (35.0, 55.0))
+    add, cut = BrushStroke(((2, 2), (9, 2)), 1.5), BrushStroke(((35, 25),), 3, adds=False)
+    prompts = ClickPrompts(lasso=lasso, strokes=(add, cut))
+    assert ClickPrompts.from_json(json.loads(json.dumps(prompts.to_json()))) == prompts
+    plain = clicks.predict(ready, ClickPrompts(box=(10, 10, 60, 55))).masks[0]
+    shown = clicks.predict(ready, prompts).shown
+    assert not shown[50, 12:25].any()  # in the box, but outside the line
+    assert shown[2, 1:11].all()
+    assert not shown[22:28, 35].any()
+    untouched = np.ones(plain.shape, bool)
+    untouched[:10] = untouched[20:30, 30:40] = False
+    untouched[:, :] &= inside_of(lasso, plain.shape)
+    np.testing.assert_array_equal(shown[untouched], plain[untouched])
+    change = clicks.commit(clicks.predict(ready, prompts))
+    np.testing.assert_array_equal(session.layers.labels(layer) == change.ids[0], shown)
+    assert replay(session, sam=shipped).layers[0].status == "same"
+    coarse = clicks.prepare(shipped, layer, region=Region(0, 0, *shown.shape, 2))
+    crop = clicks.predict(coarse, prompts).mask  # in pixels of the image
+    whole = np.zeros(shown.shape, bool)
+    whole[crop.window] = crop.pixels
+    assert whole[2, 1:11].all()
+    assert not whole[22:28, 35].any()
+    assert not whole[50, 12:25].any()
+    with pytest.raises(PromptError, match="at least three corners"):
+        ClickPrompts(lasso=lasso[:2])

@@ -26,6 +26,8 @@ _COLOURS, _FORMS = {1: "#3ddc84", 0: "#ff5252"}, {1: "disc", 0: "x"}
 _KEPT_BY_OTHERS, _NOT_TAKEN = 255, (0.95, 0.25, 0.3, 1.0)
 # Up to this distance between press and release, in screen pixels, it is a click, not a drag.
 _CLICK_PIXELS = 5
+DRAGS = ("scribble", "lasso", "brush")
+"""Tools with which a drag draws, and does not move the image."""
 NAMES = ("anymask preview", "anymask boxes", "anymask clicks")
 """Names of the layers, from bottom to top."""
 
@@ -39,6 +41,10 @@ class ClickLayers:
     outlines : Outlines
     on_click, on_stroke : callable
         Called with a point (x, y), or with the points of a drag, and whether it excludes.
+    on_choose : callable
+        Called with a point (x, y) that was clicked with Alt.
+    on_close : callable
+        Called with a double click: the end of a line that was clicked corner by corner.
     on_boxes : callable
         Called with all boxes (x0, y0, x1, y1) when one is added, changed or removed.
     on_other_tool : callable
@@ -52,6 +58,8 @@ class ClickLayers:
         outlines: Outlines,
         on_click: Callable[[Place, bool], None],
         on_stroke: Callable[[list[Place], bool], None],
+        on_choose: Callable[[Place], None],
+        on_close: Callable[[], None],
         on_boxes: Callable[[list[Box]], None],
         on_other_tool: Callable[[Any], None],
     ) -> None:
@@ -59,6 +67,8 @@ class ClickLayers:
         self._tool, self._has_told, self._is_shown = "points", False, False
         viewer.mouse_drag_callbacks.append(self._take_over)
         self._on_click, self._on_stroke, self._on_boxes = on_click, on_stroke, on_boxes
+        self._on_choose, self._on_close = on_choose, on_close
+        self.brush_radius = 6.0
         self.points: Points | None = None
         self.boxes: Shapes | None = None
         self.preview: Labels | None = None
@@ -90,6 +100,7 @@ class ClickLayers:
                 ndim=2, name=NAMES[2], size=10, border_color="white", border_width=0.12
             )
             self.points.mouse_drag_callbacks.append(self._follow)
+            self.points.mouse_double_click_callbacks.append(lambda *_: self._on_close())
             layers.append(self.points)
         for layer in (self.preview, *self._outlines.layers, self.boxes, self.points):
             if layers.index(layer) != len(layers) - 1:
@@ -110,9 +121,17 @@ class ClickLayers:
         self._viewer.layers.selection.active = self.boxes if tool == "box" else self.points
         self.boxes.mode = "add_rectangle" if tool == "box" else "pan_zoom"
         self.points.mode = "pan_zoom"
-        # A scribble is a drag and must not pan the image.
-        self.points.mouse_pan = tool != "scribble"
-        self._viewer.cursor.style = "crosshair"
+        # These tools are drags, which must not pan the image.
+        self.points.mouse_pan = tool not in DRAGS
+        self._viewer.cursor.style = "circle" if tool == "brush" else "crosshair"
+        if tool == "brush":
+            self._viewer.cursor.size = 2 * self.brush_radius
+
+    def set_brush(self, radius: float) -> None:
+        """Set the radius of the brush, in pixels of the image."""
+        self.brush_radius = radius
+        if self._is_shown and self._tool == "brush":
+            self._viewer.cursor.size = 2 * radius
 
     def _take_over(self, viewer: Any, event: Any) -> None:
         """Take a click back from a layer that has no use for it, as a napari drag callback.
@@ -167,6 +186,13 @@ class ClickLayers:
             self.boxes.data = [_corners(box) for box in boxes]
             self._is_quiet = False
 
+    def show_corners(self, corners: list[Place]) -> None:
+        """Show the corners of a line that is being clicked; [] removes it."""
+        # A short dash marks the first corner.
+        closed = [*corners, corners[0]] if len(corners) > 1 else []
+        dash = [(x + 3 / max(self._viewer.scene.camera.zoom, 1e-3), y) for x, y in corners[:1]]
+        self._outlines.show_path(closed or [*corners, *dash])
+
     def show_masks(self, previews: list[Preview], fits: list[MaskFit]) -> None:
         """Show masks of one region, and which parts other objects keep; [] clears the preview."""
         if not self._is_shown or self.preview is None:
@@ -197,15 +223,21 @@ class ClickLayers:
     def _follow(self, layer: Any, event: Any) -> Iterator[None]:
         """Follow the mouse from press to release, as a napari drag callback."""
         exclude = event.button == 2 or "Shift" in event.modifiers
+        chooses = "Alt" in event.modifiers
         path, start = [_place(event)], np.array(event.pos)
         moved = False
         yield
         while event.type == "mouse_move":
             moved = moved or bool(np.abs(np.array(event.pos) - start).max() > _CLICK_PIXELS)
             path.append(_place(event))
+            if moved and self._tool in DRAGS:
+                self._outlines.show_path(path)
             yield
+        self._outlines.show_path([])
         if moved:
             self._on_stroke(path, exclude)
+        elif chooses:
+            self._on_choose(path[0])
         else:
             self._on_click(path[0], exclude)
 

@@ -11,12 +11,12 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from anymask.napari.click_layers import ClickLayers
 from anymask.napari.encoding_ahead import EncodingAhead
-from anymask.napari.erasing import erase_at, is_inside
+from anymask.napari.erasing import erase_at, is_inside, label_at
 from anymask.napari.preparing import Preparing
 from anymask.napari.sign import Sign
 from anymask.napari.turn_queue import SELECT_ONE, TurnQueue
 from anymask.napari.turns import Box, Commit, Turn
-from anymask.session import ClickPrompts, Preview, points_along
+from anymask.session import BrushStroke, ClickPrompts, Preview, points_along
 from anymask.session.mask_fit import held
 
 if TYPE_CHECKING:
@@ -25,10 +25,18 @@ if TYPE_CHECKING:
     from anymask.napari.model_loading import Models
     from anymask.session import Prepared
 
-TOOLS = {"points": "Points", "box": "Boxes", "scribble": "Scribble", "eraser": "Eraser"}
+TOOLS = {
+    "points": "Points",
+    "box": "Boxes",
+    "scribble": "Scribble",
+    "lasso": "Lasso",
+    "brush": "Brush",
+    "eraser": "Eraser",
+}
 _VIEW_SETTLED_MS = 500
 _PREPARING, _READY = "Preparing the image…", "Ready to click"
 _BEGIN = "Drop images here, or press Add files… on the right."
+_CORNERS = "Click the next corner; double-click to close the line"
 _FINDING, _COMMITTING = "Finding the mask…", "Committing…"
 
 
@@ -55,6 +63,8 @@ class Clicking(QObject):
             canvas.outlines,
             self._on_click,
             self._on_stroke,
+            self._choose,
+            self.close_lasso,
             self._on_boxes,
             self._on_other_tool,
         )
@@ -64,6 +74,9 @@ class Clicking(QObject):
         self.class_name = ""
         self.overwrite = False
         self._keep_clicked = True
+        self.one_each = False
+        # Corners of a lasso that is being clicked.
+        self._corners: list[tuple[float, float]] = []
         self.status = "Off"
         self.latency: float | None = None
         self._asked_at = 0.0
@@ -152,6 +165,7 @@ class Clicking(QObject):
     def set_tool(self, tool: str) -> None:
         """Choose the tool for clicks and drags: a key of `TOOLS`."""
         self.tool = tool
+        self._drop_corners()
         if self.is_on:
             self.layers.show(tool)
         self.changed.emit()
@@ -239,18 +253,63 @@ class Clicking(QObject):
     def _on_click(self, place: tuple[float, float], exclude: bool) -> None:
         if self.tool == "eraser":
             erase_at(self._control, *place)
+        elif self.tool == "brush":
+            self._brush([place], exclude)
+        elif self.tool == "lasso":
+            self._corners.append(place)
+            self.layers.show_corners(self._corners)
+            self._say(_CORNERS)
         else:
             self.add_points([place], 0 if exclude else 1)
 
     def _on_stroke(self, path: list[tuple[float, float]], exclude: bool) -> None:
         if self.tool == "scribble":
             self.add_points(points_along(path), 0 if exclude else 1)
+        elif self.tool == "brush":
+            self._brush(path, exclude)
+        elif self.tool == "lasso":
+            self._lasso(path)
+
+    def _lasso(self, path: list[tuple[float, float]]) -> None:
+        """Use what is within a line as a prompt."""
+        if len(path) > 2:
+            self._change(replace(self.prompts, lasso=tuple(path)), self.boxes)
+
+    def close_lasso(self) -> None:
+        """Close the line that was clicked corner by corner."""
+        corners = list(self._corners)
+        if self.tool == "lasso" and corners:
+            self._drop_corners()
+            if len(corners) > 2:
+                self._lasso(corners)
+            else:
+                self._say("A lasso needs at least three corners.")
+
+    def _drop_corners(self) -> None:
+        if self._corners:
+            self._corners = []
+            self.layers.show_corners([])
+
+    def _brush(self, path: list[tuple[float, float]], removes: bool) -> None:
+        """Draw on the mask that is shown."""
+        if not self.prompts or len(self._turn.boxes) > 1 or self._turn.singles:
+            self._control.say("The brush corrects the mask of one object: click on it first.")
+            return
+        stroke = BrushStroke(tuple(path), self.layers.brush_radius, not removes)
+        self._change(replace(self.prompts, strokes=(*self.prompts.strokes, stroke)), self.boxes)
+
+    def _choose(self, place: tuple[float, float]) -> None:
+        """Select the object at a point."""
+        label = label_at(self._control, *place)
+        self._control.select([label] if label else [])
 
     def add_points(self, points: list[tuple[float, float]], label: int) -> None:
         """Add points (x, y) on the object (1) or off it (0), and predict."""
         # The outer half of a border pixel is part of the image too.
         inside = [(max(x, 0.0), max(y, 0.0)) for x, y in points if is_inside(self._control, x, y)]
         if inside:
+            if not self._turn and label == 1:
+                self._turn.met = label_at(self._control, *inside[0])
             self._change(self.prompts.with_points(inside, label), self.boxes)
 
     def _on_boxes(self, boxes: list[Box]) -> None:
@@ -259,8 +318,16 @@ class Clicking(QObject):
         self._ask()
 
     def refine(self) -> None:
-        """Use the selected object's mask as a prompt; commit replaces that object."""
-        if len(self._control.selected) != 1:
+        """Use an object's mask as a prompt, and commit replaces that object.
+
+        It is the object that was clicked, which keeps the points; without clicks, the selected one.
+        """
+        met = self._turn.met
+        if self.is_on and met:
+            prompts = self.prompts
+            self.clear()
+            self._change(replace(prompts, object_id=met), [])
+        elif len(self._control.selected) != 1:
             self._control.say("Select one object first, in the table on the Objects page.")
         elif self.is_on:
             self._refine(self._control.selected[0])
@@ -274,19 +341,29 @@ class Clicking(QObject):
 
     def take_back(self) -> None:
         """Remove the last point, or the box."""
+        if self._corners:
+            self._corners.pop()
+            self.layers.show_corners(self._corners)
+            return
         prompts = self.prompts.without_last()
         self._change(prompts, self.boxes if prompts.box is not None else [])
 
     def clear(self) -> None:
         """Forget prompts and preview; commits that wait for their masks go on."""
         self._queue.forget(self._turn)
+        self._drop_corners()
         self._begin(self._next_turn())
         if self.is_on and not self._queue.is_waiting:
             self._say(_READY if self.is_ready else _PREPARING)
         self._look.start()  # the view may have changed while there were prompts
 
     def _next_turn(self) -> Turn:
-        return Turn(ClickPrompts(keep_clicked=self._keep_clicked))
+        return Turn(ClickPrompts(keep_clicked=self._keep_clicked), one_each=self.one_each)
+
+    def set_one_each(self, wanted: bool) -> None:
+        """Choose whether each point on an object is for an object of its own."""
+        self.one_each = self._turn.one_each = wanted
+        self._change(self.prompts, self.boxes)
 
     def set_keep_clicked(self, wanted: bool) -> None:
         """Choose whether masks consist only of the regions that were clicked."""
@@ -365,8 +442,12 @@ class Clicking(QObject):
         self.layers.show_masks(previews, self._turn.fits)
         self.latency = time.perf_counter() - self._asked_at
         count = len(previews)
-        text = f"{count} boxes" if count > 1 else f"Predicted quality {previews[0].score:.2f}"
-        self._say(f"{text} · {self.latency * 1000:.0f} ms")
+        text = f"{count} masks" if count > 1 else f"Predicted quality {previews[0].score:.2f}"
+        text += f" · {self.latency * 1000:.0f} ms"
+        met = self._turn.met
+        if met and not self.prompts.object_id and count == 1:
+            text += f"\nObject {met} is here; R refines it"
+        self._say(text)
 
     def fit_again(self) -> None:
         """Show anew what other objects keep of the masks that are shown."""
@@ -381,7 +462,12 @@ class Clicking(QObject):
     def cycle(self, by: int = 1) -> None:
         """Show the next candidate."""
         turn = self._turn
-        if not turn.prompts or len(turn.boxes) > 1 or (turn.is_current and not turn.previews):
+        if (
+            not turn.prompts
+            or len(turn.boxes) > 1
+            or turn.singles
+            or (turn.is_current and not turn.previews)
+        ):
             return
         turn.cycles.append(by)
         if not self._queue.is_asked(turn):

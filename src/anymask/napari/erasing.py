@@ -1,4 +1,4 @@
-"""The eraser: a click on an object erases it."""
+"""What is at a point of the image; the eraser, which erases it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ def is_inside(control: Controller, x: float, y: float) -> bool:
     record = control.record
     height, width = (0, 0) if record is None else record.size
     return -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5
+
+
+def label_at(control: Controller, x: float, y: float) -> int:
+    """Return the object at a point, in the plane that is shown; 0 for none."""
+    if control.session is None or control.current is None or not is_inside(control, x, y):
+        return 0
+    return int(control.session.layers.labels(control.current, control.plane)[round(y), round(x)])
 
 
 def erase_at(control: Controller, x: float, y: float) -> None:

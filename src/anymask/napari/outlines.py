@@ -47,7 +47,7 @@ class Outlines(QObject):
         self.lines: Vectors | None = None
         self._place: tuple[Any, ...] = ()
         self._known: dict[int, Segments] = {}
-        self._of_selected = self._of_preview = NO_SEGMENTS
+        self._of_selected = self._of_preview = self._of_path = NO_SEGMENTS
         self._of_others: tuple[list[int], list[Segments]] = ([], [])
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
@@ -90,6 +90,14 @@ class Outlines(QObject):
         new = np.concatenate(found) if found else NO_SEGMENTS
         if len(new) or len(self._of_preview):
             self._of_preview = new
+            self._draw()
+
+    def show_path(self, path: Sequence[tuple[float, float]]) -> None:
+        """Show a line that is being drawn, as points (x, y); [] removes it."""
+        places = np.array(path, np.float32).reshape(-1, 2)[:, ::-1]
+        new = np.stack([places[:-1], np.diff(places, axis=0)], 1) if len(path) > 1 else NO_SEGMENTS
+        if len(new) or len(self._of_path):
+            self._of_path = new
             self._draw()
 
     def _forget(self, event: Event) -> None:
@@ -135,7 +143,7 @@ class Outlines(QObject):
 
     def _remove(self) -> None:
         self._finding.forget()
-        self._of_selected = self._of_preview = NO_SEGMENTS
+        self._of_selected = self._of_preview = self._of_path = NO_SEGMENTS
         self._of_others = ([], [])
         for layer in self.layers:
             self._viewer.layers.remove(layer)
@@ -152,7 +160,7 @@ class Outlines(QObject):
 
     def _draw(self) -> None:
         """Give the lines to napari."""
-        bright = [self._of_selected, self._of_preview]
+        bright = [self._of_selected, self._of_preview, self._of_path]
         ids, others = self._of_others
         lines = [*others, *bright]
         if not any(map(len, lines)) and self.lines is None:
@@ -165,7 +173,7 @@ class Outlines(QObject):
         colours = [
             *own,
             np.tile(SELECTED, (len(self._of_selected), 1)),
-            np.tile(PREVIEW, (len(self._of_preview), 1)),
+            np.tile(PREVIEW, (len(self._of_preview) + len(self._of_path), 1)),
         ]
         self._give(self.seams, np.concatenate(bright), None)
         self._give(self.lines, np.concatenate(lines), np.concatenate(colours))

@@ -137,6 +137,7 @@ class Panel(QWidget):
         self._connect()
         threading.Thread(target=warm_up, name="anymask: warm-up", daemon=True).start()
         self.open_page("Images")
+        self._tell()
         for warning in left_out:
             self.control.said.emit(str(warning.message), "error", None)
 
@@ -264,7 +265,13 @@ class Panel(QWidget):
             "G": lambda: self._use("points"),
             "J": lambda: self._use("box"),
             "H": lambda: self._use("scribble"),
+            "L": lambda: self._use("lasso"),
+            "B": lambda: self._use("brush"),
             "O": lambda: self._use("eraser"),
+            "R": clicks.refine,
+            "[": lambda: self._resize_brush(1 / 1.25),
+            "]": lambda: self._resize_brush(1.25),
+            "Enter": clicks.close_lasso,
             "U": self.objects.next_unreviewed,
             "K": self.objects.mark_ok,
             "PageUp": lambda: self.control.step(-1),
@@ -272,6 +279,9 @@ class Panel(QWidget):
             "Control-Z": self.control.undo,
             "Control-Shift-Z": self.control.redo,
         }
+
+    def _resize_brush(self, by: float) -> None:
+        self.click.brush.setValue(self.click.brush.value() * by)
 
     def _use(self, tool: str) -> None:
         self.clicks.set_tool(tool)

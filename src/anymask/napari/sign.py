@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel
+
+from anymask.napari.internal_layers import napari_part
+
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+_STYLE = (
+    "background: rgba(22, 27, 34, 215); color: #f4f6f8; border-radius: 4px; padding: 4px 8px;"
+    "font-size: 11pt;"
+)
+_AT = 8  # pixels from the corner
+
 
 class Sign:
-    """A line of text on the canvas.
+    """A few words on the canvas; the mouse goes through them.
+
+    napari's own text on the canvas makes some graphics drivers crash while the canvas is empty.
 
     Parameters
     ----------
@@ -17,31 +30,24 @@ class Sign:
     """
 
     def __init__(self, viewer: Viewer) -> None:
-        self._overlay = viewer.canvas.overlays.text
-        self._overlay.position = "top_left"
-        self._overlay.font_size = 11
-        self._overlay.color = "white"
-        self._overlay.box = False
-        self._layers = viewer.layers
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
-            event.connect(lambda _: self._fit_box())
-        self._overlay.box_color = (0.1, 0.12, 0.15, 0.85)
+        canvas = getattr(napari_part(viewer, "canvas"), "native", None)
+        self._label = QLabel(canvas)
+        self._label.setTextFormat(Qt.TextFormat.PlainText)
+        self._label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._label.setStyleSheet(_STYLE)
+        self._label.move(_AT, _AT)
+        self._label.hide()
+        self._has_place = canvas is not None
+        self._text = ""
 
     @property
     def text(self) -> str:
-        """The line; "" if it is hidden."""
-        return self._overlay.text if self._overlay.visible else ""
+        """The words; "" if there are none."""
+        return self._text
 
     def show(self, text: str) -> None:
-        """Show a line; "" hides it."""
-        if text != self._overlay.text:
-            self._overlay.text = text
-        if self._overlay.visible != bool(text):
-            self._overlay.visible = bool(text)
-        self._fit_box()
-
-    def _fit_box(self) -> None:
-        """Put a box behind the text; over an empty canvas, Mesa's driver crashes with one."""
-        box = self._overlay.visible and len(self._layers) > 0
-        if self._overlay.box != box:
-            self._overlay.box = box
+        """Show words; "" hides them."""
+        self._text = text
+        self._label.setText(text)
+        self._label.adjustSize()
+        self._label.setVisible(bool(text) and self._has_place)

@@ -16,13 +16,15 @@ Box = tuple[float, float, float, float]
 
 @dataclass(eq=False)
 class Turn:
-    """The prompts for one object, or several boxes for one object each, and their masks.
+    """The prompts for one object, or several boxes or points for one each, and their masks.
 
     Attributes
     ----------
     prompts : ClickPrompts
     boxes : list of (x0, y0, x1, y1)
         All boxes; one alone is in the prompts too.
+    one_each : bool
+        Whether each point on an object is for an object of its own; points off it are for all.
     cycles : list of int
         Steps to other candidates that are still to be done.
     previews : list of Preview
@@ -33,18 +35,37 @@ class Turn:
         Whether the previews are for these prompts.
     ready : Prepared or None
         The encoded image to ask, once that is settled.
+    met : int
+        The object that the first click was on; 0 for none.
     """
 
     prompts: ClickPrompts = field(default_factory=ClickPrompts)
     boxes: list[Box] = field(default_factory=list)
+    one_each: bool = False
     cycles: list[int] = field(default_factory=list)
     previews: list[Preview] = field(default_factory=list)
     fits: list[MaskFit] = field(default_factory=list)
     is_current: bool = False
     ready: Prepared | None = None
+    met: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.prompts) or bool(self.boxes)
+
+    @property
+    def singles(self) -> list[ClickPrompts]:
+        """The prompts for one object each, if each point is for its own; else an empty list."""
+        on = [place for place, label in zip(*self._points, strict=True) if label == 1]
+        if not self.one_each or len(on) < 2 or self.prompts.box is not None:
+            return []
+        off = [place for place, label in zip(*self._points, strict=True) if label == 0]
+        keep = self.prompts.keep_clicked
+        labels = (1, *(0 for _ in off))
+        return [ClickPrompts((place, *off), labels, keep_clicked=keep) for place in on]
+
+    @property
+    def _points(self) -> tuple[tuple[tuple[float, float], ...], tuple[int, ...]]:
+        return self.prompts.points, self.prompts.labels
 
     @property
     def is_answered(self) -> bool:
@@ -53,6 +74,8 @@ class Turn:
 
     def is_within(self, region: Region) -> bool:
         """Whether a region contains all prompts."""
+        if not all(region.holds(x, y) for x, y in self.prompts.lasso):
+            return False
         corners = [place for x0, y0, x1, y1 in self.boxes for place in ((x0, y0), (x1, y1))]
         return all(region.holds(x, y) for x, y in (*self.prompts.points, *corners))
 
@@ -69,6 +92,9 @@ class Turn:
             previews = list(self.previews)
         elif len(boxes) > 1:
             previews = clicks.predict_boxes(ready, boxes)
+        elif self.singles:
+            known = {each.prompts: each for each in self.previews if each.ready is ready}
+            previews = [known.get(one) or clicks.predict(ready, one) for one in self.singles]
         else:
             previews = [clicks.predict(ready, self.prompts)]
         if len(previews) == 1:

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from anymask.session.brush import BrushStroke
     from anymask.session.bug_reports import bug_report
     from anymask.session.click_prompts import ClickPrompts, points_along
     from anymask.session.errors import EditedError, RevisionError, SessionError
@@ -44,6 +45,7 @@ _RECORDS = (
 )  # fmt: skip
 _HOMES = dict.fromkeys(_RECORDS, "records") | {
     "Added": "image_files",
+    "BrushStroke": "brush",
     "ClickPrompts": "click_prompts",
     "EditedError": "errors",
     "Failure": "image_files",
@@ -74,7 +76,8 @@ _HOMES = dict.fromkeys(_RECORDS, "records") | {
 }
 
 __all__ = [
-    "DEFAULT_RECIPE", "OPTION_RANGES", "Added", "CancelToken", "Change", "ClassRecord",
+    "DEFAULT_RECIPE", "OPTION_RANGES", "Added", "BrushStroke", "CancelToken", "Change",
+    "ClassRecord",
     "ClickPrompts", "EditedError", "Event", "Failure", "ImageRecord", "LayerKey", "MaskFit",
     "ModelRecord", "ObjectInfo", "ObjectTable", "Options", "Prepared", "Preview", "Problem",
     "Propagated", "RecipeAdded", "Region", "Replay", "RevisionError", "RunProgress", "RunResult",

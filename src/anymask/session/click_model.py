@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from anymask.errors import PromptError
 from anymask.masks.clicked import keep_clicked
+from anymask.session.brush import brushed
 from anymask.session.click_prompts import ClickPrompts
 from anymask.session.embedding_folder import EmbeddingFolder
 from anymask.session.errors import SessionError
 from anymask.session.images import Images
+from anymask.session.lasso import inside_of
 from anymask.session.previews import Prepared, Preview
 from anymask.session.records import LayerKey
 from anymask.session.visible_region import Region, region_for
@@ -144,6 +146,9 @@ class ClickModel:
             given["point_labels"] = np.array(prompts.labels)
         if prompts.box is not None:
             given["box"] = np.array(_box_in(region, prompts.box))
+        if prompts.lasso:
+            corners = np.array(prompts.lasso)
+            given["box"] = np.array(_box_in(region, [*corners.min(0), *corners.max(0)]))
         if mask is not None:
             given["mask_input"] = self._logits_of(region, mask)
         several = prompts.is_ambiguous if multimask is None else multimask
@@ -154,6 +159,14 @@ class ClickModel:
         if preview.is_of_clicked:
             at = (prompts.on_object - [region.left, region.top]) / region.step
             masks = np.stack([keep_clicked(candidate, at) for candidate in masks])
+        corner_of = region.left, region.top
+        if prompts.lasso:
+            inside = inside_of(prompts.lasso, masks.shape[1:], corner_of, region.step)
+            masks = masks & inside
+        if prompts.strokes:
+            masks = np.stack(
+                [brushed(each, prompts.strokes, corner_of, region.step) for each in masks]
+            )
         return replace(preview, masks=masks, chosen=preview.best)
 
     def cycle(self, preview: Preview, by: int = 1) -> Preview:

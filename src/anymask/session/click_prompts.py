@@ -1,4 +1,4 @@
-"""Prompts of a user: points, a box, a scribble, an existing object."""
+"""Prompts of a user: points, a box, a scribble, a lasso, an existing object, brush strokes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import PromptError
+from anymask.session.brush import BrushStroke
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class ClickPrompts:
         An object of the layer whose mask is part of the prompt.
     keep_clicked : bool
         Drop the regions of the mask that hold no positive point, where there are points alone.
+    lasso : tuple of (x, y)
+        Corners of a line around the object; empty for none. The model gets the box around it, and
+        the mask has no pixel outside the line.
+    strokes : tuple of BrushStroke
+        Drawn on the mask after the model has answered; no prompt by themselves.
 
     Examples
     --------
@@ -40,6 +46,8 @@ class ClickPrompts:
     box: tuple[float, float, float, float] | None = None
     object_id: int | None = None
     keep_clicked: bool = True
+    lasso: tuple[tuple[float, float], ...] = ()
+    strokes: tuple[BrushStroke, ...] = ()
 
     def __post_init__(self) -> None:
         """Convert points and labels to tuples.
@@ -47,7 +55,7 @@ class ClickPrompts:
         Raises
         ------
         PromptError
-            If there are more or fewer labels than points.
+            If there are more or fewer labels than points, or a lasso has fewer than three corners.
         """
         points = tuple((float(x), float(y)) for x, y in self.points)
         labels = tuple(int(label) for label in self.labels)
@@ -55,16 +63,29 @@ class ClickPrompts:
             raise PromptError(
                 f"There are {len(points)} points but {len(labels)} labels; give one per point."
             )
+        lasso = tuple((float(x), float(y)) for x, y in self.lasso)
+        if 0 < len(lasso) < 3:
+            raise PromptError("A lasso needs at least three corners; draw it around the object.")
+        object.__setattr__(self, "lasso", lasso)
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "labels", labels)
 
     def __bool__(self) -> bool:
-        return bool(self.points) or self.box is not None or self.object_id is not None
+        return self._is_more_than_points or bool(self.points)
+
+    @property
+    def _is_more_than_points(self) -> bool:
+        return self.box is not None or self.object_id is not None or bool(self.lasso)
+
+    @property
+    def is_of_points(self) -> bool:
+        """Whether there are points, and no other prompt for the model."""
+        return bool(self.points) and not self._is_more_than_points
 
     @property
     def is_ambiguous(self) -> bool:
         """Whether the prompt is a single point, which may mean a part or the whole."""
-        return len(self.points) == 1 and self.box is None and self.object_id is None
+        return len(self.points) == 1 and self.is_of_points
 
     @property
     def on_object(self) -> NDArray[np.float64]:
@@ -82,9 +103,13 @@ class ClickPrompts:
         return replace(self, points=(*self.points, *points), labels=labels)
 
     def without_last(self) -> ClickPrompts:
-        """Return a copy without the last point, or without the box if there is no point."""
+        """Return a copy without the last stroke; without one, the last point, lasso or box."""
+        if self.strokes:
+            return replace(self, strokes=self.strokes[:-1])
         if self.points:
             return replace(self, points=self.points[:-1], labels=self.labels[:-1])
+        if self.lasso:
+            return replace(self, lasso=())
         return replace(self, box=None)
 
     def to_json(self) -> dict[str, Any]:
@@ -95,6 +120,8 @@ class ClickPrompts:
             "box": None if self.box is None else list(self.box),
             "object": self.object_id,
             "keep_clicked": self.keep_clicked,
+            **({"lasso": [list(p) for p in self.lasso]} if self.lasso else {}),
+            **({"strokes": [each.to_json() for each in self.strokes]} if self.strokes else {}),
         }
 
     @classmethod
@@ -107,6 +134,8 @@ class ClickPrompts:
             None if box is None else (box[0], box[1], box[2], box[3]),
             data.get("object"),
             bool(data.get("keep_clicked", False)),
+            tuple((x, y) for x, y in data.get("lasso", ())),
+            tuple(BrushStroke.from_json(each) for each in data.get("strokes", ())),
         )
 
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from anymask.errors import PromptError
 from anymask.masks.clicked import keep_clicked
 from anymask.masks.objects import ObjectCrop, boxed
+from anymask.session.brush import brushed_crop
 from anymask.session.click_prompts import ClickPrompts
+from anymask.session.lasso import inside_of
 from anymask.session.records import LayerKey
 from anymask.session.visible_region import Region
 
@@ -78,8 +80,7 @@ class Preview:
     def is_of_clicked(self) -> bool:
         """Whether only the regions of a mask that were clicked belong to it."""
         given = self.prompts
-        alone = bool(given.points) and given.box is None and self.mask_input is None
-        return given.keep_clicked and alone
+        return given.keep_clicked and given.is_of_points and self.mask_input is None
 
     @property
     def layer(self) -> LayerKey:
@@ -151,6 +152,18 @@ class Preview:
                 if self.is_of_clicked:
                     corner = [region.left + left, region.top + top]
                     pixels = keep_clicked(pixels, self.prompts.on_object - corner)
+                if self.prompts.lasso:
+                    at = region.left + left, region.top + top
+                    size = pixels.shape[0], pixels.shape[1]
+                    pixels = pixels & inside_of(self.prompts.lasso, size, at)
+        strokes = [
+            replace(each, path=tuple((x - region.left, y - region.top) for x, y in each.path))
+            for each in self.prompts.strokes
+        ]
+        if strokes and region.step > 1:  # otherwise they are in the masks already
+            before = ObjectCrop(pixels, top, left) if pixels.size else None
+            drawn = brushed_crop(before, strokes, (region.height, region.width))
+            pixels, top, left = drawn.pixels, drawn.top, drawn.left
         crop = boxed(pixels)
         if not crop.pixels.size:
             raise PromptError("The model found nothing there; click on the object, or draw a box.")

@@ -6,7 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QLabel,
+    QPushButton,
+    QWidget,
+)
 
 from anymask.napari.clicking import TOOLS, Clicking
 from anymask.napari.widgets import Form, Page, button, heading, hint, row
@@ -20,6 +28,8 @@ _TIPS = {
     "points": "Left click: part of the object. Right click or Shift: not part of it (key G)",
     "box": "Drag a box around an object, or one around each of many (key J)",
     "scribble": "Drag along the object; right button or Shift: along the background (key H)",
+    "lasso": "Drag around the object, or click corners and double-click the last one (key L)",
+    "brush": "Paint on the mask that is shown; right button or Shift takes away (key B)",
     "eraser": "Click on an object to erase it (key O)",
 }
 KEYS = (
@@ -30,7 +40,11 @@ KEYS = (
     ("N", "next candidate"),
     ("W", "remove the last point"),
     ("Q", "clear all prompts"),
-    ("G J H O", "points, boxes, scribble, eraser"),
+    ("Alt+click", "select the object there"),
+    ("R", "refine the object that was clicked"),
+    ("G J H", "points, boxes, scribble"),
+    ("L B O", "lasso, brush, eraser"),
+    ("[ and ]", "smaller, larger brush"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     ("U", "next object to review"),
     ("K", "mark as OK, go to the next"),
@@ -70,6 +84,15 @@ class ClickPage(Page):
             "edited keeps its own"
         )
         self.overwrite.toggled.connect(self._allow)
+        self.one_each = QCheckBox("One object a point")
+        self.one_each.setToolTip("Each point becomes an object of its own; C commits all of them")
+        self.one_each.toggled.connect(clicks.set_one_each)
+        self.brush = QDoubleSpinBox()
+        self.brush.setRange(0.5, 500)
+        self.brush.setDecimals(1)
+        self.brush.setSuffix(" px")
+        self.brush.setValue(clicks.layers.brush_radius)
+        self.brush.valueChanged.connect(clicks.layers.set_brush)
         self.clicked_only = QCheckBox("Only the clicked regions")
         self.clicked_only.setChecked(True)
         self.clicked_only.setToolTip(
@@ -82,12 +105,16 @@ class ClickPage(Page):
         )
         form = Form()
         form.add("Class", self.class_box, "Given to new objects; type a name to add one")
+        form.add("Brush", self.brush, "Radius of the brush, in pixels of the image")
         self._stack = self._stack_tools()
+        tools = list(self.tools.values())
         self.put(
             row(self.toggle),
             self.status,
-            row(*self.tools.values()),
+            row(*tools[:3]),
+            row(*tools[3:]),
             form,
+            self.one_each,
             self.clicked_only,
             self.overwrite,
             row(self.commit, self.commit_selected),
@@ -97,7 +124,7 @@ class ClickPage(Page):
                 button("Clear  (Q)", clicks.clear),
             ),
             row(
-                button("Refine the selected object", clicks.refine, "Use its mask as the prompt"),
+                button("Refine the object  (R)", clicks.refine, "The clicked or selected one"),
             ),
             self._stack,
             heading("Keys"),
