@@ -99,7 +99,7 @@ def test_cancel_keeps_what_is_finished(panel, shipped, photos, idle, wait):
     assert panel.message.text.text() == "Cancelled: 1 of 2 were finished and are kept."
 
 
-def test_edited_layers_are_replaced_only_after_asking(segmented, idle, answer, qtbot):
+def test_a_run_keeps_what_is_mine_or_replaces_it_as_one_likes(segmented, idle, answer):
     panel, session = segmented, segmented.control.session
     key = LayerKey("i1", "rgb")
     panel.canvas.layer.data[0:6, 0:6] = 60
@@ -108,14 +108,21 @@ def test_edited_layers_are_replaced_only_after_asking(segmented, idle, answer, q
     assert session.images.state("i1") == "edited"
     asked = answer(None)
     panel.segment.run()
-    assert "Masks that you edited would be replaced: photo1" in asked[0]
+    assert "There are masks that you made or edited: photo1." in asked[0]
     assert not panel.control.tasks.is_busy
-    answer("Keep the edited ones")
+    before = session.layers.labels(key).copy()
+    answer("Keep all, add what is new")
+    panel.segment.run()
+    idle()
+    assert (session.layers.labels(key)[before > 0] == before[before > 0]).all()
+    assert session.images.state("i1") == "edited"
+    answer("Keep mine, replace automatic ones")
     panel.segment.run()
     idle()
     assert session.layers.labels(key)[2, 2] == 60
-    assert panel.message.text.text().startswith("Segmented 1 of 1")
-    answer("Replace them")
+    assert session.layers.automatic(key) == set(session.layers.ids(key)) - {60}
+    assert min(session.layers.automatic(key)) > 60  # found anew
+    answer("Replace all")
     panel.segment.run()
     idle()
     assert session.layers.labels(key)[2, 2] != 60

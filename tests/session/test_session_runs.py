@@ -18,6 +18,7 @@ from anymask.session import (
     Session,
     SessionError,
     Thresholds,
+    replay,
 )
 
 OPEN = Thresholds(0.1, 0.4, 0.7)
@@ -131,6 +132,22 @@ def test_edited_masks_are_replaced_only_with_permission(ready, small_reference_s
     ready.edits.undo(first)
     np.testing.assert_array_equal(ready.layers.labels(first), edited)
     assert ready.layers.state(first) == "edited"
+
+
+def test_a_run_adds_to_what_stays_and_a_replay_repeats_it(ready, small_reference_sam, paint):
+    key = ready.layers[0]
+    ready.runs.segment(small_reference_sam, [key])
+    automatic = set(ready.layers.ids(key))
+    paint(ready, key, 500, slice(0, 5), slice(0, 5))
+    ready.runs.segment(small_reference_sam, [key], keep="hand")
+    new = ready.layers.labels(key).copy()
+    assert (new[:5, :5] == 500).all()
+    assert ready.layers.automatic(key)
+    assert not ready.layers.automatic(key) & (automatic | {500})
+    assert ready.layers.state(key) == "edited"
+    ready.runs.segment(small_reference_sam, [key], keep="all")
+    assert (ready.layers.labels(key)[new > 0] == new[new > 0]).all()
+    assert replay(ready, sam=small_reference_sam).layers[0].status == "same"
 
 
 def test_an_edit_made_while_the_model_runs_is_kept(ready, small_reference_sam, paint):

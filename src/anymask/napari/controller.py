@@ -280,6 +280,29 @@ class Controller(QObject):
             return list(layers)
         return [key for key in layers if key not in edited] if answer else None
 
+    def ask_what_stays(self, layers: Sequence[LayerKey]) -> str | None:
+        """Ask what a run does with masks that were made or edited by hand.
+
+        Returns
+        -------
+        str or None
+            "all" or "hand" for the objects that stay, "" for none; None if the user declined.
+        """
+        assert self.session is not None
+        edited = self.session.layers.edited(layers)
+        if not edited:
+            return ""
+        names = ", ".join(self.session.layers.title(key) for key in edited[:4])
+        names += f" and {len(edited) - 4} more" if len(edited) > 4 else ""
+        answers = {
+            "Keep all, add what is new": "all",
+            "Keep mine, replace automatic ones": "hand",
+            "Replace all": "",
+        }
+        question = f"There are masks that you made or edited: {names}. Undo brings back what goes."
+        answer = ask(self.window, "Masks of your own", question, list(answers))
+        return None if answer is None else answers[answer]
+
     def edit(
         self,
         change: Callable[[Session, LayerKey], Any],

@@ -388,7 +388,9 @@ class Panel(QWidget):
             self.bar.setRange(0, 1000)
             self.bar.setValue(round(fraction * 1000))
         stopping = "Stopping… " if task.cancel.is_cancelled else ""
-        self.task_text.setText(f"{stopping}{task.title}: {text}" if text else f"{task.title}…")
+        left = task.left(fraction)
+        parts = [f"{task.title}: {text}" if text else f"{task.title}…", *([left] if left else [])]
+        self.task_text.setText(stopping + ", ".join(parts))
 
     def showEvent(self, event: Any) -> None:
         """Watch the window, so that the session closes with it."""

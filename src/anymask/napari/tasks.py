@@ -22,6 +22,8 @@ Failed = Callable[[Exception], None]
 
 # Minimum time between updates of the bar.
 _REPORT_SECONDS = 0.05
+# Before, nothing is said of the time that is left.
+_TELLING, _SURE_SECONDS = 0.02, 2.0
 
 
 class MainThread(QObject):
@@ -59,6 +61,14 @@ class Task:
         self.cancel = CancelToken()
         self._report = report
         self._last = 0.0
+        self._begun = time.monotonic()
+
+    def left(self, fraction: float | None) -> str:
+        """Say about how long a task still takes; "" while that cannot be told."""
+        took = time.monotonic() - self._begun
+        if not fraction or fraction < _TELLING or took < _SURE_SECONDS:
+            return ""
+        return time_left(took * (1 - fraction) / fraction)
 
     def progress(self, fraction: float | None, text: str = "") -> None:
         """Report progress from 0 to 1; None if unknown."""
@@ -228,6 +238,21 @@ class InTurn:
         while (item := self._queue.get()) is not None:
             _answer(self._main, *item)
             del item  # what it refers to, such as a session, may be closed
+
+
+def time_left(seconds: float) -> str:
+    """Say a time that is left in words.
+
+    Examples
+    --------
+    >>> time_left(42), time_left(200), time_left(9000)
+    ('about 45 s left', 'about 3 min left', 'about 2 h 30 min left')
+    """
+    if seconds < 100:
+        return f"about {max(5, 5 * round(seconds / 5))} s left"
+    minutes = round(seconds / 60)
+    hours = f"{minutes // 60} h " if minutes >= 60 else ""
+    return f"about {hours}{minutes % 60 if hours else minutes} min left"
 
 
 def sentence_of(error: BaseException) -> str:

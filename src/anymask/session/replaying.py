@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError
+from anymask.session.adding import added
 from anymask.session.click_model import ClickModel
 from anymask.session.clicks import clicked_again
 from anymask.session.found import labels_again, run_again
@@ -19,6 +20,7 @@ from anymask.session.label_edits import EDITS, edited
 from anymask.session.records import LayerKey
 from anymask.session.session import Session
 from anymask.session.stacks import followed, interpolated
+from anymask.session.store.history import ADD
 from anymask.session.store.layer import Layer, Step
 
 if TYPE_CHECKING:
@@ -251,6 +253,11 @@ def _again(
         if not found:
             raise AnymaskError("the run before it could not be repeated.")
         return labels_again(found, args, labels.shape)
+    if kind == ADD:
+        planes = range(session.images[key.image].planes)
+        images = (session.images.rgb(key, plane) for plane in planes)
+        again = labels_again(run_again(_needed(model).sam, images, args), args, labels.shape)
+        return added(labels, again, args["kept"], int(args["last"]))[0]
     if kind == "click":
         return clicked_again(_needed(model), key, labels, args)
     if kind == "propagate":

@@ -8,13 +8,14 @@ import traceback
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
 from anymask.errors import AnymaskError
 from anymask.files import sha256
 from anymask.masks.mask_set import MaskSet
+from anymask.session.adding import added
 from anymask.session.errors import SessionError, StoppedError
 from anymask.session.found import (
     FoundFiles,
@@ -32,6 +33,7 @@ from anymask.session.layers import Layers
 from anymask.session.records import CancelToken, Change, Event, LayerKey, ModelRecord
 from anymask.session.run_options import Options, Thresholds
 from anymask.session.run_result import RunProgress, RunResult
+from anymask.session.store.history import ADD
 from anymask.session.store.store import Store
 
 if TYPE_CHECKING:
@@ -122,6 +124,7 @@ class Runs:
         layers: Iterable[LayerKey] | None = None,
         *,
         replace: bool | Collection[LayerKey] = False,
+        keep: Literal["hand", "all"] | None = None,
         progress: Callable[[RunProgress], None] | None = None,
         cancel: CancelToken | None = None,
     ) -> RunResult:
@@ -137,6 +140,9 @@ class Runs:
         replace : bool or collection of LayerKey
             Whether layers edited by hand may be replaced, or which of them. Other layers that are
             edited during the run keep their masks and count as failed.
+        keep : {"hand", "all"}, optional
+            Which objects stay, in all layers: those that were made or edited by hand, or all. What
+            the run finds is added where at least half of it is free. By default none stay.
         progress : callable, optional
         cancel : CancelToken, optional
 
@@ -150,7 +156,7 @@ class Runs:
         self._store.refuse_read_only()
         keys = list(self._layers if layers is None else layers)
         replaceable = set(keys if replace is True else replace or ())
-        fixed = [key for key in keys if key not in replaceable]
+        fixed = [key for key in keys if key not in replaceable and keep is None]
         self._store.state.refuse_edited(fixed, "replaced")
         self.use_model(sam)
         options, run, start = self.options, RunResult(), time.monotonic()
@@ -166,7 +172,7 @@ class Runs:
 
             try:
                 tell(0.0)
-                self._segment_layer(sam, key, options, key in replaceable, tell)
+                self._segment_layer(sam, key, options, key in replaceable, keep, tell)
                 run.done.append(key)
             except StoppedError:
                 run.cancelled = True
@@ -199,6 +205,7 @@ class Runs:
         key: LayerKey,
         options: Options,
         replace: bool,
+        keep: Literal["hand", "all"] | None,
         tell: Callable[[float], None],
     ) -> None:
         record = self._images[key.image]
@@ -243,19 +250,42 @@ class Runs:
                 sets.append(choose(masks, thresholds, meta["offset"], cleaned, tiled=tiled))
             labels, infos = labelled(sets, record.label_shape)
         with self._store.mutex:
-            if not replace and self._layers.edited([key]):
-                raise SessionError(
-                    "The masks were edited while the model was running and were kept; segment "
-                    "again to replace them."
-                )
             if self._images[key.image].recipe(key.recipe) != how:
                 raise SessionError(
                     f"The expressions of the pseudo-RGB {key.recipe} changed while the model was "
                     "running; segment again."
                 )
+            if keep is not None and self._add(key, keep, args, labels, infos):
+                return
+            if not replace and self._layers.edited([key]):
+                raise SessionError(
+                    "The masks were edited while the model was running and were kept; segment "
+                    "again to replace them."
+                )
             self._store.change(
                 key, "segment", labels, args=args, infos=infos, meta=meta, renew=True
             )
+
+    def _add(
+        self,
+        key: LayerKey,
+        keep: Literal["hand", "all"],
+        args: dict[str, Any],
+        found: NDArray[Any],
+        infos: Infos,
+    ) -> bool:
+        """Add what was found to the objects that stay; return whether there are any."""
+        kept = set(self._layers.ids(key))
+        if keep == "hand":
+            kept -= self._layers.automatic(key)
+        if not kept:
+            return False
+        layer = self._store.layer(key)
+        facts = {**args, "kept": sorted(kept), "last": layer.next_id - 1}
+        labels, names = added(layer.labels, found, kept, layer.next_id - 1)
+        new = {names[label]: info for label, info in infos.items() if label in names}
+        self._store.change(key, ADD, labels, args=facts, infos=new, meta=dict(args))
+        return True
 
     def facts(self, layer: LayerKey) -> dict[str, Any]:
         """Return facts about the run that made a layer: files, options, thresholds, model."""

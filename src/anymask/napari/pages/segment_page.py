@@ -242,20 +242,19 @@ class SegmentPage(Page):
         control, session = self._control, self._control.session
         if session is None:
             return
-        wanted = control.allow_replacing(keys)
-        if not wanted:
+        wanted, keep = keys, control.ask_what_stays(keys)
+        if keep is None:
             return
 
         # Layers edited during the run are not in this list, so their masks are kept.
         may_go = session.layers.edited(wanted)
+        how: Any = {"keep": keep or None, "replace": () if keep else may_go}
 
         def work(task: Task) -> RunResult:
             def tell(at: RunProgress) -> None:
                 task.progress(at.fraction, f"{at.title} ({at.index + 1} of {at.total})")
 
-            return session.runs.segment(
-                sam, wanted, replace=may_go, progress=tell, cancel=task.cancel
-            )
+            return session.runs.segment(sam, wanted, progress=tell, cancel=task.cancel, **how)
 
         def done(run: RunResult) -> None:
             if control.session is not session:  # the log of that session has it

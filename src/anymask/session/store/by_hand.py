@@ -7,10 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from anymask.errors import AnymaskError
-from anymask.session.store.history import RUNS, History, Ref
+from anymask.session.store.history import ADD, RUNS, History, Ref
 from anymask.session.store.layer import Step
 
-_CLICK = "click"  # what other objects lose to a click is no edit of them
+# What other objects lose to a click is no edit of them, and what a run adds is not made by hand.
+_NOT_BY_HAND = ("click", ADD)
 
 
 class ByHand:
@@ -32,7 +33,7 @@ class ByHand:
         for ref in reversed(history.done):
             if ref.kind in RUNS:
                 break
-            if ref.kind != _CLICK:
+            if ref.kind not in _NOT_BY_HAND:
                 if ref.number not in self._touched:
                     self._touched[ref.number] = self._touched_by(ref)
                 found |= self._touched[ref.number]

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 RUNS = ("segment", "thresholds")
 """Kinds of steps made by the model alone; they do not count as edits."""
+ADD = "add"
+"""Kind of a step by which a run adds to what is there; earlier edits still count."""
 
 
 @dataclass(frozen=True)
