@@ -32,7 +32,7 @@ COMMANDS = (
         "spectra",
     ),
     *("plot", "convert", "export", "replay", "evaluate", "finetune", "tune", "benchmark", "info"),
-    *("models", "dataset", "job", "track", "export-onnx"),
+    *("models", "dataset", "job", "session", "track", "export-onnx"),
 )
 
 
@@ -45,6 +45,7 @@ def test_the_version_is_printed(cli):
 def test_every_help_has_an_example(cli, command):
     # Groups have their examples in the help of their commands.
     groups = {"dataset": ["dataset", "check"], "job": ["job", "status"]}
+    groups["session"] = ["session", "import"]
     words = groups.get(command, [command]) if command else []
     result = cli(*words, "--help")
     assert result.exit_code == 0

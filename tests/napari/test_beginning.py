@@ -75,6 +75,36 @@ def test_dropped_files_open(panel, photos, idle, wait):
     assert panel.shown.whole == "photo1  (1 of 2)"
 
 
+def test_layers_of_the_viewer_and_mask_files_are_taken_in(panel, idle, wait, answer, tmp_path):
+    viewer, control = panel.viewer, panel.control
+    labels = np.zeros((60, 80), np.int32)
+    labels[5:20, 5:30], labels[30:50, 40:70] = 1, 7
+    pixels = np.where(labels > 0, 180, 40).astype(np.uint8)
+    viewer.add_image(pixels, name="from: a plugin")
+    viewer.add_labels(labels, name="its cells")
+    viewer.layers.selection = set(viewer.layers)
+    _press(panel.tabs["Images"])
+    panel.images.use_layers()
+    wait(lambda: control.current is not None)
+    idle()
+    session, key = control.session, control.current
+    assert session.images[key.image].path.parent == session.folder / "layers"
+    np.testing.assert_array_equal(session.images.rgb(key)[..., 0] > 100, labels > 0)
+    wait(lambda: session.layers.ids(key) == [1, 7])
+    np.testing.assert_array_equal(panel.canvas.layer.data, labels)
+    foreign = [layer for layer in viewer.layers if layer.name in ("from: a plugin", "its cells")]
+    assert not any(layer.visible for layer in foreign)
+    for layer in foreign:
+        viewer.layers.remove(layer)
+
+    np.save(tmp_path / "again.npy", (labels > 5).astype(np.uint16))
+    asked = answer("Replace them")
+    panel.objects.import_masks([tmp_path / "again.npy"])
+    idle()
+    wait(lambda: session.layers.ids(key) == [1])
+    assert "Masks that you edited would be replaced" in asked[0]
+
+
 def test_the_model_is_confirmed_and_own_files_have_their_type(panel, idle, wait, tmp_path):
     page = panel.model
     _press(panel.tabs["Model"])

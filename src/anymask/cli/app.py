@@ -32,6 +32,7 @@ from anymask.cli.replay import replay
 from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
 from anymask.cli.serve import serve
+from anymask.cli.session import app as session
 from anymask.cli.spectra import spectra
 from anymask.cli.track import track
 from anymask.cli.tune import tune
@@ -117,6 +118,7 @@ for _command, _class in _COMMANDS:
     app.command(cls=_class)(_command)
 app.add_typer(dataset)
 app.add_typer(job)
+app.add_typer(session)
 
 
 def main() -> None:

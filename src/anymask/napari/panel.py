@@ -96,7 +96,7 @@ class Panel(QWidget):
         self._internal = InternalLayers(napari_viewer)
         self.models = Models(self.control)
         self.clicks = Clicking(self.control, self.canvas, self.models)
-        self.images = ImagesPage(self.control)
+        self.images = ImagesPage(self.control, self.canvas)
         self.model = ModelPage(self.control, self.models)
         self.pseudo_rgb = PseudoRgbPage(self.control, self.canvas)
         self.segment = SegmentPage(self.control, self.canvas, self.models)

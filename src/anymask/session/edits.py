@@ -274,9 +274,13 @@ class Edits:
             )
 
     def import_masks(
-        self, layer: LayerKey, masks: Labels | str | os.PathLike[str], *, replace: bool = False
+        self,
+        layer: LayerKey,
+        masks: Labels | MaskSet | str | os.PathLike[str],
+        *,
+        replace: bool = False,
     ) -> Change:
-        """Replace a layer with a label image, or with the masks of a file in any format.
+        """Replace a layer with a label image, a mask set, or the masks of a file in any format.
 
         Raises
         ------
@@ -286,18 +290,21 @@ class Edits:
         if not replace:
             self._store.state.refuse_edited([layer], "replaced")
         names: Mapping[int, str] = {}
+        found: MaskSet | None = masks if isinstance(masks, MaskSet) else None
         if isinstance(masks, np.ndarray):
             labels = masks
-        else:
+        elif found is None:
             from anymask.io.corrected import newest_masks
             from anymask.io.read_masks import load_masks
             from anymask.notices import noticing
 
-            read: MaskSet = load_masks(masks, self._images[layer.image].size)
+            path = Path(masks)  # type: ignore[arg-type]
+            read: MaskSet = load_masks(path, self._images[layer.image].size)
             with noticing() as notices:
-                found = newest_masks(Path(masks), read)
+                found = newest_masks(path, read)
             for notice in notices:
                 self._store.log(notice)
+        if found is not None:
             labels = found.to_labels()
             names = dict(zip(found.ids.tolist(), found.class_names or (), strict=False))
         shape = self._images[layer.image].label_shape

@@ -13,12 +13,16 @@ from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QFrame, QListWidget, QListWidgetItem, QMenu, QVBoxLayout
 
 from anymask.napari.dialogs import ask, choose_file, choose_files, choose_folder, choose_new_file
+from anymask.napari.internal_layers import NAMES as INTERNAL
 from anymask.napari.recent import recent_sessions, sessions_folder
+from anymask.napari.viewer_layers import take_images, take_labels, taken
 from anymask.napari.widgets import Elided, Page, button, heading, hint, plain, row
 from anymask.session import Added, LayerKey, Session
 from anymask.session.store.folder import SUFFIX
+from anymask.wording import counted
 
 if TYPE_CHECKING:
+    from anymask.napari.canvas import Canvas
     from anymask.napari.controller import Controller
     from anymask.napari.tasks import Task
 
@@ -39,9 +43,9 @@ _HEADERS = "ENVI headers (*.hdr *.HDR);;All files (*)"
 class ImagesPage(Page):
     """Lists the images of the session."""
 
-    def __init__(self, control: Controller) -> None:
+    def __init__(self, control: Controller, canvas: Canvas) -> None:
         super().__init__()
-        self._control = control
+        self._control, self._canvas = control, canvas
         # By the hash of the pixels they show.
         self._icons: dict[str, QIcon] = {}
         self._headless: list[Path] = []
@@ -76,6 +80,13 @@ class ImagesPage(Page):
                 button("Add files…", self.choose_files, "Images, stacks and spectral cubes"),
                 button("Add folder…", self._choose_folder),
                 button("Remove", self._remove, "Remove the selected images from the session"),
+            ),
+            row(
+                button(
+                    "Use the selected layers",
+                    self.use_layers,
+                    "Images and labels that the viewer has from elsewhere",
+                )
             ),
             self.nothing,
             self.list,
@@ -142,6 +153,40 @@ class ImagesPage(Page):
             control.say("These images are already in the session.")
         self._headless += [failure.path for failure in added.failed if failure.needs_header]
         self._ask_header()
+
+    def use_layers(self) -> None:
+        """Take the layers that are selected in the layer list, and are not the session's yet."""
+        control = self._control
+        own = {*self._canvas.labels.values(), *self._canvas.pictures.values()}
+        chosen = [
+            layer
+            for layer in control.viewer.layers
+            if layer in control.viewer.layers.selection and layer not in own
+        ]
+        layers = taken([layer for layer in chosen if layer.name not in INTERNAL])
+        if not layers:
+            control.say("Select images or labels in the layer list first, from File > Open Files.")
+            return
+        session, current = control.guarded(control.need_session), control.current
+        if session is None:
+            return
+
+        def work(task: Task) -> tuple[list[str], list[LayerKey]]:
+            images = take_images(session, layers)
+            return [image for _, image in images], take_labels(session, layers, images, current)
+
+        def done(found: tuple[list[str], list[LayerKey]]) -> None:
+            for layer in chosen:
+                layer.visible = False  # the session shows it
+            images = [*found[0], *(key.image for key in found[1])]
+            if control.session is session:
+                control.show(images[0])
+                text = f"{counted(len(found[0]), 'image')} added"
+                if found[1]:
+                    text += f", masks of {counted(len(found[1]), 'image')} imported"
+                control.say(f"{text}.", "good")
+
+        control.run("Taking layers", work, done)
 
     def _ask_header(self) -> None:
         """Ask for the header of one file, then of the next."""

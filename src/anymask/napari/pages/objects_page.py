@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt, QTimer
@@ -17,15 +18,17 @@ from qtpy.QtWidgets import (
 )
 
 from anymask.napari.colours import STATES, to_hex
-from anymask.napari.dialogs import ask_text
+from anymask.napari.dialogs import ask, ask_text, choose_files
 from anymask.napari.pages.object_rows import ObjectRows
 from anymask.napari.tasks import Latest
 from anymask.napari.widgets import Page, button, chooser, hint, plain, row
+from anymask.session.importing import Imported, import_files
 from anymask.wording import counted
 
 if TYPE_CHECKING:
     from anymask.napari.canvas import Canvas
     from anymask.napari.controller import Controller
+    from anymask.napari.tasks import Task
     from anymask.session import LayerKey, Session
 
 _MEASURES = {
@@ -37,6 +40,10 @@ _MEASURES = {
 _COLOURS = {"": "each object its own", "class": "by class", "state": "by review state"}
 _LEGEND = " &nbsp; ".join(
     f"<span style='color: {to_hex(colour)}'>■</span> {name}" for name, colour in STATES.items()
+)
+_MASK_FILES = (
+    "Masks (*.tif *.tiff *.png *.json *.geojson *.npz *.npy *.roi *.zip *.xml *.txt *.gpkg *.shp "
+    "*.csv *.parquet);;All files (*)"
 )
 _MANY = 100
 _WIDTHS = (48, 60, 60, 54, 30, 74)
@@ -101,6 +108,13 @@ class ObjectsPage(Page):
         self.put(
             row(self.count, 1, self.measures),
             self.table,
+            row(
+                button(
+                    "Import masks…",
+                    self._choose_masks,
+                    "Of Cellpose, COCO, ImageJ, TIFF and others, named like their images",
+                )
+            ),
             row(self.class_box, button("Set class", self._set_class), classes),
             row(plain("Colours:"), self.colours),
             self.legend,
@@ -141,6 +155,55 @@ class ObjectsPage(Page):
     def _event(self, event: Any) -> None:
         if event.layer == self._control.current:
             self._soon.start()
+
+    def _choose_masks(self) -> None:
+        if self._control.current is None:
+            self._control.ask_for_image()
+            return
+        files = choose_files(self._control.window, "Import masks", _MASK_FILES)
+        if files:
+            self.import_masks(files)
+
+    def import_masks(self, files: Sequence[Path], replace: bool = False) -> None:
+        """Import mask files into the images they are named after, or else the current one."""
+        control = self._control
+        session, current = control.session, control.current
+        if session is None:
+            control.ask_for_image()
+            return
+        paths = list(files)
+
+        def work(task: Task) -> Imported:
+            def tell(done: int, total: int) -> None:
+                task.progress(done / total, f"{done} of {total} files")
+
+            return import_files(
+                session, paths, current, replace=replace, progress=tell, cancel=task.cancel
+            )
+
+        def done(found: Imported) -> None:
+            if control.session is not session:
+                return
+            if found.done and (current is None or current not in [key for _, key in found.done]):
+                control.show(found.done[0][1].image)
+            others = [why for _, why in found.failed]
+            if found.edited and not replace:
+                names = ", ".join(session.layers.title(key) for key in found.edited[:3])
+                question = f"Masks that you edited would be replaced: {names}. Undo is possible."
+                if ask(control.window, "Edited masks", question, ["Replace them"]):
+                    done_already = {path for path, _ in found.done}
+                    left = [path for path in paths if path not in done_already]
+                    self.import_masks(left, replace=True)
+                    return
+            if others:
+                more = f" ({len(others) - 1} more failed.)" if len(others) > 1 else ""
+                control.say(others[0] + more, "error")
+            else:
+                names = ", ".join(session.layers.title(key) for _, key in found.done[:3])
+                control.say(f"Imported the masks of {names}.", "good")
+
+        control.leave()
+        control.run("Importing masks", work, done)
 
     def _colour_by(self) -> None:
         by = str(self.colours.currentData())
