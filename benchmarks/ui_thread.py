@@ -123,6 +123,11 @@ def watched(panel: Any, folder: Path, side: int) -> dict[str, dict[str, float]]:
     watch.step("commit", clicks.commit, lambda: objects() == 4)
     watch.step("undo", control.undo, lambda: objects() == 3)
     watch.step("redo", control.redo, lambda: objects() == 4)
+    watch.step("click on an object", click(0, 1), lambda: clicks.previews)
+    watch.step("refine it", clicks.refine, lambda: clicks.previews and clicks.prompts.object_id)
+    way = [(_GRID * 1.5 + at, _GRID * 0.5 + at) for at in range(0, 200, 10)]
+    watch.step("brush", lambda: clicks._brush(way, False), lambda: clicks._turn.is_answered)
+    watch.step("clear", clicks.clear, lambda: True)
     watch.step("stop clicking", clicks.stop, lambda: True)
     watch.step("start clicking again", clicks.start, lambda: clicks.is_ready)
     watch.step("stop clicking again", clicks.stop, lambda: True)
@@ -136,6 +141,44 @@ def watched(panel: Any, folder: Path, side: int) -> dict[str, dict[str, float]]:
     watch.step("keep what matches", panel.clean_up._keep, lambda: objects() == 1 and is_shown())
     panel.clean_up.choice.clear()
     watch.step("next image again", lambda: control.step(1), is_shown)
+    return watch.found
+
+
+def watched_many(panel: Any, folder: Path, count: int) -> dict[str, dict[str, float]]:
+    """Work in a session of many images; return the longest blocks of each step."""
+    from PIL import Image
+
+    from anymask.session import Session
+
+    watch, control, canvas = Watch(), panel.control, panel.canvas
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(count):
+        pixels = rng.integers(0, 90, (512, 512, 3), np.uint8)
+        pixels[100:300, 100:300] = 200
+        paths.append(folder / f"many{number:04}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    labels = np.arange(1, 1025).reshape(32, 32).repeat(16, 0).repeat(16, 1).astype(np.uint16)
+    with Session.create(folder / "many") as session:
+        session.images.add(paths)
+        for key in session.layers[:20]:
+            session.edits.paint(key, labels)  # 1,024 objects each
+
+    def is_shown() -> bool:
+        return not control.tasks.is_busy and canvas.layer is not None
+
+    def is_open() -> bool:
+        return is_shown() and len(control.session.images) == count
+
+    watch.step("open the session", lambda: panel.images.open(folder / "many.anymask"), is_open)
+    watch.step("next image of many", lambda: control.step(1), is_shown)
+    watch.step("image 150", lambda: control.show(control.session.images.ids[149]), is_shown)
+    watch.step("first image", lambda: control.show(control.session.images.ids[0]), is_shown)
+    watch.step("select one of 1,024 objects", lambda: control.select([500]), lambda: True)
+    watch.step("colours by state", lambda: panel.objects.colours.setCurrentIndex(2), is_shown)
+    watch.step("mark it as reviewed", panel.objects.mark_ok, lambda: True)
+    watch.step("own colours", lambda: panel.objects.colours.setCurrentIndex(0), is_shown)
+    watch.step("zoom", lambda: setattr(panel.viewer.scene.camera, "zoom", 3.0), is_shown)
     return watch.found
 
 

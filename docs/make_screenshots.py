@@ -1,15 +1,18 @@
 """Take the screenshots of docs/napari.md from the real window.
 
-    xvfb-run -a -s "-screen 0 1366x768x24" python docs/make_screenshots.py [NAME...]
+    xvfb-run -a -s "-screen 0 1920x1080x24" python docs/make_screenshots.py [NAME...]
+    xvfb-run -a -s "-screen 0 1920x1080x24" python docs/make_screenshots.py \\
+        --size 1920x1080 --theme light --out wide/
 
-Needs `anymask[napari]` and a screen, such as Xvfb's; NAMEs choose some of the pictures.
+Needs `anymask[napari]` and a screen, such as Xvfb's; NAMEs choose some of the pictures. Those of
+docs/images are dark and 1366×768; with --out, other sizes and napari's light theme can be looked at.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 OUT = Path(__file__).resolve().parent / "images"
-SIZE = (1366, 768)
+SIZE, THEME = (1366, 768), "dark"
 # Seconds from a click to its mask, and how often to try.
 _LATENCY, _MOST_CLICKS = 0.1, 20
 
@@ -28,12 +31,17 @@ _LATENCY, _MOST_CLICKS = 0.1, 20
 class Show:
     """A window with the panel, and what it takes to photograph it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, size: tuple[int, int] = SIZE, theme: str = THEME, out: Path = OUT
+    ) -> None:
+        from anymask.napari.preferences import prefer
         from anymask.napari.window import open_window
 
-        self.folder = folder
+        prefer(confirm_model=False)
+        self.folder, self.out = folder, out
         self.viewer, self.panel = open_window()
-        self.viewer.window._qt_window.resize(*SIZE)
+        self.viewer.theme = theme
+        self.viewer.window._qt_window.resize(*size)
         self.wait(lambda: False, 1)
 
     def wait(self, until: Callable[[], object], seconds: float = 600) -> None:
@@ -68,7 +76,7 @@ class Show:
         self.wait(lambda: False, 0.5)
         pixels = self.viewer.screenshot(canvas_only=False, flash=False)[..., :3]
         picture = Image.fromarray(np.ascontiguousarray(pixels))
-        picture.save(OUT / f"napari_{name}.png", optimize=True)
+        picture.save(self.out / f"napari_{name}.png", optimize=True)
 
 
 def pictures(folder: Path) -> list[Path]:
@@ -82,8 +90,14 @@ def pictures(folder: Path) -> list[Path]:
     return files
 
 
+def beginning(show: Show) -> None:
+    """The empty window."""
+    show.take("beginning")
+
+
 def images(show: Show) -> None:
     """The list of images."""
+    show.add(pictures(show.folder))
     show.page("Images")
     show.panel.message.hide()
     show.take("images")
@@ -129,36 +143,50 @@ def running(show: Show) -> None:
 
 
 def masks(show: Show) -> None:
-    """Masks over the image, and the table of objects."""
+    """Masks over the image, the table of objects, and what is still to be reviewed."""
+    panel = show.panel
     show.page("Objects")
-    show.panel.objects.table.sortByColumn(2, show.panel.objects.model.sort.__defaults__[0])
-    show.panel.message.hide()
+    panel.objects.table.sortByColumn(2, panel.objects.model.sort.__defaults__[0])
+    queue = panel.control.session.layers.review_queue(panel.control.current)
+    panel.control.session.edits.review(panel.control.current, queue[6:])
+    panel.objects.colours.setCurrentIndex(2)
+    panel.objects.next_unreviewed()
+    panel.message.hide()
     show.take("masks")
+    panel.objects.colours.setCurrentIndex(0)
+    panel.control.select([])
 
 
 def clicking(show: Show) -> None:
-    """A preview between two clicks."""
+    """An object that was made with a click, and the preview of the next one."""
     panel = show.panel
     panel.control.step(1)
     show.idle()
+    panel.control.session.edits.erase(
+        panel.control.current, panel.control.session.layers.ids(panel.control.current)
+    )
     show.page("Click")
-    panel.canvas.layer.visible = False
     panel.clicks.start()
     show.wait(lambda: panel.clicks.is_ready)
-    for point, label in (((300, 130), 1), ((250, 70), 1), ((480, 60), 0)):
-        panel.clicks.add_points([point], label)
-    show.wait(lambda: _is_answered(panel.clicks))
+    _click(show, ((330, 150), 1), ((490, 60), 0))
+    panel.clicks.commit()
+    show.wait(lambda: panel.clicks.status.startswith("Committed"))
+    _click(show, ((120, 330), 1))
     for _ in range(_MOST_CLICKS):  # the page shows the time, which says little on a busy machine
         if panel.clicks.latency < _LATENCY:
             break
-        panel.clicks.take_back()
-        show.wait(lambda: _is_answered(panel.clicks))
-        panel.clicks.add_points([(480, 60)], 0)
-        show.wait(lambda: _is_answered(panel.clicks))
+        panel.clicks.clear()
+        _click(show, ((120, 330), 1))
     panel.message.hide()
     show.take("clicking")
     panel.clicks.stop()
-    panel.canvas.layer.visible = True
+
+
+def _click(show: Show, *points: tuple[tuple[float, float], int]) -> None:
+    clicks = show.panel.clicks
+    for point, label in points:
+        clicks.add_points([point], label)
+    show.wait(lambda: _is_answered(clicks))
 
 
 def _is_answered(clicks: Any) -> bool:
@@ -218,18 +246,27 @@ def save(show: Show) -> None:
     show.take("save")
 
 
-STEPS = (images, error, model, running, masks, clicking, cube, spectra, save)
+STEPS = (beginning, images, error, model, running, masks, clicking, cube, spectra, save)
 
 
-def main(wanted: list[str]) -> None:
+def main() -> None:
     """Take all pictures; those that were not asked for are not kept."""
+    parser = argparse.ArgumentParser(description="Take the screenshots of docs/napari.md.")
+    parser.add_argument("names", nargs="*", help="pictures to take; all by default")
+    parser.add_argument("--size", default="{}x{}".format(*SIZE), help="of the window, in pixels")
+    parser.add_argument("--theme", default=THEME, choices=("dark", "light"))
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
+    options = parser.parse_args()
+    wanted, theme, out = options.names, options.theme, options.out.absolute()
+    width, height = map(int, options.size.split("x"))
+    size = width, height
+    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         os.environ["ANYMASK_SESSIONS"] = str(Path(place) / "sessions")
-        show = Show(Path(place))
+        show = Show(Path(place), size, theme, out)
         if wanted:
             keep = show.take
             show.take = lambda name: keep(name) if name in wanted else None  # type: ignore[method-assign]
-        show.add(pictures(Path(place)))
         for step in STEPS:
             step(show)
         show.panel.shut()
@@ -237,4 +274,4 @@ def main(wanted: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

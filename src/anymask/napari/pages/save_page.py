@@ -31,6 +31,7 @@ class SavePage(Page):
         self._control, self._canvas = control, canvas
         self.what = chooser(*_WHAT)
         self.folder = QLineEdit()
+        self.button = button("Save", self.save)
         self.folder.setPlaceholderText("Folder")
         self.formats = QListWidget()
         self.formats.setMinimumHeight(150)
@@ -49,7 +50,7 @@ class SavePage(Page):
             row(self.folder, button("…", self._choose, "Choose a folder")),
             heading("Formats"),
             self.formats,
-            button("Save", self.save),
+            self.button,
             hint(
                 "Files are named after the image, and ids stay the same. Files that are not as "
                 "this session saved them are replaced only after asking, and its images never."
