@@ -5,7 +5,8 @@
         --size 1920x1080 --theme light --out wide/
 
 Needs `anymask[napari]` and a screen, such as Xvfb's; NAMEs choose some of the pictures. Those of
-docs/images are dark and 1366×768; with --out, other sizes and napari's light theme can be looked at.
+docs/images are dark and 1366×768; with --out, other sizes and napari's light theme can be looked
+at.
 """
 
 from __future__ import annotations

@@ -126,7 +126,6 @@ def main() -> None:
             quality=quality, method=6,
         )  # fmt: skip
         if path.stat().st_size <= MOST_BYTES:
-            print(f"{path.name}: {path.stat().st_size:,} bytes at quality {quality}")
             return
     raise SystemExit(f"{path} is larger than {MOST_BYTES:,} bytes.")
 
