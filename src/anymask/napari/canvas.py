@@ -15,6 +15,7 @@ from anymask.napari.colours import cyclic, listed, of_objects
 from anymask.napari.layer_data import StackPlanes, draw_part, empty, set_visible
 from anymask.napari.outlines import Outlines
 from anymask.napari.preferences import prefer, preference
+from anymask.napari.seeing import bring_into_view
 from anymask.napari.spare_layers import SpareLayers
 from anymask.napari.strokes import Strokes
 from anymask.napari.warm_up import warm_up
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 _CLICK_PIXELS = 5
 _OPACITY = 0.45
-# Pixels of the screen: objects that are smaller are enlarged to this, with a margin around them.
-_SMALLEST, _WELL_SEEN, _MARGIN = 24, 90, 20
 
 
 class Canvas(QObject):
@@ -359,38 +358,7 @@ class Canvas(QObject):
             own = session.layers.labels(current)[box] == label
             plane = box[0].start + int(np.median(np.nonzero(own)[0]))
             self._viewer.dims.set_current_step(0, plane)
-        self._move_to([(side.start, side.stop) for side in box[-2:]])
-
-    def _move_to(self, sides: list[tuple[int, int]]) -> None:
-        """Bring rows and columns into view; the view moves no more than that needs.
-
-        The image stays in view: the view does not go beyond its border, unless it is larger.
-        """
-        record, camera = self._control.record, self._viewer.scene.camera
-        canvas = getattr(getattr(self._viewer.window, "_qt_viewer", None), "canvas", None)
-        if record is None or canvas is None:
-            return
-        shown = np.array(canvas.size, np.float64)  # (height, width) on the screen
-        wanted = max(stop - start for start, stop in sides)
-        zoom = float(camera.zoom)
-        fits = float(min(shown[at] / (sides[at][1] - sides[at][0]) for at in (0, 1)))
-        if zoom > 0.9 * fits:
-            zoom = 0.7 * fits
-        elif zoom * wanted < _SMALLEST:
-            zoom = min(_WELL_SEEN / wanted, 0.7 * fits)
-        center = np.array(camera.center[-2:], np.float64)
-        for at, (start, stop) in enumerate(sides):
-            half, margin = shown[at] / zoom / 2, _MARGIN / zoom
-            center[at] = min(max(center[at], stop + margin - half), start - margin + half)
-            size = record.size[at]
-            if size <= 2 * half:
-                center[at] = (size - 1) / 2
-            else:
-                center[at] = min(max(center[at], half - 0.5), size - 0.5 - half)
-        if zoom != camera.zoom:
-            camera.zoom = zoom
-        if not np.allclose(center, camera.center[-2:]):
-            camera.center = (0.0, *center.tolist())
+        bring_into_view(self._viewer, session.images[current.image].size, box[-2:])
 
     def colour_by(self, by: str) -> None:
         """Colour objects by "class" or "state", or each in its own colour ("")."""

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from anymask.napari.click_layers import ClickLayers
+from anymask.napari.drawing import Drawing
 from anymask.napari.encoding_ahead import EncodingAhead
 from anymask.napari.erasing import erase_at, is_inside, label_at
 from anymask.napari.preparing import Preparing
 from anymask.napari.sign import Sign
 from anymask.napari.turn_queue import SELECT_ONE, TurnQueue
 from anymask.napari.turns import Box, Commit, Turn
-from anymask.session import BrushStroke, ClickPrompts, Preview, points_along
+from anymask.session import ClickPrompts, Preview, points_along
 from anymask.session.mask_fit import held
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ TOOLS = {
 _VIEW_SETTLED_MS = 500
 _PREPARING, _READY = "Preparing the image…", "Ready to click"
 _BEGIN = "Drop images here, or press Add files… on the right."
-_CORNERS = "Click the next corner; double-click to close the line"
 _FINDING, _COMMITTING = "Finding the mask…", "Committing…"
 
 
@@ -68,6 +68,12 @@ class Clicking(QObject):
             self._on_boxes,
             self._on_other_tool,
         )
+        self._drawing = Drawing(
+            self.layers,
+            lambda: self.prompts,
+            lambda prompts: self._change(prompts, self.boxes),
+            self._say,
+        )
         self.sign = Sign(control.viewer)
         self.is_on = False
         self.tool = "points"
@@ -75,8 +81,6 @@ class Clicking(QObject):
         self.overwrite = False
         self._keep_clicked = True
         self.one_each = False
-        # Corners of a lasso that is being clicked.
-        self._corners: list[tuple[float, float]] = []
         self.status = "Off"
         self.latency: float | None = None
         self._asked_at = 0.0
@@ -165,7 +169,7 @@ class Clicking(QObject):
     def set_tool(self, tool: str) -> None:
         """Choose the tool for clicks and drags: a key of `TOOLS`."""
         self.tool = tool
-        self._drop_corners()
+        self._drawing.drop()
         if self.is_on:
             self.layers.show(tool)
         self.changed.emit()
@@ -256,9 +260,7 @@ class Clicking(QObject):
         elif self.tool == "brush":
             self._brush([place], exclude)
         elif self.tool == "lasso":
-            self._corners.append(place)
-            self.layers.show_corners(self._corners)
-            self._say(_CORNERS)
+            self._drawing.add_corner(place)
         else:
             self.add_points([place], 0 if exclude else 1)
 
@@ -268,35 +270,19 @@ class Clicking(QObject):
         elif self.tool == "brush":
             self._brush(path, exclude)
         elif self.tool == "lasso":
-            self._lasso(path)
-
-    def _lasso(self, path: list[tuple[float, float]]) -> None:
-        """Use what is within a line as a prompt."""
-        if len(path) > 2:
-            self._change(replace(self.prompts, lasso=tuple(path)), self.boxes)
+            self._drawing.lasso(path)
 
     def close_lasso(self) -> None:
         """Close the line that was clicked corner by corner."""
-        corners = list(self._corners)
-        if self.tool == "lasso" and corners:
-            self._drop_corners()
-            if len(corners) > 2:
-                self._lasso(corners)
-            else:
-                self._say("A lasso needs at least three corners.")
-
-    def _drop_corners(self) -> None:
-        if self._corners:
-            self._corners = []
-            self.layers.show_corners([])
+        if self.tool == "lasso":
+            self._drawing.close()
 
     def _brush(self, path: list[tuple[float, float]], removes: bool) -> None:
         """Draw on the mask that is shown."""
         if not self.prompts or len(self._turn.boxes) > 1 or self._turn.singles:
             self._control.say("The brush corrects the mask of one object: click on it first.")
             return
-        stroke = BrushStroke(tuple(path), self.layers.brush_radius, not removes)
-        self._change(replace(self.prompts, strokes=(*self.prompts.strokes, stroke)), self.boxes)
+        self._drawing.brush(path, removes)
 
     def _choose(self, place: tuple[float, float]) -> None:
         """Select the object at a point."""
@@ -341,9 +327,7 @@ class Clicking(QObject):
 
     def take_back(self) -> None:
         """Remove the last point, or the box."""
-        if self._corners:
-            self._corners.pop()
-            self.layers.show_corners(self._corners)
+        if self._drawing.take_corner_back():
             return
         prompts = self.prompts.without_last()
         self._change(prompts, self.boxes if prompts.box is not None else [])
@@ -351,7 +335,7 @@ class Clicking(QObject):
     def clear(self) -> None:
         """Forget prompts and preview; commits that wait for their masks go on."""
         self._queue.forget(self._turn)
-        self._drop_corners()
+        self._drawing.drop()
         self._begin(self._next_turn())
         if self.is_on and not self._queue.is_waiting:
             self._say(_READY if self.is_ready else _PREPARING)

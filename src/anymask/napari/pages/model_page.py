@@ -163,7 +163,7 @@ class ModelPage(Page):
         self._models.choice = choice
 
     def _choose(self) -> None:
-        for path in choose_files(self._control.window, "Load custom checkpoint", _KINDS):
+        for path in choose_files(self._control.window, "Add checkpoints of your own", _KINDS):
             self.add_checkpoint(path)
 
     def _list_checkpoints(self) -> None:
