@@ -16,7 +16,7 @@ from anymask.napari.colours import PREVIEW, SELECTED
 from anymask.napari.mask_edges import NO_SEGMENTS, Segments, edges_of
 from anymask.napari.tasks import Latest
 from anymask.palette import colours_of
-from anymask.session import Event, LayerKey, Preview, Session
+from anymask.session import Event, LayerKey, Preview, Session, SessionError
 
 if TYPE_CHECKING:
     from anymask.napari.controller import Controller
@@ -106,10 +106,11 @@ class Outlines(QObject):
         if event.layer != self._control.current:
             return
         if change is None or change.whole:
-            self._known.clear()
+            self._known = {}
         else:
-            for label in (*change.ids, *change.touched):
-                self._known.pop(label, None)
+            # A new table: the thread may still write what it found before into the old one.
+            gone = {*change.ids, *change.touched}
+            self._known = {i: found for i, found in self._known.items() if i not in gone}
         self._soon.start()
 
     def _find(self) -> None:
@@ -129,8 +130,8 @@ class Outlines(QObject):
             return _found(session, key, plane, selected, known)
 
         def failed(error: Exception) -> None:
-            # An object may be gone by now, and the session closed; the next event comes then.
-            if control.session is session:
+            # If an object is gone by now, or the session closed, the next event looks again.
+            if control.session is session and not isinstance(error, SessionError):
                 session.log(f"Outlines were not drawn: {error}")
 
         self._finding.ask(work, self._take, failed)

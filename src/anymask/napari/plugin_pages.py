@@ -63,7 +63,7 @@ class PageWindow:
         self._control.select(ids)
 
     def say(self, text: str) -> None:
-        """Show a sentence below the tabs, and add it to the log."""
+        """Show a sentence over the lower end of the page, and add it to the log."""
         self._control.say(text)
 
     def edit(self, change: Callable[[Session, LayerKey], Any]) -> Any:

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from anymask.napari.clicking import TOOLS, Clicking
-from anymask.napari.widgets import Form, Page, button, heading, hint, row
+from anymask.napari.widgets import Form, Page, button, heading, hint, plain, row
 
 if TYPE_CHECKING:
     from anymask.model.sam import Sam
@@ -32,19 +32,17 @@ _TIPS = {
     "brush": "Paint on the mask that is shown; right button or Shift takes away (key B)",
     "eraser": "Click on an object to erase it (key O)",
 }
+_LETTERS = {"points": "G", "box": "J", "scribble": "H", "lasso": "L", "brush": "B", "eraser": "O"}
 KEYS = (
     ("Left click", "on the object"),
     ("Right click, Shift", "not on the object"),
     ("C", "commit as a new object"),
-    ("Shift+C", "commit to the selected object"),
+    ("Shift+C", "commit to the selected one"),
     ("N", "next candidate"),
     ("W", "remove the last point"),
     ("Q", "clear all prompts"),
     ("Alt+click", "select the object there"),
-    ("R", "refine the object that was clicked"),
-    ("G J H", "points, boxes, scribble"),
-    ("L B O", "lasso, brush, eraser"),
-    ("[ and ]", "smaller, larger brush"),
+    ("R", "refine the clicked object"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     ("U", "next object to review"),
     ("K", "mark as OK, go to the next"),
@@ -68,7 +66,9 @@ class ClickPage(Page):
         self._tools = QButtonGroup(self)
         self.tools: dict[str, QPushButton] = {}
         for name, title in TOOLS.items():
-            tool = button(title, partial(clicks.set_tool, name), _TIPS[name])
+            tool = button(
+                f"{title}  ({_LETTERS[name]})", partial(clicks.set_tool, name), _TIPS[name]
+            )
             tool.setCheckable(True)
             self._tools.addButton(tool)
             self.tools[name] = tool
@@ -105,7 +105,7 @@ class ClickPage(Page):
         )
         form = Form()
         form.add("Class", self.class_box, "Given to new objects; type a name to add one")
-        form.add("Brush", self.brush, "Radius of the brush, in pixels of the image")
+        self.brush.setToolTip("Radius of the brush, in pixels of the image (keys [ and ])")
         self._stack = self._stack_tools()
         tools = list(self.tools.values())
         self.put(
@@ -114,7 +114,7 @@ class ClickPage(Page):
             row(*tools[:3]),
             row(*tools[3:]),
             form,
-            self.one_each,
+            row(self.one_each, 1, plain("Brush"), self.brush),
             self.clicked_only,
             self.overwrite,
             row(self.commit, self.commit_selected),
