@@ -12,6 +12,14 @@ _LOOSE = {"pred_iou_thresh": 0.3, "stability_score_thresh": 0.5}
 SETTINGS = {
     "crops": {**_LOOSE, "points_per_side": 4, "crop_n_layers": 1},
     "loose": {**_LOOSE, "points_per_side": 8},
+    # Below its range a threshold filters nothing; above it, no overlap is too large.
+    "open": {
+        "points_per_side": 7,
+        "pred_iou_thresh": -1,
+        "stability_score_thresh": -1,
+        "box_nms_thresh": 1.5,
+        "min_mask_region_area": -1,
+    },
     "cleaned": {**_LOOSE, "points_per_side": 6, "min_mask_region_area": 60},
 }
 
