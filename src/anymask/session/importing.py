@@ -71,7 +71,7 @@ def import_files(
         try:
             _import(session, path, layer, replace, result)
         except EditedError as error:
-            result.edited += error.layers
+            result.edited += [key for key in error.layers if isinstance(key, LayerKey)]
             result.failed.append((path, str(error)))
         except AnymaskError as error:
             result.failed.append((path, str(error)))
