@@ -136,6 +136,7 @@ def running(show: Show) -> None:
     """A run in progress."""
     page, control = show.panel.segment, show.panel.control
     show.page("Segment")
+    page.points.setValue(16)
     page.run()
     show.wait(lambda: show.panel.bar.value() > 350 or not control.tasks.is_busy)
     show.panel.message.hide()
@@ -153,6 +154,8 @@ def masks(show: Show) -> None:
     panel.objects.colours.setCurrentIndex(2)
     panel.objects.next_unreviewed()
     panel.message.hide()
+    outlines = panel.canvas.outlines
+    show.wait(lambda: outlines.lines is not None and len(outlines.seams.data), 60)
     show.take("masks")
     panel.objects.colours.setCurrentIndex(0)
     panel.control.select([])
@@ -161,23 +164,23 @@ def masks(show: Show) -> None:
 def clicking(show: Show) -> None:
     """An object that was made with a click, and the preview of the next one."""
     panel = show.panel
-    panel.control.step(1)
-    show.idle()
     panel.control.session.edits.erase(
         panel.control.current, panel.control.session.layers.ids(panel.control.current)
     )
     show.page("Click")
     panel.clicks.start()
     show.wait(lambda: panel.clicks.is_ready)
-    _click(show, ((330, 150), 1), ((490, 60), 0))
+    _click(show, ((335, 44), 1))
     panel.clicks.commit()
     show.wait(lambda: panel.clicks.status.startswith("Committed"))
-    _click(show, ((120, 330), 1))
+    show.wait(lambda: panel.control.session.layers.ids(panel.control.current))
+    _click(show, ((46, 260), 1))
     for _ in range(_MOST_CLICKS):  # the page shows the time, which says little on a busy machine
         if panel.clicks.latency < _LATENCY:
             break
         panel.clicks.clear()
-        _click(show, ((120, 330), 1))
+        _click(show, ((46, 260), 1))
+    show.wait(lambda: len(panel.canvas.outlines.lines.data) > 0, 60)
     panel.message.hide()
     show.take("clicking")
     panel.clicks.stop()
@@ -225,6 +228,7 @@ def cube(show: Show) -> None:
 def spectra(show: Show) -> None:
     """Mean spectra of objects."""
     panel = show.panel
+    panel.segment.points.setValue(32)
     panel.segment.scope.setCurrentIndex(2)
     panel.segment.run()
     show.idle()
@@ -248,12 +252,13 @@ def save(show: Show) -> None:
 
 
 STEPS = (beginning, images, error, model, running, masks, clicking, cube, spectra, save)
+NAMES = [step.__name__.replace("cube", "pseudo_rgb") for step in STEPS]
 
 
 def main() -> None:
     """Take all pictures; those that were not asked for are not kept."""
     parser = argparse.ArgumentParser(description="Take the screenshots of docs/napari.md.")
-    parser.add_argument("names", nargs="*", help="pictures to take; all by default")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="pictures to take; all by default")
     parser.add_argument("--size", default="{}x{}".format(*SIZE), help="of the window, in pixels")
     parser.add_argument("--theme", default=THEME, choices=("dark", "light"))
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the pictures")
@@ -268,7 +273,8 @@ def main() -> None:
         if wanted:
             keep = show.take
             show.take = lambda name: keep(name) if name in wanted else None  # type: ignore[method-assign]
-        for step in STEPS:
+        last = max((NAMES.index(name) for name in wanted), default=len(STEPS) - 1)
+        for step in STEPS[: last + 1]:
             step(show)
         show.panel.shut()
         show.viewer.close()

@@ -79,8 +79,8 @@ def play(film: Film) -> None:
     from anymask.napari.model_loading import Choice
 
     panel = film.panel
-    path = film.folder / "coffee.png"
-    Image.fromarray(data.coffee()).save(path)
+    path = film.folder / "coins.png"
+    Image.fromarray(data.coins()).save(path)
     film.add([path])
     panel.models.load(Choice())
     film.idle()
@@ -90,12 +90,12 @@ def play(film: Film) -> None:
     film.wait(lambda: panel.clicks.is_ready, 60)
     film.wait(lambda: False, 1)
     film.frame(900)
-    film.click(330, 150)
-    film.click(490, 60, right=True)
+    film.click(335, 44)
+    film.click(300, 20, right=True)
     film.key(Qt.Key.Key_C)
     film.wait(lambda: panel.clicks.status.startswith("Committed"), 30)
     film.frame(1400)
-    film.click(120, 330)
+    film.click(46, 260)
     film.key(Qt.Key.Key_C)
     film.wait(lambda: "object 2" in panel.clicks.status, 30)
     film.frame(1200)

@@ -22,7 +22,7 @@ from tests.conftest import remember_embeddings
 
 _SCREEN = "1366x768x24"
 # Seconds to wait for something before a test fails; plenty on a machine with ten times its load.
-_PATIENCE = int(os.environ.get("ANYMASK_TEST_PATIENCE", 600))
+_PATIENCE = 600
 
 
 def _start_screen() -> subprocess.Popen[bytes] | None:
