@@ -19,7 +19,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 SIZE = (1120, 680)
-SHOWN = (896, 544)
+SHOWN = (1120, 680)
 MOST_BYTES = 600_000
 _POINTER = [(0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12)]
 

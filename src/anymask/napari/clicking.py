@@ -427,7 +427,6 @@ class Clicking(QObject):
         self.latency = time.perf_counter() - self._asked_at
         count = len(previews)
         text = f"{count} masks" if count > 1 else f"Predicted quality {previews[0].score:.2f}"
-        text += f" · {self.latency * 1000:.0f} ms"
         met = self._turn.met
         if met and not self.prompts.object_id and count == 1:
             text += f"\nObject {met} is here; R refines it"

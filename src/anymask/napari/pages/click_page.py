@@ -184,6 +184,8 @@ class ClickPage(Page):
                 place = sorted(preview.scores.tolist(), reverse=True).index(preview.score) + 1
                 text += f" · candidate {place} of {count}"
         self.status.setText(f"{text}\n{clicks.held}" if clicks.held else text)
+        took = "" if clicks.latency is None else f"Answered in {1000 * clicks.latency:.0f} ms"
+        self.status.setToolTip(took)
         self.tools[clicks.tool].setChecked(True)
         self.commit.setEnabled(bool(clicks.previews))
         self.commit_selected.setEnabled(bool(clicks.previews))
