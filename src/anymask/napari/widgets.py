@@ -75,7 +75,7 @@ def hint(text: str, *, is_html: bool = False) -> QLabel:
     """Make a short explanation that wraps."""
     label = QLabel(text) if is_html else plain(text)
     label.setWordWrap(True)
-    label.setStyleSheet("color: #828c97;")
+    label.setStyleSheet("color: #767f89;")
     return label
 
 
