@@ -50,6 +50,8 @@ def test_an_empty_window_says_where_to_begin_and_a_cube_brings_its_pages(panel, 
 
     page = panel.pseudo_rgb
     _press(panel.tabs["Pseudo-RGB"])
+    for field in page.fields:
+        field.clear()
     for field, text in zip(page.fields[:2], ("nm(860)", "nm(680)"), strict=True):
         QTest.mouseClick(field, LEFT)
         QTest.keyClicks(field, text)

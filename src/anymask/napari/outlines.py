@@ -32,6 +32,13 @@ _MOST_SEGMENTS = 60_000
 _MOST_PIXELS = 2**26
 
 
+class Lines(Vectors):
+    """Lines without a thumbnail, which napari would draw line by line, and nobody sees."""
+
+    def _update_thumbnail(self) -> None:
+        pass
+
+
 class Outlines(QObject):
     """Two napari layers with lines: bright ones, and dark seams under the most important ones.
 
@@ -194,7 +201,7 @@ class Outlines(QObject):
             held = self.seams if name == NAMES[0] else self.lines
             if held is not None and held in self._viewer.layers:
                 continue
-            layer = Vectors(
+            layer = Lines(
                 NO_SEGMENTS, ndim=2, name=name, vector_style="line", edge_width=_WIDTH, opacity=1
             )
             if name == NAMES[0]:
