@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.errors import PromptError
+from anymask.images.bands import as_cube
 from anymask.images.image import Image
 from anymask.images.normalize import check_rgb, rgb_of
 from anymask.masks.distinct import distinct
@@ -19,7 +20,7 @@ from anymask.masks.rle import compress
 from anymask.predict.alike.candidates import CandidateFinder, Candidates, OnPoints
 from anymask.predict.alike.describing import Descriptions
 from anymask.predict.alike.examples import by_image, masks_shown, needs_predictor
-from anymask.predict.alike.found_alike import FoundAlike, best_threshold
+from anymask.predict.alike.found_alike import FoundAlike
 from anymask.predict.alike.likeness import Shown, likeness
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ class AlikeFinder:
         examples: Sequence[Any] = (),
         negatives: Sequence[Any] = (),
         *,
+        spectrum: NDArray[np.float32] | None = None,
         progress: OnPoints | None = None,
     ) -> None:
         """Show objects of an image, in addition to those that were shown before.
@@ -183,6 +185,8 @@ class AlikeFinder:
         image : (H, W, 3) uint8 array, or Image
         examples, negatives : sequence
             As in `find_alike`, all of this image.
+        spectrum : (H, W, B) float32 array, optional
+            Further values of each pixel of an array; those of an Image are known.
         progress : callable, optional
 
         Raises
@@ -192,7 +196,7 @@ class AlikeFinder:
         ImageError
             If the image is not RGB.
         """
-        pixels, spectrum = _pixels_of(image)
+        pixels, spectrum = _pixels_of(image, spectrum)
         found = self._finder.find(pixels, spectrum, progress)
         size = (pixels.shape[0], pixels.shape[1])
         if needs_predictor([*examples, *negatives]):
@@ -210,12 +214,20 @@ class AlikeFinder:
         (good, of_good), (bad, of_bad) = sets
         self._shown[found.key] = _ShownImage(found, good, bad, of_good, of_bad)
 
-    def find(self, image: Any, *, progress: OnPoints | None = None) -> FoundAlike:
+    def find(
+        self,
+        image: Any,
+        *,
+        spectrum: NDArray[np.float32] | None = None,
+        progress: OnPoints | None = None,
+    ) -> FoundAlike:
         """Find the objects of an image that are like the examples.
 
         Parameters
         ----------
         image : (H, W, 3) uint8 array, or Image
+        spectrum : (H, W, B) float32 array, optional
+            As in `show`.
         progress : callable, optional
             Called with the points done and their total.
 
@@ -228,7 +240,7 @@ class AlikeFinder:
         """
         if not any(len(each.examples) for each in self._shown.values()):
             raise PromptError("No example was shown; show at least one object of the wanted kind.")
-        pixels, spectrum = _pixels_of(image)
+        pixels, spectrum = _pixels_of(image, spectrum)
         found = self._finder.find(pixels, spectrum, progress)
         own = self._shown.get(found.key)
         masks = found.masks
@@ -247,8 +259,7 @@ class AlikeFinder:
             known = np.concatenate([np.full(certain, 2.0), np.minimum(known, 1 - 1e-9)])
         ranked = distinct(masks, known, _OVERLAP, "mask")
         chosen = np.minimum(known[ranked], 1.0)
-        threshold = best_threshold(chosen[chosen < 1])
-        return FoundAlike(replace(masks.select(ranked), likeness=chosen), threshold)
+        return FoundAlike.of(replace(masks.select(ranked), likeness=chosen))
 
     def _taught(self) -> Shown:
         shown = list(self._shown.values())
@@ -288,15 +299,20 @@ def _iou(one: MaskSet, other: MaskSet) -> NDArray[np.float64]:
     return np.asarray(coco_mask.iou(*packed, [0] * len(other)), np.float64)
 
 
-def _pixels_of(image: Any) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+def _pixels_of(
+    image: Any, spectrum: NDArray[np.float32] | None
+) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
     """An image as RGB, and the values of its bands if it is spectral."""
     pixels: NDArray[np.uint8] = rgb_of(image)
     check_rgb(pixels)
-    if not isinstance(image, Image):
-        return pixels, None
+    if spectrum is None and isinstance(image, Image):
+        spectrum = spectrum_of(image)
+    return pixels, spectrum
+
+
+def spectrum_of(image: Image) -> NDArray[np.float32] | None:
+    """Return the bands of a spectral image, (H, W, B); None of images with up to four channels."""
     plane = image.plane()
     if plane.n_channels <= _COLOURS:
-        return pixels, None
-    from anymask.images.bands import as_cube
-
-    return pixels, np.asarray(as_cube(plane).array, np.float32)
+        return None
+    return np.asarray(as_cube(plane).array, np.float32)

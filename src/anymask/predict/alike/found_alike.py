@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,13 @@ class FoundAlike:
 
     candidates: MaskSet
     threshold: float
+
+    @classmethod
+    def of(cls, candidates: MaskSet, threshold: float | None = None) -> FoundAlike:
+        """Return the result of ranked candidates, by default with the best threshold."""
+        known = np.zeros(0) if candidates.likeness is None else candidates.likeness
+        best = best_threshold(known[known < 1]) if threshold is None else threshold
+        return cls(replace(candidates, likeness=known), best)
 
     @property
     def likeness(self) -> NDArray[np.float64]:
@@ -77,8 +84,11 @@ class FoundAlike:
             Examples, which are certain, are left out.
         """
         unsure = np.flatnonzero(self.likeness < 1)
-        distance = np.abs(_logit(self.likeness[unsure]) - _logit(np.array(self.threshold)))
-        return unsure[np.argsort(distance, kind="stable")][:count]
+        return unsure[np.argsort(self.uncertainty(unsure), kind="stable")][:count]
+
+    def uncertainty(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return how far candidates are from the threshold, in logits; 0 is the least certain."""
+        return np.abs(_logit(self.likeness[indices]) - _logit(np.array(self.threshold)))
 
 
 def best_threshold(likeness: NDArray[np.float64]) -> float:
