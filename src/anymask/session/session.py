@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from anymask.session.alike import Alike
 from anymask.session.clicks import Clicks
 from anymask.session.edits import Edits
 from anymask.session.export import Export
@@ -81,6 +82,7 @@ class Session:
         self.edits = Edits(store, self.images, self.layers)
         self.runs = Runs(store, self.images, self.layers)
         self.clicks = Clicks(store, self.images, self.layers, self.edits, self.runs)
+        self.alike = Alike(store, self.images, self.layers, self.edits, self.runs)
         self.export = Export(store, self.images, self.layers)
 
     @classmethod

@@ -46,8 +46,13 @@ class Descriptions:
 
     @classmethod
     def joined(cls, parts: Sequence[Descriptions]) -> Descriptions:
-        """Join descriptions of several images, in order."""
-        names = parts[0].groups
+        """Join descriptions of several images, in order.
+
+        Images of a folder may differ in their bands; groups that are not the same in all are left
+        out.
+        """
+        shapes = [{name: each.shape[1] for name, each in part.groups.items()} for part in parts]
+        names = [n for n in shapes[0] if all(own.get(n) == shapes[0][n] for own in shapes)]
         return cls({name: np.concatenate([each.groups[name] for each in parts]) for name in names})
 
 

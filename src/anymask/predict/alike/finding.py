@@ -280,13 +280,7 @@ class AlikeFinder:
 
 def _joined(parts: Sequence[Descriptions | None]) -> Descriptions | None:
     known = [each for each in parts if each is not None]
-    if not known:
-        return None
-    shared = set.intersection(*(set(each.groups) for each in known))
-    widths = {name: {each.groups[name].shape[1] for each in known} for name in shared}
-    # Images of a folder may differ in their bands; what all have is compared.
-    same = [name for name in known[0].groups if len(widths.get(name, ())) == 1]
-    return Descriptions.joined([Descriptions({n: e.groups[n] for n in same}) for e in known])
+    return Descriptions.joined(known) if known else None
 
 
 def _iou(one: MaskSet, other: MaskSet) -> NDArray[np.float64]:

@@ -118,8 +118,8 @@ def _by_regression(
     spread = {name: values.std(0) + 1e-3 for name, values in pool.groups.items()}
 
     def flat(some: Descriptions | None) -> Values:
-        parts = [] if some is None else some.groups.items()
-        each = [(v - middle[k]) / spread[k] / np.sqrt(v.shape[1]) for k, v in parts]
+        parts = {} if some is None else {name: some.groups[name] for name in pool.groups}
+        each = [(v - middle[k]) / spread[k] / np.sqrt(v.shape[1]) for k, v in parts.items()]
         return np.concatenate(each, 1).astype(np.float64) if each else np.zeros((0, width))
 
     own = flat(candidates)
