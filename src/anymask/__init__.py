@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from anymask.painting import overlay
     from anymask.predict.alike.finding import AlikeFinder, find_alike
     from anymask.predict.class_map import class_map
+    from anymask.predict.edges import edge_map
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
     from anymask.predict.predict_text import predict_text
     from anymask.predict.predictor import SamPredictor
@@ -72,6 +73,7 @@ __all__ = [
     "check_dataset",
     "class_map",
     "contact_sheet",
+    "edge_map",
     "errors",
     "export_onnx",
     "find_alike",
@@ -128,6 +130,7 @@ _HOMES = {
     "object_spectra": "anymask.images.object_spectra",
     "open_dataset": "anymask.datasets",
     "overlay": "anymask.painting",
+    "edge_map": "anymask.predict.edges",
     "predict_text": "anymask.predict.predict_text",
     "pseudo_rgb": "anymask.images.pseudo_rgb",
     "pseudo_rgbs": "anymask.images.pseudo_rgb",
