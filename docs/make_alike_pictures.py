@@ -18,7 +18,7 @@ from anymask.painting import draw_prompts
 
 IMAGES = Path(__file__).parent / "images"
 GAP = 8
-COIN = [40, 40, 80, 80]
+COIN = [22, 34, 68, 76]
 LEAF = 0
 
 

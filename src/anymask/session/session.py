@@ -48,6 +48,8 @@ class Session:
         Runs of the model over many images, and changes of thresholds afterwards.
     clicks : Clicks
         Masks from clicks and boxes.
+    alike : Alike
+        Objects like some that are shown.
     export : Export
         Writes masks to files.
     folder : Path
