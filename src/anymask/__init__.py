@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
     from anymask.predict.predict_text import predict_text
     from anymask.predict.predictor import SamPredictor
+    from anymask.predict.words.naming import name_masks
     from anymask.prompts.prompts import Prompts
     from anymask.samples import sample
     from anymask.tracking.tracker import SamTracker
@@ -82,6 +83,7 @@ __all__ = [
     "load_masks",
     "measure",
     "measure_folder",
+    "name_masks",
     "object_spectra",
     "open_dataset",
     "overlay",
@@ -131,6 +133,7 @@ _HOMES = {
     "open_dataset": "anymask.datasets",
     "overlay": "anymask.painting",
     "edge_map": "anymask.predict.edges",
+    "name_masks": "anymask.predict.words.naming",
     "predict_text": "anymask.predict.predict_text",
     "pseudo_rgb": "anymask.images.pseudo_rgb",
     "pseudo_rgbs": "anymask.images.pseudo_rgb",
