@@ -43,7 +43,6 @@ def save(name: str, image: np.ndarray, boxes: list[list[int]], found: MaskSet) -
     gap = np.full((image.shape[0], GAP, 3), 255, np.uint8)
     sheet = np.concatenate([shown, gap, overlay(image, found)], 1)
     Image.fromarray(sheet).save(IMAGES / name, optimize=True)
-    print(name, f"{len(found)} found")
 
 
 if __name__ == "__main__":

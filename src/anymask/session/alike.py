@@ -104,7 +104,8 @@ class Alike:
         Raises
         ------
         SessionError
-            If no object is shown, there is no such object, or the session was opened read-only.
+            If no object is shown, there is no such object, the threshold is not from 0 to 1, or the
+            session was opened read-only.
         """
         from anymask.predict.alike.finding import AlikeFinder
 
@@ -112,6 +113,8 @@ class Alike:
         shown = {key: set(self._layers.check_ids(key, ids)) for key, ids in examples.items()}
         if not any(shown.values()):
             raise SessionError("No object is shown; select at least one of the wanted kind.")
+        if threshold is not None:
+            _check(threshold)
         keys = list(self._layers if layers is None else layers)
         self._runs.use_model(sam)
         if class_name:
@@ -174,8 +177,7 @@ class Alike:
             If nothing was searched in this layer, or the threshold is not from 0 to 1.
         """
         facts = self._facts(layer)
-        if not 0 <= threshold <= 1:
-            raise SessionError(f"threshold is {threshold}; give a likeness from 0 to 1.")
+        _check(threshold)
         found = self._candidates(facts, threshold)
         return self._place(layer, found, set(facts["examples"]), {**facts, "threshold": threshold})
 
@@ -264,7 +266,7 @@ class Alike:
         names = [f"found/{key.image}-{key.recipe}-{number}-{p}.npz" for p in range(len(found))]
         for name, each in zip(names, found, strict=True):
             self._found.save_masks(name, each.candidates)
-        facts = {
+        facts: dict[str, Any] = {
             "candidates": names,
             "threshold": max(each.threshold for each in found),
             "examples": sorted(examples),
@@ -332,6 +334,11 @@ class Alike:
 def _planes(labels: NDArray[Any]) -> NDArray[Any]:
     """Labels as planes (P, H, W)."""
     return labels[None] if labels.ndim == 2 else labels
+
+
+def _check(threshold: float) -> None:
+    if not 0 <= threshold <= 1:
+        raise SessionError(f"threshold is {threshold}; give a likeness from 0 to 1, such as 0.5.")
 
 
 def _stop_if(cancel: CancelToken | None) -> None:
