@@ -58,7 +58,8 @@ def test_table_and_canvas_are_linked_both_ways(drawn, wait):
     assert drawn.control.selected == (2,)
     assert drawn.canvas.layer.selected_label == 2
     before = drawn.canvas.layer.colormap
-    wait(lambda: len(drawn.canvas.outlines.seams.data) == 8)  # two rectangles
+    outlines = drawn.canvas.outlines
+    wait(lambda: outlines.layers and len(outlines.seams.data) == 8)  # two rectangles
     assert drawn.canvas.layer.colormap is before  # the picture under it is to be seen
     drawn.canvas.layer.selected_label = 3  # as napari's picker does
     rows = drawn.objects.table.selectionModel().selectedRows()
