@@ -2,9 +2,9 @@
 
     python tools/onnxruntime_web.py 1.30.0
 
-Needs npm, and onnxruntime for its licence and notices. Of the npm package onnxruntime-web three files
-are needed: its interface, and WebAssembly with SIMD and threads, which also runs on one thread. They
-become `src/anymask/web/onnxruntime.tar.xz`.
+Needs npm, and onnxruntime for its licence and notices. Of the npm package onnxruntime-web three
+files are needed: its interface, and WebAssembly with SIMD and threads, which also runs on one
+thread. They become `src/anymask/web/onnxruntime.tar.xz`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A page without a server: a folder of files that any web server can hand out.
 
-It has the page of `anymask serve`, a backend that runs in the page instead of a server, the model as
-ONNX, and ONNX Runtime's build for browsers, which this package brings as an archive.
+It has the page of `anymask serve`, a backend that runs in the page instead of a server, the model
+as ONNX, and ONNX Runtime's build for browsers, which this package brings as an archive.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ def _write_model(model: str | None, folder: Path, weights: str) -> None:
         from anymask.onnx_export.export import export_onnx
     except ImportError as error:
         raise AnymaskError(
-            'The model is exported with torch and onnx; install them with pip install "anymask[onnx]"'
-            ", or give the folder of an exported model."
+            "The model is exported with torch and onnx; install them with "
+            'pip install "anymask[onnx]", or give the folder of an exported model.'
         ) from error
     from anymask.io.read_images import read_rgb
 
@@ -157,8 +157,8 @@ def _write_model(model: str | None, folder: Path, weights: str) -> None:
 def _copy(exported: Path, folder: Path) -> None:
     if read_facts(exported).get("contract") != "anymask":
         raise CheckpointError(
-            f"{exported} was exported with Meta's inputs and outputs, for other programs; export the "
-            "model without --meta to put it into a page."
+            f"{exported} was exported with Meta's inputs and outputs, for other programs; export "
+            "the model without --meta to put it into a page."
         )
     folder.mkdir()
     for name in (ENCODER, DECODER, FACTS):
@@ -172,8 +172,7 @@ def _facts_for_page(folder: Path) -> dict[str, Any]:
     if list(folder.glob("*.data")):
         raise AnymaskError("This model is too large for a browser; choose a smaller one.")
     facts = read_facts(folder)
-    config = SamConfig.from_dict(facts["config"])
-    facts["config"] = {**facts["config"], "low_res_size": config.low_res_size}
+    facts["low_res_size"] = SamConfig.from_dict(facts["config"]).low_res_size
     (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return facts
 

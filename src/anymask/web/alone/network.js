@@ -21,12 +21,12 @@ export class Network {
     const facts = await (await file("model.json")).json();
     const session = async (name) => ort.InferenceSession.create(
       new Uint8Array(await (await file(name)).arrayBuffer()), { executionProviders: ["wasm"] });
-    return new Network(facts.config, await session("encoder.onnx"), await session("decoder.onnx"));
+    return new Network(facts, await session("encoder.onnx"), await session("decoder.onnx"));
   }
 
-  constructor(config, encoder, decoder) {
-    Object.assign(this, { config, encoder, decoder });
-    this.low = config.low_res_size;
+  constructor(facts, encoder, decoder) {
+    Object.assign(this, { config: facts.config, encoder, decoder });
+    this.low = facts.low_res_size;
     this.none = new ort.Tensor("float32", new Float32Array(this.low ** 2), [1, 1, this.low, this.low]);
     this.hasNone = new ort.Tensor("float32", [0], [1]);
     this.encoded = new Map(); // key -> { maps, height, width, size, axes }, the last used last

@@ -7,7 +7,7 @@ import { Backend } from "./backend.js";
 import { Model } from "./model.js";
 
 const model = new Model(new URL("../model/", import.meta.url));
-export const backend = new Backend(model, "in this page");
+export const backend = new Backend(model);
 
 async function openSample() {
   try {
