@@ -5,7 +5,7 @@ import { ApiError } from "../page/api.js";
 import { classify, commit, merge, paint, remove, review, split } from "./edits.js";
 import { Runs } from "./everything.js";
 import { exported, FORMATS } from "./exports.js";
-import { outlineOfRuns } from "./labels.js";
+import { outlineOf } from "./outline.js";
 import { Picture } from "./pictures.js";
 
 const COLOURS = ["#1f78b4", "#e69f00", "#33a02c", "#cc79a7", "#d55e00", "#6a3d9a", "#56b4e9", "#b15928", "#f0e442", "#009e73"];
@@ -167,7 +167,7 @@ export class Backend {
     return {
       preview: name,
       best: masks.reduce((a, b, index) => (b.score > masks[a].score ? index : a), 0),
-      masks: masks.map(({ score, runs, area }) => ({ score: Number(score.toFixed(4)), area, outline: outlineOfRuns(runs, picture.width) })),
+      masks: masks.map(({ score, runs, area }) => ({ score: Number(score.toFixed(4)), area, outline: outlineOf(runs, picture.width) })),
     };
   }
 }

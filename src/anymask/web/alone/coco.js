@@ -1,12 +1,20 @@
 // Masks as COCO JSON: compressed run lengths, column by column.
 
-import { pixelsOf } from "./labels.js";
+// The pixels of a box, 1 on the mask.
+function pixelsOf(runs, [left, top, wide, tall], width) {
+  const pixels = new Uint8Array(wide * tall);
+  for (let i = 0; i < runs.length; i += 2) {
+    const start = (Math.floor(runs[i] / width) - top) * wide + (runs[i] % width) - left;
+    pixels.fill(1, start, start + runs[i + 1] - runs[i]);
+  }
+  return pixels;
+}
 
 // Run lengths of the whole picture, background first.
 export function countsOf(labels, id) {
   const { box } = labels.facts.get(id);
   const [left, top, wide, tall] = box;
-  const { pixels } = pixelsOf(labels.runsOf(id), box, labels.width);
+  const pixels = pixelsOf(labels.runsOf(id), box, labels.width);
   const counts = [];
   let [last, isOn] = [0, 0];
   const change = (place) => {

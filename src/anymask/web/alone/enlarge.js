@@ -28,7 +28,9 @@ export function axisOf(low, frame, resized, size) {
       weights[place * window + inner.high[at] - first[place]] += share * inner.share[at];
     }
   }
-  return { first, weights, window, size, low };
+  // Where the logits that are seen change.
+  const groups = first.reduce((found, own, place) => (own === first[place - 1] ? found : [...found, place]), []);
+  return { first, weights, window, size, low, groups: [...groups, size] };
 }
 
 export function axesOf(config, low, height, width, [tall, wide]) {
@@ -56,7 +58,7 @@ export function runsAbove(logits, rows, cols, threshold) {
   const [top, bottom, left, right] = extent(logits, rows, cols, threshold);
   const found = new Runs();
   const line = new Float32Array(cols.low);
-  const { window, size: width, first, weights } = cols;
+  const { window, size: width, first, weights, groups } = cols;
   for (let y = 0; y < rows.size; y++) {
     if (rows.first[y] > bottom || rows.first[y] + window <= top) continue;
     for (let x = Math.max(left - window, 0); x < Math.min(right + window + 1, cols.low); x++) {
@@ -66,11 +68,10 @@ export function runsAbove(logits, rows, cols, threshold) {
     }
     let start = -1;
     let x = 0;
-    while (x < width) {
+    for (let group = 0; x < width; group++) {
       const from = first[x];
       if (from > right) break;
-      let end = x + 1;
-      while (end < width && first[end] === from) end += 1;
+      const end = groups[group + 1];
       let above = 0;
       for (let k = 0; k < window && from + window > left; k++) above += line[from + k] > threshold;
       if (above === window && start < 0) start = x;

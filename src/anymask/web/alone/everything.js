@@ -3,7 +3,7 @@
 import { ApiError } from "../page/api.js";
 import { tell } from "../page/state.js";
 import { replaceAll } from "./edits.js";
-import { outlineOfRuns } from "./labels.js";
+import { outlineOf } from "./outline.js";
 import { resizedSize } from "./resize.js";
 import { limitsOf, select, thresholdsOf } from "./selecting.js";
 
@@ -79,7 +79,7 @@ export class Runs {
   preview(picture, thresholds) {
     return {
       preview: true,
-      objects: this.selected(picture, thresholds).map(({ runs, area }, index) => ({ id: index + 1, area, outline: outlineOfRuns(runs, picture.width) })),
+      objects: this.selected(picture, thresholds).map(({ runs, area }, index) => ({ id: index + 1, area, outline: outlineOf(runs, picture.width) })),
     };
   }
 

@@ -1,7 +1,7 @@
 // The objects of one picture: a label image, one id a pixel, and every step that changed it.
 
 import { outlineOf } from "./outline.js";
-import { boxOfRuns, Runs } from "./runs.js";
+import { areaOf, boxOfRuns, Runs } from "./runs.js";
 
 const MOST_STEP_PIXELS = 64e6; // kept for undo
 
@@ -131,9 +131,8 @@ export class Labels {
         continue;
       }
       facts.box = boxOfRuns(runs, this.width);
-      const { pixels, area } = pixelsOf(runs, facts.box, this.width);
-      facts.area = area;
-      facts.outline = outlineOf(pixels, facts.box[2], facts.box[3], facts.box[0], facts.box[1]);
+      facts.area = areaOf(runs);
+      facts.outline = outlineOf(runs, this.width);
     }
   }
 
@@ -165,21 +164,4 @@ export function around(boxes) {
   const left = Math.min(...boxes.map(([x]) => x));
   const top = Math.min(...boxes.map(([, y]) => y));
   return [left, top, Math.max(...boxes.map(([x, , w]) => x + w)) - left, Math.max(...boxes.map(([, y, , h]) => y + h)) - top];
-}
-
-// The pixels of a box, 1 on the mask.
-export function pixelsOf(runs, [left, top, wide, tall], width) {
-  const pixels = new Uint8Array(wide * tall);
-  let area = 0;
-  for (let i = 0; i < runs.length; i += 2) {
-    const start = (Math.floor(runs[i] / width) - top) * wide + (runs[i] % width) - left;
-    pixels.fill(1, start, start + runs[i + 1] - runs[i]);
-    area += runs[i + 1] - runs[i];
-  }
-  return { pixels, area };
-}
-
-export function outlineOfRuns(runs, width) {
-  const box = boxOfRuns(runs, width);
-  return outlineOf(pixelsOf(runs, box, width).pixels, box[2], box[3], box[0], box[1]);
 }

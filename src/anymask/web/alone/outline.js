@@ -1,49 +1,91 @@
 // The outline of a mask along the sides of its pixels: rings [x0, y0, x1, y1, …]. A pixel belongs to
 // the mask if an odd number of rings hold its centre.
 
-const [EAST, SOUTH, WEST, NORTH] = [1, 2, 4, 8];
-const STEPS = { [EAST]: [1, 0], [SOUTH]: [0, 1], [WEST]: [-1, 0], [NORTH]: [0, -1] };
+const [EAST, SOUTH, WEST, NORTH] = [0, 1, 2, 3];
 
-// Pixels (1 or 0) of a box whose first pixel is at left, top of the image.
-export function outlineOf(pixels, wide, tall, left = 0, top = 0) {
-  const at = (x, y) => (x >= 0 && y >= 0 && x < wide && y < tall ? pixels[y * wide + x] : 0);
-  // Of each corner, the sides that begin there, with the mask at their right hand.
-  const across = wide + 1;
-  const sides = new Uint8Array(across * (tall + 1));
-  for (let y = 0; y < tall; y++) {
-    for (let x = 0; x < wide; x++) {
-      if (!pixels[y * wide + x]) continue;
-      if (!at(x, y - 1)) sides[y * across + x] |= EAST;
-      if (!at(x + 1, y)) sides[y * across + x + 1] |= SOUTH;
-      if (!at(x, y + 1)) sides[(y + 1) * across + x + 1] |= WEST;
-      if (!at(x - 1, y)) sides[(y + 1) * across + x] |= NORTH;
+// Sides by the corner where they begin, with the mask at their right hand; at a corner begin at most two.
+class Sides {
+  constructor(across) {
+    this.across = across; // corners in a line of them
+    this.from = new Map(); // corner -> [way, end, …]
+  }
+
+  add(way, x, y, endX, endY) {
+    const corner = y * this.across + x;
+    const side = [way, endY * this.across + endX];
+    const there = this.from.get(corner);
+    if (there) there.push(...side);
+    else this.from.set(corner, side);
+  }
+
+  // Takes a side away. Of two, the one to the right: pixels that touch at a corner are gone around
+  // each by itself.
+  take(corner, before) {
+    const there = this.from.get(corner);
+    const [way, end] = there.splice(there.length > 2 && there[2] === (before + 1) % 4 ? 2 : 0, 2);
+    if (!there.length) this.from.delete(corner);
+    return [way, end];
+  }
+
+  goesEast(corner) {
+    const there = this.from.get(corner);
+    return there && (there[0] === EAST || there[2] === EAST);
+  }
+
+  // Between two rows: where only the lower one is mask a side goes east, where only the upper one is, west.
+  addBetween(y, upper, lower) {
+    let [i, j, last] = [0, 0, 0];
+    while (i < upper.length || j < lower.length) {
+      const next = Math.min(upper[i] ?? Infinity, lower[j] ?? Infinity);
+      if (i % 2 !== j % 2) {
+        if (j % 2) this.add(EAST, last, y, next, y);
+        else this.add(WEST, next, y, last, y);
+      }
+      if (upper[i] === next) i += 1;
+      if (lower[j] === next) j += 1;
+      last = next;
+    }
+  }
+}
+
+function rowsOf(runs, width) {
+  const rows = new Map();
+  for (let i = 0; i < runs.length; i += 2) {
+    const y = Math.floor(runs[i] / width);
+    if (!rows.has(y)) rows.set(y, []);
+    rows.get(y).push(runs[i] - y * width, runs[i + 1] - y * width);
+  }
+  return rows;
+}
+
+// The rings of a mask given as runs in an image of a width.
+export function outlineOf(runs, width) {
+  const rows = rowsOf(runs, width);
+  const sides = new Sides(width + 1);
+  for (const [y, row] of rows) {
+    if (rows.has(y - 1)) sides.addBetween(y, rows.get(y - 1), row);
+    else sides.addBetween(y, [], row);
+    if (!rows.has(y + 1)) sides.addBetween(y + 1, row, []);
+    for (let i = 0; i < row.length; i += 2) {
+      sides.add(NORTH, row[i], y + 1, row[i], y);
+      sides.add(SOUTH, row[i + 1], y, row[i + 1], y + 1);
     }
   }
   const rings = [];
-  for (let start = 0; start < sides.length; start++) {
-    while (sides[start] & EAST) rings.push(ringFrom(start, sides, across, left, top));
+  // Every ring has a side that goes east, and begins with one that follows on another way.
+  for (const start of [...sides.from.keys()].sort((a, b) => a - b)) {
+    while (sides.goesEast(start)) rings.push(ringFrom(start, sides));
   }
   return rings;
 }
 
-function ringFrom(start, sides, across, left, top) {
+function ringFrom(start, sides) {
   const ring = [];
-  let [corner, way] = [start, EAST];
+  let [corner, before] = [start, NORTH]; // so that the side to the right is the one that goes east
   do {
-    ring.push(left + (corner % across), top + Math.floor(corner / across));
-    // Straight on as far as this side goes.
-    let turns = false;
-    while (!turns) {
-      sides[corner] &= ~way;
-      const [dx, dy] = STEPS[way];
-      corner += dy * across + dx;
-      turns = corner === start || sides[corner] !== way;
-    }
-    if (corner === start) break;
-    // Where two pixels touch at a corner, each is gone around by itself.
-    const [toRight, toLeft] = [way === NORTH ? EAST : way << 1, way === EAST ? NORTH : way >> 1];
-    if (sides[corner] & toRight) way = toRight;
-    else if (sides[corner] & toLeft) way = toLeft;
-  } while (true);
+    const [way, end] = sides.take(corner, before);
+    if (way !== before || corner === start) ring.push(corner % sides.across, Math.floor(corner / sides.across));
+    [corner, before] = [end, way];
+  } while (corner !== start);
   return ring;
 }

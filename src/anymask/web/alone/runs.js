@@ -53,13 +53,13 @@ export function iou(a, b, areas) {
   return either ? common / either : 0;
 }
 
-// The pixels of a box that are not in the mask, as runs.
-export function complement(runs, width, [left, top, wide, tall]) {
+// The pixels that are not in the mask, as runs.
+export function complement(runs, width, height) {
   const found = new Runs();
   let i = 0;
-  for (let y = top; y < top + tall; y++) {
-    let at = y * width + left;
-    const end = at + wide;
+  for (let y = 0; y < height; y++) {
+    let at = y * width;
+    const end = at + width;
     for (; i < runs.length && runs[i] < end; i += 2) {
       if (runs[i] > at) found.push(at, runs[i]);
       at = runs[i + 1];
@@ -156,27 +156,14 @@ export function keepClicked(runs, width, height, points) {
 // Fills holes and removes islands of fewer pixels than `least`; the largest island always stays.
 export function withoutSmall(runs, width, height, least) {
   if (!runs.length) return runs;
-  // What lies outside of a box one pixel wider is one region with its frame.
-  const [left, top, wide, tall] = boxOfRuns(runs, width);
-  const [x0, y0] = [Math.max(left - 1, 0), Math.max(top - 1, 0)];
-  const around = [x0, y0, Math.min(left + wide + 1, width) - x0, Math.min(top + tall + 1, height) - y0];
-  const others = complement(runs, width, around);
+  const others = complement(runs, width, height);
   const holes = regionsOf(others, width);
-  const outside = width * height - around[2] * around[3];
-  const edges = new Set();
-  holes.numbers.forEach((number, run) => {
-    const [y, start] = [Math.floor(others[2 * run] / width), others[2 * run] % width];
-    const end = start + others[2 * run + 1] - others[2 * run];
-    const reachesOut = (y === y0 && y0 > 0) || (y === y0 + around[3] - 1 && y < height - 1)
-      || (start === x0 && x0 > 0) || (end === x0 + around[2] && end < width);
-    if (reachesOut && outside) edges.add(number);
-  });
   let filled = runs;
-  if (holes.areas.some((area, number) => area < least && !edges.has(number))) {
-    filled = union(runs, chosenRegions(others, holes, (number) => holes.areas[number] < least && !edges.has(number)), width);
+  if (holes.areas.some((area) => area < least)) {
+    filled = union(runs, chosenRegions(others, holes, (number) => holes.areas[number] < least), width);
   }
   const islands = regionsOf(filled, width);
-  const largest = islands.areas.indexOf(Math.max(...islands.areas));
   if (islands.areas.every((area) => area >= least)) return filled;
+  const largest = islands.areas.indexOf(Math.max(...islands.areas));
   return chosenRegions(filled, islands, (number) => islands.areas[number] >= least || number === largest);
 }
