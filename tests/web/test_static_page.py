@@ -187,7 +187,7 @@ def test_work_in_the_page_ends_in_files_that_anymask_reads(browser, address, tmp
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda said: said.type == "error" and errors.append(said.text))
     page.goto(address)
-    page.click("#open-sample")
+    page.set_input_files("#files", Path(skimage.__file__).parent / "data" / "coffee.png")
     page.wait_for_selector("#image-list button")
 
     # A click with its candidates, then a box, of a class; what is deleted comes back.

@@ -124,7 +124,7 @@ def write_page(
         with tarfile.open(_RUNTIME) as archive:
             archive.extractall(part / "onnxruntime", filter="data")
         (part / "sample").mkdir()
-        shutil.copy(_sample(), part / "sample")
+        shutil.copy(_photograph("coins.png"), part / "sample")
         sizes = {path: path.stat().st_size for path in part.rglob("*") if path.is_file()}
     of_model = {path.name: n for path, n in sorted(sizes.items()) if path.parent.name == "model"}
     other = sum(sizes.values()) - sum(of_model.values())
@@ -150,7 +150,7 @@ def _write_model(model: str | None, folder: Path, weights: str) -> None:
         "small" if model is None else model,
         folder,
         weights=weights,  # type: ignore[arg-type]
-        image=read_rgb(_sample()),
+        image=read_rgb(_photograph("coffee.png")),
     )
 
 
@@ -187,8 +187,8 @@ def _index() -> str:
     return text
 
 
-def _sample() -> Path:
-    """A photograph that comes with scikit-image, in the public domain."""
+def _photograph(name: str) -> Path:
+    """A photograph that comes with scikit-image, without restrictions."""
     import skimage
 
-    return Path(skimage.__file__).parent / "data" / "coffee.png"
+    return Path(skimage.__file__).parent / "data" / name

@@ -11,9 +11,9 @@ export const backend = new Backend(model);
 
 async function openSample() {
   try {
-    const answer = await fetch(new URL("../sample/coffee.png", import.meta.url));
+    const answer = await fetch(new URL("../sample/coins.png", import.meta.url));
     if (!answer.ok) throw new Error("The sample is not there; open a picture of yours.");
-    await openFiles([new File([await answer.blob()], "coffee.png", { type: "image/png" })]);
+    await openFiles([new File([await answer.blob()], "coins.png", { type: "image/png" })]);
   } catch (error) {
     fail(error);
   }
