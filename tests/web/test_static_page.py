@@ -21,6 +21,7 @@ from PIL import Image
 
 import anymask
 from anymask.errors import AnymaskError
+from anymask.model.config import VARIANTS
 from anymask.web.static_page import StaticPage, write_page
 from tests.web.pages import (
     CUP,
@@ -73,6 +74,19 @@ def test_a_model_exported_for_other_programs_is_refused(tmp_path):
     exported.mkdir()
     (exported / "model.json").write_text(json.dumps({"anymask_onnx": 1, "contract": "meta"}))
     with pytest.raises(AnymaskError, match="export the model without --meta"):
+        write_page(tmp_path / "page", model=str(exported))
+    assert not (tmp_path / "page").exists()
+
+
+def test_a_sam_2_is_refused(tmp_path):
+    exported = tmp_path / "sam2"
+    exported.mkdir()
+    config = VARIANTS["sam2.1_hiera_tiny"].to_dict()
+    facts = {"anymask_onnx": 1, "contract": "anymask", "config": config}
+    (exported / "model.json").write_text(json.dumps(facts))
+    for name in ("encoder.onnx", "decoder.onnx"):
+        (exported / name).touch()
+    with pytest.raises(AnymaskError, match="is a SAM 2"):
         write_page(tmp_path / "page", model=str(exported))
     assert not (tmp_path / "page").exists()
 
@@ -152,6 +166,18 @@ def test_masks_in_the_page_are_those_of_python(browser, address, written, tmp_pa
                 theirs = mask_of(runs, pixels.shape)
                 assert (mask & theirs).sum() >= 0.98 * (mask | theirs).sum(), (name, points, box)
                 assert found == pytest.approx(score, abs=1e-3)
+    page.close()
+
+
+STEPS = Path(__file__).with_name("random_steps.js")
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_every_step_in_the_page_is_undone_and_redone(browser, address):
+    page = browser.new_page()
+    page.goto(address)
+    assert page.evaluate(STEPS.read_text(encoding="utf-8"), 7)
     page.close()
 
 

@@ -172,7 +172,13 @@ def _facts_for_page(folder: Path) -> dict[str, Any]:
     if list(folder.glob("*.data")):
         raise AnymaskError("This model is too large for a browser; choose a smaller one.")
     facts = read_facts(folder)
-    facts["low_res_size"] = SamConfig.from_dict(facts["config"]).low_res_size
+    config = SamConfig.from_dict(facts["config"])
+    if config.stretches:
+        raise AnymaskError(
+            f"{config.name} is a SAM 2, which the page cannot run; choose a model of the first "
+            "SAM, such as small."
+        )
+    facts["low_res_size"] = config.low_res_size
     (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return facts
 
