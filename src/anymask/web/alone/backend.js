@@ -87,7 +87,10 @@ export class Backend {
 
   rename(old, name) {
     this.setClasses(this.classes.map((each) => (each.name === old ? { ...each, name } : each)));
-    for (const { labels } of this.pictures.values()) labels.rename(old, name);
+    for (const picture of this.pictures.values()) {
+      picture.labels.rename(old, name);
+      this.tellOf(picture);
+    }
     return { classes: this.classes };
   }
 

@@ -4,7 +4,7 @@ import { ApiError } from "../page/api.js";
 import { around } from "./labels.js";
 import { areaOf, boxOfRuns, chosenRegions, regionsOf, Runs } from "./runs.js";
 
-const fresh = (facts = {}) => ({ class: "", score: null, stability: null, reviewed: false, origin: "paint", automatic: false, ...facts });
+export const fresh = (facts = {}) => ({ class: "", score: null, stability: null, reviewed: false, origin: "paint", automatic: false, ...facts });
 const fill = (ids, runs, id) => { for (let i = 0; i < runs.length; i += 2) ids.fill(id, runs[i], runs[i + 1]); };
 
 function there(labels, ids) {

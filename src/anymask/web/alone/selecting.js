@@ -37,16 +37,17 @@ function distinct(masks, most, width) {
   return stay.map((index) => masks[index]);
 }
 
-// Masks at the size of the picture, the largest first, so that the smaller are painted over them.
+// Masks at the size of the picture, which is that of masks without logits, the largest first, so that the smaller are painted over them.
 export function select(found, { pred_iou, stability }, config, { width, height, size }) {
   const own = config.everything;
   const worth = own.order_by === "predicted_iou" ? (mask) => mask.score : (mask) => mask.score * mask.stability;
   const good = found.filter((mask) => mask.score > pred_iou && mask.stability >= stability)
     .sort((a, b) => worth(b) - worth(a));
-  const axes = axesOf(config, found.length ? found[0].window.side : 4, height, width, size);
-  const whole = distinct(good, own.box_nms_thresh, size[1]).map((mask) => {
+  const logits = found.length ? found[0].window : null;
+  const axes = logits && axesOf(config, logits.side, height, width, size);
+  const whole = distinct(good, own.box_nms_thresh, logits ? size[1] : width).map((mask) => {
     if (!mask.whole) {
-      const before = runsAbove(logitsOf(mask.window), ...axes, 0);
+      const before = logits ? runsAbove(logitsOf(mask.window), ...axes, 0) : mask.runs;
       const runs = withoutSmall(before, width, height, own.min_mask_region_area);
       mask.whole = { score: mask.score, stability: mask.stability, runs, area: areaOf(runs), cleaned: runs !== before };
     }
