@@ -16,9 +16,9 @@ from anymask.images.image import Image
 from anymask.images.normalize import check_rgb, rgb_of
 from anymask.io.read_images import read_rgb
 from anymask.masks.mask_set import MaskSet
-from anymask.model.sam import Sam
 
 if TYPE_CHECKING:
+    from anymask.model.sam import Sam
     from anymask.notebook.widget import Annotation
 
 
@@ -74,7 +74,8 @@ def annotate(
     else:
         pixels, name = np.asarray(rgb_of(image)), "image"
     check_rgb(pixels)
-    sam = model if isinstance(model, Sam) else load(model)
+    is_name = model is None or isinstance(model, str | os.PathLike)
+    sam: Sam = load(model) if is_name else model  # type: ignore[assignment, arg-type]
     made = Annotation(sam, pixels, name, classes, height)
     if masks is not None:
         made.masks = masks

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymask.model.sam import Sam
 from anymask.notebook.runs import joined, runs_of
 from anymask.predict.everything.found_once import find
 from anymask.predict.predictor import SamPredictor
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
 
 Answer = tuple[list[dict[str, float]], NDArray[np.int32]]
 """Facts of masks, with the length of their runs, and the runs of all."""

@@ -7,7 +7,7 @@ import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import numpy as np
@@ -17,10 +17,12 @@ from PIL import Image as Pillow
 
 from anymask.errors import AnymaskError
 from anymask.masks.mask_set import MaskSet
-from anymask.model.sam import Sam
 from anymask.notebook.answering import Answer, Answers, StoppedError
 from anymask.notebook.one_file import page_as_one_file
 from anymask.notebook.runs import labels_of, triples_of
+
+if TYPE_CHECKING:
+    from anymask.model.sam import Sam
 
 _NO_PROMPTS: dict[str, Any] = {"points": [], "labels": [], "box": None}
 _MOST_ID = np.iinfo(np.uint16).max
