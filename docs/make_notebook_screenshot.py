@@ -46,6 +46,7 @@ def main() -> None:
                 if index < len(COINS) - 1:
                     page.keyboard.press("c")
                     frame.wait_for_selector("#offer", state="hidden")
+            page.get_by_role("button", name="No", exact=True).click()  # asks about news
             run_cell(page, 1)
             frame.wait_for_function("() => !document.querySelector('#said').children.length")
             page.locator(".jp-CodeCell").first.scroll_into_view_if_needed()

@@ -35,8 +35,8 @@ def jupyterlab(folder: Path, cells: Sequence[str]) -> Iterator[str]:
         [
             *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"),
             *(f"--port={port}", f"--ServerApp.token={TOKEN}", f"--ServerApp.root_dir={work}"),
-            # It would ask another host for news.
-            "--LabApp.news_url=None",
+            # It would ask other hosts for news and updates.
+            "--LabApp.news_url=",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         ],
         env={**os.environ, **{name: str(folder / name.lower()) for name in places}},
