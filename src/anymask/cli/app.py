@@ -14,6 +14,7 @@ from anymask.cli.clean import clean
 from anymask.cli.console import note_interrupts, show_notices, typed
 from anymask.cli.convert import convert
 from anymask.cli.dataset import app as dataset
+from anymask.cli.edges import edges
 from anymask.cli.evaluate import evaluate
 from anymask.cli.everything import everything
 from anymask.cli.export import export
@@ -34,6 +35,7 @@ from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
 from anymask.cli.serve import serve
 from anymask.cli.spectra import spectra
+from anymask.cli.text import text
 from anymask.cli.track import track
 from anymask.cli.tune import tune
 from anymask.cli.view import CommandWithRgb
@@ -94,11 +96,13 @@ def anymask(
 _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (everything, CommandWithRgb),
     (segment, CommandWithObjects),
+    (text, CommandWithRgb),
     (gui, None),
     (serve, None),
     (page, None),
     (track, CommandWithObjects),
     (semantic, CommandWithRgb),
+    (edges, CommandWithRgb),
     (clean, CommandWithFormats),
     (overlay, CommandWithRgb),
     (measure, None),
