@@ -1,25 +1,30 @@
-"""Take the screenshots of docs/serve.md from the real page.
+"""Take the screenshots of docs/serve.md and docs/page.md from the real pages.
 
     python docs/make_page_screenshots.py [--out DIR] [--all]
 
-Needs `anymask[web]`, playwright and Debian's Chromium. `--all` also takes the page at every size
-that it is made for, dark and light.
+Needs `anymask[web,onnx]`, playwright and Debian's Chromium. `--all` also takes the page at every
+size that it is made for, dark and light.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import http.server
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import skimage
 from playwright.sync_api import Page, sync_playwright
+
+from anymask.web.static_page import write_page
 
 OUT = Path(__file__).resolve().parent / "images"
 PHOTOGRAPHS = ("coffee.png", "coins.png", "chelsea.png", "rocket.jpg", "astronaut.png")
@@ -28,7 +33,7 @@ LARGE = ((42, 255), (330, 175), (157, 248))
 SMALL = ((36, 128), (90, 128), (132, 130), (182, 125), (290, 128), (36, 192))
 SIZES = {"desk": (1440, 900), "tablet": (1024, 768), "phone": (390, 844)}
 _TO_SCREEN = """async ([u, v]) => {
-    const view = await import("/page/view.js");
+    const view = await import(new URL("page/view.js", document.baseURI));
     const box = document.querySelector("#overlay").getBoundingClientRect();
     const [x, y] = view.toScreen(u, v);
     return [x + box.left, y + box.top];
@@ -129,6 +134,7 @@ def main() -> None:
             settle(page)
             page.screenshot(path=args.out / "serve.png")
             page.close()
+            without_server(browser, folder.parent / "page", args.out)
             if args.all:
                 for scheme in ("light", "dark"):
                     for size in SIZES:
@@ -137,6 +143,34 @@ def main() -> None:
             browser.close()
             process.terminate()
             process.wait()
+
+
+def without_server(browser: Any, folder: Path, out: Path) -> None:
+    """Take the page that `anymask page` writes, with its sample."""
+    write_page(folder)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="dark")
+    page.set_default_timeout(300_000)
+    page.goto(f"http://127.0.0.1:{server.server_port}/")
+    page.click("#open-sample")
+    page.wait_for_selector("#image-list button")
+    page.keyboard.press("a")
+    page.check("input[name=points][value='16']")
+    page.click("#everything-dialog button.main")
+    page.wait_for_selector("#sliders:not([hidden])")
+    page.keyboard.press("v")
+    click(page, *LARGE[0])
+    page.keyboard.press("Delete")
+    page.keyboard.press("p")
+    click(page, *LARGE[0])
+    page.wait_for_selector("#commit:not([disabled])")
+    page.mouse.move(5, 5)
+    settle(page)
+    page.screenshot(path=out / "page.png")
+    page.close()
+    server.shutdown()
 
 
 def _one_size(browser: Any, address: str, size: str, scheme: str, out: Path) -> None:

@@ -108,7 +108,7 @@ LAYERS = (
     ("checkpoints", "show"),
     ("predict", "io", "samples"),
     ("compat", "datasets", "tracking"),
-    ("evaluation", "jobs", "onnx_export"),
+    ("evaluation", "jobs", "notebook", "onnx_export"),
     ("reports",),
     ("training",),
     ("__init__", "export"),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from anymask.masks.mask_set import MaskSet
     from anymask.measuring import measure
     from anymask.model.sam import Sam
+    from anymask.notebook.annotate import annotate
     from anymask.onnx_export.export import export_onnx
     from anymask.painting import overlay
     from anymask.predict.alike.finding import AlikeFinder, find_alike
@@ -69,6 +70,7 @@ __all__ = [
     "SamPredictor",
     "SamTracker",
     "__version__",
+    "annotate",
     "band_math",
     "benchmark",
     "check_dataset",
@@ -116,6 +118,7 @@ _HOMES = {
     "SamAutomaticMaskGenerator": "anymask.predict.everything.generator",
     "SamPredictor": "anymask.predict.predictor",
     "SamTracker": "anymask.tracking.tracker",
+    "annotate": "anymask.notebook.annotate",
     "band_math": "anymask.images.band_math",
     "benchmark": "anymask.evaluation.speed",
     "check_dataset": "anymask.datasets",

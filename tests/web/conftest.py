@@ -25,6 +25,7 @@ from anymask.web.places import open_place
 from anymask.web.server import bound
 from anymask.web.workplace import Workplace
 from tests.conftest import remember_embeddings
+from tests.web.pages import CHROMIUM
 
 TOKEN = "a-token-that-nobody-guesses"
 HOST = "http://127.0.0.1:8321"
@@ -101,6 +102,19 @@ def address(work: Workplace) -> Iterator[str]:
     server.should_exit = True
     work.hub.close()
     thread.join()
+
+
+@pytest.fixture
+def browser() -> Iterator:
+    """Debian's Chromium without a screen."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield opened
+        opened.close()
 
 
 def pixels_of(rle: dict[str, Any]) -> np.ndarray:

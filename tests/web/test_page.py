@@ -18,17 +18,9 @@ from axe_playwright_python.sync_playwright import Axe
 
 import anymask
 from anymask.session import Session
+from tests.web.pages import CUP, PATIENCE, PHONE, commit, needs_chromium, place_of, wait_for_objects
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PATIENCE = 120_000  # milliseconds; plenty on a busy machine
-CUP = (285, 165)
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="there is no Chromium here; on Debian: apt-get install chromium"
-    ),
-]
+pytestmark = [pytest.mark.slow, needs_chromium]
 
 
 @pytest.fixture
@@ -67,45 +59,9 @@ def serve(folder: Path, tmp_path: Path) -> Iterator[Callable[[int], tuple[str, s
         process.wait()
 
 
-@pytest.fixture
-def browser() -> Iterator:
-    """Debian's Chromium without a screen."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield opened
-        opened.close()
-
-
-def place_of(page, u: float, v: float) -> tuple[float, float]:
-    """Where a place of the image is on the screen."""
-    x, y = page.evaluate(
-        "async ([u, v]) => { const view = await import('/page/view.js');"
-        " const box = document.querySelector('#overlay').getBoundingClientRect();"
-        " const [x, y] = view.toScreen(u, v); return [x + box.left, y + box.top]; }",
-        [u, v],
-    )
-    return x, y
-
-
-def wait_for_objects(page, count: int) -> None:
-    page.wait_for_function(
-        "count => document.querySelectorAll('#object-list button').length === count", arg=count
-    )
-
-
-def commit(page) -> None:
-    page.wait_for_selector("#commit:not([disabled])")
-    page.keyboard.press("c")
-
-
 def by_touch(browser, address: str) -> None:
     """On a phone: a finger clicks and commits, two fingers zoom and click nothing."""
-    phone = {"width": 390, "height": 844}
-    context = browser.new_context(viewport=phone, has_touch=True, is_mobile=True)
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(address)

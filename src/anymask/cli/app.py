@@ -28,6 +28,7 @@ from anymask.cli.measure import measure
 from anymask.cli.models import models
 from anymask.cli.options import CommandWithFormats, current_name
 from anymask.cli.overlay import overlay
+from anymask.cli.page import page
 from anymask.cli.plot import plot
 from anymask.cli.prompts import CommandWithObjects
 from anymask.cli.replay import replay
@@ -101,6 +102,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (text, CommandWithRgb),
     (gui, None),
     (serve, None),
+    (page, None),
     (track, CommandWithObjects),
     (semantic, CommandWithRgb),
     (edges, CommandWithRgb),

@@ -1,42 +1,32 @@
-// Talks to the server. Every failure becomes an Error with one sentence, ready to be shown.
-
-const user = sessionStorage.user || (sessionStorage.user = crypto.getRandomValues(new Uint32Array(2)).join("-"));
+// What the page asks of whatever keeps its images and masks: a server, or the page itself.
+//
+// A backend is an object with
+//   ask(method, path, body, options)  facts as objects; failures as ApiError with one sentence
+//   picture(path, signal)             a tile as ImageBitmap
+//   thumbnail(image)                  the address of a small picture
+//   connect()                         begins to tell the news
 
 export class ApiError extends Error {
-  constructor(sentence, status, code) {
+  constructor(sentence, status = 400, code = "") {
     super(sentence);
     this.status = status;
     this.code = code;
   }
 }
 
-async function ask(method, path, body, options = {}) {
-  const headers = { "x-user": user };
-  if (body !== undefined && !(body instanceof Blob)) {
-    headers["content-type"] = "application/json";
-    body = JSON.stringify(body);
-  }
-  let answer;
-  try {
-    answer = await fetch(`/v1/${path}`, { method, headers, body, ...options });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new ApiError("The server does not answer; what is committed is kept.", 0, "offline");
-  }
-  if (!answer.ok) {
-    const facts = await answer.json().catch(() => ({}));
-    const sentence = answer.status === 401
-      ? "The server wants its token again; open the address that anymask serve printed."
-      : facts.error || `The server answered ${answer.status}.`;
-    throw new ApiError(sentence, answer.status, facts.code);
-  }
-  return options.raw ? answer : answer.json();
+let backend = null;
+
+export function answeredBy(given) {
+  backend = given;
 }
 
-export const get = (path, options) => ask("GET", path, undefined, options);
-export const post = (path, body = {}, options) => ask("POST", path, body, options);
-export const put = (path, body) => ask("PUT", path, body);
-export const remove = (path) => ask("DELETE", path);
+export const get = (path, options) => backend.ask("GET", path, undefined, options);
+export const post = (path, body = {}, options) => backend.ask("POST", path, body, options);
+export const put = (path, body) => backend.ask("PUT", path, body);
+export const remove = (path) => backend.ask("DELETE", path);
+export const picture = (path, signal) => backend.picture(path, signal);
+export const thumbnail = (image) => backend.thumbnail(image);
+export const connect = () => backend.connect();
 
 // The address of something of an image, in its pseudo-RGB and plane.
 export function of(image, what, rgb, plane = 0, more = {}) {

@@ -1,11 +1,10 @@
 // Puts the page together: loads the session, opens images, joins buttons and news.
 
-import { get, post } from "./api.js";
+import { answeredBy, connect, get, post } from "./api.js";
 import { cancelDrawing } from "./brush.js";
 import { $, asked, make } from "./dom.js";
 import { askForExport, listenToExports } from "./exporting.js";
 import { changeBrush, groups, listenToKeys, reviewNext, toggleMasks, toggleNegative } from "./keys.js";
-import { connect } from "./live.js";
 import {
   here, loadObjects, mergeSelected, redo, removeSelected, reviewSelected, splitSelected, steps, undo,
 } from "./objects.js";
@@ -98,11 +97,12 @@ function showHistory() {
   $("#export").disabled = !state.images.some((image) => image.state !== "new");
 }
 
-async function send(files) {
+// Adds images to those of the page, and shows the last.
+export async function openFiles(files) {
   let last = null;
   for (const file of files) {
     try {
-      say(`Sending ${file.name} …`);
+      say(`Adding ${file.name} …`);
       last = await post(`images?name=${encodeURIComponent(file.name)}`, file);
     } catch (error) {
       fail(error);
@@ -205,7 +205,7 @@ function listenToButtons() {
   };
   for (const [id, act] of Object.entries(acts)) $(`#${id}`).addEventListener("click", act);
   $("#files").addEventListener("change", (event) => {
-    send([...event.target.files]);
+    openFiles([...event.target.files]);
     event.target.value = "";
   });
   $("#rgb").addEventListener("change", (event) => {
@@ -245,14 +245,21 @@ function listenToButtons() {
   for (const kind of ["dragover", "drop"]) {
     document.addEventListener(kind, (event) => {
       event.preventDefault();
-      if (kind === "drop" && event.dataTransfer.files.length) send([...event.dataTransfer.files]);
+      if (kind === "drop" && event.dataTransfer.files.length) openFiles([...event.dataTransfer.files]);
     });
   }
+  document.addEventListener("paste", (event) => {
+    const files = [...event.clipboardData.files];
+    if (!files.length) return;
+    event.preventDefault();
+    // Programs name a copied picture always the same.
+    openFiles(files.map((file) => (file.name === "image.png" ? new File([file], `pasted-${Date.now()}.png`, { type: file.type }) : file)));
+  });
 }
 
-async function begin() {
-  // The address need not show the secret any longer: the cookie holds it.
-  history.replaceState(null, "", "/");
+// Begins with a backend (api.js), which has the images and does the steps.
+export async function begin(backend) {
+  answeredBy(backend);
   theme(false);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme(false));
   listenToPanels();
@@ -284,5 +291,3 @@ async function begin() {
   }
   connect();
 }
-
-begin();

@@ -1,6 +1,6 @@
 // The lists at the sides: images, classes, objects; and the cards over the picture.
 
-import { put, post } from "./api.js";
+import { post, put, thumbnail } from "./api.js";
 import { $, asked, icon, make } from "./dom.js";
 import { setClass } from "./keys.js";
 import { colourOf } from "./objects.js";
@@ -15,13 +15,12 @@ const MOST_ROWS = 300;
 
 function imageRow(image) {
   const [sign, words] = image.missing ? ["✗", "file is missing"] : STATES[image.state];
-  const key = image.rgbs[0].picture;
   return make("li", {}, make("button", {
     "aria-current": String(image === state.image),
     "aria-label": `${image.name}, ${words}`,
     title: image.name,
   },
-  make("img", { src: `/v1/images/${image.id}/thumbnail?picture=${key}`, alt: "", loading: "lazy", width: 64, height: 48 }),
+  make("img", { src: thumbnail(image), alt: "", loading: "lazy", width: 64, height: 48 }),
   make("span", {}, make("span", { className: "name", textContent: image.name }),
     make("span", { className: "state", textContent: `${sign} ${words}` }))));
 }

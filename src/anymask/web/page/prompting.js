@@ -40,6 +40,14 @@ export function setBox(left, top, right, bottom) {
   change();
 }
 
+// Shows prompts that were given elsewhere; their points are centres of pixels.
+export function setPrompts({ points, labels, box }) {
+  const place = ([u, v]) => [u + 0.5, v + 0.5];
+  Object.assign(prompt, { points: points.map(place), labels: [...labels], box: box && box.map((side) => side + 0.5) });
+  if (hasPrompts()) change();
+  else clearPrompts();
+}
+
 export function dropLast() {
   if (prompt.points.length) {
     prompt.points.pop();

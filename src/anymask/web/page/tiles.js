@@ -1,6 +1,6 @@
 // The picture, in tiles of several sizes: the coarse ones first, finer ones where one looks.
 
-import { of, get } from "./api.js";
+import { of, picture } from "./api.js";
 import { state } from "./state.js";
 import { redraw, view, visible } from "./view.js";
 
@@ -12,8 +12,8 @@ const failed = new Set();
 
 function address(level, column, row) {
   const rgb = state.image.rgbs.find((each) => each.name === state.rgb) || state.image.rgbs[0];
-  const path = `tiles/${level}/${column}/${row}`;
-  return of(state.image.id, path, state.rgb, state.plane, { picture: rgb.picture });
+  const what = `tiles/${level}/${column}/${row}`;
+  return of(state.image.id, what, state.rgb, state.plane, { picture: rgb.picture });
 }
 
 function levelNow() {
@@ -38,8 +38,7 @@ async function load(path) {
   const control = new AbortController();
   waiting.set(path, control);
   try {
-    const answer = await get(path, { raw: true, signal: control.signal });
-    kept.set(path, await createImageBitmap(await answer.blob()));
+    kept.set(path, await picture(path, control.signal));
     while (kept.size > MOST_KEPT) {
       const [oldest, bitmap] = kept.entries().next().value;
       bitmap.close();

@@ -1,0 +1,8 @@
+// The page of anymask serve.
+
+import { server } from "./http.js";
+import { begin } from "./main.js";
+
+// The address need not show the secret any longer: the cookie holds it.
+history.replaceState(null, "", "/");
+begin(server);
