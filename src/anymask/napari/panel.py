@@ -138,6 +138,8 @@ class Panel(QWidget):
         threading.Thread(target=warm_up, name="anymask: warm-up", daemon=True).start()
         self.open_page("Images")
         self._tell()
+        # Only once: Mesa's driver crashes if an emptied canvas is drawn again.
+        self.clicks.sign_of_none(True)
         for warning in left_out:
             self.control.said.emit(str(warning.message), "error", None)
 
@@ -304,7 +306,8 @@ class Panel(QWidget):
         else:
             self._tell_place()
         is_empty = session is None or not len(session.images)
-        self.clicks.sign_of_none(is_empty)
+        if not is_empty:
+            self.clicks.sign_of_none(False)
         if not is_empty and self.message.text.text() == NO_IMAGE:
             self.message.hide()
         self._tell_history()
