@@ -36,7 +36,6 @@ TOOLS = {
 }
 _VIEW_SETTLED_MS = 500
 _PREPARING, _READY = "Preparing the image…", "Ready to click"
-_BEGIN = "Drop images here, or press Add files… on the right."
 _FINDING, _COMMITTING = "Finding the mask…", "Committing…"
 
 
@@ -241,13 +240,6 @@ class Clicking(QObject):
         self._waits = False
         self._say("Not ready")
         self._control.fail(error)
-
-    def sign_of_none(self, is_empty: bool) -> None:
-        """Say on the canvas where to begin, while there is no image."""
-        if is_empty:
-            self.sign.show(_BEGIN)
-        elif self.sign.text == _BEGIN:
-            self.sign.show(self.status if self.is_on else "")
 
     def _say(self, status: str) -> None:
         self.status = status

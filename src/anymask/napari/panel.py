@@ -138,8 +138,6 @@ class Panel(QWidget):
         threading.Thread(target=warm_up, name="anymask: warm-up", daemon=True).start()
         self.open_page("Images")
         self._tell()
-        # Only once: Mesa's driver crashes if an emptied canvas is drawn again.
-        self.clicks.sign_of_none(True)
         for warning in left_out:
             self.control.said.emit(str(warning.message), "error", None)
 
@@ -306,8 +304,6 @@ class Panel(QWidget):
         else:
             self._tell_place()
         is_empty = session is None or not len(session.images)
-        if not is_empty:
-            self.clicks.sign_of_none(False)
         if not is_empty and self.message.text.text() == NO_IMAGE:
             self.message.hide()
         self._tell_history()
