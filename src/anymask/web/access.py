@@ -40,6 +40,8 @@ class Access:
         Further names under which the server is reached, such as that of a proxy.
     origins : iterable of str
         Origins of other sites whose pages may ask, such as "https://example.org".
+    dialects : iterable of str
+        Names of the dialects that are answered.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Access:
         port: int = 0,
         hosts: Iterable[str] = (),
         origins: Iterable[str] = (),
+        dialects: Iterable[str] = (),
     ) -> None:
         if len(token) < _SHORTEST_TOKEN or not token.isascii():
             raise AnymaskError(
@@ -69,6 +72,7 @@ class Access:
             self._names |= _LOOPBACK | {socket.gethostname().lower(), socket.getfqdn().lower()}
         self.cookie = f"anymask-{port}"  # cookies do not know ports, their names can
         self.cookie_value = hmac.new(token.encode(), b"cookie", hashlib.sha256).hexdigest()
+        self._dialects = {name: self._key_of(name) for name in dialects}
         self._wrong: deque[float] = deque(maxlen=_MOST_WRONG)
         self._guard = threading.Lock()
 
@@ -100,7 +104,27 @@ class Access:
 
     def is_token(self, given: str) -> bool:
         """Compare a token in constant time; wrong ones are counted."""
-        good = hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
+        return self._is_same(given, self._token)
+
+    def dialect_of(self, path: str) -> str | None:
+        """Return the dialect to which a path belongs; None if it is one of the server's own."""
+        name = path[1:].partition("/")[0]
+        return name if name in self._dialects else None
+
+    def dialect_key(self, name: str) -> str:
+        """Return the key of a dialect: it opens nothing but the dialect, and follows the token."""
+        return self._dialects[name]
+
+    def is_dialect_key(self, name: str, given: str) -> bool:
+        """Compare the key of a dialect in constant time; wrong ones are counted."""
+        return self._is_same(given, self._dialects[name])
+
+    def _key_of(self, dialect: str) -> str:
+        made = hmac.new(self._token.encode(), f"dialect {dialect}".encode(), hashlib.sha256)
+        return made.hexdigest()[:40]
+
+    def _is_same(self, given: str, known: str) -> bool:
+        good = hmac.compare_digest(given.encode("utf-8", "replace"), known.encode())
         if not good:
             with self._guard:
                 self._wrong.append(time.monotonic())

@@ -19,6 +19,9 @@ from anymask import __version__
 from anymask.errors import AnymaskError
 from anymask.session import EditedError, RevisionError
 from anymask.web.access import Access
+from anymask.web.dialects import DIALECTS
+from anymask.web.dialects.desk import Desk
+from anymask.web.dialects.label_studio_files import LabelStudio
 from anymask.web.guarding import Guard
 from anymask.web.model_queue import BusyError
 from anymask.web.routes import classes, exports, images, objects, prompts, runs, status
@@ -34,7 +37,13 @@ _ABOUT = (
 )
 
 
-def create_app(work: Workplace, access: Access, *, most_upload: int = MOST_UPLOAD) -> ASGIApp:
+def create_app(
+    work: Workplace,
+    access: Access,
+    *,
+    most_upload: int = MOST_UPLOAD,
+    label_studio: LabelStudio | None = None,
+) -> ASGIApp:
     """Make the application that serves a session.
 
     Parameters
@@ -44,6 +53,8 @@ def create_app(work: Workplace, access: Access, *, most_upload: int = MOST_UPLOA
     access : Access
     most_upload : int
         Bytes of an image that is sent.
+    label_studio : LabelStudio, optional
+        From which the dialect of that name fetches images; by default it fetches none.
 
     Returns
     -------
@@ -67,6 +78,12 @@ def create_app(work: Workplace, access: Access, *, most_upload: int = MOST_UPLOA
     app.state.workplace = work
     for part in (status, images, objects, prompts, classes, runs, exports):
         app.include_router(part.routes)
+    desk = Desk(work)
+    for name, dialect in DIALECTS.items():
+        if access.dialect_of(f"/{name}"):
+            app.include_router(
+                dialect.routes(desk, label_studio or LabelStudio()), prefix=f"/{name}"
+            )
     app.add_exception_handler(AnymaskError, _sentence)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
