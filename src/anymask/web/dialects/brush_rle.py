@@ -20,7 +20,7 @@ def brush_rle(mask: NDArray[np.bool_]) -> list[int]:
     """Encode a mask (H, W) as a list of bytes.
 
     >>> brush_rle(np.array([[True, False]]))
-    [0, 0, 0, 8, 57, 27, 252, 252, 127, 136, 0, 0]
+    [0, 0, 0, 8, 57, 27, 252, 127, 241, 128, 0]
     """
     flat = mask.ravel()
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1

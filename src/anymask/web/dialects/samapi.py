@@ -113,7 +113,7 @@ def routes(desk: Desk) -> APIRouter:
 
 def _features(masks: MaskSet, kind: str) -> list[dict[str, Any]]:
     features = []
-    ordered = replace(masks, object_ids=np.arange(1, len(masks) + 1))  # the best first
+    ordered = replace(masks, object_ids=np.arange(1, len(masks) + 1))  # in their own order
     for feature in features_of(ordered, None):
         if feature["geometry"] is None:
             continue
