@@ -20,7 +20,7 @@ def test_it_needs_the_same_packages_but_for_torch():
     extras = own["optional-dependencies"]
     assert other["optional-dependencies"] == {
         name: extras[name]
-        for name in ("napari", "plots", "formats", "raw", "parquet", "geo", "dask", "web")
+        for name in ("napari", "plots", "formats", "raw", "parquet", "geo", "dask", "web", "cvat")
     }
 
 

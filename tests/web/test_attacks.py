@@ -182,3 +182,18 @@ def test_the_token_stays_the_same_until_a_new_one_is_wanted(tmp_path, monkeypatc
     assert token_of(tmp_path / "a.anymask") == first != token_of(tmp_path / "b.anymask")
     assert token_of(tmp_path / "a.anymask", new=True) != first
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "serve").iterdir()} == {0}
+
+
+def test_a_container_gives_the_token_by_its_environment_or_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANYMASK_HOME", str(tmp_path / "never"))
+    monkeypatch.setenv("ANYMASK_TOKEN", TOKEN)
+    assert token_of(tmp_path / "a.anymask") == TOKEN
+    with pytest.raises(AnymaskError, match="environment"):
+        token_of(tmp_path / "a.anymask", new=True)
+    (tmp_path / "token").write_text("another-long-secret\n")
+    monkeypatch.setenv("ANYMASK_TOKEN_FILE", str(tmp_path / "token"))
+    assert token_of(tmp_path / "a.anymask") == "another-long-secret"
+    monkeypatch.setenv("ANYMASK_TOKEN_FILE", str(tmp_path / "missing"))
+    with pytest.raises(AnymaskError, match="cannot be read"):
+        token_of(tmp_path / "a.anymask")
+    assert not (tmp_path / "never").exists()

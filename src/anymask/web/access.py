@@ -145,7 +145,9 @@ class Access:
 def token_of(session: Path, *, new: bool = False) -> str:
     """Return the token of a session, which stays the same so that open pages reconnect.
 
-    It is kept in the user's own cache (`ANYMASK_HOME`), readable by the user alone.
+    The environment may give one, as `ANYMASK_TOKEN` or in the file that `ANYMASK_TOKEN_FILE`
+    names; a container needs that. Otherwise it is kept in the user's own cache (`ANYMASK_HOME`),
+    readable by the user alone.
 
     Parameters
     ----------
@@ -153,7 +155,18 @@ def token_of(session: Path, *, new: bool = False) -> str:
         Folder of the session.
     new : bool
         Make a new one, so that old addresses no longer work.
+
+    Raises
+    ------
+    AnymaskError
+        If the file of the environment cannot be read, or a new token is wanted and the
+        environment gives one.
     """
+    given = _given_token()
+    if given is not None:
+        if new:
+            raise AnymaskError("The token comes from the environment; choose a new one there.")
+        return given
     home = Path(os.environ.get("ANYMASK_HOME") or Path.home() / ".cache" / "anymask").expanduser()
     digest = hashlib.sha256(os.fsencode(session.resolve())).hexdigest()[:32]
     path = home / "serve" / f"{digest}.token"
@@ -167,6 +180,19 @@ def token_of(session: Path, *, new: bool = False) -> str:
         part.touch(mode=0o600)
         part.write_text(token, "ascii")
     return token
+
+
+def _given_token() -> str | None:
+    """Return the token that the environment gives."""
+    file = os.environ.get("ANYMASK_TOKEN_FILE")
+    if file:
+        try:
+            return Path(file).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise AnymaskError(
+                f"The file {file} of ANYMASK_TOKEN_FILE cannot be read ({error})."
+            ) from error
+    return os.environ.get("ANYMASK_TOKEN") or None
 
 
 def _name_of(host: str) -> str:
