@@ -87,4 +87,6 @@ def test_a_click_in_cvat_gives_the_best_mask_of_the_point():
 def test_run_lengths_are_those_of_cvat():
     mask = np.random.default_rng(0).random((40, 50)) > 0.5
     mask[0], mask[:, 0] = False, False
-    assert np.array_equal(decode_mask(cvat_mask(boxed(mask)), image_width=50, image_height=40), mask)
+    assert np.array_equal(
+        decode_mask(cvat_mask(boxed(mask)), image_width=50, image_height=40), mask
+    )

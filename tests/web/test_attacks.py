@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import zlib
 
+import h5py
+import numpy as np
 import pytest
+import tifffile
 from fastapi.testclient import TestClient
 
 from anymask.errors import AnymaskError
@@ -157,6 +160,58 @@ def test_an_image_that_would_fill_the_memory_is_refused(client, photos):
     answer = client.post("/v1/images?name=bomb.png", content=bomb)
     assert answer.status_code in (400, 413)
     assert not (photos / "bomb.png").exists()
+
+
+def _linked(path, secret):
+    with h5py.File(path, "w") as file:
+        file["image"] = h5py.ExternalLink(str(secret), "/image")
+
+
+def _stored_elsewhere(path, secret):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("image", (4, 4), "u1", external=[(str(secret), 0, 16)])
+
+
+def _virtual(path, secret):
+    layout = h5py.VirtualLayout((4, 4), "u1")
+    layout[:] = h5py.VirtualSource(str(secret), "image", (4, 4))
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("image", layout)
+
+
+def _vrt(path, secret):
+    path.write_text(
+        '<VRTDataset rasterXSize="4" rasterYSize="4"><VRTRasterBand dataType="Byte" band="1" '
+        f'subClass="VRTRawRasterBand"><SourceFilename>{secret}</SourceFilename></VRTRasterBand>'
+        "</VRTDataset>"
+    )
+
+
+def _split_tiff(path, secret):
+    tifffile.imwrite(secret.with_suffix(".ome.tif"), np.ones((4, 4), np.uint8), ome=True)
+    frame = '<Pixels ID="P:0" DimensionOrder="XYZCT" Type="uint8" SizeX="4" SizeY="4" SizeZ="1" '
+    frame += 'SizeC="1" SizeT="1"><TiffData IFD="0" PlaneCount="1"><UUID FileName="'
+    frame += f'{secret.with_suffix(".ome.tif")}">urn:uuid:1</UUID></TiffData></Pixels>'
+    xml = '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+    xml += f'UUID="urn:uuid:0"><Image ID="I:0">{frame}</Image></OME>'
+    tifffile.imwrite(path, np.zeros((4, 4), np.uint8), description=xml, metadata=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("a.h5", _linked), ("a.h5", _stored_elsewhere), ("a.h5", _virtual), ("a.vrt", _vrt),
+        ("a.ome.tif", _split_tiff),
+    ],
+)  # fmt: skip
+def test_a_file_that_names_a_file_of_the_server_is_refused(client, photos, tmp_path, name, make):
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(bytes(range(200, 232)))
+    made = tmp_path / name
+    make(made, secret)
+    answer = client.post(f"/v1/images?name={name}", content=made.read_bytes())
+    assert (answer.status_code, "other files" in answer.json()["error"]) == (400, True)
+    assert not (photos / name).exists()
 
 
 def test_a_body_that_never_ends_is_given_up(monkeypatch):

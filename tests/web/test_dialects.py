@@ -73,7 +73,9 @@ def start(access: Access):
 
 def filled(polygons: Any, size: tuple[int, int] = SIZE) -> np.ndarray:
     """The pixels of polygons whose rings are closed."""
-    counts = fill_polygons([[np.array(ring)[:-1] for ring in polygon] for polygon in polygons], size)
+    counts = fill_polygons(
+        [[np.array(ring)[:-1] for ring in polygon] for polygon in polygons], size
+    )
     return mask_of(counts, size)
 
 

@@ -1,7 +1,7 @@
 """CVAT's interaction function: one object from points and a box, clicked in CVAT's page.
 
-``cvat-cli function create-native "anymask" --function-module anymask.cvat.clicks`` makes it known to
-the server, and ``cvat-cli function run-agent ID --function-module anymask.cvat.clicks`` answers.
+``cvat-cli function create-native anymask --function-module anymask.cvat.clicks`` makes it known to
+the server; ``cvat-cli function run-agent ID --function-module anymask.cvat.clicks`` answers.
 """
 
 from __future__ import annotations

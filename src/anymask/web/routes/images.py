@@ -18,6 +18,7 @@ from anymask.session import DEFAULT_RECIPE, ImageRecord, LayerKey
 from anymask.web.bodies import PseudoRgb
 from anymask.web.guarding import TooLarge
 from anymask.web.routes.asked import At, Record, Work
+from anymask.web.self_contained import check_self_contained
 from anymask.web.tiles import SIDE, Form
 from anymask.web.workplace import Workplace
 
@@ -155,6 +156,11 @@ def _check_new(path: FilePath) -> None:
 
 def _added(work: Workplace, path: FilePath) -> dict[str, Any]:
     """Add a file that was sent; a file that is no image is removed again."""
+    try:
+        check_self_contained(path)
+    except AnymaskError:
+        os.unlink(path)
+        raise
     added = work.session.images.add(path)
     if not added.ids:
         os.unlink(path)
