@@ -31,7 +31,7 @@ _WIDGETS = {
     "button_finish_object": None,
     "mask_fineness_slider": 5,
     "mask_fineness_value_label": None,
-    "toggle_preserve_existing_annotations": False,
+    "toggle_preserve_existing_annotations": True,  # a run replaces nothing
 }
 
 
