@@ -13,6 +13,7 @@ from PIL import Image
 
 import anymask
 from anymask.session import Session
+from anymask.web.leases import Leases
 from tests.web.conftest import pixels_of
 
 CUP = {"points": [[285, 165]], "labels": [1]}
@@ -74,6 +75,36 @@ def test_the_second_of_two_people_is_told_that_the_first_was_quicker(client):
     assert "changed by someone else" in second.json()["error"]
     objects = client.get(f"{IMAGE}/objects").json()["objects"]
     assert [each["box"] for each in objects] == [[5, 7, 3, 2]]
+
+
+def test_a_lease_tells_who_works_on_an_image_until_it_lapses(client, work, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(work, "leases", Leases(lambda: now))
+    ann, bob = {"x-user": "ann"}, {"x-user": "bob"}
+
+    def take(who: dict, name: str, image: str = "i1") -> tuple:
+        told = client.put(f"/v1/images/{image}/lease", json={"name": name}, headers=who).json()
+        return told["yours"], told["name"]
+
+    assert take(ann, "Ann") == (True, "Ann")
+    assert take(bob, "Bob") == (False, "Ann")
+    assert client.get(f"{IMAGE}/lease", headers=bob).json()["held"]
+    # It locks nobody out.
+    drawn = {"mask": {"size": [1, 1], "counts": [0, 1]}, "left": 0, "top": 0, "how": "new"}
+    assert client.post(f"{IMAGE}/paint", json=drawn, headers=bob).status_code == 200
+    now = 59.0
+    assert take(ann, "Ann") == (True, "Ann")  # renewed
+    now = 118.0
+    assert take(bob, "Bob") == (False, "Ann")
+    now = 119.5
+    assert take(bob, "Bob") == (True, "Bob")
+    assert take(ann, "Ann") == (False, "Bob")
+    assert take(bob, "Bob", "i2") == (True, "Bob")  # who goes on leaves the image before
+    assert take(ann, "Ann") == (True, "Ann")
+    client.delete(f"{IMAGE}/lease", headers=bob)
+    assert client.get(f"{IMAGE}/lease").json()["name"] == "Ann"
+    client.delete(f"{IMAGE}/lease", headers=ann)
+    assert not client.get(f"{IMAGE}/lease").json()["held"]
 
 
 def test_drawing_merging_splitting_and_classes(client):

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 import zlib
+from contextlib import contextmanager
 
 import h5py
 import numpy as np
 import pytest
 import tifffile
+import uvicorn
 from fastapi.testclient import TestClient
 
 from anymask.errors import AnymaskError
-from anymask.web import guarding
+from anymask.web import connections, guarding
 from anymask.web.access import Access, token_of
+from anymask.web.app import create_app
+from anymask.web.pace import Pace
+from anymask.web.server import bound
 from tests.web.conftest import HOST, TOKEN
+
+WHOLE = b"GET /page/icon.svg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 def test_nothing_is_told_without_the_token_and_the_address_gives_a_strict_cookie(stranger):
@@ -63,8 +72,6 @@ def test_other_sites_and_names_are_refused_even_with_the_token(client, headers, 
 
 
 def test_only_an_allowed_origin_may_read_across_sites(work):
-    from anymask.web.app import create_app
-
     app = create_app(work, Access(TOKEN, port=8321, origins=["https://lab.example"]))
     with TestClient(app, base_url=HOST) as client:
         for origin, allowed in (("https://lab.example", True), ("https://evil.example", False)):
@@ -229,6 +236,65 @@ def test_a_body_that_never_ends_is_given_up(monkeypatch):
     with pytest.raises(guarding.TooSlow) as refused:
         asyncio.run(guard({**scope, "query_string": b""}, silence, silence))
     assert refused.value.status_code == 408
+
+
+def test_an_address_with_very_many_requests_waits_and_others_do_not():
+    now = 0.0
+    pace = Pace(3, 2, lambda: now)
+    assert [pace.wait_of("a") for _ in range(5)] == [0, 0, 0, 1, 1]
+    assert pace.wait_of("b") == 0
+    now = 1.0
+    assert [pace.wait_of("a") for _ in range(3)] == [0, 0, 1]
+    now = 100.0
+    assert [pace.wait_of("a") for _ in range(4)] == [0, 0, 0, 1]  # no more are saved up
+
+
+def test_too_many_requests_are_told_when_to_come_back(client, monkeypatch):
+    monkeypatch.setattr(Pace, "wait_of", lambda *_: 7)
+    answer = client.get("/v1/status")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+    assert answer.json()["error"].endswith(".")
+
+
+@pytest.mark.parametrize(("first", "part"), [(b"", b""), (b"", WHOLE[:30]), (WHOLE, WHOLE[:30])])
+def test_a_connection_that_sends_no_whole_request_is_closed(work, monkeypatch, first, part):
+    monkeypatch.setattr(connections, "_HEAD_SECONDS", 0.2)
+    with _listening(work) as port:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as slow:
+            if first:
+                slow.sendall(first)
+                assert slow.recv(12) == b"HTTP/1.1 200"
+            slow.sendall(part)
+            while slow.recv(65536):  # the rest of an answer, then the end
+                pass
+
+
+def test_one_address_does_not_hold_all_connections(work, monkeypatch):
+    monkeypatch.setattr(connections, "_MOST_OF_AN_ADDRESS", 2)
+    with _listening(work) as port:
+        held = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(3)]
+        assert held[2].recv(1) == b""  # closed at once
+        held[0].sendall(WHOLE)
+        assert held[0].recv(12) == b"HTTP/1.1 200"
+        for each in held:
+            each.close()
+    assert not connections.Patient.open_of
+
+
+@contextmanager
+def _listening(work):
+    listening = bound("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    app = create_app(work, Access(TOKEN, port=port))
+    config = uvicorn.Config(app, http=connections.Patient, log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def test_the_token_stays_the_same_until_a_new_one_is_wanted(tmp_path, monkeypatch):

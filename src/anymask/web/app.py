@@ -24,7 +24,7 @@ from anymask.web.dialects.desk import Desk
 from anymask.web.dialects.label_studio_files import LabelStudio
 from anymask.web.guarding import Guard
 from anymask.web.model_queue import BusyError
-from anymask.web.routes import classes, exports, images, objects, prompts, runs, status
+from anymask.web.routes import classes, exports, images, leases, objects, prompts, runs, status
 from anymask.web.routes.asked import MissingError
 from anymask.web.workplace import Workplace
 
@@ -76,7 +76,7 @@ def create_app(
         lifespan=life,
     )
     app.state.workplace = work
-    for part in (status, images, objects, prompts, classes, runs, exports):
+    for part in (status, images, leases, objects, prompts, classes, runs, exports):
         app.include_router(part.routes)
     desk = Desk(work)
     for name, dialect in DIALECTS.items():

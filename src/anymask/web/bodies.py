@@ -157,6 +157,12 @@ class Renaming(Body):
     new: Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class Naming(Body):
+    """How people call the sender."""
+
+    name: Annotated[str, Field(max_length=60)] = ""
+
+
 class Selecting(Revised):
     """Thresholds that select masks of the last run, without the model."""
 

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anymask.web.access import Access
+from anymask.web.pace import Pace
 
 MOST_BODY = 4 * 2**20
 """Bytes of a request with JSON."""
@@ -48,6 +49,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, access: Access, most_upload: int) -> None:
         self._app, self._access, self._most_upload = app, access, most_upload
+        self._pace = Pace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -58,6 +60,12 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = Headers(scope=scope)
+        wait = self._pace.wait_of(scope["client"][0] if scope.get("client") else "")
+        if wait:
+            sentence = "These are too many requests; wait a moment."
+            answer = JSONResponse({"error": sentence}, 429, {"retry-after": str(wait)})
+            await answer(scope, receive, self._with_headers(scope, send))
+            return
         scope, key = self._without_key(scope, headers)
         refusal = self._refusal(scope, headers, key)
         if refusal is not None:

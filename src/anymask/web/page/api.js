@@ -36,7 +36,7 @@ async function ask(method, path, body, options = {}) {
 export const get = (path, options) => ask("GET", path, undefined, options);
 export const post = (path, body = {}, options) => ask("POST", path, body, options);
 export const put = (path, body) => ask("PUT", path, body);
-export const remove = (path) => ask("DELETE", path);
+export const remove = (path, options) => ask("DELETE", path, undefined, options);
 
 // The address of something of an image, in its pseudo-RGB and plane.
 export function of(image, what, rgb, plane = 0, more = {}) {

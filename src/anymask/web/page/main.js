@@ -5,6 +5,7 @@ import { cancelDrawing } from "./brush.js";
 import { $, asked, make } from "./dom.js";
 import { askForExport, listenToExports } from "./exporting.js";
 import { changeBrush, groups, listenToKeys, reviewNext, toggleMasks, toggleNegative } from "./keys.js";
+import { listenToLeases } from "./lease.js";
 import { connect } from "./live.js";
 import {
   here, loadObjects, mergeSelected, redo, removeSelected, reviewSelected, splitSelected, steps, undo,
@@ -260,6 +261,7 @@ async function begin() {
   listenToRuns();
   listenToExports();
   listenToNews();
+  listenToLeases();
   listen(overlay);
   listenToKeys(overlay);
   new ResizeObserver(() => {
