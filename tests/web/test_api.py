@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 import anymask
-from anymask.session import Session
+from anymask.session import Session, points_along
 from anymask.web.leases import Leases
 from tests.web.conftest import pixels_of
 
@@ -32,6 +32,19 @@ def test_a_click_gives_the_masks_of_the_predictor(client, photos, sam):
     assert answer["best"] == int(np.argmax(scores))
     shown = client.get(f"{IMAGE}/previews/{answer['preview']}.png?candidate={answer['best']}")
     assert np.array_equal(skimage.io.imread(io.BytesIO(shown.content)) > 0, masks[answer["best"]])
+
+
+def test_a_scribble_is_asked_at_points_along_it(client):
+    path = [[250, 150], [290, 165], [320, 190]]
+    asked = {"scribbles": [{"path": path}, {"path": [[20, 20], [21, 20]], "label": 0}]}
+    points = points_along(path)
+    same = {"points": [*points, *points_along([[20, 20], [21, 20]])]}
+    same["labels"] = [1] * len(points) + [0]
+    one, other = (
+        client.post(f"{IMAGE}/predict", json=body).json()["masks"] for body in (asked, same)
+    )
+    assert one == other
+    assert len(points) > 3
 
 
 def test_outlines_enclose_exactly_the_pixels_of_the_mask(client):
