@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import skimage.io
@@ -14,7 +15,7 @@ from PIL import Image
 import anymask
 from anymask.session import Session, points_along
 from anymask.web.leases import Leases
-from tests.web.conftest import pixels_of
+from tests.web.conftest import envi_cube, pixels_of
 
 CUP = {"points": [[285, 165]], "labels": [1]}
 IMAGE = "/v1/images/i1"
@@ -230,6 +231,28 @@ def test_an_image_that_is_sent_is_kept_and_one_that_is_none_is_not(client, photo
     assert {path.name for path in photos.iterdir()} == {
         "coffee.png", "coins.png", "new.png", "photos.anymask",
     }  # fmt: skip
+
+
+def test_an_envi_header_and_its_data_are_sent_together(client, photos, tmp_path):
+    header, data = envi_cube(tmp_path)
+
+    def send(*files: Path):
+        return client.post("/v1/images", files=[("file", (f.name, f.read_bytes())) for f in files])
+
+    sent = send(data, header)  # in any order
+    assert (sent.status_code, sent.json()["bands"], sent.json()["width"]) == (201, 6, 5), sent.text
+    assert (photos / "cube.dat").read_bytes() == data.read_bytes()
+    assert send(header, data).status_code == 400  # both are there already
+    alone = client.post("/v1/images?name=other.hdr", content=header.read_bytes())
+    assert "together" in alone.json()["error"]
+    header, data = envi_cube(tmp_path, "short")
+    data.write_bytes(b"too short")
+    before = set(photos.iterdir())
+    for files in ((header, data), (header,), (header, data, data), (data, data)):
+        answer = send(*files)
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["error"].endswith(".")
+    assert set(photos.iterdir()) == before
 
 
 def test_the_description_lists_every_address_and_the_page_asks_only_here(client):

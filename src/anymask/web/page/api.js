@@ -12,7 +12,7 @@ export class ApiError extends Error {
 
 async function ask(method, path, body, options = {}) {
   const headers = { "x-user": user };
-  if (body !== undefined && !(body instanceof Blob)) {
+  if (body !== undefined && !(body instanceof Blob || body instanceof FormData)) {
     headers["content-type"] = "application/json";
     body = JSON.stringify(body);
   }
