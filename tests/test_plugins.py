@@ -143,19 +143,13 @@ try:
 except anymask.AnymaskError as error:
     print(error)
 """
-    code = code.replace(
-        "print([round(anymask.masks.rle.intersection_over_union) for _ in ()])\n", ""
-    )
     done = run("-c", code)
     assert done.stdout.splitlines() == [
         "('red', 'blue')",
         "True",
         "True",
         "There is no detector for words called 'words'; there is colours (regions of a named "
-        "colour).",
+        "colour), grounding-dino (Grounding DINO, Swin-T), grounding-dino-base (Grounding DINO, "
+        "Swin-B), mm-grounding-dino (MM-Grounding-DINO, Swin-T), llmdet (LLMDet, Swin-T), owlv2 "
+        "(OWLv2, ViT-B/16).",
     ], done.stderr
-
-
-def test_without_a_detector_words_are_refused_with_what_to_do() -> None:
-    with pytest.raises(anymask.AnymaskError, match="No detector for words is installed; install"):
-        anymask.predict_text(np.zeros((8, 8, 3), np.uint8), ["coin"])

@@ -42,6 +42,12 @@ def test_a_checkpoint_of_another_model_is_refused(mobile):
         sam_model_registry["vit_b"](checkpoint=mobile[0])
 
 
+@pytest.mark.parametrize("kind", [CheckpointError, FileNotFoundError])
+def test_a_missing_checkpoint_is_told_and_can_be_caught_as_from_metas_code(tmp_path, kind):
+    with pytest.raises(kind, match=r"There is no .*nowhere\.pth"):
+        sam_model_registry["vit_b"](checkpoint=str(tmp_path / "nowhere.pth"))
+
+
 def test_models_of_own_dimensions_are_built():
     small = _build_sam(24, 2, 3, [1])
     encoder = small.image_encoder

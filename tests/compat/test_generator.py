@@ -12,6 +12,14 @@ _LOOSE = {"pred_iou_thresh": 0.3, "stability_score_thresh": 0.5}
 SETTINGS = {
     "crops": {**_LOOSE, "points_per_side": 4, "crop_n_layers": 1},
     "loose": {**_LOOSE, "points_per_side": 8},
+    # Below its range a threshold filters nothing; above it, no overlap is too large.
+    "open": {
+        "points_per_side": 7,
+        "pred_iou_thresh": -1,
+        "stability_score_thresh": -1,
+        "box_nms_thresh": 1.5,
+        "min_mask_region_area": -1,
+    },
     "cleaned": {**_LOOSE, "points_per_side": 6, "min_mask_region_area": 60},
 }
 
@@ -52,7 +60,9 @@ def test_steps_that_a_program_changes_are_taken_one_by_one(ours, scene, settings
     assert len(found) == len(at_once)
     for mine, other in zip(found, at_once, strict=True):
         assert np.array_equal(mine.pop("segmentation"), other.pop("segmentation"))
-        assert {n: np.allclose(mine[n], other[n]) for n in mine} == dict.fromkeys(other, True)
+        # An empty mask has no stability: NaN, as in Meta's code.
+        same = {n: np.allclose(mine[n], other[n], equal_nan=True) for n in mine}
+        assert same == dict.fromkeys(other, True)
 
 
 def test_a_step_can_drop_masks(ours, scene):

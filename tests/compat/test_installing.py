@@ -104,6 +104,30 @@ def test_a_script_that_is_not_there_and_none_at_all_are_told(tmp_path):
     assert asked.stdout.startswith("Usage: python -m anymask.compat SCRIPT.py")
 
 
+CHILDREN = """
+import multiprocessing, subprocess, sys
+
+def home(_):
+    from segment_anything.modeling import Sam
+    return Sam.__module__
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(home, [0])[0])
+    code = "from mobile_sam.build_sam import build_sam_vit_t as b; print(b.__module__)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+"""
+
+
+def test_processes_that_a_program_starts_find_anymask_too(tmp_path):
+    (tmp_path / "children.py").write_text(CHILDREN)
+    done = run("-u", "-m", "anymask.compat", "children.py", cwd=tmp_path)
+    assert done.stdout.splitlines() == [
+        "anymask.compat.segment_anything.modeling.sam",
+        "anymask.compat.mobile_sam.build_sam",
+    ], done.stderr
+
+
 def test_installed_packages_stay_unless_they_are_to_be_replaced(tmp_path):
     code = """
 import sys

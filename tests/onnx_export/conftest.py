@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from anymask.model.building import build_model
 from anymask.model.config import (
     VARIANTS,
     EfficientNetLiteConfig,
+    HieraConfig,
+    MemoryConfig,
+    Sam2Config,
     SamConfig,
     SmallEncoderConfig,
     TinyViTConfig,
@@ -53,6 +57,16 @@ CONFIGS = {
         _PLAIN,
         image_encoder=TinyViTConfig((16, 16, 32, 32), (1, 1, 1, 1), (2, 2, 2, 2), (3, 3, 5, 3)),
     ),
+    "hiera": Sam2Config(
+        "followed",
+        HieraConfig(16, 1, (1, 1, 2, 1), (3,), (8, 4, 6, 3)),
+        image_size=128,
+        prompt_dim=64,
+        decoder_heads=2,
+        decoder_mlp_dim=64,
+        iou_head_hidden_dim=32,
+        memory=MemoryConfig(attention_depth=1, attention_mlp_dim=32),
+    ),
     "small": _OURS,
     "small_0_1": replace(
         _OURS, image_encoder=SmallEncoderConfig((8, 16, 16, 18), (1, 1, 1, 1)), keep_clicked=False
@@ -63,7 +77,7 @@ CONFIGS = {
 def drawn(kind: str) -> Sam:
     """A model of a kind, with drawn weights."""
     torch.manual_seed(0)
-    sam = Sam(CONFIGS[kind])
+    sam = build_model(CONFIGS[kind])
     draw_weights_by_rule(sam)
     return sam.eval()
 

@@ -32,9 +32,9 @@ ROUNDING = 2e-5
 
 
 def largest(actual: Any, expected: torch.Tensor) -> float:
-    """The largest difference, relative to the largest value."""
+    """The largest difference, relative to the largest value or, if all are near zero, to .05."""
     assert actual.shape == tuple(expected.shape)
-    return float(np.abs(actual - expected.numpy()).max() / expected.abs().max())
+    return float(np.abs(actual - expected.numpy()).max() / expected.abs().max().clamp(min=0.05))
 
 
 def in_numpy(image: ImageEmbedding) -> ImageEmbedding:
@@ -97,8 +97,8 @@ def test_the_file_beside_the_networks_says_how_far_they_are_from_torch(
     assert export.parity.least_mask_iou > 0.99
 
 
-def test_a_predictor_gives_the_masks_of_torch(small_export: tuple[Sam, Path]):
-    sam, folder = small_export
+def test_a_predictor_gives_the_masks_of_torch(exported: tuple[Sam, Exported]):
+    sam, folder = exported[0], exported[1].folder
     image = drawn_image(90)[:70]
     found = []
     for model in (sam, load(folder, device="cpu")):
@@ -257,13 +257,11 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: s
     assert not (tmp_path / "out").exists()
 
 
-def test_a_sam_2_is_refused_before_anything_is_written(tmp_path: Path):
+def test_metas_names_are_refused_for_a_sam_2_before_anything_is_written(tmp_path: Path):
     encoder = HieraConfig(width=16, depths=(1, 1, 1, 1), global_attn_indexes=(2,))
     sam = build_model(Sam2Config("followed", encoder, image_size=64)).eval()
-    save(sam, tmp_path / "sam2.safetensors")
-    for model in (sam, tmp_path / "sam2.safetensors"):
-        with pytest.raises(AnymaskError, match="is a SAM 2, which cannot be exported to ONNX"):
-            export_onnx(model, tmp_path / "out")
+    with pytest.raises(AnymaskError, match="is a SAM 2, for which Meta's export has no names"):
+        export_onnx(sam, tmp_path / "out", meta=True)
     assert not (tmp_path / "out").exists()
 
 

@@ -38,6 +38,33 @@ def fetch_from_hub(repo_id: str) -> Path:
     CheckpointError
         If there is neither a file nor a model with this id, or the hub cannot be reached.
     """
+    folder = fetch_files(repo_id, _SAFETENSORS)
+    if list(folder.glob("*.safetensors")):
+        return folder
+    return fetch_files(repo_id, _PICKLES)
+
+
+def is_cached(repo_id: str) -> bool:
+    """Whether files of a model of the hub are in the hub's cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(repo_id, "config.json"), str)
+
+
+def fetch_files(repo_id: str, patterns: tuple[str, ...]) -> Path:
+    """Return the local folder of a model of the hub, with some of its files.
+
+    Parameters
+    ----------
+    repo_id : str
+    patterns : tuple of str
+        What the names of the files match.
+
+    Raises
+    ------
+    CheckpointError
+        As `fetch_from_hub`.
+    """
     # Imported here because it is slow and most models are files.
     from huggingface_hub.utils import (
         GatedRepoError,
@@ -47,9 +74,7 @@ def fetch_from_hub(repo_id: str) -> Path:
     )
 
     try:
-        folder = _snapshot(repo_id, _SAFETENSORS)
-        if not list(folder.glob("*.safetensors")):
-            folder = _snapshot(repo_id, _PICKLES)
+        return _snapshot(repo_id, patterns)
     except GatedRepoError as error:
         raise CheckpointError(
             f"{repo_id} on the Hugging Face hub is only open to users who accepted its terms; "
@@ -71,7 +96,6 @@ def fetch_from_hub(repo_id: str) -> Path:
         raise CheckpointError(
             f"{repo_id} cannot be downloaded from the Hugging Face hub ({reason}); try again."
         ) from error
-    return folder
 
 
 def _snapshot(repo_id: str, patterns: tuple[str, ...]) -> Path:

@@ -33,6 +33,7 @@ from anymask.cli.segment import segment
 from anymask.cli.semantic import semantic
 from anymask.cli.serve import serve
 from anymask.cli.spectra import spectra
+from anymask.cli.text import text
 from anymask.cli.track import track
 from anymask.cli.tune import tune
 from anymask.cli.view import CommandWithRgb
@@ -93,6 +94,7 @@ def anymask(
 _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (everything, CommandWithRgb),
     (segment, CommandWithObjects),
+    (text, CommandWithRgb),
     (gui, None),
     (serve, None),
     (track, CommandWithObjects),

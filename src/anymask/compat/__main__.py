@@ -9,7 +9,7 @@ import os
 import runpy
 import sys
 
-from anymask.compat.installing import install
+from anymask.compat.installing import install, install_for_children
 
 _USAGE = "Usage: python -m anymask.compat SCRIPT.py [ARGS...], or -m MODULE [ARGS...]"
 
@@ -29,9 +29,11 @@ def main() -> None:
     sys.argv = arguments
     if as_module:
         sys.path.insert(0, os.getcwd())
+        install_for_children()
         runpy.run_module(program, run_name="__main__", alter_sys=True)
     else:
         sys.path[0] = os.path.dirname(os.path.abspath(program))
+        install_for_children()
         runpy.run_path(program, run_name="__main__")
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import sys
+from pathlib import Path
 from types import ModuleType
 
 NAMES = ("segment_anything", "mobile_sam")
 _HOME = "anymask.compat"
+# A folder for the search path: it has a module of each name, which calls `install`.
+_IMPORTABLE = str(Path(__file__).parent / "importable")
 
 
 def install(replace: bool = False) -> list[str]:
@@ -51,6 +55,17 @@ def install(replace: bool = False) -> list[str]:
                 sys.modules[f"{name}.{short}"] = module
         installed.append(name)
     return installed
+
+
+def install_for_children() -> None:
+    """Let processes that this one starts find anymask under both names too.
+
+    Other Python programs find it by `PYTHONPATH`, and processes of `multiprocessing` by the search
+    path, which they get from this one.
+    """
+    sys.path.insert(0, _IMPORTABLE)
+    places = [_IMPORTABLE, *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(places)
 
 
 def shared_modules() -> dict[str, ModuleType]:

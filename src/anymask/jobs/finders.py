@@ -1,8 +1,8 @@
-"""What a job does with an image: find everything in it, or answer its prompts."""
+"""What a job does with an image: find everything in it, answer its prompts, or find words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,6 +63,66 @@ class Everything:
     def painted(self, rgb: NDArray[np.uint8], masks: MaskSet) -> NDArray[np.uint8]:
         """Paint the masks over the image, enlarged if it is very small."""
         return overlay(rgb, masks, scale=enlargement(rgb.shape))
+
+
+class Named:
+    """The objects that words name.
+
+    Parameters
+    ----------
+    sam : Sam
+    words : sequence of str
+    prompter : str or None
+    min_score : float or None
+    tile_size : int or None
+        As in `predict_text`.
+    device : str
+        Where a published detector computes.
+
+    Raises
+    ------
+    AnymaskError
+        If there is no such detector.
+    """
+
+    def __init__(
+        self,
+        sam: Sam,
+        words: Sequence[str],
+        prompter: str | None,
+        min_score: float | None,
+        tile_size: int | None,
+        device: str,
+    ) -> None:
+        from anymask.predict.predictor import SamPredictor
+        from anymask.predict.prompters import the_prompter
+
+        self._words = list(words)
+        self._given = {"min_score": min_score, "tile_size": tile_size}
+        self._prompter = the_prompter(prompter, device)
+        self._predictor = SamPredictor(sam)
+
+    def find(
+        self, item: WorkItem, image: Image, rgb: NDArray[np.uint8], advance: Advance | None
+    ) -> MaskSet:
+        """Return a mask for each object that a word names."""
+        from anymask.predict.predict_text import predict_text
+
+        try:
+            return predict_text(
+                rgb,
+                self._words,
+                prompter=self._prompter,
+                model=self._predictor,
+                progress=advance,
+                **self._given,  # type: ignore[arg-type]
+            )
+        finally:
+            self._predictor.reset_image()
+
+    def painted(self, rgb: NDArray[np.uint8], masks: MaskSet) -> NDArray[np.uint8]:
+        """Paint the masks over the image."""
+        return overlay(rgb, masks)
 
 
 class Answers:

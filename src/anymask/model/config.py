@@ -282,9 +282,14 @@ class Sam2Config(SamConfig):
     ----------
     memory : MemoryConfig or None
         None for models of single images.
+    stability_delta, stability_thresh : float
+        The single mask is unstable if moving the cut-off by `stability_delta` logits to either side
+        leaves an IoU below `stability_thresh`.
     """
 
     generation: ClassVar[int] = 2
+    stability_delta: ClassVar[float] = 0.05
+    stability_thresh: ClassVar[float] = 0.98
 
     use_skips: bool = True
     everything: EverythingConfig = EverythingConfig(pred_iou_thresh=0.8)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from anymask.errors import AnymaskError, CheckpointError, PromptError
 from anymask.model.arrays import NumpyArrays
-from anymask.model.config import SamConfig
+from anymask.model.config import Sam2Config, SamConfig
 from anymask.model.embedding import ImageEmbedding
 
 _PADDING, _FIRST_CORNER, _SECOND_CORNER = -1, 2, 3
@@ -81,6 +81,7 @@ class OnnxSam:
         threads: int = 0,
     ) -> None:
         self.config = config
+        self._is_sam2 = isinstance(config, Sam2Config)
         self.weights_hash = weights_hash
         kind = _kind_of(device)
         self._encoder = _session(encoder, kind, threads)
@@ -133,12 +134,13 @@ class OnnxSam:
         PromptError
             If only one of `point_coords` and `point_labels` is given.
         """
-        coords, labels = _tokens(point_coords, point_labels, boxes)
+        coords, labels = _tokens(point_coords, point_labels, boxes, self._is_sam2)
         side = self.config.low_res_size
         given = None if masks is None else np.asarray(masks, np.float32)
         if len(coords) == 0:  # neither points nor boxes
-            count = 1 if given is None else len(given)
-            coords, labels = np.zeros((count, 0, 2), np.float32), np.zeros((count, 0), np.float32)
+            shape = (1 if given is None else len(given), 2 if self._is_sam2 else 0)
+            coords = np.zeros((*shape, 2), np.float32)
+            labels = np.full(shape, _PADDING, np.float32)
         images = image.embedding.shape[0]
         each = len(coords) // images
         found = []
@@ -157,8 +159,22 @@ class OnnxSam:
             }
             found.append(self._decoder.run(["low_res_masks", "iou_predictions"], inputs))
         low_res, iou = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        if self._is_sam2 and not multimask_output:
+            return _stable_or_best(low_res, iou)
         chosen = slice(1, None) if multimask_output else slice(0, 1)
         return np.ascontiguousarray(low_res[:, chosen]), np.ascontiguousarray(iou[:, chosen])
+
+
+def _stable_or_best(
+    low_res: NDArray[np.float32], iou: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """SAM 2's single mask, or the best of the other candidates where that is unstable."""
+    delta, single = Sam2Config.stability_delta, low_res[:, 0]
+    inner, outer = ((single > limit).sum((1, 2)) for limit in (delta, -delta))
+    stable = (inner >= Sam2Config.stability_thresh * outer) | (outer == 0)
+    index = np.where(stable, 0, 1 + iou[:, 1:].argmax(1))
+    rows = np.arange(len(index))
+    return low_res[rows, index][:, None], iou[rows, index][:, None]
 
 
 def refuse_exported(model: object, purpose: str) -> None:
@@ -176,9 +192,15 @@ def refuse_exported(model: object, purpose: str) -> None:
 
 
 def _tokens(
-    point_coords: ArrayLike | None, point_labels: ArrayLike | None, boxes: ArrayLike | None
+    point_coords: ArrayLike | None,
+    point_labels: ArrayLike | None,
+    boxes: ArrayLike | None,
+    always_padded: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Prompts as (N, T, 2) coordinates and (N, T) labels; empty without points and boxes."""
+    """Prompts as (N, T, 2) coordinates and (N, T) labels; empty without points and boxes.
+
+    A token that is no point follows where there is no box, or `always_padded`.
+    """
     if (point_coords is None) != (point_labels is None):
         raise PromptError("Only one of point_coords and point_labels was given; give both.")
     coords: list[NDArray[Any]] = []
@@ -190,8 +212,7 @@ def _tokens(
         corners = np.asarray(boxes).reshape(-1, 2, 2)
         coords.append(corners)
         labels.append(np.tile([_FIRST_CORNER, _SECOND_CORNER], (len(corners), 1)))
-    elif coords:
-        # Meta's models expect a token that is no point wherever no box follows.
+    if coords and (boxes is None or always_padded):
         coords.append(np.zeros((len(coords[0]), 1, 2)))
         labels.append(np.full((len(coords[0]), 1), _PADDING))
     if not coords:

@@ -95,6 +95,10 @@ class Sam(Float32Buffers):
             return ImageEmbedding(features[0], features[1:])
         return ImageEmbedding(features)
 
+    def beside_encoder(self) -> dict[str, nn.Parameter]:
+        """The parameters, by name, that `encode_image` uses beside the image encoder's: none."""
+        return {}
+
     def decode(
         self,
         image: ImageEmbedding,

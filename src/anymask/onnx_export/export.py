@@ -107,6 +107,11 @@ def export_onnx(
         raise AnymaskError(f"{target} is no exported model, so it is not replaced; choose another.")
     onnx()
     sam = _in_torch(model, image_size)
+    if meta and isinstance(sam.config, Sam2Config):
+        raise AnymaskError(
+            f"{sam.config.name} is a SAM 2, for which Meta's export has no names; leave out --meta "
+            "(meta=True), or give a model of the first SAM, such as small or vit_b."
+        )
     pixels = drawn_image() if image is None else rgb_of(image)
     with whole_folder(target) as part:
         found = _write(sam, part, weights, pixels)
@@ -132,20 +137,10 @@ def _in_torch(model: str | os.PathLike[str] | Sam | None, image_size: int | None
     if isinstance(model, Sam):
         if image_size is not None:
             raise AnymaskError("image_size is for models to be loaded; give a file or a name.")
-        _refuse_sam2(model)
         return copy.deepcopy(model).to("cpu", torch.float32).eval()
     sam = load(model, image_size=image_size, device="cpu", dtype="float32")
     refuse_exported(sam, "exported again")
-    _refuse_sam2(sam)
     return sam
-
-
-def _refuse_sam2(sam: Sam) -> None:
-    if isinstance(sam.config, Sam2Config):
-        raise AnymaskError(
-            f"{sam.config.name} is a SAM 2, which cannot be exported to ONNX; give a model of the "
-            "first SAM, such as small or vit_b."
-        )
 
 
 def _write(sam: Sam, folder: Path, weights: Stored, pixels: NDArray[np.uint8]) -> Parity:

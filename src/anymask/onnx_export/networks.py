@@ -24,7 +24,7 @@ class EncoderNetwork(nn.Module):
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()
-        self.image_encoder = sam.image_encoder
+        self.sam = sam
         self.size = sam.config.image_size
         self.outputs = ("image_embeddings", *(SKIPS if sam.config.use_skips else ()))
 
@@ -34,7 +34,8 @@ class EncoderNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return the embedding (1, C, h, w), and finer features where the model has them."""
-        return self.image_encoder(image)
+        features = self.sam.encode_image(image)
+        return (features.embedding, *features.skips) if features.skips else features.embedding
 
 
 class DecoderNetwork(nn.Module):

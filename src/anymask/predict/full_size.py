@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymask.masks.rle import mask_of
+from anymask.model.config import SamConfig
 from anymask.predict.everything.enlarging import whole_logits
 from anymask.predict.everything.filtering import Criteria, Frame, Survivor, judge_masks
 
@@ -64,6 +65,28 @@ def full_size_masks(
     return masks
 
 
+def logits_frame(config: SamConfig, input_size: tuple[int, int]) -> tuple[tuple[int, int], int]:
+    """How low-resolution logits of an image are enlarged.
+
+    Parameters
+    ----------
+    config : SamConfig
+    input_size : tuple of int
+        Height and width of the image as resized for the encoder.
+
+    Returns
+    -------
+    size : tuple of int
+        Height and width of the image within a square.
+    side : int
+        The square's side, to which logits are enlarged on the way. A model that stretches images
+        has no such way: its square is that of the logits.
+    """
+    if config.stretches:
+        return (config.low_res_size,) * 2, config.low_res_size
+    return input_size, config.image_size
+
+
 def _masks_by_boundary(
     model: Sam, low_res: Tensor, input_size: tuple[int, int], original_size: tuple[int, int]
 ) -> Tensor:
@@ -103,8 +126,8 @@ def _numpy_masks(
     """The same without torch."""
     flat = np.ascontiguousarray(low_res.reshape(-1, *low_res.shape[2:]))
     if return_logits:
-        side = model.config.image_size
-        logits = [whole_logits(each, side, input_size, original_size) for each in flat]
+        inner, side = logits_frame(model.config, input_size)
+        logits = [whole_logits(each, side, inner, original_size) for each in flat]
         return np.stack(logits).reshape(*low_res.shape[:2], *original_size)
     masks = np.empty((len(flat), *original_size), np.bool_)
     for survivor in _judged(model, flat, input_size, original_size):

@@ -27,6 +27,7 @@ from anymask.predict.embeddings import (
     read_embedding,
     write_embedding,
 )
+from anymask.predict.full_size import logits_frame
 
 if TYPE_CHECKING:
     import torch
@@ -318,11 +319,7 @@ class PredictorImages:
 
     @property
     def logits_frame(self) -> tuple[tuple[int, int], int]:
-        """How low-resolution logits of the selected image are enlarged, for `ScoreMap`.
-
-        Height and width of the image within a square, and the square's side, to which logits are
-        enlarged on the way. A model that stretches images has no such way: its square is that of
-        the logits.
+        """How low-resolution logits of the selected image are enlarged; see `logits_frame`.
 
         Raises
         ------
@@ -330,10 +327,7 @@ class PredictorImages:
             No image is set.
         """
         _, _, input_size = self._image()
-        if self.model.config.stretches:
-            side = self.model.config.low_res_size
-            return (side, side), side
-        return input_size, self.model.config.image_size
+        return logits_frame(self.model.config, input_size)
 
     def _image(self) -> tuple[ImageEmbedding, tuple[int, int], tuple[int, int]]:
         """Features, original size and input size of the selected image."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from anymask.masks.clicked import keep_clicked
 from anymask.session.click_prompts import ClickPrompts
 from anymask.session.embedding_folder import EmbeddingFolder
 from anymask.session.errors import SessionError
+from anymask.session.following import Found, follow, has_memory
 from anymask.session.images import Images
 from anymask.session.previews import Prepared, Preview
 from anymask.session.records import LayerKey
@@ -178,6 +179,24 @@ class ClickModel:
         ]
         answers = zip(prompts, masks, scores, low_res, strict=True)
         return [Preview(ready, prompt, m, s, low) for prompt, m, s, low in answers]
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether the model is a SAM 2, which remembers an object from plane to plane."""
+        return has_memory(self.sam)
+
+    def follow(
+        self, layer: LayerKey, planes: range, start: int, mask: NDArray[np.bool_], direction: int
+    ) -> Iterator[Found]:
+        """Follow an object from plane to plane with the model's memory; see `following.follow`."""
+        region = self._region(layer, None)
+        found = follow(self.sam, self._images, layer, region, planes, start, mask, direction)
+        while True:
+            with self._predicting:
+                each = next(found, None)
+            if each is None:
+                return
+            yield each
 
     def _logits_of(self, region: Region, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Convert a mask of the image to the logits that the model takes as a prompt."""

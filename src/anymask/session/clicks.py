@@ -268,6 +268,9 @@ class Clicks:
         The object ends where the model is unsure, the mask is too different, or the object is
         annotated already. All planes together are one step; a cancelled run keeps its planes.
 
+        A SAM 2 follows the object with its memory of it instead (`SamTracker`), and needs no
+        `project`.
+
         Parameters
         ----------
         sam : Sam

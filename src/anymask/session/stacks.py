@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ from anymask.errors import PromptError
 from anymask.masks.objects import ObjectCrop
 from anymask.session.click_prompts import ClickPrompts
 from anymask.session.errors import SessionError, StoppedError
+from anymask.session.following import Found
 from anymask.session.label_edits import placed
 from anymask.session.records import CancelToken, Change, LayerKey
 
@@ -86,6 +87,10 @@ def followed(
         end = "last" if direction > 0 else "first"
         what = "plane" if along == len(labels) else "depth of this time"
         ended[direction] = f"It reached the {end} {what}."
+        found = None
+        if model.has_memory:
+            neighbours = range(first, min(first + along, len(labels)))
+            found = model.follow(layer, neighbours, plane, mask, direction)
         for other in way:
             if progress is not None:
                 progress(done, total)
@@ -94,7 +99,7 @@ def followed(
                 ended[direction] = f"Stopped before plane {other}."
                 break
             try:
-                mask = _next_mask(model, layer, new, label, mask, other, args)
+                mask = _next_mask(model, layer, new, label, mask, other, args, found)
             except StoppedError as reason:
                 ended[direction] = str(reason)
                 break
@@ -113,8 +118,11 @@ def _next_mask(
     mask: NDArray[np.bool_],
     plane: int,
     args: Mapping[str, Any],
+    followed: Iterator[Found] | None,
 ) -> NDArray[np.bool_]:
     """Find the object in the next plane, given its mask in the previous one.
+
+    `followed` are the answers of a model with a memory, a plane after the other.
 
     Raises
     ------
@@ -123,21 +131,13 @@ def _next_mask(
     """
     if (labels[plane] == label).any():
         raise StoppedError(f"It is already annotated in plane {plane}.")
-    ready = model.prepare(layer, plane)
-    try:
-        given = mask if args["project"] == "mask" else None
-        preview = model.predict(ready, projected(mask, args["project"]), False, given)
-        crop = preview.mask
-    except PromptError:
-        raise StoppedError(f"The model found nothing in plane {plane}.") from None
-    score = preview.score
-    if args["project"] != "points":
-        # A box always gives some mask, even where the object is gone; points then score low.
-        alone = model.predict(ready, projected(mask, "points"), False)
-        score = min(score, 2 * alone.score)
+    found, score = (
+        _asked(model, layer, mask, plane, args["project"]) if followed is None else next(followed)
+    )
+    if not found.any():
+        raise StoppedError(f"The model found nothing in plane {plane}.")
     if score < args["min_score"]:
         raise StoppedError(f"The model is unsure in plane {plane} (score {score:.2f}).")
-    found = placed(np.zeros(mask.shape, np.uint8), crop, 1, overwrite=True) > 0
     shared = np.count_nonzero(found & mask)
     overlap = shared / np.count_nonzero(found | mask)
     if overlap < args["min_overlap"]:
@@ -146,6 +146,26 @@ def _next_mask(
     if not free.any():
         raise StoppedError(f"Other objects cover it in plane {plane}.")
     return free
+
+
+def _asked(
+    model: ClickModel, layer: LayerKey, mask: NDArray[np.bool_], plane: int, how: Projection
+) -> Found:
+    """Ask for the object by its mask in the previous plane."""
+    nothing = np.zeros(mask.shape, bool)
+    ready = model.prepare(layer, plane)
+    try:
+        given = mask if how == "mask" else None
+        preview = model.predict(ready, projected(mask, how), False, given)
+        crop = preview.mask
+    except PromptError:
+        return Found(nothing, 0.0)
+    score = preview.score
+    if how != "points":
+        # A box always gives some mask, even where the object is gone; points then score low.
+        alone = model.predict(ready, projected(mask, "points"), False)
+        score = min(score, 2 * alone.score)
+    return Found(placed(nothing.astype(np.uint8), crop, 1, overwrite=True) > 0, score)
 
 
 def projected(mask: NDArray[np.bool_], how: Projection) -> ClickPrompts:

@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anymask.datasets.types import Example
+from anymask.model.building import build_model
 from anymask.model.config import (
     EfficientNetLiteConfig,
+    HieraConfig,
+    MemoryConfig,
+    Sam2Config,
     SamConfig,
     SmallEncoderConfig,
     TinyViTConfig,
@@ -88,6 +92,12 @@ TINY = {
         box_margin=0.05,
         **_DECODER,
     ),
+    "hiera": Sam2Config(
+        "tiny_hiera",
+        HieraConfig(16, 1, (1, 1, 1, 1), (2,), (8, 4, 2, 2), (2, 2)),
+        memory=MemoryConfig(channels=16, attention_depth=1, attention_mlp_dim=16, fuser_depth=1),
+        **_DECODER,
+    ),
 }
 
 
@@ -95,7 +105,7 @@ def tiny_sam(kind: str = "small") -> Sam:
     """A model with random weights, the same at every call."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        sam = Sam(TINY[kind])
+        sam = build_model(TINY[kind])
         for name, p in sam.named_parameters():
             if "rel_pos" in name or "pos_embed" in name:
                 torch.nn.init.normal_(p, std=0.02)

@@ -111,7 +111,7 @@ def test_a_line_thinner_than_a_low_resolution_pixel_is_learnt(semantic):
     else:
         nothing = ImageEmbedding(torch.empty(0))
         masks = {"box": image.mask(0, 0, 64)[None, None]}
-        batch = Batch(nothing, masks, torch.ones(1), torch.tensor([[64, 64]]))
+        batch = Batch(nothing, masks, torch.ones(1, 2), torch.tensor([[64, 64]]))
         (asked,) = first_prompts(batch, Settings(), generator_of(0))
     low_res = torch.zeros(1, 1, 16, 16, requires_grad=True)
     optimizer = torch.optim.Adam([low_res], 0.3)

@@ -20,7 +20,10 @@ def batch_of(masks, kind="box", scale=1.0):
     nothing = ImageEmbedding(torch.empty(0))
     side = masks.shape[-1]
     return Batch(
-        nothing, {kind: masks[None]}, torch.tensor([scale]), torch.tensor([[side, side - 16]])
+        nothing,
+        {kind: masks[None]},
+        torch.tensor([[scale, scale]]),
+        torch.tensor([[side, side - 16]]),
     )
 
 
@@ -98,7 +101,7 @@ def test_masks_are_restored_from_run_lengths_in_every_view():
     example = draw_example(1)
     image, pixels = describe(example, 0, 128)  # twice the size
     assert pixels.shape == (96, 128, 3)
-    assert image.scale == 2
+    assert image.scales(0) == (2, 2)
     for view in range(8):
         expected = turned(np.kron(example.masks[0], np.ones((2, 2), bool)), view)
         got = image.mask(0, view, 128).numpy()

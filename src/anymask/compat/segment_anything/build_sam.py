@@ -16,6 +16,7 @@ from anymask.compat.segment_anything.modeling.mask_decoder import MaskDecoder
 from anymask.compat.segment_anything.modeling.prompt_encoder import PromptEncoder
 from anymask.compat.segment_anything.modeling.sam import Sam, joined
 from anymask.compat.segment_anything.modeling.transformer import TwoWayTransformer
+from anymask.errors import CheckpointError
 from anymask.model.config import VARIANTS, SamConfig, ViTConfig
 from anymask.model.sam import Sam as OwnSam
 
@@ -60,6 +61,10 @@ sam_model_registry: dict[str, Callable[..., Sam]] = {
 }
 
 
+class MissingCheckpointError(CheckpointError, FileNotFoundError):
+    """There is no such file; a `FileNotFoundError`, as from Meta's code."""
+
+
 def built(config: SamConfig, checkpoint: Checkpoint) -> Sam:
     """Build a model of a geometry.
 
@@ -67,10 +72,18 @@ def built(config: SamConfig, checkpoint: Checkpoint) -> Sam:
     ------
     CheckpointError
         If the checkpoint cannot be read or has another geometry.
+    MissingCheckpointError
+        If there is none.
     """
     if checkpoint is None:
         return joined(OwnSam(config)).eval()
-    return joined(load(checkpoint, variant=config, device="cpu", dtype="float32")).eval()
+    try:
+        sam = load(checkpoint, variant=config, device="cpu", dtype="float32")
+    except CheckpointError as error:
+        if os.path.exists(checkpoint):
+            raise
+        raise MissingCheckpointError(str(error)) from None
+    return joined(sam).eval()
 
 
 def _build_sam(

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anymask.model.layers import PointwiseConv2d, apply_linear
+from anymask.model.layers import PointwiseConv2d, apply_linear, missing
 from anymask.model.products import in_inference
 from anymask.model.sam2.attention import attend_tokens
 
@@ -213,7 +213,8 @@ class MultiScaleAttention(nn.Module):
         if self.pools:
             q = _pooled(q)
         y = attend_tokens(q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2), self.num_heads)
-        y = join_windows(y.view(*q.shape), (-(-H // side[0]), -(-W // side[1])))
+        count = (H + missing(H, side[0])) // side[0], (W + missing(W, side[1])) // side[1]
+        y = join_windows(y.view(*q.shape), count)
         return apply_linear(self.proj, y[:, : plus.shape[1], : plus.shape[2]], plus=plus)
 
 
@@ -227,7 +228,7 @@ def split_windows(x: Tensor, side: tuple[int, int]) -> Tensor:
         return x
     h, w = side
     if H % h or W % w:
-        x = F.pad(x, (0, 0, 0, -W % w, 0, -H % h))
+        x = F.pad(x, (0, 0, 0, missing(W, w), 0, missing(H, h)))
     x = x.view(B, x.shape[1] // h, h, x.shape[2] // w, w, C)
     return x.transpose(2, 3).reshape(-1, h, w, C)
 

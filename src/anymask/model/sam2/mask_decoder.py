@@ -12,14 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from anymask.model.config import Sam2Config
 from anymask.model.layers import MLP, PointwiseConv2d
 from anymask.model.mask_decoder import MaskDecoder
 from anymask.model.products import linear
 from anymask.model.sam2.hiera import FpnNeck
-
-# A single mask is unstable if moving the cut-off by `_OFFSET` logits to either side leaves an IoU
-# below `_STABLE`.
-_OFFSET, _STABLE = 0.05, 0.98
 
 
 class AllMasks(NamedTuple):
@@ -147,9 +144,10 @@ def stable_or_best(found: AllMasks) -> AllMasks:
         Of one mask.
     """
     single = found.masks[:, 0].flatten(1)
-    inner, outer = (single > _OFFSET).sum(1), (single > -_OFFSET).sum(1)
+    delta = Sam2Config.stability_delta
+    inner, outer = (single > delta).sum(1), (single > -delta).sum(1)
     # A mask without pixels does not change.
-    stable = (inner >= _STABLE * outer) | (outer == 0)
+    stable = (inner >= Sam2Config.stability_thresh * outer) | (outer == 0)
     index = torch.where(stable, 0, 1 + found.iou[:, 1:].argmax(1))
     best = chosen_of(found, index)
     # An object pointer is always made from the single mask's token, with which it was learnt.

@@ -72,6 +72,16 @@ class Sam2(Sam):
         no_memory = self.no_mem_embed.view(1, -1, 1, 1)
         return ImageEmbedding(frame.embedding + no_memory, frame.skips)
 
+    def beside_encoder(self) -> dict[str, nn.Parameter]:
+        """The parameters, by name, that `encode_image` uses beside the image encoder's.
+
+        They are the vector of an image without memory, and the decoder's projections of the finer
+        maps.
+        """
+        projections = ("mask_decoder.conv_s0.", "mask_decoder.conv_s1.")
+        named = {n: p for n, p in self.named_parameters() if n.startswith(projections)}
+        return {"no_mem_embed": self.no_mem_embed, **named}
+
     def encode_frame(self, x: Tensor) -> ImageEmbedding:
         """Encode images whose memory is still to be read; parameters are those of `encode_image`.
 

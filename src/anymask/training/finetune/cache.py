@@ -106,12 +106,16 @@ def embedding_bytes(sam: Sam) -> int:
 
 
 def encoder_hash(sam: Sam) -> str:
-    """Hash the geometry and weights of an image encoder, and its pixel normalisation (SHA-256)."""
+    """Hash everything that an embedding depends on beside the pixels (SHA-256).
+
+    That is the geometry and weights of the image encoder, and the normalisation of pixels.
+    """
     config = sam.config.to_dict()
     facts = [config[k] for k in ("image_encoder", "image_size", "prompt_dim")]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     tensors: dict[str, Tensor] = {"mean": sam.pixel_mean, "std": sam.pixel_std}
     tensors |= sam.image_encoder.state_dict()
+    tensors |= sam.beside_encoder()
     for name in sorted(tensors):
         flat = tensors[name].detach().cpu().contiguous().reshape(-1)
         digest.update(f"{name} {flat.dtype} ".encode())

@@ -260,7 +260,7 @@ def _batch(run: Run, views: list[View], image: ImageEmbedding, generator: torch.
         for kind in settings.prompts
     }
     sizes = [im.input_size if view & 4 else im.input_size[::-1] for im, view in views]
-    scales = torch.tensor([im.scale for im, _ in views], device=device)
+    scales = torch.tensor([im.scales(view) for im, view in views], device=device)
     return Batch(image, masks, scales, torch.tensor(sizes, device=device))
 
 

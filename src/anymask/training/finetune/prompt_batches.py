@@ -40,8 +40,9 @@ class Batch:
         Embedding of B views.
     masks : dict of str to (B, P, S, S) bool tensors
         Objects by the kind of their first prompt.
-    scales, limits : (B,) and (B, 2) tensors
-        Input pixels per pixel of the image on disk; width and height of the image in the input.
+    scales, limits : (B, 2) tensors
+        Input pixels per pixel of the image on disk, in x and y; width and height of the image in
+        the input.
     """
 
     image: ImageEmbedding
@@ -86,7 +87,7 @@ def first_prompts(batch: Batch, settings: Settings, generator: torch.Generator) 
         halved = flat[:, ::2, ::2] | flat[:, 1::2, 1::2]
         if kind == "box":
             boxes = boxes_of(flat, settings.box_jitter, generator)  # (N, 4)
-            reach = settings.box_jitter_pixels * batch.scales.repeat_interleave(P)[:, None]
+            reach = settings.box_jitter_pixels * batch.scales.repeat_interleave(P, 0).repeat(1, 2)
             noise = torch.rand(boxes.shape, generator=generator, device=boxes.device)
             boxes = boxes + (2 * noise - 1) * reach
             last = batch.limits.repeat_interleave(P, 0).repeat(1, 2) - 1

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from anymask.datasets.types import Example
+from anymask.model.config import SamConfig
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.training.finetune.average import MovingAverage
 from anymask.training.finetune.cache import EmbeddingCache, encode
@@ -43,9 +44,9 @@ class Material:
     data: Sequence[Example]
     images: list[TrainingImage]
 
-    def pixels_of(self, image: TrainingImage, side: int) -> NDArray[np.uint8]:
+    def pixels_of(self, image: TrainingImage, config: SamConfig) -> NDArray[np.uint8]:
         """Read an image and resize it for the encoder."""
-        return resized(self.data[image.index], side)
+        return resized(self.data[image.index], config.image_size, config.stretches)
 
 
 class Run:
@@ -105,7 +106,7 @@ class Run:
     def pixels_of(self, image: TrainingImage) -> NDArray[np.uint8]:
         """Return the resized pixels of an image of either part."""
         half = self.train if image in self.train.images else self.held_out
-        return half.pixels_of(image, self.sam.config.image_size)
+        return half.pixels_of(image, self.sam.config)
 
     def embed(self, views: Sequence[tuple[TrainingImage, int]]) -> ImageEmbedding:
         """Return embeddings of B views, from the cache or, if the encoder trains, computed now."""

@@ -21,6 +21,7 @@ from anymask.datasets.dataset import Dataset
 from anymask.datasets.opening import open_dataset
 from anymask.datasets.types import Example
 from anymask.files import check_writable, whole_file
+from anymask.model.config import SamConfig
 from anymask.model.onnx_sam import refuse_exported
 from anymask.model.sam import Sam
 from anymask.predict.embeddings import model_hash
@@ -65,19 +66,14 @@ def prepare(
     processes = TrainingProcesses(device)
     arithmetic = _arithmetic(dtype, processes.device)
     sam = _load(model, processes.device)
-    if sam.config.stretches:
-        raise FineTuneError(
-            f"{sam.config.name} is a SAM 2, which cannot be fine-tuned here; give a model of the "
-            "first SAM, such as vit_b or small."
-        )
     settings = settings.chosen_for(sam.config)
     start = model_hash(sam)
     train, held_out, drawn = _open(data, validation, settings, group, objects)
     if validation is None and not drawn:
         progress.say("The images are split as split.json or their folders declare.")
-    side, semantic = sam.config.image_size, settings.semantic
+    semantic = settings.semantic
     halves = [
-        Material(half, _describe(half, side, semantic, name, progress))
+        Material(half, _describe(half, sam.config, semantic, name, progress))
         for half, name in ((train, "training"), (held_out, "validation"))
     ]
     images = [image for half in halves for image in half.images]
@@ -178,13 +174,13 @@ def _examples(data: Data, objects: str, classes: Sequence[str] | None = None) ->
 
 
 def _describe(
-    data: Sequence[Example], side: int, semantic: bool, half: str, progress: Progress
+    data: Sequence[Example], config: SamConfig, semantic: bool, half: str, progress: Progress
 ) -> list[TrainingImage]:
     """Describe each image; images without objects are left out, except in semantic mode."""
     progress.begin(f"Reading {half} images", len(data))
     images = []
     for index in range(len(data)):
-        image, _ = describe(data[index], index, side)
+        image, _ = describe(data[index], index, config.image_size, config.stretches)
         images += [image] if image.masks or semantic else []
         progress.advance()
     progress.end()

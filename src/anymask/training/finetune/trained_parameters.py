@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from anymask.model.sam import Sam
+from anymask.model.sam2.mask_decoder import Sam2MaskDecoder
 from anymask.training.finetune.lora import add_low_rank
 from anymask.training.finetune.settings import PARTS, Settings
 
@@ -21,8 +22,15 @@ def trained_parameters(sam: Sam, settings: Settings) -> dict[str, nn.Parameter]:
         Modified in place.
     settings : Settings
     """
+    sam.requires_grad_(False)  # also what follows objects in SAM 2, which no image trains
     for part in PARTS:
         getattr(sam, part).requires_grad_(part not in settings.freeze)
+    if isinstance(sam.mask_decoder, Sam2MaskDecoder):
+        sam.mask_decoder.pred_obj_score_head.requires_grad_(False)  # no loss asks for presence
+    for parameter in sam.beside_encoder().values():
+        # With a frozen encoder, embeddings are computed once, before training.
+        if settings.trains == "decoder":
+            parameter.requires_grad_(False)
     if settings.lora_rank:
         add_low_rank(sam, settings.lora_rank, settings.seed)
     return {name: p for name, p in sam.named_parameters() if p.requires_grad}

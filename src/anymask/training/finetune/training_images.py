@@ -17,7 +17,7 @@ from torch import Tensor
 
 from anymask.datasets.types import Example
 from anymask.evaluation.records import shrink_mask
-from anymask.images.resize import ResizeLongestSide
+from anymask.images.resize import resize_for
 from anymask.masks.rle import Counts, counts_of, mask_of
 
 
@@ -51,24 +51,26 @@ class TrainingImage:
     masks: tuple[Counts, ...]
     class_ids: tuple[int, ...] = ()
 
-    @property
-    def scale(self) -> float:
-        """Pixels of the encoder's input per pixel of the image on disk."""
-        return max(self.input_size) / max(self.size)
+    def scales(self, view: int) -> tuple[float, float]:
+        """Pixels of the encoder's input per pixel of the image on disk, in x and y of a view."""
+        y, x = (new / old for new, old in zip(self.input_size, self.size, strict=True))
+        return (y, x) if view & 4 else (x, y)
 
     def mask(self, number: int, view: int, side: int) -> Tensor:
         """Return an object in a view of the image, (side, side) bool, padded right and below."""
         return on_canvas(turned(mask_of(self.masks[number], self.input_size), view), side)
 
 
-def resized(example: Example, side: int) -> NDArray[np.uint8]:
-    """Resize the image of an example for the encoder, by its longest side."""
-    return ResizeLongestSide(side).apply_image(np.ascontiguousarray(example.image))
+def resized(example: Example, side: int, stretches: bool = False) -> NDArray[np.uint8]:
+    """Resize the image of an example for the encoder, by its longest side or to a square."""
+    return resize_for(side, stretches).apply_image(np.ascontiguousarray(example.image))
 
 
-def describe(example: Example, index: int, side: int) -> tuple[TrainingImage, NDArray[np.uint8]]:
+def describe(
+    example: Example, index: int, side: int, stretches: bool = False
+) -> tuple[TrainingImage, NDArray[np.uint8]]:
     """Make a `TrainingImage` from an example; return it with its resized pixels."""
-    pixels = resized(example, side)
+    pixels = resized(example, side, stretches)
     h, w = pixels.shape[:2]
     class_ids = tuple(getattr(example, "class_ids", ()) or ())
     masks, kept = [], []

@@ -1,0 +1,1 @@
+"""Detectors that find what words name, of published models."""
