@@ -22,6 +22,7 @@ import anymask
 from anymask.errors import AnymaskError
 from anymask.masks.polygons import fill_polygons
 from anymask.masks.rle import mask_of
+from anymask.predict.prompters import Detections, Prompter
 from anymask.web.access import Access
 from anymask.web.app import create_app
 from anymask.web.dialects import DIALECTS
@@ -59,9 +60,15 @@ def files() -> LabelStudio:
 
 
 @pytest.fixture
-def program(work: Workplace, access: Access, files: LabelStudio) -> Iterator[TestClient]:
+def detector() -> Prompter | None:
+    return None
+
+
+@pytest.fixture
+def program(work: Workplace, access: Access, files: LabelStudio, detector) -> Iterator[TestClient]:
     """A program without the token of the session."""
-    with TestClient(create_app(work, access, label_studio=files), base_url=HOST) as client:
+    app = create_app(work, access, label_studio=files, detector=detector)
+    with TestClient(app, base_url=HOST) as client:
         yield client
 
 
@@ -336,7 +343,8 @@ def test_x_anylabeling_marks_an_object_and_segments_everything(
     assert np.array_equal(filled([[shape["points"]] for shape in data["shapes"]]), masks[0])
     text = {**body, "params": {"text_prompt": "cup"}}
     address = start("x-anylabeling")
-    assert program.post(f"{address}/v1/predict", json=text).status_code == 400
+    refused = program.post(f"{address}/v1/predict", json=text)
+    assert (refused.status_code, "--detector" in refused.json()["error"]) == (400, True)
 
 
 def test_geolibre_gets_polygons_on_the_map_of_its_clicks_in_degrees(program, start, predictor):
@@ -376,6 +384,37 @@ def test_geolibre_gets_polygons_on_the_map_of_its_clicks_in_degrees(program, sta
     assert refused.status_code == 400
 
 
+class TestWords:
+    """With a detector that finds one box for each word."""
+
+    @pytest.fixture
+    def detector(self) -> Prompter:
+        def find(image: np.ndarray, words: list[str]) -> Detections:
+            assert image.shape == (*SIZE, 3)
+            return Detections([BOX, (430, 250, 560, 370)], words, [0.9, 0.4])
+
+        return Prompter(name="two", title="finds two things", find=find)
+
+    def test_geolibre_names_what_it_wants(self, program, start, coffee, predictor):
+        form = {"prompt": "cup, spoon", "confidence_threshold": "0.5", "output_format": "geojson",
+                "backend": "meta", "min_size": "10", "model_id": "facebook/sam3.1"}  # fmt: skip
+        sent = {"file": ("coffee.png", coffee, "image/png")}
+        answer = program.post(f"{start('samgeo')}/segment/text", data=form, files=sent)
+        (feature,) = answer.json()["features"]
+        assert feature["properties"]["class_name"] == "cup"
+        masks, _, _ = predictor.predict(box=BOX, multimask_output=False)
+        assert np.array_equal(of_feature(feature), masks[0])
+
+    def test_x_anylabeling_gets_the_words_as_labels(self, program, start, coffee):
+        address = start("x-anylabeling")
+        ((name, facts),) = program.get(f"{address}/v1/models").json()["data"].items()
+        assert "edit_text" in [widget["name"] for widget in facts["widgets"]]
+        params = {"text_prompt": "cup.spoon", "conf_threshold": 0.0, "epsilon_factor": 0.001}
+        body = {"model": name, "image": text_of(coffee), "params": params}
+        shapes = program.post(f"{address}/v1/predict", json=body).json()["data"]["shapes"]
+        assert {shape["label"] for shape in shapes} == {"cup", "spoon"}
+
+
 def test_a_box_of_geolibre_on_a_photograph_is_in_pixels(program, start, coffee, predictor):
     form = {"boxes": json.dumps([BOX]), "output_format": "geojson"}
     sent = {"file": ("coffee.png", coffee, "image/png")}
@@ -401,6 +440,19 @@ def test_a_key_opens_its_dialect_and_nothing_else(program, access, start):
     basic = base64.b64encode(f"any:{access.dialect_key('label-studio')}".encode()).decode()
     answer = program.get("/label-studio/health", headers={"authorization": f"Basic {basic}"})
     assert answer.status_code == 200
+
+
+def test_a_page_of_another_site_needs_the_key_and_to_be_allowed(work):
+    access = Access(TOKEN, port=8321, origins=["https://maps.example"], dialects=["samgeo"])
+    path = f"/samgeo/{access.dialect_key('samgeo')}/health"
+    with TestClient(create_app(work, access), base_url=HOST) as client:
+        for origin, status in (("https://maps.example", 200), ("https://evil.example", 403)):
+            answer = client.get(path, headers={"origin": origin})
+            assert answer.status_code == status
+            allowed = answer.headers.get("access-control-allow-origin")
+            assert allowed == (origin if status == 200 else None)
+        site = {"origin": "https://maps.example"}
+        assert client.get(f"/samgeo/{'0' * 40}/health", headers=site).status_code == 401
 
 
 def test_dialects_that_are_not_asked_for_are_not_there(work, access):

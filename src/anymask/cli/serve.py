@@ -76,6 +76,13 @@ def serve(
             "http://localhost:8080. A token in LABEL_STUDIO_API_KEY is sent to it.",
         ),
     ] = "",
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|DIR",
+            help="Finds what words name, for programs that send words; see `anymask text`.",
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -102,6 +109,7 @@ def serve(
         raise AnymaskError(
             'The server needs FastAPI and uvicorn; install them with pip install "anymask[web]".'
         ) from error
+    from anymask.predict.prompters import the_prompter
     from anymask.web.places import open_place
 
     dialects = _dialects(dialect or [], list(DIALECTS))
@@ -117,7 +125,8 @@ def serve(
         with err.status("Loading the model"):
             sam = load_model(model, device, dtype)
         work = Workplace(found, sam, model)
-        app = create_app(work, access, most_upload=most, label_studio=files)
+        words = None if detector is None else the_prompter(detector, device)
+        app = create_app(work, access, most_upload=most, label_studio=files, detector=words)
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         start = f"http://{f'[{shown}]' if ':' in shown else shown}:{number}"
         address = f"{start}/?token={token}"

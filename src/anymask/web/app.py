@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from anymask import __version__
 from anymask.errors import AnymaskError
+from anymask.predict.prompters import Prompter
 from anymask.session import EditedError, RevisionError
 from anymask.web.access import Access
 from anymask.web.dialects import DIALECTS
@@ -43,6 +44,7 @@ def create_app(
     *,
     most_upload: int = MOST_UPLOAD,
     label_studio: LabelStudio | None = None,
+    detector: Prompter | None = None,
 ) -> ASGIApp:
     """Make the application that serves a session.
 
@@ -55,6 +57,8 @@ def create_app(
         Bytes of an image that is sent.
     label_studio : LabelStudio, optional
         From which the dialect of that name fetches images; by default it fetches none.
+    detector : Prompter, optional
+        Finds what words name, for dialects that take words.
 
     Returns
     -------
@@ -78,7 +82,7 @@ def create_app(
     app.state.workplace = work
     for part in (status, images, leases, objects, prompts, classes, runs, exports):
         app.include_router(part.routes)
-    desk = Desk(work)
+    desk = Desk(work, detector)
     for name, dialect in DIALECTS.items():
         if access.dialect_of(f"/{name}"):
             app.include_router(

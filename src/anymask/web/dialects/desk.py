@@ -15,7 +15,9 @@ from starlette.requests import Request
 from anymask.errors import AnymaskError, PromptError
 from anymask.masks.mask_set import MaskSet
 from anymask.predict.everything.generator import SamAutomaticMaskGenerator
+from anymask.predict.predict_text import predict_text
 from anymask.predict.predictor import SamPredictor
+from anymask.predict.prompters import Prompter
 from anymask.session import ClickPrompts
 from anymask.web.bodies import Box
 from anymask.web.dialects.sent import SentImage, digest_of, read_sent
@@ -35,10 +37,12 @@ class Desk:
     ----------
     work : Workplace
         Whose model and queue are used; its session is not touched.
+    detector : Prompter, optional
+        Finds what words name; without it, words are refused.
     """
 
-    def __init__(self, work: Workplace) -> None:
-        self._work = work
+    def __init__(self, work: Workplace, detector: Prompter | None = None) -> None:
+        self._work, self._detector = work, detector
         self._images: OrderedDict[bytes, SentImage] = OrderedDict()
         self._guard = threading.Lock()
         # Of the model's thread alone.
@@ -111,6 +115,39 @@ class Desk:
 
         def work() -> MaskSet:
             return generator.generate_masks(image.rgb, lambda *_: self._work.queue.give_way())
+
+        return await asyncio.wrap_future(self._work.queue.ask(_user(request), work, long=True))
+
+    @property
+    def knows_words(self) -> bool:
+        """Whether there is a detector for words."""
+        return self._detector is not None
+
+    async def words(
+        self, request: Request, image: SentImage, words: str, min_score: float | None = None
+    ) -> MaskSet:
+        """Find what words name; see `anymask.predict_text`.
+
+        Raises
+        ------
+        PromptError
+            If there is no detector, or no word.
+        """
+        detector = self._detector
+        if detector is None:
+            raise PromptError(
+                "Words need a detector; start the server with --detector grounding-dino."
+            )
+
+        def work() -> MaskSet:
+            return predict_text(
+                image.rgb,
+                words,
+                prompter=detector,
+                model=self._work.sam,
+                min_score=min_score,
+                progress=lambda *_: self._work.queue.give_way(),
+            )
 
         return await asyncio.wrap_future(self._work.queue.ask(_user(request), work, long=True))
 

@@ -100,8 +100,18 @@ def routes(desk: Desk) -> APIRouter:
         return await run_in_threadpool(_answer, masks, image, output_format, min_size, max_size)
 
     @made.post("/segment/text")
-    def text() -> None:
-        raise PromptError("The model takes no text; ask with points, a box, or for everything.")
+    async def text(
+        request: Request,
+        file: _Sent,
+        prompt: Annotated[str, Form(max_length=2000)],
+        output_format: Annotated[_Format, Form()] = "geojson",
+        confidence_threshold: Annotated[float | None, Form(ge=0, le=1)] = None,
+        min_size: _Area = 0,
+        max_size: _Area = 0,
+    ) -> Response:
+        image = await desk.image(await file.read())
+        masks = await desk.words(request, image, prompt, confidence_threshold)
+        return await run_in_threadpool(_answer, masks, image, output_format, min_size, max_size)
 
     return made
 

@@ -33,6 +33,7 @@ _WIDGETS = {
     "mask_fineness_value_label": None,
     "toggle_preserve_existing_annotations": True,  # a run replaces nothing
 }
+_WORDS = {"edit_text": None, "button_send": None}
 
 
 class _Mark(BaseModel):
@@ -48,6 +49,7 @@ class _Params(BaseModel):
 
     marks: list[_Mark] = Field(default=[], max_length=1000)
     epsilon_factor: Share = 0.001
+    conf_threshold: Share = 0.0
     text_prompt: str = Field(default="", max_length=2000)
 
 
@@ -67,9 +69,10 @@ def routes(desk: Desk) -> APIRouter:
         return {"status": "healthy", "models_loaded": 1}
 
     def facts() -> dict[str, Any]:
+        widgets = _WIDGETS | (_WORDS if desk.knows_words else {})
         return {
             "display_name": f"anymask ({desk.model_name})",
-            "widgets": [{"name": name, "value": value} for name, value in _WIDGETS.items()],
+            "widgets": [{"name": name, "value": value} for name, value in widgets.items()],
             "params": {},
             "batch_processing_mode": "default",
         }
@@ -85,11 +88,12 @@ def routes(desk: Desk) -> APIRouter:
     @made.post("/v1/predict")
     async def predict(request: Request) -> dict[str, Any]:
         body = await json_of(request, _Asked)
-        if body.params.text_prompt:
-            raise PromptError("The model takes no text; set a point or draw a box.")
         image = await desk.image(from_base64(body.image))
         data: dict[str, Any] = {"description": ""}
-        if body.params.marks:
+        if body.params.text_prompt:
+            least = body.params.conf_threshold or None  # 0: the user was not asked
+            found = await desk.words(request, image, body.params.text_prompt, least)
+        elif body.params.marks:
             found = await desk.best(request, image, _prompts(body.params.marks))
             data["replace"] = False  # only the object that is being marked
         else:
@@ -120,7 +124,7 @@ def _shapes(masks: MaskSet, share: float) -> list[dict[str, Any]]:
         for ring in rings:
             shapes.append(
                 {
-                    "label": _UNNAMED,
+                    "label": masks.class_names[index] if masks.class_names else _UNNAMED,
                     "shape_type": "polygon",
                     # Its polygons end where they begin.
                     "points": [*ring.tolist(), ring[0].tolist()],
