@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     from anymask.onnx_export.export import export_onnx
     from anymask.painting import overlay
     from anymask.predict.class_map import class_map
+    from anymask.predict.edges import edge_map
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
     from anymask.predict.predict_text import predict_text
     from anymask.predict.predictor import SamPredictor
+    from anymask.predict.words.naming import name_masks
     from anymask.prompts.prompts import Prompts
     from anymask.samples import sample
     from anymask.tracking.tracker import SamTracker
@@ -70,6 +72,7 @@ __all__ = [
     "check_dataset",
     "class_map",
     "contact_sheet",
+    "edge_map",
     "errors",
     "export_onnx",
     "finetune",
@@ -77,6 +80,7 @@ __all__ = [
     "load_masks",
     "measure",
     "measure_folder",
+    "name_masks",
     "object_spectra",
     "open_dataset",
     "overlay",
@@ -123,6 +127,8 @@ _HOMES = {
     "object_spectra": "anymask.images.object_spectra",
     "open_dataset": "anymask.datasets",
     "overlay": "anymask.painting",
+    "edge_map": "anymask.predict.edges",
+    "name_masks": "anymask.predict.words.naming",
     "predict_text": "anymask.predict.predict_text",
     "pseudo_rgb": "anymask.images.pseudo_rgb",
     "pseudo_rgbs": "anymask.images.pseudo_rgb",

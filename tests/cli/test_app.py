@@ -32,7 +32,7 @@ COMMANDS = (
         "spectra",
     ),
     *("plot", "convert", "export", "replay", "evaluate", "finetune", "tune", "benchmark", "info"),
-    *("models", "dataset", "job", "track", "export-onnx", "text"),
+    *("models", "dataset", "job", "track", "export-onnx", "text", "edges"),
 )
 
 

@@ -14,6 +14,7 @@ from anymask.cli.clean import clean
 from anymask.cli.console import note_interrupts, show_notices, typed
 from anymask.cli.convert import convert
 from anymask.cli.dataset import app as dataset
+from anymask.cli.edges import edges
 from anymask.cli.evaluate import evaluate
 from anymask.cli.everything import everything
 from anymask.cli.export import export
@@ -99,6 +100,7 @@ _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (serve, None),
     (track, CommandWithObjects),
     (semantic, CommandWithRgb),
+    (edges, CommandWithRgb),
     (clean, CommandWithFormats),
     (overlay, CommandWithRgb),
     (measure, None),

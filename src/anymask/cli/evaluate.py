@@ -21,6 +21,7 @@ from anymask.cli.data_options import (
     MinAreaOption,
     open_data,
 )
+from anymask.cli.edge_table import evaluate_edges
 from anymask.cli.options import DeviceOption, DtypeOption, JsonOption, ModelOption, load_model
 from anymask.errors import AnymaskError
 
@@ -60,6 +61,14 @@ def evaluate(
     min_area: MinAreaOption = 25,
     components: ComponentsOption = False,
     images: ImagesOption = None,
+    edges: Annotated[
+        bool,
+        typer.Option(
+            "--edges",
+            help="Compare edges with the boundaries of the masks instead, beside Canny and Sobel "
+            "(BSDS protocol: ODS, OIS, AP). For images that are labelled throughout.",
+        ),
+    ] = False,
     baselines: Annotated[
         str,
         typer.Option(
@@ -96,8 +105,13 @@ def evaluate(
     ```
     anymask evaluate --data validation/ --limit 10
     anymask evaluate --model vit_b --data cells/ --prompts point,box,clicks:5,everything -o report/
+    anymask evaluate --edges --data streets/
     ```
     """
+    if edges:
+        options = {"images": images, "components": components, "limit": limit}
+        evaluate_edges(data, model, device, dtype, as_json, min_area=min_area, **options)
+        return
     clicks, box, everything = parse_prompts(prompts)
 
     # Imported late, so that help and mistakes in the command are answered at once.

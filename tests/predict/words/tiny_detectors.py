@@ -35,22 +35,35 @@ def tiny_grounding_dino(folder: Path, kind: str = "grounding-dino") -> Path:
     return _save(folder, model, tokenizer, transformers.GroundingDinoImageProcessor(size=side))
 
 
+def tiny_clip(folder: Path, kind: str = "clip") -> Path:
+    """Write a CLIP, or a SigLIP."""
+    tokenizer = _write_letters(folder)
+    sizes = {
+        "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }  # fmt: skip
+    text = {**sizes, "vocab_size": len(tokenizer), "max_position_embeddings": 24}
+    vision = {**sizes, "image_size": 32, "patch_size": 16}
+    name = {"clip": "CLIP", "siglip": "Siglip"}[kind]
+    more = {"projection_dim": 16} if kind == "clip" else {}
+    config = getattr(transformers, f"{name}Config")(text_config=text, vision_config=vision, **more)
+    torch.manual_seed(0)
+    model = getattr(transformers, f"{name}Model")(config)
+    side = {"shortest_edge": 32} if kind == "clip" else {"height": 32, "width": 32}
+    crop = {"crop_size": {"height": 32, "width": 32}} if kind == "clip" else {}
+    images = getattr(transformers, f"{name}ImageProcessor")(size=side, **crop)
+    return _save(folder, model, tokenizer, images)
+
+
 def tiny_owlv2(folder: Path) -> Path:
     """Write an OWLv2."""
-    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
-    tokens = ["!", *letters, *(f"{each}</w>" for each in letters)]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = transformers.CLIPTokenizerFast(
-        str(folder / "vocab.json"), str(folder / "merges.txt"), pad_token="!", model_max_length=16
-    )
+    tokenizer = _write_letters(folder)
     sizes = {
         "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
         "num_attention_heads": 2,
     }  # fmt: skip
     config = transformers.Owlv2Config(
-        text_config={**sizes, "vocab_size": len(tokens), "max_position_embeddings": 16},
+        text_config={**sizes, "vocab_size": len(tokenizer), "max_position_embeddings": 24},
         vision_config={**sizes, "image_size": 64, "patch_size": 16},
         projection_dim=16,
     )
@@ -58,6 +71,18 @@ def tiny_owlv2(folder: Path) -> Path:
     model = transformers.Owlv2ForObjectDetection(config)
     images = transformers.Owlv2ImageProcessor(size={"height": 64, "width": 64})
     return _save(folder, model, tokenizer, images)
+
+
+def _write_letters(folder: Path) -> transformers.CLIPTokenizerFast:
+    """Write a vocabulary of letters."""
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    tokens = ["!", *letters, *(f"{each}</w>" for each in letters)]
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return transformers.CLIPTokenizerFast(
+        str(folder / "vocab.json"), str(folder / "merges.txt"), pad_token="!", model_max_length=24
+    )
 
 
 def _write_bert_vocabulary(folder: Path) -> transformers.BertTokenizerFast:

@@ -7,11 +7,11 @@ cache. A folder with a model of the same kinds can be used in its place.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymask.errors import CheckpointError, PromptError
+from anymask.errors import PromptError
+from anymask.predict.words.published import Published, folder_of
 
 if TYPE_CHECKING:
     from anymask.predict.words.transformers_detectors import Detector
@@ -19,69 +19,41 @@ if TYPE_CHECKING:
 DEFAULT = "grounding-dino"
 """The detector that is used if none is named."""
 
-_FILES = ("*.json", "*.txt", "*.safetensors")
 _INSTALL = "install it with pip install 'anymask[text]'"
-
-
-@dataclass(frozen=True)
-class KnownDetector:
-    """A published model that finds what words name.
-
-    Attributes
-    ----------
-    name : str
-        As in ``predict_text(..., prompter=name)``.
-    title : str
-    repo_id : str
-        Its id on the Hugging Face hub.
-    licence : str
-        Of its weights.
-    megabytes : int
-        What is downloaded, about.
-    min_score : float
-        Boxes with a lower score are left out by default.
-    """
-
-    name: str
-    title: str
-    repo_id: str
-    licence: str
-    megabytes: int
-    min_score: float = 0.3
 
 
 KNOWN_DETECTORS = {
     each.name: each
     for each in (
-        KnownDetector(
+        Published(
             "grounding-dino",
             "Grounding DINO, Swin-T",
             "IDEA-Research/grounding-dino-tiny",
             "Apache-2.0",
             690,
         ),
-        KnownDetector(
+        Published(
             "grounding-dino-base",
             "Grounding DINO, Swin-B",
             "IDEA-Research/grounding-dino-base",
             "Apache-2.0",
             930,
         ),
-        KnownDetector(
+        Published(
             "mm-grounding-dino",
             "MM-Grounding-DINO, Swin-T",
             "openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det",
             "Apache-2.0",
             690,
         ),
-        KnownDetector(
+        Published(
             "llmdet",
             "LLMDet, Swin-T",
             "iSEE-Laboratory/llmdet_tiny",
             "Apache-2.0",
             690,
         ),
-        KnownDetector(
+        Published(
             "owlv2",
             "OWLv2, ViT-B/16",
             "google/owlv2-base-patch16-ensemble",
@@ -117,7 +89,7 @@ def open_detector(name: str, device: str = "cpu") -> Detector:
         raise PromptError(
             f"Detectors for words need the package transformers; {_INSTALL}."
         ) from error
-    folder = _downloaded(KNOWN_DETECTORS[name]) if name in KNOWN_DETECTORS else Path(name)
+    folder = folder_of(KNOWN_DETECTORS[name]) if name in KNOWN_DETECTORS else Path(name)
     kind = kind_of(folder)
     if kind not in KINDS:
         known = ", ".join(KINDS)
@@ -135,27 +107,3 @@ def kind_of(folder: Path) -> str | None:
         return str(facts["model_type"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _downloaded(known: KnownDetector) -> Path:
-    """Return the folder of a detector, downloaded the first time."""
-    from anymask.checkpoints.download import is_offline
-    from anymask.checkpoints.hub import fetch_files, is_cached
-    from anymask.notices import tell
-
-    if not is_cached(known.repo_id) and not is_offline():
-        tell(
-            f"Downloading {known.title} once: {known.repo_id} from the Hugging Face hub, about "
-            f"{known.megabytes} MB, licence {known.licence}."
-        )
-    try:
-        return fetch_files(known.repo_id, _FILES)
-    except CheckpointError as error:
-        if is_cached(known.repo_id):
-            raise
-        why = "ANYMASK_OFFLINE forbids downloading it" if is_offline() else "cannot be downloaded"
-        raise CheckpointError(
-            f"{known.title} is not on this machine, and {why}; run 'hf download {known.repo_id}' "
-            "where there is a network, and give the folder that it prints as the detector, or give "
-            "points or boxes instead of words."
-        ) from error
