@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = Path("src") / "anymask" / "checkpoints" / "weights"
 # Extras that are of no use without torch.
-WITHOUT = ("train", "pretrain", "video", "docs", "dev", "onnx")
+WITHOUT = ("train", "pretrain", "video", "text", "docs", "dev", "onnx")
 
 
 def project_without_torch(text: str) -> str:
