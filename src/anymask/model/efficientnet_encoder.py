@@ -164,7 +164,8 @@ class BiasedConv2d(nn.Conv2d):
         if self.kernel_size == (1, 1) and x.device.type == "cpu" and in_inference(x, self.weight):
             # A matrix product of the pixels: a fifth less time for the whole encoder and, unlike
             # oneDNN's convolution, the same bits with any number of threads.
-            pixels = linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
+            x = x.permute(0, 2, 3, 1)
+            pixels = linear(x, self.weight.flatten(1), self.bias, same_bits=True)
             return pixels.permute(0, 3, 1, 2)
         x = F.pad(x, (0, 1, 0, 1)) if self._extra else x
         half_on_cpu = x.device.type == "cpu" and x.dtype == torch.bfloat16

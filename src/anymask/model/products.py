@@ -30,6 +30,7 @@ def linear(
     *,
     activation: Activation = "none",
     plus: Tensor | None = None,
+    same_bits: bool = False,
 ) -> Tensor:
     """Return activation(x·Wᵀ + bias) + plus.
 
@@ -42,12 +43,15 @@ def linear(
         GELU is the exact one, by the error function.
     plus : (…, R) tensor or None
         A shortcut to add.
+    same_bits : bool
+        Use oneDNN also in float32 where MKL is as fast: of few rows and many columns, MKL adds up
+        parts, as many as there are threads, and the last bits depend on their number.
 
     Returns
     -------
     (…, R) tensor
     """
-    if not in_onednn(x, weight, bias, plus):
+    if not in_onednn(x, weight, bias, plus, anywhere=same_bits):
         y = F.linear(x, weight, bias)
         if activation == "gelu":
             y = gelu(y, weight)
@@ -175,25 +179,33 @@ def _adds_in_product(x: Tensor, weight: Tensor, bias: Tensor | None, plus: Tenso
     )
 
 
-def in_onednn(x: Tensor, weight: Tensor, *others: Tensor | None) -> bool:
-    """Whether to compute x·Wᵀ with oneDNN's own call."""
+def in_onednn(x: Tensor, weight: Tensor, *others: Tensor | None, anywhere: bool = False) -> bool:
+    """Whether to compute x·Wᵀ with oneDNN's own call; `anywhere`: in float32 on any processor."""
+    dtypes = _dtypes_for_onednn()
+    if anywhere and _has_onednn():
+        dtypes |= {torch.float32}
     return (
         in_inference(x, weight, *others)
         and x.device.type == "cpu"
         and bool(torch.backends.mkldnn.enabled)
         and x.dtype == weight.dtype
-        and x.dtype in _dtypes_for_onednn()
+        and x.dtype in dtypes
         and x.numel() > 0
     )
 
 
 @cache
-def _dtypes_for_onednn() -> frozenset[torch.dtype]:
-    if not (
+def _has_onednn() -> bool:
+    return (
         torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
         and platform.machine() in ("x86_64", "AMD64")
-    ):
+    )
+
+
+@cache
+def _dtypes_for_onednn() -> frozenset[torch.dtype]:
+    if not _has_onednn():
         return frozenset()
     dtypes = set()
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():
