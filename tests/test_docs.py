@@ -35,6 +35,7 @@ PAGES = (
     "cluster",
     "onnx",
     "tracking",
+    "alike",
 )
 
 
@@ -168,6 +169,12 @@ def test_the_page_on_prompts(here) -> None:
     assert names["prompts"].ids.tolist() == [4]
     assert names["masks"].class_names == ("coin", "coin")
     assert [each.status for each in names["report"].outcomes] == ["done"]
+
+
+def test_the_page_on_finding_all_alike() -> None:
+    names = run_blocks("alike")
+    assert len(names["coins"]) >= 3
+    assert len(names["found"].candidates) >= 3
 
 
 def test_the_page_on_tracking(here) -> None:

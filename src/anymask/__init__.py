@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from anymask.model.sam import Sam
     from anymask.onnx_export.export import export_onnx
     from anymask.painting import overlay
+    from anymask.predict.alike.finding import AlikeFinder, find_alike
     from anymask.predict.class_map import class_map
     from anymask.predict.edges import edge_map
     from anymask.predict.everything.generator import SamAutomaticMaskGenerator
@@ -57,6 +58,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlikeFinder",
     "AnymaskError",
     "Image",
     "MaskSet",
@@ -75,6 +77,7 @@ __all__ = [
     "edge_map",
     "errors",
     "export_onnx",
+    "find_alike",
     "finetune",
     "load",
     "load_masks",
@@ -103,6 +106,7 @@ __all__ = [
 
 # Where each public name lives; a name mapped to its own module is that module.
 _HOMES = {
+    "AlikeFinder": "anymask.predict.alike.finding",
     "AnymaskError": "anymask.errors",
     "Image": "anymask.images.image",
     "MaskSet": "anymask.masks.mask_set",
@@ -119,6 +123,7 @@ _HOMES = {
     "contact_sheet": "anymask.datasets",
     "errors": "anymask.errors",
     "export_onnx": "anymask.onnx_export.export",
+    "find_alike": "anymask.predict.alike.finding",
     "finetune": "anymask.training.finetune.loop",
     "load": "anymask.checkpoints",
     "load_masks": "anymask.io.read_masks",

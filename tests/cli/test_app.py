@@ -23,6 +23,7 @@ COMMANDS = (
     *(
         "everything",
         "segment",
+        "alike",
         "serve",
         "gui",
         "semantic",

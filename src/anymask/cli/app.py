@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from anymask import __version__
+from anymask.cli.alike import alike
 from anymask.cli.benchmark import benchmark
 from anymask.cli.clean import clean
 from anymask.cli.console import note_interrupts, show_notices, typed
@@ -95,6 +96,7 @@ def anymask(
 _COMMANDS: tuple[tuple[Callable[..., None], type[TyperCommand] | None], ...] = (
     (everything, CommandWithRgb),
     (segment, CommandWithObjects),
+    (alike, CommandWithRgb),
     (text, CommandWithRgb),
     (gui, None),
     (serve, None),

@@ -196,13 +196,16 @@ def save_table(path: Path, masks: MaskSet, sizes: Measurements | None = None) ->
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         named = masks.class_names is not None
-        writer.writerow([*_COLUMNS, *["class_name"] * named, *added])
+        alike = masks.likeness is not None
+        writer.writerow([*_COLUMNS, *["class_name"] * named, *["likeness"] * alike, *added])
         for row in (row for portion in in_portions(masks) for row in portion.to_table()):
             centroid = (_rounded(v, 2) for v in row["centroid"])
             scores = (_rounded(row[name], 4) for name in _COLUMNS[-2:])
             name = [row["class_name"]] if named else []
+            like = [_rounded(row["likeness"], 4)] if alike else []
             own = (_significant(column[places[row["id"]]]) for column in added.values())
-            writer.writerow([row["id"], row["area"], *row["bbox"], *centroid, *scores, *name, *own])
+            known = [*centroid, *scores, *name, *like]
+            writer.writerow([row["id"], row["area"], *row["bbox"], *known, *own])
 
 
 def sizes_of(

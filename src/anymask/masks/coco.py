@@ -18,6 +18,7 @@ from anymask.notices import tell
 # Fields of a record that COCO does not define; they are written in addition.
 _SCORES = ("predicted_iou", "stability_score")
 _PLACES = ("point_coords", "crop_box")
+_LIKENESS = "likeness"
 # The category of masks without a class; marked, to distinguish it from a class of that name.
 _NO_CLASS = {"name": "object", "supercategory": "", "unnamed": True}
 
@@ -76,6 +77,7 @@ def dataset_of(
             "iscrowd": 0,
             **{k: None if math.isnan(record[k]) else record[k] for k in _SCORES},
             **{k: None if _has_nan(record[k]) else record[k] for k in _PLACES},
+            **_likeness(record),
         }
         for number, record, box, name in zip(ids, records, boxes, names, strict=True)
     ]
@@ -84,6 +86,14 @@ def dataset_of(
         "categories": categories,
         "annotations": annotations,
     }
+
+
+def _likeness(record: Mapping[str, Any]) -> dict[str, float | None]:
+    """The likeness to examples, of masks that have one."""
+    known = record.get(_LIKENESS)
+    if known is None:
+        return {}
+    return {_LIKENESS: None if math.isnan(known) else known}
 
 
 def records_of(
@@ -127,7 +137,11 @@ def records_of(
                 "segmentation": _run_lengths(annotation, size),
                 "id": number,
                 "class_name": names.get(key_of(annotation.get("category_id"))),
-                **{k: annotation[k] for k in _SCORES + _PLACES if annotation.get(k) is not None},
+                **{
+                    k: annotation[k]
+                    for k in (*_SCORES, *_PLACES, _LIKENESS)
+                    if annotation.get(k) is not None
+                },
             }
             for annotation, number in zip(annotations, ids_of(annotations), strict=True)
         ]

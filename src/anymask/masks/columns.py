@@ -75,3 +75,14 @@ def joined_class_names(sets: Sequence[MaskSet]) -> tuple[str, ...] | None:
     if all(each.class_names is None for each in sets):
         return None
     return tuple(name for each in sets for name in each.class_names or ("",) * len(each))
+
+
+def joined_likeness(sets: Sequence[MaskSet]) -> NDArray[np.float64] | None:
+    """Likeness of joined sets; NaN for masks of sets without it."""
+    if all(each.likeness is None for each in sets):
+        return None
+    unknown = (np.full(len(each), np.nan) for each in sets)
+    known = [each.likeness for each in sets]
+    return np.concatenate(
+        [nan if own is None else own for own, nan in zip(known, unknown, strict=True)]
+    )

@@ -1,7 +1,7 @@
 """Convert masks to the records of Segment Anything's automatic mask generator and back.
 
 A record is a dictionary with `segmentation` and other fields of the mask. anymask adds `id` and
-`class_name` to the published fields for masks that have them.
+`class_name` and `likeness` to the published fields for masks that have them.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ def read_records(
         "crop_box": [r.get("crop_box", (0, 0, width, height)) for r in records],
         "object_ids": _ids_of(records),
         "class_names": _class_names_of(records),
+        "likeness": _likeness_of(records),
     }
     return image_size, counts, columns
 
@@ -92,6 +93,8 @@ def records_of_masks(masks: MaskSet, output_mode: OutputMode) -> list[dict[str, 
             record["id"] = int(masks.object_ids[i])
         if masks.class_names is not None:
             record["class_name"] = masks.class_names[i]
+        if masks.likeness is not None:
+            record["likeness"] = float(masks.likeness[i])
         records.append(record)
     return records
 
@@ -109,6 +112,7 @@ def table_of_masks(masks: MaskSet) -> list[dict[str, Any]]:
             "predicted_iou": float(masks.predicted_iou[i]),
             "stability_score": float(masks.stability_score[i]),
             **({} if names is None else {"class_name": names[i]}),
+            **({} if masks.likeness is None else {"likeness": float(masks.likeness[i])}),
         }
         for i in np.argsort(masks.ids)
     ]
@@ -136,6 +140,12 @@ def _class_names_of(records: Sequence[Mapping[str, Any]]) -> list[str] | None:
     if not any(record.get("class_name") is not None for record in records):
         return None
     return [record.get("class_name") or "" for record in records]
+
+
+def _likeness_of(records: Sequence[Mapping[str, Any]]) -> list[float] | None:
+    if not any(record.get("likeness") is not None for record in records):
+        return None
+    return [record.get("likeness", float("nan")) for record in records]
 
 
 def _segmentation(masks: MaskSet, index: int, mode: OutputMode) -> Any:

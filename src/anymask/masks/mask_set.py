@@ -13,7 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from anymask.errors import AnymaskError
 from anymask.masks import coco, rle
 from anymask.masks.boxes import extents
-from anymask.masks.columns import check_length, checked_ids, filled, joined_class_names, joined_ids
+from anymask.masks.columns import (
+    check_length,
+    checked_ids,
+    filled,
+    joined_class_names,
+    joined_ids,
+    joined_likeness,
+)
 from anymask.masks.generator_records import (
     OutputMode,
     read_records,
@@ -47,6 +54,8 @@ class MaskSet:
         The masks' own ids: unique, at least 1. They stay the same through selections and in files.
     class_names : tuple of N str, optional
         The class of each object; "" for no class.
+    likeness : (N,) float64 array, optional
+        How likely each object is of the kind that examples show, from 0 to 1 (`find_alike`).
 
     Raises
     ------
@@ -75,6 +84,7 @@ class MaskSet:
     crop_box: NDArray[np.int64]
     object_ids: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] | None = None
+    likeness: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         for name in ("predicted_iou", "stability_score", "point_coords", "crop_box"):
@@ -84,6 +94,8 @@ class MaskSet:
         if self.class_names is not None:
             check_length("class_names", self.class_names, len(self.counts))
             object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
+        if self.likeness is not None:
+            check_length("likeness", self.likeness, len(self.counts))
 
     @classmethod
     def from_counts(
@@ -97,6 +109,7 @@ class MaskSet:
         crop_box: ArrayLike | None = None,
         object_ids: ArrayLike | None = None,
         class_names: Sequence[str] | None = None,
+        likeness: ArrayLike | None = None,
     ) -> MaskSet:
         """Build a set from run lengths; missing scores are NaN, and the crop is the whole image."""
         height, width = image_size
@@ -110,6 +123,7 @@ class MaskSet:
             filled(crop_box, (0, 0, width, height), (n, 4)).astype(np.int64),
             None if object_ids is None else np.asarray(object_ids),
             None if class_names is None else tuple(class_names),
+            None if likeness is None else np.asarray(likeness, np.float64),
         )
 
     @classmethod
@@ -120,8 +134,8 @@ class MaskSet:
         ----------
         masks : (N, H, W) bool array_like
         **columns
-            Any of `predicted_iou`, `stability_score`, `point_coords`, `crop_box`, `object_ids`
-            and `class_names`, one item per mask.
+            Any of `predicted_iou`, `stability_score`, `point_coords`, `crop_box`, `object_ids`,
+            `class_names` and `likeness`, one item per mask.
 
         Raises
         ------
@@ -188,6 +202,7 @@ class MaskSet:
             np.concatenate([each.crop_box for each in every]),
             joined_ids(sets),
             joined_class_names(sets),
+            joined_likeness(sets),
         )
 
     @classmethod
@@ -288,6 +303,7 @@ class MaskSet:
             self.crop_box[chosen],
             None if self.object_ids is None else self.object_ids[chosen],
             None if self.class_names is None else tuple(self.class_names[i] for i in chosen),
+            None if self.likeness is None else self.likeness[chosen],
         )
 
     def with_counts(self, counts: Sequence[rle.Counts]) -> MaskSet:
@@ -362,7 +378,7 @@ class MaskSet:
 
         Each has `segmentation`; `area` in pixels; `bbox` XYWH, where the width is the last column
         minus the first; `predicted_iou`; `point_coords` [[x, y]]; `stability_score`; `crop_box`
-        XYWH; and `id` and `class_name` if the masks have them.
+        XYWH; and `id` and `class_name` and `likeness` if the masks have them.
         """
         return records_of_masks(self, output_mode)
 
@@ -371,7 +387,7 @@ class MaskSet:
 
         Each has `id`; `area` in pixels; `bbox` XYWH as in COCO, so that a mask of one pixel is one
         wide; `centroid` (x, y), the mean of the pixels; `predicted_iou`; `stability_score`; and
-        `class_name` if the masks have classes.
+        `class_name` and `likeness` if the masks have them.
         """
         return table_of_masks(self)
 

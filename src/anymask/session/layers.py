@@ -22,7 +22,7 @@ from anymask.session.store.deltas import Window
 from anymask.session.store.store import Store
 
 # What runs of the model make.
-_AUTOMATIC = ("everything", "semantic")
+_AUTOMATIC = ("everything", "semantic", "alike")
 
 
 class Layers:

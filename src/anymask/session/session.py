@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from anymask.session.alike import Alike
 from anymask.session.clicks import Clicks
 from anymask.session.edits import Edits
 from anymask.session.export import Export
@@ -47,6 +48,8 @@ class Session:
         Runs of the model over many images, and changes of thresholds afterwards.
     clicks : Clicks
         Masks from clicks and boxes.
+    alike : Alike
+        Objects like some that are shown.
     export : Export
         Writes masks to files.
     folder : Path
@@ -81,6 +84,7 @@ class Session:
         self.edits = Edits(store, self.images, self.layers)
         self.runs = Runs(store, self.images, self.layers)
         self.clicks = Clicks(store, self.images, self.layers, self.edits, self.runs)
+        self.alike = Alike(store, self.images, self.layers, self.edits, self.runs)
         self.export = Export(store, self.images, self.layers)
 
     @classmethod

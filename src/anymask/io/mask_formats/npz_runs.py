@@ -38,6 +38,8 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
         arrays["object_ids"] = masks.object_ids
     if masks.class_names is not None:
         arrays["class_names"] = np.array(masks.class_names, np.str_)
+    if masks.likeness is not None:
+        arrays["likeness"] = masks.likeness
     return write_arrays(path, arrays)
 
 
@@ -58,7 +60,7 @@ def read_runs(path: Path) -> MaskSet:
         names = names_in(tuple(archive.namelist()))
         arrays = {
             name: read_array(archive, name)
-            for name in (*_REQUIRED, *_COLUMNS, "object_ids", "class_names")
+            for name in (*_REQUIRED, *_COLUMNS, "object_ids", "class_names", "likeness")
             if name in names
         }
     height, width = check_size(*arrays["image_size"].tolist())
@@ -71,7 +73,7 @@ def read_runs(path: Path) -> MaskSet:
             f"Run lengths do not add up to masks of {width}×{height} pixels; the file is damaged."
         )
     columns: dict[str, Any] = {
-        name: arrays[name] for name in (*_COLUMNS, "object_ids") if name in arrays
+        name: arrays[name] for name in (*_COLUMNS, "object_ids", "likeness") if name in arrays
     }
     if "class_names" in arrays:
         columns["class_names"] = [str(name) for name in arrays["class_names"].tolist()]
