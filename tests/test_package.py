@@ -107,7 +107,7 @@ LAYERS = (
     ("client", "measuring", "painting", "prompts"),
     ("checkpoints", "show"),
     ("predict", "io", "samples"),
-    ("compat", "datasets", "tracking"),
+    ("compat", "cvat", "datasets", "tracking"),
     ("evaluation", "jobs", "notebook", "onnx_export"),
     ("reports",),
     ("training",),

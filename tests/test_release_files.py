@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
 import tomllib
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -65,9 +74,8 @@ def test_the_conda_recipe_needs_what_pyproject_needs():
 def test_the_image_installs_the_package_of_this_folder_and_runs_without_rights():
     text = text_of("Dockerfile").replace("\\\n", " ")
     lines = [line.partition(" ")[::2] for line in text.splitlines() if line[:1].isupper()]
-    versions = {
-        re.match(r"python:([\d.]+)-slim", rest)[1] for word, rest in lines if word == "FROM"
-    }
+    bases = [rest for word, rest in lines if word == "FROM" and not rest.startswith("command")]
+    versions = {re.match(r"python:([\d.]+)-slim", base)[1] for base in bases}
     assert len(versions) == 1
     assert versions <= set(python_versions())
     kept = {line[1:] for line in text_of(".dockerignore").splitlines() if line.startswith("!")}
@@ -80,11 +88,57 @@ def test_the_image_installs_the_package_of_this_folder_and_runs_without_rights()
     assert copied == kept
     assert all((ROOT / name).exists() for name in copied)
     extras = re.search(r'-c constraints\.txt "\.\[([\w,]+)\]"', text)[1].split(",")
-    assert set(extras) <= set(PROJECT["optional-dependencies"])
+    assert {"web"} <= set(extras) <= set(PROJECT["optional-dependencies"])
     said = dict(lines)
     assert said["ENTRYPOINT"] == '["anymask"]'
     assert "anymask" in PROJECT["scripts"]
     assert int(said["USER"]) > 0
+    assert lines[-1] == ("FROM", "command")  # what is built by default
+
+
+def test_hadolint_has_nothing_to_say_about_the_image():
+    hadolint = shutil.which("hadolint")
+    if hadolint is None:
+        pytest.skip("hadolint is not installed")
+    done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_image_of_the_server_starts_with_a_token_and_finds_itself_healthy(tmp_path):
+    stage = text_of("Dockerfile").replace("\\\n", " ").partition(" AS serve")[2]
+    command = json.loads(re.search(r"^CMD (\[.*\])", stage, re.M)[1])
+    check = json.loads(re.search(r"^HEALTHCHECK .*? CMD (\[.*\])", stage, re.M)[1])
+    port = command[command.index("--port") + 1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        other = str(free.getsockname()[1])
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    ours = {"/data": str(photos), port: other}
+    secret = "a-token-of-the-container"
+    environment = {**os.environ, "ANYMASK_TOKEN": secret, "ANYMASK_HOME": str(tmp_path / "models")}
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "anymask", *(ours.get(word, word) for word in command)],
+            env=environment, stdout=out, stderr=out,
+        )  # fmt: skip
+    try:
+        checked = [sys.executable, "-c", check[2].replace(port, other)]
+        until = time.monotonic() + 120
+        while subprocess.run(checked, capture_output=True).returncode:
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"http://127.0.0.1:{other}/v1/status")
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{other}/v1/status", headers={"Authorization": f"Bearer {secret}"}
+        )
+        assert json.loads(urllib.request.urlopen(asked).read())["session"] == "photos"
+    finally:
+        server.terminate()
+        server.wait()
+    assert not (tmp_path / "models").exists()  # nothing is written outside the served folder
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)

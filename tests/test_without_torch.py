@@ -30,6 +30,7 @@ def test_it_needs_the_same_packages_but_for_torch():
             "dask",
             "web",
             "notebook",
+            "cvat",
         )
     }
 

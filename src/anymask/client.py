@@ -97,9 +97,21 @@ class Server:
         raise ServerError(f"The server has no image {which!r}.", 404)
 
     def add(self, path: str | os.PathLike[str]) -> RemoteImage:
-        """Send an image."""
+        """Send an image; for an ENVI header, also its data, which lies beside it."""
         file = Path(path)
-        sent = self.send(f"images?name={quote(file.name)}", file.read_bytes())
+        if file.suffix.lower() != ".hdr":
+            sent = self.send(f"images?name={quote(file.name)}", file.read_bytes())
+            return RemoteImage(self, json.loads(sent))
+        beside = [file.with_suffix(""), *sorted(file.parent.glob(f"{file.stem}.*"))]
+        data = [each for each in beside if each.is_file() and each != file]
+        if len(data) != 1:
+            raise ServerError(
+                f"{file} has {len(data)} files of its name beside it; one has to be its data."
+            )
+        border = secrets.token_hex(16)
+        parts = [_form_part(each, border) for each in (file, data[0])]
+        body = b"".join(parts) + f"--{border}--\r\n".encode()
+        sent = self.send("images", body, f"multipart/form-data; boundary={border}")
         return RemoteImage(self, json.loads(sent))
 
     def everything(
@@ -340,6 +352,13 @@ class RemoteImage:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
         return None
+
+
+def _form_part(file: Path, border: str) -> bytes:
+    """A file as a part of a form; its name is quoted as browsers do."""
+    name = file.name.replace("\\", "%5C").replace('"', "%22").replace("\n", "%0A")
+    head = f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+    return head.encode() + file.read_bytes() + b"\r\n"
 
 
 def _prompts(coords: ArrayLike | None, labels: ArrayLike | None, box: Any) -> dict[str, Any]:

@@ -122,3 +122,14 @@ def pixels_of(rle: dict[str, Any]) -> np.ndarray:
     from pycocotools import mask
 
     return mask.decode(rle).astype(bool)
+
+
+def envi_cube(folder: Path, name: str = "cube") -> tuple[Path, Path]:
+    """An ENVI cube of 4×5 pixels in 6 bands: its header and its data."""
+    header, data = folder / f"{name}.hdr", folder / f"{name}.dat"
+    np.arange(120, dtype="<u2").tofile(data)
+    header.write_text(
+        "ENVI\nsamples = 5\nlines = 4\nbands = 6\ndata type = 12\ninterleave = bsq\n"
+        "byte order = 0\nheader offset = 0\n"
+    )
+    return header, data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import skimage.io
@@ -12,8 +13,9 @@ import tifffile
 from PIL import Image
 
 import anymask
-from anymask.session import Session
-from tests.web.conftest import pixels_of
+from anymask.session import Session, points_along
+from anymask.web.leases import Leases
+from tests.web.conftest import envi_cube, pixels_of
 
 CUP = {"points": [[285, 165]], "labels": [1]}
 IMAGE = "/v1/images/i1"
@@ -31,6 +33,19 @@ def test_a_click_gives_the_masks_of_the_predictor(client, photos, sam):
     assert answer["best"] == int(np.argmax(scores))
     shown = client.get(f"{IMAGE}/previews/{answer['preview']}.png?candidate={answer['best']}")
     assert np.array_equal(skimage.io.imread(io.BytesIO(shown.content)) > 0, masks[answer["best"]])
+
+
+def test_a_scribble_is_asked_at_points_along_it(client):
+    path = [[250, 150], [290, 165], [320, 190]]
+    asked = {"scribbles": [{"path": path}, {"path": [[20, 20], [21, 20]], "label": 0}]}
+    points = points_along(path)
+    same = {"points": [*points, *points_along([[20, 20], [21, 20]])]}
+    same["labels"] = [1] * len(points) + [0]
+    one, other = (
+        client.post(f"{IMAGE}/predict", json=body).json()["masks"] for body in (asked, same)
+    )
+    assert one == other
+    assert len(points) > 3
 
 
 def test_outlines_enclose_exactly_the_pixels_of_the_mask(client):
@@ -74,6 +89,36 @@ def test_the_second_of_two_people_is_told_that_the_first_was_quicker(client):
     assert "changed by someone else" in second.json()["error"]
     objects = client.get(f"{IMAGE}/objects").json()["objects"]
     assert [each["box"] for each in objects] == [[5, 7, 3, 2]]
+
+
+def test_a_lease_tells_who_works_on_an_image_until_it_lapses(client, work, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(work, "leases", Leases(lambda: now))
+    ann, bob = {"x-user": "ann"}, {"x-user": "bob"}
+
+    def take(who: dict, name: str, image: str = "i1") -> tuple:
+        told = client.put(f"/v1/images/{image}/lease", json={"name": name}, headers=who).json()
+        return told["yours"], told["name"]
+
+    assert take(ann, "Ann") == (True, "Ann")
+    assert take(bob, "Bob") == (False, "Ann")
+    assert client.get(f"{IMAGE}/lease", headers=bob).json()["held"]
+    # It locks nobody out.
+    drawn = {"mask": {"size": [1, 1], "counts": [0, 1]}, "left": 0, "top": 0, "how": "new"}
+    assert client.post(f"{IMAGE}/paint", json=drawn, headers=bob).status_code == 200
+    now = 59.0
+    assert take(ann, "Ann") == (True, "Ann")  # renewed
+    now = 118.0
+    assert take(bob, "Bob") == (False, "Ann")
+    now = 119.5
+    assert take(bob, "Bob") == (True, "Bob")
+    assert take(ann, "Ann") == (False, "Bob")
+    assert take(bob, "Bob", "i2") == (True, "Bob")  # who goes on leaves the image before
+    assert take(ann, "Ann") == (True, "Ann")
+    client.delete(f"{IMAGE}/lease", headers=bob)
+    assert client.get(f"{IMAGE}/lease").json()["name"] == "Ann"
+    client.delete(f"{IMAGE}/lease", headers=ann)
+    assert not client.get(f"{IMAGE}/lease").json()["held"]
 
 
 def test_drawing_merging_splitting_and_classes(client):
@@ -186,6 +231,28 @@ def test_an_image_that_is_sent_is_kept_and_one_that_is_none_is_not(client, photo
     assert {path.name for path in photos.iterdir()} == {
         "coffee.png", "coins.png", "new.png", "photos.anymask",
     }  # fmt: skip
+
+
+def test_an_envi_header_and_its_data_are_sent_together(client, photos, tmp_path):
+    header, data = envi_cube(tmp_path)
+
+    def send(*files: Path):
+        return client.post("/v1/images", files=[("file", (f.name, f.read_bytes())) for f in files])
+
+    sent = send(data, header)  # in any order
+    assert (sent.status_code, sent.json()["bands"], sent.json()["width"]) == (201, 6, 5), sent.text
+    assert (photos / "cube.dat").read_bytes() == data.read_bytes()
+    assert send(header, data).status_code == 400  # both are there already
+    alone = client.post("/v1/images?name=other.hdr", content=header.read_bytes())
+    assert "together" in alone.json()["error"]
+    header, data = envi_cube(tmp_path, "short")
+    data.write_bytes(b"too short")
+    before = set(photos.iterdir())
+    for files in ((header, data), (header,), (header, data, data), (data, data)):
+        answer = send(*files)
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["error"].endswith(".")
+    assert set(photos.iterdir()) == before
 
 
 def test_the_description_lists_every_address_and_the_page_asks_only_here(client):

@@ -19,7 +19,7 @@ import tifffile
 import anymask
 import anymask.client
 from anymask.client import ServerError
-from tests.web.conftest import TOKEN
+from tests.web.conftest import TOKEN, envi_cube
 
 
 def test_the_client_does_what_the_local_calls_do(address, photos, sam, tmp_path):
@@ -51,6 +51,11 @@ def test_the_client_does_what_the_local_calls_do(address, photos, sam, tmp_path)
     assert shares == sorted(shares)
     Path(tmp_path / "new.png").write_bytes((photos / "coins.png").read_bytes())
     assert server.add(tmp_path / "new.png").size == (150, 200)
+    header, _ = envi_cube(tmp_path)
+    assert server.add(header).size == (4, 5)
+    header.with_suffix(".raw").touch()
+    with pytest.raises(ServerError, match="2 files of its name"):
+        server.add(header)
 
 
 def test_what_the_server_refuses_is_one_sentence(address):

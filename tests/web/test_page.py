@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import skimage
 import tifffile
 from axe_playwright_python.sync_playwright import Axe
 
 import anymask
-from anymask.session import Session
+from anymask.session import ClickPrompts, Session
 from tests.web.pages import CUP, PATIENCE, PHONE, commit, needs_chromium, place_of, wait_for_objects
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -173,3 +174,85 @@ def test_work_by_mouse_keyboard_and_touch_survives_a_server_that_is_killed(
     assert process.wait() == 0
     with Session.open(folder / "kitchen.anymask", read_only=True) as session:
         assert len(session.layers.ids(session.layers[0])) == 4
+
+
+def test_a_session_of_the_window_goes_on_in_the_page_which_is_reloaded_while_painting(
+    browser, serve, folder
+):
+    # As the window does it: a click that is committed, and a stroke on a copy of the labels.
+    sam = anymask.load(device="cpu", dtype="float32")
+    with Session.create(folder / "kitchen.anymask") as session:
+        session.images.add(folder)
+        layer = session.layers[0]
+        ready = session.clicks.prepare(sam, layer)
+        preview = session.clicks.predict(ready, ClickPrompts().with_point(*CUP))
+        session.clicks.commit(preview, class_name="cup")
+        painted = np.array(session.layers.labels(layer))
+        painted[20:40, 20:60] = 2
+        session.edits.paint(layer, painted, (slice(20, 40), slice(20, 60)))
+        revision = session.layers.revision(layer)
+
+    address, process = serve(0)
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(address)
+    wait_for_objects(page, 2)
+    assert "cup" in page.inner_text("#object-list")
+
+    # A stroke that is not finished is not there after a reload; nothing else is lost.
+    page.keyboard.press("d")
+    page.mouse.move(*place_of(page, 500, 40))
+    page.mouse.down()
+    page.mouse.move(*place_of(page, 560, 60), steps=4)
+    page.reload()
+    wait_for_objects(page, 2)
+    page.mouse.up()
+    page.keyboard.press("d")
+    page.mouse.move(*place_of(page, 500, 40))
+    page.mouse.down()
+    page.mouse.move(*place_of(page, 560, 60), steps=4)
+    page.mouse.up()
+    wait_for_objects(page, 3)
+    # The steps of the window are undone here too: this stroke, that stroke, the click.
+    for count in (2, 1, 0):
+        page.keyboard.press("Control+z")
+        wait_for_objects(page, count)
+    for count in (1, 2):
+        page.keyboard.press("Control+y")
+        wait_for_objects(page, count)
+
+    # A scribble over the wood, with the right button over the spoon, which is not it.
+    page.keyboard.press("w")
+    for button, ends in (("left", ((30, 320), (140, 380))), ("right", ((400, 300), (430, 320)))):
+        page.mouse.move(*place_of(page, *ends[0]))
+        page.mouse.down(button=button)
+        page.mouse.move(*place_of(page, *ends[1]), steps=5)
+        page.mouse.up(button=button)
+    commit(page)
+    wait_for_objects(page, 3)
+
+    # Who comes later is told that someone works here, until that page goes.
+    other = context.new_page()
+    other.set_default_timeout(PATIENCE)
+    other.goto(address)
+    other.wait_for_selector("#holder:not([hidden])")
+    assert other.inner_text("#holder") == "Someone is working on this image"
+    page.click("#people")
+    page.fill("#person", "Ann")
+    page.click("#person-dialog button.main")
+    other.wait_for_function("() => document.querySelector('#holder').textContent.includes('Ann')")
+    page.close()
+    other.wait_for_selector("#holder", state="hidden")
+
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 0
+    with Session.open(folder / "kitchen.anymask") as session:
+        layer = session.layers[0]
+        assert session.layers.revision(layer) > revision
+        assert session.layers.info(layer, 1).class_name == "cup"
+        labels = session.layers.labels(layer)
+        assert (labels[20:40, 20:60] == 2).all()
+        assert labels[350, 80] == 3
+        assert session.edits.undo(layer) is not None  # the page's step, in the window
+        assert len(session.layers.ids(layer)) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,6 +60,29 @@ def serve(
     max_upload: Annotated[
         int, typer.Option(metavar="MB", min=1, help="Size of an image that is sent.")
     ] = 256,
+    dialect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|all",
+            help="Also answer another program: samapi (QuPath), label-studio, x-anylabeling, "
+            "samgeo (GeoLibre). May be repeated.",
+        ),
+    ] = None,
+    label_studio: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="The Label Studio from which images may be fetched, such as "
+            "http://localhost:8080. A token in LABEL_STUDIO_API_KEY is sent to it.",
+        ),
+    ] = "",
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|DIR",
+            help="Finds what words name, for programs that send words; see `anymask text`.",
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -77,33 +101,45 @@ def serve(
     try:
         from anymask.web.access import Access, token_of
         from anymask.web.app import create_app
+        from anymask.web.dialects import DIALECTS
+        from anymask.web.dialects.label_studio_files import LabelStudio
         from anymask.web.server import bound, run
         from anymask.web.workplace import Workplace
     except ImportError as error:
         raise AnymaskError(
             'The server needs FastAPI and uvicorn; install them with pip install "anymask[web]".'
         ) from error
+    from anymask.predict.prompters import the_prompter
     from anymask.web.places import open_place
 
+    dialects = _dialects(dialect or [], list(DIALECTS))
+    most = max_upload * 2**20
+    files = LabelStudio(label_studio, os.environ.get("LABEL_STUDIO_API_KEY", ""), most)
     found = open_place(place)
     with found.session:
         _add_images(found)
         listening = bound(host, port)
         number = listening.getsockname()[1]
         token = token_of(found.session.folder, new=new_token)
-        access = Access(token, host, number, allow_host or (), allow_origin or ())
+        access = Access(token, host, number, allow_host or (), allow_origin or (), dialects)
         with err.status("Loading the model"):
             sam = load_model(model, device, dtype)
         work = Workplace(found, sam, model)
-        app = create_app(work, access, most_upload=max_upload * 2**20)
+        words = None if detector is None else the_prompter(detector, device)
+        app = create_app(work, access, most_upload=most, label_studio=files, detector=words)
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-        address = f"http://{f'[{shown}]' if ':' in shown else shown}:{number}/?token={token}"
+        start = f"http://{f'[{shown}]' if ':' in shown else shown}:{number}"
+        address = f"{start}/?token={token}"
 
         def started() -> None:
             out.print(Text(address), soft_wrap=True)
             if host == "0.0.0.0":
                 name = socket.gethostname()
                 out.print(Text(address.replace(shown, name, 1)), soft_wrap=True)
+            for name in dialects:
+                known = DIALECTS[name]
+                key = f"{start}/{name}/{access.dialect_key(name)}{known.entered}"
+                out.print(Text(f"{known.client}: {key}"), soft_wrap=True)
             err.print(Text(f"Session {found.session.folder}. Ctrl-C stops the server."))
             if not access.is_loopback:
                 note(
@@ -114,6 +150,16 @@ def serve(
                 typer.launch(address)
 
         run(app, work, listening, started)
+
+
+def _dialects(wanted: list[str], known: list[str]) -> list[str]:
+    """Return the names of dialects that are wanted, each once."""
+    for name in wanted:
+        if name not in (*known, "all"):
+            raise AnymaskError(
+                f"There is no dialect {name!r}; choose from {', '.join(known)}, or all."
+            )
+    return known if "all" in wanted else [name for name in known if name in wanted]
 
 
 def _add_images(place: Place) -> None:

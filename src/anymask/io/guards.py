@@ -109,10 +109,28 @@ def read_json(path: Path) -> Any:
 
 
 def read_xml(path: Path) -> ElementTree.Element:
-    """Read XML without entities.
+    """Read XML without entities; see `parse_xml`.
+
+    Raises
+    ------
+    ImageError
+        If it is too large, damaged, nested too deeply or declares a document type.
+    """
+    _check_memory(path.stat().st_size * _JSON_GROWTH, path)
+    return parse_xml(path.read_bytes(), str(path))
+
+
+def parse_xml(data: bytes, what: str) -> ElementTree.Element:
+    """Parse XML without entities.
 
     A document with a document type, which could declare entities, is refused before any entity is
-    expanded. Nothing outside the file is read.
+    expanded. Nothing outside the document is read.
+
+    Parameters
+    ----------
+    data : bytes
+    what : str
+        Begins the sentences of errors, such as a path.
 
     Raises
     ------
@@ -127,7 +145,7 @@ def read_xml(path: Path) -> ElementTree.Element:
         nonlocal depth
         depth += 1
         if depth > _DEEPEST_XML:
-            raise ImageError(f"{path} is nested too deeply to be a file of masks.")
+            raise ImageError(f"{what} is nested too deeply to be a file of masks.")
         builder.start(name, attributes)
 
     def end(name: str) -> None:
@@ -137,7 +155,7 @@ def read_xml(path: Path) -> ElementTree.Element:
 
     def doctype(*_: Any) -> None:
         raise ImageError(
-            f"{path} has a document type declaration, which mask files do not need and which can "
+            f"{what} has a document type declaration, which mask files do not need and which can "
             "do harm; delete the line that begins with <!DOCTYPE."
         )
 
@@ -145,11 +163,10 @@ def read_xml(path: Path) -> ElementTree.Element:
     parser.EndElementHandler = end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = doctype
-    _check_memory(path.stat().st_size * _JSON_GROWTH, path)
     try:
-        parser.Parse(path.read_bytes(), True)
+        parser.Parse(data, True)
     except expat.ExpatError as error:
-        raise ImageError(f"{path} is not valid XML ({error}); copy or save it again.") from None
+        raise ImageError(f"{what} is not valid XML ({error}); copy or save it again.") from None
     return builder.close()
 
 

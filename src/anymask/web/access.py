@@ -40,6 +40,8 @@ class Access:
         Further names under which the server is reached, such as that of a proxy.
     origins : iterable of str
         Origins of other sites whose pages may ask, such as "https://example.org".
+    dialects : iterable of str
+        Names of the dialects that are answered.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Access:
         port: int = 0,
         hosts: Iterable[str] = (),
         origins: Iterable[str] = (),
+        dialects: Iterable[str] = (),
     ) -> None:
         if len(token) < _SHORTEST_TOKEN or not token.isascii():
             raise AnymaskError(
@@ -69,6 +72,7 @@ class Access:
             self._names |= _LOOPBACK | {socket.gethostname().lower(), socket.getfqdn().lower()}
         self.cookie = f"anymask-{port}"  # cookies do not know ports, their names can
         self.cookie_value = hmac.new(token.encode(), b"cookie", hashlib.sha256).hexdigest()
+        self._dialects = {name: self._key_of(name) for name in dialects}
         self._wrong: deque[float] = deque(maxlen=_MOST_WRONG)
         self._guard = threading.Lock()
 
@@ -100,7 +104,27 @@ class Access:
 
     def is_token(self, given: str) -> bool:
         """Compare a token in constant time; wrong ones are counted."""
-        good = hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
+        return self._is_same(given, self._token)
+
+    def dialect_of(self, path: str) -> str | None:
+        """Return the dialect to which a path belongs; None if it is one of the server's own."""
+        name = path[1:].partition("/")[0]
+        return name if name in self._dialects else None
+
+    def dialect_key(self, name: str) -> str:
+        """Return the key of a dialect: it opens nothing but the dialect, and follows the token."""
+        return self._dialects[name]
+
+    def is_dialect_key(self, name: str, given: str) -> bool:
+        """Compare the key of a dialect in constant time; wrong ones are counted."""
+        return self._is_same(given, self._dialects[name])
+
+    def _key_of(self, dialect: str) -> str:
+        made = hmac.new(self._token.encode(), f"dialect {dialect}".encode(), hashlib.sha256)
+        return made.hexdigest()[:40]
+
+    def _is_same(self, given: str, known: str) -> bool:
+        good = hmac.compare_digest(given.encode("utf-8", "replace"), known.encode())
         if not good:
             with self._guard:
                 self._wrong.append(time.monotonic())
@@ -121,7 +145,9 @@ class Access:
 def token_of(session: Path, *, new: bool = False) -> str:
     """Return the token of a session, which stays the same so that open pages reconnect.
 
-    It is kept in the user's own cache (`ANYMASK_HOME`), readable by the user alone.
+    The environment may give one, as `ANYMASK_TOKEN` or in the file that `ANYMASK_TOKEN_FILE`
+    names; a container needs that. Otherwise it is kept in the user's own cache (`ANYMASK_HOME`),
+    readable by the user alone.
 
     Parameters
     ----------
@@ -129,7 +155,18 @@ def token_of(session: Path, *, new: bool = False) -> str:
         Folder of the session.
     new : bool
         Make a new one, so that old addresses no longer work.
+
+    Raises
+    ------
+    AnymaskError
+        If the file of the environment cannot be read, or a new token is wanted and the
+        environment gives one.
     """
+    given = _given_token()
+    if given is not None:
+        if new:
+            raise AnymaskError("The token comes from the environment; choose a new one there.")
+        return given
     home = Path(os.environ.get("ANYMASK_HOME") or Path.home() / ".cache" / "anymask").expanduser()
     digest = hashlib.sha256(os.fsencode(session.resolve())).hexdigest()[:32]
     path = home / "serve" / f"{digest}.token"
@@ -143,6 +180,19 @@ def token_of(session: Path, *, new: bool = False) -> str:
         part.touch(mode=0o600)
         part.write_text(token, "ascii")
     return token
+
+
+def _given_token() -> str | None:
+    """Return the token that the environment gives."""
+    file = os.environ.get("ANYMASK_TOKEN_FILE")
+    if file:
+        try:
+            return Path(file).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise AnymaskError(
+                f"The file {file} of ANYMASK_TOKEN_FILE cannot be read ({error})."
+            ) from error
+    return os.environ.get("ANYMASK_TOKEN") or None
 
 
 def _name_of(host: str) -> str:

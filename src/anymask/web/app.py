@@ -17,11 +17,15 @@ from starlette.types import ASGIApp
 
 from anymask import __version__
 from anymask.errors import AnymaskError
+from anymask.predict.prompters import Prompter
 from anymask.session import EditedError, RevisionError
 from anymask.web.access import Access
+from anymask.web.dialects import DIALECTS
+from anymask.web.dialects.desk import Desk
+from anymask.web.dialects.label_studio_files import LabelStudio
 from anymask.web.guarding import Guard
 from anymask.web.model_queue import BusyError
-from anymask.web.routes import classes, exports, images, objects, prompts, runs, status
+from anymask.web.routes import classes, exports, images, leases, objects, prompts, runs, status
 from anymask.web.routes.asked import MissingError
 from anymask.web.workplace import Workplace
 
@@ -34,7 +38,14 @@ _ABOUT = (
 )
 
 
-def create_app(work: Workplace, access: Access, *, most_upload: int = MOST_UPLOAD) -> ASGIApp:
+def create_app(
+    work: Workplace,
+    access: Access,
+    *,
+    most_upload: int = MOST_UPLOAD,
+    label_studio: LabelStudio | None = None,
+    detector: Prompter | None = None,
+) -> ASGIApp:
     """Make the application that serves a session.
 
     Parameters
@@ -44,6 +55,10 @@ def create_app(work: Workplace, access: Access, *, most_upload: int = MOST_UPLOA
     access : Access
     most_upload : int
         Bytes of an image that is sent.
+    label_studio : LabelStudio, optional
+        From which the dialect of that name fetches images; by default it fetches none.
+    detector : Prompter, optional
+        Finds what words name, for dialects that take words.
 
     Returns
     -------
@@ -65,8 +80,14 @@ def create_app(work: Workplace, access: Access, *, most_upload: int = MOST_UPLOA
         lifespan=life,
     )
     app.state.workplace = work
-    for part in (status, images, objects, prompts, classes, runs, exports):
+    for part in (status, images, leases, objects, prompts, classes, runs, exports):
         app.include_router(part.routes)
+    desk = Desk(work, detector)
+    for name, dialect in DIALECTS.items():
+        if access.dialect_of(f"/{name}"):
+            app.include_router(
+                dialect.routes(desk, label_studio or LabelStudio()), prefix=f"/{name}"
+            )
     app.add_exception_handler(AnymaskError, _sentence)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from anymask.session import ClickPrompts
+from anymask.session import ClickPrompts, points_along
 
 Coordinate = Annotated[float, Field(ge=-1e7, le=1e7, allow_inf_nan=False)]
 Point = tuple[Coordinate, Coordinate]
@@ -25,14 +25,28 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Scribble(Body):
+    """A line drawn over an object, or over what does not belong to it."""
+
+    path: list[Point] = Field(
+        min_length=1, max_length=2000, description="(x, y) in pixels of the image, as drawn."
+    )
+    label: Literal[0, 1] = 1
+
+
 class Prompts(Body):
-    """Points, a box, an object: together they describe one object."""
+    """Points, scribbles, a box, an object: together they describe one object."""
 
     points: list[Point] = Field(
         default=[], max_length=_MOST_POINTS, description="(x, y) in pixels of the image."
     )
     labels: list[Literal[0, 1]] = Field(
         default=[], max_length=_MOST_POINTS, description="For each point: 1 on it, 0 off it."
+    )
+    scribbles: list[Scribble] = Field(
+        default=[],
+        max_length=50,
+        description="Drawn lines; a few points along each are asked.",
     )
     box: Box | None = Field(default=None, description="Left, top, right and bottom.")
     object: Label | None = Field(
@@ -41,7 +55,10 @@ class Prompts(Body):
 
     def clicks(self) -> ClickPrompts:
         """Return the prompts as a session takes them."""
-        return ClickPrompts(tuple(self.points), tuple(self.labels), self.box, self.object)
+        prompts = ClickPrompts(tuple(self.points), tuple(self.labels), self.box, self.object)
+        for scribble in self.scribbles:
+            prompts = prompts.with_points(points_along(scribble.path), scribble.label)
+        return prompts
 
 
 class Prediction(Prompts):
@@ -155,6 +172,12 @@ class Renaming(Body):
 
     old: Name
     new: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Naming(Body):
+    """How people call the sender."""
+
+    name: Annotated[str, Field(max_length=60)] = ""
 
 
 class Selecting(Revised):

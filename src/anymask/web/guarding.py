@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from base64 import b64decode
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -12,11 +15,13 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anymask.web.access import Access
+from anymask.web.pace import Pace
 
 MOST_BODY = 4 * 2**20
 """Bytes of a request with JSON."""
 
 _BODY_SECONDS = 60.0
+_KEY = re.compile("[0-9a-f]{40}")  # as Access.dialect_key makes them
 # What anyone may load: the page's code says nothing about the images.
 _OPEN = ("/page/", "/favicon.ico")
 _ALWAYS = {
@@ -44,6 +49,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, access: Access, most_upload: int) -> None:
         self._app, self._access, self._most_upload = app, access, most_upload
+        self._pace = Pace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -54,17 +60,24 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
+        wait = self._pace.wait_of(scope["client"][0] if scope.get("client") else "")
+        if wait:
+            sentence = "These are too many requests; wait a moment."
+            answer = JSONResponse({"error": sentence}, 429, {"retry-after": str(wait)})
+            await answer(scope, receive, self._with_headers(scope, send))
+            return
+        scope, key = self._without_key(scope, headers)
+        refusal = self._refusal(scope, headers, key)
         if refusal is not None:
             status, sentence = refusal
             more = {"www-authenticate": "Bearer"} if status == 401 else {}
             answer = JSONResponse({"error": sentence}, status, more)
             await answer(scope, receive, self._with_headers(scope, send))
             return
-        limit = self._most_upload if self._is_upload(scope) else MOST_BODY
+        limit = self._most_bytes(scope)
         await self._app(scope, _Bounded(receive, limit).receive, self._with_headers(scope, send))
 
-    def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+    def _refusal(self, scope: Scope, headers: Headers, key: str) -> tuple[int, str] | None:
         access, path, host = self._access, scope["path"], headers.get("host", "")
         if not access.knows_host(host):
             return 421, (
@@ -78,7 +91,13 @@ class Guard:
             return 403, "Pages of other sites may not ask; open the printed address itself."
         if scope["method"] == "OPTIONS" and origin in access.origins:
             return None  # a browser asks without a token whether it may ask
-        if not path.startswith(_OPEN) and not self._is_known(scope, headers):
+        dialect = access.dialect_of(path)
+        if dialect is not None:
+            if not access.is_dialect_key(dialect, key):
+                if access.is_guessed_at:
+                    return 429, "There were too many wrong keys; wait a minute."
+                return 401, "The key of the dialect is wrong; use the address that was printed."
+        elif not path.startswith(_OPEN) and not self._is_known(scope, headers):
             if access.is_guessed_at:
                 return 429, "There were too many wrong tokens; wait a minute."
             return 401, (
@@ -86,7 +105,7 @@ class Guard:
                 "header Authorization: Bearer TOKEN."
             )
         length = headers.get("content-length", "0")
-        limit = self._most_upload if self._is_upload(scope) else MOST_BODY
+        limit = self._most_bytes(scope)
         if not length.isascii() or not length.isdigit() or int(length) > limit:
             return 413, f"A request of this kind may have {limit:,} bytes at most."
         return None
@@ -113,8 +132,28 @@ class Guard:
         kept = cookies.get(self._access.cookie)
         return kept is not None and self._access.is_cookie(kept.value)
 
-    def _is_upload(self, scope: Scope) -> bool:
-        return scope["method"] == "POST" and scope["path"] == "/v1/images"
+    def _without_key(self, scope: Scope, headers: Headers) -> tuple[Scope, str]:
+        """Find the key of a dialect: behind its name in the path, or in a header.
+
+        The applications behind see the path without it.
+        """
+        dialect = self._access.dialect_of(scope["path"])
+        if dialect is None:
+            return scope, ""
+        key, _, rest = scope["path"].removeprefix(f"/{dialect}/").partition("/")
+        if _KEY.fullmatch(key):
+            path = f"/{dialect}/{rest}"
+            return {**scope, "path": path, "raw_path": quote(path).encode()}, key
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "basic":
+            with suppress(ValueError):
+                given = b64decode(given, validate=True).decode().partition(":")[2]
+        return scope, given.strip() or headers.get("token", "")
+
+    def _most_bytes(self, scope: Scope) -> int:
+        is_upload = scope["method"] == "POST" and scope["path"] == "/v1/images"
+        is_large = is_upload or self._access.dialect_of(scope["path"]) is not None
+        return self._most_upload if is_large else MOST_BODY
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
         """Add the headers that every answer has."""

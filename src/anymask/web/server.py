@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from anymask.errors import AnymaskError
+from anymask.web.connections import Patient
 from anymask.web.workplace import Workplace
 
 PORT = 8321
@@ -75,6 +76,7 @@ def run(
 
     config = uvicorn.Config(
         app,
+        http=Patient,
         log_level="warning",
         access_log=False,
         server_header=False,

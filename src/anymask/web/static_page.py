@@ -32,7 +32,7 @@ _TITLE = "<title>anymask</title>"
 _ENTRY = '<script type="module" src="page/served.js"></script>'
 _BODY = "<body>\n"
 # What only the served page has.
-_SERVED = ("index.html", "served.js", "http.js", "live.js")
+_SERVED = ("index.html", "served.js", "http.js", "live.js", "lease.js")
 # ONNX Runtime compiles WebAssembly; downloads are blobs. Nothing else may be loaded or asked.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob:; "

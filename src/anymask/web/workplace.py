@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from anymask.session import ClickPrompts, Event, LayerKey, Preview, Region, RunProgress
 from anymask.web.hub import Hub
 from anymask.web.jobs import Job, Jobs
+from anymask.web.leases import Leases
 from anymask.web.model_queue import BusyError, ModelQueue
 from anymask.web.places import Place
 from anymask.web.shapes import Outlines
@@ -50,6 +51,7 @@ class Workplace:
     jobs : Jobs
     outlines : Outlines
     tiles : Tiles
+    leases : Leases
     """
 
     def __init__(self, place: Place, sam: Sam, source: str | Path | None = None) -> None:
@@ -57,6 +59,7 @@ class Workplace:
         self.queue, self.hub, self.outlines = ModelQueue(), Hub(), Outlines()
         self.jobs = Jobs(self.hub, self.session.log)
         self.tiles = Tiles(self.session)
+        self.leases = Leases()
         self._files = TemporaryDirectory(prefix="anymask-exports-")
         self._previews: OrderedDict[str, Preview] = OrderedDict()
         self._layers: OrderedDict[LayerKey, None] = OrderedDict()

@@ -74,7 +74,7 @@ def save(path: Path, masks: MaskSet, context: WriteContext) -> list[Path]:
         _KEY: notes_of(masks, context, transform),
     }
     if transform is not None and context.crs and not _is_wgs84(context.crs):
-        collection["crs"] = {"type": "name", "properties": {"name": _crs_name(context.crs)}}
+        collection["crs"] = {"type": "name", "properties": {"name": crs_urn(context.crs)}}
     with whole_file(path) as part:
         part.write_text(json.dumps(collection, allow_nan=False), encoding="utf-8")
     return [path]
@@ -186,8 +186,12 @@ def _is_wgs84(crs: str) -> bool:
     return crs.upper().replace(" ", "") in ("EPSG:4326", "OGC:CRS84")
 
 
-def _crs_name(crs: str) -> str:
-    """The name of the reference system for GIS programs."""
+def crs_urn(crs: str) -> str:
+    """Return the name of a reference system for GIS programs.
+
+    >>> crs_urn("EPSG:32632")
+    'urn:ogc:def:crs:EPSG::32632'
+    """
     authority, _, code = crs.partition(":")
     return f"urn:ogc:def:crs:{authority}::{code}" if code.isdigit() else crs
 

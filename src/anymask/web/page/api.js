@@ -23,7 +23,7 @@ export function answeredBy(given) {
 export const get = (path, options) => backend.ask("GET", path, undefined, options);
 export const post = (path, body = {}, options) => backend.ask("POST", path, body, options);
 export const put = (path, body) => backend.ask("PUT", path, body);
-export const remove = (path) => backend.ask("DELETE", path);
+export const remove = (path, options) => backend.ask("DELETE", path, undefined, options);
 export const picture = (path, signal) => backend.picture(path, signal);
 export const thumbnail = (image) => backend.thumbnail(image);
 export const connect = () => backend.connect();

@@ -7,7 +7,7 @@ const user = sessionStorage.user || (sessionStorage.user = crypto.getRandomValue
 
 async function send(method, path, body, options = {}) {
   const headers = { "x-user": user };
-  if (body !== undefined && !(body instanceof Blob)) {
+  if (body !== undefined && !(body instanceof Blob || body instanceof FormData)) {
     headers["content-type"] = "application/json";
     body = JSON.stringify(body);
   }

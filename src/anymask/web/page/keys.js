@@ -74,6 +74,7 @@ export const groups = [
   ["Tools", [
     ["P", "Click: on the object; right button, Alt or long touch: not this", () => setTool("click")],
     ["B", "Box around an object", () => setTool("box")],
+    ["W", "Scribble over an object; right button or Alt: not this", () => setTool("scribble")],
     ["V", "Select; Shift adds", () => setTool("select")],
     ["D", "Brush", () => setTool("brush")],
     ["E", "Eraser", () => setTool("eraser")],

@@ -21,7 +21,7 @@ export function connect() {
     }
     if (wasAway || restarted) tell("back", { restarted });
   });
-  for (const kind of ["layer", "images", "recipes", "classes", "saved", "job", "people", "missed"]) {
+  for (const kind of ["layer", "images", "recipes", "classes", "saved", "job", "people", "lease", "missed"]) {
     source.addEventListener(kind, (event) => tell(`news-${kind}`, JSON.parse(event.data)));
   }
   source.onerror = () => {

@@ -97,13 +97,27 @@ function showHistory() {
   $("#export").disabled = !state.images.some((image) => image.state !== "new");
 }
 
+// Files that are sent one by one, and headers of ENVI with their data.
+function parcels(files) {
+  const stem = (name) => name.replace(/\.[^.]*$/, "");
+  const headers = files.filter((file) => /\.hdr$/i.test(file.name));
+  const pairs = headers.map((header) => [header, files.find((file) => !headers.includes(file)
+    && [stem(file.name), file.name].includes(stem(header.name)))]).filter(([, data]) => data);
+  const paired = pairs.flat();
+  return [...pairs, ...files.filter((file) => !paired.includes(file)).map((file) => [file])];
+}
+
 // Adds images to those of the page, and shows the last.
 export async function openFiles(files) {
   let last = null;
-  for (const file of files) {
+  for (const [file, data] of parcels(files)) {
     try {
       say(`Adding ${file.name} …`);
-      last = await post(`images?name=${encodeURIComponent(file.name)}`, file);
+      if (data) {
+        const form = new FormData();
+        for (const each of [file, data]) form.append("file", each, each.name);
+        last = await post("images", form);
+      } else last = await post(`images?name=${encodeURIComponent(file.name)}`, file);
     } catch (error) {
       fail(error);
     }

@@ -7,7 +7,7 @@ import { prompt } from "./prompting.js";
 import { state } from "./state.js";
 import { view, visible } from "./view.js";
 
-export const gesture = { box: null, crosshair: null, hover: null };
+export const gesture = { box: null, scribble: null, crosshair: null, hover: null };
 
 function twoTone(context, path, light, width, dash = []) {
   context.lineJoin = "round";
@@ -79,6 +79,12 @@ function boxPath([left, top, right, bottom]) {
   return path;
 }
 
+function drawScribble(context, { path, label }) {
+  const line = new Path2D();
+  path.forEach(([u, v], index) => (index ? line.lineTo(u, v) : line.moveTo(u, v)));
+  twoTone(context, line, "#ffffff", 2.5, label ? [] : [3, 4]); // dashed: not this
+}
+
 function drawStroke(context) {
   const { stroke, polygon, cursor } = drawing;
   if (stroke) {
@@ -119,6 +125,8 @@ export function drawOverlay(context) {
   drawOffer(context);
   if (prompt.box) twoTone(context, boxPath(prompt.box), "#ffffff", 1.5, [5, 4]);
   if (gesture.box) twoTone(context, boxPath(gesture.box), "#ffffff", 1.5, [5, 4]);
+  for (const scribble of prompt.scribbles) drawScribble(context, scribble);
+  if (gesture.scribble) drawScribble(context, gesture.scribble);
   prompt.points.forEach(([u, v], index) => dot(context, u, v, prompt.labels[index]));
   drawStroke(context);
   if (gesture.crosshair) {

@@ -5,7 +5,7 @@ import {
 } from "./brush.js";
 import { objectAt } from "./objects.js";
 import { gesture } from "./overlay.js";
-import { addPoint, clearPrompts, setBox } from "./prompting.js";
+import { addPoint, addScribble, clearPrompts, setBox } from "./prompting.js";
 import { select, setTool, state } from "./state.js";
 import { pan, pinch, redraw, toImage, toScreen, zoom } from "./view.js";
 
@@ -34,7 +34,9 @@ function limited([u, v]) {
   return [Math.min(Math.max(u, 0), state.image.width), Math.min(Math.max(v, 0), state.image.height)];
 }
 
-const draws = () => ["box", "brush", "eraser"].includes(state.tool);
+const draws = () => ["box", "scribble", "brush", "eraser"].includes(state.tool);
+
+const isNot = (event, isSecond) => isSecond || event.altKey || state.negative;
 
 function press(event, canvas) {
   if (!state.image) return;
@@ -56,8 +58,11 @@ function press(event, canvas) {
       }
     }, 550);
   }
-  if (event.button !== 0 || spaceDown) return;
   const where = toImage(...place);
+  if (state.tool === "scribble" && event.button !== 1 && !spaceDown) {
+    gesture.scribble = { path: [limited(where)], label: isNot(event, event.button === 2) ? 0 : 1 };
+  }
+  if (event.button !== 0 || spaceDown) return;
   if (state.tool === "brush" || state.tool === "eraser") beginStroke(...where, state.tool === "eraser");
 }
 
@@ -65,6 +70,7 @@ function giveUp() {
   clearTimeout(hold);
   held = null;
   gesture.box = null;
+  gesture.scribble = null;
   if (drawing.stroke) drawing.stroke = null;
   redraw();
 }
@@ -100,6 +106,9 @@ function move(event, canvas) {
   } else if (drawing.stroke) {
     const steps = event.getCoalescedEvents ? event.getCoalescedEvents() : [event];
     for (const each of steps.length ? steps : [event]) continueStroke(...toImage(...at(each, canvas)));
+  } else if (gesture.scribble) {
+    if (held.moved) gesture.scribble.path.push(limited(where));
+    redraw();
   } else if (state.tool === "box" && held.moved && held.button === 0) {
     gesture.box = [...limited(toImage(...held.start)), ...limited(where)];
     redraw();
@@ -115,6 +124,9 @@ function release(event, canvas) {
   const { moved, button, start } = held;
   held = null;
   if (drawing.stroke) return void endStroke();
+  const { scribble } = gesture;
+  gesture.scribble = null;
+  if (scribble && moved) return addScribble(scribble.path, scribble.label);
   if (gesture.box) {
     const [u0, v0, u1, v1] = gesture.box;
     gesture.box = null;
@@ -129,7 +141,7 @@ function release(event, canvas) {
 
 function tap(where, event, isSecond) {
   if (state.tool === "click" && inside(where)) {
-    addPoint(...where, isSecond || event.altKey || state.negative ? 0 : 1);
+    addPoint(...where, isNot(event, isSecond) ? 0 : 1);
   } else if (state.tool === "select") {
     choose(where, event.shiftKey || event.ctrlKey || event.metaKey);
   } else if (state.tool === "polygon" && !isSecond) {
@@ -137,7 +149,7 @@ function tap(where, event, isSecond) {
     const near = first && Math.hypot(...toScreen(...first).map((side, i) => side - toScreen(...where)[i])) < 14;
     if (near && drawing.polygon.length >= 3) closePolygon();
     else addCorner(...limited(where));
-  } else if (state.tool === "box" && inside(where)) addPoint(...where, isSecond || event.altKey || state.negative ? 0 : 1);
+  } else if (["box", "scribble"].includes(state.tool) && inside(where)) addPoint(...where, isNot(event, isSecond) ? 0 : 1);
 }
 
 export function choose(where, adds = false) {

@@ -5,18 +5,19 @@ import { boxOf, here, pathOf, step } from "./objects.js";
 import { fail, say, select, state, tell } from "./state.js";
 import { redraw, visible } from "./view.js";
 
-export const prompt = { points: [], labels: [], box: null, masks: [], chosen: 0, preview: null, waits: false };
+export const prompt = { points: [], labels: [], scribbles: [], added: [], box: null, masks: [], chosen: 0, preview: null, waits: false };
 
 let asked = 0;
 let isAsking = false;
 
-export const hasPrompts = () => prompt.points.length > 0 || prompt.box !== null;
+export const hasPrompts = () => prompt.points.length > 0 || prompt.scribbles.length > 0 || prompt.box !== null;
 
 // Points are centres of pixels, where the page counts from their corner.
 function body() {
   return {
     points: prompt.points.map(([u, v]) => [u - 0.5, v - 0.5]),
     labels: prompt.labels,
+    scribbles: prompt.scribbles.map(({ path, label }) => ({ path: path.map(([u, v]) => [u - 0.5, v - 0.5]), label })),
     box: prompt.box && prompt.box.map((side) => side - 0.5),
     view: visible(),
   };
@@ -24,7 +25,7 @@ function body() {
 
 export function clearPrompts() {
   asked += 1;
-  Object.assign(prompt, { points: [], labels: [], box: null, masks: [], chosen: 0, preview: null, waits: false });
+  Object.assign(prompt, { points: [], labels: [], scribbles: [], added: [], box: null, masks: [], chosen: 0, preview: null, waits: false });
   tell("prompt");
   redraw();
 }
@@ -32,11 +33,20 @@ export function clearPrompts() {
 export function addPoint(u, v, label) {
   prompt.points.push([u, v]);
   prompt.labels.push(label);
+  prompt.added.push("point");
+  change();
+}
+
+// A drawn line; the server asks at a few points along it.
+export function addScribble(path, label) {
+  const every = Math.ceil(path.length / 500);
+  prompt.scribbles.push({ path: path.filter((_, index) => index % every === 0), label });
+  prompt.added.push("scribble");
   change();
 }
 
 export function setBox(left, top, right, bottom) {
-  Object.assign(prompt, { points: [], labels: [], box: [left, top, right, bottom] });
+  Object.assign(prompt, { points: [], labels: [], scribbles: [], added: [], box: [left, top, right, bottom] });
   change();
 }
 
@@ -49,7 +59,9 @@ export function setPrompts({ points, labels, box }) {
 }
 
 export function dropLast() {
-  if (prompt.points.length) {
+  const last = prompt.added.pop();
+  if (last === "scribble") prompt.scribbles.pop();
+  else if (last) {
     prompt.points.pop();
     prompt.labels.pop();
   } else prompt.box = null;

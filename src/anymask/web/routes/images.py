@@ -5,19 +5,25 @@ from __future__ import annotations
 import math
 import os
 import re
+from contextlib import ExitStack
 from pathlib import Path as FilePath
+from shutil import copyfileobj
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 
 from anymask.errors import AnymaskError
 from anymask.files import whole_file
+from anymask.io.image_formats.envi import FORMAT as ENVI
+from anymask.io.image_formats.envi.files import DATA_SUFFIXES, HEADER_SUFFIX
 from anymask.io.registry import image_format_by_suffix
 from anymask.session import DEFAULT_RECIPE, ImageRecord, LayerKey
 from anymask.web.bodies import PseudoRgb
 from anymask.web.guarding import TooLarge
 from anymask.web.routes.asked import At, Record, Work
+from anymask.web.self_contained import check_self_contained
 from anymask.web.tiles import SIDE, Form
 from anymask.web.workplace import Workplace
 
@@ -46,14 +52,23 @@ def get_image(work: Work, record: Record) -> dict[str, Any]:
 async def send_image(
     work: Work,
     request: Request,
-    name: Annotated[str, Query(min_length=1, max_length=200, description="Its file name.")],
+    name: Annotated[str, Query(max_length=200, description="Its file name.")] = "",
 ) -> dict[str, Any]:
-    """Add an image, whose file is the body of the request; nothing is overwritten."""
+    """Add an image, whose file is the body of the request; nothing is overwritten.
+
+    An ENVI header and its data are sent together, as two files of a form.
+    """
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await _send_pair(work, request)
     path = work.place.uploads / _safe(name)
     form = image_format_by_suffix(path)
     if form is None or form.is_folder:
         raise AnymaskError(
             f"{path.name} cannot be sent; send an image of one file, such as PNG, JPEG or TIFF."
+        )
+    if form is ENVI:
+        raise AnymaskError(
+            f"{path.name} is one of two files; send the header NAME.hdr and its data together."
         )
     _check_new(path)
     with whole_file(path) as part:
@@ -61,7 +76,7 @@ async def send_image(
             async for block in request.stream():
                 await run_in_threadpool(file.write, block)
         _check_new(path)
-    return await run_in_threadpool(_added, work, path)
+    return await run_in_threadpool(_added, work, [path])
 
 
 @routes.get("/images/{image}/thumbnail", response_class=Response)
@@ -148,22 +163,58 @@ def _safe(name: str) -> str:
     return kept
 
 
+async def _send_pair(work: Workplace, request: Request) -> dict[str, Any]:
+    async with request.form(max_files=2, max_fields=0) as form:
+        sent = [file for _, file in form.multi_items() if isinstance(file, UploadFile)]
+        paths = [work.place.uploads / _safe(file.filename or "") for file in sent]
+        order = sorted(range(len(sent)), key=lambda index: paths[index].suffix.lower() != ".hdr")
+        paths, sent = [paths[index] for index in order], [sent[index] for index in order]
+        if not _is_pair(paths):
+            raise AnymaskError(
+                "Two files are no pair; send a header NAME.hdr and its data, such as NAME.dat."
+            )
+        for path in paths:
+            _check_new(path)
+        with ExitStack() as pending:
+            for path, file in zip(paths, sent, strict=True):
+                part = pending.enter_context(whole_file(path))
+                with part.open("wb") as target:
+                    await run_in_threadpool(copyfileobj, file.file, target)
+            for path in paths:
+                _check_new(path)
+    return await run_in_threadpool(_added, work, paths)
+
+
+def _is_pair(paths: list[FilePath]) -> bool:
+    """Whether paths are an ENVI header and its data, told by their names."""
+    if len(paths) != 2 or paths[0].suffix.lower() != HEADER_SUFFIX:
+        return False
+    header, data = paths
+    known = data.suffix.lower() in ("", *DATA_SUFFIXES)
+    return known and header.stem in (data.stem, data.name)
+
+
 def _check_new(path: FilePath) -> None:
     if os.path.lexists(path):
         raise AnymaskError(f"There is a file {path.name} already; give yours another name.")
 
 
-def _added(work: Workplace, path: FilePath) -> dict[str, Any]:
-    """Add a file that was sent; a file that is no image is removed again."""
-    added = work.session.images.add(path)
-    if not added.ids:
-        os.unlink(path)
-        raise AnymaskError(
-            added.failed[0].sentence if added.failed else f"{path.name} is here already."
-        )
-    record = work.session.images[added.ids[0]]
-    if math.prod(record.shape) > _MOST_VALUES:
-        work.session.images.remove(added.ids)
-        os.unlink(path)
-        raise TooLarge
+def _added(work: Workplace, paths: list[FilePath]) -> dict[str, Any]:
+    """Add an image that was sent, the main file first; files of no image are removed again."""
+    try:
+        for path in paths:
+            check_self_contained(path)
+        added = work.session.images.add(paths[0])
+        if not added.ids:
+            raise AnymaskError(
+                added.failed[0].sentence if added.failed else f"{paths[0].name} is here already."
+            )
+        record = work.session.images[added.ids[0]]
+        if math.prod(record.shape) > _MOST_VALUES:
+            work.session.images.remove(added.ids)
+            raise TooLarge
+    except (AnymaskError, TooLarge):
+        for path in paths:
+            os.unlink(path)
+        raise
     return _image(work, record)
