@@ -176,15 +176,19 @@ class PseudoRgbPage(Page):
         self.problem.setStyleSheet("color: #ff8a80; font-family: monospace; font-size: 8pt;")
 
     def _take_preset(self) -> None:
-        """Put an index into the field that was used last; a method takes all three."""
+        """Put an index into the field that was used last; a method takes all three.
+
+        Where all are empty, it is the first field: an index alone is shown in grey.
+        """
         name = str(self.preset.currentData())
         if name in METHODS:
             for field, text in zip(self.fields, (name, "", ""), strict=True):
                 field.setText(text)
             self.name.clear()
         elif name:
-            self._last.setText(name)
-            self._last.setFocus()
+            field = self._last if any(each.text() for each in self.fields) else self.fields[0]
+            field.setText(name)
+            field.setFocus()
         self.preset.setCurrentIndex(0)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
