@@ -154,6 +154,10 @@ class Outlines(QObject):
         self._of_selected = self._of_preview = self._of_path = NO_SEGMENTS
         self._of_others = ([], [])
         for layer in self.layers:
+            # A layer that is removed with lines in it is drawn once more, from buffers that are
+            # gone, and some graphics drivers crash.
+            if len(layer.data):
+                layer.data = NO_SEGMENTS
             self._viewer.layers.remove(layer)
         self.seams = self.lines = None
 
