@@ -252,6 +252,7 @@ def test_an_envi_header_and_its_data_are_sent_together(client, photos, tmp_path)
         answer = send(*files)
         assert answer.status_code == 400, answer.text
         assert answer.json()["error"].endswith(".")
+        assert str(photos) not in answer.json()["error"]
     assert set(photos.iterdir()) == before
 
 

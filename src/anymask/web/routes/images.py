@@ -213,8 +213,11 @@ def _added(work: Workplace, paths: list[FilePath]) -> dict[str, Any]:
         if math.prod(record.shape) > _MOST_VALUES:
             work.session.images.remove(added.ids)
             raise TooLarge
-    except (AnymaskError, TooLarge):
+    except (AnymaskError, TooLarge) as error:
         for path in paths:
             os.unlink(path)
-        raise
+        if isinstance(error, TooLarge):
+            raise
+        # The sender knows the names of the files, and where they lie here is nobody's business.
+        raise AnymaskError(str(error).replace(f"{work.place.uploads}{os.sep}", "")) from error
     return _image(work, record)
