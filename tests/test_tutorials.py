@@ -57,7 +57,7 @@ def test_the_ultrasound_tutorial_makes_a_model_that_finds_lesions_better(ultraso
     folder, notebook = ultrasound
     card = json.loads((folder / "ultrasound/tuned/card.json").read_text())
     assert card["after"]["val_click_iou"] > card["before"]["val_click_iou"] + 0.05
-    assert card["verdict"]["overall"]["difference"] > 0.03
+    assert card["verdict"]["overall"]["difference"] > 0.02
     assert repr(card["verdict"]["sentence"]) in outputs(notebook, "text/plain")
     settings = json.loads((folder / "ultrasound/boxes_only/card.json").read_text())["settings"]
     expected = {"loss": "dice", "optimizer": "adam", "lr": 1e-5, "prompts": ["box"]}

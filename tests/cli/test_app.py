@@ -33,7 +33,7 @@ COMMANDS = (
         "spectra",
     ),
     *("plot", "convert", "export", "replay", "evaluate", "finetune", "tune", "benchmark", "info"),
-    *("models", "dataset", "job", "session", "track", "export-onnx", "text", "edges"),
+    *("models", "dataset", "job", "session", "track", "export-onnx", "text", "edges", "page"),
 )
 
 

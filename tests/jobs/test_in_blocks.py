@@ -99,11 +99,9 @@ def test_the_results_are_those_of_one_process_that_has_the_whole_image(
     assert read_job(tmp_path / "out").done == 1
 
 
-def test_the_masks_are_those_of_the_generator(
-    image: Path, small_reference_sam, alone: Path
-) -> None:
+def test_the_masks_are_those_of_the_generator(image: Path, model: Path, alone: Path) -> None:
     rgb = np.asarray(Image.open(image).convert("RGB"))
-    found = SamAutomaticMaskGenerator(small_reference_sam, **OPTIONS).generate_masks(rgb)
+    found = SamAutomaticMaskGenerator(anymask.load(model), **OPTIONS).generate_masks(rgb)
     np.testing.assert_array_equal(tifffile.imread(alone / "scene.labels.tif"), found.to_labels())
 
 

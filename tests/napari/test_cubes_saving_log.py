@@ -75,7 +75,7 @@ def test_several_pseudo_rgbs_have_buttons_and_masks_of_their_own(leaf, idle, wai
 
 def test_an_index_from_the_presets_is_one_field_in_gray(leaf, idle, wait):
     page = leaf.pseudo_rgb
-    for field in page.fields:
+    for field in (page.name, *page.fields):
         field.clear()
     page.preset.setCurrentIndex(page.preset.findData("ndvi"))
     page._take_preset()

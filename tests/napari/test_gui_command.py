@@ -25,6 +25,7 @@ application = QApplication([])
 
 def look():
     import napari
+    from anymask.napari.internal_layers import NAMES
     from anymask.napari.panel import Panel
     viewer = napari.current_viewer()
     panels = [w for w in application.allWidgets() if isinstance(w, Panel)]
@@ -34,7 +35,7 @@ def look():
     panel = panels[0]
     timer.stop()
     print("title:", viewer.title)
-    print("layers:", ", ".join(layer.name for layer in viewer.layers))
+    print("layers:", ", ".join(x.name for x in viewer.layers if x.name not in NAMES))
     print("listed:", ", ".join(r.name for r in panel.control.session.images))
     viewer.close()
 

@@ -161,7 +161,9 @@ def test_a_notebook_in_jupyterlab_annotates_both_ways(tmp_path):
 
         run_cell(page, 2)
         frame.wait_for_selector("#commit:not([disabled])")
-        assert "5 " in frame.text_content("#object-list")
+        frame.wait_for_function(
+            "document.querySelector('#object-list').textContent.trim().startsWith('5')"
+        )
         run_cell(page, 3)
         page.wait_for_selector("text=asked [[480.0, 300.0]] 1")
         browser.close()

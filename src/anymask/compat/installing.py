@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import importlib.util
 import os
 import pkgutil
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
 NAMES = ("segment_anything", "mobile_sam")
 _HOME = "anymask.compat"
-# A folder for the search path: it has a module of each name, which calls `install`.
-_IMPORTABLE = str(Path(__file__).parent / "importable")
+# What a module of each name has, in a folder on the search path of other processes.
+_STAND_IN = "from anymask.compat import install\n\ninstall(replace=True)\n"
 
 
 def install(replace: bool = False) -> list[str]:
@@ -63,8 +66,12 @@ def install_for_children() -> None:
     Other Python programs find it by `PYTHONPATH`, and processes of `multiprocessing` by the search
     path, which they get from this one.
     """
-    sys.path.insert(0, _IMPORTABLE)
-    places = [_IMPORTABLE, *filter(None, [os.environ.get("PYTHONPATH")])]
+    folder = tempfile.mkdtemp(prefix="anymask-compat-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in NAMES:
+        (Path(folder) / f"{name}.py").write_text(_STAND_IN, encoding="utf-8")
+    sys.path.insert(0, folder)
+    places = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(places)
 
 

@@ -246,7 +246,7 @@ def time_left(seconds: float) -> str:
     Examples
     --------
     >>> time_left(42), time_left(200), time_left(9000)
-    ('about 45 s left', 'about 3 min left', 'about 2 h 30 min left')
+    ('about 40 s left', 'about 3 min left', 'about 2 h 30 min left')
     """
     if seconds < 100:
         return f"about {max(5, 5 * round(seconds / 5))} s left"

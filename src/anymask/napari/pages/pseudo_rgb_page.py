@@ -225,6 +225,7 @@ class PseudoRgbPage(Page):
         def done(added: RecipeAdded) -> None:
             if control.session is not session:
                 return
+            self.name.clear()  # the next one needs another
             shown = control.current
             if shown is not None and shown.image in added.ids:
                 control.show(shown.image, added.recipe.name)
