@@ -132,7 +132,7 @@ def test_the_page_in_one_file_asks_for_nothing(coffee):
 @pytest.mark.slow
 @needs_chromium
 def test_a_notebook_in_jupyterlab_annotates_both_ways(tmp_path):
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     from tests.web.pages import CHROMIUM
 
@@ -161,9 +161,7 @@ def test_a_notebook_in_jupyterlab_annotates_both_ways(tmp_path):
 
         run_cell(page, 2)
         frame.wait_for_selector("#commit:not([disabled])")
-        frame.wait_for_function(
-            "document.querySelector('#object-list').textContent.trim().startsWith('5')"
-        )
+        expect(frame.locator("#object-list")).to_contain_text("5 ", timeout=PATIENCE)
         run_cell(page, 3)
         page.wait_for_selector("text=asked [[480.0, 300.0]] 1")
         browser.close()
