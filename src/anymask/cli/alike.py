@@ -14,6 +14,7 @@ from anymask.cli.options import (
     DaskOption,
     DeviceOption,
     DtypeOption,
+    ImagesArgument,
     JobsOption,
     JsonOption,
     ModelOption,
@@ -33,14 +34,7 @@ _MOST_ROWS = 10
 @errors_as_sentences
 @with_view
 def alike(
-    images: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="IMAGES",
-            help="Image files, folders, or patterns in quotes such as 'scans/**/*.tif'.",
-            show_default=False,
-        ),
-    ],
+    images: ImagesArgument,
     output: OutputOption,
     example: Annotated[
         list[str] | None,

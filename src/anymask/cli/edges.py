@@ -12,6 +12,7 @@ from anymask.cli.console import EXIT_SOME_FAILED, complain, errors_as_sentences,
 from anymask.cli.options import (
     DeviceOption,
     DtypeOption,
+    ImagesArgument,
     ModelOption,
     OutputOption,
     OverwriteOption,
@@ -26,14 +27,7 @@ from anymask.jobs.inputs import gather
 @errors_as_sentences
 @with_view
 def edges(
-    images: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="IMAGES",
-            help="Image files, folders, or patterns in quotes such as 'scans/**/*.tif'.",
-            show_default=False,
-        ),
-    ],
+    images: ImagesArgument,
     output: OutputOption,
     points_per_side: Annotated[
         int, typer.Option(metavar="N", min=1, max=256, help="Points along each side of the grid.")

@@ -14,6 +14,7 @@ from anymask.cli.options import (
     DaskOption,
     DeviceOption,
     DtypeOption,
+    ImagesArgument,
     JobsOption,
     JsonOption,
     ModelOption,
@@ -34,14 +35,7 @@ _OF_NO_MASKS = "; lower --pred-iou-thresh and --stability-score-thresh to keep m
 @with_options(EverythingOptions, GROUPS)
 @with_view
 def everything(
-    images: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="IMAGES",
-            help="Image files, folders, or patterns in quotes such as 'scans/**/*.tif'.",
-            show_default=False,
-        ),
-    ],
+    images: ImagesArgument,
     output: OutputOption,
     model: ModelOption = None,
     device: DeviceOption = "auto",

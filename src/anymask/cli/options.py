@@ -50,6 +50,14 @@ BoxesOption = Annotated[
         "each box is one object.",
     ),
 ]
+ImagesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="IMAGES",
+        help="Image files, folders, or patterns in quotes such as 'scans/**/*.tif'.",
+        show_default=False,
+    ),
+]
 OutputOption = Annotated[
     Path,
     typer.Option("--out", "-o", metavar="OUT", help="Output folder; created if missing."),

@@ -12,6 +12,7 @@ from anymask.cli.options import (
     DaskOption,
     DeviceOption,
     DtypeOption,
+    ImagesArgument,
     JobsOption,
     JsonOption,
     ModelOption,
@@ -30,14 +31,7 @@ _OF_NO_MASKS = "; lower --min-score, or use other words"
 @errors_as_sentences
 @with_view
 def text(
-    images: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="IMAGES",
-            help="Image files, folders, or patterns in quotes such as 'scans/**/*.tif'.",
-            show_default=False,
-        ),
-    ],
+    images: ImagesArgument,
     words: Annotated[
         str,
         typer.Argument(
