@@ -181,15 +181,16 @@ def _adds_in_product(x: Tensor, weight: Tensor, bias: Tensor | None, plus: Tenso
 
 def in_onednn(x: Tensor, weight: Tensor, *others: Tensor | None, anywhere: bool = False) -> bool:
     """Whether to compute x·Wᵀ with oneDNN's own call; `anywhere`: in float32 on any processor."""
-    dtypes = _dtypes_for_onednn()
-    if anywhere and _has_onednn():
-        dtypes |= {torch.float32}
     return (
         in_inference(x, weight, *others)
         and x.device.type == "cpu"
         and bool(torch.backends.mkldnn.enabled)
         and x.dtype == weight.dtype
-        and x.dtype in dtypes
+        # Only now: what the processor can do must not be asked while a network is traced.
+        and (
+            x.dtype in _dtypes_for_onednn()
+            or (anywhere and x.dtype == torch.float32 and _has_onednn())
+        )
         and x.numel() > 0
     )
 
