@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +286,17 @@ def test_what_needs_torch_refuses_an_exported_model(small_export: tuple[Sam, Pat
         PromptedImage(model, drawn_image(64))
     with pytest.raises(AnymaskError, match="cannot be exported again"):
         export_onnx(small_export[1], tmp_path / "again")
+
+
+def test_a_process_that_has_not_predicted_yet_can_export(tmp_path: Path):
+    code = (
+        "from anymask.onnx_export.graphs import graph_of\n"
+        "from anymask.onnx_export.networks import EncoderNetwork\n"
+        "from tests.onnx_export.conftest import drawn\n"
+        "print(len(graph_of(EncoderNetwork(drawn('small'))).graph.node) > 10)"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "True", done.stderr
